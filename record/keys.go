@@ -1,0 +1,95 @@
+package record
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// Domain strings reach the disk through what is derived from them: see
+// docs/format/domains.md. Each is followed by a zero byte.
+const (
+	domainPRK        = "audittrail/v1 subject class\x00"
+	domainRecordKey  = "audittrail/v1 record key\x00"
+	domainCommitment = "audittrail/v1 key commitment\x00"
+)
+
+const redacted = "[redacted]"
+
+// A Key opens the body of one record and of no other: whoever holds it can
+// read that body and prove that it belongs to the record's line.
+type Key [32]byte
+
+// String hides the key.
+func (Key) String() string { return redacted }
+
+// Format hides the key from every verb.
+func (Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
+
+// MarshalJSON hides the key: disclosure writes its bytes deliberately.
+func (Key) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// LogValue hides the key.
+func (Key) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Commitment is what a record's line holds of its key. AES-GCM alone would
+// let a body be made that opens in two ways under two keys.
+func (k Key) Commitment() Hash {
+	buf := make([]byte, 0, 64)
+	buf = append(buf, domainCommitment...)
+	return sha256.Sum256(append(buf, k[:]...))
+}
+
+// opens tells whether the commitment on a line is to this key.
+func (k Key) opens(commitment Hash) bool {
+	c := k.Commitment()
+	return subtle.ConstantTimeCompare(c[:], commitment[:]) == 1
+}
+
+// A PRK is the pseudorandom key (RFC 5869) of one data subject and one
+// retention class, from which their records' keys are expanded.
+type PRK [32]byte
+
+// String hides the key.
+func (PRK) String() string { return redacted }
+
+// Format hides the key from every verb.
+func (PRK) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
+
+// MarshalJSON hides the key.
+func (PRK) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// LogValue hides the key.
+func (PRK) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// ExtractPRK joins a subject key and a class key for the log named origin.
+// Without either of the two, no record key can be derived again.
+func ExtractPRK(subjectKey, classKey *[32]byte, origin string) PRK {
+	mac := hmac.New(sha256.New, subjectKey[:])
+	mac.Write(classKey[:])
+	for _, s := range []string{domainPRK, origin} {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(s)))
+		mac.Write(n[:])
+		io.WriteString(mac, s)
+	}
+	return PRK(mac.Sum(nil))
+}
+
+// Expand derives the key of the record with this id and salt (HKDF-Expand).
+func (p PRK) Expand(salt [16]byte, id ID) (Key, error) {
+	info := make([]byte, 0, 64)
+	info = append(info, domainRecordKey...)
+	info = append(info, salt[:]...)
+	info = append(info, id[:]...)
+	k, err := hkdf.Expand(sha256.New, p[:], string(info), len(Key{}))
+	if err != nil {
+		return Key{}, fmt.Errorf("expand record key: %w", err)
+	}
+	return Key(k), nil
+}
