@@ -1,0 +1,9 @@
+//go:build !linux
+
+package vfs
+
+import "os"
+
+// syncData uses what os.File has: F_FULLFSYNC on darwin, where fsync alone
+// does not reach the disk, and FlushFileBuffers on Windows.
+func syncData(f *os.File) error { return f.Sync() }

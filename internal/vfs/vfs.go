@@ -1,0 +1,202 @@
+// Package vfs is the file system as the log sees it: a seam of the few
+// operations that durable storage is made of, so that every one of them can be
+// made to fail.
+//
+// [OS] is the real one. [Mem] is one in memory that counts its operations,
+// fails them on request, and shows what a disk would hold after a power loss.
+//
+// Names are those of the operating system, absolute or relative to the working
+// directory. Errors keep their identity: errors.Is finds fs.ErrNotExist or
+// syscall.ENOSPC in them, whichever implementation they come from.
+//
+// What is durable when:
+//   - a file's bytes and its size, after [File] Sync;
+//   - that a name exists, was renamed or was removed, after SyncDir of the
+//     folder that holds the name.
+//
+// A file whose Sync failed is beyond repair: the operating system may have
+// dropped the bytes already, and a second Sync that succeeds does not bring
+// them back.
+package vfs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// FS is a file system. Its methods may be called from many goroutines.
+type FS interface {
+	// Open opens a file for reading only.
+	Open(name string) (File, error)
+
+	// OpenFile opens a file with the flags of package os: os.O_RDONLY or
+	// os.O_RDWR, with os.O_CREATE, os.O_EXCL and os.O_TRUNC. A name that it
+	// creates is durable after SyncDir of the folder.
+	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+
+	// Rename moves a file, replacing a file that has the new name. It is
+	// durable after SyncDir of the folders of both names.
+	Rename(oldname, newname string) error
+
+	// Remove removes a file or an empty folder.
+	Remove(name string) error
+
+	// MkdirAll creates a folder, with the folders above it that are missing.
+	MkdirAll(name string, perm fs.FileMode) error
+
+	// ReadDir returns the names in a folder, sorted by bytes.
+	ReadDir(name string) ([]string, error)
+
+	// Stat describes a file or folder.
+	Stat(name string) (fs.FileInfo, error)
+
+	// SyncDir makes what happened to the names in a folder durable. Where the
+	// system has no such operation (Windows), it does nothing.
+	SyncDir(name string) error
+
+	// Lock takes the exclusive lock that the file of this name stands for,
+	// creating the file where it is missing, and writes holder into it. It
+	// does not wait: if the lock is taken, the error is a *LockedError. The
+	// lock ends with Close, or with the process. The file stays.
+	Lock(name, holder string) (io.Closer, error)
+
+	// Locked tells whether somebody holds the lock, without keeping it. There
+	// is no lock where there is no file. If it cannot be told, the error wraps
+	// ErrLockUnknown.
+	Locked(name string) (bool, error)
+
+	// Free returns the bytes that can still be written below a folder.
+	Free(dir string) (uint64, error)
+}
+
+// File is an open file. ReadAt may be called together with everything else;
+// the other methods are for one goroutine at a time.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+
+	// Size returns the length of the file, in bytes.
+	Size() (int64, error)
+
+	// Sync makes the bytes and the length of the file durable. After it
+	// failed, nothing about the file may be relied on.
+	Sync() error
+
+	// Truncate cuts the file to size, or extends it with zeros.
+	Truncate(size int64) error
+}
+
+var (
+	// ErrLocked says that somebody else holds a lock.
+	ErrLocked = errors.New("locked")
+
+	// ErrLockUnknown says that it cannot be told whether somebody holds a
+	// lock: the file system has no locks, or the file cannot be opened.
+	ErrLockUnknown = errors.New("lock state unknown")
+
+	// ErrTooLarge says that a file is larger than its reader accepts.
+	ErrTooLarge = errors.New("file too large")
+)
+
+// A LockedError says who holds the lock that was asked for. It is ErrLocked.
+type LockedError struct {
+	Name   string // of the lock file
+	Holder string // as given to Lock, in one line; empty if it cannot be read
+}
+
+func (e *LockedError) Error() string {
+	if e.Holder == "" {
+		return fmt.Sprintf("lock %s: held by another process", e.Name)
+	}
+	return fmt.Sprintf("lock %s: held by %s", e.Name, e.Holder)
+}
+
+// Is makes the error match ErrLocked.
+func (e *LockedError) Is(target error) bool { return target == ErrLocked }
+
+// tmpSuffix names the file that WriteFile prepares. It is always the same one,
+// so that crashes leave at most one of them behind, and the next WriteFile of
+// that name clears it away.
+const tmpSuffix = ".tmp"
+
+// WriteFile puts data under a name, durably and at once: after a crash, the
+// name holds the old file or the new one, whole. It writes name+".tmp" first,
+// so a name must have one writer at a time.
+//
+// After an error, either file may be under the name.
+func WriteFile(fsys FS, name string, data []byte, perm fs.FileMode) error {
+	tmp := name + tmpSuffix
+	// A leftover would keep its own permissions, so it is not reused.
+	if err := fsys.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := writeNew(fsys, tmp, data, perm); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := fsys.Rename(tmp, name); err != nil {
+		_ = fsys.Remove(tmp) // the rename's error is the one to report
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := fsys.SyncDir(filepath.Dir(name)); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// writeNew creates a file that holds data, synced, or leaves none behind.
+func writeNew(fsys FS, name string, data []byte, perm fs.FileMode) error {
+	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		_ = fsys.Remove(name) // the first error is the one to report
+	}
+	return err
+}
+
+// ReadFile returns what a file holds. A file of more than limit bytes is
+// refused with ErrTooLarge before memory is taken for it.
+func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := readAll(f, limit)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return data, nil
+}
+
+func readAll(f File, limit int64) ([]byte, error) {
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size > limit {
+		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, size, limit)
+	}
+	data := make([]byte, size)
+	n, err := f.ReadAt(data, 0)
+	if n == len(data) || err == io.EOF {
+		// Shorter than its size: somebody cut it in between.
+		return data[:n], nil
+	}
+	return nil, err
+}
