@@ -1,0 +1,107 @@
+package event
+
+import (
+	"errors"
+	"time"
+)
+
+// timeLen is the length of a time in its canonical form,
+// 2006-01-02T15:04:05.000000000Z. It is part of the format.
+const timeLen = 30
+
+var errTime = errors.New("no time in the form 2006-01-02T15:04:05.000000000Z")
+
+// AppendTime appends t in its canonical form: UTC, nine digits of a second,
+// always 30 bytes. It panics where the year in UTC is not 1 to 9999, which
+// [Validate] refuses.
+func AppendTime(dst []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 1 || year > 9999 {
+		panic("event: time outside the years 1 to 9999")
+	}
+	hour, minute, second := t.Clock()
+	dst = appendDigits(dst, year, 4)
+	dst = append(dst, '-')
+	dst = appendDigits(dst, int(month), 2)
+	dst = append(dst, '-')
+	dst = appendDigits(dst, day, 2)
+	dst = append(dst, 'T')
+	dst = appendDigits(dst, hour, 2)
+	dst = append(dst, ':')
+	dst = appendDigits(dst, minute, 2)
+	dst = append(dst, ':')
+	dst = appendDigits(dst, second, 2)
+	dst = append(dst, '.')
+	dst = appendDigits(dst, t.Nanosecond(), 9)
+	return append(dst, 'Z')
+}
+
+// appendDigits appends the n decimal digits of v, with leading zeros.
+func appendDigits(dst []byte, v, n int) []byte {
+	var b [9]byte
+	for i := n - 1; i >= 0; i-- {
+		b[i] = byte('0' + v%10)
+		v /= 10
+	}
+	return append(dst, b[:n]...)
+}
+
+// ParseTime reads what [AppendTime] writes, and nothing else.
+func ParseTime(s string) (time.Time, error) {
+	if len(s) != timeLen || s[10] != 'T' || s[19] != '.' || s[29] != 'Z' {
+		return time.Time{}, errTime
+	}
+	t, ok := parseDateTime(s[:19])
+	nanos, valid := parseDigits(s[20:29])
+	if !ok || !valid {
+		return time.Time{}, errTime
+	}
+	return t.Add(time.Duration(nanos)), nil
+}
+
+// parseDateTime reads the 19 bytes of 2006-01-02T15:04:05, of which the byte
+// in the middle is the caller's to check, as UTC.
+func parseDateTime(s string) (time.Time, bool) {
+	year, ok0 := parseDigits(s[0:4])
+	month, ok1 := parseDigits(s[5:7])
+	day, ok2 := parseDigits(s[8:10])
+	hour, ok3 := parseDigits(s[11:13])
+	minute, ok4 := parseDigits(s[14:16])
+	second, ok5 := parseDigits(s[17:19])
+	if !ok0 || !ok1 || !ok2 || !ok3 || !ok4 || !ok5 ||
+		s[4] != '-' || s[7] != '-' || s[13] != ':' || s[16] != ':' {
+		return time.Time{}, false
+	}
+	if year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) ||
+		hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, false
+	}
+	return time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC), true
+}
+
+func daysIn(year, month int) int {
+	switch time.Month(month) {
+	case time.February:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	case time.April, time.June, time.September, time.November:
+		return 30
+	}
+	return 31
+}
+
+// parseDigits reads s, at most nine bytes of it, as a decimal number.
+func parseDigits(s string) (int, bool) {
+	n := 0
+	for i := range len(s) {
+		c := s[i] - '0'
+		if c > 9 {
+			return 0, false
+		}
+		n = n*10 + int(c)
+	}
+	return n, s != ""
+}
