@@ -6,8 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"runtime"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 )
@@ -24,7 +24,7 @@ func (osFS) Open(name string) (File, error) {
 func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	f, err := os.OpenFile(name, flag, perm)
 	if err != nil {
-		return nil, err
+		return nil, knownError(err)
 	}
 	return osFile{f}, nil
 }
@@ -81,22 +81,32 @@ func (f osFile) Size() (int64, error) {
 	return fi.Size(), nil
 }
 
+func (f osFile) WriteAt(p []byte, off int64) (int, error) {
+	n, err := f.File.WriteAt(p, off)
+	return n, knownError(err)
+}
+
+func (f osFile) Truncate(size int64) error {
+	return knownError(f.File.Truncate(size))
+}
+
 func (f osFile) Sync() error {
-	return syncData(f.File)
+	return knownError(syncData(f.File))
 }
 
 const (
 	lockPerm  = 0o644 // whoever may read the log may ask who writes it
 	maxHolder = 256   // bytes of the holder's text that are written and read
 
-	// lockTries bounds how often Lock gives way to a Locked elsewhere, which
-	// takes the lock for an instant.
-	lockTries = 100
+	// A Locked elsewhere takes the lock for an instant, and Lock tries again
+	// until it is over. The bound is for who takes it for longer.
+	probeWait  = time.Second
+	probePause = 100 * time.Microsecond
 )
 
 func (osFS) Lock(name, holder string) (io.Closer, error) {
 	fl := flock.New(name, flock.SetFlag(os.O_RDWR|os.O_CREATE), flock.SetPermissions(lockPerm))
-	for try := 0; ; try++ {
+	for start := time.Now(); ; time.Sleep(probePause) {
 		ok, err := fl.TryLock()
 		if err != nil {
 			return nil, lockError(name, err)
@@ -110,14 +120,13 @@ func (osFS) Lock(name, holder string) (io.Closer, error) {
 		if err != nil {
 			return nil, lockError(name, err)
 		}
-		if !ok || try == lockTries {
+		if !ok || time.Since(start) > probeWait {
 			_ = fl.Close()
 			return nil, &LockedError{Name: name, Holder: readHolder(name)}
 		}
 		if err := fl.Close(); err != nil {
 			return nil, lockError(name, err)
 		}
-		runtime.Gosched()
 	}
 	writeHolder(name, holder)
 	return &osLock{fl}, nil
@@ -170,15 +179,20 @@ func writeHolder(name, holder string) {
 	if err != nil {
 		return
 	}
-	text := ""
-	if holder != "" {
-		text = " " + holderLine(holder) + "\n"
-	}
+	text := holderText(holder)
 	if len(text) > lockedBytes {
 		_, _ = f.WriteAt([]byte(text[lockedBytes:]), lockedBytes)
 	}
 	_ = f.Truncate(int64(max(len(text), lockedBytes)))
 	_ = f.Close()
+}
+
+// holderText is what stands in a lock file: nothing while nobody holds it.
+func holderText(holder string) string {
+	if holder = holderLine(holder); holder == "" {
+		return ""
+	}
+	return " " + holder + "\n"
 }
 
 // readHolder returns what writeHolder wrote, or nothing if it cannot.

@@ -3,6 +3,7 @@ package vfs
 import (
 	"errors"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/windows"
@@ -11,6 +12,23 @@ import (
 // lockedBytes is how many bytes at the start of a lock file others cannot read
 // or write while it is locked. Here locks are mandatory, and cover one byte.
 const lockedBytes = 1
+
+// A diskFullError is the system's error, and syscall.ENOSPC, which on Windows
+// is a number of Go's own that the system never returns.
+type diskFullError struct{ error }
+
+func (e diskFullError) Unwrap() error { return e.error }
+
+func (diskFullError) Is(target error) bool { return target == syscall.ENOSPC }
+
+// knownError returns err such that errors.Is finds the codes in it that callers
+// ask for.
+func knownError(err error) error {
+	if errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) {
+		return diskFullError{err}
+	}
+	return err
+}
 
 // A reader, an indexer or a virus scanner that has a file open for a moment
 // keeps it from being replaced or removed for that moment, so both try again

@@ -25,6 +25,8 @@ func syncData(f *os.File) error {
 	})
 	if err == nil {
 		err = serr
+	} else {
+		err = fs.ErrClosed // the one error that Control has, unexported
 	}
 	if err != nil {
 		return &fs.PathError{Op: "fdatasync", Path: f.Name(), Err: err}

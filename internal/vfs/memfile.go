@@ -1,0 +1,343 @@
+package vfs
+
+import (
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// A node is a file or a folder of a Mem, whatever its name is. What it looks
+// like, and what of that is sure to be on the disk, are kept apart.
+type node struct {
+	mode    fs.FileMode
+	modTime time.Time
+	lock    *memLock // nil: not locked
+
+	data    []byte   // what readers see
+	synced  []byte   // what is sure to be on the disk
+	fileOps []fileOp // what leads from synced to data
+
+	entries       map[string]*node // what readers see; nil for a file
+	syncedEntries map[string]*node // what is sure to be on the disk
+	entryOps      []*entryOp       // what leads from syncedEntries to entries
+}
+
+// A fileOp is a write or a truncation that is not synced yet.
+type fileOp struct {
+	data []byte // nil: a truncation
+	off  int64  // where data goes; the new size, of a truncation
+	lost bool   // a Sync failed with it: the size may reach the disk, data never will
+}
+
+// An entryOp is a change of names that is not synced yet: a name added, one
+// removed, or both at once. If it touches two folders, it waits in both, and is
+// synced in both together.
+type entryOp struct {
+	from    *node // nil: nothing is removed
+	removed string
+	to      *node // nil: nothing is added
+	added   string
+	n       *node // what is added
+	gone    *node // what was removed, unless it was moved
+}
+
+func (m *Mem) newNode(mode fs.FileMode) *node {
+	n := &node{mode: mode, modTime: m.now()}
+	if mode.IsDir() {
+		n.entries = make(map[string]*node)
+		n.syncedEntries = make(map[string]*node)
+	}
+	return n
+}
+
+func (n *node) isDir() bool { return n.mode.IsDir() }
+
+func (n *node) names() []string {
+	return slices.Sorted(maps.Keys(n.entries))
+}
+
+// below appends n and all that is in it, as readers see it.
+func (n *node) below(to []*node) []*node {
+	to = append(to, n)
+	for _, sub := range n.entries {
+		to = sub.below(to)
+	}
+	return to
+}
+
+// change does what op says, as far as readers see, and leaves it to be synced.
+func change(op *entryOp) {
+	for _, dir := range op.folders() {
+		op.apply(dir, dir.entries)
+		dir.entryOps = append(dir.entryOps, op)
+	}
+}
+
+// folders returns the folders that the change concerns: one, or two.
+func (op *entryOp) folders() []*node {
+	switch {
+	case op.from == nil || op.from == op.to:
+		return []*node{op.to}
+	case op.to == nil:
+		return []*node{op.from}
+	default:
+		return []*node{op.from, op.to}
+	}
+}
+
+// apply does what op says about one folder, whose entries are given.
+func (op *entryOp) apply(dir *node, entries map[string]*node) {
+	if op.from == dir {
+		delete(entries, op.removed)
+	}
+	if op.to == dir {
+		entries[op.added] = op.n
+	}
+}
+
+// commit makes the first count changes of a folder durable. With a change that
+// concerns another folder too, all that came before it in there is committed
+// as well, and with the end of a folder all that happened in it, as a journal
+// would.
+func (n *node) commit(count int) {
+	ops := n.entryOps[:count]
+	n.entryOps = n.entryOps[count:]
+	for _, op := range ops {
+		op.apply(n, n.syncedEntries)
+		if op.gone != nil {
+			op.gone.commit(len(op.gone.entryOps))
+		}
+		for _, dir := range op.folders() {
+			if i := slices.Index(dir.entryOps, op); dir != n && i >= 0 {
+				dir.commit(i + 1)
+			}
+		}
+	}
+}
+
+func (n *node) write(p []byte, off int64, now time.Time) {
+	if len(p) == 0 {
+		return
+	}
+	p = slices.Clone(p)
+	n.data = resize(n.data, max(int64(len(n.data)), off+int64(len(p))))
+	copy(n.data[off:], p)
+	n.modTime = now
+	n.fileOps = append(n.fileOps, fileOp{data: p, off: off})
+}
+
+func (n *node) truncate(size int64, now time.Time) {
+	n.data = resize(n.data, size)
+	n.modTime = now
+	n.fileOps = append(n.fileOps, fileOp{off: size})
+}
+
+// sync makes the file durable, but for what an earlier sync has lost.
+func (n *node) sync() {
+	for _, op := range n.fileOps {
+		if op.data == nil {
+			n.synced = resize(n.synced, op.off)
+			continue
+		}
+		n.synced = resize(n.synced, op.sizeAfter(int64(len(n.synced))))
+		if !op.lost {
+			copy(n.synced[op.off:], op.data)
+		}
+	}
+	n.fileOps = nil
+}
+
+// failSync forgets what was to be synced, as a kernel does that marks pages
+// clean after it could not write them.
+func (n *node) failSync() {
+	for i := range n.fileOps {
+		n.fileOps[i].lost = true
+	}
+}
+
+// sizeAfter returns the size of a file of the given size after the operation.
+func (op *fileOp) sizeAfter(size int64) int64 {
+	if op.data == nil {
+		return op.off
+	}
+	return max(size, op.off+int64(len(op.data)))
+}
+
+// resize cuts b, or extends it with zeros.
+func resize(b []byte, size int64) []byte {
+	old := int64(len(b))
+	if size > old {
+		b = slices.Grow(b, int(size-old))
+	}
+	b = b[:size]
+	if size > old {
+		clear(b[old:])
+	}
+	return b
+}
+
+// maxFile is the size that no file of a Mem exceeds, holes included, so that a
+// wrong offset is an error and not the end of the process.
+const maxFile = 1 << 30
+
+// A memFile is a node, opened.
+type memFile struct {
+	m        *Mem
+	n        *node
+	name     string
+	writable bool
+	closed   bool // guarded by m.mu
+}
+
+// check returns the error of an operation that cannot be.
+func (f *memFile) check(writes bool, off int64) error {
+	switch {
+	case f.closed:
+		return fs.ErrClosed
+	case writes && !f.writable:
+		return syscall.EBADF
+	case off < 0:
+		return syscall.EINVAL
+	}
+	return nil
+}
+
+func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
+	op := Op{Kind: OpRead, Name: f.name, Off: off, Len: len(p)}
+	if fault := f.m.begin(op); fault != nil {
+		return 0, opError(op, fault.Err)
+	}
+	f.m.mu.RLock()
+	defer f.m.mu.RUnlock()
+	if err := f.check(false, off); err != nil {
+		return 0, opError(op, err)
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n := 0
+	if off < int64(len(f.n.data)) {
+		n = copy(p, f.n.data[off:])
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
+	op := Op{Kind: OpWrite, Name: f.name, Off: off, Len: len(p)}
+	fault := f.m.begin(op)
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	if err := f.check(true, off); err != nil {
+		return 0, opError(op, err)
+	}
+	var err error
+	if fault != nil {
+		err = fault.Err
+		p = p[:min(max(fault.Done, 0), len(p))]
+	}
+	if off > maxFile-int64(len(p)) {
+		return 0, opError(op, syscall.EFBIG)
+	}
+	size := int64(len(f.n.data))
+	if end, room := off+int64(len(p)), f.m.room(); end > size && end-size > room {
+		err = syscall.ENOSPC
+		p = p[:max(0, size+room-off)]
+	}
+	f.n.write(p, off, f.m.now())
+	return len(p), opError(op, err)
+}
+
+func (f *memFile) Truncate(size int64) error {
+	return f.m.do(Op{Kind: OpTruncate, Name: f.name, Off: size}, func() error {
+		if err := f.check(true, size); err != nil {
+			return err
+		}
+		if size > maxFile {
+			return syscall.EFBIG
+		}
+		if size-int64(len(f.n.data)) > f.m.room() {
+			return syscall.ENOSPC
+		}
+		f.n.truncate(size, f.m.now())
+		return nil
+	})
+}
+
+func (f *memFile) Sync() error {
+	op := Op{Kind: OpSync, Name: f.name}
+	fault := f.m.begin(op)
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	if err := f.check(false, 0); err != nil {
+		return opError(op, err)
+	}
+	if fault == nil {
+		f.n.sync()
+		return nil
+	}
+	switch {
+	case fault.Done != 0:
+		f.n.sync()
+	case !f.m.crashed:
+		// If the power went, what happens to the bytes is for Crash to say.
+		f.n.failSync()
+	}
+	return opError(op, fault.Err)
+}
+
+func (f *memFile) Size() (size int64, err error) {
+	err = f.m.do(Op{Kind: OpSize, Name: f.name}, func() error {
+		size = int64(len(f.n.data))
+		return f.check(false, 0)
+	})
+	return size, err
+}
+
+func (f *memFile) Close() error {
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	if f.closed {
+		return &fs.PathError{Op: "close", Path: f.name, Err: fs.ErrClosed}
+	}
+	f.closed = true
+	return nil
+}
+
+// A memLock is a lock that is held.
+type memLock struct {
+	m      *Mem
+	n      *node
+	holder string
+}
+
+func (l *memLock) Close() error {
+	l.m.mu.Lock()
+	defer l.m.mu.Unlock()
+	if l.n.lock == l {
+		l.n.lock = nil
+		if !l.m.crashed {
+			l.n.truncate(0, l.m.now())
+		}
+	}
+	return nil
+}
+
+type memInfo struct {
+	name    string
+	size    int64
+	mode    fs.FileMode
+	modTime time.Time
+}
+
+func (i memInfo) Name() string       { return i.name }
+func (i memInfo) Size() int64        { return i.size }
+func (i memInfo) Mode() fs.FileMode  { return i.mode }
+func (i memInfo) ModTime() time.Time { return i.modTime }
+func (i memInfo) IsDir() bool        { return i.mode.IsDir() }
+func (i memInfo) Sys() any           { return nil }
