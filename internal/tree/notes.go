@@ -1,0 +1,144 @@
+package tree
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+
+	"audittrail/internal/vfs"
+	"audittrail/tlog"
+)
+
+const (
+	checkpointName = "checkpoint"
+	signersName    = "signers"
+
+	maxSigners = 1 << 20 // bytes in the signers file
+)
+
+// ErrMalformed says that the signers file is not what AppendSigner writes.
+var ErrMalformed = errors.New("malformed signers file")
+
+// Checkpoint returns the signed checkpoint that was set last. There is none
+// (fs.ErrNotExist) before the first.
+func (t *Tree) Checkpoint() ([]byte, error) {
+	b, err := vfs.ReadFile(t.fs, filepath.Join(t.dir, checkpointName), tlog.MaxCheckpoint)
+	if err != nil {
+		return nil, fmt.Errorf("read checkpoint: %w", err)
+	}
+	return b, nil
+}
+
+// SetCheckpoint makes signed the tree's checkpoint, durably. What it covers is
+// synced before, and must be this tree: none is published that does not hold.
+func (t *Tree) SetCheckpoint(signed []byte) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.writable(); err != nil {
+		return fmt.Errorf("set checkpoint: %w", err)
+	}
+	c, err := tlog.ReadCheckpoint(signed)
+	if err != nil {
+		return fmt.Errorf("set checkpoint: %w", err)
+	}
+	if err := t.covers(c); err != nil {
+		return fmt.Errorf("set checkpoint: %w", err)
+	}
+	if c.Size > t.synced || t.newName {
+		if err := t.sync(); err != nil {
+			return fmt.Errorf("set checkpoint: %w", err)
+		}
+	}
+	if err := vfs.WriteFile(t.fs, filepath.Join(t.dir, checkpointName), signed, filePerm); err != nil {
+		return fmt.Errorf("set checkpoint: %w", err)
+	}
+	return nil
+}
+
+// covers says why c is no checkpoint of this tree.
+func (t *Tree) covers(c tlog.Checkpoint) error {
+	root, err := t.Root(c.Size)
+	if err != nil {
+		return err
+	}
+	if root != c.Root {
+		return fmt.Errorf("checkpoint of size %d has root %v, the tree %v", c.Size, c.Root, root)
+	}
+	return nil
+}
+
+// Signers returns the notes by which keys replaced keys, oldest first.
+func (t *Tree) Signers() ([][]byte, error) {
+	b, err := vfs.ReadFile(t.fs, filepath.Join(t.dir, signersName), maxSigners)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read signers: %w", err)
+	}
+	notes, err := parseSigners(b)
+	if err != nil {
+		return nil, fmt.Errorf("read signers: %w", err)
+	}
+	return notes, nil
+}
+
+// AppendSigner adds the note by which a key replaces the last, durably. The note
+// that is already the last one is not added again.
+func (t *Tree) AppendSigner(note []byte) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.writable(); err != nil {
+		return fmt.Errorf("append signer: %w", err)
+	}
+	if len(note) == 0 || len(note) > tlog.MaxRotation {
+		return fmt.Errorf("append signer: a note of %d bytes", len(note))
+	}
+	notes, err := t.Signers()
+	if err != nil {
+		return fmt.Errorf("append signer: %w", err)
+	}
+	if len(notes) > 0 && bytes.Equal(notes[len(notes)-1], note) {
+		return nil
+	}
+	b := formatSigners(append(notes, note))
+	if len(b) > maxSigners {
+		return fmt.Errorf("append signer: more than %d bytes of them", maxSigners)
+	}
+	if err := vfs.WriteFile(t.fs, filepath.Join(t.dir, signersName), b, filePerm); err != nil {
+		return fmt.Errorf("append signer: %w", err)
+	}
+	return nil
+}
+
+// formatSigners writes each note after a line with its length in decimal.
+func formatSigners(notes [][]byte) []byte {
+	var b []byte
+	for _, n := range notes {
+		b = strconv.AppendInt(b, int64(len(n)), 10)
+		b = append(b, '\n')
+		b = append(b, n...)
+	}
+	return b
+}
+
+// parseSigners reads what formatSigners writes, and nothing else.
+func parseSigners(b []byte) ([][]byte, error) {
+	var notes [][]byte
+	for len(b) > 0 {
+		line, rest, ok := bytes.Cut(b, []byte("\n"))
+		n, err := strconv.Atoi(string(line))
+		if !ok || err != nil || n < 1 || n > tlog.MaxRotation || strconv.Itoa(n) != string(line) {
+			return nil, fmt.Errorf("%w: the length of note %d", ErrMalformed, len(notes))
+		}
+		if n > len(rest) {
+			return nil, fmt.Errorf("%w: note %d is cut short", ErrMalformed, len(notes))
+		}
+		notes = append(notes, rest[:n:n])
+		b = rest[n:]
+	}
+	return notes, nil
+}

@@ -1,0 +1,96 @@
+package tree
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"audittrail/tlog"
+)
+
+// Check computes the whole tree from its entries, and compares it with what the
+// files of the levels hold. The error is a *DamageError for the first difference.
+// That the entries are the right ones is not for it to know: compare the root
+// with a signed one.
+func (t *Tree) Check(ctx context.Context) error {
+	v := t.now.Load()
+	size := v.rng.Size()
+	var stored []byte
+	_, err := v.recompute(ctx, size, new(batch), func(b *batch, i int) error {
+		want := b.files[i]
+		stored = append(stored[:0], want...)
+		offset := length(i, b.start)
+		if err := v.read(i, stored, offset); err != nil {
+			return err
+		}
+		for at := 0; at < len(want); at += hashSize {
+			if !bytes.Equal(stored[at:at+hashSize], want[at:at+hashSize]) {
+				return &DamageError{
+					File: fileName(i), Offset: offset + int64(at),
+					Detail: "the hash is not that of the entries below it",
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("check tree: %w", err)
+	}
+	return nil
+}
+
+// Rebuild makes all levels anew from the first size entries, at most [Tree.Held],
+// and forgets what lies past these. The tree then has that size, and is whole; it
+// may still not be the right tree, if entries are damaged.
+func (t *Tree) Rebuild(ctx context.Context, size uint64) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.writable(); err != nil {
+		return fmt.Errorf("rebuild tree: %w", err)
+	}
+	v := *t.now.Load()
+	if held := max(v.held, v.rng.Size()); size > held {
+		return fmt.Errorf("rebuild tree to %d: %w, which has %d entries", size, ErrBeyond, held)
+	}
+	t.synced = 0
+	rng, err := v.recompute(ctx, size, &t.batch, func(_ *batch, i int) error { return t.write(&v, i) })
+	if err != nil {
+		t.keep(v)
+		return fmt.Errorf("rebuild tree to %d: %w", size, err)
+	}
+	v.rng = *rng
+	if err := t.settle(v); err != nil {
+		return fmt.Errorf("rebuild tree to %d: %w", size, err)
+	}
+	return nil
+}
+
+// recompute reads the first size entries and calls visit for what they add to
+// each level, some at a time. It returns the range over them.
+func (v *view) recompute(ctx context.Context, size uint64, b *batch, visit func(b *batch, i int) error) (*tlog.Range, error) {
+	var rng tlog.Range
+	buf := make([]byte, hashSize*min(size, maxBatch))
+	for rng.Size() < size {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		start := rng.Size()
+		raw := buf[:hashSize*min(size-start, maxBatch)]
+		if err := v.read(entriesFile, raw, int64(start)*hashSize); err != nil {
+			return nil, err
+		}
+		b.begin(start)
+		for ; len(raw) > 0; raw = raw[hashSize:] {
+			b.add(&rng, [32]byte(raw))
+		}
+		for i := firstLevel; i < numFiles; i++ {
+			if len(b.files[i]) == 0 {
+				continue
+			}
+			if err := visit(b, i); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return &rng, nil
+}

@@ -1,0 +1,281 @@
+// Package tree keeps the Merkle tree of a log in flat files of 32-byte hashes:
+//
+//	entries     entry i at byte 32*i
+//	0           the hash of leaf i at byte 32*i
+//	1, 2, ...   level k: the hash of the i'th complete subtree of 256^k leaves
+//	            at byte 32*i
+//	checkpoint  the newest signed checkpoint
+//	signers     the signed notes by which keys replaced keys
+//
+// File k holds, back to back, the tiles of level k that c2sp.org/tlog-tiles
+// describes, so that these can be cut out of it: tile n is bytes 8192*n to
+// 8192*(n+1). Hashes between the levels are folded from at most 128 stored ones.
+//
+// All files but the last two are appended to at exact offsets and not synced
+// until [Tree.Sync]; a crash leaves them with different lengths, and their
+// unsynced ends in any state. The size of the tree is what all of them agree on.
+// What lies past the last checkpoint is promised by nobody: after a crash, cut
+// the tree to the size of the checkpoint, and append again from the log. The
+// levels follow from the entries, and can be made anew from them.
+//
+// One process writes, any number read at the same time.
+package tree
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"audittrail/internal/vfs"
+	"audittrail/tlog"
+)
+
+const (
+	hashSize  = tlog.HashSize
+	tileWidth = 256 // hashes in a full tile
+	tileShift = 8   // log2 of tileWidth
+
+	// numLevels suffices for tlog.MaxSize: 256^7 is more than that.
+	numLevels = 7
+
+	// Files are numbered: the entries, and then the levels.
+	entriesFile = 0
+	firstLevel  = 1
+	numFiles    = firstLevel + numLevels
+
+	dirPerm  = 0o755
+	filePerm = 0o644
+)
+
+var (
+	// ErrFailed says that a sync or a cut failed: what the files hold is not
+	// known any more, and they are not written to again. Open the tree anew.
+	ErrFailed = errors.New("the tree's files are in an unknown state")
+
+	// ErrBeyond says that something was asked for that the tree does not have
+	// at its size.
+	ErrBeyond = errors.New("beyond the end of the tree")
+
+	// ErrReadOnly says that the tree was opened for reading only.
+	ErrReadOnly = errors.New("tree is open for reading only")
+)
+
+// A DamageError says where a file does not hold what it should.
+type DamageError struct {
+	File   string // name in the tree's folder
+	Offset int64
+	Detail string
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("tree file %s is damaged at byte %d: %s", e.File, e.Offset, e.Detail)
+}
+
+// A Tree is an open tree. Reads may happen at any time; they see the tree as it
+// was when the last append returned.
+type Tree struct {
+	fs       vfs.FS
+	dir      string
+	readOnly bool
+
+	now atomic.Pointer[view] // what readers see; replaced whole, never edited
+
+	mu      sync.Mutex     // held while files change; guards what follows
+	batch   batch          // reused from append to append
+	dirty   [numFiles]bool // written to since the last sync
+	newName bool           // a name may have been created since the last sync
+	long    bool           // a file may be longer than the tree
+	synced  uint64         // the size up to which everything is on the disk
+	failed  error          // why nothing is written any more
+	closed  bool
+}
+
+// A view is the tree at one size.
+type view struct {
+	rng   tlog.Range
+	files [numFiles]vfs.File // nil where there is none yet
+	held  uint64             // whole entries that were found in the entries file
+}
+
+// Open opens the tree in the folder dir. To write, it creates what is missing;
+// reading only, a folder that is missing is an error (fs.ErrNotExist), a file
+// that is missing counts as empty. Files longer than the tree are not cut before
+// the first write, since their entries may be what [Tree.Rebuild] needs.
+func Open(fsys vfs.FS, dir string, readOnly bool) (*Tree, error) {
+	t := &Tree{fs: fsys, dir: dir, readOnly: readOnly}
+	if err := t.openDir(); err != nil {
+		return nil, fmt.Errorf("open tree: %w", err)
+	}
+	v, err := t.open()
+	if err != nil {
+		return nil, fmt.Errorf("open tree: %w", err)
+	}
+	t.now.Store(v)
+	// A process that was killed may have left all of this behind.
+	for i := range v.files {
+		t.dirty[i] = v.files[i] != nil
+	}
+	t.long, t.newName = true, true
+	return t, nil
+}
+
+// openDir makes sure that the folder exists.
+func (t *Tree) openDir() error {
+	_, err := t.fs.Stat(t.dir)
+	if !errors.Is(err, fs.ErrNotExist) || t.readOnly {
+		return err
+	}
+	return t.fs.MkdirAll(t.dir, dirPerm)
+}
+
+// open opens the files, and finds out how large the tree is.
+func (t *Tree) open() (*view, error) {
+	v := new(view)
+	for i := range v.files {
+		create := !t.readOnly && i <= firstLevel // the others when they are needed
+		if err := t.openFile(v, i, create); err != nil {
+			return nil, errors.Join(err, v.close())
+		}
+	}
+	if err := t.measure(v); err != nil {
+		return nil, errors.Join(err, v.close())
+	}
+	return v, nil
+}
+
+// openFile opens file i of v, unless it is missing and not to be created.
+func (t *Tree) openFile(v *view, i int, create bool) error {
+	name := filepath.Join(t.dir, fileName(i))
+	flag := os.O_RDWR
+	switch {
+	case t.readOnly:
+		flag = os.O_RDONLY
+	case create:
+		flag |= os.O_CREATE
+		t.newName = true
+	}
+	f, err := t.fs.OpenFile(name, flag, filePerm)
+	if errors.Is(err, fs.ErrNotExist) && !create {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v.files[i] = f
+	return nil
+}
+
+// measure sets v to the size that all its files agree on: as many entries and
+// leaf hashes, and in each level at least the subtrees that these complete.
+func (t *Tree) measure(v *view) error {
+	var have [numFiles]uint64
+	for i, f := range v.files {
+		if f == nil {
+			continue
+		}
+		n, err := f.Size()
+		if err != nil {
+			return err
+		}
+		have[i] = uint64(n) / hashSize
+	}
+	v.held = min(have[entriesFile], tlog.MaxSize)
+	size := v.held
+	for k := range numLevels {
+		if n := have[firstLevel+k]; n < count(k, size) {
+			size = (n+1)<<(tileShift*k) - 1
+		}
+	}
+	return v.load(size)
+}
+
+// load sets v's range to that of the first size leaves, as the files have it.
+func (v *view) load(size uint64) error {
+	rng, err := v.rangeAt(size)
+	if err != nil {
+		return err
+	}
+	v.rng = *rng
+	return nil
+}
+
+// count returns how many hashes level k has in a tree of that size.
+func count(k int, size uint64) uint64 { return size >> (tileShift * k) }
+
+// length returns how many bytes file i has in a tree of that size.
+func length(i int, size uint64) int64 {
+	return int64(count(max(i-firstLevel, 0), size)) * hashSize
+}
+
+// fileName returns the name of file i in the tree's folder.
+func fileName(i int) string {
+	if i == entriesFile {
+		return "entries"
+	}
+	return strconv.Itoa(i - firstLevel)
+}
+
+// Size returns the number of leaves.
+func (t *Tree) Size() uint64 { return t.now.Load().rng.Size() }
+
+// Held returns how many entries the tree's files hold: more than Size if, when
+// the tree was opened, levels were missing that [Tree.Rebuild] can make anew.
+func (t *Tree) Held() uint64 {
+	v := t.now.Load()
+	return max(v.held, v.rng.Size())
+}
+
+// Refresh makes a tree that is open for reading only see what the writer has
+// appended, or cut, since.
+func (t *Tree) Refresh() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.readOnly || t.closed {
+		return nil
+	}
+	old := t.now.Load()
+	v := &view{files: old.files}
+	for i := range v.files {
+		if v.files[i] != nil {
+			continue
+		}
+		if err := t.openFile(v, i, false); err != nil {
+			return fmt.Errorf("refresh tree: %w", err)
+		}
+	}
+	err := t.measure(v)
+	if err != nil {
+		// Keep what was opened, and the size as it was.
+		v.rng, v.held = old.rng, old.held
+		err = fmt.Errorf("refresh tree: %w", err)
+	}
+	t.now.Store(v)
+	return err
+}
+
+// Close closes the files. It does not sync them.
+func (t *Tree) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil
+	}
+	t.closed = true
+	t.failed = fs.ErrClosed
+	return t.now.Load().close()
+}
+
+func (v *view) close() error {
+	var errs []error
+	for _, f := range v.files {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
