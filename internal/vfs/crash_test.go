@@ -1,0 +1,610 @@
+package vfs_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"audittrail/internal/vfs"
+)
+
+// seeds is how many crashes of one state are looked at.
+const seeds = 300
+
+// crashes calls f with what the disk may show after a power loss, nothing
+// unsynced kept first.
+func crashes(m *vfs.Mem, f func(disk *vfs.Mem)) {
+	f(m.Crash(nil))
+	for seed := range uint64(seeds) {
+		f(m.Crash(rand.New(rand.NewPCG(seed, 0))))
+	}
+}
+
+// outcomes returns how often each description of a disk came up.
+func outcomes(m *vfs.Mem, describe func(disk *vfs.Mem) string) map[string]int {
+	seen := make(map[string]int)
+	crashes(m, func(disk *vfs.Mem) { seen[describe(disk)]++ })
+	return seen
+}
+
+func wantOutcomes(t *testing.T, got map[string]int, want ...string) {
+	t.Helper()
+	var keys []string
+	for k := range got {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, keys); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
+	}
+}
+
+func syncFile(t *testing.T, f vfs.File) {
+	t.Helper()
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func syncDir(t *testing.T, fsys vfs.FS, name string) {
+	t.Helper()
+	if err := fsys.SyncDir(name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func rename(t *testing.T, fsys vfs.FS, oldname, newname string) {
+	t.Helper()
+	if err := fsys.Rename(oldname, newname); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mkdir(t *testing.T, fsys vfs.FS, name string) {
+	t.Helper()
+	if err := fsys.MkdirAll(name, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newFile returns an open file that is durable, with its name and content.
+func newFile(t *testing.T, m *vfs.Mem, name, content string) vfs.File {
+	t.Helper()
+	f := create(t, m, name)
+	writeAt(t, f, content, 0)
+	syncFile(t, f)
+	syncDir(t, m, path.Dir(name))
+	return f
+}
+
+// tree lists all names, files with their content.
+func tree(t *testing.T, fsys vfs.FS, dir string) string {
+	t.Helper()
+	names, err := fsys.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, name := range names {
+		fi, err := fsys.Stat(path.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fi.IsDir() {
+			out = append(out, name+"{"+tree(t, fsys, path.Join(dir, name))+"}")
+			continue
+		}
+		data, err := vfs.ReadFile(fsys, path.Join(dir, name), 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, name+"="+string(data))
+	}
+	return strings.Join(out, " ")
+}
+
+func TestCrashKeepsSynced(t *testing.T) {
+	m := vfs.NewMem()
+	f := newFile(t, m, "f", "synced")
+	crashes(m, func(disk *vfs.Mem) { wantContent(t, disk, "f", "synced") })
+
+	writeAt(t, f, " and not", 6)
+	crashes(m, func(disk *vfs.Mem) {
+		got, err := vfs.ReadFile(disk, "f", 100)
+		if err != nil || !bytes.HasPrefix(got, []byte("synced")) {
+			t.Errorf("f holds %q, %v; want synced…", got, err)
+		}
+	})
+
+	syncFile(t, f)
+	crashes(m, func(disk *vfs.Mem) { wantContent(t, disk, "f", "synced and not") })
+}
+
+func TestCrashTearsWrites(t *testing.T) {
+	const size = 3 * 512
+	m := vfs.NewMem()
+	f := newFile(t, m, "f", strings.Repeat("o", size))
+	writeAt(t, f, strings.Repeat("n", size-200), 100)
+	const (
+		lost = 1 << iota
+		kept
+		midSector // cut where no sector ends
+		zeroSector
+		oldSector // in front of a new one
+	)
+	seen := 0
+	crashes(m, func(disk *vfs.Mem) {
+		got, err := vfs.ReadFile(disk, "f", 1<<20)
+		if err != nil || len(got) != size {
+			t.Fatalf("f: %d bytes, %v; want %d", len(got), err, size)
+		}
+		outside := append(got[:100:100], got[size-100:]...)
+		if strings.Trim(string(outside), "o") != "" {
+			t.Fatal("the crash changed synced bytes that no write touched")
+		}
+		body := string(got[100 : size-100])
+		if strings.Trim(body, "on\x00") != "" {
+			t.Fatalf("the crash made up bytes: %q", body)
+		}
+		cut := strings.LastIndexAny(body, "n\x00") + 1
+		switch {
+		case cut == 0:
+			seen |= lost
+		case strings.Trim(body, "n") == "":
+			seen |= kept
+		case (cut+100)%512 != 0 && cut != len(body):
+			seen |= midSector
+		}
+		if strings.Contains(body, strings.Repeat("\x00", 512)) {
+			seen |= zeroSector
+		}
+		if strings.Contains(body, strings.Repeat("o", 512)+"n") {
+			seen |= oldSector
+		}
+	})
+	if want := lost | kept | midSector | zeroSector | oldSector; seen != want {
+		t.Errorf("kinds of damage seen: %05b, want %05b", seen, want)
+	}
+}
+
+func TestCrashWritesAreIndependent(t *testing.T) {
+	m := vfs.NewMem()
+	f := newFile(t, m, "f", "____")
+	for i, c := range []string{"a", "b", "c"} {
+		writeAt(t, f, c, int64(i))
+	}
+	seen := outcomes(m, func(disk *vfs.Mem) string { return tree(t, disk, "/") })
+	for _, want := range []string{"f=____", "f=abc_", "f=a___", "f=__c_", "f=_b__", "f=a_c_"} {
+		if seen[want] == 0 {
+			t.Errorf("never saw %q", want)
+		}
+	}
+}
+
+func TestCrashSizes(t *testing.T) {
+	m := vfs.NewMem()
+	f := newFile(t, m, "f", "12")
+	writeAt(t, f, "345", 2)
+	if err := f.Truncate(1); err != nil {
+		t.Fatal(err)
+	}
+	sizes := make(map[int]bool)
+	crashes(m, func(disk *vfs.Mem) {
+		got, err := vfs.ReadFile(disk, "f", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes[len(got)] = true
+		for i, b := range got {
+			if b != "12345"[i] && (b != 0 || i < 2) {
+				t.Errorf("f holds %q", got)
+			}
+		}
+	})
+	if diff := cmp.Diff(map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true}, sizes); diff != "" {
+		t.Errorf("sizes (-want +got):\n%s", diff)
+	}
+
+	syncFile(t, f)
+	crashes(m, func(disk *vfs.Mem) { wantContent(t, disk, "f", "1") })
+	// What was cut off never comes back, not even when the file grows again.
+	if err := f.Truncate(5); err != nil {
+		t.Fatal(err)
+	}
+	crashes(m, func(disk *vfs.Mem) {
+		got, err := vfs.ReadFile(disk, "f", 100)
+		if err != nil || !strings.HasPrefix("1\x00\x00\x00\x00", string(got)) {
+			t.Errorf("f holds %q, %v", got, err)
+		}
+	})
+}
+
+func TestCrashNames(t *testing.T) {
+	tests := []struct {
+		name string
+		run  func(t *testing.T, m *vfs.Mem) // on d/f=F, e, all durable
+		want []string
+	}{
+		{"create", func(t *testing.T, m *vfs.Mem) {
+			syncFile(t, create(t, m, "d/g"))
+			syncFile(t, create(t, m, "d/h"))
+		}, []string{"d{f=F} e{}", "d{f=F g=} e{}", "d{f=F g= h=} e{}"}},
+		{"create, synced", func(t *testing.T, m *vfs.Mem) {
+			syncFile(t, create(t, m, "d/g"))
+			syncDir(t, m, "d")
+		}, []string{"d{f=F g=} e{}"}},
+		{"other folder synced", func(t *testing.T, m *vfs.Mem) {
+			syncFile(t, create(t, m, "d/g"))
+			syncDir(t, m, "e")
+			syncDir(t, m, ".")
+		}, []string{"d{f=F} e{}", "d{f=F g=} e{}"}},
+		{"folder not synced itself", func(t *testing.T, m *vfs.Mem) {
+			mkdir(t, m, "x/y")
+			newFile(t, m, "x/y/z", "Z")
+			syncDir(t, m, "x")
+		}, []string{"d{f=F} e{}", "d{f=F} e{} x{y{z=Z}}"}},
+		{"rename", func(t *testing.T, m *vfs.Mem) {
+			rename(t, m, "d/f", "d/g")
+		}, []string{"d{f=F} e{}", "d{g=F} e{}"}},
+		{"rename, synced", func(t *testing.T, m *vfs.Mem) {
+			rename(t, m, "d/f", "d/g")
+			syncDir(t, m, "d")
+		}, []string{"d{g=F} e{}"}},
+		{"replace", func(t *testing.T, m *vfs.Mem) {
+			newFile(t, m, "d/g", "G")
+			rename(t, m, "d/g", "d/f")
+		}, []string{"d{f=F g=G} e{}", "d{f=G} e{}"}},
+		{"replace by what is not synced", func(t *testing.T, m *vfs.Mem) {
+			create(t, m, "d/g")
+			rename(t, m, "d/g", "d/f")
+		}, []string{"d{f=F} e{}", "d{f=F g=} e{}", "d{f=} e{}"}},
+		{"remove", func(t *testing.T, m *vfs.Mem) {
+			remove(t, m, "d/f")
+		}, []string{"d{f=F} e{}", "d{} e{}"}},
+		{"remove and create again", func(t *testing.T, m *vfs.Mem) {
+			remove(t, m, "d/f")
+			syncFile(t, create(t, m, "d/f"))
+		}, []string{"d{f=F} e{}", "d{} e{}", "d{f=} e{}"}},
+		{"move", func(t *testing.T, m *vfs.Mem) {
+			rename(t, m, "d/f", "e/g")
+		}, []string{"d{f=F} e{}", "d{} e{g=F}"}},
+		{"move, old folder synced", func(t *testing.T, m *vfs.Mem) {
+			rename(t, m, "d/f", "e/g")
+			syncDir(t, m, "d")
+		}, []string{"d{} e{g=F}"}},
+		{"move, new folder synced", func(t *testing.T, m *vfs.Mem) {
+			rename(t, m, "d/f", "e/g")
+			syncDir(t, m, "e")
+		}, []string{"d{} e{g=F}"}},
+		{"move there and back", func(t *testing.T, m *vfs.Mem) {
+			rename(t, m, "d/f", "e/g")
+			rename(t, m, "e/g", "d/h")
+		}, []string{"d{f=F} e{}", "d{} e{g=F}", "d{h=F} e{}"}},
+		{"move out and remove the folder", func(t *testing.T, m *vfs.Mem) {
+			rename(t, m, "d/f", "e/g")
+			remove(t, m, "d")
+		}, []string{"d{f=F} e{}", "d{} e{g=F}", "e{g=F}"}},
+		{"move out and remove the folder, synced", func(t *testing.T, m *vfs.Mem) {
+			rename(t, m, "d/f", "e/g")
+			remove(t, m, "d")
+			syncDir(t, m, "/")
+		}, []string{"e{g=F}"}},
+		{"move a folder", func(t *testing.T, m *vfs.Mem) {
+			rename(t, m, "d", "e/d")
+		}, []string{"d{f=F} e{}", "e{d{f=F}}"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := vfs.NewMem()
+			mkdir(t, m, "d")
+			mkdir(t, m, "e")
+			syncDir(t, m, "/")
+			newFile(t, m, "d/f", "F")
+			tt.run(t, m)
+			seen := outcomes(m, func(disk *vfs.Mem) string { return tree(t, disk, "/") })
+			wantOutcomes(t, seen, tt.want...)
+			// A copy may crash in the same ways.
+			seen = outcomes(m.Clone(), func(disk *vfs.Mem) string { return tree(t, disk, "/") })
+			wantOutcomes(t, seen, tt.want...)
+		})
+	}
+}
+
+func remove(t *testing.T, fsys vfs.FS, name string) {
+	t.Helper()
+	if err := fsys.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCrashAfterFailedSync(t *testing.T) {
+	m := vfs.NewMem()
+	f := newFile(t, m, "f", "old")
+	writeAt(t, f, "NEW and more", 0)
+	failures := 1
+	m.Inject(func(op vfs.Op) error {
+		if op.Kind == vfs.OpSync && failures > 0 {
+			failures--
+			return syscall.EIO
+		}
+		return nil
+	})
+	if err := f.Sync(); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("Sync: %v, want EIO", err)
+	}
+	wantContent(t, m, "f", "NEW and more")
+	crashes(m, func(disk *vfs.Mem) {
+		if s := tree(t, disk, "/"); strings.ContainsAny(s, "NEW") {
+			t.Errorf("after a failed Sync: %q", s)
+		}
+	})
+	writeAt(t, f, "later", 12)
+	syncFile(t, f) // succeeds, and saves what came later
+	wantContent(t, m, "f", "NEW and morelater")
+	wantContent(t, m.KillOnly(), "f", "NEW and morelater")
+	crashes(m, func(disk *vfs.Mem) {
+		wantContent(t, disk, "f", "old\x00\x00\x00\x00\x00\x00\x00\x00\x00later")
+	})
+	writeAt(t, f, "NEW", 0) // written again, it is as any other write
+	syncFile(t, f)
+	crashes(m, func(disk *vfs.Mem) {
+		wantContent(t, disk, "f", "NEW\x00\x00\x00\x00\x00\x00\x00\x00\x00later")
+	})
+}
+
+func TestCrashIsRepeatable(t *testing.T) {
+	m := vfs.NewMem()
+	randomOps(t, m, rand.New(rand.NewPCG(1, 2)), 200)
+	before := tree(t, m, "/")
+	for seed := range uint64(20) {
+		disk := m.Crash(rand.New(rand.NewPCG(seed, 0)))
+		a := tree(t, disk, "/")
+		b := tree(t, m.Crash(rand.New(rand.NewPCG(seed, 0))), "/")
+		c := tree(t, m.Clone().Crash(rand.New(rand.NewPCG(seed, 0))), "/")
+		if a != b || a != c {
+			t.Fatalf("seed %d gives different disks", seed)
+		}
+		// What the disk shows is on the disk.
+		if again := tree(t, disk.Crash(nil), "/"); again != a {
+			t.Fatalf("a second crash without any operation changed the disk: %q, was %q", again, a)
+		}
+		if disk.Ops() != 0 {
+			t.Errorf("Ops after the crash = %d, want 0", disk.Ops())
+		}
+	}
+	if after := tree(t, m, "/"); after != before {
+		t.Error("Crash changed the file system itself")
+	}
+}
+
+// TestCrashModel does random operations and checks what holds for all of them.
+func TestCrashModel(t *testing.T) {
+	for seed := range uint64(40) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		m := vfs.NewMem()
+		for range 5 {
+			randomOps(t, m, rng, 30)
+			if got, want := tree(t, m.KillOnly(), "/"), tree(t, m, "/"); got != want {
+				t.Fatalf("seed %d: KillOnly shows %q, want %q", seed, got, want)
+			}
+			for range 5 {
+				tree(t, m.Crash(rng), "/") // readable, whatever it shows
+			}
+			// Once all is synced, there is nothing to lose.
+			synced := m.Clone()
+			syncAll(t, synced, "/")
+			if got, want := tree(t, synced.Crash(rng), "/"), tree(t, m, "/"); got != want {
+				t.Fatalf("seed %d: all synced, the crash shows %q, want %q", seed, got, want)
+			}
+			if got, want := tree(t, synced.Crash(nil), "/"), tree(t, m, "/"); got != want {
+				t.Fatalf("seed %d: all synced, the worst crash shows %q, want %q", seed, got, want)
+			}
+			if rng.IntN(2) == 0 {
+				m = m.Crash(rng)
+			}
+		}
+	}
+}
+
+// randomOps does n operations on a few names. Those that cannot be done fail,
+// which does not matter.
+func randomOps(t *testing.T, m *vfs.Mem, rng *rand.Rand, n int) {
+	t.Helper()
+	name := func() string {
+		return strings.Repeat("d/", rng.IntN(3)) + string(rune('d'+rng.IntN(4)))
+	}
+	for i := range n {
+		switch rng.IntN(9) {
+		case 0:
+			_ = m.MkdirAll(name(), 0o755)
+		case 1:
+			_ = m.Remove(name())
+		case 2, 3:
+			_ = m.Rename(name(), name())
+		case 4:
+			_ = m.SyncDir(path.Dir(name()))
+		default:
+			f, err := m.OpenFile(name(), os.O_RDWR|os.O_CREATE, 0o644)
+			if err != nil {
+				continue
+			}
+			writeAt(t, f, strings.Repeat(string(rune('A'+i%26)), rng.IntN(700)), int64(rng.IntN(600)))
+			if rng.IntN(3) == 0 {
+				if err := f.Truncate(int64(rng.IntN(900))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if rng.IntN(3) == 0 {
+				syncFile(t, f)
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func syncAll(t *testing.T, fsys vfs.FS, dir string) {
+	t.Helper()
+	names, err := fsys.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		name = path.Join(dir, name)
+		fi, err := fsys.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fi.IsDir() {
+			syncAll(t, fsys, name)
+			continue
+		}
+		syncFile(t, create(t, fsys, name))
+	}
+	syncDir(t, fsys, dir)
+}
+
+func TestKillOnlyIsNotSynced(t *testing.T) {
+	m := vfs.NewMem()
+	f := newFile(t, m, "f", "")
+	writeAt(t, f, "x", 0)
+	killed := m.KillOnly()
+	wantContent(t, killed, "f", "x")
+	wantOutcomes(t, outcomes(killed, func(disk *vfs.Mem) string { return tree(t, disk, "/") }), "f=", "f=x", "f=\x00")
+	syncFile(t, create(t, killed, "f")) // by the next process
+	wantOutcomes(t, outcomes(killed, func(disk *vfs.Mem) string { return tree(t, disk, "/") }), "f=x")
+}
+
+// TestWriteFileCrash crashes a replacement at each of its operations.
+func TestWriteFileCrash(t *testing.T) {
+	old, replacement := strings.Repeat("old", 300), strings.Repeat("NEW", 400)
+	seen := make(map[string]bool)
+	for n := 0; ; n++ {
+		m := vfs.NewMem()
+		mkdir(t, m, "d")
+		syncDir(t, m, "/")
+		mustWriteFile(t, m, "d/f", old)
+		m.FailAfter(m.Ops() + n)
+		err := vfs.WriteFile(m, "d/f", []byte(replacement), 0o600)
+		crashes(m, func(disk *vfs.Mem) {
+			got, rerr := vfs.ReadFile(disk, "d/f", 1<<20)
+			if rerr != nil || string(got) != old && string(got) != replacement {
+				t.Fatalf("crash at operation %d: %q, %v", n, got, rerr)
+			}
+			if err == nil && string(got) != replacement {
+				t.Fatal("WriteFile succeeded, the crash brought the old file back")
+			}
+			seen[fmt.Sprint(err == nil, string(got) == replacement)] = true
+			// The next process can write, whatever was left behind.
+			mustWriteFile(t, disk, "d/f", "next")
+			wantNames(t, disk, "d", "f")
+		})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, vfs.ErrCrashed) {
+			t.Fatalf("crash at operation %d: %v, want ErrCrashed", n, err)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("saw %v, want failures with the old and the new file, and success with the new one", seen)
+	}
+}
+
+// TestWriteFileFails fails a replacement at each of its operations.
+func TestWriteFileFails(t *testing.T) {
+	for n := 0; ; n++ {
+		m := vfs.NewMem()
+		mustWriteFile(t, m, "f", "old")
+		failAt := m.Ops() + n
+		var failed vfs.OpKind
+		m.Inject(func(op vfs.Op) error {
+			if op.Kind <= vfs.OpSyncDir && op.N == failAt {
+				failed = op.Kind
+				return syscall.EIO
+			}
+			return nil
+		})
+		err := vfs.WriteFile(m, "f", []byte("new"), 0o600)
+		if failed == 0 {
+			if err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		if !errors.Is(err, syscall.EIO) || !strings.HasPrefix(err.Error(), "write f: ") {
+			t.Errorf("%v fails: error %v, want EIO", failed, err)
+		}
+		want := "old"
+		if failed == vfs.OpSyncDir {
+			want = "new"
+		}
+		wantContent(t, m, "f", want)
+		wantNames(t, m, "/", "f")
+	}
+}
+
+func TestReadFileFails(t *testing.T) {
+	for _, kind := range []vfs.OpKind{vfs.OpOpen, vfs.OpSize, vfs.OpRead} {
+		m := vfs.NewMem()
+		mustWriteFile(t, m, "f", "x")
+		m.Inject(func(op vfs.Op) error {
+			if op.Kind == kind {
+				return syscall.EIO
+			}
+			return nil
+		})
+		if got, err := vfs.ReadFile(m, "f", 10); got != nil || !errors.Is(err, syscall.EIO) {
+			t.Errorf("%v fails: ReadFile = %q, %v; want EIO", kind, got, err)
+		}
+	}
+}
+
+func TestLocksEndWithTheProcess(t *testing.T) {
+	m := vfs.NewMem()
+	l, err := m.Lock("LOCK", "me")
+	if err != nil {
+		t.Fatal(err)
+	}
+	syncDir(t, m, "/")
+	for what, disk := range map[string]*vfs.Mem{"Crash": m.Crash(nil), "KillOnly": m.KillOnly(), "Clone": m.Clone()} {
+		wantLocked(t, disk, "LOCK", false)
+		next, err := disk.Lock("LOCK", "next")
+		if err != nil {
+			t.Errorf("Lock after %s: %v", what, err)
+			continue
+		}
+		closeLater(t, next)
+	}
+	wantLocked(t, m, "LOCK", true)
+	m.FailAfter(0)
+	mustFailCreate(t, m)
+	if err := l.Close(); err != nil {
+		t.Errorf("Close after the crash: %v", err)
+	}
+	if _, err := m.Lock("LOCK", "again"); !errors.Is(err, vfs.ErrCrashed) {
+		t.Errorf("Lock after the crash: %v, want ErrCrashed", err)
+	}
+}
+
+func mustFailCreate(t *testing.T, m *vfs.Mem) {
+	t.Helper()
+	if _, err := m.OpenFile("new", os.O_RDWR|os.O_CREATE, 0o644); !errors.Is(err, vfs.ErrCrashed) {
+		t.Fatalf("create: %v, want ErrCrashed", err)
+	}
+	if _, err := m.Stat("new"); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("Stat of what was not created: %v", err)
+	}
+}
