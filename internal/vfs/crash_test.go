@@ -230,6 +230,18 @@ func TestCrashSizes(t *testing.T) {
 	})
 }
 
+func TestCrashTruncated(t *testing.T) {
+	m := vfs.NewMem()
+	f := newFile(t, m, "f", "12345")
+	for _, size := range []int64{1, 6} {
+		if err := f.Truncate(size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := outcomes(m, func(disk *vfs.Mem) string { return tree(t, disk, "/") })
+	wantOutcomes(t, seen, "f=12345", "f=1", "f=1\x00\x00\x00\x00\x00")
+}
+
 func TestCrashNames(t *testing.T) {
 	tests := []struct {
 		name string

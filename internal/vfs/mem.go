@@ -67,7 +67,8 @@ func (m *Mem) FailAfter(n int) {
 // if a later Sync succeeds. If the error is ErrCrashed, all later mutating
 // operations fail with it too. A nil f takes the request back.
 //
-// f may block, and may call methods of m.
+// f may block, and may call methods of m. A Sync that f holds up covers what was
+// written before it began, no more.
 func (m *Mem) Inject(f func(Op) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

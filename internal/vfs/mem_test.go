@@ -256,11 +256,12 @@ func TestInjectCrashes(t *testing.T) {
 	}
 }
 
-// TestInjectMayBlock holds up a sync while others write, and looks at the disk
-// from inside.
+// TestInjectMayBlock holds up a sync while others write, which the sync does not
+// cover, and looks at the disk from inside.
 func TestInjectMayBlock(t *testing.T) {
 	m := vfs.NewMem()
-	f := newFile(t, m, "f", "a")
+	f := newFile(t, m, "f", "")
+	writeAt(t, f, "a", 0)
 	syncing, resume := make(chan struct{}), make(chan struct{})
 	m.Inject(func(op vfs.Op) error {
 		if op.Kind != vfs.OpSync {
@@ -272,7 +273,7 @@ func TestInjectMayBlock(t *testing.T) {
 			t.Errorf("Ops = %d in operation %d", m.Ops(), op.N)
 		}
 		wantContent(t, m, "f", "ab")
-		wantContent(t, m.Crash(nil), "f", "a")
+		wantContent(t, m.Crash(nil), "f", "")
 		return nil
 	})
 	done := make(chan error)
@@ -283,7 +284,34 @@ func TestInjectMayBlock(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+	wantContent(t, m.Crash(nil), "f", "a")
+	m.Inject(nil)
+	syncFile(t, f)
 	wantContent(t, m.Crash(nil), "f", "ab")
+}
+
+// TestConcurrentSyncs has a sync that fails, and one that overtakes it.
+func TestConcurrentSyncs(t *testing.T) {
+	m := vfs.NewMem()
+	f := newFile(t, m, "f", "")
+	writeAt(t, f, "a", 0)
+	first := true
+	m.Inject(func(op vfs.Op) error {
+		if op.Kind != vfs.OpSync || !first {
+			return nil
+		}
+		first = false
+		writeAt(t, f, "b", 1)
+		syncFile(t, f)
+		writeAt(t, f, "c", 2)
+		return syscall.EIO
+	})
+	if err := f.Sync(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("Sync: %v, want EIO", err)
+	}
+	wantContent(t, m.Crash(nil), "f", "ab")
+	syncFile(t, f)
+	wantContent(t, m.Crash(nil), "f", "abc")
 }
 
 func TestCapacity(t *testing.T) {
@@ -351,6 +379,25 @@ func TestCloneIsIndependent(t *testing.T) {
 	if got := tree(t, c, "/"); got != "d{g=four}" {
 		t.Errorf("the copy has %q", got)
 	}
+}
+
+func TestCloneFailsAlone(t *testing.T) {
+	m := vfs.NewMem()
+	f := newFile(t, m, "f", "old")
+	writeAt(t, f, "new", 0)
+	c := m.Clone()
+	c.Inject(func(op vfs.Op) error {
+		if op.Kind == vfs.OpSync {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if err := create(t, c, "f").Sync(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("Sync: %v, want EIO", err)
+	}
+	syncFile(t, f)
+	wantContent(t, c.Crash(nil), "f", "old")
+	wantContent(t, m.Crash(nil), "f", "new")
 }
 
 func TestMemOpenFilesOutliveTheirNames(t *testing.T) {

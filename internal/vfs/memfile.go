@@ -19,6 +19,7 @@ type node struct {
 	data    []byte   // what readers see
 	synced  []byte   // what is sure to be on the disk
 	fileOps []fileOp // what leads from synced to data
+	dropped int      // how many operations came before fileOps
 
 	entries       map[string]*node // what readers see; nil for a file
 	syncedEntries map[string]*node // what is sure to be on the disk
@@ -135,9 +136,13 @@ func (n *node) truncate(size int64, now time.Time) {
 	n.fileOps = append(n.fileOps, fileOp{off: size})
 }
 
-// sync makes the file durable, but for what an earlier sync has lost.
-func (n *node) sync() {
-	for _, op := range n.fileOps {
+// opCount returns how many operations the file has seen.
+func (n *node) opCount() int { return n.dropped + len(n.fileOps) }
+
+// sync makes the first count operations durable, but for the bytes that an
+// earlier sync has lost.
+func (n *node) sync(count int) {
+	for _, op := range n.upTo(count) {
 		if op.data == nil {
 			n.synced = resize(n.synced, op.off)
 			continue
@@ -147,15 +152,23 @@ func (n *node) sync() {
 			copy(n.synced[op.off:], op.data)
 		}
 	}
-	n.fileOps = nil
+	done := len(n.upTo(count))
+	n.fileOps = n.fileOps[done:]
+	n.dropped += done
 }
 
 // failSync forgets what was to be synced, as a kernel does that marks pages
 // clean after it could not write them.
-func (n *node) failSync() {
-	for i := range n.fileOps {
-		n.fileOps[i].lost = true
+func (n *node) failSync(count int) {
+	ops := n.upTo(count)
+	for i := range ops {
+		ops[i].lost = true
 	}
+}
+
+// upTo returns those of the first count operations that are not synced yet.
+func (n *node) upTo(count int) []fileOp {
+	return n.fileOps[:max(0, count-n.dropped)]
 }
 
 // sizeAfter returns the size of a file of the given size after the operation.
@@ -271,6 +284,10 @@ func (f *memFile) Truncate(size int64) error {
 
 func (f *memFile) Sync() error {
 	op := Op{Kind: OpSync, Name: f.name}
+	// What is written from now on is not covered, even if Inject takes its time.
+	f.m.mu.RLock()
+	count := f.n.opCount()
+	f.m.mu.RUnlock()
 	fault := f.m.begin(op)
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
@@ -278,15 +295,15 @@ func (f *memFile) Sync() error {
 		return opError(op, err)
 	}
 	if fault == nil {
-		f.n.sync()
+		f.n.sync(count)
 		return nil
 	}
 	switch {
 	case fault.Done != 0:
-		f.n.sync()
+		f.n.sync(count)
 	case !f.m.crashed:
 		// If the power went, what happens to the bytes is for Crash to say.
-		f.n.failSync()
+		f.n.failSync(count)
 	}
 	return opError(op, fault.Err)
 }
