@@ -111,3 +111,12 @@ func decodeHex[S string | []byte](dst []byte, src S) bool {
 }
 
 func appendHex(dst, src []byte) []byte { return hex.AppendEncode(dst, src) }
+
+// MarshalText gives what String gives.
+func (h Hash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
+
+// MarshalText gives what String gives.
+func (id ID) MarshalText() ([]byte, error) { return id.append(nil), nil }
+
+// MarshalText gives what String gives.
+func (s Subject) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, s[:]), nil }

@@ -1,0 +1,260 @@
+package segment
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"audittrail/internal/vfs"
+)
+
+// start builds the tables that are missing, in the background.
+func (x *idIndex) start(s *Store) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.again = true
+	if x.busy {
+		return
+	}
+	x.busy = true
+	x.building.Go(func() { s.buildTables() })
+}
+
+func (x *idIndex) wait() { x.building.Wait() }
+
+// buildTables covers every full segment. It gives up at the first error: what
+// has no table is found in memory.
+func (s *Store) buildTables() {
+	x := &s.ids
+	for {
+		x.mu.Lock()
+		ok := x.again
+		x.again = false
+		if ok && !x.listed {
+			ok = s.listTables() == nil
+		}
+		if !ok {
+			x.busy = false
+			x.mu.Unlock()
+			return
+		}
+		tables := slices.Clone(x.tables)
+		x.mu.Unlock()
+		if built, err := s.extend(tables); err == nil {
+			x.mu.Lock()
+			x.tables = built
+			x.mu.Unlock()
+			s.removeTables(built)
+		}
+	}
+}
+
+// extend returns the tables with one more for each full segment that they do
+// not cover, merged where two neighbours are of similar size.
+func (s *Store) extend(tables []*table) ([]*table, error) {
+	s.mu.RLock()
+	segs := slices.Clone(s.segs)
+	s.mu.RUnlock()
+	covered := uint64(0)
+	if n := len(tables); n > 0 {
+		covered = tables[n-1].to
+	}
+	for i := 0; i+1 < len(segs); i++ {
+		g, to := segs[i], segs[i+1].first
+		if g.first < covered || to == g.first {
+			continue
+		}
+		entries, err := s.entries(g, 0, to-g.first)
+		if err != nil {
+			return nil, err
+		}
+		refs := make([]idRef, len(entries))
+		for j, e := range entries {
+			refs[j] = idRef{e.id, g.first + uint64(j)}
+		}
+		slices.SortFunc(refs, compareRefs)
+		t := &table{name: s.tableName(g.first, to), from: g.first, to: to, pages: pagesFor(to - g.first)}
+		if err := s.writeTable(t, &sliceSource{refs: refs}); err != nil {
+			return nil, err
+		}
+		tables = append(tables, t)
+		if tables, err = s.merge(tables); err != nil {
+			return nil, err
+		}
+	}
+	return tables, nil
+}
+
+// merge joins the last two tables as long as the newer is at least half as
+// large as the older, which leaves O(log n) of them.
+func (s *Store) merge(tables []*table) ([]*table, error) {
+	for len(tables) > 1 {
+		a, b := tables[len(tables)-2], tables[len(tables)-1]
+		if 2*(b.to-b.from) < a.to-a.from {
+			break
+		}
+		t := &table{name: s.tableName(a.from, b.to), from: a.from, to: b.to, pages: pagesFor(b.to - a.from)}
+		if err := s.writeTable(t, &mergeSource{from: [2]refSource{
+			&tableSource{store: s, table: a}, &tableSource{store: s, table: b},
+		}}); err != nil {
+			return nil, err
+		}
+		tables = append(slices.Clone(tables[:len(tables)-2]), t)
+	}
+	return tables, nil
+}
+
+// removeTables removes the files of all tables but these.
+func (s *Store) removeTables(built []*table) {
+	keep := make(map[string]bool)
+	for _, t := range built {
+		keep[t.name] = true
+	}
+	names, err := s.fs.ReadDir(s.dir)
+	if err != nil {
+		return // they are removed the next time
+	}
+	for _, name := range names {
+		path := filepath.Join(s.dir, name)
+		if strings.HasPrefix(name, tabPrefix) && !keep[path] {
+			_ = s.fs.Remove(path) // derived, and superseded: harmless if it stays
+			s.files.forget(path)
+		}
+	}
+}
+
+// A refSource yields references in ascending order.
+type refSource interface {
+	next() (idRef, error) // io.EOF after the last
+}
+
+type sliceSource struct{ refs []idRef }
+
+func (src *sliceSource) next() (idRef, error) {
+	if len(src.refs) == 0 {
+		return idRef{}, io.EOF
+	}
+	r := src.refs[0]
+	src.refs = src.refs[1:]
+	return r, nil
+}
+
+// mergeSource yields what two sources yield, in order.
+type mergeSource struct {
+	from  [2]refSource
+	head  [2]idRef
+	ended [2]bool
+	begun bool
+}
+
+func (src *mergeSource) advance(i int) error {
+	var err error
+	src.head[i], err = src.from[i].next()
+	if err == io.EOF {
+		src.ended[i], err = true, nil
+	}
+	return err
+}
+
+func (src *mergeSource) next() (idRef, error) {
+	if !src.begun {
+		src.begun = true
+		if err := errors.Join(src.advance(0), src.advance(1)); err != nil {
+			return idRef{}, err
+		}
+	}
+	i := 0
+	switch {
+	case src.ended[0] && src.ended[1]:
+		return idRef{}, io.EOF
+	case src.ended[0] || !src.ended[1] && compareRefs(src.head[1], src.head[0]) < 0:
+		i = 1
+	}
+	r := src.head[i]
+	return r, src.advance(i)
+}
+
+// tableSource yields the entries of a table.
+type tableSource struct {
+	store *Store
+	table *table
+	page  int64
+	refs  []idRef
+}
+
+func (src *tableSource) next() (idRef, error) {
+	if len(src.refs) == 0 {
+		if src.page == src.table.pages-1 {
+			return idRef{}, io.EOF
+		}
+		refs, err := src.store.page(src.table, src.page)
+		if err != nil {
+			return idRef{}, err
+		}
+		src.refs = refs
+		src.page++
+	}
+	r := src.refs[0]
+	src.refs = src.refs[1:]
+	return r, nil
+}
+
+// writeTable writes a table under its name. It is derived and its pages carry
+// checksums, so it is not synced.
+func (s *Store) writeTable(t *table, src refSource) error {
+	tmp := t.name + ".tmp"
+	f, err := s.fs.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return fmt.Errorf("write id table: %w", err)
+	}
+	err = fillTable(f, t, src)
+	if err := errors.Join(err, f.Close()); err != nil {
+		_ = s.fs.Remove(tmp) // a leftover is overwritten the next time
+		return fmt.Errorf("write id table: %w", err)
+	}
+	if err := s.fs.Rename(tmp, t.name); err != nil {
+		return fmt.Errorf("write id table: %w", err)
+	}
+	return nil
+}
+
+func fillTable(f vfs.File, t *table, src refSource) error {
+	const block = 64 * pageLen
+	buf := tableHead(t.from, t.to)
+	at := int64(0)
+	flush := func() error {
+		_, err := f.WriteAt(buf, at)
+		at += int64(len(buf))
+		buf = buf[:0]
+		return err
+	}
+	page := make([]byte, 0, pageLen)
+	for {
+		r, err := src.next()
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if err == nil {
+			page = binary.BigEndian.AppendUint64(page, r.id)
+			page = binary.BigEndian.AppendUint64(page, r.seq)
+		}
+		if len(page) == pageSlots*entryLen || err == io.EOF && len(page) > 0 {
+			clear(page[len(page):pageLen])
+			buf = append(buf, closePage(page[:pageLen])...)
+			page = page[:0]
+		}
+		if len(buf) >= block || err == io.EOF {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+	}
+}

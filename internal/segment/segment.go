@@ -1,0 +1,351 @@
+// Package segment keeps the log's lines in files of bounded size, and finds
+// them again.
+//
+//	log/00000000000000000000.jsonl   lines; named by the first sequence number
+//	log/00000000000000000000.side    derived: where each line ends, and its id
+//	log/ids-…-….tab                  derived: ids in order, over many segments
+//
+// A segment is only appended to, and never again once the next one exists.
+// What is derived is written without syncing it, is checked whenever it is
+// used, and is made again from the lines where it is missing or wrong.
+// docs/format/segment.md draws the bytes.
+//
+// The package promises that Append returns after the lines and their file's
+// name are durable. It knows nothing of keys, of the tree, or of whether a
+// line is authentic.
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"audittrail/internal/vfs"
+)
+
+// DefaultRoll is the length in bytes at which a new segment is begun.
+const DefaultRoll = 256 << 20
+
+// maxBatch bounds what one Append writes, so that offsets in a side file fit
+// 32 bits.
+const maxBatch = 1 << 30
+
+const (
+	lineExt = ".jsonl"
+	sideExt = ".side"
+)
+
+var (
+	// ErrFailed means that an earlier write could not be made durable or taken
+	// back. Nothing more is written to these files by this process.
+	ErrFailed = errors.New("the log's files are in an unknown state after a failed write")
+	// ErrBeyond means that a sequence number is not in the log.
+	ErrBeyond = errors.New("no such record")
+)
+
+// A Store is the folder of segments. Any number of goroutines may read while
+// one appends.
+type Store struct {
+	fs   vfs.FS
+	dir  string
+	roll int64
+
+	mu   sync.RWMutex // guards segs and the count of the last one
+	segs []*seg       // ascending by first
+
+	files handles
+	ids   idIndex
+
+	size atomic.Uint64 // records that readers may see
+	tail tail          // of the one that appends
+}
+
+// A seg is one segment.
+type seg struct {
+	first uint64
+	name  string // without extension
+
+	sideMu sync.Mutex
+	memory []entry // the side, when the file cannot be used; nil otherwise
+}
+
+// Info describes a segment.
+type Info struct {
+	First uint64 // sequence number of its first record
+	File  string // path of its lines
+	Size  int64  // bytes
+}
+
+// Open lists the segments in dir. A folder that is missing is an empty log.
+func Open(fsys vfs.FS, dir string, roll int64) (*Store, error) {
+	if roll <= 0 {
+		roll = DefaultRoll
+	}
+	s := &Store{fs: fsys, dir: dir, roll: roll}
+	s.files.fs = fsys
+	if err := s.list(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) list() error {
+	names, err := s.fs.ReadDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list segments: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.segs
+	s.segs = make([]*seg, 0, len(names)/2)
+	for _, name := range names {
+		first, ok := segmentName(name)
+		if !ok {
+			continue
+		}
+		for len(known) > 0 && known[0].first < first {
+			known = known[1:]
+		}
+		if len(known) > 0 && known[0].first == first {
+			s.segs = append(s.segs, known[0])
+			continue
+		}
+		s.segs = append(s.segs, s.newSeg(first))
+	}
+	return nil
+}
+
+func (s *Store) newSeg(first uint64) *seg {
+	return &seg{first: first, name: filepath.Join(s.dir, fmt.Sprintf("%020d", first))}
+}
+
+// segmentName reads the first sequence number from the name of a segment.
+func segmentName(name string) (uint64, bool) {
+	digits, ok := strings.CutSuffix(name, lineExt)
+	if !ok || len(digits) != 20 {
+		return 0, false
+	}
+	first, err := strconv.ParseUint(digits, 10, 64)
+	return first, err == nil
+}
+
+// Segments describes all segments, in order.
+func (s *Store) Segments() ([]Info, error) {
+	s.mu.RLock()
+	segs := slices.Clone(s.segs)
+	s.mu.RUnlock()
+	infos := make([]Info, 0, len(segs))
+	for _, g := range segs {
+		st, err := s.fs.Stat(g.name + lineExt)
+		if err != nil {
+			return nil, fmt.Errorf("describe segment: %w", err)
+		}
+		infos = append(infos, Info{First: g.first, File: g.name + lineExt, Size: st.Size()})
+	}
+	return infos, nil
+}
+
+// Size returns how many records readers may see: those before it are durable.
+func (s *Store) Size() uint64 { return s.size.Load() }
+
+// First returns the sequence number of the oldest record that is still here.
+func (s *Store) First() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if len(s.segs) == 0 {
+		return 0
+	}
+	return s.segs[0].first
+}
+
+// LastSegment returns the first sequence number of the newest segment.
+func (s *Store) LastSegment() (first uint64, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if len(s.segs) == 0 {
+		return 0, false
+	}
+	return s.segs[len(s.segs)-1].first, true
+}
+
+// find returns the segment that holds a record, and the one after it, if any.
+func (s *Store) find(seq uint64) (g, next *seg, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	i, exact := slices.BinarySearchFunc(s.segs, seq, func(g *seg, seq uint64) int {
+		switch {
+		case g.first < seq:
+			return -1
+		case g.first > seq:
+			return 1
+		}
+		return 0
+	})
+	if !exact {
+		i--
+	}
+	if i < 0 {
+		return nil, nil, fmt.Errorf("find record %d: %w", seq, ErrBeyond)
+	}
+	if i+1 < len(s.segs) {
+		next = s.segs[i+1]
+	}
+	return s.segs[i], next, nil
+}
+
+// Line returns the line of a record without its LF. It checks that the line
+// carries that sequence number, not that it is authentic.
+func (s *Store) Line(seq uint64) ([]byte, error) {
+	if seq >= s.Size() {
+		return nil, fmt.Errorf("read record %d: %w: the log has %d", seq, ErrBeyond, s.Size())
+	}
+	return s.Peek(seq)
+}
+
+// Peek is Line for recovery: it reads a record that readers may not see yet.
+func (s *Store) Peek(seq uint64) ([]byte, error) {
+	g, _, err := s.find(seq)
+	if err != nil {
+		return nil, err
+	}
+	line, err := s.lineAt(g, seq)
+	if err == nil {
+		return line, nil
+	}
+	// The side file may be at fault: make it again from the lines.
+	if rerr := s.remember(g); rerr != nil {
+		return nil, fmt.Errorf("read record %d: %w", seq, errors.Join(err, rerr))
+	}
+	return s.lineAt(g, seq)
+}
+
+func (s *Store) lineAt(g *seg, seq uint64) ([]byte, error) {
+	start, end, err := s.bounds(g, seq-g.first)
+	if err != nil {
+		return nil, err
+	}
+	return s.readLine(g, seq, start, end)
+}
+
+// A LineError says that what stands where a record should be is not that
+// record.
+type LineError struct {
+	Seq    uint64
+	File   string
+	Offset int64
+}
+
+func (e *LineError) Error() string {
+	return fmt.Sprintf("read record %d: %s has something else at byte %d; run verify", e.Seq, e.File, e.Offset)
+}
+
+// Close closes the files. It does not sync: Append has.
+func (s *Store) Close() error {
+	s.ids.wait()
+	err := s.closeTail()
+	return errors.Join(err, s.files.close())
+}
+
+// maxHandles bounds the files kept open for reading.
+const maxHandles = 128
+
+// handles keeps files open for reading, the most recently used of them.
+type handles struct {
+	fs   vfs.FS
+	mu   sync.Mutex // guards all below
+	open map[string]*handle
+	tick uint64
+}
+
+type handle struct {
+	file vfs.File
+	name string
+	refs int
+	used uint64 // tick of the last acquire
+}
+
+func (hs *handles) acquire(name string) (*handle, error) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	h := hs.open[name]
+	if h == nil {
+		f, err := hs.fs.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		hs.evict()
+		if hs.open == nil {
+			hs.open = make(map[string]*handle)
+		}
+		h = &handle{file: f, name: name}
+		hs.open[name] = h
+	}
+	hs.tick++
+	h.used = hs.tick
+	h.refs++
+	return h, nil
+}
+
+func (hs *handles) release(h *handle) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	h.refs--
+	if h.refs == 0 && hs.open[h.name] != h {
+		_ = h.file.Close() // only read from: nothing to lose
+	}
+}
+
+// forget makes the next acquire of a name open the file again.
+func (hs *handles) forget(name string) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	if h := hs.open[name]; h != nil {
+		delete(hs.open, name)
+		if h.refs == 0 {
+			_ = h.file.Close() // only read from: nothing to lose
+		}
+	}
+}
+
+// evict makes room for one more; called with mu held.
+func (hs *handles) evict() {
+	if len(hs.open) < maxHandles {
+		return
+	}
+	var oldest *handle
+	for _, h := range hs.open {
+		if h.refs == 0 && (oldest == nil || h.used < oldest.used) {
+			oldest = h
+		}
+	}
+	if oldest != nil {
+		delete(hs.open, oldest.name)
+		_ = oldest.file.Close() // only read from: nothing to lose
+	}
+}
+
+func (hs *handles) close() error {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	var errs []error
+	for name, h := range hs.open {
+		delete(hs.open, name)
+		if h.refs == 0 {
+			errs = append(errs, h.file.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// isMissing tells that a file does not exist.
+func isMissing(err error) bool { return errors.Is(err, os.ErrNotExist) }

@@ -1,0 +1,183 @@
+package segment
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// An id table holds the id hashes of a range of full segments in order:
+//
+//	page 0   "audittrail-ids/v1", zeros to 24, from (8), to (8), and a CRC-32C
+//	         in the page's last four bytes
+//	page n   255 entries of id hash (8) and sequence number (8), ascending,
+//	         zeros where there are fewer, and a CRC-32C
+//
+// Pages have 4,096 bytes, numbers are big endian. Id hashes are evenly spread,
+// so an entry is found by interpolation: two or three reads among a hundred
+// million. Tables of similar size are merged, so that there are few.
+const (
+	idMagic   = "audittrail-ids/v1"
+	pageLen   = 4096
+	pageSlots = (pageLen - 4) / entryLen
+	tabPrefix = "ids-"
+	tabExt    = ".tab"
+)
+
+// A table is one file of ids.
+type table struct {
+	name     string
+	from, to uint64
+	pages    int64
+}
+
+func (s *Store) tableName(from, to uint64) string {
+	return filepath.Join(s.dir, fmt.Sprintf("%s%020d-%020d%s", tabPrefix, from, to, tabExt))
+}
+
+// listTables finds the tables that cover the log from its start on without a
+// gap, the largest first where they overlap.
+func (s *Store) listTables() error {
+	names, err := s.fs.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("list id tables: %w", err)
+	}
+	var all []*table
+	for _, name := range names {
+		t := &table{name: filepath.Join(s.dir, name)}
+		if !strings.HasPrefix(name, tabPrefix) || !strings.HasSuffix(name, tabExt) {
+			continue
+		}
+		if _, err := fmt.Sscanf(name, tabPrefix+"%d-%d"+tabExt, &t.from, &t.to); err != nil || s.tableName(t.from, t.to) != t.name || t.to <= t.from {
+			continue
+		}
+		t.pages = pagesFor(t.to - t.from)
+		all = append(all, t)
+	}
+	slices.SortFunc(all, func(a, b *table) int {
+		return cmp.Or(cmp.Compare(a.from, b.from), -cmp.Compare(a.to, b.to))
+	})
+	x := &s.ids
+	x.tables = nil
+	at := s.First()
+	for _, t := range all {
+		if t.from == at && t.to <= s.Size() && s.checkTable(t) == nil {
+			x.tables = append(x.tables, t)
+			at = t.to
+		}
+	}
+	x.listed = true
+	return nil
+}
+
+func pagesFor(entries uint64) int64 {
+	return 1 + int64((entries+pageSlots-1)/pageSlots)
+}
+
+func tableHead(from, to uint64) []byte {
+	b := make([]byte, pageLen)
+	copy(b, idMagic)
+	binary.BigEndian.PutUint64(b[24:], from)
+	binary.BigEndian.PutUint64(b[32:], to)
+	return closePage(b)
+}
+
+func closePage(b []byte) []byte {
+	binary.BigEndian.PutUint32(b[pageLen-4:], crc32.Checksum(b[:pageLen-4], castagnoli))
+	return b
+}
+
+var errTable = errors.New("id table is damaged")
+
+// checkTable tells whether a table's head and length are right. Its pages are
+// checked as they are read.
+func (s *Store) checkTable(t *table) error {
+	h, err := s.files.acquire(t.name)
+	if err != nil {
+		return err
+	}
+	defer s.files.release(h)
+	head := make([]byte, pageLen)
+	size, err := h.file.Size()
+	if n, rerr := h.file.ReadAt(head, 0); n < pageLen || err != nil {
+		return errors.Join(errTable, err, rerr)
+	}
+	if size != t.pages*pageLen || string(head) != string(tableHead(t.from, t.to)) {
+		return errTable
+	}
+	return nil
+}
+
+// page reads the nth page of entries, from 0.
+func (s *Store) page(t *table, n int64) ([]idRef, error) {
+	h, err := s.files.acquire(t.name)
+	if err != nil {
+		return nil, err
+	}
+	defer s.files.release(h)
+	var buf [pageLen]byte
+	if got, err := h.file.ReadAt(buf[:], (n+1)*pageLen); got < pageLen {
+		return nil, errors.Join(errTable, err)
+	}
+	return parsePage(buf[:], int(min(pageSlots, t.to-t.from-uint64(n)*pageSlots)))
+}
+
+func parsePage(b []byte, slots int) ([]idRef, error) {
+	if crc32.Checksum(b[:pageLen-4], castagnoli) != binary.BigEndian.Uint32(b[pageLen-4:]) {
+		return nil, errTable
+	}
+	refs := make([]idRef, slots)
+	for i := range refs {
+		refs[i] = idRef{binary.BigEndian.Uint64(b[i*entryLen:]), binary.BigEndian.Uint64(b[i*entryLen+8:])}
+	}
+	return refs, nil
+}
+
+// lookup returns the records of a table that have an id hash.
+func (s *Store) lookup(t *table, id uint64) ([]uint64, error) {
+	// The first page whose last entry is not below id is in [lo, hi].
+	lo, hi := int64(0), t.pages-1
+	loID, hiID := uint64(0), ^uint64(0)
+	for lo < hi {
+		// Look where an even spread would put it.
+		mid := lo + int64(float64(hi-lo)*(float64(id-loID)/(float64(hiID-loID)+1)))
+		mid = min(max(mid, lo), hi-1)
+		refs, err := s.page(t, mid)
+		if err != nil {
+			return nil, err
+		}
+		switch first, last := refs[0].id, refs[len(refs)-1].id; {
+		case last < id:
+			lo, loID = mid+1, last
+		case first < id:
+			lo, hi = mid, mid
+		default:
+			hi, hiID = mid, first
+		}
+	}
+	return s.collect(t, lo, id)
+}
+
+// collect gathers the run of an id hash from a page on.
+func (s *Store) collect(t *table, page int64, id uint64) (out []uint64, err error) {
+	for ; page < t.pages-1; page++ {
+		refs, err := s.page(t, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range refs {
+			if r.id == id {
+				out = append(out, r.seq)
+			}
+		}
+		if refs[len(refs)-1].id > id {
+			break
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,258 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"audittrail/internal/vfs"
+	"audittrail/record"
+)
+
+// A Batch is a run of finished lines, made durable together.
+type Batch struct {
+	Lines []byte // each with its LF
+	Marks []Mark // one for each line
+}
+
+// A Mark is what the side file needs to know of a line.
+type Mark struct {
+	End   int // offset in Lines of the byte after its LF
+	ID    record.ID
+	Admin bool
+}
+
+// Reset empties the batch and keeps its memory, unless that has grown past
+// what a usual batch needs.
+func (b *Batch) Reset() {
+	const keep = 16 << 20
+	if cap(b.Lines) > keep {
+		b.Lines = nil
+	}
+	b.Lines, b.Marks = b.Lines[:0], b.Marks[:0]
+}
+
+// A tail is the end of the log, where lines are appended.
+type tail struct {
+	seg   *seg
+	file  vfs.File
+	side  vfs.File
+	off   int64    // length of the durable lines
+	admin []uint32 // places of the administrative records
+	err   error    // why nothing may be written any more
+
+	buf     []byte // entries for the side file
+	sideOff int64  // where they go
+}
+
+// OpenTail prepares the store for Append: the log ends at pos with size
+// records. What stands behind pos in the last segment must have been cut.
+func (s *Store) OpenTail(ctx context.Context, pos Pos, size uint64) error {
+	s.mu.RLock()
+	var g *seg
+	if n := len(s.segs); n > 0 {
+		g = s.segs[n-1]
+	}
+	s.mu.RUnlock()
+	if g == nil {
+		if err := s.begin(size); err != nil {
+			return err
+		}
+		s.size.Store(size)
+		return nil
+	}
+	if g.first != pos.First || size < g.first {
+		return fmt.Errorf("open log for writing: its last segment begins with record %d, want %d", g.first, pos.First)
+	}
+	f, err := s.fs.OpenFile(g.name+lineExt, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("open log for writing: %w", err)
+	}
+	// What recovery read may never have been synced: it is acknowledged from
+	// now on, so it must be durable.
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync log: %w", errors.Join(err, f.Close()))
+	}
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return fmt.Errorf("sync log: %w", errors.Join(err, f.Close()))
+	}
+	side, admin, err := s.openSide(ctx, g, size-g.first, pos.Offset)
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	s.tail = tail{
+		seg: g, file: f, side: side, off: pos.Offset, admin: admin,
+		sideOff: sideHeader + int64((size-g.first)*entryLen),
+	}
+	s.size.Store(size)
+	s.ids.start(s)
+	return nil
+}
+
+// begin creates the segment whose first record is first.
+func (s *Store) begin(first uint64) error {
+	g := s.newSeg(first)
+	f, err := s.fs.OpenFile(g.name+lineExt, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("begin segment %d: %w", first, err)
+	}
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return fmt.Errorf("begin segment %d: %w", first, errors.Join(err, f.Close()))
+	}
+	side, err := s.writeSide(g, nil, 0)
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	s.tail = tail{seg: g, file: f, side: side, sideOff: sideHeader}
+	s.mu.Lock()
+	if n := len(s.segs); n == 0 || s.segs[n-1].first != first {
+		s.segs = append(s.segs, g)
+	} else {
+		s.segs[n-1] = g
+	}
+	s.mu.Unlock()
+	return nil
+}
+
+// Append makes a batch durable and lets readers see it. It is for one
+// goroutine at a time.
+//
+// If a write fails, what was written is cut off again, the batch is refused,
+// and the log goes on from where it was: a full disk is survived. If that
+// fails, or a sync does, the store refuses everything from then on with
+// ErrFailed, since what the disk holds is not known.
+//
+// It tells whether a new segment was begun.
+func (s *Store) Append(b *Batch) (rolled bool, err error) {
+	t := &s.tail
+	if t.err != nil {
+		return rolled, t.err
+	}
+	if len(b.Lines) > maxBatch {
+		return rolled, fmt.Errorf("append %d bytes at once: the limit is %d", len(b.Lines), maxBatch)
+	}
+	// Readers in other processes must see all that was acknowledged before
+	// more is.
+	if err := t.flushSide(); err != nil {
+		return false, err
+	}
+	if t.off > 0 && t.off+int64(len(b.Lines)) > s.roll {
+		if err := s.rollOver(); err != nil {
+			return false, err
+		}
+		t, rolled = &s.tail, true
+	}
+	if _, err := t.file.WriteAt(b.Lines, t.off); err != nil {
+		if terr := t.file.Truncate(t.off); terr != nil {
+			t.err = fmt.Errorf("%w: %w", ErrFailed, errors.Join(err, terr))
+			return rolled, t.err
+		}
+		return rolled, fmt.Errorf("write %d records: %w", len(b.Marks), err)
+	}
+	if err := t.file.Sync(); err != nil {
+		t.err = fmt.Errorf("%w: sync: %w", ErrFailed, err)
+		return rolled, t.err
+	}
+	s.publish(b)
+	return rolled, nil
+}
+
+// publish appends to the side file, whose length tells readers in other
+// processes how far they may read.
+func (s *Store) publish(b *Batch) {
+	t := &s.tail
+	seq := s.size.Load()
+	for i, m := range b.Marks {
+		e := entry{end: uint32(t.off + int64(m.End)), id: idHash(m.ID)}
+		n := seq + uint64(i)
+		if m.Admin {
+			e.flag = flagAdmin
+			t.admin = append(t.admin, uint32(n-t.seg.first))
+		}
+		t.buf = e.append(t.buf, n)
+	}
+	t.off += int64(len(b.Lines))
+	s.size.Store(seq + uint64(len(b.Marks)))
+	// The records are durable, and their writers will be told so, whatever
+	// becomes of the side file: it is derived. What cannot be written to it
+	// now is written before the next batch is.
+	_ = t.flushSide()
+}
+
+// flushSide writes the entries that the side file does not have yet.
+func (t *tail) flushSide() error {
+	if len(t.buf) == 0 {
+		return nil
+	}
+	if _, err := t.side.WriteAt(t.buf, t.sideOff); err != nil {
+		return fmt.Errorf("write side file: %w", err)
+	}
+	t.sideOff += int64(len(t.buf))
+	t.buf = t.buf[:0]
+	return nil
+}
+
+// rollOver closes the last segment and begins the next.
+func (s *Store) rollOver() error {
+	old := s.tail
+	size := s.size.Load()
+	if err := s.begin(size); err != nil {
+		s.tail = old
+		return err
+	}
+	// Derived: readers that find no list make it from the entries.
+	_, werr := old.side.WriteAt(appendAdmin(nil, old.admin), old.sideOff)
+	if err := errors.Join(werr, old.side.Close()); err != nil {
+		_ = s.fs.Remove(old.seg.name + sideExt)
+		s.files.forget(old.seg.name + sideExt)
+	}
+	// Its bytes are synced: nothing is lost if this fails.
+	_ = old.file.Close()
+	s.ids.start(s)
+	return nil
+}
+
+func (s *Store) closeTail() error {
+	t := &s.tail
+	if t.file == nil {
+		return nil
+	}
+	err := errors.Join(t.file.Close(), t.side.Close())
+	*t = tail{err: fmt.Errorf("append: %w", os.ErrClosed)}
+	return err
+}
+
+// Cut removes what stands at pos and behind it in the last segment, after a
+// copy of it was made durable under the name aside in the same folder.
+func (s *Store) Cut(pos Pos, aside string) (removed []byte, err error) {
+	g := s.newSeg(pos.First)
+	f, err := s.fs.OpenFile(g.name+lineExt, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cut log: %w", err)
+	}
+	removed, err = s.cut(f, pos.Offset, aside)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("cut log: %w", err)
+	}
+	return removed, nil
+}
+
+func (s *Store) cut(f vfs.File, at int64, aside string) ([]byte, error) {
+	size, err := f.Size()
+	if err != nil || size <= at {
+		return nil, err
+	}
+	torn := make([]byte, size-at)
+	if n, err := f.ReadAt(torn, at); n < len(torn) {
+		return nil, err
+	}
+	if err := vfs.WriteFile(s.fs, filepath.Join(s.dir, aside), torn, 0o600); err != nil {
+		return nil, err
+	}
+	if err := f.Truncate(at); err != nil {
+		return nil, err
+	}
+	return torn, f.Sync()
+}

@@ -1,0 +1,217 @@
+package record
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"audittrail/event"
+	"audittrail/internal/cjson"
+)
+
+// Version is the version of the line format that this package writes.
+const Version = 1
+
+// MaxSeq is the largest sequence number: the largest integer that every JSON
+// reader keeps exactly (RFC 8259 section 6).
+const MaxSeq = 1<<53 - 1
+
+// A VersionError is a line of a format that this package does not know. Its
+// hash can be checked all the same; its fields are not understood.
+type VersionError struct{ Version int64 }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("record format version %d is not understood; this program knows version %d", e.Version, Version)
+}
+
+// ErrForm is wrapped by every error of a line that is not in canonical form.
+var ErrForm = errors.New("not a canonical record line")
+
+// A Record is one decoded line. Event holds the clear fields; opening the body
+// adds the content.
+type Record struct {
+	ID      ID
+	Event   event.Event
+	Session [16]byte // keyed hash of the session id; zero if there is none
+	Size    int      // length of the content in bytes, rounded up by Padmé
+	Class   string   // retention class and month of acceptance: "standard/2026-11"
+	Subject Subject
+	Key     Hash // commitment to the record's key
+
+	Tail
+
+	line []byte
+	aad  int    // length of what the body's encryption authenticates
+	body []byte // base64, as in the line
+}
+
+// Line returns the record's bytes as they stand in the log, without the LF.
+func (r *Record) Line() []byte { return r.line }
+
+// Decode reads one line, without its LF. The record keeps the slice. The hash
+// is not checked: Intact does.
+func Decode(line []byte) (*Record, error) {
+	r := &Record{line: line}
+	d := cjson.NewDecoder(line)
+	err := d.Object(func(key string) error { return r.member(key, d) })
+	if err == nil {
+		err = d.End()
+	}
+	var version *VersionError
+	if errors.As(err, &version) {
+		return nil, version
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrForm, err)
+	}
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrForm, err)
+	}
+	// One encoding per record: what was read must be what would be written.
+	prefix := appendPrefix(make([]byte, 0, len(line)+1), r)
+	again := make([]byte, 0, len(line)+1)
+	again = append(again, prefix...)
+	r.aad = len(prefix)
+	again = append(again, bodyStart...)
+	again = append(again, r.body...)
+	again = append(again, '"')
+	again = appendTail(again, r.Seq, r.Logged, r.Prev)
+	again = appendHash(again, r.Hash)
+	if !bytes.Equal(again[:len(again)-1], line) {
+		return nil, fmt.Errorf("%w: its fields are out of order, repeated or spelled another way", ErrForm)
+	}
+	return r, nil
+}
+
+const bodyStart = `,"body":"`
+
+// member reads the value of one field. The order is checked by Decode, which
+// encodes the record again.
+func (r *Record) member(key string, d *cjson.Decoder) error {
+	if known, err := r.Event.ClearMember(key, d); known || err != nil {
+		return err
+	}
+	var n int64
+	var s string
+	var err error
+	switch key {
+	case "v", "size", "seq":
+		n, err = d.Int()
+	default:
+		s, err = d.String()
+	}
+	if err != nil {
+		return fmt.Errorf("field %q: %w", key, err)
+	}
+	switch key {
+	case "v":
+		if n != Version {
+			return &VersionError{Version: n}
+		}
+	case "size":
+		r.Size = int(n)
+	case "seq":
+		r.Seq = uint64(n)
+		if n < 0 {
+			err = errors.New("negative")
+		}
+	case "id":
+		r.ID, err = ParseID(s)
+	case "time":
+		r.Event.Time, err = event.ParseTime(s)
+	case "session":
+		if len(s) != 32 || !decodeHex(r.Session[:], s) {
+			err = errors.New("not 32 lower-case hexadecimal digits")
+		}
+	case "class":
+		r.Class = s
+	case "subject":
+		r.Subject, err = ParseSubject(s)
+	case "key":
+		r.Key, err = ParseHash(s)
+	case "body":
+		r.body = []byte(s)
+	case "logged":
+		r.Logged, err = event.ParseTime(s)
+	case "prev":
+		r.Prev, err = ParseHash(s)
+	case "hash":
+		r.Hash, err = ParseHash(s)
+	default:
+		return errors.New("a field that the format does not have")
+	}
+	if err != nil {
+		return fmt.Errorf("field %q: %w", key, err)
+	}
+	return nil
+}
+
+// check holds what encoding again does not show.
+func (r *Record) check() error {
+	if r.Size < 0 || padme(r.Size) != r.Size {
+		return fmt.Errorf("size %d is not a padded length", r.Size)
+	}
+	name, _, err := SplitClass(r.Class)
+	if err != nil {
+		return err
+	}
+	r.Event.RetentionClass = name
+	if n := base64.StdEncoding.DecodedLen(len(r.body)); n < minBody {
+		return fmt.Errorf("body of %d characters is shorter than an empty one", len(r.body))
+	}
+	if _, err := base64.StdEncoding.Strict().Decode(make([]byte, base64.StdEncoding.DecodedLen(len(r.body))), r.body); err != nil {
+		return fmt.Errorf("body is not strict base64: %w", err)
+	}
+	if bytes.ContainsAny(r.body, "\r\n") { // the decoder passes over these
+		return errors.New("body is not strict base64: it holds a line break")
+	}
+	r.Event.ID = r.ID.String()
+	return nil
+}
+
+// SplitClass takes a record's class apart into the name of the retention class
+// and the first instant of its calendar month in UTC.
+func SplitClass(class string) (name string, month time.Time, err error) {
+	name, m, ok := strings.Cut(class, "/")
+	if !ok || !event.ValidClass(name) {
+		return "", time.Time{}, fmt.Errorf("class of %d characters is not NAME/YYYY-MM", len(class))
+	}
+	month, err = time.Parse("2006-01", m)
+	if err != nil || len(m) != len("2006-01") || month.Year() < 1 {
+		return "", time.Time{}, fmt.Errorf("class of %d characters is not NAME/YYYY-MM", len(class))
+	}
+	return name, month, nil
+}
+
+// ClassOf names the class of a record accepted at t under a retention class.
+func ClassOf(name string, t time.Time) string {
+	return name + "/" + t.UTC().Format("2006-01")
+}
+
+// appendPrefix appends a line from its first byte to the end of "key": what
+// the encryption of the body authenticates.
+func appendPrefix(dst []byte, r *Record) []byte {
+	dst = append(dst, `{"v":1,"id":"`...)
+	dst = r.ID.append(dst)
+	dst = append(dst, `","time":"`...)
+	dst = event.AppendTime(dst, r.Event.Time)
+	dst = append(dst, `",`...)
+	dst = event.AppendClear(dst, &r.Event)
+	if r.Session != [16]byte{} {
+		dst = append(dst, `,"session":"`...)
+		dst = appendHex(dst, r.Session[:])
+		dst = append(dst, '"')
+	}
+	dst = append(dst, `,"size":`...)
+	dst = appendInt(dst, r.Size)
+	dst = append(dst, `,"class":"`...)
+	dst = append(dst, r.Class...)
+	dst = append(dst, `","subject":"`...)
+	dst = appendHex(dst, r.Subject[:])
+	dst = append(dst, `","key":"`...)
+	dst = appendHex(dst, r.Key[:])
+	return append(dst, '"')
+}

@@ -1,0 +1,288 @@
+package record
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"audittrail/event"
+)
+
+// The sealed body before base64: salt, then AES-256-GCM over
+//
+//	byte 0      compression: 0 none, 1 zstd
+//	bytes 1-4   length of what follows, big endian
+//	…           the content, compressed or not
+//	…           zeros up to a Padmé length
+//
+// under the record's key with a nonce of zeros: the salt is new for every
+// sealing, and so is the key.
+const (
+	saltLen    = 16
+	overhead   = 16 // GCM's tag
+	innerLen   = 5
+	minBody    = saltLen + innerLen + overhead
+	stored     = 0
+	compressed = 1
+
+	// compressFrom is the length of content from which compression is tried.
+	compressFrom = 4096
+)
+
+// MaxContent bounds the content of one record: what a body may decompress to.
+const MaxContent = 256 << 20
+
+var (
+	// ErrWrongKey means that a line does not commit to the key it was given.
+	ErrWrongKey = errors.New("the key is not the one that the record commits to")
+	// ErrBody means that a body does not authenticate under the key that its
+	// line commits to: the line was not written by whoever holds the key.
+	ErrBody = errors.New("the body does not authenticate")
+)
+
+// A Sealing is what a record is made of before it has a place in the log.
+type Sealing struct {
+	ID      ID
+	Event   *event.Event // canonicalised and valid, its Time set
+	Session [16]byte     // zero if there is none
+	Class   string
+	Subject Subject
+	PRK     PRK
+	Salt    [16]byte  // random
+	Digest  *[32]byte // what the client gave, if it gave an id
+}
+
+// A Draft is a sealed record that waits for its place: its line up to the end
+// of "body", and the hash so far.
+type Draft struct {
+	ID    ID
+	Admin bool // the log's own
+
+	content []byte // scratch of sealing
+	line    []byte
+	state   hash.Hash
+}
+
+var drafts = sync.Pool{New: func() any { return &Draft{state: sha256.New()} }}
+
+// keepBuffer is the largest buffer that a freed draft keeps for its successor.
+const keepBuffer = 64 << 10
+
+// Free gives the draft's memory back. The draft must not be used afterwards.
+func (d *Draft) Free() {
+	if cap(d.line) <= keepBuffer && cap(d.content) <= keepBuffer {
+		drafts.Put(d)
+	}
+}
+
+// MaxLen bounds the length that the draft's line will have, with its LF.
+func (d *Draft) MaxLen() int {
+	return len(d.line) + len(tailSeq) + maxSeqLen + len(tailLogged) + timeLen +
+		len(tailPrev) + hexLen + 1 + unhashedLen + 1
+}
+
+// Seal encrypts and encodes all of a record that does not depend on its place.
+func Seal(s *Sealing) (*Draft, error) {
+	key, err := s.PRK.Expand(s.Salt, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	d := drafts.Get().(*Draft)
+	d.ID, d.Admin = s.ID, s.Event.Type.Administrative()
+	d.content = append(d.content[:0], make([]byte, saltLen+innerLen)...)
+	d.content = event.AppendContent(d.content, s.Event, s.Digest)
+	n := len(d.content) - saltLen - innerLen
+	if n > MaxContent {
+		d.Free()
+		return nil, fmt.Errorf("content of %d bytes is over %d", n, MaxContent)
+	}
+	r := Record{
+		ID: s.ID, Event: *s.Event, Session: s.Session, Size: padme(n),
+		Class: s.Class, Subject: s.Subject, Key: key.Commitment(),
+	}
+	d.line = appendPrefix(d.line[:0], &r)
+	aad := len(d.line)
+	d.pack(n)
+	copy(d.content, s.Salt[:])
+	gcm, err := newGCM(key)
+	if err != nil {
+		return nil, err
+	}
+	sealed := gcm.Seal(d.content[saltLen:saltLen], zeroNonce[:], d.content[saltLen:], d.line[:aad])
+	d.line = append(d.line, bodyStart...)
+	d.line = base64.StdEncoding.AppendEncode(d.line, d.content[:saltLen+len(sealed)])
+	d.line = append(d.line, '"')
+	d.state.Reset()
+	d.state.Write(d.line)
+	return d, nil
+}
+
+// pack compresses the n bytes of content where that pays, writes what stands
+// before them, and pads; it leaves room for GCM's tag.
+func (d *Draft) pack(n int) {
+	at := saltLen + innerLen
+	d.content[saltLen] = stored
+	if n >= compressFrom {
+		small := encoder().EncodeAll(d.content[at:], nil)
+		if padme(innerLen+len(small)) < padme(innerLen+n) {
+			d.content = append(d.content[:at], small...)
+			d.content[saltLen] = compressed
+			n = len(small)
+		}
+	}
+	binary.BigEndian.PutUint32(d.content[saltLen+1:], uint32(n))
+	pad := padme(innerLen+n) - innerLen - n
+	d.content = append(d.content, make([]byte, pad+overhead)...)
+	d.content = d.content[:len(d.content)-overhead]
+}
+
+// Finish appends the whole line with its LF for the record's place in the log,
+// and returns the record's hash. Only the bytes that it adds are hashed here.
+func (d *Draft) Finish(dst []byte, seq uint64, logged time.Time, prev Hash) ([]byte, Hash) {
+	dst = append(dst, d.line...)
+	at := len(dst)
+	dst = appendTail(dst, seq, logged, prev)
+	d.state.Write(dst[at:])
+	var h Hash
+	d.state.Sum(h[:0])
+	return appendHash(dst, h), h
+}
+
+var zeroNonce [12]byte
+
+func newGCM(key Key) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, fmt.Errorf("make cipher: %w", err)
+	}
+	return cipher.NewGCM(block)
+}
+
+// Open decrypts the body and adds the content to r.Event.
+func (r *Record) Open(prk PRK) error {
+	key, err := r.KeyFrom(prk)
+	if err != nil {
+		return err
+	}
+	return r.OpenWith(key)
+}
+
+// KeyFrom derives the key of this record, for disclosure.
+func (r *Record) KeyFrom(prk PRK) (Key, error) {
+	var head [saltLen + 2]byte // 24 base64 characters hold the 16 bytes of salt
+	if _, err := base64.StdEncoding.Decode(head[:], r.body[:24]); err != nil {
+		return Key{}, fmt.Errorf("decode salt: %w", err)
+	}
+	return prk.Expand([16]byte(head[:saltLen]), r.ID)
+}
+
+// OpenWith decrypts the body with the record's own key. It returns ErrWrongKey
+// if the line does not commit to that key, ErrBody if the body is not authentic.
+func (r *Record) OpenWith(key Key) error {
+	_, err := r.open(key)
+	return err
+}
+
+// Digest returns the digest of what the client gave, or nil if it gave no id.
+// The record must open with prk.
+func (r *Record) Digest(prk PRK) (*[32]byte, error) {
+	key, err := r.KeyFrom(prk)
+	if err != nil {
+		return nil, err
+	}
+	return r.open(key)
+}
+
+func (r *Record) open(key Key) (*[32]byte, error) {
+	if !key.opens(r.Key) {
+		return nil, ErrWrongKey
+	}
+	sealed := make([]byte, base64.StdEncoding.DecodedLen(len(r.body)))
+	n, err := base64.StdEncoding.Decode(sealed, r.body)
+	if err != nil || n < minBody {
+		return nil, ErrBody
+	}
+	gcm, err := newGCM(key)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := gcm.Open(sealed[saltLen:saltLen], zeroNonce[:], sealed[saltLen:n], r.line[:r.aad])
+	if err != nil {
+		return nil, ErrBody
+	}
+	content, err := unpack(plain, r.Size)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBody, err)
+	}
+	opened := r.Event
+	digest, err := event.DecodeContent(content, &opened)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBody, err)
+	}
+	r.Event = opened
+	return digest, nil
+}
+
+// unpack undoes pack. size is the padded length that the line claims, and
+// bounds what is decompressed.
+func unpack(plain []byte, size int) ([]byte, error) {
+	n := int64(binary.BigEndian.Uint32(plain[1:]))
+	if n > int64(len(plain)-innerLen) || padme(innerLen+int(n)) != len(plain) {
+		return nil, errors.New("its inner length disagrees with its padding")
+	}
+	content, pad := plain[innerLen:innerLen+n], plain[innerLen+n:]
+	for _, b := range pad {
+		if b != 0 {
+			return nil, errors.New("its padding is not zero")
+		}
+	}
+	switch plain[0] {
+	case stored:
+	case compressed:
+		if size > MaxContent {
+			return nil, fmt.Errorf("its content is over %d bytes", MaxContent)
+		}
+		var err error
+		content, err = decoder().DecodeAll(content, make([]byte, 0, size))
+		if err != nil {
+			return nil, fmt.Errorf("decompress: %w", err)
+		}
+	default:
+		return nil, fmt.Errorf("its compression %d is not known", plain[0])
+	}
+	if padme(len(content)) != size {
+		return nil, errors.New("its content is not of the length that the line gives")
+	}
+	return content, nil
+}
+
+// Both are safe for concurrent use and hold goroutine-independent buffers.
+var (
+	encoder = sync.OnceValue(func() *zstd.Encoder {
+		return must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true)))
+	})
+	decoder = sync.OnceValue(func() *zstd.Decoder {
+		return must(zstd.NewReader(nil, zstd.WithDecoderMaxMemory(MaxContent)))
+	})
+)
+
+// must is for constructors whose only errors are of their options, which are
+// constants here.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic("record: " + err.Error())
+	}
+	return v
+}
+
+func appendInt(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10) }

@@ -1,0 +1,148 @@
+package record
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"strconv"
+	"time"
+
+	"audittrail/event"
+)
+
+// A Tail is what stands at the end of every line of every version, at fixed
+// distances from it, so that a log is checked without a JSON parser.
+type Tail struct {
+	Seq    uint64
+	Logged time.Time
+	Prev   Hash
+	Hash   Hash
+}
+
+// MaxPlace is the largest place of a record in its batch that its line tells:
+// the first records of a batch carry theirs, from 0, in the nanoseconds of
+// logged; the others carry this. Recovery tells by it which lines were written
+// together.
+const MaxPlace = 999
+
+// The pieces of a line's end. They reach the disk.
+const (
+	tailSeq    = `,"seq":`
+	tailLogged = `,"logged":"`
+	tailPrev   = `","prev":"`
+	tailHash   = `","hash":"`
+	tailEnd    = `"}`
+
+	timeLen = len("2006-01-02T15:04:05.000000000Z")
+	hexLen  = 2 * len(Hash{})
+
+	// unhashedLen is what the hash does not cover: `,"hash":"…"}`.
+	unhashedLen = len(tailHash) - 1 + hexLen + len(tailEnd)
+)
+
+// Covered returns the bytes of a line, without its LF, that its hash covers.
+func Covered(line []byte) ([]byte, bool) {
+	if len(line) < unhashedLen {
+		return nil, false
+	}
+	return line[:len(line)-unhashedLen], true
+}
+
+// ParseTail reads the end of a line without its LF, and tells whether it has
+// the form. It does not check the hash: Intact does.
+func ParseTail(line []byte) (Tail, bool) {
+	var t Tail
+	at := len(line)
+	back := func(n int) []byte {
+		if at < n {
+			at = -1
+			return nil
+		}
+		at -= n
+		return line[at : at+n]
+	}
+	ok := string(back(len(tailEnd))) == tailEnd &&
+		decodeHex(t.Hash[:], back(hexLen)) && string(back(len(tailHash))) == tailHash &&
+		decodeHex(t.Prev[:], back(hexLen)) && string(back(len(tailPrev))) == tailPrev
+	if !ok {
+		return Tail{}, false
+	}
+	logged, err := event.ParseTime(string(back(timeLen)))
+	if err != nil || string(back(len(tailLogged))) != tailLogged {
+		return Tail{}, false
+	}
+	t.Logged = logged
+	seq, ok := parseSeq(line[:at])
+	t.Seq = seq
+	return t, ok
+}
+
+// maxSeqLen is the length of the largest sequence number, 2^53-1.
+const maxSeqLen = 16
+
+// parseSeq reads the number at the end of b, and the member name before it.
+func parseSeq(b []byte) (uint64, bool) {
+	digits := len(b)
+	for digits > 0 && len(b)-digits <= maxSeqLen && b[digits-1] >= '0' && b[digits-1] <= '9' {
+		digits--
+	}
+	num := b[digits:]
+	if len(num) == 0 || len(num) > maxSeqLen || (num[0] == '0' && len(num) > 1) || !bytes.HasSuffix(b[:digits], []byte(tailSeq)) {
+		return 0, false
+	}
+	seq, err := strconv.ParseUint(string(num), 10, 64)
+	return seq, err == nil && seq <= MaxSeq
+}
+
+// Intact tells whether the hash at the end of a line is that of the line.
+func Intact(line []byte, t *Tail) bool {
+	covered, ok := Covered(line)
+	return ok && HashOf(covered) == t.Hash
+}
+
+// appendTail appends what the sequencer adds up to where the hash begins.
+func appendTail(dst []byte, seq uint64, logged time.Time, prev Hash) []byte {
+	dst = append(dst, tailSeq...)
+	dst = strconv.AppendUint(dst, seq, 10)
+	dst = append(dst, tailLogged...)
+	dst = event.AppendTime(dst, logged)
+	dst = append(dst, tailPrev...)
+	dst = appendHex(dst, prev[:])
+	return append(dst, '"')
+}
+
+// appendHash closes a line: the hash, and the LF.
+func appendHash(dst []byte, h Hash) []byte {
+	dst = append(dst, tailHash[1:]...)
+	dst = appendHex(dst, h[:])
+	dst = append(dst, tailEnd...)
+	return append(dst, '\n')
+}
+
+// The places at a line's start that version 1 fixes.
+const (
+	glanceID   = `{"v":1,"id":"`
+	glanceTime = `","time":"`
+	glanceType = `","type":"`
+	idLen      = len("00000000-0000-0000-0000-000000000000")
+)
+
+// Glance reads the id and the type of a line of this version from their fixed
+// places, without decoding the rest.
+func Glance(line []byte) (id ID, kind string, ok bool) {
+	const typeAt = len(glanceID) + idLen + len(glanceTime) + timeLen + len(glanceType)
+	if len(line) < typeAt || string(line[:len(glanceID)]) != glanceID {
+		return ID{}, "", false
+	}
+	id, err := ParseID(string(line[len(glanceID) : len(glanceID)+idLen]))
+	if err != nil || string(line[typeAt-len(glanceType):typeAt]) != glanceType {
+		return ID{}, "", false
+	}
+	end := bytes.IndexByte(line[typeAt:], '"')
+	if end < 0 {
+		return ID{}, "", false
+	}
+	return id, string(line[typeAt : typeAt+end]), true
+}
+
+// HashOf is the hash of the bytes that a record's hash covers.
+func HashOf(covered []byte) Hash { return sha256.Sum256(covered) }
