@@ -1,0 +1,135 @@
+package keyring
+
+import (
+	"errors"
+	"fmt"
+
+	"audittrail/record"
+)
+
+// Applied returns the last record whose destructions have been carried out
+// completely. Before the first one, the hash is zero.
+func (r *Ring) Applied() (seq uint64, hash record.Hash) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.st == nil {
+		return 0, record.Hash{}
+	}
+	a := r.st.meta.Applied
+	return a.Seq, record.Hash(a.Hash)
+}
+
+// Destroy destroys the keys of subjects and of classes, as record seq, whose
+// hash it is given, has ordered. From when it returns, no process opens a
+// record with them, and they are on no byte of the ring's files.
+//
+// What is destroyed already stays as it is, so Destroy may be called again
+// after an error, a crash or the return of a backup. A key that is unknown is
+// recorded as destroyed all the same.
+func (r *Ring) Destroy(subjects []record.Subject, classes []string, seq uint64, hash record.Hash) error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if err := r.destroy(subjects, classes, seq, hash); err != nil {
+		return fmt.Errorf("destroy keys: %w", err)
+	}
+	return nil
+}
+
+func (r *Ring) destroy(subjects []record.Subject, classes []string, seq uint64, hash record.Hash) error {
+	// What is pending may be what is destroyed.
+	if err := r.flush(); err != nil {
+		return err
+	}
+	doomed, err := r.doomed(subjects, classes, seq)
+	if err != nil {
+		return err
+	}
+	for _, payload := range doomed {
+		if err := r.mark(payload); err != nil {
+			return err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.st.meta.clone()
+	if seq >= m.Applied.Seq {
+		m.Applied = applied{Seq: seq, Hash: hexHash(hash)}
+	}
+	if r.st.dying {
+		return r.advance(m, r.master, true)
+	}
+	if r.unswept {
+		if err := r.settle(r.sweep(false, true)); err != nil {
+			return err
+		}
+	}
+	if m.Applied == r.st.meta.Applied {
+		return nil
+	}
+	return r.setMeta(m)
+}
+
+// doomed returns the entries for what is not destroyed yet, as payloads.
+func (r *Ring) doomed(subjects []record.Subject, classes []string, seq uint64) ([][]byte, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var entries [][]byte
+	seen := map[record.Subject]bool{}
+	for _, id := range subjects {
+		if id == r.system {
+			return nil, errors.New("the system's own subject cannot be erased")
+		}
+		sub, _, err := r.st.subject(id)
+		if err != nil {
+			return nil, err
+		}
+		if !sub.erased && !seen[id] {
+			seen[id] = true
+			entries = append(entries, appendEntry(nil, &entry{kind: subjectErased, subject: id, seq: seq}))
+		}
+	}
+	gone := map[string]bool{}
+	for _, name := range classes {
+		if err := checkClass(name); err != nil {
+			return nil, err
+		}
+		if !r.st.classes[name].expired && !gone[name] {
+			gone[name] = true
+			entries = append(entries, appendEntry(nil, &entry{kind: classExpired, class: []byte(name), seq: seq}))
+		}
+	}
+	return chunk(entries), nil
+}
+
+// mark writes that keys are destroyed, and forgets them. From here on they
+// count as destroyed, though they are still in the file.
+func (r *Ring) mark(payload []byte) error {
+	if err := r.append(kindEntries, payload); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := decodeEntries(payload, r.st.note); err != nil {
+		return r.settle(&fatalError{err}) // the file says what memory does not
+	}
+	r.opening.empty()
+	r.sealing.empty()
+	return nil
+}
+
+// setMeta appends the ring's own state to the journal; writing and mu are held.
+func (r *Ring) setMeta(m *meta) error {
+	payload, err := m.encode()
+	if err != nil {
+		return fmt.Errorf("encode the ring's own state: %w", err)
+	}
+	defer clear(payload)
+	if len(payload) > maxPayload {
+		return fmt.Errorf("the ring's own state has %d bytes; the limit is %d", len(payload), maxPayload)
+	}
+	if err := r.appendLocked(kindMeta, payload); err != nil {
+		return err
+	}
+	r.st.meta = m
+	return nil
+}

@@ -1,0 +1,96 @@
+package keyring
+
+import (
+	"errors"
+	"fmt"
+
+	"audittrail/record"
+)
+
+var (
+	// ErrNoKeyring means that the folder holds no ring.
+	ErrNoKeyring = errors.New("no keyring")
+	// ErrExists means that the folder holds a ring already.
+	ErrExists = errors.New("a keyring exists already")
+	// ErrNoMaster means that there is no master key where one was looked for.
+	ErrNoMaster = errors.New("no master key")
+	// ErrMasterFormat means that what was found is no master key, or not all of one.
+	ErrMasterFormat = errors.New("not a master key")
+	// ErrWrongMaster means that the ring was wrapped by another master key.
+	ErrWrongMaster = errors.New("wrong master key")
+	// ErrDamaged means that a file of the keyring is not what was written.
+	ErrDamaged = errors.New("keyring damaged")
+	// ErrNewer means that the ring was written in a format that came later.
+	ErrNewer = errors.New("keyring is of a newer format")
+	// ErrFailed means that an earlier write could not be made durable, or not
+	// be taken back. The ring writes no more; open it anew.
+	ErrFailed = errors.New("keyring is in an unknown state after a failed write")
+	// ErrReadOnly means that the ring was opened for reading.
+	ErrReadOnly = errors.New("keyring is open for reading only")
+	// ErrClosed means that the ring was closed.
+	ErrClosed = errors.New("keyring is closed")
+
+	// ErrErased is matched by a StateError in state Erased.
+	ErrErased = errors.New("erased")
+	// ErrExpired is matched by a StateError in state Expired.
+	ErrExpired = errors.New("expired")
+	// ErrLost is matched by a StateError in state Lost.
+	ErrLost = errors.New("lost")
+)
+
+// A DamagedError says where a file of the keyring is damaged. It is ErrDamaged.
+type DamagedError struct {
+	File   string
+	Offset int64
+	Detail string
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("%s: damaged at byte %d: %s", e.File, e.Offset, e.Detail)
+}
+
+// Is makes the error match ErrDamaged.
+func (e *DamagedError) Is(target error) bool { return target == ErrDamaged }
+
+// A State says why a key is absent.
+type State string
+
+// The states of a subject or class whose key is absent.
+const (
+	Erased  State = "erased"  // the subject's key was destroyed on request
+	Expired State = "expired" // the class's key was destroyed when its time was up
+	Lost    State = "lost"    // there is no key, and no record of its destruction
+)
+
+// A StateError says that a key is absent, and why. The subject is not part of
+// its text, which ends up in logs.
+type StateError struct {
+	State   State
+	Subject record.Subject // whose key is absent, if Class is empty
+	Class   string         // whose key is absent, if not empty
+	Seq     uint64         // the record that ordered the destruction; not if Lost
+}
+
+func (e *StateError) Error() string {
+	what := "subject"
+	if e.Class != "" {
+		what = "class " + e.Class
+	}
+	if e.State == Lost {
+		return "key of " + what + " is lost: absent, and no record says that it was destroyed"
+	}
+	return fmt.Sprintf("key of %s is %s since record %d", what, e.State, e.Seq)
+}
+
+// Is makes the error match ErrErased, ErrExpired or ErrLost.
+func (e *StateError) Is(target error) bool {
+	switch e.State {
+	case Erased:
+		return target == ErrErased
+	case Expired:
+		return target == ErrExpired
+	case Lost:
+		return target == ErrLost
+	}
+	return false
+}

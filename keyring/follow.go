@@ -1,0 +1,131 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// probes are buffers of one byte: what is read through an interface would be
+// allocated every time.
+var probes = sync.Pool{New: func() any { return new([1]byte) }}
+
+// follow makes sure that a reader does not use what is destroyed. The writer
+// overwrites a generation, from its first byte on, before a destruction
+// returns; so while the first byte stands, the generation counts. That is one
+// pread of a byte that is in memory, and needs no file beside the ring that
+// could disagree with it.
+func (r *Ring) follow() error {
+	if !r.o.ReadOnly {
+		return nil // this process replaces the generations, and empties the caches
+	}
+	r.mu.RLock()
+	current := r.current()
+	r.mu.RUnlock()
+	if current {
+		return nil
+	}
+	_, err := r.refresh()
+	return err
+}
+
+func (r *Ring) current() bool {
+	if r.st == nil {
+		return false
+	}
+	b := probes.Get().(*[1]byte)
+	defer probes.Put(b)
+	n, err := r.st.file.ReadAt(b[:], 0)
+	return n == 1 && err == nil && b[0] == formatLine[0]
+}
+
+// read calls f with what is known. A reader that does not find what it looks
+// for, or finds the file changed under its hands, looks at the folder once more.
+func (r *Ring) read(f func(*state) error) error {
+	err := r.once(f)
+	if !r.o.ReadOnly || !errors.Is(err, ErrLost) && !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	if _, rerr := r.refresh(); rerr != nil {
+		return rerr
+	}
+	return r.once(f)
+}
+
+func (r *Ring) once(f func(*state) error) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.st == nil {
+		return ErrClosed
+	}
+	return f(r.st)
+}
+
+// Refresh makes a reader take in what a writer has written since. It tells
+// whether there was anything. For a writer it does nothing.
+func (r *Ring) Refresh() (changed bool, err error) {
+	changed, err = r.refresh()
+	if err != nil {
+		return false, fmt.Errorf("refresh keyring: %w", err)
+	}
+	return changed, nil
+}
+
+func (r *Ring) refresh() (changed bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.st == nil {
+		return false, ErrClosed
+	}
+	if !r.o.ReadOnly {
+		return false, nil
+	}
+	generation, err := r.newest()
+	if err != nil {
+		return false, err
+	}
+	if generation == r.st.head.Generation && r.current() {
+		if grown, err := r.extend(); err == nil {
+			return grown, nil
+		}
+		// It may have been replaced meanwhile; if not, load says what is wrong.
+	}
+	st, sig, err := r.load(context.Background())
+	if err != nil {
+		return false, err
+	}
+	old := r.st
+	r.st, r.signed = st, sig
+	r.opening.empty()
+	return true, old.close()
+}
+
+// extend takes in what was appended to the file.
+func (r *Ring) extend() (grown bool, err error) {
+	text, err := r.readSigned()
+	if err != nil {
+		return false, err
+	}
+	size, err := r.st.file.Size()
+	if err != nil {
+		return false, err
+	}
+	tail, dying := r.st.tail, r.st.dying
+	if err := r.st.replay(size); err != nil {
+		return false, err
+	}
+	if r.st.dying && !dying {
+		r.opening.empty()
+	}
+	if _, err := r.st.torn(); err != nil {
+		return false, err
+	}
+	sig, err := r.checkSigned(text, r.st)
+	if err != nil {
+		return false, err
+	}
+	grown = r.st.tail > tail || sig != r.signed
+	r.signed = sig
+	return grown, nil
+}

@@ -1,0 +1,246 @@
+package keyring
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"strings"
+
+	"audittrail/record"
+)
+
+// A sealKey is what a writer asks by; a sealed is what it gets.
+type sealKey struct{ user, class string }
+
+type sealed struct {
+	subject record.Subject
+	prk     record.PRK
+}
+
+var shardSeed = maphash.MakeSeed()
+
+func (k sealKey) shard() uint { return uint(maphash.String(shardSeed, k.user)) }
+
+// An openKey is what a reader asks by.
+type openKey struct {
+	subject record.Subject
+	class   string
+}
+
+func (k openKey) shard() uint { return uint(k.subject[0]) } // subjects are random
+
+// ForSealing returns the subject and the key for a new record about a user, in
+// a class such as "standard/2026-11". The empty user is the system. Keys that
+// do not exist are made: they must not be used before a Flush that follows has
+// succeeded.
+func (r *Ring) ForSealing(user, class string) (record.Subject, record.PRK, error) {
+	k := sealKey{user, class}
+	if v, ok := r.sealing.get(k); ok {
+		return v.subject, v.prk, nil
+	}
+	v, err := r.makeSealed(k)
+	if err != nil {
+		return record.Subject{}, record.PRK{}, fmt.Errorf("find keys to seal with: %w", err)
+	}
+	return v.subject, v.prk, nil
+}
+
+func (r *Ring) makeSealed(k sealKey) (sealed, error) {
+	if r.o.ReadOnly {
+		return sealed{}, ErrReadOnly
+	}
+	if err := checkUser(k.user); err != nil {
+		return sealed{}, err
+	}
+	if err := checkClass(k.class); err != nil {
+		return sealed{}, err
+	}
+	// The caller's strings may be slices of something large.
+	k = sealKey{strings.Clone(k.user), strings.Clone(k.class)}
+	r.mu.RLock()
+	v, ok, err := r.findSealed(k, false)
+	r.mu.RUnlock()
+	if ok || err != nil {
+		return v, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, _, err = r.findSealed(k, true)
+	return v, err
+}
+
+// findSealed looks the keys up, and makes those that are missing if it is told
+// to. The result is cached while mu is held, so that a destruction, which
+// empties the caches under the same lock, is not undone.
+func (r *Ring) findSealed(k sealKey, create bool) (sealed, bool, error) {
+	if err := r.usable(); err != nil {
+		return sealed{}, false, err
+	}
+	c, hasClass := r.st.classes[k.class]
+	if c.expired {
+		return sealed{}, false, &StateError{State: Expired, Class: k.class, Seq: c.seq}
+	}
+	id, sub, hasSubject, err := r.st.byUser(k.user)
+	if err != nil {
+		return sealed{}, false, err
+	}
+	if !create && (!hasClass || !hasSubject) {
+		return sealed{}, false, nil
+	}
+	if !hasClass {
+		e := entry{kind: classLive, class: []byte(k.class)}
+		if err := r.add(&e); err != nil {
+			return sealed{}, false, err
+		}
+		c.key = e.key
+	}
+	if !hasSubject {
+		e := entry{kind: subjectLive, user: []byte(k.user)}
+		if _, err := io.ReadFull(r.o.Rand, e.subject[:]); err != nil {
+			return sealed{}, false, fmt.Errorf("make subject: %w", err)
+		}
+		if err := r.add(&e); err != nil {
+			return sealed{}, false, err
+		}
+		id, sub.key = e.subject, e.key
+	}
+	v := sealed{id, record.ExtractPRK(&sub.key, &c.key, r.origin)}
+	r.sealing.put(k, v)
+	return v, true, nil
+}
+
+// usable says why nothing can be written.
+func (r *Ring) usable() error {
+	switch {
+	case r.st == nil:
+		return ErrClosed
+	case r.failed != nil:
+		return r.failed
+	case r.o.ReadOnly:
+		return ErrReadOnly
+	}
+	return nil
+}
+
+// add makes the key of a new entry, which is pending until it is flushed.
+func (r *Ring) add(e *entry) error {
+	if _, err := io.ReadFull(r.o.Rand, e.key[:]); err != nil {
+		return fmt.Errorf("make key: %w", err)
+	}
+	if err := r.st.note(e); err != nil {
+		return err
+	}
+	r.pending = append(r.pending, *e)
+	r.unflushed.Add(1)
+	return nil
+}
+
+// ForOpening returns the key of the records about a subject in a class. A key
+// that is absent is a StateError.
+func (r *Ring) ForOpening(id record.Subject, class string) (record.PRK, error) {
+	if err := r.follow(); err != nil {
+		return record.PRK{}, fmt.Errorf("find keys to open with: %w", err)
+	}
+	k := openKey{id, class}
+	if prk, ok := r.opening.get(k); ok {
+		return prk, nil
+	}
+	var prk record.PRK
+	err := r.read(func(st *state) (err error) {
+		prk, err = r.findOpening(st, k)
+		return err
+	})
+	if err != nil {
+		return record.PRK{}, fmt.Errorf("find keys to open with: %w", err)
+	}
+	return prk, nil
+}
+
+func (r *Ring) findOpening(st *state, k openKey) (record.PRK, error) {
+	sub, known, err := st.subject(k.subject)
+	if err != nil {
+		return record.PRK{}, err
+	}
+	c, hasClass := st.classes[k.class]
+	switch {
+	case sub.erased:
+		return record.PRK{}, &StateError{State: Erased, Subject: k.subject, Seq: sub.seq}
+	case c.expired:
+		return record.PRK{}, &StateError{State: Expired, Class: k.class, Seq: c.seq}
+	case !known:
+		return record.PRK{}, &StateError{State: Lost, Subject: k.subject}
+	case !hasClass:
+		return record.PRK{}, &StateError{State: Lost, Class: k.class}
+	}
+	prk := record.ExtractPRK(&sub.key, &c.key, r.origin)
+	k.class = strings.Clone(k.class)
+	r.opening.put(k, prk)
+	return prk, nil
+}
+
+// LookupUser returns the subject of a user, if there is one that was not
+// erased.
+func (r *Ring) LookupUser(user string) (record.Subject, bool, error) {
+	var id record.Subject
+	err := r.follow()
+	if err == nil {
+		err = r.read(func(st *state) error {
+			found, _, ok, err := st.byUser(user)
+			if err == nil && !ok {
+				err = &StateError{State: Lost}
+			}
+			id = found
+			return err
+		})
+	}
+	if errors.Is(err, ErrLost) {
+		return record.Subject{}, false, nil
+	}
+	if err != nil {
+		return record.Subject{}, false, fmt.Errorf("look up user: %w", err)
+	}
+	return id, true, nil
+}
+
+// User returns whose subject it is; the system's is the empty user. It is a
+// StateError if that is not known any more.
+func (r *Ring) User(id record.Subject) (string, error) {
+	var user string
+	err := r.follow()
+	if err == nil {
+		err = r.read(func(st *state) error {
+			sub, known, err := st.subject(id)
+			switch {
+			case err != nil:
+				return err
+			case sub.erased:
+				return &StateError{State: Erased, Subject: id, Seq: sub.seq}
+			case !known:
+				return &StateError{State: Lost, Subject: id}
+			}
+			user = sub.user
+			return nil
+		})
+	}
+	if err != nil {
+		return "", fmt.Errorf("look up subject: %w", err)
+	}
+	return user, nil
+}
+
+// Session returns what stands in a record for a session id.
+func (r *Ring) Session(id string) [16]byte {
+	sum := r.hash.sum(domainSession, id)
+	return [16]byte(sum[:16])
+}
+
+// ClientID returns the id of the record for which a producer gave an id of its
+// own: a UUID of version 8 (RFC 9562), the same one every time.
+func (r *Ring) ClientID(id string) record.ID {
+	sum := r.hash.sum(domainClient, id)
+	uuid := record.ID(sum[:16])
+	uuid[6] = uuid[6]&0x0f | 0x80
+	uuid[8] = uuid[8]&0x3f | 0x80
+	return uuid
+}

@@ -1,0 +1,436 @@
+package keyring
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"audittrail/internal/vfs"
+	"audittrail/record"
+)
+
+const (
+	signedName = "signed"
+	masterName = "master.key"
+	lockName   = "LOCK"
+
+	// maxChases bounds how often a reader starts over because the writer
+	// replaced the ring under its hands.
+	maxChases = 100
+)
+
+// Options say how to open a ring. The zero value opens it for writing, on the
+// system's own files, with the master key in the folder itself.
+type Options struct {
+	FS     vfs.FS           // nil: vfs.OS
+	Master Master           // nil: the file master.key in the keyring's folder
+	Rand   io.Reader        // of new keys; nil: crypto/rand
+	Now    func() time.Time // nil: time.Now
+
+	// ReadOnly opens without a lock and without writing anything, beside a
+	// writer in another process.
+	ReadOnly bool
+
+	// ForgetSigned accepts a signed state that is missing or damaged as that
+	// of an empty log. It gives up what protects against a log and a keyring
+	// that were both put back to an earlier day.
+	ForgetSigned bool
+}
+
+func (o *Options) fill(dir string) {
+	if o.FS == nil {
+		o.FS = vfs.OS
+	}
+	if o.Master == nil {
+		o.Master = MasterFile(o.FS, filepath.Join(dir, masterName))
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	} else if _, ok := o.Rand.(*lockedReader); !ok {
+		o.Rand = &lockedReader{r: o.Rand}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+// A lockedReader lets many goroutines read from one source, each all that it
+// asks for.
+type lockedReader struct {
+	mu sync.Mutex // held while reading
+	r  io.Reader
+}
+
+func (l *lockedReader) Read(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return io.ReadFull(l.r, p)
+}
+
+// A Ring is an open keyring. Any number of goroutines may use it.
+type Ring struct {
+	dir    string
+	o      Options
+	lock   io.Closer // nil if read-only
+	origin string
+	system record.Subject
+	hash   *hasher
+
+	sealing *cache[sealKey, sealed]
+	opening *cache[openKey, record.PRK]
+
+	// unflushed counts the keys that are not durable yet. It is raised while
+	// mu is held, and lowered after the sync.
+	unflushed atomic.Int64
+
+	writing sync.Mutex // held while the ring's files change; taken before mu
+	signing sync.Mutex // held while the signed state changes; taken before mu
+
+	mu      sync.RWMutex // guards what follows
+	st      *state
+	master  Secret
+	pending []entry // in memory, but not in the journal
+	signed  signed
+	unswept bool  // files of earlier generations may be left
+	compact int   // entries of the journal at which it is merged into the base
+	failed  error // why nothing is written any more
+}
+
+// Format hides the ring from every verb: it is full of keys.
+func (r *Ring) Format(s fmt.State, _ rune) { _, _ = fmt.Fprintf(s, "keyring %s", r.origin) }
+
+// LogValue hides the ring.
+func (r *Ring) LogValue() slog.Value { return slog.StringValue("keyring " + r.origin) }
+
+// MarshalJSON hides the ring.
+func (r *Ring) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+func newRing(dir string, o Options) *Ring {
+	o.fill(dir)
+	return &Ring{
+		dir: dir, o: o,
+		sealing: newCache[sealKey, sealed](sealKey.shard),
+		opening: newCache[openKey, record.PRK](openKey.shard),
+	}
+}
+
+// Create makes a keyring in a folder, which it creates if need be, for the log
+// named origin; an empty origin is replaced by a random one. A master key that
+// is to be a file is made if it does not exist.
+func Create(ctx context.Context, dir, origin string, o Options) (*Ring, error) {
+	if origin == "" {
+		o.fill(dir)
+		var id [8]byte
+		if _, err := io.ReadFull(o.Rand, id[:]); err != nil {
+			return nil, fmt.Errorf("create keyring: %w", err)
+		}
+		origin = "audittrail/" + hex.EncodeToString(id[:])
+	}
+	r, err := create(ctx, dir, o, func(r *Ring) (*base, signed, error) {
+		b, err := r.first(origin)
+		return b, signed{}, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create keyring in %s: %w", dir, err)
+	}
+	return r, nil
+}
+
+// create makes the files of a keyring from what begin returns. The ring comes
+// last: until it is there, there is no keyring.
+func create(ctx context.Context, dir string, o Options, begin func(*Ring) (*base, signed, error)) (*Ring, error) {
+	if o.ReadOnly {
+		return nil, ErrReadOnly
+	}
+	r := newRing(dir, o)
+	if err := makeDir(r.o.FS, dir); err != nil {
+		return nil, err
+	}
+	if err := r.takeLock(); err != nil {
+		return nil, err
+	}
+	err := r.begin(ctx, begin)
+	if err != nil {
+		return nil, errors.Join(err, r.lock.Close())
+	}
+	return r, nil
+}
+
+func (r *Ring) begin(ctx context.Context, begin func(*Ring) (*base, signed, error)) error {
+	if _, err := r.newest(); !errors.Is(err, ErrNoKeyring) {
+		if err == nil {
+			err = ErrExists
+		}
+		return err
+	}
+	b, sig, err := begin(r)
+	if err != nil {
+		return err
+	}
+	if b.master, err = masterOrNew(ctx, r.o.Master, r.o.Rand); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(r.o.Rand, b.wrapping[:]); err != nil {
+		return fmt.Errorf("make wrapping key: %w", err)
+	}
+	name := r.ringName(b.generation)
+	if err := b.write(r.o.FS, name+tmpSuffix); err != nil {
+		return err
+	}
+	if err := vfs.WriteFile(r.o.FS, r.path(signedName), sig.encode(newHasher(b.meta.Secret)), filePerm); err != nil {
+		return err
+	}
+	if err := r.o.FS.Rename(name+tmpSuffix, name); err != nil {
+		return fmt.Errorf("put ring in place: %w", err)
+	}
+	if err := r.o.FS.SyncDir(r.dir); err != nil {
+		return fmt.Errorf("sync %s: %w", r.dir, err)
+	}
+	return r.open(ctx)
+}
+
+// masterOrNew returns the master key, making the file that is to hold it.
+func masterOrNew(ctx context.Context, m Master, random io.Reader) (Secret, error) {
+	key, err := m.MasterKey(ctx)
+	file, ok := m.(*masterFile)
+	if !ok || !errors.Is(err, ErrNoMaster) {
+		return key, err
+	}
+	if key, err = NewMaster(random); err != nil {
+		return Secret{}, err
+	}
+	if err := file.write(key); err != nil {
+		return Secret{}, fmt.Errorf("write master key: %w", err)
+	}
+	return key, nil
+}
+
+// Open opens the keyring in a folder.
+func Open(ctx context.Context, dir string, o Options) (*Ring, error) {
+	r := newRing(dir, o)
+	if !o.ReadOnly {
+		// Asked first, so that no lock file appears where there is no keyring.
+		if _, err := r.newest(); err != nil {
+			return nil, fmt.Errorf("open keyring in %s: %w", dir, err)
+		}
+		if err := r.takeLock(); err != nil {
+			return nil, fmt.Errorf("open keyring in %s: %w", dir, err)
+		}
+	}
+	if err := r.open(ctx); err != nil {
+		if r.lock != nil {
+			err = errors.Join(err, r.lock.Close())
+		}
+		return nil, fmt.Errorf("open keyring in %s: %w", dir, err)
+	}
+	return r, nil
+}
+
+func (r *Ring) takeLock() (err error) {
+	r.lock, err = r.o.FS.Lock(r.path(lockName), "pid "+strconv.Itoa(os.Getpid()))
+	return err
+}
+
+func (r *Ring) open(ctx context.Context) error {
+	st, sig, err := r.load(ctx)
+	if err != nil {
+		return err
+	}
+	r.st, r.signed = st, sig
+	r.origin, r.system, r.hash = st.head.Origin, record.Subject(st.meta.System), st.hash
+	r.setCompact()
+	if r.o.ReadOnly {
+		return nil
+	}
+	if err := r.repair(); err != nil {
+		return errors.Join(err, st.close())
+	}
+	return nil
+}
+
+// load reads the newest generation. A reader may find it replaced while it
+// reads, and then begins again with the one after.
+func (r *Ring) load(ctx context.Context) (*state, signed, error) {
+	var last uint64
+	for range maxChases {
+		generation, err := r.newest()
+		if err != nil {
+			return nil, signed{}, err
+		}
+		st, sig, err := r.loadGeneration(ctx, generation)
+		if err == nil {
+			return st, sig, nil
+		}
+		newer, nerr := r.newest()
+		if !r.o.ReadOnly || nerr != nil || newer == generation && last == generation {
+			return nil, signed{}, err
+		}
+		last = generation
+	}
+	return nil, signed{}, errors.New("the ring was replaced over and over while it was read")
+}
+
+// loadGeneration reads one generation and the signed state, which is read
+// first: it must not know more than the ring.
+func (r *Ring) loadGeneration(ctx context.Context, generation uint64) (*state, signed, error) {
+	text, err := r.readSigned()
+	if err != nil {
+		return nil, signed{}, err
+	}
+	name := r.ringName(generation)
+	var file vfs.File
+	if r.o.ReadOnly {
+		file, err = r.o.FS.Open(name)
+	} else {
+		file, err = r.o.FS.OpenFile(name, os.O_RDWR, 0)
+	}
+	if err != nil {
+		return nil, signed{}, fmt.Errorf("open ring: %w", err)
+	}
+	st, err := r.loadFile(ctx, file, generation)
+	if err != nil {
+		return nil, signed{}, errors.Join(err, file.Close())
+	}
+	sig, err := r.checkSigned(text, st)
+	if err == nil {
+		_, err = st.torn()
+	}
+	if err != nil {
+		return nil, signed{}, errors.Join(err, st.close())
+	}
+	return st, sig, nil
+}
+
+func (r *Ring) loadFile(ctx context.Context, file vfs.File, generation uint64) (*state, error) {
+	name := r.ringName(generation)
+	start := make([]byte, maxHeader)
+	n, err := file.ReadAt(start, 0)
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	head, body, err := parseHeader(start[:n])
+	if err == nil && head.Generation != generation {
+		err = fmt.Errorf("header is of generation %d", head.Generation)
+	}
+	if errors.Is(err, ErrNewer) {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if err != nil {
+		return nil, &DamagedError{File: name, Detail: err.Error()}
+	}
+	// A key that was fetched before is asked for again only if it is another.
+	if head.Master != r.master.Fingerprint() {
+		if r.master, err = masterFor(ctx, r.o.Master, head.Master); err != nil {
+			return nil, err
+		}
+	}
+	wrapping, err := head.unwrap(r.master)
+	if err != nil {
+		return nil, &DamagedError{File: name, Detail: err.Error()}
+	}
+	defer clear(wrapping[:])
+	return load(file, name, head, int64(body), wrapping)
+}
+
+func (r *Ring) path(name string) string { return filepath.Join(r.dir, name) }
+
+func (r *Ring) ringName(generation uint64) string {
+	return r.path(fmt.Sprintf("%s%016x", ringPrefix, generation))
+}
+
+// generationOf returns the generation that the name of a file speaks of.
+func generationOf(name, prefix string) (uint64, bool) {
+	digits, ok := strings.CutPrefix(name, prefix)
+	if !ok || len(digits) != 16 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, 16, 64)
+	return n, err == nil && digits == fmt.Sprintf("%016x", n)
+}
+
+// newest returns the newest generation in the folder.
+func (r *Ring) newest() (uint64, error) {
+	names, err := r.o.FS.ReadDir(r.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("list keyring: %w", err)
+	}
+	var newest uint64
+	for _, name := range names {
+		if n, ok := generationOf(name, ringPrefix); ok {
+			newest = max(newest, n)
+		}
+	}
+	if newest == 0 {
+		return 0, ErrNoKeyring
+	}
+	return newest, nil
+}
+
+// Origin returns the name of the log that the keys are for.
+func (r *Ring) Origin() string { return r.origin }
+
+// System returns the subject of records that are about nobody.
+func (r *Ring) System() record.Subject { return r.system }
+
+// Generation returns a number that grows whenever the ring is written anew,
+// which every destruction does.
+func (r *Ring) Generation() uint64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.st == nil {
+		return 0
+	}
+	return r.st.head.Generation
+}
+
+// Count returns how many data subjects and classes have a key.
+func (r *Ring) Count() (subjects, classes int) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.st == nil {
+		return 0, 0
+	}
+	for _, c := range r.st.classes {
+		if !c.expired {
+			classes++
+		}
+	}
+	return r.st.live - 1, classes // without the system
+}
+
+// Close gives the keyring up. Keys that were not flushed are gone.
+func (r *Ring) Close() error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	r.signing.Lock()
+	defer r.signing.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.st == nil {
+		return nil
+	}
+	for i := range r.pending {
+		r.pending[i] = entry{}
+	}
+	r.sealing.empty()
+	r.opening.empty()
+	clear(r.master[:])
+	err := r.st.close()
+	r.st, r.pending = nil, nil
+	if r.lock != nil {
+		err = errors.Join(err, r.lock.Close())
+	}
+	return err
+}

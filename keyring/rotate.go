@@ -1,0 +1,62 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// RotateMaster wraps the ring by another master key, under a new wrapping key,
+// so that the old one opens nothing any more. The new key must be where it is
+// to stay; a key that is to be a file is made if the file does not exist.
+//
+// Without a new master key, one is made in the place of the old, if that is a
+// file. A crash at any moment leaves a ring that opens with what is there.
+func (r *Ring) RotateMaster(ctx context.Context, to Master) error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if err := r.rotateMaster(ctx, to); err != nil {
+		return fmt.Errorf("rotate master key: %w", err)
+	}
+	return nil
+}
+
+func (r *Ring) rotateMaster(ctx context.Context, to Master) error {
+	r.mu.RLock()
+	err := r.usable()
+	r.mu.RUnlock()
+	if err != nil {
+		return err
+	}
+	file, isFile := r.o.Master.(*masterFile)
+	inPlace := to == nil
+	if inPlace {
+		if !isFile {
+			return errors.New("the master key is no file that could be replaced: say where the new one is")
+		}
+		if err := r.finishMaster(); err != nil {
+			return err
+		}
+		to = file.next()
+	}
+	key, err := masterOrNew(ctx, to, r.o.Rand) // may take long, so without mu
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if key == r.master {
+		return errors.New("the new master key is the old one")
+	}
+	err = r.advance(r.st.meta, key, true)
+	if r.master != key {
+		return err
+	}
+	// The ring is wrapped by the new key, even if what came before could not
+	// be wiped.
+	if inPlace {
+		return errors.Join(err, file.promote())
+	}
+	r.o.Master = to
+	return err
+}

@@ -1,0 +1,151 @@
+package keyring
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+
+	"audittrail/internal/vfs"
+)
+
+const (
+	signedFirst = "audittrail-signed/v1\n" // reaches the disk
+	signedLimit = 512
+)
+
+// A signed is what the keyring remembers of the log, and of itself, from when
+// the last checkpoint was signed:
+//
+//	audittrail-signed/v1
+//	<size> <base64 of the root>
+//	<generation> <length of the ring that is durable>
+//	<base64 of HMAC-SHA256 under the ring's secret over the lines above>
+type signed struct {
+	size       uint64
+	root       [32]byte
+	generation uint64
+	length     int64
+}
+
+// encode returns the file's bytes. The hash is over the numbers rather than
+// over the text, which has one form for them.
+func (s *signed) encode(h *hasher) []byte {
+	out := fmt.Appendf(nil, "%s%d %s\n%d %d\n", signedFirst,
+		s.size, base64.StdEncoding.EncodeToString(s.root[:]), s.generation, s.length)
+	mac := s.mac(h)
+	out = base64.StdEncoding.AppendEncode(out, mac[:])
+	return append(out, '\n')
+}
+
+func (s *signed) mac(h *hasher) [32]byte {
+	b := binary.BigEndian.AppendUint64(nil, s.size)
+	b = append(b, s.root[:]...)
+	b = binary.BigEndian.AppendUint64(b, s.generation)
+	b = binary.BigEndian.AppendUint64(b, uint64(s.length))
+	return h.sum(domainSigned, string(b))
+}
+
+var errSigned = errors.New("it is not a signed state, or not one of this keyring")
+
+// parseSigned reads what encode returns, and nothing else.
+func parseSigned(text []byte, h *hasher) (signed, error) {
+	rest, ok := bytes.CutPrefix(text, []byte(signedFirst))
+	fields := bytes.FieldsFunc(rest, func(c rune) bool { return c == ' ' || c == '\n' })
+	if !ok || len(fields) != 5 {
+		return signed{}, errSigned
+	}
+	var s signed
+	var errs [4]error
+	s.size, errs[0] = strconv.ParseUint(string(fields[0]), 10, 64)
+	root, err := base64.StdEncoding.Strict().DecodeString(string(fields[1]))
+	if err != nil || len(root) != len(s.root) {
+		return signed{}, errSigned
+	}
+	copy(s.root[:], root)
+	s.generation, errs[1] = strconv.ParseUint(string(fields[2]), 10, 64)
+	s.length, errs[2] = strconv.ParseInt(string(fields[3]), 10, 64)
+	if errors.Join(errs[:]...) != nil || subtle.ConstantTimeCompare(s.encode(h), text) != 1 {
+		return signed{}, errSigned
+	}
+	return s, nil
+}
+
+// readSigned returns the file's bytes, and nil if there is none.
+func (r *Ring) readSigned() ([]byte, error) {
+	text, err := vfs.ReadFile(r.o.FS, r.path(signedName), signedLimit)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.Is(err, vfs.ErrTooLarge):
+		return []byte("too long"), nil
+	case err != nil:
+		return nil, fmt.Errorf("read signed state: %w", err)
+	}
+	return text, nil
+}
+
+// checkSigned holds the ring against what is remembered of it: a ring that is
+// shorter, or of an earlier generation, has lost keys.
+func (r *Ring) checkSigned(text []byte, st *state) (signed, error) {
+	s, err := parseSigned(text, st.hash)
+	name := r.path(signedName)
+	switch {
+	case err != nil && r.o.ForgetSigned:
+		return signed{}, nil
+	case text == nil:
+		return signed{}, &DamagedError{File: name, Detail: "it is missing"}
+	case err != nil:
+		return signed{}, &DamagedError{File: name, Detail: err.Error()}
+	case s.generation > st.head.Generation:
+		return signed{}, st.damaged(0, fmt.Errorf("generation %d was in force when the log was last signed", s.generation))
+	case s.generation == st.head.Generation && s.length > st.tail:
+		return signed{}, st.damaged(st.tail, fmt.Errorf("%d bytes were whole when the log was last signed", s.length))
+	}
+	return s, nil
+}
+
+// Signed returns the size and the root of the log that were last signed. A log
+// that has less, or another root there, is not the one that was signed.
+func (r *Ring) Signed() (size uint64, root [32]byte) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.signed.size, r.signed.root
+}
+
+// SetSigned remembers a size and a root, durably. Neither a smaller size nor
+// another root of the same size is accepted: that log would be another.
+func (r *Ring) SetSigned(size uint64, root [32]byte) error {
+	r.signing.Lock()
+	defer r.signing.Unlock()
+	r.mu.RLock()
+	err, last, next := r.usable(), r.signed, signed{size: size, root: root}
+	var text []byte
+	if err == nil {
+		next.generation, next.length = r.st.head.Generation, r.st.tail
+		text = next.encode(r.hash)
+	}
+	r.mu.RUnlock()
+	switch {
+	case err != nil:
+	case size < last.size:
+		err = fmt.Errorf("size %d is behind %d, which was signed before", size, last.size)
+	case size == last.size && root != last.root && last.size > 0:
+		err = fmt.Errorf("another root was signed for size %d before", size)
+	case next == last:
+		return nil
+	default:
+		err = vfs.WriteFile(r.o.FS, r.path(signedName), text, filePerm)
+	}
+	if err != nil {
+		return fmt.Errorf("remember signed state: %w", err)
+	}
+	r.mu.Lock()
+	r.signed = next
+	r.mu.Unlock()
+	return nil
+}
