@@ -1,0 +1,296 @@
+package audittrail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"sync"
+
+	"audittrail/event"
+	"audittrail/record"
+)
+
+// A Receipt says where an event was recorded. The record is durable.
+type Receipt struct {
+	Seq  uint64      `json:"seq"`
+	ID   record.ID   `json:"id"`
+	Hash record.Hash `json:"hash"`
+	// Duplicate is true if the same event had been recorded under its id
+	// before; the receipt is of that record.
+	Duplicate bool `json:"-"`
+}
+
+// Append records one event and returns when the record is durable. Calls from
+// many goroutines share their syncs.
+//
+// An event with an id is recorded once: the same event again returns the first
+// receipt, another event under that id an *IDConflictError. An invalid event
+// is refused with an *event.FieldError.
+//
+// If ctx ends while the record is being written, Append returns its error, and
+// whether the record is in the log is open: append it again under an id to
+// find out.
+func (l *Log) Append(ctx context.Context, e event.Event) (Receipt, error) {
+	it := item{event: e}
+	err := l.prepare(&it)
+	if err == nil {
+		err = l.run(ctx, []*item{&it})
+	}
+	if err != nil {
+		return Receipt{}, fmt.Errorf("append: %w", err)
+	}
+	return it.receipt, nil
+}
+
+// AppendBatch records events in their order, all of them or none, and returns
+// when they are durable. If one is refused, the error is a *BatchError that
+// names it.
+func (l *Log) AppendBatch(ctx context.Context, events []event.Event) ([]Receipt, error) {
+	items := make([]*item, len(events))
+	first := make(map[record.ID]*item)
+	for i := range events {
+		items[i] = &item{event: events[i], index: i}
+	}
+	if err := each(items, l.prepare); err != nil {
+		return nil, fmt.Errorf("append: %w", err)
+	}
+	// An id that stands in the batch twice must mean the same event.
+	own := make([]*item, 0, len(items))
+	for _, it := range items {
+		if other := first[it.id]; it.given && other != nil {
+			if other.digest != it.digest {
+				return nil, fmt.Errorf("append: %w", &BatchError{it.index, fmt.Errorf("its id is that of event %d, which is another event", other.index)})
+			}
+			it.same = other
+			continue
+		}
+		first[it.id] = it
+		own = append(own, it)
+	}
+	if err := l.run(ctx, own); err != nil {
+		return nil, fmt.Errorf("append: %w", err)
+	}
+	receipts := make([]Receipt, len(items))
+	for i, it := range items {
+		if it.same != nil {
+			it.receipt = it.same.receipt
+			it.receipt.Duplicate = true
+		}
+		receipts[i] = it.receipt
+	}
+	return receipts, nil
+}
+
+// An item is an event on its way into the log.
+type item struct {
+	event  event.Event
+	index  int  // in its batch
+	given  bool // the client gave the id
+	id     record.ID
+	digest [32]byte
+	same   *item // the earlier one of the batch with the same id
+
+	claim   *claim
+	draft   *record.Draft
+	receipt Receipt
+}
+
+// each runs f on all items, on all processors where there are many, and
+// returns the error of the first item that has one.
+func each(items []*item, f func(*item) error) error {
+	const few = 16
+	workers := min(runtime.GOMAXPROCS(0), len(items)/few)
+	errs := make([]error, len(items))
+	if workers < 2 {
+		for i, it := range items {
+			if errs[i] = f(it); errs[i] != nil {
+				break
+			}
+		}
+	} else {
+		var wg sync.WaitGroup
+		for w := range workers {
+			wg.Go(func() {
+				for i := w; i < len(items); i += workers {
+					if errs[i] = f(items[i]); errs[i] != nil {
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+	for i, err := range errs {
+		if err != nil {
+			return &BatchError{items[i].index, err}
+		}
+	}
+	return nil
+}
+
+// prepare checks an event and finds its id, before anything is made of it.
+func (l *Log) prepare(it *item) error {
+	if l.lock == nil {
+		return ErrReadOnly
+	}
+	e := &it.event
+	if e.Type.Administrative() {
+		return fmt.Errorf("type %q: only the log itself records such events", e.Type)
+	}
+	if n := eventBytes(e); n > l.opts.MaxEventBytes {
+		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, n, l.opts.MaxEventBytes)
+	}
+	if err := event.Canonicalize(e); err != nil {
+		return err
+	}
+	if e.RetentionClass != "" && !slices.Contains(l.opts.Classes, e.RetentionClass) {
+		return fmt.Errorf("retention_class: %q is unknown; this log has %q", e.RetentionClass, l.opts.Classes)
+	}
+	if e.ID == "" {
+		return nil
+	}
+	it.given = true
+	it.digest = event.Digest(e)
+	id, err := record.ParseID(e.ID)
+	if err != nil {
+		id = l.ring.ClientID(e.ID)
+	}
+	it.id = id
+	return nil
+}
+
+// eventBytes is the length of what an event holds.
+func eventBytes(e *event.Event) int {
+	n := len(e.Prompt) + len(e.Response) + len(e.SystemInstructions) + len(e.Error) +
+		len(e.InputMessages) + len(e.OutputMessages) + len(e.ID) + len(e.UserID) + len(e.SessionID)
+	if e.Tool != nil {
+		n += len(e.Tool.Arguments) + len(e.Tool.Result)
+	}
+	for k, v := range e.Metadata {
+		n += len(k) + len(v)
+	}
+	for k, v := range e.Labels {
+		n += len(k) + len(v)
+	}
+	return n
+}
+
+// run takes the ids of the items, seals those that are new, and waits until
+// they are durable.
+func (l *Log) run(ctx context.Context, items []*item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	fresh := items
+	if slices.ContainsFunc(items, func(it *item) bool { return it.given }) {
+		var err error
+		fresh, err = l.claimAll(ctx, items)
+		if err != nil {
+			return err
+		}
+	}
+	b, err := l.commitAll(ctx, fresh)
+	if b != nil && err != nil && ctx.Err() != nil {
+		// Written or not: whoever appends these ids next must know.
+		l.settling.Go(func() {
+			<-b.done
+			l.settleAll(items, b.err)
+		})
+		return err
+	}
+	l.settleAll(items, err)
+	return err
+}
+
+func (l *Log) settleAll(items []*item, err error) {
+	for _, it := range items {
+		if it.claim != nil {
+			l.claims.settle(it, err)
+		}
+	}
+}
+
+// commitAll seals the items and waits until they are durable. It returns the
+// batch that they are in, if it came that far.
+func (l *Log) commitAll(ctx context.Context, items []*item) (*batch, error) {
+	if len(items) == 0 {
+		return nil, nil
+	}
+	if err := each(items, l.seal); err != nil {
+		if len(items) == 1 {
+			return nil, errors.Unwrap(err)
+		}
+		return nil, err
+	}
+	bytes := int64(0)
+	for _, it := range items {
+		bytes += int64(it.draft.MaxLen())
+	}
+	if bytes > maxBatchBytes {
+		return nil, fmt.Errorf("a batch of %d bytes: the limit is %d; append it in parts", bytes, maxBatchBytes)
+	}
+	room := min(bytes, roomBytes)
+	if err := l.room.Acquire(ctx, room); err != nil {
+		return nil, err
+	}
+	b, at, err := l.enqueue(items)
+	if err != nil {
+		l.room.Release(room)
+		return nil, err
+	}
+	select {
+	case <-b.done:
+	case <-ctx.Done():
+		l.settling.Go(func() { // its bytes are in flight until it is done
+			<-b.done
+			l.room.Release(room)
+		})
+		return b, fmt.Errorf("%w; whether the record was written is not known", ctx.Err())
+	}
+	l.room.Release(room)
+	if b.err != nil {
+		return b, b.err
+	}
+	for i, it := range items {
+		it.receipt = Receipt{Seq: b.first + uint64(at+i), ID: it.id, Hash: record.Hash(b.hashes[at+i])}
+	}
+	return b, nil
+}
+
+// seal makes the draft of an item.
+func (l *Log) seal(it *item) error {
+	e := &it.event
+	now := l.opts.now()
+	if e.Time.IsZero() {
+		e.Time = now
+	}
+	var random [32]byte
+	if _, err := io.ReadFull(l.opts.rand, random[:]); err != nil {
+		return fmt.Errorf("read random bytes: %w", err)
+	}
+	s := record.Sealing{Event: e, Salt: [16]byte(random[:16])}
+	if it.given {
+		s.Digest = &it.digest
+	} else {
+		it.id = record.NewID(now.UnixMilli(), [16]byte(random[16:]))
+	}
+	s.ID = it.id
+	class := e.RetentionClass
+	if class == "" {
+		class = DefaultClass
+	}
+	s.Class = record.ClassOf(class, now)
+	var err error
+	s.Subject, s.PRK, err = l.ring.ForSealing(e.UserID, s.Class)
+	if err != nil {
+		return err
+	}
+	if e.SessionID != "" {
+		s.Session = l.ring.Session(e.SessionID)
+	}
+	it.draft, err = record.Seal(&s)
+	return err
+}

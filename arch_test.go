@@ -1,0 +1,215 @@
+package audittrail_test
+
+import (
+	"cmp"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// A room is what one package may stand on.
+type room struct {
+	ours   []string // our packages, as paths in this module; "." is the root
+	theirs []string // modules of others, besides the standard library and golang.org/x
+}
+
+// rooms holds every permitted import edge of the module. Imports point down.
+// A new edge is a new word here, for somebody to review.
+var rooms = map[string]room{
+	"internal/cjson": {},
+	"internal/vfs":   {theirs: []string{"github.com/gofrs/flock"}},
+	"tlog":           {theirs: []string{"filippo.io/torchwood"}},
+	"event":          {ours: []string{"internal/cjson"}},
+	"record": {
+		ours:   []string{"event", "internal/cjson"},
+		theirs: []string{"github.com/klauspost/compress"},
+	},
+	"keyring": {
+		ours:   []string{"record", "internal/vfs", "internal/cjson"},
+		theirs: []string{"filippo.io/age"},
+	},
+	"internal/tree": {
+		ours:   []string{"tlog", "internal/vfs"},
+		theirs: []string{"filippo.io/torchwood"},
+	},
+	"internal/segment": {ours: []string{"event", "record", "internal/vfs"}},
+	".": {
+		ours: []string{
+			"event", "record", "tlog", "keyring",
+			"internal/cjson", "internal/vfs", "internal/segment", "internal/tree",
+		},
+		theirs: []string{"filippo.io/age"},
+	},
+	"cmd/audittrail": {
+		ours: []string{".", "event", "record", "tlog", "keyring", "internal/vfs"},
+		theirs: []string{
+			"filippo.io/age", "github.com/schollz/progressbar/v3", "github.com/spf13/cobra",
+		},
+	},
+}
+
+// forTests are modules that tests may import anywhere.
+var forTests = []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-internal"}
+
+// Budgets of lines, tests not counted. Beyond them a room is asked whether it
+// is two.
+const (
+	functionBudget = 60
+	fileBudget     = 500
+	packageBudget  = 2500
+)
+
+// roomy lists what may exceed a budget, and why. Only tables and flag wiring
+// belong here; logic does not.
+var roomy = map[string]string{}
+
+// A source is one parsed Go file of this module.
+type source struct {
+	dir  string // slash-separated, "." for the root
+	name string // path from the root
+	test bool
+	file *ast.File
+	set  *token.FileSet
+}
+
+func (s source) lines() int { return s.set.File(s.file.FileStart).LineCount() }
+
+// sources parses every Go file of the module, whatever system it is for.
+func sources(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		if d.IsDir() {
+			_, err := os.Stat(filepath.Join(name, "go.mod"))
+			other := err == nil && name != "." // a module of its own
+			if other || d.Name() == "testdata" || name != "." && strings.HasPrefix(d.Name(), ".") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if path.Ext(name) != ".go" {
+			return nil
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		all = append(all, source{path.Dir(name), name, strings.HasSuffix(name, "_test.go"), file, set})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestImportsPointDown holds every import against the table.
+func TestImportsPointDown(t *testing.T) {
+	for _, s := range sources(t) {
+		r, ok := rooms[s.dir]
+		if !ok {
+			t.Errorf("%s: package %q is not in the table of permitted imports", s.name, s.dir)
+			continue
+		}
+		for _, spec := range s.file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatalf("%s: %v", s.name, err)
+			}
+			if !r.permits(s, imported) {
+				t.Errorf("%s imports %q, which the table does not permit", s.name, imported)
+			}
+		}
+	}
+}
+
+func (r room) permits(s source, imported string) bool {
+	if imported == "audittrail" || strings.HasPrefix(imported, "audittrail/") {
+		dir := cmp.Or(strings.TrimPrefix(strings.TrimPrefix(imported, "audittrail"), "/"), ".")
+		return slices.Contains(r.ours, dir) || s.test && dir == s.dir
+	}
+	first, _, _ := strings.Cut(imported, "/")
+	if !strings.Contains(first, ".") || first == "golang.org" {
+		return true
+	}
+	within := func(module string) bool {
+		return imported == module || strings.HasPrefix(imported, module+"/")
+	}
+	return slices.ContainsFunc(r.theirs, within) || s.test && slices.ContainsFunc(forTests, within)
+}
+
+// TestRoomsStaySmall holds functions, files and packages against their
+// budgets.
+func TestRoomsStaySmall(t *testing.T) {
+	packages := map[string]int{}
+	over := func(name string, lines, budget int) {
+		t.Helper()
+		if lines > budget && roomy[name] == "" {
+			t.Errorf("%s has %d lines, more than %d", name, lines, budget)
+		}
+	}
+	for _, s := range sources(t) {
+		if s.test {
+			continue
+		}
+		packages[s.dir] += s.lines()
+		over(s.name, s.lines(), fileBudget)
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok {
+				lines := s.set.Position(f.End()).Line - s.set.Position(f.Pos()).Line + 1
+				over(s.name+": "+f.Name.Name, lines, functionBudget)
+			}
+		}
+	}
+	for dir, lines := range packages {
+		over(dir, lines, packageBudget)
+	}
+}
+
+// TestDependenciesAreExplained holds the direct requirements of go.mod
+// against docs/dependencies.md, where each has a section of its own.
+func TestDependenciesAreExplained(t *testing.T) {
+	explained := match(t, filepath.Join("docs", "dependencies.md"), `(?m)^### ([a-z0-9.]+/\S+)$`)
+	required := match(t, "go.mod", `(?m)^\t(\S+) v\S+$`) // indirect ones have a comment
+	if len(required) == 0 {
+		t.Fatal("found no requirement in go.mod")
+	}
+	for _, m := range required {
+		if !slices.Contains(explained, m) {
+			t.Errorf("go.mod requires %s, which docs/dependencies.md does not explain", m)
+		}
+	}
+	for _, m := range explained {
+		if !slices.Contains(required, m) {
+			t.Errorf("docs/dependencies.md explains %s, which go.mod does not require", m)
+		}
+	}
+}
+
+// match returns the first group of every match of pattern in the named file.
+func match(t *testing.T, name, pattern string) []string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, m := range regexp.MustCompile(pattern).FindAllSubmatch(text, -1) {
+		found = append(found, string(m[1]))
+	}
+	return found
+}

@@ -1,0 +1,149 @@
+package audittrail
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"audittrail/record"
+)
+
+// claims are the ids that clients gave and that are on their way into the log.
+// Whoever appends one first holds the claim; the others wait for how it ends.
+type claims struct {
+	mu   sync.Mutex
+	held map[record.ID]*claim
+}
+
+type claim struct {
+	done    chan struct{}
+	digest  [32]byte
+	receipt Receipt
+	err     error
+}
+
+// take returns the claim on an id, and whether it is the caller's own.
+func (c *claims) take(it *item) (*claim, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if held := c.held[it.id]; held != nil {
+		return held, false
+	}
+	if c.held == nil {
+		c.held = make(map[record.ID]*claim)
+	}
+	own := &claim{done: make(chan struct{}), digest: it.digest}
+	c.held[it.id] = own
+	return own, true
+}
+
+// settle ends an item's claim and tells those who wait. If the item's fate is
+// not known, the claim ends all the same: the next one looks into the log.
+func (c *claims) settle(it *item, err error) {
+	it.claim.receipt, it.claim.err = it.receipt, err
+	c.mu.Lock()
+	delete(c.held, it.id)
+	c.mu.Unlock()
+	close(it.claim.done)
+	it.claim = nil
+}
+
+// claimAll takes the given ids of the items and returns the items that are not
+// in the log yet. The others have their receipts. After an error no claim is
+// held.
+func (l *Log) claimAll(ctx context.Context, items []*item) (fresh []*item, err error) {
+	// In the order of ids, so that two batches never wait for each other.
+	order := slices.Clone(items)
+	slices.SortFunc(order, func(a, b *item) int { return bytes.Compare(a.id[:], b.id[:]) })
+	for _, it := range order {
+		if !it.given {
+			continue
+		}
+		if err = l.claimOne(ctx, it); err != nil {
+			break
+		}
+	}
+	if err != nil {
+		for _, it := range items {
+			if it.claim != nil {
+				l.claims.settle(it, err)
+			}
+		}
+		return nil, err
+	}
+	for _, it := range items {
+		if !it.receipt.Duplicate {
+			fresh = append(fresh, it)
+		}
+	}
+	return fresh, nil
+}
+
+// claimOne takes the id of one item, or finds its record.
+func (l *Log) claimOne(ctx context.Context, it *item) error {
+	for {
+		c, own := l.claims.take(it)
+		if own {
+			it.claim = c
+			return l.findFirst(ctx, it)
+		}
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if c.err != nil {
+			continue // the other one failed: it is this one's turn
+		}
+		if c.digest != it.digest {
+			return &IDConflictError{Seq: c.receipt.Seq}
+		}
+		it.receipt = c.receipt
+		it.receipt.Duplicate = true
+		return nil
+	}
+}
+
+// findFirst looks for a record that has the item's id already.
+func (l *Log) findFirst(ctx context.Context, it *item) error {
+	seqs, err := l.store.FindID(ctx, it.id)
+	if err != nil {
+		return err
+	}
+	for _, seq := range seqs {
+		line, err := l.store.Line(seq)
+		if err != nil {
+			return err
+		}
+		r, err := record.Decode(line)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", seq, err)
+		}
+		if r.ID != it.id {
+			continue
+		}
+		prk, err := l.ring.ForOpening(r.Subject, r.Class)
+		if state, ok := stateOf(err); ok {
+			return &IDConflictError{Seq: seq, State: state}
+		}
+		if err != nil {
+			return err
+		}
+		digest, err := r.Digest(prk)
+		if errors.Is(err, record.ErrBody) || errors.Is(err, record.ErrWrongKey) {
+			return fmt.Errorf("record %d: %w: the log was altered; run verify", seq, err)
+		}
+		if err != nil {
+			return err
+		}
+		if digest == nil || *digest != it.digest {
+			return &IDConflictError{Seq: seq}
+		}
+		it.receipt = Receipt{Seq: seq, ID: it.id, Hash: r.Hash, Duplicate: true}
+		return nil
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package audittrail_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand"
+	"testing"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/internal/vfs"
+)
+
+// appendAll opens a log on disk and appends events until the disk fails. It
+// returns the ids of the acknowledged ones, in order, and whether all were.
+func appendAll(disk vfs.FS, n int) (acked []audittrail.Receipt, done bool) {
+	log, err := audittrail.Open("dir", audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000}))
+	if err != nil {
+		return nil, false
+	}
+	defer func() {
+		if err := log.Close(); err != nil {
+			done = false
+		}
+	}()
+	for i := range n {
+		// Single records, and batches with new people.
+		events := make([]event.Event, 1+i%3)
+		for j := range events {
+			events[j] = event.Event{
+				ID: fmt.Sprintf("event %d.%d", i, j), Type: event.Prompt,
+				UserID: fmt.Sprintf("user %d", (i+j)/2), Prompt: fmt.Sprintf("prompt %d", i),
+			}
+		}
+		receipts, err := log.AppendBatch(context.Background(), events)
+		if err != nil {
+			return acked, false
+		}
+		acked = append(acked, receipts...)
+		if i == n/2 {
+			if _, err := log.Checkpoint(context.Background()); err != nil {
+				return acked, false
+			}
+		}
+	}
+	return acked, true
+}
+
+// check opens what a crash left and looks for everything acknowledged.
+func check(t *testing.T, disk vfs.FS, acked []audittrail.Receipt, what string) {
+	t.Helper()
+	o := audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000})
+	log, err := audittrail.Open("dir", o)
+	if err != nil {
+		t.Fatalf("%s: open: %v", what, err)
+	}
+	for _, want := range acked {
+		got, err := log.Get(context.Background(), want.Seq)
+		if err != nil {
+			t.Fatalf("%s: Get(%d): %v", what, want.Seq, err)
+		}
+		if got.Hash != want.Hash || got.State != audittrail.Readable {
+			t.Fatalf("%s: record %d is %v (%v), acknowledged as %v", what, want.Seq, got.Hash, got.State, want.Hash)
+		}
+	}
+	// It works, it remembers ids, and it agrees with itself.
+	if len(acked) > 0 {
+		again, err := log.Append(context.Background(), event.Event{ID: "event 0.0", Type: event.Prompt, UserID: "user 0", Prompt: "prompt 0"})
+		if err != nil || !again.Duplicate || again.Seq != acked[0].Seq {
+			t.Fatalf("%s: append again: %+v, %v, want a duplicate of record %d", what, again, err, acked[0].Seq)
+		}
+	}
+	if _, err := log.Append(context.Background(), event.Event{Type: event.Prompt, Prompt: "after"}); err != nil {
+		t.Fatalf("%s: append: %v", what, err)
+	}
+	v, err := log.Verify(context.Background(), audittrail.VerifyOptions{})
+	if err != nil || !v.Valid() {
+		t.Fatalf("%s: verify: %+v, %v", what, v, err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatalf("%s: close: %v", what, err)
+	}
+}
+
+// TestCrashEverywhere lets the disk stop at every single operation, and looks
+// at what a killed process and a power loss leave.
+func TestCrashEverywhere(t *testing.T) {
+	const events = 12
+	for n := 0; ; n++ {
+		disk := vfs.NewMem()
+		disk.FailAfter(n)
+		acked, done := appendAll(disk, events)
+		check(t, disk.KillOnly(), acked, fmt.Sprintf("kill at operation %d", n))
+		for seed := range int64(6) {
+			after := disk.Crash(rand.New(rand.NewSource(seed)))
+			check(t, after, acked, fmt.Sprintf("power loss at operation %d, seed %d", n, seed))
+		}
+		if done {
+			return
+		}
+	}
+}
+
+// TestCrashWhileRecovering lets the disk stop again while the log is brought
+// in order after a first crash.
+func TestCrashWhileRecovering(t *testing.T) {
+	disk := vfs.NewMem()
+	disk.FailAfter(90)
+	acked, _ := appendAll(disk, 12)
+	first := disk.Crash(rand.New(rand.NewSource(3)))
+	for n := 0; ; n++ {
+		again := first.Clone()
+		again.FailAfter(n)
+		log, err := audittrail.Open("dir", audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: again, Roll: 6000}))
+		if err == nil {
+			err = log.Close()
+		}
+		check(t, again.Crash(rand.New(rand.NewSource(int64(n)))), acked, fmt.Sprintf("second crash at operation %d", n))
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, vfs.ErrCrashed) {
+			t.Fatalf("operation %d: open: %v, want the crash", n, err)
+		}
+	}
+}

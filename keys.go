@@ -1,0 +1,193 @@
+package audittrail
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"filippo.io/age"
+
+	"audittrail/event"
+	"audittrail/keyring"
+	"audittrail/tlog"
+)
+
+// Keys returns the keys that sign or have signed this log's checkpoints, the
+// present one last.
+func (l *Log) Keys() ([]keyring.SignerInfo, error) {
+	if l.ring == nil {
+		return nil, ErrNoKeys
+	}
+	return l.ring.Signers(), nil
+}
+
+// Rotations returns the notes by which one signer's key handed over to the
+// next, oldest first. Each is signed by both, so that who trusts the first can
+// follow them: see tlog.ResolveSigner.
+func (l *Log) Rotations() ([][]byte, error) { return l.tree.Signers() }
+
+// RotateSigner replaces the key that signs checkpoints. The statement that
+// hands over, signed by both keys, is recorded in the log and published beside
+// the tree; the old private key is destroyed. Checkpoints of the old key count
+// up to the size that the statement names, and no further.
+func (l *Log) RotateSigner(ctx context.Context) error {
+	if l.lock == nil {
+		return fmt.Errorf("rotate signer: %w", ErrReadOnly)
+	}
+	l.keysMu.Lock()
+	defer l.keysMu.Unlock()
+	// In the checkpointer, so that the old key signs nothing beyond the size
+	// at which its time ends.
+	err := l.signer.run(ctx, func(c *checkpointer) error {
+		if err := c.rotate(); err != nil {
+			return err
+		}
+		c.signed = nil // sign the same head with the new key
+		_, err := c.sign()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("rotate signer: %w", err)
+	}
+	return nil
+}
+
+func (c *checkpointer) rotate() error {
+	l := c.log
+	if _, err := c.sign(); err != nil {
+		return err
+	}
+	head, err := tlog.ReadCheckpoint(c.signed)
+	if err != nil {
+		return err
+	}
+	next, err := l.ring.NewSigner()
+	if err != nil {
+		return err
+	}
+	signers := l.ring.Signers()
+	note, err := tlog.SignRotation(tlog.Rotation{
+		Origin: l.origin, Size: head.Size, Root: head.Root,
+		Old: signers[len(signers)-1].VKey, New: next.VKey(),
+	}, l.ring.Signer(), next.Signer())
+	if err != nil {
+		return err
+	}
+	if err := l.ring.CommitSigner(next, head.Size, note); err != nil {
+		return err
+	}
+	if l.eras, err = erasOf(l.ring); err != nil {
+		return err
+	}
+	return l.publishRotation(note)
+}
+
+// publishRotation records a rotation in the log, and then beside the tree.
+func (l *Log) publishRotation(note []byte) error {
+	text, err := json.Marshal(string(note))
+	if err != nil {
+		return err
+	}
+	_, err = l.commitOwn(l.ownEvent(event.SignerRotated, map[string]json.RawMessage{"note": text}))
+	if err != nil {
+		return err
+	}
+	return l.tree.AppendSigner(note)
+}
+
+// publishSigners finishes the rotations that a crash left unpublished, and
+// brings back the file of them, which is derived.
+func (l *Log) publishSigners(ctx context.Context) error {
+	published, err := l.tree.Signers()
+	if err != nil {
+		published = nil
+	}
+	for i, s := range l.ring.Signers()[1:] {
+		if i < len(published) && bytes.Equal(published[i], s.Note) {
+			continue
+		}
+		recorded, err := l.rotationRecorded(ctx, s.Note)
+		if err == nil && recorded {
+			err = l.tree.AppendSigner(s.Note)
+		} else if err == nil {
+			err = l.publishRotation(s.Note)
+		}
+		if err != nil {
+			return fmt.Errorf("open log: publish signer rotation: %w", err)
+		}
+	}
+	return nil
+}
+
+func (l *Log) rotationRecorded(ctx context.Context, note []byte) (bool, error) {
+	seqs, err := l.store.Administrative()
+	if err != nil {
+		return false, err
+	}
+	for _, seq := range seqs {
+		r, err := l.Get(ctx, seq)
+		if err != nil {
+			return false, err
+		}
+		var text string
+		if r.Event.Type == event.SignerRotated && json.Unmarshal(r.Event.Metadata["note"], &text) == nil && text == string(note) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// erasOf says which of a keyring's keys counts for which sizes.
+func erasOf(ring *keyring.Ring) (tlog.Eras, error) {
+	signers := ring.Signers()
+	notes := make([][]byte, 0, len(signers))
+	for _, s := range signers[1:] {
+		notes = append(notes, s.Note)
+	}
+	return tlog.ResolveSigner(signers[0].VKey, notes)
+}
+
+// RotateMaster wraps the keyring under another master key. The log is not
+// touched, but for the record that says so.
+func (l *Log) RotateMaster(ctx context.Context, master keyring.Master) error {
+	if l.lock == nil {
+		return fmt.Errorf("rotate master key: %w", ErrReadOnly)
+	}
+	l.keysMu.Lock()
+	defer l.keysMu.Unlock()
+	if err := l.ring.RotateMaster(ctx, master); err != nil {
+		return fmt.Errorf("rotate master key: %w", err)
+	}
+	_, err := l.commitOwn(l.ownEvent(event.MasterRotated, nil))
+	return err
+}
+
+// BackupKeys writes a copy of the keyring that only the recipient can read,
+// and that counts as existing until it expires. Everything that the keyring
+// opens can be opened with it, also what is erased later: keep it apart from
+// the log, and no longer than needed.
+func (l *Log) BackupKeys(ctx context.Context, w io.Writer, to age.Recipient, expires time.Time) (keyring.BackupInfo, error) {
+	if l.lock == nil {
+		return keyring.BackupInfo{}, fmt.Errorf("back up keyring: %w", ErrReadOnly)
+	}
+	l.keysMu.Lock()
+	defer l.keysMu.Unlock()
+	info, err := l.ring.Backup(w, to, expires)
+	if err != nil {
+		return info, fmt.Errorf("back up keyring: %w", err)
+	}
+	b, err := json.Marshal(info)
+	if err != nil {
+		return info, fmt.Errorf("back up keyring: %w", err)
+	}
+	_, err = l.commitOwn(l.ownEvent(event.KeysBackedUp, map[string]json.RawMessage{"backup": b}))
+	return info, err
+}
+
+// ownEvent is an event by which the log records what it did itself.
+func (l *Log) ownEvent(t event.Type, metadata map[string]json.RawMessage) event.Event {
+	return event.Event{Type: t, Time: l.opts.now(), Metadata: metadata}
+}

@@ -1,0 +1,138 @@
+package audittrail
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"audittrail/internal/segment"
+	"audittrail/internal/tree"
+	"audittrail/keyring"
+	"audittrail/record"
+	"audittrail/tlog"
+)
+
+// A Log is an append-only sequence of records. Its methods may be called from
+// many goroutines. Reads never wait for appends.
+type Log struct {
+	dir   string
+	opts  Options
+	ring  *keyring.Ring // nil if opened for reading without its keyring
+	store *segment.Store
+	tree  *tree.Tree
+	lock  interface{ Close() error } // nil if read-only
+
+	origin string
+	eras   tlog.Eras // which signer counts for which sizes; of the writer
+
+	keysMu sync.Mutex // held while keys are replaced
+
+	claims claims              // ids that are being appended
+	room   *semaphore.Weighted // bytes of records in flight
+
+	mu      sync.Mutex // guards all below
+	filling *batch     // takes records until the committer takes it
+	closed  bool
+	wake    chan struct{} // holds a token when filling has something
+
+	committed sync.WaitGroup // the committer
+	settling  sync.WaitGroup // appends whose callers did not wait
+	signer    checkpointer
+	changed   broadcast // when records became visible
+
+	last lastRecord   // of the committer
+}
+
+// lastRecord is the end of the chain.
+type lastRecord struct {
+	hash   record.Hash
+	logged time.Time
+	mono   time.Time // the clock's reading for it, zero if before this process
+}
+
+// A broadcast wakes everybody who waits.
+type broadcast struct {
+	mu      sync.Mutex
+	ch      chan struct{}
+	waiting bool
+}
+
+// wait returns a channel that is closed at the next call of wake.
+func (b *broadcast) wait() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch == nil {
+		b.ch = make(chan struct{})
+	}
+	b.waiting = true
+	return b.ch
+}
+
+func (b *broadcast) wake() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waiting {
+		close(b.ch)
+		b.ch, b.waiting = nil, false
+	}
+}
+
+// Origin returns the name of the log, which stands in its checkpoints.
+func (l *Log) Origin() string { return l.origin }
+
+// Size returns the number of records: one more than the largest sequence
+// number. A log that is open for reading looks how far its writer has come.
+func (l *Log) Size() (uint64, error) {
+	if err := l.refresh(context.Background()); err != nil {
+		return 0, err
+	}
+	return l.store.Size(), nil
+}
+
+// refresh brings a reader up to where the writer is.
+func (l *Log) refresh(ctx context.Context) error {
+	if l.lock != nil {
+		return nil
+	}
+	if err := l.store.Refresh(ctx, l.hasWriter()); err != nil {
+		return err
+	}
+	// The tree lags behind the records anyway: what it cannot say now, Verify
+	// says.
+	if err := l.tree.Refresh(); err != nil {
+		l.opts.Logger.Warn("read tree", slog.Any("error", err))
+	}
+	return nil
+}
+
+// Close waits for the appends that are under way, signs a last checkpoint, and
+// closes the files. Appends that begin later fail with ErrClosed.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.poke()
+	l.mu.Unlock()
+	var errs []error
+	if l.lock != nil {
+		l.committed.Wait()
+		l.settling.Wait()
+		errs = append(errs, l.signer.stop())
+	}
+	errs = append(errs, l.store.Close(), l.tree.Close())
+	if l.ring != nil {
+		errs = append(errs, l.ring.Close())
+	}
+	if l.lock != nil {
+		errs = append(errs, l.lock.Close())
+	}
+	l.changed.wake()
+	return errors.Join(errs...)
+}

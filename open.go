@@ -1,0 +1,258 @@
+package audittrail
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"audittrail/internal/segment"
+	"audittrail/internal/tree"
+	"audittrail/internal/vfs"
+	"audittrail/keyring"
+)
+
+const (
+	logDir   = "log"
+	treeDir  = "tree"
+	lockName = "LOCK"
+)
+
+// Open opens the log in the folder dir. Close it.
+//
+// Opened for writing, a log is first brought in order: what an interrupted
+// write left behind is copied aside, cut off and recorded as such; records
+// that no checkpoint covers yet are authenticated. A log that lacks what was
+// signed is refused with a *BehindError, one that is damaged in another way
+// than by an interruption with a *DamagedError.
+func Open(dir string, o Options) (*Log, error) {
+	if err := o.complete(dir); err != nil {
+		return nil, err
+	}
+	l := &Log{dir: dir, opts: o, room: semaphore.NewWeighted(roomBytes), wake: make(chan struct{}, 1)}
+	if err := l.find(); err != nil {
+		return nil, fmt.Errorf("open log %s: %w", dir, err)
+	}
+	var err error
+	if o.ReadOnly {
+		err = l.openToRead()
+	} else {
+		err = l.openToWrite()
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.abandon())
+	}
+	return l, nil
+}
+
+// find tells whether there is a log, or may be one.
+func (l *Log) find() error {
+	if l.opts.Create {
+		return nil
+	}
+	for _, name := range []string{filepath.Join(l.dir, logDir), l.opts.KeysDir} {
+		_, err := l.opts.fs.Stat(name)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return ErrNoLog
+}
+
+// abandon closes what a failed Open has opened.
+func (l *Log) abandon() error {
+	var errs []error
+	if l.store != nil {
+		errs = append(errs, l.store.Close())
+	}
+	if l.tree != nil {
+		errs = append(errs, l.tree.Close())
+	}
+	if l.ring != nil {
+		errs = append(errs, l.ring.Close())
+	}
+	if l.lock != nil {
+		errs = append(errs, l.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Log) openFiles(readOnly bool) error {
+	var err error
+	l.store, err = segment.Open(l.opts.fs, filepath.Join(l.dir, logDir), l.opts.roll)
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	l.tree, err = tree.Open(l.opts.fs, filepath.Join(l.dir, treeDir), readOnly)
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) ringOptions() keyring.Options {
+	return keyring.Options{
+		FS: l.opts.fs, Master: l.opts.Master, Rand: l.opts.rand, Now: l.opts.now, ReadOnly: l.opts.ReadOnly,
+	}
+}
+
+func (l *Log) openToRead() error {
+	ctx := context.Background()
+	ring, err := keyring.Open(ctx, l.opts.KeysDir, l.ringOptions())
+	switch {
+	case err == nil:
+		l.ring, l.origin = ring, ring.Origin()
+	case errors.Is(err, keyring.ErrNoKeyring), errors.Is(err, keyring.ErrNoMaster):
+		// An auditor's copy: structure without content.
+		l.opts.Logger.Debug("no keyring", slog.Any("error", err))
+	default:
+		return fmt.Errorf("open log: %w", err)
+	}
+	if err := l.openFiles(true); err != nil {
+		return err
+	}
+	return l.store.Refresh(ctx, l.hasWriter())
+}
+
+// hasWriter tells whether a process has the log open for writing. Where it
+// cannot be told, on read-only media, nobody has.
+func (l *Log) hasWriter() bool {
+	held, err := l.opts.fs.Locked(filepath.Join(l.dir, lockName))
+	return err == nil && held
+}
+
+func (l *Log) openToWrite() error {
+	if err := l.opts.fs.MkdirAll(l.dir, 0o755); err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	if err := l.takeLock(); err != nil {
+		return err
+	}
+	if err := l.openRing(); err != nil {
+		return err
+	}
+	for _, name := range []string{logDir, treeDir} {
+		if err := l.opts.fs.MkdirAll(filepath.Join(l.dir, name), 0o755); err != nil {
+			return fmt.Errorf("open log: %w", err)
+		}
+	}
+	if err := l.opts.fs.SyncDir(l.dir); err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	if err := l.openFiles(false); err != nil {
+		return err
+	}
+	repair, err := l.recover(context.Background())
+	if err != nil {
+		return err
+	}
+	l.committed.Add(1)
+	go l.commitLoop()
+	l.signer.start(l)
+	if repair != nil {
+		if err := l.recordRepair(repair); err != nil {
+			return errors.Join(err, l.Close())
+		}
+	}
+	if err := l.publishSigners(context.Background()); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return nil
+}
+
+// takeLock takes the writer's lock, waiting a little for one that is about to
+// end.
+func (l *Log) takeLock() error {
+	deadline := l.opts.now().Add(l.opts.LockWait)
+	holder := fmt.Sprintf("pid %d", os.Getpid())
+	pause := time.NewTicker(20 * time.Millisecond)
+	defer pause.Stop()
+	for {
+		lock, err := l.opts.fs.Lock(filepath.Join(l.dir, lockName), holder)
+		if err == nil {
+			l.lock = lock
+			return nil
+		}
+		if !errors.Is(err, vfs.ErrLocked) {
+			return fmt.Errorf("open log: %w", err)
+		}
+		if !l.opts.now().Before(deadline) {
+			return fmt.Errorf("open log for writing: %w: a log has one writer; end that process, or send events through it", err)
+		}
+		<-pause.C
+	}
+}
+
+// openRing opens the keyring, or makes it with a new log.
+func (l *Log) openRing() error {
+	ctx := context.Background()
+	ring, err := keyring.Open(ctx, l.opts.KeysDir, l.ringOptions())
+	if errors.Is(err, keyring.ErrNoKeyring) && l.opts.Create {
+		ring, err = l.createRing(ctx)
+	}
+	if errors.Is(err, keyring.ErrNoKeyring) {
+		return fmt.Errorf("open log: %w: a log cannot be written without its keyring; name its folder (--keys) or bring it back from a backup", err)
+	}
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	l.ring, l.origin = ring, ring.Origin()
+	l.eras, err = erasOf(ring)
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) createRing(ctx context.Context) (*keyring.Ring, error) {
+	// Records without their keyring are a log that lost it, not a new one.
+	names, err := l.opts.fs.ReadDir(filepath.Join(l.dir, logDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if len(names) > 0 {
+		return nil, keyring.ErrNoKeyring
+	}
+	origin := l.opts.Origin
+	if origin == "" {
+		var b [8]byte
+		if _, err := io.ReadFull(l.opts.rand, b[:]); err != nil {
+			return nil, fmt.Errorf("read random bytes: %w", err)
+		}
+		origin = "audittrail/" + hex.EncodeToString(b[:])
+	}
+	if err := l.createMaster(); err != nil {
+		return nil, err
+	}
+	return keyring.Create(ctx, l.opts.KeysDir, origin, l.ringOptions())
+}
+
+// createMaster makes the master key file that a new log has by default.
+func (l *Log) createMaster() error {
+	path := l.opts.masterFile
+	if path == "" {
+		return nil
+	}
+	if _, err := l.opts.fs.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := l.opts.fs.MkdirAll(l.opts.KeysDir, 0o700); err != nil {
+		return fmt.Errorf("create master key: %w", err)
+	}
+	secret, err := keyring.NewMaster(l.opts.rand)
+	if err != nil {
+		return fmt.Errorf("create master key: %w", err)
+	}
+	if err := vfs.WriteFile(l.opts.fs, path, keyring.FormatMaster(secret), 0o600); err != nil {
+		return fmt.Errorf("create master key: %w", err)
+	}
+	return nil
+}

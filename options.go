@@ -1,0 +1,199 @@
+package audittrail
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"audittrail/event"
+	"audittrail/internal/segment"
+	"audittrail/internal/vfs"
+	"audittrail/keyring"
+	"audittrail/record"
+)
+
+// DefaultMaxEventBytes is the largest event that a log takes unless told
+// otherwise: the lengths of all its fields together, in bytes.
+const DefaultMaxEventBytes = 16<<20 + 64<<10
+
+// DefaultClass is the retention class of events that name none.
+const DefaultClass = "standard"
+
+// Options tell how to open a log. The zero value opens an existing one for
+// writing, with the keyring in its keys folder.
+type Options struct {
+	// KeysDir is the folder of the keyring; if empty, "keys" in the log's own
+	// folder. It belongs on another disk than the log, and in other backups.
+	KeysDir string
+	// Master unlocks the keyring; if nil, the file "master.key" in KeysDir.
+	Master keyring.Master
+	// ReadOnly opens the log without the writer's lock and without writing
+	// anything, beside a writer or on read-only media. A keyring that is not
+	// there, or whose master key is not, leaves contents sealed.
+	ReadOnly bool
+	// Create makes a new log where there is none.
+	Create bool
+	// Origin names a new log for all time, in its checkpoints; if empty,
+	// "audittrail/" and 16 random hexadecimal digits.
+	Origin string
+	// MaxEventBytes bounds one event; if 0, DefaultMaxEventBytes.
+	MaxEventBytes int
+	// Classes are the retention classes that events may name; DefaultClass is
+	// always among them.
+	Classes []string
+	// AcceptClock lets the log follow a clock that has jumped far ahead. See
+	// ClockError.
+	AcceptClock bool
+	// LockWait is how long Open waits for another writer to end; if 0, two
+	// seconds; if negative, not at all.
+	LockWait time.Duration
+	// Repair lets Open cut off a damaged end of the log that it would refuse
+	// otherwise. See DamagedError.
+	Repair bool
+	// Logger is told what goes on behind the calls; if nil, nobody is.
+	Logger *slog.Logger
+
+	seams
+}
+
+// seams are the log's dependencies on the world, for tests.
+type seams struct {
+	fs   vfs.FS
+	now  func() time.Time
+	rand io.Reader
+	roll int64 // length of a segment
+
+	masterFile string // the default master key, if Master is not given
+}
+
+func (o *Options) complete(dir string) error {
+	o.KeysDir = cmp.Or(o.KeysDir, filepath.Join(dir, "keys"))
+	o.MaxEventBytes = cmp.Or(o.MaxEventBytes, DefaultMaxEventBytes)
+	o.LockWait = cmp.Or(o.LockWait, 2*time.Second)
+	if o.MaxEventBytes < 0 || o.MaxEventBytes > record.MaxContent/2 {
+		return fmt.Errorf("open log: MaxEventBytes is %d, want 1 to %d", o.MaxEventBytes, record.MaxContent/2)
+	}
+	if o.Create && o.ReadOnly {
+		return errors.New("open log: it cannot be created read-only")
+	}
+	for _, class := range o.Classes {
+		if !event.ValidClass(class) {
+			return fmt.Errorf("open log: retention class %q is not a lower-case name of at most 32 characters", class)
+		}
+	}
+	if !slices.Contains(o.Classes, DefaultClass) {
+		o.Classes = append(slices.Clone(o.Classes), DefaultClass)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.fs == nil {
+		o.fs = vfs.OS
+	}
+	if o.now == nil {
+		o.now = time.Now
+	}
+	if o.rand == nil {
+		o.rand = rand.Reader
+	}
+	if o.Master == nil {
+		o.masterFile = filepath.Join(o.KeysDir, "master.key")
+		o.Master = keyring.MasterFile(o.fs, o.masterFile)
+	}
+	return nil
+}
+
+var (
+	// ErrNoLog means that there is no log in the folder.
+	ErrNoLog = errors.New("no log here")
+	// ErrReadOnly means that the log was opened for reading.
+	ErrReadOnly = errors.New("the log is open for reading only")
+	// ErrClosed means that the log has been closed.
+	ErrClosed = errors.New("the log is closed")
+	// ErrTooLarge means that an event is over Options.MaxEventBytes.
+	ErrTooLarge = errors.New("event too large")
+	// ErrLocked means that another process has the log open for writing.
+	ErrLocked = vfs.ErrLocked
+	// ErrNoKeys means that the log was opened without its keyring.
+	ErrNoKeys = errors.New("the log is open without its keyring")
+	// ErrNoRecord means that no record has that sequence number or id.
+	ErrNoRecord = segment.ErrBeyond
+)
+
+// An IDConflictError means that an event's id belongs to a record already that
+// was made from another event.
+type IDConflictError struct {
+	Seq   uint64
+	State State // why the first record cannot be compared, if it is not Readable
+}
+
+func (e *IDConflictError) Error() string {
+	if e.State != Readable {
+		return fmt.Sprintf("append: the event's id belongs to record %d, whose content is %s and cannot be compared; give the event another id", e.Seq, e.State)
+	}
+	return fmt.Sprintf("append: the event's id belongs to record %d, which was made from another event; give this one another id", e.Seq)
+}
+
+// A BatchError names the event for which a whole batch was refused.
+type BatchError struct {
+	Index int // in the batch, from 0
+	Err   error
+}
+
+func (e *BatchError) Error() string { return fmt.Sprintf("event %d of the batch: %v", e.Index, e.Err) }
+
+// Unwrap returns the reason.
+func (e *BatchError) Unwrap() error { return e.Err }
+
+// A TamperError names a record that disagrees with the tree.
+type TamperError struct {
+	Seq       uint64
+	Want, Got record.Hash
+}
+
+func (e *TamperError) Error() string {
+	return fmt.Sprintf("record %d: its hash is %v, the tree has %v: the log was altered; run verify", e.Seq, e.Got, e.Want)
+}
+
+// A BehindError means that a log lacks what was signed: records are gone, or
+// an old copy was put in its place. It is not written to.
+type BehindError struct {
+	Have, Signed uint64 // records
+	Detail       string
+}
+
+func (e *BehindError) Error() string {
+	return fmt.Sprintf("open log: %d records were signed, but %s: the log was cut off, altered or replaced by an older copy, and is not written to; run verify, and bring back the whole log from a backup", e.Signed, e.Detail)
+}
+
+// A DamagedError means that the end of the log, behind its last checkpoint, is
+// not what an interrupted write leaves: something was altered, or the disk lost
+// what it had confirmed.
+type DamagedError struct {
+	Seq    uint64 // of the first record that is damaged
+	File   string
+	Offset int64
+	Detail string
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("open log: %s at byte %d, where record %d should be: %s; nothing was changed; 'doctor --repair' copies what stands there aside, cuts it off and records that", e.File, e.Offset, e.Seq, e.Detail)
+}
+
+// A ClockError means that the system's clock is so far ahead of the log that a
+// fault is likelier than a pause. Taking it over would pin every later record
+// to that time, since time in a log never goes back.
+type ClockError struct {
+	Clock, Logged time.Time
+}
+
+func (e *ClockError) Error() string {
+	return fmt.Sprintf("append: the clock says %s, but the last record was logged %s; set the clock, or accept it with AcceptClock (--accept-clock)",
+		e.Clock.UTC().Format(time.RFC3339), e.Logged.UTC().Format(time.RFC3339))
+}

@@ -1,0 +1,72 @@
+package audittrail
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"audittrail/tlog"
+)
+
+// A Stat describes a log.
+type Stat struct {
+	Origin   string // empty if the log is open without its keyring and has no checkpoint
+	Records  uint64
+	First    uint64 // sequence number of the oldest record that is still here
+	Bytes    int64  // of all lines
+	Segments int
+	Oldest   time.Time // when the first record was logged
+	Newest   time.Time // when the last record was logged
+
+	Checkpoint []byte // the newest that is published, if any
+	Signed     tlog.Checkpoint
+	Subjects   int // data subjects with a living key; -1 without the keyring
+	Writer     bool
+}
+
+// Stat describes the log as it is now.
+func (l *Log) Stat(ctx context.Context) (Stat, error) {
+	if err := l.refresh(ctx); err != nil {
+		return Stat{}, err
+	}
+	segments, err := l.store.Segments()
+	if err != nil {
+		return Stat{}, err
+	}
+	s := Stat{
+		Origin: l.origin, Records: l.store.Size(), First: l.store.First(),
+		Segments: len(segments), Subjects: -1, Writer: l.lock != nil || l.hasWriter(),
+	}
+	for _, g := range segments {
+		s.Bytes += g.Size
+	}
+	if s.Records > s.First {
+		first, err := l.Get(ctx, s.First)
+		if err != nil {
+			return Stat{}, err
+		}
+		last, err := l.Get(ctx, s.Records-1)
+		if err != nil {
+			return Stat{}, err
+		}
+		s.Oldest, s.Newest = first.Logged, last.Logged
+	}
+	if l.ring != nil {
+		s.Subjects, _ = l.ring.Count()
+	}
+	s.Checkpoint, err = l.tree.Checkpoint()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s, nil
+	case err != nil:
+		return Stat{}, err
+	}
+	if s.Signed, err = tlog.ReadCheckpoint(s.Checkpoint); err != nil {
+		return Stat{}, err
+	}
+	if s.Origin == "" {
+		s.Origin = s.Signed.Origin
+	}
+	return s, nil
+}
