@@ -3,8 +3,6 @@ package vfs_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -48,44 +46,6 @@ func wantOutcomes(t *testing.T, got map[string]int, want ...string) {
 	if diff := cmp.Diff(want, keys); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
-}
-
-func syncFile(t *testing.T, f vfs.File) {
-	t.Helper()
-	if err := f.Sync(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func syncDir(t *testing.T, fsys vfs.FS, name string) {
-	t.Helper()
-	if err := fsys.SyncDir(name); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func rename(t *testing.T, fsys vfs.FS, oldname, newname string) {
-	t.Helper()
-	if err := fsys.Rename(oldname, newname); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func mkdir(t *testing.T, fsys vfs.FS, name string) {
-	t.Helper()
-	if err := fsys.MkdirAll(name, 0o755); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// newFile returns an open file that is durable, with its name and content.
-func newFile(t *testing.T, m *vfs.Mem, name, content string) vfs.File {
-	t.Helper()
-	f := create(t, m, name)
-	writeAt(t, f, content, 0)
-	syncFile(t, f)
-	syncDir(t, m, path.Dir(name))
-	return f
 }
 
 // tree lists all names, files with their content.
@@ -333,13 +293,6 @@ func TestCrashNames(t *testing.T) {
 	}
 }
 
-func remove(t *testing.T, fsys vfs.FS, name string) {
-	t.Helper()
-	if err := fsys.Remove(name); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestCrashAfterFailedSync(t *testing.T) {
 	m := vfs.NewMem()
 	f := newFile(t, m, "f", "old")
@@ -497,126 +450,4 @@ func TestKillOnlyIsNotSynced(t *testing.T) {
 	wantOutcomes(t, outcomes(killed, func(disk *vfs.Mem) string { return tree(t, disk, "/") }), "f=", "f=x", "f=\x00")
 	syncFile(t, create(t, killed, "f")) // by the next process
 	wantOutcomes(t, outcomes(killed, func(disk *vfs.Mem) string { return tree(t, disk, "/") }), "f=x")
-}
-
-// TestWriteFileCrash crashes a replacement at each of its operations.
-func TestWriteFileCrash(t *testing.T) {
-	old, replacement := strings.Repeat("old", 300), strings.Repeat("NEW", 400)
-	seen := make(map[string]bool)
-	for n := 0; ; n++ {
-		m := vfs.NewMem()
-		mkdir(t, m, "d")
-		syncDir(t, m, "/")
-		mustWriteFile(t, m, "d/f", old)
-		m.FailAfter(m.Ops() + n)
-		err := vfs.WriteFile(m, "d/f", []byte(replacement), 0o600)
-		crashes(m, func(disk *vfs.Mem) {
-			got, rerr := vfs.ReadFile(disk, "d/f", 1<<20)
-			if rerr != nil || string(got) != old && string(got) != replacement {
-				t.Fatalf("crash at operation %d: %q, %v", n, got, rerr)
-			}
-			if err == nil && string(got) != replacement {
-				t.Fatal("WriteFile succeeded, the crash brought the old file back")
-			}
-			seen[fmt.Sprint(err == nil, string(got) == replacement)] = true
-			// The next process can write, whatever was left behind.
-			mustWriteFile(t, disk, "d/f", "next")
-			wantNames(t, disk, "d", "f")
-		})
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, vfs.ErrCrashed) {
-			t.Fatalf("crash at operation %d: %v, want ErrCrashed", n, err)
-		}
-	}
-	if len(seen) != 3 {
-		t.Errorf("saw %v, want failures with the old and the new file, and success with the new one", seen)
-	}
-}
-
-// TestWriteFileFails fails a replacement at each of its operations.
-func TestWriteFileFails(t *testing.T) {
-	for n := 0; ; n++ {
-		m := vfs.NewMem()
-		mustWriteFile(t, m, "f", "old")
-		failAt := m.Ops() + n
-		var failed vfs.OpKind
-		m.Inject(func(op vfs.Op) error {
-			if op.Kind <= vfs.OpSyncDir && op.N == failAt {
-				failed = op.Kind
-				return syscall.EIO
-			}
-			return nil
-		})
-		err := vfs.WriteFile(m, "f", []byte("new"), 0o600)
-		if failed == 0 {
-			if err != nil {
-				t.Fatal(err)
-			}
-			return
-		}
-		if !errors.Is(err, syscall.EIO) || !strings.HasPrefix(err.Error(), "write f: ") {
-			t.Errorf("%v fails: error %v, want EIO", failed, err)
-		}
-		want := "old"
-		if failed == vfs.OpSyncDir {
-			want = "new"
-		}
-		wantContent(t, m, "f", want)
-		wantNames(t, m, "/", "f")
-	}
-}
-
-func TestReadFileFails(t *testing.T) {
-	for _, kind := range []vfs.OpKind{vfs.OpOpen, vfs.OpSize, vfs.OpRead} {
-		m := vfs.NewMem()
-		mustWriteFile(t, m, "f", "x")
-		m.Inject(func(op vfs.Op) error {
-			if op.Kind == kind {
-				return syscall.EIO
-			}
-			return nil
-		})
-		if got, err := vfs.ReadFile(m, "f", 10); got != nil || !errors.Is(err, syscall.EIO) {
-			t.Errorf("%v fails: ReadFile = %q, %v; want EIO", kind, got, err)
-		}
-	}
-}
-
-func TestLocksEndWithTheProcess(t *testing.T) {
-	m := vfs.NewMem()
-	l, err := m.Lock("LOCK", "me")
-	if err != nil {
-		t.Fatal(err)
-	}
-	syncDir(t, m, "/")
-	for what, disk := range map[string]*vfs.Mem{"Crash": m.Crash(nil), "KillOnly": m.KillOnly(), "Clone": m.Clone()} {
-		wantLocked(t, disk, "LOCK", false)
-		next, err := disk.Lock("LOCK", "next")
-		if err != nil {
-			t.Errorf("Lock after %s: %v", what, err)
-			continue
-		}
-		closeLater(t, next)
-	}
-	wantLocked(t, m, "LOCK", true)
-	m.FailAfter(0)
-	mustFailCreate(t, m)
-	if err := l.Close(); err != nil {
-		t.Errorf("Close after the crash: %v", err)
-	}
-	if _, err := m.Lock("LOCK", "again"); !errors.Is(err, vfs.ErrCrashed) {
-		t.Errorf("Lock after the crash: %v, want ErrCrashed", err)
-	}
-}
-
-func mustFailCreate(t *testing.T, m *vfs.Mem) {
-	t.Helper()
-	if _, err := m.OpenFile("new", os.O_RDWR|os.O_CREATE, 0o644); !errors.Is(err, vfs.ErrCrashed) {
-		t.Fatalf("create: %v, want ErrCrashed", err)
-	}
-	if _, err := m.Stat("new"); !errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("Stat of what was not created: %v", err)
-	}
 }
