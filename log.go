@@ -44,7 +44,7 @@ type Log struct {
 	signer    checkpointer
 	changed   broadcast // when records became visible
 
-	last lastRecord   // of the committer
+	last lastRecord // of the committer
 }
 
 // lastRecord is the end of the chain.

@@ -130,7 +130,7 @@ func (l *Log) hasWriter() bool {
 }
 
 func (l *Log) openToWrite() error {
-	if err := l.opts.fs.MkdirAll(l.dir, 0o755); err != nil {
+	if err := vfs.MakeDir(l.opts.fs, l.dir, 0o755); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
 	if err := l.takeLock(); err != nil {
@@ -140,12 +140,9 @@ func (l *Log) openToWrite() error {
 		return err
 	}
 	for _, name := range []string{logDir, treeDir} {
-		if err := l.opts.fs.MkdirAll(filepath.Join(l.dir, name), 0o755); err != nil {
+		if err := vfs.MakeDir(l.opts.fs, filepath.Join(l.dir, name), 0o755); err != nil {
 			return fmt.Errorf("open log: %w", err)
 		}
-	}
-	if err := l.opts.fs.SyncDir(l.dir); err != nil {
-		return fmt.Errorf("open log: %w", err)
 	}
 	if err := l.openFiles(false); err != nil {
 		return err
@@ -244,7 +241,7 @@ func (l *Log) createMaster() error {
 	if _, err := l.opts.fs.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := l.opts.fs.MkdirAll(l.opts.KeysDir, 0o700); err != nil {
+	if err := vfs.MakeDir(l.opts.fs, l.opts.KeysDir, 0o700); err != nil {
 		return fmt.Errorf("create master key: %w", err)
 	}
 	secret, err := keyring.NewMaster(l.opts.rand)

@@ -35,10 +35,10 @@ type checkpointer struct {
 	done chan struct{}
 
 	// Of the loop alone.
-	signed   []byte // the newest checkpoint
-	size     uint64 // its size
-	failing  bool   // the last try failed, and was reported
-	stopped  error  // what the last one at Close gave
+	signed  []byte // the newest checkpoint
+	size    uint64 // its size
+	failing bool   // the last try failed, and was reported
+	stopped error  // what the last one at Close gave
 }
 
 // A request is something to be done between two checkpoints.

@@ -1,0 +1,58 @@
+package audittrail_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"audittrail"
+	"audittrail/event"
+)
+
+// kilobyte is an event of about 1 KB, as its producer would write it.
+func kilobyte(i int) event.Event {
+	return event.Event{
+		Type: event.Prompt, ModelID: "gpt-4", ModelVersion: "4.0", Provider: "openai",
+		UserID: fmt.Sprintf("user-%04d", i%1000), SessionID: fmt.Sprintf("session-%d", i/10),
+		Prompt:      strings.Repeat("The quick brown fox jumps over it. ", 12),
+		Response:    strings.Repeat("And the lazy dog does not mind at all. ", 9),
+		InputTokens: new(int64(120)), OutputTokens: new(int64(80)), Latency: new(150500 * time.Microsecond),
+		Outcome: "success", FinishReason: "stop",
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, writers := range []int{1, 64, 512} {
+		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
+			log, err := audittrail.Open(b.TempDir(), audittrail.Options{Create: true})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer func() {
+				if err := log.Close(); err != nil {
+					b.Error(err)
+				}
+			}()
+			var next atomic.Int64
+			var wg sync.WaitGroup
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range writers {
+				wg.Go(func() {
+					for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+						if _, err := log.Append(context.Background(), kilobyte(int(i))); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
