@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"audittrail"
+	"audittrail/internal/vfs"
+	"audittrail/keyring"
+)
+
+// An env is all that a command sees of the process it runs in, so that tests
+// can be that process.
+type env struct {
+	ctx    context.Context // ends when the user interrupts
+	args   []string        // without the program's name
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	getenv func(string) string
+	now    func() time.Time
+
+	outTerminal bool // stdout is one
+	errTerminal bool // stderr is one
+	width       int  // columns of stdout; 0 if it is no terminal, and so has no edge
+
+	flags
+}
+
+// flags are the values of the flags that all commands share.
+type flags struct {
+	dir         string
+	keys        string
+	output      string
+	master      string
+	noColor     bool
+	acceptClock bool
+}
+
+// logDir is the folder of the log.
+func (e *env) logDir() string {
+	if e.dir != "" {
+		return e.dir
+	}
+	if dir := e.getenv("AUDITTRAIL_DIR"); dir != "" {
+		return dir
+	}
+	return "audit"
+}
+
+// keysDir is the folder of the keyring.
+func (e *env) keysDir() string {
+	if e.keys != "" {
+		return e.keys
+	}
+	return filepath.Join(e.logDir(), "keys")
+}
+
+// masterSpec says where the master key comes from; empty is its file.
+func (e *env) masterSpec() string {
+	if e.master != "" {
+		return e.master
+	}
+	return e.getenv("AUDITTRAIL_MASTER")
+}
+
+// masterFrom reads the SPEC of a master key.
+func (e *env) masterFrom(spec string) (keyring.Master, error) {
+	kind, rest, _ := strings.Cut(spec, ":")
+	if rest != "" {
+		switch kind {
+		case "file":
+			return keyring.MasterFile(vfs.OS, rest), nil
+		case "env":
+			return keyring.MasterText(e.getenv(rest)), nil
+		case "exec":
+			return keyring.MasterCommand(strings.Fields(rest)), nil
+		}
+	}
+	// It may be the key itself, by mistake: never repeat it.
+	return nil, errors.New("read --master: it is neither file:PATH nor env:NAME nor exec:COMMAND; the key itself never stands on the command line")
+}
+
+// options tells how to open the log that the flags and the environment name.
+func (e *env) options() (audittrail.Options, error) {
+	o := audittrail.Options{
+		KeysDir:     e.keysDir(),
+		AcceptClock: e.acceptClock,
+		Logger:      slog.New(&diagnostics{w: e.stderr}),
+	}
+	spec := e.masterSpec()
+	if spec == "" {
+		return o, nil
+	}
+	var err error
+	o.Master, err = e.masterFrom(spec)
+	return o, err
+}
+
+// openToRead opens the log beside whoever writes it.
+func (e *env) openToRead() (*audittrail.Log, error) {
+	o, err := e.options()
+	if err != nil {
+		return nil, err
+	}
+	o.ReadOnly = true
+	return audittrail.Open(e.logDir(), o)
+}
+
+// openToWrite opens the log that is there.
+func (e *env) openToWrite() (*audittrail.Log, error) {
+	o, err := e.options()
+	if err != nil {
+		return nil, err
+	}
+	return audittrail.Open(e.logDir(), o)
+}
+
+// openOrCreate opens the log for writing, and makes one where there is none,
+// which it says.
+func (e *env) openOrCreate() (*audittrail.Log, error) {
+	log, err := e.openToWrite()
+	if !errors.Is(err, audittrail.ErrNoLog) {
+		return log, err
+	}
+	return e.create("")
+}
+
+// create makes a log, and says where it and its keys are.
+func (e *env) create(origin string) (*audittrail.Log, error) {
+	o, err := e.options()
+	if err != nil {
+		return nil, err
+	}
+	o.Create, o.Origin = true, origin
+	log, err := audittrail.Open(e.logDir(), o)
+	if err != nil {
+		return nil, err
+	}
+	e.note("created the log %s in %s, with its keys in %s", log.Origin(), e.logDir(), o.KeysDir)
+	if o.Master == nil {
+		e.note("whoever has %s can read the log and sign for it: move it away from the data, and name it with --master file:PATH",
+			filepath.Join(o.KeysDir, "master.key"))
+	}
+	return log, nil
+}
+
+// note tells the user something beside the result.
+func (e *env) note(format string, args ...any) {
+	fmt.Fprintf(e.stderr, "audittrail: "+format+"\n", args...)
+}
+
+// diagnostics print what the library logs.
+type diagnostics struct {
+	w     io.Writer
+	attrs []slog.Attr
+}
+
+// Enabled leaves out what only debugging needs.
+func (d *diagnostics) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+
+// Handle prints one line.
+func (d *diagnostics) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "audittrail: %s: %s", strings.ToLower(r.Level.String()), r.Message)
+	sep := " ("
+	add := func(a slog.Attr) bool {
+		fmt.Fprintf(&b, "%s%s: %v", sep, a.Key, a.Value)
+		sep = ", "
+		return true
+	}
+	for _, a := range d.attrs {
+		add(a)
+	}
+	r.Attrs(add)
+	if sep != " (" {
+		b.WriteByte(')')
+	}
+	b.WriteByte('\n')
+	_, err := io.WriteString(d.w, b.String())
+	return err
+}
+
+// WithAttrs returns diagnostics that say these as well.
+func (d *diagnostics) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &diagnostics{w: d.w, attrs: append(d.attrs[:len(d.attrs):len(d.attrs)], attrs...)}
+}
+
+// WithGroup returns the same diagnostics: they have no groups.
+func (d *diagnostics) WithGroup(string) slog.Handler { return d }

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"audittrail"
+	"audittrail/keyring"
+	"audittrail/record"
+	"audittrail/tlog"
+)
+
+// The exit statuses. Scripts depend on them: they never change meaning.
+const (
+	exitOK      = 0
+	exitFailed  = 1 // it did not succeed, or could not be checked
+	exitAltered = 2 // something is not what it was, or not what was signed
+	exitMissing = 3 // intact, but something that was asked for is missing
+)
+
+// An exitError is an error with the status to exit with. Its err may be nil,
+// if all has been said already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// altered are the errors that say that something was changed. They are not
+// failures to read it.
+var altered = []error{
+	record.ErrBody, record.ErrWrongKey, record.ErrForm, keyring.ErrDamaged,
+	tlog.ErrProof, tlog.ErrBadSignature,
+}
+
+// statusOf is the exit status of an error.
+func statusOf(err error) int {
+	var exit *exitError
+	var tamper *audittrail.TamperError
+	var behind *audittrail.BehindError
+	var damaged *audittrail.DamagedError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &exit):
+		return exit.code
+	case errors.As(err, &tamper), errors.As(err, &behind), errors.As(err, &damaged):
+		return exitAltered
+	}
+	for _, target := range altered {
+		if errors.Is(err, target) {
+			return exitAltered
+		}
+	}
+	return exitFailed
+}
+
+// advice are what to do next about errors whose texts do not say it, since the
+// library does not know of the command line.
+var advice = []struct {
+	err  error
+	text string
+}{
+	{audittrail.ErrNoLog, "make one with 'audittrail init', or name its folder with --dir or $AUDITTRAIL_DIR"},
+	{audittrail.ErrNoRecord, "'audittrail stat' says how many there are"},
+	{audittrail.ErrNoKeys, "name the keyring's folder with --keys, and its master key with --master"},
+	{keyring.ErrNoMaster, "name it with --master or $AUDITTRAIL_MASTER"},
+	{keyring.ErrMasterFormat, "bring back the right one, or name it with --master or $AUDITTRAIL_MASTER"},
+	{keyring.ErrWrongMaster, "name the right one with --master or $AUDITTRAIL_MASTER"},
+	{keyring.ErrDamaged, "bring it back with 'audittrail keys restore'"},
+	{syscall.ENOSPC, "make room; what was acknowledged is safe"},
+	{fs.ErrPermission, "run it as the owner of these files, or give the right to them"},
+}
+
+// explain is the text of an error with what to do next.
+func explain(err error) string {
+	text := err.Error()
+	for _, a := range advice {
+		if errors.Is(err, a.err) && !strings.Contains(text, ";") {
+			return text + "; " + a.text
+		}
+	}
+	return text
+}

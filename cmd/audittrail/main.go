@@ -1,0 +1,33 @@
+// Command audittrail is a flight recorder for AI systems on the command line.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+)
+
+func main() { os.Exit(process()) }
+
+// process runs the command line as the system started it. Nothing else of the
+// program looks at the process.
+func process() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	e := &env{
+		ctx: ctx, args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		getenv: os.Getenv, now: time.Now,
+		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
+		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+	}
+	if e.outTerminal {
+		if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+			e.width = width
+		}
+	}
+	return e.run()
+}

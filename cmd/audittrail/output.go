@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+)
+
+// The forms of -o.
+const (
+	asTable = "table"
+	asJSON  = "json"
+	asJSONL = "jsonl"
+	asCSV   = "csv"
+)
+
+// checkOutput refuses a form that there is none of.
+func (e *env) checkOutput() error {
+	switch e.output {
+	case asTable, asJSON, asJSONL, asCSV:
+		return nil
+	}
+	return fmt.Errorf("read -o: %q is none of %s, %s, %s and %s", e.output, asTable, asJSON, asJSONL, asCSV)
+}
+
+// A column is one of a list's. In a table it is so wide; what does not fit is
+// cut off. The last one is as wide as the terminal lets it be.
+type column struct {
+	name  string
+	width int
+	right bool // aligned, as numbers are
+}
+
+// A row is one item of a list: a cell for each column, and what stands for all
+// of it in JSON.
+type row struct {
+	cells []string
+	value any
+}
+
+// list prints rows as they come, in the form that was asked for.
+func (e *env) list(columns []column, rows iter.Seq2[row, error]) error {
+	out := bufio.NewWriter(e.stdout)
+	err := e.writeList(out, columns, rows)
+	return errors.Join(err, out.Flush())
+}
+
+func (e *env) writeList(out *bufio.Writer, columns []column, rows iter.Seq2[row, error]) error {
+	put, end := e.rowWriter(out, columns)
+	for r, err := range rows {
+		if err != nil {
+			return err
+		}
+		if err := put(r); err != nil {
+			return err
+		}
+	}
+	return end()
+}
+
+// rowWriter returns what prints one row, and what ends the list.
+func (e *env) rowWriter(out *bufio.Writer, columns []column) (put func(row) error, end func() error) {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.name
+	}
+	end = func() error { return nil }
+	switch e.output {
+	case asJSON:
+		sep := "["
+		put = func(r row) error {
+			if _, err := out.WriteString(sep); err != nil {
+				return err
+			}
+			sep = ","
+			return writeJSON(out, r.value)
+		}
+		end = func() error {
+			if sep == "[" {
+				_, err := out.WriteString("[]\n")
+				return err
+			}
+			_, err := out.WriteString("]\n")
+			return err
+		}
+	case asJSONL:
+		put = func(r row) error { return writeJSON(out, r.value) }
+	case asCSV:
+		w := csv.NewWriter(out)
+		rest := w.Write(names)
+		put = func(r row) error {
+			err := errors.Join(rest, w.Write(r.cells))
+			rest = nil
+			w.Flush()
+			return errors.Join(err, w.Error())
+		}
+		end = func() error { w.Flush(); return errors.Join(rest, w.Error()) }
+	default:
+		head := e.tableLine(columns, names)
+		put = func(r row) error {
+			_, err := out.WriteString(head + e.tableLine(columns, r.cells))
+			head = ""
+			return err
+		}
+	}
+	return put, end
+}
+
+// tableLine lays out one line of a table.
+func (e *env) tableLine(columns []column, cells []string) string {
+	var b strings.Builder
+	at := 0
+	for i, c := range columns {
+		cell := oneLine(cells[i])
+		last := i == len(columns)-1
+		width := c.width
+		if last && e.width > at {
+			width = e.width - at
+		}
+		if !last || e.width > 0 {
+			cell = fit(cell, width)
+		}
+		pad := strings.Repeat(" ", max(0, c.width-columnsOf(cell)))
+		switch {
+		case c.right:
+			b.WriteString(pad + cell)
+		case last:
+			b.WriteString(cell)
+		default:
+			b.WriteString(cell + pad)
+		}
+		if !last {
+			b.WriteString("  ")
+		}
+		at += c.width + 2
+	}
+	return strings.TrimRight(b.String(), " ") + "\n"
+}
+
+// A field is one line of a sheet.
+type field struct{ name, value string }
+
+// sheet prints one thing: its fields for people and in CSV, its value in JSON.
+func (e *env) sheet(value any, fields []field) error {
+	out := bufio.NewWriter(e.stdout)
+	err := e.writeSheet(out, value, fields)
+	return errors.Join(err, out.Flush())
+}
+
+func (e *env) writeSheet(out io.Writer, value any, fields []field) error {
+	switch e.output {
+	case asJSON, asJSONL:
+		return writeJSON(out, value)
+	case asCSV:
+		var names, values []string
+		for _, f := range fields {
+			names, values = append(names, f.name), append(values, f.value)
+		}
+		w := csv.NewWriter(out)
+		return w.WriteAll([][]string{names, values})
+	}
+	width := 0
+	for _, f := range fields {
+		width = max(width, columnsOf(f.name))
+	}
+	for _, f := range fields {
+		text := strings.ReplaceAll(visible(f.value), "\n", "\n"+strings.Repeat(" ", width+2))
+		if _, err := fmt.Fprintf(out, "%-*s  %s\n", width, f.name, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeJSON prints a value in one line.
+func writeJSON(out io.Writer, value any) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(value)
+}
+
+// A tone is what a word on a terminal means.
+type tone string
+
+const (
+	good tone = "32"
+	wary tone = "33"
+	bad  tone = "31"
+	dim  tone = "2"
+)
+
+// paint gives text a tone, where the terminal and the user take colours.
+func (e *env) paint(t tone, text string) string {
+	if !e.outTerminal || e.noColor || e.getenv("NO_COLOR") != "" {
+		return text
+	}
+	return "\x1b[" + string(t) + "m" + text + "\x1b[0m"
+}

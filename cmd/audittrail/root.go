@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+const about = `AuditTrail is a flight recorder for AI systems. It records every prompt,
+response and tool call, proves that nothing was altered, and forgets a person
+on request without breaking the proof.
+
+  audittrail demo          see all of it in ten seconds
+  audittrail log -t prompt -m gpt-4 -p "Hello"
+                           record an event (this makes a log in ./audit)
+  audittrail verify        check every record
+
+The log is the folder of --dir, or else of $AUDITTRAIL_DIR, or else ./audit.`
+
+// exits is the part of every command's help about its exit status.
+func exits(lines ...string) string {
+	return "\n\nExit status:\n  " + strings.Join(lines, "\n  ")
+}
+
+const (
+	ends0 = "0  it succeeded"
+	ends1 = "1  it did not: stderr says why"
+	ends2 = "2  what it read was altered"
+)
+
+// rootCmd is the whole command line.
+func (e *env) rootCmd() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "audittrail",
+		Short:         "Record what AI systems do, and prove that nothing was altered",
+		Long:          about,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return e.checkOutput()
+		},
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&e.dir, "dir", "", "folder of the log (default $AUDITTRAIL_DIR, or else ./audit)")
+	f.StringVar(&e.keys, "keys", "", "folder of its keyring (default keys in that folder)")
+	f.StringVar(&e.master, "master", "", "where the master key is: file:PATH, env:NAME or exec:COMMAND\n(default $AUDITTRAIL_MASTER, or else master.key among the keys)")
+	f.StringVarP(&e.output, "output", "o", asTable, "form of the result: table, json, jsonl or csv")
+	f.BoolVar(&e.noColor, "no-color", false, "no colours, as with $NO_COLOR")
+	root.AddGroup(
+		&cobra.Group{ID: groupRecord, Title: "Record:"},
+		&cobra.Group{ID: groupRead, Title: "Read:"},
+		&cobra.Group{ID: groupProve, Title: "Prove:"},
+		&cobra.Group{ID: groupKeep, Title: "Look after it:"},
+	)
+	root.SetHelpCommandGroupID(groupKeep)
+	root.SetCompletionCommandGroupID(groupKeep)
+	root.AddCommand(e.versionCmd())
+	root.SetArgs(e.args)
+	root.SetIn(e.stdin)
+	root.SetOut(e.stdout)
+	root.SetErr(e.stderr)
+	return root
+}
+
+// The groups of commands in the help.
+const (
+	groupRecord = "record"
+	groupRead   = "read"
+	groupProve  = "prove"
+	groupKeep   = "keep"
+)
+
+// run runs the command line and returns its exit status.
+func (e *env) run() int {
+	if e.ctx == nil {
+		e.ctx = context.Background()
+	}
+	err := e.rootCmd().ExecuteContext(e.ctx)
+	if err == nil {
+		return exitOK
+	}
+	if text := explain(err); text != "" {
+		fmt.Fprintf(e.stderr, "audittrail: %s\n", text)
+	}
+	return statusOf(err)
+}
+
+// writerFlags adds the flags of commands that write to the log.
+func (e *env) writerFlags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&e.acceptClock, "accept-clock", false, "go on although the clock is far ahead of the last record")
+}
