@@ -33,8 +33,9 @@ var rooms = map[string]room{
 		ours:   []string{"event", "internal/cjson"},
 		theirs: []string{"github.com/klauspost/compress"},
 	},
+	"keyring/internal/ringfile": {ours: []string{"record", "internal/vfs"}},
 	"keyring": {
-		ours:   []string{"record", "internal/vfs", "internal/cjson"},
+		ours:   []string{"record", "internal/vfs", "keyring/internal/ringfile"},
 		theirs: []string{"filippo.io/age"},
 	},
 	"internal/tree": {
