@@ -67,6 +67,14 @@ func TestCheckpointWitnessed(t *testing.T) {
 	}
 }
 
+// sloppy returns s with another spelling of the base64 that it ends with: the
+// bits that the padding leaves over are set, which lax decoders ignore.
+func sloppy(s string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	at := strings.LastIndex(s, "=") - 1
+	return s[:at] + string(alphabet[strings.IndexByte(alphabet, s[at])+1]) + s[at+1:]
+}
+
 func TestOpenCheckpointErrors(t *testing.T) {
 	s, vkey := key(t, origin, 1)
 	_, other := key(t, origin, 2)
@@ -88,6 +96,7 @@ func TestOpenCheckpointErrors(t *testing.T) {
 		{"nothing", nil, vkey, origin, tlog.ErrMalformed},
 		{"unsigned", []byte(c.String()), vkey, origin, tlog.ErrMalformed},
 		{"repeated signature", append(signed, signed[bytes.LastIndex(signed, []byte("—")):]...), vkey, origin, tlog.ErrMalformed},
+		{"sloppy base64", []byte(sloppy(string(signed))), vkey, origin, tlog.ErrMalformed},
 		{"trailing space", append(bytes.Clone(signed[:len(signed)-1]), " \n"...), vkey, origin, tlog.ErrMalformed},
 		{"huge", bytes.Repeat([]byte("a"), tlog.MaxCheckpoint+1), vkey, origin, tlog.ErrMalformed},
 	} {
@@ -108,7 +117,8 @@ func TestParseCheckpointRefuses(t *testing.T) {
 		"negative":       strings.Replace(good, "300", "-300", 1),
 		"too large":      strings.Replace(good, "300", "9007199254740992", 1),
 		"largest int64":  strings.Replace(good, "300", "9223372036854775807", 1),
-		"base64 bits":    strings.Replace(good, "=\n", "", 1) + "\n",
+		"sloppy base64":  sloppy(good),
+		"no padding":     strings.Replace(good, "=\n", "\n", 1),
 		"no origin":      strings.TrimPrefix(good, origin),
 		"origin, spaces": "a b" + strings.TrimPrefix(good, origin),
 		"origin, plus":   "a+b" + strings.TrimPrefix(good, origin),
@@ -180,6 +190,7 @@ func TestParseProofRefuses(t *testing.T) {
 		"no index":     strings.Replace(good, "index 7\n", "", 1),
 		"extra":        string(torchwood.FormatProofWithExtraData(7, []byte("x"), hashes, signed)),
 		"short hash":   strings.Replace(good, first, first[4:], 1),
+		"sloppy hash":  strings.Replace(good, first, sloppy(first), 1),
 		"65 hashes":    string(tlog.FormatProof(7, make([]tlog.Hash, 65), signed)),
 		"no blank":     strings.Replace(good, "\n\n", "\n", 1),
 		"CR in base64": strings.Replace(good, first, first[:8]+"\r"+first[8:], 1),

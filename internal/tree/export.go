@@ -81,6 +81,7 @@ type exporter struct {
 	done, total uint64
 	dir         string // the folder made last
 	data, have  []byte // one tile, reused
+	tb          tileBuffer
 }
 
 // tiles writes all tiles and entry bundles of a tree of that size.
@@ -106,7 +107,7 @@ func (e *exporter) tiles(ctx context.Context, size uint64) error {
 // tile writes one tile of file i, unless it is there.
 func (e *exporter) tile(i int, index uint64, width int) error {
 	var err error
-	if e.data, err = e.view.tile(e.data[:0], i, index, width); err != nil {
+	if e.data, err = e.view.tile(e.data[:0], i, index, width, &e.tb); err != nil {
 		return err
 	}
 	// Of the entries' file, the level is -1 there as well.

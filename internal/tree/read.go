@@ -36,10 +36,13 @@ func readFull(f vfs.File, name string, buf []byte, offset int64) error {
 	return fmt.Errorf("read %s: %w", name, err)
 }
 
+// A tileBuffer holds the bytes of a tile on their way from a file. Whoever reads
+// many tiles has one of them, since it goes to the heap.
+type tileBuffer [tileWidth * hashSize]byte
+
 // hashes appends n hashes of level k, from the one at index on, to dst.
-func (v *view) hashes(dst []tlog.Hash, k int, index uint64, n int) ([]tlog.Hash, error) {
-	var array [tileWidth * hashSize]byte
-	buf := array[:n*hashSize]
+func (v *view) hashes(dst []tlog.Hash, k int, index uint64, n int, tb *tileBuffer) ([]tlog.Hash, error) {
+	buf := tb[:n*hashSize]
 	if err := v.read(firstLevel+k, buf, int64(index)*hashSize); err != nil {
 		return nil, err
 	}
@@ -53,11 +56,12 @@ func (v *view) hashes(dst []tlog.Hash, k int, index uint64, n int) ([]tlog.Hash,
 // the last tile, which may be a partial one, and folds what is in there.
 func (v *view) rangeAt(size uint64) (*tlog.Range, error) {
 	var roots, tile []tlog.Hash
+	var tb tileBuffer
 	for k := numLevels - 1; k >= 0; k-- {
 		n := count(k, size)
 		partial := int(n % tileWidth)
 		var err error
-		if tile, err = v.hashes(tile[:0], k, n-uint64(partial), partial); err != nil {
+		if tile, err = v.hashes(tile[:0], k, n-uint64(partial), partial, &tb); err != nil {
 			return nil, err
 		}
 		rest := tile
@@ -96,6 +100,7 @@ func (t *Tree) HashReader() tlog.HashReader { return t.now.Load() }
 func (v *view) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	hashes := make([]tlog.Hash, len(indexes))
 	var stored []tlog.Hash
+	var tb tileBuffer
 	for i, x := range indexes {
 		if x < 0 || x >= 2*tlog.MaxSize {
 			return nil, fmt.Errorf("read hash %d: %w", x, ErrBeyond)
@@ -106,7 +111,7 @@ func (v *view) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 		}
 		k, fold := level/tileShift, level%tileShift
 		var err error
-		if stored, err = v.hashes(stored[:0], k, uint64(n)<<fold, 1<<fold); err != nil {
+		if stored, err = v.hashes(stored[:0], k, uint64(n)<<fold, 1<<fold, &tb); err != nil {
 			return nil, fmt.Errorf("read hash %d of level %d: %w", n, level, err)
 		}
 		hashes[i] = tlog.RootOf(stored)
@@ -149,7 +154,7 @@ func (t *Tree) Tile(level int, index uint64, width int) ([]byte, error) {
 	if level < 0 || level >= numLevels || !within(count(level, v.rng.Size()), index, width) {
 		return nil, fmt.Errorf("tile %d of level %d, %d wide: %w", index, level, width, ErrBeyond)
 	}
-	return v.tile(nil, firstLevel+level, index, width)
+	return v.tile(nil, firstLevel+level, index, width, new(tileBuffer))
 }
 
 // EntryBundle returns the first width entries of a bundle, as c2sp.org/tlog-tiles
@@ -159,7 +164,7 @@ func (t *Tree) EntryBundle(index uint64, width int) ([]byte, error) {
 	if !within(v.rng.Size(), index, width) {
 		return nil, fmt.Errorf("entry bundle %d, %d wide: %w", index, width, ErrBeyond)
 	}
-	return v.tile(nil, entriesFile, index, width)
+	return v.tile(nil, entriesFile, index, width, new(tileBuffer))
 }
 
 // within tells whether there are width of n things in the index'th tile.
@@ -172,9 +177,8 @@ func within(n, index uint64, width int) bool {
 
 // tile appends to dst what tlog-tiles has for the index'th tile of file i: hashes
 // back to back, and entries each after its length as a uint16.
-func (v *view) tile(dst []byte, i int, index uint64, width int) ([]byte, error) {
-	var array [tileWidth * hashSize]byte
-	buf := array[:width*hashSize]
+func (v *view) tile(dst []byte, i int, index uint64, width int, tb *tileBuffer) ([]byte, error) {
+	buf := tb[:width*hashSize]
 	if err := v.read(i, buf, int64(index)*tileWidth*hashSize); err != nil {
 		return nil, fmt.Errorf("tile %d of %s: %w", index, fileName(i), err)
 	}

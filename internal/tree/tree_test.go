@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -412,54 +413,48 @@ func sign(t testing.TB, n int) []byte {
 	return signed
 }
 
-func BenchmarkAppend(b *testing.B) {
-	tr, err := tree.Open(vfs.OS, b.TempDir(), false)
-	if err != nil {
-		b.Fatal(err)
+// Readers in this process see whole trees only, while the writer goes on.
+func TestConcurrentReaders(t *testing.T) {
+	const n = 3000
+	m := newModel(t, n)
+	tr := open(t, newFS(t))
+	var wg sync.WaitGroup
+	var done atomic.Bool
+	for range 3 {
+		wg.Go(func() {
+			for !done.Load() {
+				size := tr.Size()
+				if got, err := tr.Root(size / 2); err != nil || got != m.roots[size/2] {
+					t.Errorf("Root(%d) = %v, %v", size/2, got, err)
+					return
+				}
+				if size == 0 {
+					continue
+				}
+				p, err := tlog.ProveInclusion(size, size/3, tr.HashReader())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				e, err := tr.Entry(size / 3)
+				if err != nil || tlog.CheckInclusion(p, size, m.roots[size], size/3, tlog.LeafHash(e)) != nil {
+					t.Errorf("entry %d in %d: %v, or its proof does not hold", size/3, size, err)
+					return
+				}
+			}
+		})
 	}
-	defer closeTree(b, tr)
-	batch := entries(0, 256)
-	b.SetBytes(256)
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := tr.Append(batch); err != nil {
-			b.Fatal(err)
+	for int(tr.Size()) < n {
+		at := int(tr.Size())
+		if err := tr.Append(entries(at, min(n, at+37))); err != nil {
+			t.Error(err)
+			break
+		}
+		if err := tr.Sync(); err != nil {
+			t.Error(err)
+			break
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/256, "ns/entry")
-}
-
-func BenchmarkProve(b *testing.B) {
-	tr, err := tree.Open(vfs.OS, b.TempDir(), false)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer closeTree(b, tr)
-	if err := tr.Append(entries(0, 100_000)); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if _, err := tlog.ProveInclusion(tr.Size(), 33_333, tr.HashReader()); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkOpen(b *testing.B) {
-	name := b.TempDir()
-	tr, err := tree.Open(vfs.OS, name, false)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := tr.Append(entries(0, 100_000)); err != nil {
-		b.Fatal(err)
-	}
-	closeTree(b, tr)
-	for b.Loop() {
-		tr, err := tree.Open(vfs.OS, name, true)
-		if err != nil {
-			b.Fatal(err)
-		}
-		closeTree(b, tr)
-	}
+	done.Store(true)
+	wg.Wait()
 }
