@@ -133,3 +133,37 @@ func BenchmarkParseTime(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkParseJSON(b *testing.B) {
+	e := kilobyte()
+	in := event.AppendJSON(nil, &e)
+	b.SetBytes(int64(len(in)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := event.ParseJSON(in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkAppendJSON(b *testing.B) {
+	e := kilobyte()
+	b.ReportAllocs()
+	var dst []byte
+	for b.Loop() {
+		dst = event.AppendJSON(dst[:0], &e)
+	}
+}
+
+func BenchmarkParsePlain(b *testing.B) {
+	in := []byte(`{"event_id":"evt-1","event_type":"prompt","timestamp":"2026-11-23T12:34:56.789012",` +
+		`"model_id":"gpt-4","user_id":"user-001","prompt":"` + strings.Repeat("What do you know? ", 50) +
+		`","latency_ms":150.5,"previous_hash":"` + strings.Repeat("0", 64) + `","hash":"` + strings.Repeat("a", 64) + `"}`)
+	b.SetBytes(int64(len(in)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, plain, err := event.ParsePlain(in); err != nil || !plain {
+			b.Fatal(plain, err)
+		}
+	}
+}

@@ -19,7 +19,7 @@ func (e *Event) check() error {
 	if err := checkTime(e.Time); err != nil {
 		return err
 	}
-	if c := e.RetentionClass; c != "" && !isName(c, 32, "_-") {
+	if c := e.RetentionClass; c != "" && !ValidClass(c) {
 		return problem("retention_class", "%s; a class is 1 to 32 lower-case letters, digits, hyphens and underscores, and begins with a letter or digit", quote(c))
 	}
 	return nil

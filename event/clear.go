@@ -192,15 +192,12 @@ func (e *Event) producer() *Producer {
 	return e.Producer
 }
 
-// inField makes an error from reading the value of a field name that field.
+// inField gives a fault in the JSON of a field's value the name of that field.
 func inField(field string, err error) error {
-	if err == nil {
-		return nil
+	if at, ok := err.(*cjson.Error); ok {
+		return &FieldError{Field: field, Problem: at.Error()}
 	}
-	if _, ok := err.(*FieldError); ok {
-		return err
-	}
-	return &FieldError{Field: field, Problem: err.Error()}
+	return err
 }
 
 func readString(d *cjson.Decoder, field string, s *string) (err error) {

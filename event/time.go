@@ -105,3 +105,75 @@ func parseDigits(s string) (int, bool) {
 	}
 	return n, s != ""
 }
+
+// A zoneRule says whether a timestamp must name its offset from UTC.
+type zoneRule bool
+
+const (
+	zoneWanted zoneRule = true
+	zoneOrUTC  zoneRule = false
+)
+
+var (
+	errTimestamp = errors.New("no time of RFC 3339, such as 2006-01-02T15:04:05.999Z")
+	errNoZone    = errors.New("no offset from UTC at the end, such as Z or +01:00")
+	errFraction  = errors.New("more than nine digits of a second")
+)
+
+// parseTimestamp reads a time as RFC 3339 has it, with any offset and up to
+// nine digits of a second, and returns it in UTC. A leap second is refused,
+// since no canonical time could tell it from the second after.
+func parseTimestamp(s string, zone zoneRule) (time.Time, error) {
+	const head = len("2006-01-02T15:04:05")
+	if len(s) < head || s[10] != 'T' && s[10] != 't' && s[10] != ' ' {
+		return time.Time{}, errTimestamp
+	}
+	t, ok := parseDateTime(s[:head])
+	if !ok {
+		return time.Time{}, errTimestamp
+	}
+	s = s[head:]
+	if s != "" && s[0] == '.' {
+		n := 1
+		for n < len(s) && '0' <= s[n] && s[n] <= '9' {
+			n++
+		}
+		if n > 10 {
+			return time.Time{}, errFraction
+		}
+		nanos, ok := parseDigits(s[1:n])
+		if !ok {
+			return time.Time{}, errTimestamp
+		}
+		for range 10 - n {
+			nanos *= 10
+		}
+		t = t.Add(time.Duration(nanos))
+		s = s[n:]
+	}
+	offset, err := parseOffset(s, zone)
+	return t.Add(-offset), err
+}
+
+func parseOffset(s string, zone zoneRule) (time.Duration, error) {
+	switch {
+	case s == "Z" || s == "z":
+		return 0, nil
+	case s == "" && zone == zoneOrUTC:
+		return 0, nil
+	case s == "":
+		return 0, errNoZone
+	case len(s) != len("+01:00") || s[0] != '+' && s[0] != '-' || s[3] != ':':
+		return 0, errTimestamp
+	}
+	hours, ok0 := parseDigits(s[1:3])
+	minutes, ok1 := parseDigits(s[4:6])
+	if !ok0 || !ok1 || hours > 23 || minutes > 59 {
+		return 0, errTimestamp
+	}
+	offset := time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
+	if s[0] == '-' {
+		return -offset, nil
+	}
+	return offset, nil
+}

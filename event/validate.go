@@ -48,6 +48,12 @@ func Canonicalize(e *Event) error {
 		l := e.Latency.Round(time.Microsecond)
 		e.Latency = &l
 	}
+	e.dropEmpty()
+	return nil
+}
+
+// dropEmpty makes nil what is there but says nothing.
+func (e *Event) dropEmpty() {
 	if t := e.Tool; t != nil && t.Name == "" && t.CallID == "" && t.Arguments == nil && t.Result == nil {
 		e.Tool = nil
 	}
@@ -60,7 +66,6 @@ func Canonicalize(e *Event) error {
 	if len(e.Metadata) == 0 {
 		e.Metadata = nil
 	}
-	return nil
 }
 
 func (e *Event) canonicalizeJSON() (err error) {

@@ -1,13 +1,17 @@
 package cjson
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // A Decoder reads one JSON text value by value. Its methods take the next
 // value and fail with an [*Error] where it is of another kind. After an error
 // the decoder is good for nothing but [Decoder.Offset].
 //
 // The decoder never changes its input and keeps nothing of it: strings are
-// copies.
+// copies, short ones in pieces of memory that they share, so that whoever
+// keeps a few of very many should clone them.
 type Decoder struct {
 	in    []byte
 	pos   int
@@ -16,6 +20,7 @@ type Decoder struct {
 	keys    []string // keys of the open objects, the innermost last
 	members []member // likewise, while a canonical form is written
 	scratch []byte
+	short   strings.Builder // the current piece of memory for short strings
 }
 
 // NewDecoder returns a decoder of the one JSON value in b.
@@ -161,7 +166,7 @@ func (d *Decoder) Object(f func(key string) error) error {
 		if err != nil {
 			return err
 		}
-		key := string(raw)
+		key := d.text(raw)
 		if !d.add(&seen, key) {
 			return d.fail(at, ErrDuplicate.Error())
 		}
@@ -210,6 +215,9 @@ func (d *Decoder) add(s *keySet, key string) bool {
 		}
 	}
 	*word |= bit
+	if d.keys == nil {
+		d.keys = make([]string, 0, linearKeys)
+	}
 	d.keys = append(d.keys, key)
 	if n := len(d.keys) - s.base; n > linearKeys {
 		s.many = make(map[string]struct{}, 2*n)
@@ -246,13 +254,32 @@ func (d *Decoder) String() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !escaped {
-		return string(raw), nil
+	if escaped {
+		if d.scratch, err = d.unescape(d.scratch[:0], raw); err != nil {
+			return "", err
+		}
+		raw = d.scratch
 	}
-	if d.scratch, err = d.unescape(d.scratch[:0], raw); err != nil {
-		return "", err
+	return d.text(raw), nil
+}
+
+// text returns b as a string. Objects have many short ones, and most of the
+// time that they cost would be the allocator's.
+func (d *Decoder) text(b []byte) string {
+	const (
+		limit = 64
+		piece = 512
+	)
+	if len(b) > limit {
+		return string(b)
 	}
-	return string(d.scratch), nil
+	if d.short.Cap()-d.short.Len() < len(b) {
+		d.short.Reset()
+		d.short.Grow(len(b) + min(len(d.in)-d.pos, piece))
+	}
+	from := d.short.Len()
+	d.short.Write(b) // never fails
+	return d.short.String()[from:]
 }
 
 // Number reads a number of any size and precision and returns it as written.

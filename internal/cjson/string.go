@@ -2,6 +2,7 @@ package cjson
 
 import (
 	"math/bits"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -122,6 +123,7 @@ func invalidAt(b []byte) int {
 // closing quote that d has just passed, stands for.
 func (d *Decoder) unescape(dst, raw []byte) ([]byte, error) {
 	at := d.pos - 1 - len(raw)
+	dst = slices.Grow(dst, len(raw)) // what it stands for is shorter
 	for i := 0; i < len(raw); {
 		n := plain(raw[i:])
 		dst = append(dst, raw[i:i+n]...)

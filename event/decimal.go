@@ -1,0 +1,85 @@
+package event
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// decimal returns the JSON number s times 10^scale, rounded half away from
+// zero. It computes in decimal throughout, since no binary fraction holds
+// 150.1, and in time and memory that no exponent can drive up. It reports
+// false where the result comes near the end of an int64.
+func decimal(s string, scale int) (int64, bool) {
+	s, negative := strings.CutPrefix(s, "-")
+	mantissa, exponent := s, int64(0)
+	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		mantissa, exponent = s[:i], saturated(s[i+1:])
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digit := func(i int64) int64 {
+		if i < int64(len(whole)) {
+			return int64(whole[i] - '0')
+		}
+		if i -= int64(len(whole)); i < int64(len(fraction)) {
+			return int64(fraction[i] - '0')
+		}
+		return 0
+	}
+	total := int64(len(whole) + len(fraction))
+	point := int64(len(whole)) + exponent + int64(scale) // digits that stand before it
+	var n int64
+	for i := int64(0); i < point; i++ {
+		if i >= total && n == 0 {
+			return 0, true
+		}
+		if n > (math.MaxInt64-9)/10 {
+			return 0, false
+		}
+		n = n*10 + digit(i)
+	}
+	if point >= 0 && digit(point) >= 5 {
+		n++
+	}
+	if negative {
+		n = -n
+	}
+	return n, true
+}
+
+// saturated reads the exponent of a JSON number. One that is larger than any
+// input is long does as well as every other such one.
+func saturated(s string) int64 {
+	const limit = 1 << 40
+	s, negative := strings.CutPrefix(s, "-")
+	var n int64
+	for _, c := range strings.TrimPrefix(s, "+") {
+		if n = n*10 + int64(c-'0'); n > limit {
+			n = limit
+			break
+		}
+	}
+	if negative {
+		return -n
+	}
+	return n
+}
+
+// appendDecimal appends n / 10^scale, for n >= 0, as the shortest number that
+// is exactly that.
+func appendDecimal(dst []byte, n int64, scale int) []byte {
+	unit := int64(1)
+	for range scale {
+		unit *= 10
+	}
+	dst = strconv.AppendInt(dst, n/unit, 10)
+	rest := n % unit
+	if rest == 0 {
+		return dst
+	}
+	for rest%10 == 0 {
+		rest /= 10
+		scale--
+	}
+	return appendDigits(append(dst, '.'), int(rest), scale)
+}
