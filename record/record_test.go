@@ -1,0 +1,307 @@
+package record_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"audittrail/event"
+	"audittrail/record"
+)
+
+var update = flag.Bool("update", false, "write new vectors; old ones are never changed")
+
+// line seals an event and gives it a place.
+func line(t testing.TB, s *record.Sealing, seq uint64) []byte {
+	t.Helper()
+	d, err := record.Seal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Free()
+	b, _ := d.Finish(nil, seq, time.Date(2026, 11, 23, 12, 0, 1, 2003, time.UTC), record.Hash{1})
+	return b[:len(b)-1]
+}
+
+func TestSealAndOpen(t *testing.T) {
+	for _, n := range []int{0, 84, 5_000, 300_000} {
+		s := sealing(n)
+		digest := event.Digest(s.Event)
+		s.Digest = &digest
+		b := line(t, s, 41)
+		r, err := record.Decode(b)
+		if err != nil {
+			t.Fatalf("%d bytes: Decode() = %v", n, err)
+		}
+		if r.Event.Prompt != "" || r.Event.UserID != "" || bytes.Contains(b, []byte("user-001")) {
+			t.Errorf("%d bytes: content stands in the clear", n)
+		}
+		tail, ok := record.ParseTail(b)
+		if !ok || tail != r.Tail || !record.Intact(b, &tail) || tail.Seq != 41 {
+			t.Errorf("%d bytes: ParseTail() = %+v, %v, want %+v", n, tail, ok, r.Tail)
+		}
+		id, kind, ok := record.Glance(b)
+		if !ok || id != s.ID || kind != "prompt" {
+			t.Errorf("%d bytes: Glance() = %v, %q, %v", n, id, kind, ok)
+		}
+		if got, err := r.Digest(s.PRK); err != nil || got == nil || *got != digest {
+			t.Errorf("%d bytes: Digest() = %x, %v, want %x", n, got, err, digest)
+		}
+		if err := r.Open(s.PRK); err != nil {
+			t.Fatalf("%d bytes: Open() = %v", n, err)
+		}
+		want := *s.Event
+		want.ID, want.RetentionClass = s.ID.String(), "standard"
+		if diff := cmp.Diff(want, r.Event); diff != "" {
+			t.Errorf("%d bytes: opened (-want +got):\n%s", n, diff)
+		}
+		if n > 4096 && len(b) > n/2 {
+			t.Errorf("%d bytes of repetition take %d bytes: not compressed", n, len(b))
+		}
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	s := sealing(200)
+	b := line(t, s, 1)
+	r, err := record.Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Open(record.PRK{9}); !errors.Is(err, record.ErrWrongKey) {
+		t.Errorf("another key: %v, want ErrWrongKey", err)
+	}
+	key, err := r.KeyFrom(s.PRK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.OpenWith(key); err != nil {
+		t.Errorf("the record's own key: %v", err)
+	}
+	// Each field in front of the body is authenticated by it.
+	for _, change := range [][2]string{
+		{`"model_id":"gpt-4"`, `"model_id":"gpt-5"`},
+		{`"type":"prompt"`, `"type":"x.custom"`},
+		{`"input_tokens":120`, `"input_tokens":121`},
+		{`"class":"standard/2026-11"`, `"class":"standard/2026-12"`},
+		{`"subject":"05`, `"subject":"06`},
+		{`"time":"2026-11-23T12:00:00.`, `"time":"2026-11-23T12:00:01.`},
+	} {
+		forged := bytes.Replace(b, []byte(change[0]), []byte(change[1]), 1)
+		if bytes.Equal(forged, b) {
+			t.Fatalf("the line has no %s", change[0])
+		}
+		r, err := record.Decode(forged)
+		if err != nil {
+			t.Fatalf("%s: %v", change[1], err)
+		}
+		if err := r.OpenWith(key); !errors.Is(err, record.ErrBody) {
+			t.Errorf("%s: OpenWith() = %v, want ErrBody", change[1], err)
+		}
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	b := string(line(t, sealing(100), 7))
+	body := b[strings.Index(b, `"body":"`)+8:]
+	body = body[:strings.Index(body, `"`)]
+	for name, bad := range map[string]string{
+		"empty":               "",
+		"not an object":       "[]",
+		"space":               strings.Replace(b, `,"id"`, `, "id"`, 1),
+		"behind the end":      b + " ",
+		"order":               strings.Replace(b, `"outcome":"success","finish_reason":"stop"`, `"finish_reason":"stop","outcome":"success"`, 1),
+		"unknown field":       strings.Replace(b, `"size":`, `"sice":`, 1),
+		"twice":               strings.Replace(b, `"type":"prompt",`, `"type":"prompt","type":"prompt",`, 1),
+		"upper case hex":      strings.Replace(b, `"key":"`, `"key":"A`, 1),
+		"escaped":             strings.Replace(b, `gpt-4`, `\u0067pt-4`, 1),
+		"float":               strings.Replace(b, `"input_tokens":120`, `"input_tokens":120.0`, 1),
+		"leading zero":        strings.Replace(b, `"seq":7`, `"seq":07`, 1),
+		"negative":            strings.Replace(b, `"seq":7`, `"seq":-7`, 1),
+		"zone":                strings.Replace(b, `000000000Z","type"`, `000000000z","type"`, 1),
+		"month":               strings.Replace(b, "standard/2026-11", "standard/2026-13", 1),
+		"size no Padmé":       strings.Replace(b, `"size":`, `"size":9`, 1),
+		"body not base64":     strings.Replace(b, body, "!"+body[1:], 1),
+		"body unpadded":       strings.Replace(b, body, strings.TrimRight(body, "=")+"A", 1),
+		"body with a newline": strings.Replace(b, body, body[:4]+`\n`+body[4:], 1),
+		"body too short":      strings.Replace(b, body, body[:8], 1),
+	} {
+		if bad == b {
+			t.Errorf("%s: nothing changed", name)
+			continue
+		}
+		if r, err := record.Decode([]byte(bad)); !errors.Is(err, record.ErrForm) {
+			t.Errorf("%s: Decode() = %+v, %v, want ErrForm", name, r, err)
+		}
+	}
+	var version *record.VersionError
+	if _, err := record.Decode([]byte(strings.Replace(b, `{"v":1`, `{"v":2`, 1))); !errors.As(err, &version) || version.Version != 2 {
+		t.Errorf("version 2: %v, want a VersionError", err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(line(f, sealing(100), 7))
+	f.Add(line(f, sealing(0), 0))
+	f.Add(line(f, sealing(6000), record.MaxSeq))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		r, err := record.Decode(in)
+		if err != nil {
+			return
+		}
+		tail, ok := record.ParseTail(in)
+		if !ok || tail != r.Tail {
+			t.Errorf("Decode and ParseTail disagree over %q", in)
+		}
+		// One encoding: what a JSON reader makes of it, in this order, is it.
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, in); err != nil || !bytes.Equal(compact.Bytes(), in) {
+			t.Errorf("Decode accepted %q, which is not compact JSON (%v)", in, err)
+		}
+	})
+}
+
+func FuzzParseTail(f *testing.F) {
+	f.Add(line(f, sealing(100), 7))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		tail, ok := record.ParseTail(in)
+		if !ok {
+			return
+		}
+		end := fmt.Sprintf(`,"seq":%d,"logged":"%s","prev":"%s","hash":"%s"}`, tail.Seq, event.AppendTime(nil, tail.Logged), tail.Prev, tail.Hash)
+		if !bytes.HasSuffix(in, []byte(end)) {
+			t.Errorf("ParseTail accepted %q, which does not end in %s", in, end)
+		}
+	})
+}
+
+// A vector is a line that must stay readable for ever.
+type vector struct {
+	Line string `json:"line"`
+	PRK  string `json:"prk"` // hexadecimal
+	Key  string `json:"key"` // hexadecimal
+	JSON string `json:"json"`
+}
+
+func TestVectors(t *testing.T) {
+	const dir = "../testdata/vectors/record"
+	if *update {
+		writeVectors(t, dir)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no vectors: %v", err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v vector
+		if err := json.Unmarshal(b, &v); err != nil {
+			t.Fatal(err)
+		}
+		r, err := record.Decode([]byte(v.Line))
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		prk, err := record.ParseHash(v.PRK)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := r.KeyFrom(record.PRK(prk))
+		if got := record.Hash(key).String(); err != nil || got != v.Key {
+			t.Errorf("%s: record key %s, %v, want %s", file, got, err, v.Key)
+		}
+		if err := r.OpenWith(key); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		if got := string(event.AppendJSON(nil, &r.Event)); got != v.JSON {
+			t.Errorf("%s: opens to\n%s, want\n%s", file, got, v.JSON)
+		}
+		tail, ok := record.ParseTail([]byte(v.Line))
+		if !ok || !record.Intact([]byte(v.Line), &tail) {
+			t.Errorf("%s: the hash is not that of the line", file)
+		}
+	}
+}
+
+// writeVectors adds the vectors that are not there yet.
+func writeVectors(t *testing.T, dir string) {
+	long := sealing(6000)
+	full := sealing(60)
+	full.Event.Tool = &event.Tool{Name: "search", CallID: "c1", Arguments: []byte(`{"q":"tax"}`), Result: []byte(`[1,2.50]`)}
+	full.Event.Labels = map[string]string{"team": "claims", "äö": "ü"}
+	full.Event.Metadata = map[string]json.RawMessage{"n": []byte("1.0e5")}
+	full.Event.Cost = &event.Cost{Nano: 12_300_000, Currency: "EUR"}
+	full.Event.Producer = &event.Producer{ID: "gateway-1", Seq: new(uint64(9))}
+	full.Event.TraceID = strings.Repeat("ab", 16)
+	minimal := &record.Sealing{ID: record.ID{1}, Event: &event.Event{Type: event.Decision, Time: full.Event.Time}, Class: "standard/2026-11"}
+	for name, s := range map[string]*record.Sealing{"minimal": minimal, "full": full, "compressed": long} {
+		file := filepath.Join(dir, "v1-"+name+".json")
+		if _, err := os.Stat(file); err == nil {
+			continue
+		}
+		v := vector{Line: string(line(t, s, 41)), PRK: record.Hash(s.PRK).String()}
+		r, err := record.Decode([]byte(v.Line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := r.KeyFrom(s.PRK)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.OpenWith(key); err != nil {
+			t.Fatal(err)
+		}
+		v.Key, v.JSON = record.Hash(key).String(), string(event.AppendJSON(nil, &r.Event))
+		b, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, append(b, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestSecretsStayHidden(t *testing.T) {
+	key, prk := record.Key{1, 2, 3}, record.PRK{4, 5, 6}
+	for _, s := range []string{
+		fmt.Sprint(key, prk), fmt.Sprintf("%x %v %+v %#v %s %d", key, key, key, key, key, key),
+		fmt.Sprintf("%x %v %+v %#v %s %d", prk, prk, prk, prk, prk, prk),
+	} {
+		if strings.ContainsAny(s, "0123456789") {
+			t.Errorf("a key shows as %s", s)
+		}
+	}
+	b, err := json.Marshal([]any{key, prk})
+	if err != nil || string(b) != `["[redacted]","[redacted]"]` {
+		t.Errorf("Marshal() = %s, %v", b, err)
+	}
+}
+
+func TestIDs(t *testing.T) {
+	id := record.NewID(0x0192d5e07e2a, [16]byte{15: 0x8f, 6: 0xff, 8: 0xff})
+	if got, want := id.String(), "0192d5e0-7e2a-7f00-bf00-00000000008f"; got != want {
+		t.Errorf("NewID() = %s, want %s", got, want)
+	}
+	if back, err := record.ParseID(id.String()); err != nil || back != id {
+		t.Errorf("ParseID() = %v, %v, want %v", back, err, id)
+	}
+	for _, bad := range []string{"", "0192D5E0-7e2a-7f00-bf00-00000000008f", "0192d5e07e2a7f00bf0000000000008f", "0192d5e0-7e2a-7f00-bf00-00000000008", "0192d5e0-7e2a-7f00-bf00-00000000008fa", "{192d5e0-7e2a-7f00-bf00-00000000008f}"} {
+		if _, err := record.ParseID(bad); err == nil {
+			t.Errorf("ParseID(%q) accepted", bad)
+		}
+	}
+}
