@@ -9,8 +9,6 @@ import (
 	"audittrail/event"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 // full has every field, and what canonical values look like.
 func full() event.Event {
 	return event.Event{
@@ -36,18 +34,18 @@ func full() event.Event {
 			Arguments: json.RawMessage(`{"city":"Zürich"}`),
 			Result:    json.RawMessage(`"rain"`),
 		},
-		Latency:         ptr(150500 * time.Microsecond),
-		InputTokens:     ptr[int64](10),
-		OutputTokens:    ptr[int64](50),
-		CachedTokens:    ptr[int64](0),
-		ReasoningTokens: ptr[int64](event.MaxInt),
+		Latency:         new(150500 * time.Microsecond),
+		InputTokens:     new(int64(10)),
+		OutputTokens:    new(int64(50)),
+		CachedTokens:    new(int64(0)),
+		ReasoningTokens: new(int64(event.MaxInt)),
 		Cost:            &event.Cost{Nano: 12_300_000, Currency: "EUR"},
 		Outcome:         event.OutcomePartial,
 		FinishReason:    "tool_calls",
 		Error:           "stream ended early",
 		Severity:        event.SeverityLow,
 		Category:        "weather",
-		Producer:        &event.Producer{ID: "api-1", Seq: ptr[uint64](41)},
+		Producer:        &event.Producer{ID: "api-1", Seq: new(uint64(41))},
 		Labels:          map[string]string{"team": "search", "env": "prod", "note": ""},
 		Metadata:        map[string]json.RawMessage{"b": json.RawMessage(`[1,2]`), "": json.RawMessage(`null`), "é\n": json.RawMessage(`{}`)},
 		RetentionClass:  "standard",
@@ -62,8 +60,8 @@ func kilobyte() event.Event {
 		TraceID: "0af7651916cd43dd8448eb211c80319c", SpanID: "b7ad6b7169203331",
 		Prompt:      strings.Repeat("Tell me what you know about audits. ", 8),
 		Response:    strings.Repeat("An audit checks what was done.\n", 12),
-		Latency:     ptr(150500 * time.Microsecond),
-		InputTokens: ptr[int64](80), OutputTokens: ptr[int64](120),
+		Latency:     new(150500 * time.Microsecond),
+		InputTokens: new(int64(80)), OutputTokens: new(int64(120)),
 		Outcome: event.OutcomeSuccess, FinishReason: "stop",
 		Labels: map[string]string{"env": "prod", "team": "search"},
 	}

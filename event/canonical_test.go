@@ -288,7 +288,7 @@ func TestDigest(t *testing.T) {
 		"user":         func(e *event.Event) { e.UserID = "a" },
 		"prompt":       func(e *event.Event) { e.Prompt = "a" },
 		"response":     func(e *event.Event) { e.Response = "a" },
-		"tokens":       func(e *event.Event) { e.InputTokens = ptr[int64](0) },
+		"tokens":       func(e *event.Event) { e.InputTokens = new(int64(0)) },
 		"label":        func(e *event.Event) { e.Labels = map[string]string{"a": ""} },
 		"metadata":     func(e *event.Event) { e.Metadata = map[string]json.RawMessage{"a": json.RawMessage(`""`)} },
 		"number":       func(e *event.Event) { e.InputMessages = json.RawMessage(`1`) },

@@ -141,12 +141,19 @@ func (e *Event) checkContent() error {
 			return err
 		}
 	}
+	if len(e.Metadata) > MaxMetadata {
+		return tooManyKeys(len(e.Metadata))
+	}
 	for k := range e.Metadata {
 		if !utf8.ValidString(k) {
 			return problem("metadata", "a key is not valid UTF-8")
 		}
 	}
 	return nil
+}
+
+func tooManyKeys(n int) error {
+	return problem("metadata", "%d keys; at most %d are allowed", n, MaxMetadata)
 }
 
 func checkText(field, s string, limit int) error {

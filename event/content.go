@@ -124,16 +124,13 @@ func DecodeContent(in []byte, e *Event) (digest *[32]byte, err error) {
 	d := cjson.NewDecoder(in)
 	err = d.Object(func(key string) error { return inField(key, c.member(key, d)) })
 	if err == nil {
-		err = d.End()
-	}
-	if err == nil {
 		err = c.checkContent()
 	}
 	if err != nil {
 		return nil, err
 	}
 	// One comparison finds every other spelling there is: members in another
-	// order, escapes, whitespace, empty values.
+	// order, escapes, whitespace, empty values, more behind the end.
 	if !bytes.Equal(AppendContent(make([]byte, 0, len(in)), &c.Event, c.digest), in) {
 		return nil, errContent
 	}
@@ -186,6 +183,9 @@ func (c *content) member(key string, d *cjson.Decoder) error {
 	case "metadata":
 		c.Metadata = make(map[string]json.RawMessage)
 		return d.Object(func(key string) error {
+			if len(c.Metadata) == MaxMetadata {
+				return tooManyKeys(MaxMetadata + 1)
+			}
 			v, err := d.AppendCanonical(nil)
 			c.Metadata[key] = v
 			return err

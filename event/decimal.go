@@ -29,7 +29,7 @@ func decimal(s string, scale int) (int64, bool) {
 	total := int64(len(whole) + len(fraction))
 	point := int64(len(whole)) + exponent + int64(scale) // digits that stand before it
 	var n int64
-	for i := int64(0); i < point; i++ {
+	for i := range point {
 		if i >= total && n == 0 {
 			return 0, true
 		}
@@ -65,8 +65,8 @@ func saturated(s string) int64 {
 	return n
 }
 
-// appendDecimal appends n / 10^scale, for n >= 0, as the shortest number that
-// is exactly that.
+// appendDecimal appends n / 10^scale, for n >= 0 and a scale of at most 9, as
+// the shortest number that is exactly that.
 func appendDecimal(dst []byte, n int64, scale int) []byte {
 	unit := int64(1)
 	for range scale {
@@ -81,5 +81,8 @@ func appendDecimal(dst []byte, n int64, scale int) []byte {
 		rest /= 10
 		scale--
 	}
-	return appendDigits(append(dst, '.'), int(rest), scale)
+	dst = append(dst, '.')
+	dst = append(dst, "000000000"[:scale]...)
+	putDigits(dst[len(dst)-scale:], int(rest))
+	return dst
 }

@@ -300,6 +300,9 @@ func (r *edgeReader) readMetadata() error {
 	m := make(map[string]json.RawMessage)
 	r.e.Metadata = m
 	return r.d.Object(func(key string) (err error) {
+		if len(m) == MaxMetadata {
+			return tooManyKeys(MaxMetadata + 1)
+		}
 		m[key], err = r.value()
 		return err
 	})

@@ -3,6 +3,7 @@ package event_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func TestParseJSON(t *testing.T) {
 				Arguments: json.RawMessage(`{"a":"é","b":1}`), Result: json.RawMessage(`[1]`),
 			}},
 		},
-		{`{"type":"prompt","producer":{"seq":0}}`, event.Event{Type: event.Prompt, Producer: &event.Producer{Seq: ptr[uint64](0)}}},
+		{`{"type":"prompt","producer":{"seq":0}}`, event.Event{Type: event.Prompt, Producer: &event.Producer{Seq: new(uint64(0))}}},
 		{
 			`{"type":"prompt","metadata":{"a":null,"b":{"y":1,"x":2}}}`,
 			event.Event{Type: event.Prompt, Metadata: map[string]json.RawMessage{"a": json.RawMessage("null"), "b": json.RawMessage(`{"x":2,"y":1}`)}},
@@ -123,6 +124,7 @@ func TestLatency(t *testing.T) {
 		{"9223372036854775.807", -1, ""},
 		{"9223372036854775.8075", -1, ""},
 		{"18446744073709551.617", -1, ""},
+		{"18446744073709.552", -1, ""}, // 384 ns, if the nanoseconds wrapped around
 		{strings.Repeat("9", 100_000), -1, ""},
 		{"0." + strings.Repeat("0", 100_000) + "1e100001", time.Millisecond, "1"},
 		{"1" + strings.Repeat("0", 100_000) + "e-100000", time.Millisecond, "1"},
@@ -311,6 +313,37 @@ func TestParseJSONRefused(t *testing.T) {
 	var unknown *event.UnknownFieldError
 	if !errors.As(err, &unknown) || *unknown != (event.UnknownFieldError{Field: "tool.nam", Near: "tool.name"}) {
 		t.Errorf("unknown field gives %#v", err)
+	}
+}
+
+// Counts are limited as they are read, in every form that is read.
+func TestMetadataCount(t *testing.T) {
+	metadata := func(n int) string {
+		b := []byte(`{"metadata":{`)
+		for i := range n {
+			b = fmt.Appendf(b, `"%05d":1,`, i)
+		}
+		b[len(b)-1] = '}'
+		return string(append(b, '}'))
+	}
+	edge := func(n int) []byte { return []byte(`{"type":"prompt",` + metadata(n)[1:]) }
+	plain := func(n int) []byte { return []byte(`{"event_type":"prompt","hash":"x",` + metadata(n)[1:]) }
+	for _, tt := range []struct {
+		form string
+		read func(n int) error
+		most int
+	}{
+		{"edge", func(n int) error { _, err := event.ParseJSON(edge(n)); return err }, 1024},
+		{"plain", func(n int) error { _, _, err := event.ParsePlain(plain(n)); return err }, 1023}, // and "imported"
+		{"content", func(n int) error { _, err := event.DecodeContent([]byte(metadata(n)), new(event.Event)); return err }, 1024},
+	} {
+		if err := tt.read(tt.most); err != nil {
+			t.Errorf("%s with %d metadata keys: %v", tt.form, tt.most, err)
+		}
+		err := tt.read(tt.most + 1)
+		if want := "metadata: 1025 keys; at most 1024 are allowed"; err == nil || err.Error() != want {
+			t.Errorf("%s with %d metadata keys: %v, want %s", tt.form, tt.most+1, err, want)
+		}
 	}
 }
 

@@ -22,10 +22,11 @@ import (
 // the format: a decoder refuses what exceeds them. The size of a whole event
 // is the log's to limit.
 const (
-	MaxID     = 256  // Event.ID
-	MaxPerson = 1024 // Event.UserID, Event.SessionID, Tool.CallID
-	MaxClear  = 128  // every string that stands in the clear, and each label's key and value
-	MaxLabels = 64   // number of labels
+	MaxID       = 256  // Event.ID
+	MaxPerson   = 1024 // Event.UserID, Event.SessionID, Tool.CallID
+	MaxClear    = 128  // every string that stands in the clear, and each label's key and value
+	MaxLabels   = 64   // number of labels
+	MaxMetadata = 1024 // number of metadata keys; what is below them is not counted
 
 	// MaxInt bounds every number, so that readers that hold numbers as IEEE
 	// 754 doubles see the same ones.
@@ -83,7 +84,7 @@ type Event struct {
 
 	Producer *Producer                  // clear
 	Labels   map[string]string          // clear; the organisation's own terms
-	Metadata map[string]json.RawMessage // any JSON values
+	Metadata map[string]json.RawMessage // any JSON values, null too
 
 	// RetentionClass names the policy that decides how long the event is kept;
 	// empty means the log's default. It stands in the clear.

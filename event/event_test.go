@@ -60,6 +60,13 @@ func TestValidate(t *testing.T) {
 		}
 		return m
 	}
+	metadata := func(n int) map[string]json.RawMessage {
+		m := make(map[string]json.RawMessage)
+		for i := range n {
+			m[strconv.Itoa(i)] = json.RawMessage("1")
+		}
+		return m
+	}
 	raw := func(s string) json.RawMessage { return json.RawMessage(s) }
 	const secret = "SECRET"
 	for _, tt := range []struct {
@@ -94,8 +101,8 @@ func TestValidate(t *testing.T) {
 		{"clear letters", func(e *event.Event) { e.Category = "Straße 世界 \"\\" }, ""},
 		{"tool name", func(e *event.Event) { e.Tool = &event.Tool{Name: long(129)} }, "tool.name: 129 bytes; at most 128 are allowed"},
 		{"producer", func(e *event.Event) { e.Producer = &event.Producer{ID: "\t"} }, "producer.id: control character at byte 0"},
-		{"producer seq limit", func(e *event.Event) { e.Producer = &event.Producer{Seq: ptr[uint64](1<<53 - 1)} }, ""},
-		{"producer seq", func(e *event.Event) { e.Producer = &event.Producer{Seq: ptr[uint64](1 << 53)} }, "producer.seq: 9007199254740992; at most 2^53-1 is allowed"},
+		{"producer seq limit", func(e *event.Event) { e.Producer = &event.Producer{Seq: new(uint64(1<<53 - 1))} }, ""},
+		{"producer seq", func(e *event.Event) { e.Producer = &event.Producer{Seq: new(uint64(1 << 53))} }, "producer.seq: 9007199254740992; at most 2^53-1 is allowed"},
 
 		{"outcome", func(e *event.Event) { e.Outcome = "ok" }, `outcome: unknown "ok"; there are success, error, partial, blocked, refused, timeout, cancelled`},
 		{"severity", func(e *event.Event) { e.Severity = "HIGH" }, `severity: unknown "HIGH"; there are info, low, medium, high, critical`},
@@ -104,15 +111,15 @@ func TestValidate(t *testing.T) {
 		{"span id", func(e *event.Event) { e.SpanID = "b7ad6b716920333g" }, "span_id: no lower-case hexadecimal digit at byte 15"},
 		{"parent", func(e *event.Event) { e.ParentSpanID = "b7ad6b7169203331a" }, "parent_span_id: 17 bytes; 16 lower-case hexadecimal digits are wanted"},
 
-		{"no latency", func(e *event.Event) { e.Latency = ptr[time.Duration](0) }, ""},
-		{"latency limit", func(e *event.Event) { e.Latency = ptr((1<<53 - 1) * time.Microsecond) }, ""},
-		{"latency", func(e *event.Event) { e.Latency = ptr((1 << 53) * time.Microsecond) }, "latency_ms: 2501999h47m34.740992s; at most 2^53-1 microseconds are allowed"},
-		{"most latency", func(e *event.Event) { e.Latency = ptr[time.Duration](math.MaxInt64) }, "latency_ms: 2562047h47m16.854775807s; at most 2^53-1 microseconds are allowed"},
-		{"negative latency", func(e *event.Event) { e.Latency = ptr[time.Duration](-1) }, "latency_ms: negative"},
-		{"tokens", func(e *event.Event) { e.InputTokens = ptr[int64](-1) }, "input_tokens: -1; 0 to 2^53-1 are allowed"},
-		{"tokens limit", func(e *event.Event) { e.OutputTokens = ptr[int64](1<<53 - 1) }, ""},
-		{"more tokens", func(e *event.Event) { e.CachedTokens = ptr[int64](1 << 53) }, "cached_tokens: 9007199254740992; 0 to 2^53-1 are allowed"},
-		{"reasoning", func(e *event.Event) { e.ReasoningTokens = ptr[int64](math.MinInt64) }, "reasoning_tokens: -9223372036854775808; 0 to 2^53-1 are allowed"},
+		{"no latency", func(e *event.Event) { e.Latency = new(time.Duration(0)) }, ""},
+		{"latency limit", func(e *event.Event) { e.Latency = new((1<<53 - 1) * time.Microsecond) }, ""},
+		{"latency", func(e *event.Event) { e.Latency = new((1 << 53) * time.Microsecond) }, "latency_ms: 2501999h47m34.740992s; at most 2^53-1 microseconds are allowed"},
+		{"most latency", func(e *event.Event) { e.Latency = new(time.Duration(math.MaxInt64)) }, "latency_ms: 2562047h47m16.854775807s; at most 2^53-1 microseconds are allowed"},
+		{"negative latency", func(e *event.Event) { e.Latency = new(time.Duration(-1)) }, "latency_ms: negative"},
+		{"tokens", func(e *event.Event) { e.InputTokens = new(int64(-1)) }, "input_tokens: -1; 0 to 2^53-1 are allowed"},
+		{"tokens limit", func(e *event.Event) { e.OutputTokens = new(int64(1<<53 - 1)) }, ""},
+		{"more tokens", func(e *event.Event) { e.CachedTokens = new(int64(1 << 53)) }, "cached_tokens: 9007199254740992; 0 to 2^53-1 are allowed"},
+		{"reasoning", func(e *event.Event) { e.ReasoningTokens = new(int64(math.MinInt64)) }, "reasoning_tokens: -9223372036854775808; 0 to 2^53-1 are allowed"},
 		{"cost", func(e *event.Event) { e.Cost = &event.Cost{Nano: -1, Currency: "USD"} }, "cost: -1 billionths; 0 to 2^53-1 are allowed"},
 		{"currency", func(e *event.Event) { e.Cost = &event.Cost{Currency: "usd"} }, `cost.currency: "usd"; three capital letters are wanted, such as "USD"`},
 		{"no currency", func(e *event.Event) { e.Cost = &event.Cost{} }, `cost.currency: ""; three capital letters are wanted, such as "USD"`},
@@ -134,6 +141,8 @@ func TestValidate(t *testing.T) {
 		{"deep", func(e *event.Event) { e.InputMessages = raw(strings.Repeat("[", 65)) }, "input_messages: byte 64: nested more than 64 deep"},
 		{"metadata value", func(e *event.Event) { e.Metadata = map[string]json.RawMessage{secret: raw("x")} }, "metadata: byte 0: a value wanted, found no value"},
 		{"metadata key", func(e *event.Event) { e.Metadata = map[string]json.RawMessage{secret + "\xff": raw("1")} }, "metadata: a key is not valid UTF-8"},
+		{"metadata limit", func(e *event.Event) { e.Metadata = metadata(1024) }, ""},
+		{"metadata keys", func(e *event.Event) { e.Metadata = metadata(1025) }, "metadata: 1025 keys; at most 1024 are allowed"},
 		{"metadata nil", func(e *event.Event) { e.Metadata = map[string]json.RawMessage{"k": nil} }, ""},
 
 		{"early", func(e *event.Event) { e.Time = time.Date(0, 12, 31, 23, 0, 0, 0, time.UTC) }, "time: in the year 0; it must be 1 to 9999"},
@@ -191,7 +200,7 @@ func TestCanonicalize(t *testing.T) {
 		InputMessages:  json.RawMessage(` [ {"role":"user", "content":"h\u0069"} ] `),
 		OutputMessages: json.RawMessage(` null `),
 		Tool:           &event.Tool{Name: "t", Arguments: json.RawMessage(`{"b":1,"a":2.0}`), Result: json.RawMessage{}},
-		Latency:        ptr(1500 * time.Nanosecond),
+		Latency:        new(1500 * time.Nanosecond),
 		Producer:       &event.Producer{},
 		Labels:         map[string]string{},
 		Metadata:       map[string]json.RawMessage{"a": json.RawMessage("[1]"), "b": json.RawMessage("[ 1 ]"), "c": nil},
@@ -201,7 +210,7 @@ func TestCanonicalize(t *testing.T) {
 		Time:          time.Date(2026, 11, 23, 12, 0, 0, 1, time.UTC),
 		InputMessages: json.RawMessage(`[{"content":"hi","role":"user"}]`),
 		Tool:          &event.Tool{Name: "t", Arguments: json.RawMessage(`{"a":2.0,"b":1}`)},
-		Latency:       ptr(2 * time.Microsecond),
+		Latency:       new(2 * time.Microsecond),
 		Metadata:      map[string]json.RawMessage{"a": json.RawMessage("[1]"), "b": json.RawMessage("[1]"), "c": json.RawMessage("null")},
 	}
 	given, tool, metadata, latency := e, *e.Tool, e.Metadata, *e.Latency

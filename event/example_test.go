@@ -125,6 +125,26 @@ func ExampleParsePlain() {
 	// {"event_id":"evt-1","hash":"ab","previous_hash":"00"}
 }
 
+func ExampleType_Valid() {
+	for _, t := range []event.Type{event.Prompt, "x.model_swap", "model_swap"} {
+		fmt.Println(t, t.Valid(), t.Administrative())
+	}
+	// Output:
+	// prompt true false
+	// x.model_swap true false
+	// model_swap false false
+}
+
+func ExampleIsUUID() {
+	fmt.Println(event.IsUUID("0b8f0f6e-5f53-4d8a-9d3b-1f6c0a2f4e11"), event.IsUUID("order-17"))
+	// Output: true false
+}
+
+func ExampleValidClass() {
+	fmt.Println(event.ValidClass("standard"), event.ValidClass("Standard"))
+	// Output: true false
+}
+
 func ExampleAppendTime() {
 	t := time.Date(2026, 11, 23, 14, 0, 0, 5, time.FixedZone("", 2*3600))
 	fmt.Printf("%s\n", event.AppendTime(nil, t))

@@ -176,5 +176,8 @@ func (r *plainReader) keep() error {
 		r.e.Metadata = make(map[string]json.RawMessage, 1)
 	}
 	r.e.Metadata[imported] = v
+	if n := len(r.e.Metadata); n > MaxMetadata {
+		return tooManyKeys(n)
+	}
 	return nil
 }

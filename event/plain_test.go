@@ -27,7 +27,7 @@ func TestParsePlain(t *testing.T) {
 				`"latency_ms":150.5,"previous_hash":"00","hash":"ab"}`,
 			event.Event{
 				ID: "evt-1", Type: event.Response, Time: when, ModelID: "gpt-4", UserID: "u",
-				Latency:  ptr(150500 * time.Microsecond),
+				Latency:  new(150500 * time.Microsecond),
 				Metadata: kept(`{"event_id":"evt-1","hash":"ab","previous_hash":"00"}`),
 			},
 		},

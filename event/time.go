@@ -21,30 +21,23 @@ func AppendTime(dst []byte, t time.Time) []byte {
 		panic("event: time outside the years 1 to 9999")
 	}
 	hour, minute, second := t.Clock()
-	dst = appendDigits(dst, year, 4)
-	dst = append(dst, '-')
-	dst = appendDigits(dst, int(month), 2)
-	dst = append(dst, '-')
-	dst = appendDigits(dst, day, 2)
-	dst = append(dst, 'T')
-	dst = appendDigits(dst, hour, 2)
-	dst = append(dst, ':')
-	dst = appendDigits(dst, minute, 2)
-	dst = append(dst, ':')
-	dst = appendDigits(dst, second, 2)
-	dst = append(dst, '.')
-	dst = appendDigits(dst, t.Nanosecond(), 9)
-	return append(dst, 'Z')
+	b := [timeLen]byte{4: '-', 7: '-', 10: 'T', 13: ':', 16: ':', 19: '.', 29: 'Z'}
+	putDigits(b[0:4], year)
+	putDigits(b[5:7], int(month))
+	putDigits(b[8:10], day)
+	putDigits(b[11:13], hour)
+	putDigits(b[14:16], minute)
+	putDigits(b[17:19], second)
+	putDigits(b[20:29], t.Nanosecond())
+	return append(dst, b[:]...)
 }
 
-// appendDigits appends the n decimal digits of v, with leading zeros.
-func appendDigits(dst []byte, v, n int) []byte {
-	var b [9]byte
-	for i := n - 1; i >= 0; i-- {
+// putDigits fills b with the decimal digits of v and leading zeros.
+func putDigits(b []byte, v int) {
+	for i := len(b) - 1; i >= 0; i-- {
 		b[i] = byte('0' + v%10)
 		v /= 10
 	}
-	return append(dst, b[:n]...)
 }
 
 // ParseTime reads what [AppendTime] writes, and nothing else.

@@ -252,6 +252,30 @@ func TestInt(t *testing.T) {
 	}
 }
 
+func TestString(t *testing.T) {
+	for _, s := range []string{
+		"", "short", strings.Repeat("long ", 20), "\b\t\n\f\r\"\\/ é🌍\x00\x1f",
+		strings.Repeat("line\n", 200),
+	} {
+		in := cjson.AppendString(nil, s)
+		if got, err := cjson.NewDecoder(in).String(); err != nil || got != s {
+			t.Errorf("String(%s) = %q, %v, want %q", in, got, err, s)
+		}
+	}
+	if got, err := cjson.NewDecoder([]byte(`"\/\u0041\ud83c\udf0d\u00E9"`)).String(); err != nil || got != "/A🌍é" {
+		t.Errorf("String = %q, %v", got, err)
+	}
+	for _, tt := range refused {
+		if !strings.HasPrefix(tt.in, `"`) {
+			continue
+		}
+		_, err := cjson.NewDecoder([]byte(tt.in)).String()
+		if diff := cmp.Diff(error(&cjson.Error{Offset: tt.offset, Msg: tt.msg}), err); diff != "" {
+			t.Errorf("String(%q) (-want +got):\n%s", tt.in, diff)
+		}
+	}
+}
+
 func TestDecoder(t *testing.T) {
 	in := []byte(` {"s":"a\nb","i":-7,"n":1e400,"b":true,"f":false,"z":null,"r":[1, {"a" : 2}],"l":["x","y"],"e":{},"c":{"b":1,"a":2} } `)
 	d := cjson.NewDecoder(in)

@@ -1,6 +1,7 @@
 package cjson
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -208,10 +209,8 @@ func (d *Decoder) add(s *keySet, key string) bool {
 	}
 	word, bit := &s.filter[h>>6], uint64(1)<<(h&63)
 	if *word&bit != 0 {
-		for _, k := range d.keys[s.base:] {
-			if k == key {
-				return false
-			}
+		if slices.Contains(d.keys[s.base:], key) {
+			return false
 		}
 	}
 	*word |= bit

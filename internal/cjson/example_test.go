@@ -16,6 +16,11 @@ func ExampleAppendCanonical() {
 	// byte 7: duplicate key
 }
 
+func ExampleAppendString() {
+	fmt.Printf("%s\n", cjson.AppendString(nil, "a \"quote\",\na bell \a and a/slash"))
+	// Output: "a \"quote\",\na bell \u0007 and a/slash"
+}
+
 func ExampleDecoder_Object() {
 	d := cjson.NewDecoder([]byte(`{"name":"gpt-4","runs":3}`))
 	var name string
