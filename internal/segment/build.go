@@ -183,24 +183,25 @@ func (src *mergeSource) next() (idRef, error) {
 type tableSource struct {
 	store *Store
 	table *table
-	page  int64
-	refs  []idRef
+	at    int64 // the next page
+	refs  page
+	buf   [pageLen]byte
 }
 
 func (src *tableSource) next() (idRef, error) {
 	if len(src.refs) == 0 {
-		if src.page == src.table.pages-1 {
+		if src.at == src.table.pages-1 {
 			return idRef{}, io.EOF
 		}
-		refs, err := src.store.page(src.table, src.page)
+		refs, err := src.store.page(src.table, src.at, &src.buf)
 		if err != nil {
 			return idRef{}, err
 		}
 		src.refs = refs
-		src.page++
+		src.at++
 	}
-	r := src.refs[0]
-	src.refs = src.refs[1:]
+	r := src.refs.at(0)
+	src.refs = src.refs[entryLen:]
 	return r, nil
 }
 

@@ -26,6 +26,7 @@ type idIndex struct {
 	from   uint64  // recent and more hold [from, upto)
 	upto   uint64
 	listed bool
+	buf    [pageLen]byte // scratch of lookups
 
 	building sync.WaitGroup
 	busy     bool // a builder runs

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -113,45 +114,51 @@ func (s *Store) checkTable(t *table) error {
 	return nil
 }
 
-// page reads the nth page of entries, from 0.
-func (s *Store) page(t *table, n int64) ([]idRef, error) {
+// A page is the entries of one page of a table.
+type page []byte
+
+func (p page) len() int { return len(p) / entryLen }
+
+func (p page) at(i int) idRef {
+	return idRef{binary.BigEndian.Uint64(p[i*entryLen:]), binary.BigEndian.Uint64(p[i*entryLen+8:])}
+}
+
+// page reads the nth page of entries, from 0, into buf.
+func (s *Store) page(t *table, n int64, buf *[pageLen]byte) (page, error) {
 	h, err := s.files.acquire(t.name)
 	if err != nil {
 		return nil, err
 	}
 	defer s.files.release(h)
-	var buf [pageLen]byte
 	if got, err := h.file.ReadAt(buf[:], (n+1)*pageLen); got < pageLen {
 		return nil, errors.Join(errTable, err)
 	}
-	return parsePage(buf[:], int(min(pageSlots, t.to-t.from-uint64(n)*pageSlots)))
+	return parsePage(buf[:], min(pageSlots, t.to-t.from-uint64(n)*pageSlots))
 }
 
-func parsePage(b []byte, slots int) ([]idRef, error) {
+func parsePage(b []byte, slots uint64) (page, error) {
 	if crc32.Checksum(b[:pageLen-4], castagnoli) != binary.BigEndian.Uint32(b[pageLen-4:]) {
 		return nil, errTable
 	}
-	refs := make([]idRef, slots)
-	for i := range refs {
-		refs[i] = idRef{binary.BigEndian.Uint64(b[i*entryLen:]), binary.BigEndian.Uint64(b[i*entryLen+8:])}
-	}
-	return refs, nil
+	return b[:slots*entryLen], nil
 }
 
-// lookup returns the records of a table that have an id hash.
+// lookup returns the records of a table that have an id hash; called with
+// ids.mu held.
 func (s *Store) lookup(t *table, id uint64) ([]uint64, error) {
 	// The first page whose last entry is not below id is in [lo, hi].
 	lo, hi := int64(0), t.pages-1
 	loID, hiID := uint64(0), ^uint64(0)
+	buf := &s.ids.buf
 	for lo < hi {
 		// Look where an even spread would put it.
 		mid := lo + int64(float64(hi-lo)*(float64(id-loID)/(float64(hiID-loID)+1)))
 		mid = min(max(mid, lo), hi-1)
-		refs, err := s.page(t, mid)
+		refs, err := s.page(t, mid, buf)
 		if err != nil {
 			return nil, err
 		}
-		switch first, last := refs[0].id, refs[len(refs)-1].id; {
+		switch first, last := refs.at(0).id, refs.at(refs.len()-1).id; {
 		case last < id:
 			lo, loID = mid+1, last
 		case first < id:
@@ -164,18 +171,18 @@ func (s *Store) lookup(t *table, id uint64) ([]uint64, error) {
 }
 
 // collect gathers the run of an id hash from a page on.
-func (s *Store) collect(t *table, page int64, id uint64) (out []uint64, err error) {
-	for ; page < t.pages-1; page++ {
-		refs, err := s.page(t, page)
+func (s *Store) collect(t *table, from int64, id uint64) (out []uint64, err error) {
+	buf := &s.ids.buf
+	for n := from; n < t.pages-1; n++ {
+		refs, err := s.page(t, n, buf)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range refs {
-			if r.id == id {
-				out = append(out, r.seq)
-			}
+		i := sort.Search(refs.len(), func(i int) bool { return refs.at(i).id >= id })
+		for ; i < refs.len() && refs.at(i).id == id; i++ {
+			out = append(out, refs.at(i).seq)
 		}
-		if refs[len(refs)-1].id > id {
+		if i < refs.len() {
 			break
 		}
 	}
