@@ -43,17 +43,18 @@ var rooms = map[string]room{
 		theirs: []string{"filippo.io/torchwood"},
 	},
 	"internal/segment": {ours: []string{"event", "record", "internal/vfs"}},
+	"internal/audit":   {ours: []string{"record", "tlog", "internal/tree", "internal/vfs"}},
 	".": {
 		ours: []string{
 			"event", "record", "tlog", "keyring",
-			"internal/cjson", "internal/vfs", "internal/segment", "internal/tree",
+			"internal/cjson", "internal/vfs", "internal/segment", "internal/tree", "internal/audit",
 		},
 		theirs: []string{"filippo.io/age"},
 	},
 	"cmd/audittrail": {
 		ours: []string{".", "event", "record", "tlog", "keyring", "internal/vfs"},
 		theirs: []string{
-			"filippo.io/age", "github.com/schollz/progressbar/v3", "github.com/spf13/cobra",
+			"filippo.io/age", "github.com/schollz/progressbar/v3", "github.com/spf13/cobra", "github.com/spf13/pflag",
 		},
 	},
 }
@@ -71,7 +72,9 @@ const (
 
 // roomy lists what may exceed a budget, and why. Only tables and flag wiring
 // belong here; logic does not.
-var roomy = map[string]string{}
+var roomy = map[string]string{
+	"cmd/audittrail": "one file for each command: flags in, results out",
+}
 
 // A source is one parsed Go file of this module.
 type source struct {
