@@ -34,32 +34,40 @@ type Receipt struct {
 // whether the record is in the log is open: append it again under an id to
 // find out.
 func (l *Log) Append(ctx context.Context, e event.Event) (Receipt, error) {
-	it := item{event: e}
-	err := l.prepare(&it)
+	it := items.Get().(*item)
+	it.event, it.alone[0] = e, it
+	err := l.prepare(it)
 	if err == nil {
-		err = l.run(ctx, []*item{&it})
+		err = l.run(ctx, it.alone[:])
 	}
+	receipt := it.receipt
 	if err != nil {
+		// It may still be on its way, and is left to the garbage collector.
 		return Receipt{}, fmt.Errorf("append: %w", err)
 	}
-	return it.receipt, nil
+	*it = item{}
+	items.Put(it)
+	return receipt, nil
 }
+
+// items are the items of single appends, to be used again.
+var items = sync.Pool{New: func() any { return new(item) }}
 
 // AppendBatch records events in their order, all of them or none, and returns
 // when they are durable. If one is refused, the error is a *BatchError that
 // names it.
 func (l *Log) AppendBatch(ctx context.Context, events []event.Event) ([]Receipt, error) {
-	items := make([]*item, len(events))
+	all := make([]*item, len(events))
 	first := make(map[record.ID]*item)
 	for i := range events {
-		items[i] = &item{event: events[i], index: i}
+		all[i] = &item{event: events[i], index: i}
 	}
-	if err := each(items, l.prepare); err != nil {
+	if err := each(all, l.prepare); err != nil {
 		return nil, fmt.Errorf("append: %w", err)
 	}
 	// An id that stands in the batch twice must mean the same event.
-	own := make([]*item, 0, len(items))
-	for _, it := range items {
+	own := make([]*item, 0, len(all))
+	for _, it := range all {
 		if other := first[it.id]; it.given && other != nil {
 			if other.digest != it.digest {
 				return nil, fmt.Errorf("append: %w", &BatchError{it.index, fmt.Errorf("its id is that of event %d, which is another event", other.index)})
@@ -73,8 +81,8 @@ func (l *Log) AppendBatch(ctx context.Context, events []event.Event) ([]Receipt,
 	if err := l.run(ctx, own); err != nil {
 		return nil, fmt.Errorf("append: %w", err)
 	}
-	receipts := make([]Receipt, len(items))
-	for i, it := range items {
+	receipts := make([]Receipt, len(all))
+	for i, it := range all {
 		if it.same != nil {
 			it.receipt = it.same.receipt
 			it.receipt.Duplicate = true
@@ -96,11 +104,20 @@ type item struct {
 	claim   *claim
 	draft   *record.Draft
 	receipt Receipt
+
+	random [32]byte // salt, and what an id is made of
+	alone  [1]*item // the item itself, as the list of a single append
 }
 
 // each runs f on all items, on all processors where there are many, and
 // returns the error of the first item that has one.
 func each(items []*item, f func(*item) error) error {
+	if len(items) == 1 {
+		if err := f(items[0]); err != nil {
+			return &BatchError{items[0].index, err}
+		}
+		return nil
+	}
 	const few = 16
 	workers := min(runtime.GOMAXPROCS(0), len(items)/few)
 	errs := make([]error, len(items))
@@ -241,9 +258,9 @@ func (l *Log) commitAll(ctx context.Context, items []*item) (*batch, error) {
 		l.room.Release(room)
 		return nil, err
 	}
-	select {
-	case <-b.done:
-	case <-ctx.Done():
+	if ctx.Done() == nil {
+		<-b.done // cheaper than to choose
+	} else if !finished(ctx, b) {
 		l.settling.Go(func() { // its bytes are in flight until it is done
 			<-b.done
 			l.room.Release(room)
@@ -260,6 +277,16 @@ func (l *Log) commitAll(ctx context.Context, items []*item) (*batch, error) {
 	return b, nil
 }
 
+// finished waits for a batch, and tells whether it came before ctx ended.
+func finished(ctx context.Context, b *batch) bool {
+	select {
+	case <-b.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // seal makes the draft of an item.
 func (l *Log) seal(it *item) error {
 	e := &it.event
@@ -267,15 +294,14 @@ func (l *Log) seal(it *item) error {
 	if e.Time.IsZero() {
 		e.Time = now
 	}
-	var random [32]byte
-	if _, err := io.ReadFull(l.opts.rand, random[:]); err != nil {
+	if _, err := io.ReadFull(l.opts.rand, it.random[:]); err != nil {
 		return fmt.Errorf("read random bytes: %w", err)
 	}
-	s := record.Sealing{Event: e, Salt: [16]byte(random[:16])}
+	s := record.Sealing{Event: e, Salt: [16]byte(it.random[:16])}
 	if it.given {
 		s.Digest = &it.digest
 	} else {
-		it.id = record.NewID(now.UnixMilli(), [16]byte(random[16:]))
+		it.id = record.NewID(now.UnixMilli(), [16]byte(it.random[16:]))
 	}
 	s.ID = it.id
 	class := e.RetentionClass

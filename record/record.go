@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,10 +72,10 @@ func Decode(line []byte) (*Record, error) {
 		return nil, fmt.Errorf("%w: %w", ErrForm, err)
 	}
 	// One encoding per record: what was read must be what would be written.
-	prefix := appendPrefix(make([]byte, 0, len(line)+1), r)
-	again := make([]byte, 0, len(line)+1)
-	again = append(again, prefix...)
-	r.aad = len(prefix)
+	again := appendPrefix(make([]byte, 0, len(line)+1), &head{
+		id: r.ID, session: r.Session, size: r.Size, class: r.Class, subject: r.Subject, key: r.Key,
+	}, &r.Event)
+	r.aad = len(again)
 	again = append(again, bodyStart...)
 	again = append(again, r.body...)
 	again = append(again, '"')
@@ -191,27 +192,37 @@ func ClassOf(name string, t time.Time) string {
 	return name + "/" + t.UTC().Format("2006-01")
 }
 
+// A head is what stands in front of the body beside the event's clear fields.
+type head struct {
+	id      ID
+	session [16]byte
+	size    int
+	class   string
+	subject Subject
+	key     Hash
+}
+
 // appendPrefix appends a line from its first byte to the end of "key": what
 // the encryption of the body authenticates.
-func appendPrefix(dst []byte, r *Record) []byte {
+func appendPrefix(dst []byte, h *head, e *event.Event) []byte {
 	dst = append(dst, `{"v":1,"id":"`...)
-	dst = r.ID.append(dst)
+	dst = h.id.append(dst)
 	dst = append(dst, `","time":"`...)
-	dst = event.AppendTime(dst, r.Event.Time)
+	dst = event.AppendTime(dst, e.Time)
 	dst = append(dst, `",`...)
-	dst = event.AppendClear(dst, &r.Event)
-	if r.Session != [16]byte{} {
+	dst = event.AppendClear(dst, e)
+	if h.session != [16]byte{} {
 		dst = append(dst, `,"session":"`...)
-		dst = appendHex(dst, r.Session[:])
+		dst = appendHex(dst, h.session[:])
 		dst = append(dst, '"')
 	}
 	dst = append(dst, `,"size":`...)
-	dst = appendInt(dst, r.Size)
+	dst = strconv.AppendInt(dst, int64(h.size), 10)
 	dst = append(dst, `,"class":"`...)
-	dst = append(dst, r.Class...)
+	dst = append(dst, h.class...)
 	dst = append(dst, `","subject":"`...)
-	dst = appendHex(dst, r.Subject[:])
+	dst = appendHex(dst, h.subject[:])
 	dst = append(dst, `","key":"`...)
-	dst = appendHex(dst, r.Key[:])
+	dst = appendHex(dst, h.key[:])
 	return append(dst, '"')
 }

@@ -2,6 +2,8 @@ package record_test
 
 import (
 	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -303,5 +305,18 @@ func TestIDs(t *testing.T) {
 		if _, err := record.ParseID(bad); err == nil {
 			t.Errorf("ParseID(%q) accepted", bad)
 		}
+	}
+}
+
+// TestExpandIsHKDF holds the written-out derivation against the standard one.
+func TestExpandIsHKDF(t *testing.T) {
+	prk, salt, id := record.PRK{1, 31: 9}, [16]byte{2, 15: 8}, record.ID{3, 15: 7}
+	info := "audittrail/v1 record key\x00" + string(salt[:]) + string(id[:])
+	want, err := hkdf.Expand(sha256.New, prk[:], info, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := prk.Expand(salt, id); !bytes.Equal(got[:], want) {
+		t.Errorf("Expand() = %x, HKDF-Expand gives %x", record.Hash(got), want)
 	}
 }

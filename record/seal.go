@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"strconv"
 	"sync"
 	"time"
 
@@ -93,10 +92,7 @@ func (d *Draft) MaxLen() int {
 
 // Seal encrypts and encodes all of a record that does not depend on its place.
 func Seal(s *Sealing) (*Draft, error) {
-	key, err := s.PRK.Expand(s.Salt, s.ID)
-	if err != nil {
-		return nil, err
-	}
+	key := s.PRK.Expand(s.Salt, s.ID)
 	d := drafts.Get().(*Draft)
 	d.ID, d.Admin = s.ID, s.Event.Type.Administrative()
 	d.content = append(d.content[:0], make([]byte, saltLen+innerLen)...)
@@ -106,11 +102,10 @@ func Seal(s *Sealing) (*Draft, error) {
 		d.Free()
 		return nil, fmt.Errorf("content of %d bytes is over %d", n, MaxContent)
 	}
-	r := Record{
-		ID: s.ID, Event: *s.Event, Session: s.Session, Size: padme(n),
-		Class: s.Class, Subject: s.Subject, Key: key.Commitment(),
-	}
-	d.line = appendPrefix(d.line[:0], &r)
+	d.line = appendPrefix(d.line[:0], &head{
+		id: s.ID, session: s.Session, size: padme(n),
+		class: s.Class, subject: s.Subject, key: key.Commitment(),
+	}, s.Event)
 	aad := len(d.line)
 	d.pack(n)
 	copy(d.content, s.Salt[:])
@@ -183,7 +178,7 @@ func (r *Record) KeyFrom(prk PRK) (Key, error) {
 	if _, err := base64.StdEncoding.Decode(head[:], r.body[:24]); err != nil {
 		return Key{}, fmt.Errorf("decode salt: %w", err)
 	}
-	return prk.Expand([16]byte(head[:saltLen]), r.ID)
+	return prk.Expand([16]byte(head[:saltLen]), r.ID), nil
 }
 
 // OpenWith decrypts the body with the record's own key. It returns ErrWrongKey
@@ -284,5 +279,3 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
-
-func appendInt(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10) }

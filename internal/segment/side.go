@@ -65,7 +65,7 @@ var errSide = errors.New("side file is damaged")
 
 func parseEntry(b []byte, seq uint64) (entry, error) {
 	sum := entrySum(b, seq)
-	if b[5] != byte(sum>>16) || b[6] != byte(sum>>8) || b[7] != byte(sum) {
+	if b[4]&^flagAdmin != 0 || b[5] != byte(sum>>16) || b[6] != byte(sum>>8) || b[7] != byte(sum) {
 		return entry{}, errSide
 	}
 	return entry{

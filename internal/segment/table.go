@@ -140,6 +140,11 @@ func parsePage(b []byte, slots uint64) (page, error) {
 	if crc32.Checksum(b[:pageLen-4], castagnoli) != binary.BigEndian.Uint32(b[pageLen-4:]) {
 		return nil, errTable
 	}
+	for _, c := range b[slots*entryLen : pageLen-4] {
+		if c != 0 {
+			return nil, errTable
+		}
+	}
 	return b[:slots*entryLen], nil
 }
 

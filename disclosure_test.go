@@ -1,0 +1,81 @@
+package audittrail_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/record"
+)
+
+func disclosure(t testing.TB) string {
+	t.Helper()
+	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, prompt := range []string{"zero", "one"} {
+		if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "u", Prompt: prompt}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := log.Disclose(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestDisclosure(t *testing.T) {
+	good := disclosure(t)
+	r, err := audittrail.CheckDisclosure([]byte(good))
+	if err != nil || r.Event.Prompt != "one" || r.Event.UserID != "u" {
+		t.Fatalf("CheckDisclosure() = %+v, %v", r, err)
+	}
+	var parts struct{ Key, Line string }
+	if err := json.Unmarshal([]byte(good), &parts); err != nil {
+		t.Fatal(err)
+	}
+	other := parts.Key[:4] + "AAAA" + parts.Key[8:]
+	for name, c := range map[string]struct {
+		in   string
+		want error
+	}{
+		"another key":    {strings.Replace(good, parts.Key, other, 1), record.ErrWrongKey},
+		"no JSON":        {"x", audittrail.ErrDisclosure},
+		"another field":  {`{"v":1,"kee":""}`, audittrail.ErrDisclosure},
+		"another form":   {strings.Replace(good, `"v":1`, `"v":2`, 1), audittrail.ErrDisclosure},
+		"key too short":  {strings.Replace(good, parts.Key, parts.Key[:8], 1), audittrail.ErrDisclosure},
+		"no record line": {`{"v":1,"key":"` + parts.Key + `","line":"x"}`, record.ErrForm},
+	} {
+		if _, err := audittrail.CheckDisclosure([]byte(c.in)); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	// One letter of the line: the hash tells.
+	var tampered *audittrail.TamperError
+	forged := strings.Replace(good, `\"seq\":1`, `\"seq\":7`, 1)
+	if _, err := audittrail.CheckDisclosure([]byte(forged)); !errors.As(err, &tampered) {
+		t.Errorf("forged: %v, want a TamperError", err)
+	}
+}
+
+func FuzzDisclosure(f *testing.F) {
+	f.Add([]byte(disclosure(f)))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		r, err := audittrail.CheckDisclosure(in)
+		if err == nil && (r == nil || r.State != audittrail.Readable) {
+			t.Errorf("accepted %q as %+v", in, r)
+		}
+	})
+}
