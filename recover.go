@@ -201,6 +201,10 @@ func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logT
 		}
 		tail.end = raw.Pos
 		if err := l.authenticate(&raw, tail); err != nil {
+			var newer *record.VersionError
+			if raw.Whole && intactLine(raw.Line) && errors.As(err, &newer) {
+				return nil, fmt.Errorf("open log: record %d: %w: write to this log with the newer version that wrote it", tail.size, err)
+			}
 			tail.damage = &damage{file: raw.File, reason: err.Error()}
 			if raw.Whole && intactLine(raw.Line) {
 				// Whole, and yet not ours: no interruption writes that.

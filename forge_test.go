@@ -1,0 +1,273 @@
+package audittrail_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/internal/vfs"
+	"audittrail/record"
+)
+
+const firstSegment = "00000000000000000000.jsonl"
+
+// signedThenMore leaves a log of five records under a checkpoint and three
+// behind it, as a killed process does.
+func signedThenMore(t *testing.T) *vfs.Mem {
+	t.Helper()
+	disk := vfs.NewMem()
+	log, err := audittrail.Open("dir", onDisk(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: fmt.Sprint(i)})
+	}
+	if _, err := log.Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var killed *vfs.Mem
+	for i := range 3 {
+		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: fmt.Sprint(5 + i)})
+		killed = disk.KillOnly()
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return killed
+}
+
+// edit rewrites a file of a log.
+func edit(t *testing.T, disk vfs.FS, name string, f func([]byte) []byte) {
+	t.Helper()
+	path := filepath.Join("dir", name)
+	b, err := vfs.ReadFile(disk, path, 1<<30)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if err := vfs.WriteFile(disk, path, f(b), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lines splits what a segment holds into lines, each with its LF.
+func lines(b []byte) [][]byte {
+	l := bytes.SplitAfter(b, []byte("\n"))
+	return l[:len(l)-1]
+}
+
+// rehash makes a line consistent with itself, as anybody can.
+func rehash(line []byte, from, to string) []byte {
+	line = bytes.TrimSuffix(line, []byte("\n"))
+	line = []byte(strings.Replace(string(line), from, to, 1))
+	covered, _ := record.Covered(line)
+	sum := sha256.Sum256(covered)
+	return append(bytes.Clone(covered), `,"hash":"`+hex.EncodeToString(sum[:])+"\"}\n"...)
+}
+
+// TestForgeryBeforeRestart lets somebody who can write to log/ and tree/, but
+// has no keys, change what no checkpoint covers yet, and more.
+func TestForgeryBeforeRestart(t *testing.T) {
+	segment := filepath.Join("log", firstSegment)
+	var damaged *audittrail.DamagedError
+	var behind *audittrail.BehindError
+	for name, c := range map[string]struct {
+		file string
+		f    func([]byte) []byte
+		want any
+	}{
+		"a field, the hash made anew": {segment, func(b []byte) []byte {
+			l := lines(b)
+			l[7] = rehash(l[7], `"type":"prompt"`, `"type":"x.other"`)
+			return bytes.Join(l, nil)
+		}, &damaged},
+		"a record again": {segment, func(b []byte) []byte {
+			l := lines(b)
+			return append(b, l[7]...)
+		}, &damaged},
+		"a record of an earlier place": {segment, func(b []byte) []byte {
+			return append(b, rehash(lines(b)[2], `"seq":2`, `"seq":8`)...)
+		}, &damaged},
+		"a record taken out": {segment, func(b []byte) []byte {
+			l := lines(b)
+			return bytes.Join(append(l[:5:5], l[6:]...), nil)
+		}, &damaged},
+		"cut off below the checkpoint": {segment, func(b []byte) []byte {
+			return bytes.Join(lines(b)[:3], nil)
+		}, &behind},
+		"the last signed one replaced": {segment, func(b []byte) []byte {
+			l := lines(b)
+			l[4] = rehash(l[4], `"type":"prompt"`, `"type":"x.other"`)
+			return bytes.Join(l, nil)
+		}, &behind},
+		"nothing left": {segment, func([]byte) []byte { return nil }, &behind},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := signedThenMore(t)
+			edit(t, disk, c.file, c.f)
+			before, err := vfs.ReadFile(disk, filepath.Join("dir", c.file), 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = audittrail.Open("dir", onDisk(disk))
+			if !errors.As(err, c.want) {
+				t.Errorf("Open() = %v, want a %T", err, c.want)
+			}
+			after, err := vfs.ReadFile(disk, filepath.Join("dir", c.file), 1<<20)
+			if err != nil || !bytes.Equal(before, after) {
+				t.Errorf("the refused log was changed (%v)", err)
+			}
+		})
+	}
+}
+
+// TestTreeIsDerived damages and deletes the tree's files.
+func TestTreeIsDerived(t *testing.T) {
+	for _, name := range []string{"entries", "0", "checkpoint"} {
+		disk := signedThenMore(t)
+		if err := disk.Remove(filepath.Join("dir", "tree", name)); err != nil {
+			t.Fatal(err)
+		}
+		check(t, disk, nil, "without tree/"+name)
+	}
+	for _, name := range []string{"entries", "0"} {
+		disk := signedThenMore(t)
+		edit(t, disk, filepath.Join("tree", name), func(b []byte) []byte {
+			b[40] ^= 1
+			return b
+		})
+		check(t, disk, nil, "with another tree/"+name)
+	}
+}
+
+func TestForeignFiles(t *testing.T) {
+	disk := signedThenMore(t)
+	other := vfs.NewMem()
+	log, err := audittrail.Open("dir", onDisk(other))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "of another log"})
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := vfs.ReadFile(other, "dir/tree/checkpoint", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit(t, disk, "tree/checkpoint", func([]byte) []byte { return foreign })
+	if _, err := audittrail.Open("dir", onDisk(disk)); err == nil || !strings.Contains(err.Error(), "checkpoint") {
+		t.Errorf("another log's checkpoint: Open() = %v, want an error about it", err)
+	}
+
+	disk = signedThenMore(t)
+	names, err := other.ReadDir("dir/keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, err := disk.ReadDir("dir/keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range mine {
+		if err := disk.Remove(filepath.Join("dir/keys", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range names {
+		b, err := vfs.ReadFile(other, filepath.Join("dir/keys", name), 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edit(t, disk, filepath.Join("keys", name), func([]byte) []byte { return b })
+	}
+	if _, err := audittrail.Open("dir", onDisk(disk)); err == nil {
+		t.Error("another log's keyring: Open() succeeded")
+	}
+}
+
+// TestRepair cuts a damaged end off on request, keeps it, and records that.
+func TestRepair(t *testing.T) {
+	disk := signedThenMore(t)
+	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte {
+		l := lines(b)
+		l[6][30] ^= 1
+		return bytes.Join(l, nil)
+	})
+	o := onDisk(disk)
+	o.Repair = true
+	log, err := audittrail.Open("dir", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := log.Get(t.Context(), 6)
+	if err != nil || r.Event.Type != event.LogRepaired {
+		t.Errorf("record 6 is %+v, %v, want the record of the repair", r, err)
+	}
+	if n := size(t, log); n != 7 {
+		t.Errorf("%d records, want 6 and the repair", n)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := disk.ReadDir("dir/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(names, " "), "torn-00000000000000000006-") {
+		t.Errorf("log/ holds %v, want what was cut off", names)
+	}
+	check(t, disk, nil, "after the repair")
+}
+
+func TestNewerFormat(t *testing.T) {
+	disk := signedThenMore(t)
+	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte {
+		l := lines(b)
+		l[7] = rehash(l[7], `{"v":1`, `{"v":2`)
+		return bytes.Join(l, nil)
+	})
+	o := onDisk(disk)
+	o.Repair = true // not even then
+	var version *record.VersionError
+	if _, err := audittrail.Open("dir", o); !errors.As(err, &version) || version.Version != 2 {
+		t.Errorf("Open() = %v, want a VersionError", err)
+	}
+}
+
+// TestLostKeyring deletes the keyring beside a log that has records.
+func TestLostKeyring(t *testing.T) {
+	disk := signedThenMore(t)
+	names, err := disk.ReadDir("dir/keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if err := disk.Remove(filepath.Join("dir/keys", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := audittrail.Open("dir", onDisk(disk)); err == nil || !strings.Contains(err.Error(), "keyring") {
+		t.Errorf("Open() = %v, want an error that names the keyring", err)
+	}
+	// To read, the structure is there, and says that it is all.
+	log, err := audittrail.Open("dir", audittrail.Options{ReadOnly: true}.With(audittrail.Seams{FS: disk}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := log.Get(t.Context(), 2)
+	if err != nil || r.State != audittrail.Sealed || r.Event.Type != event.Prompt || r.Event.Prompt != "" {
+		t.Errorf("Get(2) = %+v, %v, want it sealed", r, err)
+	}
+	if err := log.Close(); err != nil {
+		t.Error(err)
+	}
+}
