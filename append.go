@@ -157,8 +157,8 @@ func (l *Log) prepare(it *item) error {
 	if e.Type.Administrative() {
 		return fmt.Errorf("type %q: only the log itself records such events", e.Type)
 	}
-	if n := eventBytes(e); n > l.opts.MaxEventBytes {
-		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, n, l.opts.MaxEventBytes)
+	if n := contentBytes(e); n > l.opts.MaxEventBytes {
+		return fmt.Errorf("%w: its content has %d bytes, the limit is %d", ErrTooLarge, n, l.opts.MaxEventBytes)
 	}
 	if err := event.Canonicalize(e); err != nil {
 		return err
@@ -179,17 +179,15 @@ func (l *Log) prepare(it *item) error {
 	return nil
 }
 
-// eventBytes is the length of what an event holds.
-func eventBytes(e *event.Event) int {
+// contentBytes is the length of what an event holds that has no limit of its
+// own.
+func contentBytes(e *event.Event) int {
 	n := len(e.Prompt) + len(e.Response) + len(e.SystemInstructions) + len(e.Error) +
-		len(e.InputMessages) + len(e.OutputMessages) + len(e.ID) + len(e.UserID) + len(e.SessionID)
+		len(e.InputMessages) + len(e.OutputMessages)
 	if e.Tool != nil {
 		n += len(e.Tool.Arguments) + len(e.Tool.Result)
 	}
 	for k, v := range e.Metadata {
-		n += len(k) + len(v)
-	}
-	for k, v := range e.Labels {
 		n += len(k) + len(v)
 	}
 	return n

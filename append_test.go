@@ -146,9 +146,9 @@ func TestAppendBatch(t *testing.T) {
 }
 
 func TestAppendLimit(t *testing.T) {
-	log := open(t, t.TempDir(), audittrail.Options{Create: true, MaxEventBytes: 16 << 20})
+	log := create(t)
 	prompt := strings.Repeat("x", 16<<20)
-	r := mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: prompt})
+	r := mustAppend(t, log, event.Event{Type: event.Prompt, ModelID: "gpt-4", UserID: "u", Prompt: prompt})
 	got, err := log.Get(t.Context(), r.Seq)
 	if err != nil || got.Event.Prompt != prompt {
 		t.Errorf("Get() = %d bytes, %v, want the prompt", len(got.Event.Prompt), err)

@@ -19,8 +19,10 @@ import (
 )
 
 // DefaultMaxEventBytes is the largest event that a log takes unless told
-// otherwise: the lengths of all its fields together, in bytes.
-const DefaultMaxEventBytes = 16<<20 + 64<<10
+// otherwise: the lengths of its content together, in bytes (prompt, response,
+// system instructions, messages, tool arguments and result, error, metadata).
+// The other fields have limits of their own.
+const DefaultMaxEventBytes = 16 << 20
 
 // DefaultClass is the retention class of events that name none.
 const DefaultClass = "standard"

@@ -238,7 +238,7 @@ func (l *Log) authenticate(raw *segment.Raw, tail *logTail) error {
 	}
 	switch {
 	case !record.Intact(line, &r.Tail):
-		return errors.New("the line is not what its hash says")
+		return record.ErrHash
 	case r.Seq != tail.size:
 		return fmt.Errorf("the line carries sequence number %d", r.Seq)
 	case r.Prev != l.last.hash:

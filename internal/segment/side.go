@@ -305,45 +305,42 @@ func (s *Store) readAdmin(g *seg, count uint64) ([]uint32, error) {
 }
 
 // openSide opens the side file of the last segment for appending, and makes it
-// agree with the first count lines, which end at end.
-func (s *Store) openSide(ctx context.Context, g *seg, count uint64, end int64) (vfs.File, []uint32, error) {
+// agree with the first count lines, which end at end. Where its last entry is
+// right, those before it are believed until they are used.
+func (s *Store) openSide(ctx context.Context, g *seg, count uint64, end int64) (vfs.File, error) {
 	have, err := s.sideCount(g)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	entries, err := s.entries(g, 0, min(have, count))
-	offset := int64(0)
-	if err != nil {
-		entries = nil // damaged: from the lines, then
-	}
-	if n := len(entries); n > 0 {
-		offset = int64(entries[n-1].end)
-		start := int64(0)
-		if n > 1 {
-			start = int64(entries[n-2].end)
+	kept, offset := min(have, count), int64(0)
+	if kept > 0 {
+		start, stop, err := s.bounds(g, kept-1)
+		if err == nil && stop <= end {
+			_, err = s.readLine(g, g.first+kept-1, start, stop)
 		}
-		if _, err := s.readLine(g, g.first+uint64(n)-1, start, offset); err != nil || offset > end {
-			entries, offset = nil, 0
+		if err != nil || stop > end {
+			kept, stop = 0, 0 // damaged: from the lines, then
 		}
+		offset = stop
 	}
-	kept := uint64(len(entries))
+	var more []entry
 	if kept < count {
-		more, err := s.measure(ctx, g, kept, offset)
-		if err != nil {
-			return nil, nil, fmt.Errorf("rebuild side of segment %d: %w", g.first, err)
+		if more, err = s.measure(ctx, g, kept, offset); err != nil {
+			return nil, fmt.Errorf("rebuild side of segment %d: %w", g.first, err)
 		}
-		entries = append(entries, more...)
+		if n := count - kept; uint64(len(more)) >= n {
+			more = more[:n]
+			offset = int64(more[n-1].end)
+		}
 	}
-	if uint64(len(entries)) < count || count > 0 && int64(entries[count-1].end) != end {
-		return nil, nil, fmt.Errorf("rebuild side of segment %d: %d lines end at byte %d, want %d", g.first, len(entries), offset, end)
+	if kept+uint64(len(more)) != count || offset != end {
+		return nil, fmt.Errorf("rebuild side of segment %d: %d lines end at byte %d, want %d that end at byte %d", g.first, kept+uint64(len(more)), offset, count, end)
 	}
-	entries = entries[:count]
-	f, err := s.writeSide(g, entries, kept)
-	return f, adminPlaces(entries), err
+	return s.writeSide(g, more, kept)
 }
 
-// writeSide writes the entries from the kept'th on behind those that the file
-// has, and cuts what is behind them.
+// writeSide writes entries behind the first kept that the file has, and cuts
+// what is behind them.
 func (s *Store) writeSide(g *seg, entries []entry, kept uint64) (vfs.File, error) {
 	f, err := s.fs.OpenFile(g.name+sideExt, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -354,8 +351,8 @@ func (s *Store) writeSide(g *seg, entries []entry, kept uint64) (vfs.File, error
 	if kept > 0 {
 		buf, at = buf[:0], sideHeader+int64(kept*entryLen)
 	}
-	for i := kept; i < uint64(len(entries)); i++ {
-		buf = entries[i].append(buf, g.first+i)
+	for i, e := range entries {
+		buf = e.append(buf, g.first+kept+uint64(i))
 	}
 	if len(buf) > 0 {
 		_, err = f.WriteAt(buf, at)

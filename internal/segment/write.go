@@ -36,12 +36,11 @@ func (b *Batch) Reset() {
 
 // A tail is the end of the log, where lines are appended.
 type tail struct {
-	seg   *seg
-	file  vfs.File
-	side  vfs.File
-	off   int64    // length of the durable lines
-	admin []uint32 // places of the administrative records
-	err   error    // why nothing may be written any more
+	seg  *seg
+	file vfs.File
+	side vfs.File
+	off  int64 // length of the durable lines
+	err  error // why nothing may be written any more
 
 	buf     []byte // entries for the side file
 	sideOff int64  // where they go
@@ -78,12 +77,12 @@ func (s *Store) OpenTail(ctx context.Context, pos Pos, size uint64) error {
 	if err := s.fs.SyncDir(s.dir); err != nil {
 		return fmt.Errorf("sync log: %w", errors.Join(err, f.Close()))
 	}
-	side, admin, err := s.openSide(ctx, g, size-g.first, pos.Offset)
+	side, err := s.openSide(ctx, g, size-g.first, pos.Offset)
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
 	s.tail = tail{
-		seg: g, file: f, side: side, off: pos.Offset, admin: admin,
+		seg: g, file: f, side: side, off: pos.Offset,
 		sideOff: sideHeader + int64((size-g.first)*entryLen),
 	}
 	s.size.Store(size)
@@ -169,7 +168,6 @@ func (s *Store) publish(b *Batch) {
 		n := seq + uint64(i)
 		if m.Admin {
 			e.flag = flagAdmin
-			t.admin = append(t.admin, uint32(n-t.seg.first))
 		}
 		t.buf = e.append(t.buf, n)
 	}
@@ -202,16 +200,25 @@ func (s *Store) rollOver() error {
 		s.tail = old
 		return err
 	}
-	// Derived: readers that find no list make it from the entries.
-	_, werr := old.side.WriteAt(appendAdmin(nil, old.admin), old.sideOff)
-	if err := errors.Join(werr, old.side.Close()); err != nil {
-		_ = s.fs.Remove(old.seg.name + sideExt)
-		s.files.forget(old.seg.name + sideExt)
-	}
+	s.closeSide(&old, size-old.seg.first)
 	// Its bytes are synced: nothing is lost if this fails.
 	_ = old.file.Close()
 	s.ids.start(s)
 	return nil
+}
+
+// closeSide ends the side file of a full segment with the places of its
+// administrative records. It is derived: where that fails, the file is removed
+// or lacks them, and readers make it or them again.
+func (s *Store) closeSide(t *tail, count uint64) {
+	entries, err := s.entries(t.seg, 0, count)
+	if err == nil {
+		_, err = t.side.WriteAt(appendAdmin(nil, adminPlaces(entries)), t.sideOff)
+	}
+	if err := errors.Join(err, t.side.Close()); err != nil {
+		_ = s.fs.Remove(t.seg.name + sideExt)
+		s.files.forget(t.seg.name + sideExt)
+	}
 }
 
 func (s *Store) closeTail() error {
