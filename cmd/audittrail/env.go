@@ -122,6 +122,16 @@ func (e *env) openToWrite() (*audittrail.Log, error) {
 	return audittrail.Open(e.logDir(), o)
 }
 
+// create makes a log.
+func (e *env) create(origin string) (*audittrail.Log, error) {
+	o, err := e.options()
+	if err != nil {
+		return nil, err
+	}
+	o.Create, o.Origin = true, origin
+	return audittrail.Open(e.logDir(), o)
+}
+
 // openOrCreate opens the log for writing, and makes one where there is none,
 // which it says.
 func (e *env) openOrCreate() (*audittrail.Log, error) {
@@ -129,31 +139,35 @@ func (e *env) openOrCreate() (*audittrail.Log, error) {
 	if !errors.Is(err, audittrail.ErrNoLog) {
 		return log, err
 	}
-	return e.create("")
+	if log, err = e.create(""); err != nil {
+		return nil, err
+	}
+	e.note("made the log %s in %s, with its keys in %s", log.Origin(), e.logDir(), e.keysDir())
+	e.noteMaster()
+	return log, nil
 }
 
-// create makes a log, and says where it and its keys are.
-func (e *env) create(origin string) (*audittrail.Log, error) {
-	o, err := e.options()
+// noteMaster says where the master key of a new log belongs.
+func (e *env) noteMaster() {
+	if e.masterSpec() == "" {
+		e.note("%s opens everything in it: move it off this disk, and name it with --master file:PATH",
+			filepath.Join(e.keysDir(), "master.key"))
+	}
+}
+
+// with opens a log, hands it to use, and closes it.
+func with(open func() (*audittrail.Log, error), use func(*audittrail.Log) error) error {
+	log, err := open()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	o.Create, o.Origin = true, origin
-	log, err := audittrail.Open(e.logDir(), o)
-	if err != nil {
-		return nil, err
-	}
-	e.note("created the log %s in %s, with its keys in %s", log.Origin(), e.logDir(), o.KeysDir)
-	if o.Master == nil {
-		e.note("whoever has %s can read the log and sign for it: move it away from the data, and name it with --master file:PATH",
-			filepath.Join(o.KeysDir, "master.key"))
-	}
-	return log, nil
+	return errors.Join(use(log), log.Close())
 }
 
 // note tells the user something beside the result.
 func (e *env) note(format string, args ...any) {
-	fmt.Fprintf(e.stderr, "audittrail: "+format+"\n", args...)
+	// Where stderr is gone, there is nobody left to tell.
+	_, _ = fmt.Fprintf(e.stderr, "audittrail: "+format+"\n", args...)
 }
 
 // diagnostics print what the library logs.
@@ -163,7 +177,9 @@ type diagnostics struct {
 }
 
 // Enabled leaves out what only debugging needs.
-func (d *diagnostics) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (d *diagnostics) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo
+}
 
 // Handle prints one line.
 func (d *diagnostics) Handle(_ context.Context, r slog.Record) error {

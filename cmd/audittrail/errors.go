@@ -86,6 +86,17 @@ var advice = []struct {
 // explain is the text of an error with what to do next.
 func explain(err error) string {
 	text := err.Error()
+	if exit, ok := err.(*exitError); ok && exit.err == nil {
+		return "" // the result has said it
+	}
+	if name, ok := strings.CutPrefix(text, "unknown command "); ok {
+		name, near, _ := strings.Cut(name, "\n")
+		if near = strings.Join(strings.Fields(near), " "); near != "" {
+			near = "; " + strings.ToLower(near[:1]) + near[1:]
+		}
+		return "unknown command " + name + near + "; 'audittrail help' lists them"
+	}
+	text = strings.ReplaceAll(text, "\n", "; ") // joined errors
 	for _, a := range advice {
 		if errors.Is(err, a.err) && !strings.Contains(text, ";") {
 			return text + "; " + a.text

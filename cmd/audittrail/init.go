@@ -1,0 +1,58 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+)
+
+func (e *env) initCmd() *cobra.Command {
+	var origin string
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Make a new log",
+		Long: `Init makes a new log with its keyring. A log has a name for life, its origin,
+which stands in every checkpoint that it signs. Keep the verifier key that init
+prints outside this machine: with it, anybody can check what the log claims.
+
+The master key, a file among the keys, opens everything. It belongs on another
+disk than the log, in a key store, or in the environment: see --master.` +
+			exits(ends0, "1  it did not, or there is a log already"),
+		Example: "  audittrail init --dir /var/lib/audit --origin example.com/assistant",
+		Args:    takes(),
+		GroupID: groupRecord,
+		RunE:    func(*cobra.Command, []string) error { return e.init(origin) },
+	}
+	cmd.Flags().StringVar(&origin, "origin", "", "name of the log for life, such as example.com/assistant\n(default audittrail/ and a random number)")
+	return cmd
+}
+
+func (e *env) init(origin string) error {
+	log, err := e.openToRead()
+	if err == nil {
+		return errors.Join(fmt.Errorf("make a log in %s: there is one already", e.logDir()), log.Close())
+	}
+	if !errors.Is(err, audittrail.ErrNoLog) {
+		return fmt.Errorf("make a log in %s: %w", e.logDir(), err)
+	}
+	create := func() (*audittrail.Log, error) { return e.create(origin) }
+	return with(create, func(log *audittrail.Log) error {
+		keys, err := log.Keys()
+		if err != nil {
+			return err
+		}
+		made := struct {
+			Origin string `json:"origin"`
+			VKey   string `json:"vkey"`
+			Dir    string `json:"dir"`
+			Keys   string `json:"keys"`
+		}{log.Origin(), keys[len(keys)-1].VKey, e.logDir(), e.keysDir()}
+		e.noteMaster()
+		return e.sheet(made, []field{
+			{"log", made.Origin}, {"folder", made.Dir}, {"keys", made.Keys}, {"verifier key", made.VKey},
+		})
+	})
+}

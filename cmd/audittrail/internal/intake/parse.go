@@ -1,0 +1,72 @@
+package intake
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"runtime"
+	"sync"
+
+	"audittrail/event"
+	"audittrail/record"
+)
+
+// idDomain separates the ids that are derived here from all other hashes.
+// It reaches the disk: with another one, lines would be recorded twice.
+const idDomain = "audittrail/v1 import id"
+
+// parseLines reads events, on all processors where there are many.
+func parseLines(l *lines, source string) []parsed {
+	out := make([]parsed, len(l.items))
+	const few = 32
+	workers := max(1, min(runtime.GOMAXPROCS(0), len(l.items)/few))
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(out); i += workers {
+				p := &out[i]
+				if p.err = l.items[i].err; p.err == nil {
+					p.event, p.err = parseLine(l.at(i), l.items[i].number, source)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+func parseLine(line []byte, number int, source string) (event.Event, error) {
+	ev, err := event.ParseJSON(line)
+	if err != nil {
+		// What is wrong with it may be that it is of another logger.
+		old, plain, oldErr := event.ParsePlain(line)
+		if plain {
+			ev, err = old, oldErr
+		}
+	}
+	if err != nil {
+		return ev, err
+	}
+	if ev.ID == "" && source != "" {
+		ev.ID = lineID(source, number, line).String()
+	}
+	return ev, nil
+}
+
+// lineID derives the id of an event that has none from where it stands: a
+// version 8 UUID (RFC 9562), so that it is the same one whenever the same line
+// is imported.
+func lineID(source string, number int, line []byte) record.ID {
+	h := sha256.New()
+	head := make([]byte, 0, 256)
+	head = append(head, idDomain...)
+	head = append(head, 0)
+	head = binary.BigEndian.AppendUint32(head, uint32(len(source)))
+	head = append(head, source...)
+	head = binary.BigEndian.AppendUint64(head, uint64(number))
+	h.Write(head)
+	h.Write(line)
+	id := record.ID(h.Sum(head[:0])[:16])
+	id[6] = id[6]&0x0f | 0x80
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}

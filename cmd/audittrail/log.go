@@ -1,0 +1,350 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"audittrail"
+	"audittrail/event"
+)
+
+func (e *env) logCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "log",
+		Short: "Record one event",
+		Long: `Log records one event and prints its receipt once it is durable. Where there is
+no log, it makes one.
+
+An event can also come from a file in JSON, or from standard input with
+--file -, which keeps its content off the command line, where other users of the
+machine can see it. Flags then add to it, or take the place of its fields.
+
+Content, user and session are sealed; the other fields stand in the clear, and
+so must not hold personal data: see "audittrail help import" for all of them.` +
+			exits(ends0, ends1, ends2+": nothing was recorded"),
+		Example: `  audittrail log -t prompt -m gpt-4 -u user-001 -p "What is a bond?"
+  audittrail log -t response -m gpt-4 --latency-ms 150.5 --output-tokens 50 -r "A loan."
+  audittrail log -t tool_call --tool search --tool-args '{"q":"bond"}'
+  my-app | audittrail log --file - -o json`,
+		Args:    takes(),
+		GroupID: groupRecord,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ev, err := e.eventFrom(cmd.Flags())
+			if err != nil {
+				return fmt.Errorf("log: %w", err)
+			}
+			return e.log(ev)
+		},
+	}
+	eventFlags(cmd.Flags())
+	e.writerFlags(cmd)
+	for name, values := range map[string][]string{
+		"type": typeNames(), "outcome": event.Outcomes(), "severity": event.Severities(),
+	} {
+		must(cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
+	}
+	return cmd
+}
+
+func typeNames() []string {
+	var names []string
+	for _, t := range event.Types() {
+		names = append(names, string(t))
+	}
+	return names
+}
+
+// log records an event and prints its receipt.
+func (e *env) log(ev event.Event) error {
+	return with(e.openOrCreate, func(log *audittrail.Log) error {
+		receipt, err := log.Append(e.ctx, ev)
+		if err != nil {
+			return err
+		}
+		if receipt.Duplicate {
+			e.note("the same event was recorded before; this is its first receipt")
+		}
+		return e.sheet(receipt, []field{
+			{"seq", strconv.FormatUint(receipt.Seq, 10)}, {"id", receipt.ID.String()}, {"hash", receipt.Hash.String()},
+		})
+	})
+}
+
+// A textFlag sets a field of an event to the flag's text.
+type textFlag struct {
+	name, short, usage string
+	field              func(*event.Event) *string
+}
+
+var textFlags = []textFlag{
+	{"type", "t", "what happened: prompt, response, tool_call, …, or x.NAME", func(ev *event.Event) *string { return (*string)(&ev.Type) }},
+	{"model", "m", "model", func(ev *event.Event) *string { return &ev.ModelID }},
+	{"model-version", "", "version of the model", func(ev *event.Event) *string { return &ev.ModelVersion }},
+	{"provider", "", "who runs the model", func(ev *event.Event) *string { return &ev.Provider }},
+	{"deployment", "", "deployment of the model", func(ev *event.Event) *string { return &ev.DeploymentID }},
+	{"user", "u", "whom the data is about (sealed)", func(ev *event.Event) *string { return &ev.UserID }},
+	{"session", "", "session or conversation (sealed)", func(ev *event.Event) *string { return &ev.SessionID }},
+	{"prompt", "p", "prompt (sealed)", func(ev *event.Event) *string { return &ev.Prompt }},
+	{"response", "r", "response (sealed)", func(ev *event.Event) *string { return &ev.Response }},
+	{"system", "", "system instructions (sealed)", func(ev *event.Event) *string { return &ev.SystemInstructions }},
+	{"error", "", "what went wrong, in words (sealed)", func(ev *event.Event) *string { return &ev.Error }},
+	{"trace", "", "trace id, 32 hexadecimal digits", func(ev *event.Event) *string { return &ev.TraceID }},
+	{"span", "", "span id, 16 hexadecimal digits", func(ev *event.Event) *string { return &ev.SpanID }},
+	{"parent-span", "", "span id of the parent", func(ev *event.Event) *string { return &ev.ParentSpanID }},
+	{"outcome", "", "success, error, partial, blocked, refused, timeout or cancelled", func(ev *event.Event) *string { return &ev.Outcome }},
+	{"finish-reason", "", "why the model stopped", func(ev *event.Event) *string { return &ev.FinishReason }},
+	{"severity", "", "info, low, medium, high or critical", func(ev *event.Event) *string { return &ev.Severity }},
+	{"category", "", "category of your own", func(ev *event.Event) *string { return &ev.Category }},
+	{"tool", "", "name of the tool", func(ev *event.Event) *string { return &toolOf(ev).Name }},
+	{"call-id", "", "id of the tool call (sealed)", func(ev *event.Event) *string { return &toolOf(ev).CallID }},
+	{"producer", "", "program that sends the event", func(ev *event.Event) *string { return &producerOf(ev).ID }},
+	{"id", "", "id that makes the event one of a kind: recorded once, however often it is sent", func(ev *event.Event) *string { return &ev.ID }},
+	{"class", "", "retention class", func(ev *event.Event) *string { return &ev.RetentionClass }},
+}
+
+// A countFlag sets a field of an event to the flag's number.
+type countFlag struct {
+	name, usage string
+	field       func(*event.Event) **int64
+}
+
+var countFlags = []countFlag{
+	{"input-tokens", "tokens of the input", func(ev *event.Event) **int64 { return &ev.InputTokens }},
+	{"output-tokens", "tokens of the output", func(ev *event.Event) **int64 { return &ev.OutputTokens }},
+	{"cached-tokens", "tokens of the input that were cached", func(ev *event.Event) **int64 { return &ev.CachedTokens }},
+	{"reasoning-tokens", "tokens of the output that were reasoning", func(ev *event.Event) **int64 { return &ev.ReasoningTokens }},
+}
+
+func toolOf(ev *event.Event) *event.Tool {
+	if ev.Tool == nil {
+		ev.Tool = new(event.Tool)
+	}
+	return ev.Tool
+}
+
+func producerOf(ev *event.Event) *event.Producer {
+	if ev.Producer == nil {
+		ev.Producer = new(event.Producer)
+	}
+	return ev.Producer
+}
+
+func eventFlags(f *pflag.FlagSet) {
+	f.SortFlags = false
+	for _, t := range textFlags {
+		f.StringP(t.name, t.short, "", t.usage)
+	}
+	for _, c := range countFlags {
+		f.Int64(c.name, 0, c.usage)
+	}
+	f.String("time", "", "when it happened, RFC 3339 (default now)")
+	f.String("latency-ms", "", "how long it took, in milliseconds: 150.5")
+	f.String("cost", "", `what it cost: 0.0123 (in USD) or "0.0123 EUR"`)
+	f.Uint64("producer-seq", 0, "the producer's own number of the event")
+	f.String("tool-args", "", "arguments of the tool call, JSON (sealed)")
+	f.String("tool-result", "", "result of the tool call, JSON (sealed)")
+	f.StringArray("label", nil, "term of your own in the clear, KEY=VALUE; may be repeated")
+	f.StringArray("meta", nil, "metadata, KEY=TEXT (sealed); may be repeated")
+	f.StringArray("meta-json", nil, "metadata, KEY=JSON (sealed); may be repeated")
+	f.String("file", "", `file of the event in JSON; "-" is standard input`)
+}
+
+// maxEventFile bounds the file of one event: more than any log takes.
+const maxEventFile = 64 << 20
+
+// eventFrom makes an event of the flags, and of the file that they name.
+func (e *env) eventFrom(f *pflag.FlagSet) (event.Event, error) {
+	ev, err := e.eventFile(f)
+	if err != nil {
+		return ev, err
+	}
+	f.Visit(func(flag *pflag.Flag) {
+		if err == nil {
+			err = setFlag(&ev, f, flag)
+		}
+	})
+	if err != nil {
+		return ev, err
+	}
+	if ev.Type == "" {
+		return ev, fmt.Errorf("type: missing; say with -t what happened: %s, or x.NAME", strings.Join(typeNames(), ", "))
+	}
+	return ev, exact(&ev, f)
+}
+
+// eventFile reads the event that --file names, if it does.
+func (e *env) eventFile(f *pflag.FlagSet) (event.Event, error) {
+	name, err := f.GetString("file")
+	if err != nil || name == "" {
+		return event.Event{}, err
+	}
+	data, err := e.readInput(name, maxEventFile)
+	if err != nil {
+		return event.Event{}, err
+	}
+	ev, err := event.ParseJSON(data)
+	var wrong *event.FieldError
+	if f.Changed("type") && errors.As(err, &wrong) && wrong.Field == "type" {
+		// The flag may give what the file lacks. If the file does have a
+		// type, it stands there twice now, and is refused for that.
+		kind, _ := json.Marshal(f.Lookup("type").Value.String())
+		rest, isObject := bytes.CutPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
+		if rest = bytes.TrimLeft(rest, " \t\r\n"); isObject && !bytes.HasPrefix(rest, []byte("}")) {
+			rest = slices.Concat([]byte(","), rest)
+		}
+		ev, err = event.ParseJSON(slices.Concat([]byte(`{"type":`), kind, rest))
+	}
+	if err != nil {
+		return ev, fmt.Errorf("read the event in %s: %w", inputName(name), err)
+	}
+	return ev, nil
+}
+
+// readInput reads a file, or standard input for "-".
+func (e *env) readInput(name string, limit int64) ([]byte, error) {
+	in := e.stdin
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = file.Close() }() // nothing was written
+		in = file
+	}
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", inputName(name), err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("read %s: it is longer than %s", inputName(name), bytesText(limit))
+	}
+	return data, nil
+}
+
+func inputName(name string) string {
+	if name == "-" {
+		return "standard input"
+	}
+	return name
+}
+
+// setFlag gives the event what one flag says.
+func setFlag(ev *event.Event, f *pflag.FlagSet, flag *pflag.Flag) error {
+	text := flag.Value.String()
+	if i := slices.IndexFunc(textFlags, func(t textFlag) bool { return t.name == flag.Name }); i >= 0 {
+		*textFlags[i].field(ev) = text
+		return nil
+	}
+	if i := slices.IndexFunc(countFlags, func(c countFlag) bool { return c.name == flag.Name }); i >= 0 {
+		n, err := f.GetInt64(flag.Name)
+		*countFlags[i].field(ev) = &n
+		return err
+	}
+	switch flag.Name {
+	case "producer-seq":
+		n, err := f.GetUint64(flag.Name)
+		producerOf(ev).Seq = &n
+		return err
+	case "tool-args":
+		toolOf(ev).Arguments = json.RawMessage(text)
+	case "tool-result":
+		toolOf(ev).Result = json.RawMessage(text)
+	case "label", "meta", "meta-json":
+		return setPairs(ev, f, flag.Name)
+	}
+	return nil
+}
+
+// setPairs gives the event the KEY=VALUE pairs of a flag.
+func setPairs(ev *event.Event, f *pflag.FlagSet, name string) error {
+	pairs, err := f.GetStringArray(name)
+	if err != nil {
+		return err
+	}
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return fmt.Errorf("read --%s: it is not KEY=VALUE", name)
+		}
+		if name == "label" {
+			if ev.Labels == nil {
+				ev.Labels = make(map[string]string)
+			}
+			ev.Labels[key] = value
+			continue
+		}
+		if ev.Metadata == nil {
+			ev.Metadata = make(map[string]json.RawMessage)
+		}
+		raw := json.RawMessage(value)
+		if name == "meta" {
+			if raw, err = json.Marshal(value); err != nil {
+				return err
+			}
+		}
+		ev.Metadata[key] = raw
+	}
+	return nil
+}
+
+// exact reads the flags whose values are decimals or times as the edge form
+// does, without going through a floating-point number.
+func exact(ev *event.Event, f *pflag.FlagSet) error {
+	read := func(name, member, value string) (event.Event, error) {
+		got, err := event.ParseJSON([]byte(`{"type":"prompt","` + member + `":` + value + `}`))
+		if err != nil {
+			err = fmt.Errorf("read --%s: %w", name, err)
+		}
+		return got, err
+	}
+	if f.Changed("time") {
+		text, err := json.Marshal(f.Lookup("time").Value.String())
+		if err != nil {
+			return err
+		}
+		got, err := read("time", "time", string(text))
+		if err != nil {
+			return err
+		}
+		ev.Time = got.Time
+	}
+	if f.Changed("latency-ms") {
+		text := f.Lookup("latency-ms").Value.String()
+		if !isNumber(text) {
+			return fmt.Errorf("read --latency-ms: %q is not a number of milliseconds", text)
+		}
+		got, err := read("latency-ms", "latency_ms", text)
+		if err != nil {
+			return err
+		}
+		ev.Latency = got.Latency
+	}
+	if f.Changed("cost") {
+		text := f.Lookup("cost").Value.String()
+		amount, currency, named := strings.Cut(text, " ")
+		if !isNumber(amount) {
+			return fmt.Errorf(`read --cost: %q is not an amount; write 0.0123 or "0.0123 EUR"`, text)
+		}
+		if named {
+			amount = fmt.Sprintf(`{"amount":%s,"currency":%q}`, amount, currency)
+		}
+		got, err := read("cost", "cost", amount)
+		if err != nil {
+			return err
+		}
+		ev.Cost = got.Cost
+	}
+	return nil
+}
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789.eE+-") == "" }
