@@ -56,7 +56,15 @@ func (e *env) rootCmd() *cobra.Command {
 	)
 	root.SetHelpCommandGroupID(groupKeep)
 	root.SetCompletionCommandGroupID(groupKeep)
-	root.AddCommand(e.versionCmd())
+	root.AddCommand(
+		e.demoCmd(), e.initCmd(), e.logCmd(), e.importCmd(),
+		e.showCmd(), e.tailCmd(), e.statCmd(),
+		e.verifyCmd(), e.proveCmd(), e.checkCmd(), e.checkpointCmd(), e.consistencyCmd(), e.discloseCmd(), e.treeCmd(),
+		e.keysCmd(), e.doctorCmd(), e.manCmd(), e.versionCmd(),
+	)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; '%s --help' lists the flags", err, cmd.CommandPath())
+	})
 	root.SetArgs(e.args)
 	root.SetIn(e.stdin)
 	root.SetOut(e.stdout)
@@ -82,9 +90,30 @@ func (e *env) run() int {
 		return exitOK
 	}
 	if text := explain(err); text != "" {
-		fmt.Fprintf(e.stderr, "audittrail: %s\n", text)
+		e.note("%s", text)
 	}
 	return statusOf(err)
+}
+
+// takes says which arguments a command takes, and refuses others.
+func takes(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		want := "no argument"
+		if len(names) > 0 {
+			want = strings.Join(names, " and ")
+		}
+		return fmt.Errorf("%s takes %s: %s given; see '%[1]s --help'", cmd.CommandPath(), want, count(len(args), "was", "were"))
+	}
+}
+
+// must ends the program on what only a mistake in its own tables can cause.
+func must(err error) {
+	if err != nil {
+		panic("audittrail: " + err.Error())
+	}
 }
 
 // writerFlags adds the flags of commands that write to the log.

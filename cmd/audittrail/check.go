@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/record"
+	"audittrail/tlog"
+)
+
+// maxSmallFile bounds files of proofs, checkpoints and verifier keys.
+const maxSmallFile = 1 << 20
+
+type checkOptions struct {
+	keys        []string
+	proof       string
+	disclosed   string
+	consistency string
+	checkpoint  string
+}
+
+func (e *env) checkCmd() *cobra.Command {
+	var o checkOptions
+	cmd := &cobra.Command{
+		Use: `check --key VKEY --proof FILE RECORD
+  audittrail check --disclosed FILE [--key VKEY --proof FILE]
+  audittrail check --key VKEY --consistency FILE --checkpoint OLD`,
+		Short: "Check a proof, without the log",
+		Long: `Check needs no log and no secret, only files that came from one.
+
+  --proof FILE RECORD   the record, a line as 'show --raw' prints it, is in the
+                        log whose verifier key is VKEY ("-" is standard input)
+  --disclosed FILE      the disclosed key opens the record that it came with; the
+                        content is printed, as what the log's owner recorded
+  --consistency FILE    the log as it was later begins with what the checkpoint
+                        OLD covered
+
+After a change of the log's signer, give --key for each of its keys.` +
+			exits("0  it holds", "1  it could not be checked: a file is missing or is not what it should be", "2  it does not hold"),
+		Example: `  audittrail check --key example.com/a+6dbe6d4c+AY… --proof 17.tlog-proof 17.json
+  audittrail check --disclosed 17.disclosed
+  audittrail check --key "$VKEY" --consistency proof --checkpoint monday.checkpoint`,
+		GroupID: groupProve,
+		RunE:    func(_ *cobra.Command, args []string) error { return e.check(o, args) },
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&o.keys, "key", nil, "verifier key of the log; may be repeated")
+	f.StringVar(&o.proof, "proof", "", "proof that a record is in the log")
+	f.StringVar(&o.disclosed, "disclosed", "", "disclosed record")
+	f.StringVar(&o.consistency, "consistency", "", "proof that one checkpoint continues another")
+	f.StringVar(&o.checkpoint, "checkpoint", "", "the older checkpoint")
+	return cmd
+}
+
+func (e *env) check(o checkOptions, args []string) error {
+	takesRecord := o.disclosed == "" && o.consistency == ""
+	var err error
+	switch {
+	case o.disclosed != "" && o.consistency != "", o.consistency != "" && o.proof != "",
+		(o.checkpoint != "") != (o.consistency != ""), takesRecord && o.proof == "":
+		err = errors.New("give --proof with a record, or --disclosed, or --consistency with --checkpoint")
+	case takesRecord && len(args) != 1:
+		err = errors.New("give one file with the record's line, as 'audittrail show --raw' prints it")
+	case !takesRecord && len(args) > 0:
+		err = errors.New("a record is given with --proof alone")
+	case len(o.keys) == 0 && (o.proof != "" || o.consistency != ""):
+		err = errors.New("give the log's verifier key with --key; 'audittrail keys show' prints it where the log is")
+	case o.disclosed != "":
+		return e.checkDisclosed(o)
+	case o.consistency != "":
+		return e.checkConsistency(o)
+	default:
+		return e.checkRecord(o, args[0])
+	}
+	return fmt.Errorf("check: %w", err)
+}
+
+// doesNotHold gives errors that say so the status of what does not hold.
+func doesNotHold(err error) error {
+	for _, is := range []error{
+		tlog.ErrProof, tlog.ErrBadSignature, tlog.ErrUnknownKey, tlog.ErrRetiredKey, tlog.ErrOrigin,
+		record.ErrWrongKey, record.ErrBody,
+	} {
+		if errors.Is(err, is) {
+			return &exitError{exitAltered, err}
+		}
+	}
+	return err
+}
+
+func (e *env) checkRecord(o checkOptions, name string) error {
+	line, err := e.readInput(name, maxEventFile)
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+	tail, ok := record.ParseTail(line)
+	if !ok || bytes.IndexByte(line, '\n') >= 0 {
+		return fmt.Errorf("check %s: it is not the line of one record, as 'audittrail show --raw' prints it", inputName(name))
+	}
+	p, err := e.inclusion(o, line, &tail)
+	if err != nil {
+		return fmt.Errorf("check %s: %w", inputName(name), err)
+	}
+	return e.sheet(checked(tail.Seq, p), []field{{"holds", inLog(tail.Seq, p)}})
+}
+
+// inclusion checks that a line is what its hash says, and that the proof of the
+// options is of it.
+func (e *env) inclusion(o checkOptions, line []byte, tail *record.Tail) (tlog.Proof, error) {
+	if !record.Intact(line, tail) {
+		return tlog.Proof{}, &exitError{exitAltered, fmt.Errorf("record %d was altered: its line does not have the hash that stands in it", tail.Seq)}
+	}
+	proof, err := e.readInput(o.proof, maxSmallFile)
+	if err != nil {
+		return tlog.Proof{}, err
+	}
+	p, err := tlog.CheckProof(o.keys, tail.Hash, proof)
+	if err != nil {
+		return p, doesNotHold(fmt.Errorf("%s: %w", inputName(o.proof), err))
+	}
+	if p.Index != tail.Seq {
+		return p, &exitError{exitAltered, fmt.Errorf("the line says that it is record %d, and the proof is of record %d", tail.Seq, p.Index)}
+	}
+	return p, nil
+}
+
+// A checkResult is what check prints in JSON.
+type checkResult struct {
+	Holds  bool      `json:"holds"`
+	Origin string    `json:"origin,omitempty"`
+	Seq    *uint64   `json:"seq,omitempty"`
+	Size   uint64    `json:"checkpoint_size"`
+	Root   tlog.Hash `json:"root"`
+}
+
+func checked(seq uint64, p tlog.Proof) checkResult {
+	return checkResult{true, p.Checkpoint.Origin, &seq, p.Checkpoint.Size, p.Checkpoint.Root}
+}
+
+func inLog(seq uint64, p tlog.Proof) string {
+	return fmt.Sprintf("this is record %d of the log %s,\nas its signed checkpoint over %s has it",
+		seq, p.Checkpoint.Origin, count(p.Checkpoint.Size, "record", "records"))
+}
+
+func (e *env) checkDisclosed(o checkOptions) error {
+	text, err := e.readInput(o.disclosed, maxEventFile)
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	r, err := audittrail.CheckDisclosure(bytes.TrimSpace(text))
+	if err != nil {
+		return fmt.Errorf("%s: %w", inputName(o.disclosed), doesNotHold(err))
+	}
+	fields := append(recordFields(r), field{"holds", "the content is what this record sealed; whether the record is in a log,\na proof says (--key, --proof)"})
+	if o.proof != "" {
+		p, err := e.inclusion(o, r.Line(), &r.Tail)
+		if err != nil {
+			return fmt.Errorf("check %s: %w", inputName(o.disclosed), err)
+		}
+		fields[len(fields)-1].value = "the content is what this record sealed, and " + inLog(r.Seq, p)
+	}
+	return e.sheet(recordJSON(r), fields)
+}
+
+func (e *env) checkConsistency(o checkOptions) error {
+	signed, err := e.readInput(o.checkpoint, maxSmallFile)
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	old, _, err := tlog.OpenCheckpoint(signed, o.keys, "")
+	if err != nil {
+		return fmt.Errorf("check %s: %w", inputName(o.checkpoint), doesNotHold(err))
+	}
+	proof, err := e.readInput(o.consistency, maxSmallFile)
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	c, err := tlog.CheckConsistency(o.keys, old, proof)
+	if err != nil {
+		return fmt.Errorf("check %s: %w", inputName(o.consistency), doesNotHold(err))
+	}
+	return e.sheet(checkResult{Holds: true, Origin: c.Origin, Size: c.Size, Root: c.Root}, []field{{
+		"holds", fmt.Sprintf("the log %s with %s begins with\nthe %s of the older checkpoint", c.Origin,
+			count(c.Size, "record", "records"), number(old.Size)),
+	}})
+}

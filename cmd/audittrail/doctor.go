@@ -1,0 +1,297 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/internal/vfs"
+)
+
+func (e *env) doctorCmd() *cobra.Command {
+	var repair bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look for what could go wrong",
+		Long: `Doctor looks at what surrounds the log: who can read its keys, where its master
+key is, how much room there is, the clock, the writer's lock, and what a crash
+left behind. It changes nothing. That no record was altered is for verify to say.
+
+With --repair it opens the log for writing first, and cuts off a damaged end that
+the log would refuse to open with otherwise. What is cut off is copied aside
+before, and the log records the repair. It goes no further back than the newest
+checkpoint: what was signed is never cut off.` +
+			exits("0  all is well", "1  something is wrong, or could not be looked at", "2  the log was altered", "3  something should be done"),
+		Example: `  audittrail doctor
+  audittrail doctor --repair`,
+		Args:    takes(),
+		GroupID: groupKeep,
+		RunE:    func(*cobra.Command, []string) error { return e.doctor(repair) },
+	}
+	cmd.Flags().BoolVar(&repair, "repair", false, "cut off a damaged end of the log")
+	e.writerFlags(cmd)
+	return cmd
+}
+
+// A health is what one look found.
+type health struct {
+	Check  string `json:"check"`
+	Status string `json:"status"`
+	Detail string `json:"detail"`
+}
+
+// The statuses of a health, the worst last.
+const (
+	healthy = "ok"
+	risky   = "warn"
+	ill     = "fail"
+)
+
+// A doctor looks at a log and writes down what it finds.
+type doctor struct {
+	*env
+	found []health
+}
+
+func (d *doctor) say(check, status, format string, args ...any) {
+	d.found = append(d.found, health{check, status, fmt.Sprintf(format, args...)})
+}
+
+func (e *env) doctor(repair bool) error {
+	d := &doctor{env: e}
+	if repair {
+		if err := d.repair(); err != nil {
+			return fmt.Errorf("doctor: %w", err)
+		}
+	}
+	if err := with(e.openToRead, d.examine); err != nil {
+		if errors.Is(err, audittrail.ErrNoLog) {
+			return err
+		}
+		d.say("log", ill, "%v", err)
+	}
+	d.permissions()
+	d.masterKey()
+	d.space()
+	d.lock()
+	d.leftovers()
+	worst := healthy
+	columns := []column{{name: "check", width: 11}, {name: "status", width: 6}, {name: "detail", width: 40}}
+	err := e.list(columns, func(yield func(row, error) bool) {
+		for _, h := range d.found {
+			if h.Status == ill || h.Status == risky && worst == healthy {
+				worst = h.Status
+			}
+			if !yield(row{[]string{h.Check, h.Status, h.Detail}, h}, nil) {
+				return
+			}
+		}
+	})
+	switch {
+	case err != nil:
+		return err
+	case worst == ill:
+		return &exitError{code: exitFailed}
+	case worst == risky:
+		return &exitError{code: exitMissing}
+	}
+	return nil
+}
+
+func (d *doctor) repair() error {
+	open := func() (*audittrail.Log, error) {
+		o, err := d.options()
+		if err != nil {
+			return nil, err
+		}
+		o.Repair = true
+		return audittrail.Open(d.logDir(), o)
+	}
+	return with(open, func(*audittrail.Log) error { return nil })
+}
+
+// examine looks at the log itself.
+func (d *doctor) examine(log *audittrail.Log) error {
+	s, err := log.Stat(d.ctx)
+	if err != nil {
+		return err
+	}
+	d.say("log", healthy, "%s, %s, %s", s.Origin, count(s.Records, "record", "records"), bytesText(s.Bytes))
+	if s.Subjects < 0 {
+		d.say("keyring", risky, "not here, or without its master key: contents stay sealed, and nothing can be recorded; see --keys and --master")
+	} else {
+		d.say("keyring", healthy, "opens; %s", count(s.Subjects, "data subject", "data subjects"))
+	}
+	switch behind := s.Records - min(s.Signed.Size, s.Records); {
+	case behind == 0:
+		d.say("checkpoint", healthy, "covers every record")
+	case s.Writer:
+		d.say("checkpoint", healthy, "%s behind the writer, which signs every second", number(behind))
+	default:
+		d.say("checkpoint", risky, "the last %s not signed: the writer was interrupted; the next one checks and signs them",
+			count(behind, "record is", "records are"))
+	}
+	d.clock(s)
+	return d.tail(s)
+}
+
+// clock compares the system's clock with the newest record.
+func (d *doctor) clock(s audittrail.Stat) {
+	const year = 366 * 24 * time.Hour // beyond which the log does not believe it
+	switch ahead := d.now().Sub(s.Newest); {
+	case s.Newest.IsZero():
+		d.say("clock", healthy, "%s", timeText(d.now()))
+	case ahead < -time.Second:
+		d.say("clock", risky, "%s behind the last record: new ones are dated like it until the clock has caught up; set the clock", ageText(-ahead))
+	case ahead > year:
+		d.say("clock", risky, "%s ahead of the last record: the log refuses new ones; set the clock, or use --accept-clock", ageText(ahead))
+	default:
+		d.say("clock", healthy, "%s", timeText(d.now()))
+	}
+}
+
+// tail checks what lies behind the last checkpoint, where a crash leaves its
+// marks.
+func (d *doctor) tail(s audittrail.Stat) error {
+	if s.Writer {
+		d.say("tail", healthy, "being written")
+		return nil
+	}
+	o, err := d.options()
+	if err != nil {
+		return err
+	}
+	o.ReadOnly = true
+	v, err := audittrail.VerifyDir(d.ctx, d.logDir(), o, audittrail.VerifyOptions{From: s.Signed.Size})
+	if err != nil {
+		return err
+	}
+	if v.Valid() {
+		d.say("tail", healthy, "whole")
+		return nil
+	}
+	p := v.Problems[0]
+	if p.Kind == audittrail.KindTorn {
+		d.say("tail", risky, "%s, byte %d: %s; the next writer copies it aside and cuts it off", p.File, p.Offset, p.Detail)
+		return nil
+	}
+	d.say("tail", ill, "record %d is %s: %s; run verify, and see doctor --repair", p.Seq, p.Kind, p.Detail)
+	return nil
+}
+
+// permissions looks who else can read the keys.
+func (d *doctor) permissions() {
+	if runtime.GOOS == "windows" {
+		return // which has no such bits
+	}
+	var open []string
+	err := filepath.WalkDir(d.keysDir(), func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if entry.Name() != "LOCK" && err == nil && info.Mode().Perm()&0o077 != 0 {
+			open = append(open, name)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		d.say("permissions", ill, "%v", err)
+	case len(open) > 0:
+		d.say("permissions", ill, "others can get at %s; run: chmod -R go= %s", strings.Join(open, ", "), d.keysDir())
+	default:
+		d.say("permissions", healthy, "only its owner can read %s", d.keysDir())
+	}
+}
+
+// masterKey looks whether the key lies in the lock.
+func (d *doctor) masterKey() {
+	file := filepath.Join(d.keysDir(), "master.key")
+	if path, ok := strings.CutPrefix(d.masterSpec(), "file:"); ok {
+		file = path
+	}
+	if _, err := os.Stat(file); err != nil {
+		if d.masterSpec() == "" || !errors.Is(err, fs.ErrNotExist) {
+			return // the keyring's state says it
+		}
+		d.say("master key", healthy, "not in a file")
+		return
+	}
+	inside, err := filepath.Rel(d.logDir(), file)
+	beside := filepath.Dir(file) == filepath.Clean(d.keysDir())
+	if err == nil && !strings.HasPrefix(inside, "..") || beside {
+		d.say("master key", risky, "%s lies with what it opens, and goes into the same backups; move it to another disk or a key store, and name it with --master", file)
+		return
+	}
+	d.say("master key", healthy, "%s, apart from the log", file)
+}
+
+// space looks how much can still be recorded.
+func (d *doctor) space() {
+	const low, least = 1 << 30, 64 << 20
+	free, err := vfs.OS.Free(d.logDir())
+	switch {
+	case err != nil:
+		d.say("space", ill, "%v", err)
+	case free < least:
+		d.say("space", ill, "%s left: make room, or nothing can be recorded soon", bytesText(int64(free)))
+	case free < low:
+		d.say("space", risky, "%s left: make room", bytesText(int64(free)))
+	default:
+		d.say("space", healthy, "%s left", bytesText(int64(free)))
+	}
+}
+
+// lock looks whether somebody writes.
+func (d *doctor) lock() {
+	name := filepath.Join(d.logDir(), "LOCK")
+	held, err := vfs.OS.Locked(name)
+	switch {
+	case err != nil:
+		d.say("writer", risky, "%v", err)
+	case !held:
+		d.say("writer", healthy, "none")
+	default:
+		holder, err := vfs.ReadFile(vfs.OS, name, 4096)
+		if err != nil {
+			holder = []byte("another process")
+		}
+		d.say("writer", healthy, "%s", oneLine(strings.TrimSpace(string(holder))))
+	}
+}
+
+// leftovers lists what a crash or a repair left behind.
+func (d *doctor) leftovers() {
+	var torn, tmp []string
+	for _, dir := range []string{d.logDir(), filepath.Join(d.logDir(), "log"), filepath.Join(d.logDir(), "tree"), d.keysDir()} {
+		names, err := vfs.OS.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			d.say("leftovers", ill, "%v", err)
+		}
+		for _, name := range names {
+			switch path := filepath.Join(dir, name); {
+			case strings.HasPrefix(name, "torn-"):
+				torn = append(torn, path)
+			case strings.HasSuffix(name, ".tmp"):
+				tmp = append(tmp, path)
+			}
+		}
+	}
+	if len(torn) > 0 {
+		d.say("torn writes", healthy, "%s cut off after crashes and kept: %s", count(len(torn), "was", "were"), strings.Join(torn, ", "))
+	}
+	if len(tmp) > 0 {
+		d.say("leftovers", risky, "a crash left %s; where nothing writes, remove them", strings.Join(slices.Compact(tmp), ", "))
+	}
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/internal/vfs"
+)
+
+// outFlag adds --out FILE to a command whose result is a file.
+func outFlag(cmd *cobra.Command, out *string) {
+	cmd.Flags().StringVar(out, "out", "", "write it to this file, durably and at once (default standard output)")
+}
+
+// writeOut writes a result to the file of --out, or to standard output.
+func (e *env) writeOut(out string, data []byte, perm fs.FileMode) error {
+	if out == "" {
+		_, err := e.stdout.Write(data)
+		return err
+	}
+	return vfs.WriteFile(vfs.OS, out, data, perm)
+}
+
+func (e *env) proveCmd() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "prove " + recordArg,
+		Short: "Prove to a stranger that a record is in the log",
+		Long: `Prove writes a proof that a record is in the log (C2SP tlog-proof), which
+'audittrail check' and other people's tools check without the log: they need the
+proof, the record's line and the log's verifier key. Neither shows the content.` + recordArgHelp +
+			exits(ends0, ends1, ends2),
+		Example: `  audittrail prove 17 --out 17.tlog-proof
+  audittrail show --raw 17 > 17.json
+  audittrail keys show -o json | jq -r .vkey > log.vkey
+  audittrail check --key "$(cat log.vkey)" --proof 17.tlog-proof 17.json`,
+		Args:    takes(recordArg),
+		GroupID: groupProve,
+		RunE: func(_ *cobra.Command, args []string) error {
+			return with(e.openToRead, func(log *audittrail.Log) error {
+				r, err := find(e.ctx, log, args[0])
+				if err != nil {
+					return fmt.Errorf("prove: %w", err)
+				}
+				proof, err := log.Prove(e.ctx, r.Seq)
+				if err != nil {
+					return err
+				}
+				return e.writeOut(out, proof, 0o644)
+			})
+		},
+	}
+	outFlag(cmd, &out)
+	return cmd
+}
+
+func (e *env) checkpointCmd() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "checkpoint",
+		Short: "Print the newest signed checkpoint",
+		Long: `Checkpoint prints the log's newest checkpoint: how many records there are, and
+the root of the tree over them, signed (C2SP tlog-checkpoint). Keep some of them
+outside this machine. Whoever has one can later tell whether the log still holds
+all that it held then: 'audittrail verify --checkpoint FILE' on the log, or
+'audittrail check --consistency' without it.` + exits(ends0, ends1, ends2),
+		Example: "  audittrail checkpoint --out /mnt/elsewhere/today.checkpoint",
+		Args:    takes(),
+		GroupID: groupProve,
+		RunE: func(*cobra.Command, []string) error {
+			return with(e.openToRead, func(log *audittrail.Log) error {
+				signed, err := log.Checkpoint(e.ctx)
+				if err != nil {
+					return fmt.Errorf("checkpoint: %w", err)
+				}
+				return e.writeOut(out, signed, 0o644)
+			})
+		},
+	}
+	outFlag(cmd, &out)
+	return cmd
+}
+
+func (e *env) consistencyCmd() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "consistency OLD-CHECKPOINT",
+		Short: "Prove that the log still begins with what an older checkpoint covered",
+		Long: `Consistency writes a proof that the log, as of its newest checkpoint, begins with
+exactly the records that an older checkpoint covered. Whoever has that one and
+the log's verifier key checks it with 'audittrail check --consistency'.` +
+			exits(ends0, ends1, "2  the log does not begin with what the old checkpoint covered"),
+		Example: `  audittrail consistency monday.checkpoint --out monday-to-today
+  audittrail check --key "$VKEY" --consistency monday-to-today --checkpoint monday.checkpoint`,
+		Args:    takes("OLD-CHECKPOINT"),
+		GroupID: groupProve,
+		RunE: func(_ *cobra.Command, args []string) error {
+			old, err := e.readInput(args[0], maxSmallFile)
+			if err != nil {
+				return fmt.Errorf("consistency: %w", err)
+			}
+			return with(e.openToRead, func(log *audittrail.Log) error {
+				proof, err := log.ProveConsistency(e.ctx, old)
+				if err != nil {
+					return err
+				}
+				return e.writeOut(out, proof, 0o644)
+			})
+		},
+	}
+	outFlag(cmd, &out)
+	return cmd
+}
+
+func (e *env) discloseCmd() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "disclose " + recordArg,
+		Short: "Give out one record with the key to its content",
+		Long: `Disclose writes one record with its own key, which opens this record and no
+other. Whoever gets it can read the content, and can check that line and content
+belong together: 'audittrail check --disclosed FILE'. With a proof beside it,
+they can also check that it is in the log.
+
+What was disclosed cannot be taken back: erasing the person in the log does not
+reach it.` + recordArgHelp + exits(ends0, ends1, ends2),
+		Example: "  audittrail disclose 17 --out 17.disclosed",
+		Args:    takes(recordArg),
+		GroupID: groupProve,
+		RunE: func(_ *cobra.Command, args []string) error {
+			return with(e.openToRead, func(log *audittrail.Log) error {
+				r, err := find(e.ctx, log, args[0])
+				if err != nil {
+					return fmt.Errorf("disclose: %w", err)
+				}
+				d, err := log.Disclose(e.ctx, r.Seq)
+				if err != nil {
+					return err
+				}
+				text, err := d.MarshalJSON()
+				if err != nil {
+					return err
+				}
+				return e.writeOut(out, append(text, '\n'), 0o600)
+			})
+		},
+	}
+	outFlag(cmd, &out)
+	return cmd
+}
+
+func (e *env) treeCmd() *cobra.Command {
+	tree := &cobra.Command{
+		Use:     "tree",
+		Short:   "Publish the tree",
+		Long:    "Tree has the commands about the log's Merkle tree." + exits(ends0, ends1),
+		GroupID: groupProve,
+	}
+	export := &cobra.Command{
+		Use:   "export DIR",
+		Short: "Write the tree as the files of a C2SP tlog-tiles log",
+		Long: `Export writes the tree as the files of a C2SP tlog-tiles log: the checkpoint, the
+tiles and the entries, which are hashes and hold no content. Any static file
+server can serve them; auditors, mirrors and witnesses of others read them.
+
+A folder with an older export is brought up to date. An export that was
+interrupted can be run again.` + exits(ends0, ends1, "2  the folder has the tree of another log, or of more than there is now"),
+		Example: "  audittrail tree export /srv/www/log",
+		Args:    takes("DIR"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return with(e.openToRead, func(log *audittrail.Log) error {
+				progress, finish := e.ticks("writing tiles", false)
+				err := log.ExportTree(e.ctx, args[0], progress)
+				finish()
+				return err
+			})
+		},
+	}
+	tree.AddCommand(export)
+	return tree
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/record"
+)
+
+const recordArg = "SEQ|ID"
+
+const recordArgHelp = `
+
+A number is a sequence number, all else an id, be it the record's UUID or the id
+that the event came with. Write an id that is a number as id:17.`
+
+func (e *env) showCmd() *cobra.Command {
+	var raw bool
+	cmd := &cobra.Command{
+		Use:   "show " + recordArg,
+		Short: "Show one record",
+		Long: `Show prints one record, with its content if the keyring is there and the content
+was not erased. The record is checked against its hash and against the tree.` + recordArgHelp +
+			exits(ends0, ends1, ends2),
+		Example: `  audittrail show 17
+  audittrail show 17 -o json
+  audittrail show --raw 17 > record.json`,
+		Args:    takes(recordArg),
+		GroupID: groupRead,
+		RunE: func(_ *cobra.Command, args []string) error {
+			return with(e.openToRead, func(log *audittrail.Log) error {
+				r, err := find(e.ctx, log, args[0])
+				if err != nil {
+					return fmt.Errorf("show %s: %w", args[0], err)
+				}
+				return e.show(r, raw)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&raw, "raw", false, "print the line as it stands on disk, as check wants it")
+	return cmd
+}
+
+// find returns the record that an argument names.
+func find(ctx context.Context, log *audittrail.Log, arg string) (*audittrail.Record, error) {
+	if seq, err := strconv.ParseUint(arg, 10, 64); err == nil {
+		return log.Get(ctx, seq)
+	}
+	return log.Find(ctx, strings.TrimPrefix(arg, "id:"))
+}
+
+func (e *env) show(r *audittrail.Record, raw bool) error {
+	if raw {
+		_, err := e.stdout.Write(append(r.Line(), '\n'))
+		return err
+	}
+	return e.sheet(recordJSON(r), recordFields(r))
+}
+
+// recordJSON is a record with the event under the names that import takes, and
+// beside them what the log made of it.
+func recordJSON(r *audittrail.Record) json.RawMessage {
+	own := struct {
+		Seq     uint64           `json:"seq"`
+		UUID    record.ID        `json:"uuid"`
+		Hash    record.Hash      `json:"hash"`
+		Logged  string           `json:"logged"`
+		Class   string           `json:"class"`
+		Subject record.Subject   `json:"subject"`
+		State   audittrail.State `json:"state"`
+	}{r.Seq, r.ID, r.Hash, string(event.AppendTime(nil, r.Logged)), r.Class, r.Subject, r.State}
+	head, err := json.Marshal(own)
+	must(err) // it is made of texts and numbers
+	out := bytes.TrimSuffix(head, []byte("}"))
+	return append(append(out, ','), event.AppendJSON(nil, &r.Event)[1:]...)
+}
+
+// recordFields is a record as a person reads it: what happened first, and what
+// the log made of it last.
+func recordFields(r *audittrail.Record) []field {
+	ev := &r.Event
+	var s sheetBuilder
+	s.add("record", strconv.FormatUint(r.Seq, 10))
+	s.add("type", string(ev.Type))
+	s.add("time", timeText(ev.Time))
+	s.add("model", strings.TrimSpace(ev.ModelID+" "+ev.ModelVersion))
+	s.add("provider", ev.Provider)
+	s.add("deployment", ev.DeploymentID)
+	s.add("user", ev.UserID)
+	s.add("session", ev.SessionID)
+	s.add("trace", ev.TraceID)
+	s.add("span", ev.SpanID)
+	s.add("parent span", ev.ParentSpanID)
+	s.add("system", ev.SystemInstructions)
+	s.add("prompt", ev.Prompt)
+	s.add("input messages", string(ev.InputMessages))
+	s.add("response", ev.Response)
+	s.add("output messages", string(ev.OutputMessages))
+	if t := ev.Tool; t != nil {
+		s.add("tool", t.Name)
+		s.add("call id", t.CallID)
+		s.add("arguments", string(t.Arguments))
+		s.add("result", string(t.Result))
+	}
+	if ev.Latency != nil {
+		s.add("latency", strconv.FormatFloat(float64(*ev.Latency)/float64(time.Millisecond), 'f', -1, 64)+" ms")
+	}
+	s.count("input tokens", ev.InputTokens)
+	s.count("output tokens", ev.OutputTokens)
+	s.count("cached tokens", ev.CachedTokens)
+	s.count("reasoning tokens", ev.ReasoningTokens)
+	if c := ev.Cost; c != nil {
+		s.add("cost", strings.TrimRight(strings.TrimRight(fmt.Sprintf("%d.%09d", c.Nano/1e9, c.Nano%1e9), "0"), ".")+" "+c.Currency)
+	}
+	s.add("outcome", ev.Outcome)
+	s.add("finish reason", ev.FinishReason)
+	s.add("error", ev.Error)
+	s.add("severity", ev.Severity)
+	s.add("category", ev.Category)
+	if p := ev.Producer; p != nil {
+		s.add("producer", p.ID)
+		if p.Seq != nil {
+			s.add("producer seq", strconv.FormatUint(*p.Seq, 10))
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(ev.Labels)) {
+		s.add("label "+k, ev.Labels[k])
+	}
+	for _, k := range slices.Sorted(maps.Keys(ev.Metadata)) {
+		s.add("meta "+k, plain(ev.Metadata[k]))
+	}
+	if ev.ID != r.ID.String() {
+		s.add("id", ev.ID)
+	}
+	s.add("uuid", r.ID.String())
+	s.add("logged", timeText(r.Logged))
+	s.add("class", r.Class)
+	s.add("subject", r.Subject.String())
+	s.add("content", contentText(r))
+	s.add("hash", r.Hash.String())
+	return s.fields
+}
+
+// contentText says whether the content can be read, and if not, why.
+func contentText(r *audittrail.Record) string {
+	size := bytesText(int64(r.Size))
+	switch r.State {
+	case audittrail.Readable:
+		return "readable, " + size
+	case audittrail.Sealed:
+		return "sealed, " + size + ": the keyring is not here"
+	case audittrail.Erased:
+		return "erased: its data subject was forgotten"
+	case audittrail.Expired:
+		return "expired: its retention class's month has ended"
+	case audittrail.Lost:
+		return "lost: its key is absent, and nothing says that it was destroyed"
+	}
+	return r.State.String()
+}
+
+// plain is a JSON value for people: a string without its quotes.
+func plain(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	return string(raw)
+}
+
+// A sheetBuilder leaves out what is absent.
+type sheetBuilder struct{ fields []field }
+
+func (s *sheetBuilder) add(name, value string) {
+	if value != "" {
+		s.fields = append(s.fields, field{name, value})
+	}
+}
+
+func (s *sheetBuilder) count(name string, n *int64) {
+	if n != nil {
+		s.add(name, number(*n))
+	}
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/tlog"
+)
+
+func (e *env) statCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "stat",
+		Short:   "Say what is in the log",
+		Long:    "Stat says how many records there are, from when to when, how large they are, and\nwhat the newest checkpoint covers." + exits(ends0, ends1, ends2),
+		Example: "  audittrail stat --dir /var/lib/audit -o json",
+		Args:    takes(),
+		GroupID: groupRead,
+		RunE: func(*cobra.Command, []string) error {
+			return with(e.openToRead, func(log *audittrail.Log) error {
+				if err := e.stat(log); err != nil {
+					return fmt.Errorf("stat: %w", err)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+// A statistic is what stat prints in JSON.
+type statistic struct {
+	Origin     string     `json:"origin"`
+	Records    uint64     `json:"records"`
+	First      uint64     `json:"first"`
+	Bytes      int64      `json:"bytes"`
+	Segments   int        `json:"segments"`
+	Oldest     *time.Time `json:"oldest"`
+	Newest     *time.Time `json:"newest"`
+	Head       string     `json:"head,omitempty"`
+	Checkpoint *struct {
+		Size uint64    `json:"size"`
+		Root tlog.Hash `json:"root"`
+	} `json:"checkpoint"`
+	Subjects *int `json:"subjects"`
+	Writer   bool `json:"writer"`
+}
+
+func (e *env) stat(log *audittrail.Log) error {
+	s, err := log.Stat(e.ctx)
+	if err != nil {
+		return err
+	}
+	out := statistic{
+		Origin: s.Origin, Records: s.Records, First: s.First, Bytes: s.Bytes, Segments: s.Segments, Writer: s.Writer,
+	}
+	var b sheetBuilder
+	b.add("log", s.Origin)
+	b.add("records", number(s.Records))
+	b.add("bytes", fmt.Sprintf("%s (%s)", number(s.Bytes), bytesText(s.Bytes)))
+	b.add("segments", number(s.Segments))
+	if s.Records > s.First {
+		head, err := log.Get(e.ctx, s.Records-1)
+		if err != nil {
+			return err
+		}
+		out.Head, out.Oldest, out.Newest = head.Hash.String(), &s.Oldest, &s.Newest
+		b.add("first", fmt.Sprintf("%d, logged %s", s.First, timeText(s.Oldest)))
+		b.add("last", fmt.Sprintf("%d, logged %s (%s ago)", s.Records-1, timeText(s.Newest), ageText(e.now().Sub(s.Newest))))
+		b.add("head", out.Head)
+	}
+	if s.Checkpoint == nil {
+		b.add("checkpoint", "none yet")
+	} else {
+		out.Checkpoint = &struct {
+			Size uint64    `json:"size"`
+			Root tlog.Hash `json:"root"`
+		}{s.Signed.Size, s.Signed.Root}
+		behind := "all of them"
+		if s.Signed.Size < s.Records {
+			behind = "all but the last " + number(s.Records-s.Signed.Size)
+		}
+		b.add("checkpoint", fmt.Sprintf("covers %s: %s", count(s.Signed.Size, "record", "records"), behind))
+		b.add("root", s.Signed.Root.String())
+	}
+	if s.Subjects >= 0 {
+		out.Subjects = &s.Subjects
+		b.add("subjects", strconv.Itoa(s.Subjects)+" whose data can be read")
+	}
+	if s.Writer {
+		b.add("writer", "at work")
+	}
+	return e.sheet(out, b.fields)
+}
+
+// ageText writes a duration as people say it: in its largest unit.
+func ageText(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return d.Round(time.Second).String()
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	}
+	return count(int(d/(24*time.Hour)), "day", "days")
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/tlog"
+)
+
+type verifyOptions struct {
+	from        uint64
+	keys        []string
+	checkpoints []string
+}
+
+func (e *env) verifyCmd() *cobra.Command {
+	var o verifyOptions
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Check every record against the chain and the signed tree",
+		Long: `Verify checks the hash of every record, the chain from each to the next, and the
+tree over all of them against its signed checkpoint. It needs no key to do so,
+works beside the process that writes, and changes nothing. It names the first
+record that is not what it was, goes on, and says how many there are.
+
+What it takes for the log's signer is what the keyring, or the log's folder,
+says. Name the verifier key that you keep elsewhere with --key, and whoever
+replaced log, keys and all does not pass; give a checkpoint that you keep
+elsewhere with --checkpoint, and a log that was cut off since does not either.
+
+Kinds of what was altered: modified, missing, inserted, reordered, truncated,
+rewritten, torn, lost, unreadable.` +
+			exits("0  intact", "1  it could not be checked", "2  altered", "3  intact, but something that was asked for is missing"),
+		Example: `  audittrail verify
+  audittrail verify --key "$(cat log.vkey)" --checkpoint monday.checkpoint
+  audittrail verify -o json | jq .errors`,
+		Args:    takes(),
+		GroupID: groupProve,
+		RunE:    func(*cobra.Command, []string) error { return e.verify(o) },
+	}
+	f := cmd.Flags()
+	f.Uint64Var(&o.from, "from", 0, "first record to check")
+	f.StringArrayVar(&o.keys, "key", nil, "verifier key that must have signed; may be repeated")
+	f.StringArrayVar(&o.checkpoints, "checkpoint", nil, "file of an older checkpoint that the log must continue; may be repeated")
+	return cmd
+}
+
+// A verdict is what verify prints in JSON.
+type verdict struct {
+	Valid          bool                 `json:"valid"`
+	Records        uint64               `json:"records"`
+	Root           tlog.Hash            `json:"root"`
+	CheckpointSize uint64               `json:"checkpoint_size"`
+	Errors         []audittrail.Problem `json:"errors"`
+	ErrorCount     uint64               `json:"error_count"`
+	Altered        bool                 `json:"altered"`
+	Missing        []string             `json:"missing"`
+}
+
+func (e *env) verify(o verifyOptions) error {
+	opts, err := e.options()
+	if err != nil {
+		return err
+	}
+	opts.ReadOnly = true
+	progress, finish := e.ticks("verifying", true)
+	vo := audittrail.VerifyOptions{From: o.from, VKeys: o.keys, Progress: progress}
+	for _, name := range o.checkpoints {
+		signed, err := e.readInput(name, maxSmallFile)
+		if err != nil {
+			return fmt.Errorf("verify: %w", err)
+		}
+		if _, err := tlog.ReadCheckpoint(signed); err != nil {
+			return fmt.Errorf("verify: read %s: %w", inputName(name), err)
+		}
+		vo.Checkpoints = append(vo.Checkpoints, signed)
+	}
+	started := e.now()
+	v, err := audittrail.VerifyDir(e.ctx, e.logDir(), opts, vo)
+	finish()
+	if err != nil {
+		return err
+	}
+	if e.output == asTable {
+		err = e.sayVerdict(v, &o, e.now().Sub(started).Seconds())
+	} else {
+		err = e.listVerdict(v)
+	}
+	switch {
+	case err != nil:
+		return err
+	case v.Altered():
+		return &exitError{code: exitAltered}
+	case v.Count(audittrail.KindUnreadable) > 0:
+		return &exitError{code: exitFailed}
+	case !v.Valid(), len(v.Missing) > 0:
+		return &exitError{code: exitMissing}
+	}
+	return nil
+}
+
+// problemColumns are the columns of what is wrong with a log.
+var problemColumns = []column{
+	{name: "seq", width: 8, right: true},
+	{name: "kind", width: 10},
+	{name: "file", width: 30},
+	{name: "offset", width: 10, right: true},
+	{name: "detail", width: 20},
+}
+
+func (e *env) listVerdict(v *audittrail.Verification) error {
+	if e.output == asJSON {
+		return writeJSON(e.stdout, verdict{
+			Valid: v.Valid(), Records: v.Records, Root: v.Root, CheckpointSize: v.CheckpointSize,
+			Errors: v.Problems, ErrorCount: v.ProblemCount, Altered: v.Altered(), Missing: append([]string{}, v.Missing...),
+		})
+	}
+	return e.list(problemColumns, func(yield func(row, error) bool) {
+		for _, p := range v.Problems {
+			cells := []string{strconv.FormatUint(p.Seq, 10), string(p.Kind), p.File, strconv.FormatInt(p.Offset, 10), p.Detail}
+			if !yield(row{cells, p}, nil) {
+				return
+			}
+		}
+	})
+}
+
+// sayVerdict tells a person what was checked, and what came of it.
+func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds float64) error {
+	var b sheetBuilder
+	b.add("verdict", e.headline(v))
+	what := count(v.Records, "record", "records")
+	if o.from > 0 {
+		what += fmt.Sprintf(", from %d on", o.from)
+	}
+	b.add("checked", fmt.Sprintf("%s, %s, in %.2f s", what, bytesText(int64(v.Bytes)), seconds))
+	if v.CheckpointSize > 0 {
+		b.add("signed", count(v.CheckpointSize, "record", "records"))
+		b.add("root", v.Root.String())
+	}
+	if v.Unsigned > 0 {
+		b.add("not signed yet", count(v.Unsigned, "record", "records"))
+	}
+	for _, name := range o.checkpoints {
+		if v.Valid() {
+			b.add("continues", inputName(name))
+		}
+	}
+	for _, m := range v.Missing {
+		b.add("missing", m)
+	}
+	if !v.Valid() {
+		b.add("problems", number(v.ProblemCount))
+	}
+	if err := e.sheet(nil, b.fields); err != nil {
+		return err
+	}
+	const shown = 20
+	for i, p := range v.Problems[:min(shown, len(v.Problems))] {
+		first := ""
+		if i == 0 {
+			first = "first: "
+		}
+		_, err := fmt.Fprintf(e.stdout, "\n%srecord %d %s\n  %s, byte %d\n  %s\n",
+			first, p.Seq, e.paint(bad, string(p.Kind)), p.File, p.Offset, visible(p.Detail))
+		if err != nil {
+			return err
+		}
+	}
+	if v.ProblemCount > shown {
+		_, err := fmt.Fprintf(e.stdout, "\n… and %s more; -o jsonl lists the first 1,000\n", number(v.ProblemCount-shown))
+		return err
+	}
+	return nil
+}
+
+// headline is the verdict in a few words.
+func (e *env) headline(v *audittrail.Verification) string {
+	switch {
+	case v.Altered():
+		return e.paint(bad, "ALTERED")
+	case v.Count(audittrail.KindUnreadable) > 0:
+		return e.paint(bad, "could not be checked") + ": a file cannot be read"
+	case v.Count(audittrail.KindLost) > 0:
+		return e.paint(wary, "intact") + ", but keys to contents are lost"
+	case !v.Valid():
+		return e.paint(wary, "intact") + ", but the last write was interrupted"
+	case len(v.Missing) > 0:
+		return e.paint(wary, "intact") + ", but something that was asked for is missing"
+	}
+	return e.paint(good, "intact")
+}
