@@ -42,17 +42,19 @@ var rooms = map[string]room{
 		ours:   []string{"tlog", "internal/vfs"},
 		theirs: []string{"filippo.io/torchwood"},
 	},
-	"internal/segment": {ours: []string{"event", "record", "internal/vfs"}},
-	"internal/audit":   {ours: []string{"record", "tlog", "internal/tree", "internal/vfs"}},
+	"internal/segment":  {ours: []string{"event", "record", "internal/vfs"}},
+	"internal/audit":    {ours: []string{"record", "tlog", "internal/tree", "internal/vfs"}},
+	"internal/recovery": {ours: []string{"record", "tlog", "keyring", "internal/segment", "internal/tree"}},
 	".": {
 		ours: []string{
 			"event", "record", "tlog", "keyring",
-			"internal/cjson", "internal/vfs", "internal/segment", "internal/tree", "internal/audit",
+			"internal/vfs", "internal/segment", "internal/tree", "internal/audit", "internal/recovery",
 		},
 		theirs: []string{"filippo.io/age"},
 	},
+	"cmd/audittrail/internal/intake": {ours: []string{".", "event", "record"}},
 	"cmd/audittrail": {
-		ours: []string{".", "event", "record", "tlog", "keyring", "internal/vfs"},
+		ours: []string{".", "event", "record", "tlog", "keyring", "internal/vfs", "cmd/audittrail/internal/intake"},
 		theirs: []string{
 			"filippo.io/age", "github.com/schollz/progressbar/v3", "github.com/spf13/cobra", "github.com/spf13/pflag",
 		},

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand"
+	"math/rand/v2"
 	"testing"
 
 	"audittrail"
@@ -92,8 +92,8 @@ func TestCrashEverywhere(t *testing.T) {
 		disk.FailAfter(n)
 		acked, done := appendAll(disk, events)
 		check(t, disk.KillOnly(), acked, fmt.Sprintf("kill at operation %d", n))
-		for seed := range int64(6) {
-			after := disk.Crash(rand.New(rand.NewSource(seed)))
+		for seed := range uint64(6) {
+			after := disk.Crash(rand.New(rand.NewPCG(seed, 0)))
 			check(t, after, acked, fmt.Sprintf("power loss at operation %d, seed %d", n, seed))
 		}
 		if done {
@@ -108,7 +108,7 @@ func TestCrashWhileRecovering(t *testing.T) {
 	disk := vfs.NewMem()
 	disk.FailAfter(90)
 	acked, _ := appendAll(disk, 12)
-	first := disk.Crash(rand.New(rand.NewSource(3)))
+	first := disk.Crash(rand.New(rand.NewPCG(3, 0)))
 	for n := 0; ; n++ {
 		again := first.Clone()
 		again.FailAfter(n)
@@ -116,7 +116,7 @@ func TestCrashWhileRecovering(t *testing.T) {
 		if err == nil {
 			err = log.Close()
 		}
-		check(t, again.Crash(rand.New(rand.NewSource(int64(n)))), acked, fmt.Sprintf("second crash at operation %d", n))
+		check(t, again.Crash(rand.New(rand.NewPCG(uint64(n), 0))), acked, fmt.Sprintf("second crash at operation %d", n))
 		if err == nil {
 			return
 		}

@@ -3,6 +3,7 @@ package audittrail
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"audittrail/event"
+	"audittrail/internal/recovery"
 	"audittrail/internal/segment"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
@@ -147,10 +150,15 @@ func (l *Log) openToWrite() error {
 	if err := l.openFiles(false); err != nil {
 		return err
 	}
-	repair, err := l.recover(context.Background())
+	found := recovery.Log{
+		Store: l.store, Tree: l.tree, Ring: l.ring, Eras: l.eras, Origin: l.origin,
+		Now: l.opts.now, Logger: l.opts.Logger, Repair: l.opts.Repair,
+	}
+	repair, err := found.Run(context.Background())
 	if err != nil {
 		return err
 	}
+	l.last = lastRecord{hash: found.Last.Hash, logged: found.Last.Logged}
 	l.committed.Add(1)
 	go l.commitLoop()
 	l.signer.start(l)
@@ -252,4 +260,17 @@ func (l *Log) createMaster() error {
 		return fmt.Errorf("create master key: %w", err)
 	}
 	return nil
+}
+
+// recordRepair puts into the log what was cut off it.
+func (l *Log) recordRepair(r *recovery.Repair) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("record repair: %w", err)
+	}
+	_, err = l.commitOwn(event.Event{
+		Type: event.LogRepaired, Time: l.opts.now().UTC().Truncate(time.Microsecond),
+		Metadata: map[string]json.RawMessage{"repair": b},
+	})
+	return err
 }

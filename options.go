@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"audittrail/event"
+	"audittrail/internal/recovery"
 	"audittrail/internal/segment"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
@@ -137,9 +138,9 @@ type IDConflictError struct {
 
 func (e *IDConflictError) Error() string {
 	if e.State != Readable {
-		return fmt.Sprintf("append: the event's id belongs to record %d, whose content is %s and cannot be compared; give the event another id", e.Seq, e.State)
+		return fmt.Sprintf("the event's id belongs to record %d, whose content is %s and cannot be compared; give the event another id", e.Seq, e.State)
 	}
-	return fmt.Sprintf("append: the event's id belongs to record %d, which was made from another event; give this one another id", e.Seq)
+	return fmt.Sprintf("the event's id belongs to record %d, which was made from another event; give this one another id", e.Seq)
 }
 
 // A BatchError names the event for which a whole batch was refused.
@@ -165,28 +166,12 @@ func (e *TamperError) Error() string {
 
 // A BehindError means that a log lacks what was signed: records are gone, or
 // an old copy was put in its place. It is not written to.
-type BehindError struct {
-	Have, Signed uint64 // records
-	Detail       string
-}
-
-func (e *BehindError) Error() string {
-	return fmt.Sprintf("open log: %d records were signed, but %s: the log was cut off, altered or replaced by an older copy, and is not written to; run verify, and bring back the whole log from a backup", e.Signed, e.Detail)
-}
+type BehindError = recovery.BehindError
 
 // A DamagedError means that the end of the log, behind its last checkpoint, is
 // not what an interrupted write leaves: something was altered, or the disk lost
-// what it had confirmed.
-type DamagedError struct {
-	Seq    uint64 // of the first record that is damaged
-	File   string
-	Offset int64
-	Detail string
-}
-
-func (e *DamagedError) Error() string {
-	return fmt.Sprintf("open log: %s at byte %d, where record %d should be: %s; nothing was changed; 'doctor --repair' copies what stands there aside, cuts it off and records that", e.File, e.Offset, e.Seq, e.Detail)
-}
+// what it had confirmed. Options.Repair cuts it off.
+type DamagedError = recovery.DamagedError
 
 // A ClockError means that the system's clock is so far ahead of the log that a
 // fault is likelier than a pause. Taking it over would pin every later record
@@ -196,6 +181,6 @@ type ClockError struct {
 }
 
 func (e *ClockError) Error() string {
-	return fmt.Sprintf("append: the clock says %s, but the last record was logged %s; set the clock, or accept it with AcceptClock (--accept-clock)",
+	return fmt.Sprintf("the clock says %s, but the last record was logged %s; set the clock, or accept it with AcceptClock (--accept-clock)",
 		e.Clock.UTC().Format(time.RFC3339), e.Logged.UTC().Format(time.RFC3339))
 }

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"audittrail/record"
+	"audittrail/internal/recovery"
 	"audittrail/tlog"
 )
 
@@ -158,41 +158,12 @@ func (c *checkpointer) grow() (rolled bool, err error) {
 	if t.Size()+uint64(len(queue)) == next {
 		err = t.Append(queue)
 	} else {
-		err = c.log.growFromLog(context.Background(), t.Size(), next)
+		err = recovery.Grow(context.Background(), c.log.store, t, next)
 	}
 	if err != nil {
 		return false, fmt.Errorf("grow tree: %w", err)
 	}
 	return rolled, nil
-}
-
-// growFromLog appends to the tree what the lines of the log say.
-func (l *Log) growFromLog(ctx context.Context, from, to uint64) error {
-	const chunk = 1 << 14
-	hashes := make([][32]byte, 0, min(chunk, to-from))
-	for line, err := range l.store.Lines(ctx, from, to) {
-		if err != nil {
-			return err
-		}
-		t, _ := record.ParseTail(line) // Lines has looked at it
-		if !record.Intact(line, &t) {
-			return &segmentDamage{t.Seq}
-		}
-		hashes = append(hashes, t.Hash)
-		if len(hashes) == cap(hashes) {
-			if err := l.tree.Append(hashes); err != nil {
-				return err
-			}
-			hashes = hashes[:0]
-		}
-	}
-	return l.tree.Append(hashes)
-}
-
-type segmentDamage struct{ seq uint64 }
-
-func (e *segmentDamage) Error() string {
-	return fmt.Sprintf("record %d: the line is not what its hash says; run verify", e.seq)
 }
 
 // sign makes the tree durable and publishes a checkpoint of it.

@@ -1,24 +1,52 @@
-package audittrail
+// Package recovery brings a log in order that is about to be written to: it
+// decides what the end of the log is.
+//
+// It promises that nothing signed is given up, that nothing is taken for a
+// record that a holder of the keyring did not write, and that nothing but an
+// interrupted write is cut off, and that not without a copy. What it cannot
+// tell it refuses. docs/design/0001-recovery.md has the reasons.
+package recovery
 
 import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"time"
 
-	"audittrail/event"
 	"audittrail/internal/segment"
+	"audittrail/internal/tree"
+	"audittrail/keyring"
 	"audittrail/record"
 	"audittrail/tlog"
 )
 
-// A repair is what recovery cut off the end of the log.
-type repair struct {
+// A Log is the parts of a log that has not been opened for writing yet.
+type Log struct {
+	Store  *segment.Store
+	Tree   *tree.Tree
+	Ring   *keyring.Ring
+	Eras   tlog.Eras // of its signers
+	Origin string
+	Now    func() time.Time
+	Logger *slog.Logger
+	Repair bool // cut off what no interrupted write leaves, too
+
+	// Last is the end of the chain, when Run has returned.
+	Last End
+}
+
+// An End is what the next record continues.
+type End struct {
+	Hash   record.Hash
+	Logged time.Time
+}
+
+// A Repair is what recovery cut off the end of the log.
+type Repair struct {
 	Reason string `json:"reason"`
 	Seq    uint64 `json:"seq"`
 	Bytes  int    `json:"bytes"`
@@ -26,13 +54,13 @@ type repair struct {
 	Aside  string `json:"file"`
 }
 
-// recover brings a log in order that is about to be written to.
+// Run brings a log in order that is about to be written to.
 //
 // Up to the newest signed size, the tree is the judge. Behind it, every line
 // must be whole, chained and authentic under the keyring, so that nobody who
 // can write to the folder but has no keys gets a forgery signed. What an
 // interrupted write leaves at the very end is cut off.
-func (l *Log) recover(ctx context.Context) (*repair, error) {
+func (l *Log) Run(ctx context.Context) (*Repair, error) {
 	size, err := l.recoverSigned(ctx)
 	if err != nil {
 		return nil, err
@@ -45,21 +73,21 @@ func (l *Log) recover(ctx context.Context) (*repair, error) {
 	if err != nil {
 		return nil, err
 	}
-	var done *repair
+	var done *Repair
 	if tail.damage != nil {
 		if done, err = l.cutTail(tail); err != nil {
 			return nil, err
 		}
 	}
-	if err := l.store.OpenTail(ctx, tail.end, tail.size); err != nil {
+	if err := l.Store.OpenTail(ctx, tail.end, tail.size); err != nil {
 		return nil, err
 	}
-	if l.tree.Size() != size {
-		if err := l.tree.Cut(size); err != nil {
+	if l.Tree.Size() != size {
+		if err := l.Tree.Cut(size); err != nil {
 			return nil, fmt.Errorf("open log: %w", err)
 		}
 	}
-	if err := l.tree.Append(tail.hashes); err != nil {
+	if err := l.Tree.Append(tail.hashes); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	return done, nil
@@ -68,15 +96,15 @@ func (l *Log) recover(ctx context.Context) (*repair, error) {
 // signedHead returns the newest size and root that were signed: the keyring
 // and the published checkpoint may each be one behind the other.
 func (l *Log) signedHead() (uint64, tlog.Hash, error) {
-	size, root := l.ring.Signed()
-	signed, err := l.tree.Checkpoint()
+	size, root := l.Ring.Signed()
+	signed, err := l.Tree.Checkpoint()
 	if errors.Is(err, fs.ErrNotExist) {
 		return size, root, nil
 	}
 	if err != nil {
 		return 0, tlog.Hash{}, fmt.Errorf("open log: %w", err)
 	}
-	c, _, err := l.eras.OpenCheckpoint(signed, l.origin)
+	c, _, err := l.Eras.OpenCheckpoint(signed, l.Origin)
 	if err != nil {
 		return 0, tlog.Hash{}, fmt.Errorf("open log: the published checkpoint does not belong to this keyring: %w", err)
 	}
@@ -96,15 +124,15 @@ func (l *Log) recoverSigned(ctx context.Context) (uint64, error) {
 	if size == 0 {
 		return 0, nil
 	}
-	if l.tree.Size() >= size {
-		if got, err := l.tree.Root(size); err == nil && got == root {
+	if l.Tree.Size() >= size {
+		if got, err := l.Tree.Root(size); err == nil && got == root {
 			return size, nil
 		}
 	}
-	l.opts.Logger.Warn("tree files lag or are damaged; rebuilding them", slog.Uint64("have", l.tree.Size()), slog.Uint64("signed", size))
-	if l.tree.Held() >= size {
-		if err := l.tree.Rebuild(ctx, size); err == nil {
-			if got, err := l.tree.Root(size); err == nil && got == root {
+	l.Logger.Warn("tree files lag or are damaged; rebuilding them", slog.Uint64("have", l.Tree.Size()), slog.Uint64("signed", size))
+	if l.Tree.Held() >= size {
+		if err := l.Tree.Rebuild(ctx, size); err == nil {
+			if got, err := l.Tree.Root(size); err == nil && got == root {
 				return size, nil
 			}
 		}
@@ -112,7 +140,7 @@ func (l *Log) recoverSigned(ctx context.Context) (uint64, error) {
 	if err := l.rebuildFromLog(ctx, size); err != nil {
 		return 0, err
 	}
-	got, err := l.tree.Root(size)
+	got, err := l.Tree.Root(size)
 	if err != nil {
 		return 0, fmt.Errorf("open log: %w", err)
 	}
@@ -123,20 +151,20 @@ func (l *Log) recoverSigned(ctx context.Context) (uint64, error) {
 }
 
 func (l *Log) rebuildFromLog(ctx context.Context, size uint64) error {
-	if err := l.tree.Cut(0); err != nil {
+	if err := l.Tree.Cut(0); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
 	// Without a writer every line may be read.
-	if err := l.store.Refresh(ctx, false); err != nil {
+	if err := l.Store.Refresh(ctx, false); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	have := l.store.Size()
+	have := l.Store.Size()
 	if have < size {
 		return &BehindError{Have: have, Signed: size, Detail: fmt.Sprintf("only the first %d are whole", have)}
 	}
-	if err := l.growFromLog(ctx, 0, size); err != nil {
+	if err := Grow(ctx, l.Store, l.Tree, size); err != nil {
 		var line *segment.LineError
-		var damage *segmentDamage
+		var damage *LineError
 		if errors.As(err, &line) || errors.As(err, &damage) {
 			return &BehindError{Have: have, Signed: size, Detail: err.Error()}
 		}
@@ -151,7 +179,7 @@ func (l *Log) endOfSigned(ctx context.Context, size uint64) (segment.Pos, error)
 	if size == 0 {
 		return segment.Pos{}, nil
 	}
-	line, err := l.store.Peek(size - 1)
+	line, err := l.Store.Peek(size - 1)
 	if err != nil {
 		var bad *segment.LineError
 		if errors.Is(err, segment.ErrBeyond) || errors.As(err, &bad) || errors.Is(err, fs.ErrNotExist) {
@@ -160,15 +188,15 @@ func (l *Log) endOfSigned(ctx context.Context, size uint64) (segment.Pos, error)
 		return segment.Pos{}, fmt.Errorf("open log: %w", err)
 	}
 	t, _ := record.ParseTail(line) // Peek has looked at it
-	want, err := l.tree.Entry(size - 1)
+	want, err := l.Tree.Entry(size - 1)
 	if err != nil {
 		return segment.Pos{}, fmt.Errorf("open log: %w", err)
 	}
 	if t.Hash != want || !record.Intact(line, &t) {
 		return segment.Pos{}, &BehindError{Have: size, Signed: size, Detail: fmt.Sprintf("record %d is not the one that was signed", size-1)}
 	}
-	l.last = lastRecord{hash: t.Hash, logged: t.Logged}
-	return l.store.End(ctx, size-1)
+	l.Last = End{Hash: t.Hash, Logged: t.Logged}
+	return l.Store.End(ctx, size-1)
 }
 
 // A logTail is what stands behind the signed records.
@@ -189,7 +217,7 @@ type damage struct {
 // readTail authenticates the lines from pos on.
 func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logTail, error) {
 	tail := &logTail{end: pos, size: size}
-	for raw, err := range l.store.Scan(ctx, pos) {
+	for raw, err := range l.Store.Scan(ctx, pos) {
 		if err != nil {
 			return nil, fmt.Errorf("open log: %w", err)
 		}
@@ -214,7 +242,7 @@ func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logT
 		}
 		tail.end.Offset += int64(len(raw.Line)) + 1
 	}
-	if last, ok := l.store.LastSegment(); ok && tail.damage == nil && last > tail.end.First {
+	if last, ok := l.Store.LastSegment(); ok && tail.damage == nil && last > tail.end.First {
 		tail.end = segment.Pos{First: last} // begun, and still empty
 	}
 	return tail, nil
@@ -241,19 +269,19 @@ func (l *Log) authenticate(raw *segment.Raw, tail *logTail) error {
 		return record.ErrHash
 	case r.Seq != tail.size:
 		return fmt.Errorf("the line carries sequence number %d", r.Seq)
-	case r.Prev != l.last.hash:
+	case r.Prev != l.Last.Hash:
 		return errors.New("the line does not continue the chain")
-	case r.Logged.Before(l.last.logged):
+	case r.Logged.Before(l.Last.Logged):
 		return errors.New("the line was logged before the one in front of it")
 	}
-	prk, err := l.ring.ForOpening(r.Subject, r.Class)
+	prk, err := l.Ring.ForOpening(r.Subject, r.Class)
 	if err == nil {
 		err = r.Open(prk)
 	}
 	if err != nil {
 		return fmt.Errorf("the record cannot be authenticated: %w", err)
 	}
-	l.last = lastRecord{hash: r.Hash, logged: r.Logged}
+	l.Last = End{Hash: r.Hash, Logged: r.Logged}
 	tail.hashes = append(tail.hashes, r.Hash)
 	tail.size++
 	return nil
@@ -281,37 +309,55 @@ func (l *Log) explains(tail *logTail, raw *segment.Raw) bool {
 }
 
 // cutTail removes what stands behind the last good line.
-func (l *Log) cutTail(tail *logTail) (*repair, error) {
+func (l *Log) cutTail(tail *logTail) (*Repair, error) {
 	d := tail.damage
-	if d.cause != nil && !l.opts.Repair {
+	if d.cause != nil && !l.Repair {
 		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: tail.end.Offset, Detail: d.reason + "; " + d.cause.Error()}
 	}
-	if last, _ := l.store.LastSegment(); last != tail.end.First {
+	if last, _ := l.Store.LastSegment(); last != tail.end.First {
 		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: tail.end.Offset, Detail: "whole segments follow, and are not cut off"}
 	}
-	aside := fmt.Sprintf("torn-%020d-%s", tail.size, l.opts.now().UTC().Format("20060102T150405.000000000"))
-	cut, err := l.store.Cut(tail.end, aside)
+	aside := fmt.Sprintf("torn-%020d-%s", tail.size, l.Now().UTC().Format("20060102T150405.000000000"))
+	cut, err := l.Store.Cut(tail.end, aside)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	sum := sha256.Sum256(cut)
-	l.opts.Logger.Warn("cut off an incomplete write", slog.Uint64("seq", tail.size), slog.Int("bytes", len(cut)), slog.String("kept as", aside))
+	l.Logger.Warn("cut off an incomplete write", slog.Uint64("seq", tail.size), slog.Int("bytes", len(cut)), slog.String("kept as", aside))
 	reason := "interrupted write"
 	if d.cause != nil {
 		reason = "repair on request: " + d.reason
 	}
-	return &repair{Reason: reason, Seq: tail.size, Bytes: len(cut), SHA256: hex.EncodeToString(sum[:]), Aside: aside}, nil
+	return &Repair{Reason: reason, Seq: tail.size, Bytes: len(cut), SHA256: hex.EncodeToString(sum[:]), Aside: aside}, nil
 }
 
-// recordRepair puts into the log what was cut off it.
-func (l *Log) recordRepair(r *repair) error {
-	b, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("record repair: %w", err)
+// Grow appends to the tree what the lines of the log say, until it has a size.
+func Grow(ctx context.Context, store *segment.Store, t *tree.Tree, size uint64) error {
+	from, to := t.Size(), size
+	const chunk = 1 << 14
+	hashes := make([][32]byte, 0, min(chunk, to-from))
+	for line, err := range store.Lines(ctx, from, to) {
+		if err != nil {
+			return err
+		}
+		end, _ := record.ParseTail(line) // Lines has looked at it
+		if !record.Intact(line, &end) {
+			return &LineError{end.Seq}
+		}
+		hashes = append(hashes, end.Hash)
+		if len(hashes) == cap(hashes) {
+			if err := t.Append(hashes); err != nil {
+				return err
+			}
+			hashes = hashes[:0]
+		}
 	}
-	_, err = l.commitOwn(event.Event{
-		Type: event.LogRepaired, Time: l.opts.now().UTC().Truncate(time.Microsecond),
-		Metadata: map[string]json.RawMessage{"repair": b},
-	})
-	return err
+	return t.Append(hashes)
+}
+
+// A LineError names a record whose line is not what its hash says.
+type LineError struct{ Seq uint64 }
+
+func (e *LineError) Error() string {
+	return fmt.Sprintf("record %d: the line is not what its hash says; run verify", e.Seq)
 }
