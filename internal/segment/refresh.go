@@ -2,6 +2,7 @@ package segment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"audittrail/record"
@@ -12,6 +13,8 @@ import (
 // false), lines that follow on without a break are durable as well: the side
 // file is not synced, and may have lost its end in a crash.
 func (s *Store) Refresh(ctx context.Context, live bool) error {
+	s.refreshing.Lock()
+	defer s.refreshing.Unlock()
 	if err := s.list(); err != nil {
 		return err
 	}
@@ -28,82 +31,102 @@ func (s *Store) Refresh(ctx context.Context, live bool) error {
 		s.size.Store(0)
 		return nil
 	}
-	count, err := s.sideCount(g)
+	count, end, err := s.published(g)
 	if err != nil {
 		return err
 	}
-	if count > 0 {
-		if start, end, err := s.bounds(g, count-1); err != nil {
-			count = 0
-		} else if _, err := s.readLine(g, g.first+count-1, start, end); err != nil {
-			count = 0
-		}
-	}
 	if !live {
-		count, err = s.extendTail(ctx, g, prev, count)
-		if err != nil {
+		if count, err = s.extendTail(ctx, g, prev, count, end); err != nil {
 			return err
 		}
 	}
-	s.size.Store(g.first + count)
+	size := g.first + count
+	if old := s.size.Load(); size < old {
+		// A writer that begins makes its side file anew, and records that were
+		// seen stay; but what it found to be torn is gone.
+		if _, err := s.Peek(old - 1); err == nil {
+			size = old
+		}
+	}
+	s.size.Store(size)
 	return nil
 }
 
-// extendTail counts the lines of the last segment, of which count are known
-// from its side file, as far as they form a chain.
-func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64) (uint64, error) {
-	var last record.Hash
-	offset := int64(0)
+// published returns how many lines of the last segment its side file tells of,
+// and where they end; none if the last of them is not where it says.
+func (s *Store) published(g *seg) (count uint64, end int64, err error) {
+	count, err = s.sideCount(g)
+	if err != nil || count == 0 {
+		return 0, 0, err
+	}
+	start, end, err := s.bounds(g, count-1)
+	if err == nil {
+		_, err = s.readLine(g, g.first+count-1, start, end)
+	}
+	if err != nil {
+		return 0, 0, nil // damaged, and derived
+	}
+	return count, end, nil
+}
+
+// extendTail counts the lines of the last segment, of which the first count
+// end at offset and are known, as far as they form a chain.
+func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offset int64) (uint64, error) {
+	st, err := s.fs.Stat(g.name + lineExt)
+	if err != nil {
+		return 0, fmt.Errorf("read the end of the log: %w", err)
+	}
+	if st.Size() == offset {
+		return count, nil
+	}
 	var known []entry
-	switch {
-	case count > 0:
-		var err error
+	if count > 0 {
 		if known, err = s.entries(g, 0, count); err != nil {
-			known, count = nil, 0
-			break
+			count, offset = 0, 0 // an earlier entry is damaged
 		}
-		start := int64(0)
-		if count > 1 {
-			start = int64(known[count-2].end)
-		}
-		offset = int64(known[count-1].end)
-		line, err := s.readLine(g, g.first+count-1, start, offset)
-		if err != nil {
-			return 0, err
-		}
-		t, _ := record.ParseTail(line)
-		last = t.Hash
 	}
-	if count == 0 && prev != nil {
-		line, err := s.Peek(g.first - 1)
-		if err != nil {
-			return 0, fmt.Errorf("read the end of the log: %w", err)
-		}
-		t, _ := record.ParseTail(line)
-		last = t.Hash
+	last, chained, err := s.hashBefore(g, prev, count)
+	if err != nil {
+		return 0, err
 	}
-	var failed error
-	first := g.first == s.First()
-	s.scanFile(ctx, g, offset, func(raw Raw, err error) bool {
-		failed = err
+	s.scanFile(ctx, g, offset, func(raw Raw, scanned error) bool {
+		err = scanned
 		if err != nil || !raw.Whole {
 			return false
 		}
 		t, ok := record.ParseTail(raw.Line)
-		chained := t.Prev == last || count == 0 && first && g.first > 0
-		if !ok || t.Seq != g.first+count || !chained || !record.Intact(raw.Line, &t) {
+		if !ok || t.Seq != g.first+count || chained && t.Prev != last || !record.Intact(raw.Line, &t) {
 			return false
 		}
 		known = append(known, entryOf(raw.Line, raw.Pos.Offset+int64(len(raw.Line))+1))
-		last = t.Hash
+		last, chained = t.Hash, true
 		count++
 		return true
 	})
-	if failed != nil {
-		return 0, failed
+	if err != nil {
+		return 0, err
 	}
 	g.sideMu.Lock()
 	g.memory = known
 	g.sideMu.Unlock()
 	return count, nil
+}
+
+// hashBefore returns the hash that the line behind the first count lines of a
+// segment continues, if it is known: that of a segment's first line is not
+// where the segments before are not here.
+func (s *Store) hashBefore(g, prev *seg, count uint64) (hash record.Hash, known bool, err error) {
+	if count == 0 && prev == nil {
+		return record.Hash{}, g.first == 0, nil
+	}
+	line, err := s.Peek(g.first + count - 1)
+	var damaged *LineError
+	if errors.As(err, &damaged) {
+		return record.Hash{}, false, nil // what can be read is read; verify tells
+	}
+	if err != nil {
+		return record.Hash{}, false, fmt.Errorf("read the end of the log: %w", err)
+	}
+	t, _ := record.ParseTail(line) // Peek has looked at it
+	return t.Hash, true, nil
 }

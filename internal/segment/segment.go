@@ -64,7 +64,10 @@ type Store struct {
 	ids   idIndex
 
 	size atomic.Uint64 // records that readers may see
-	tail tail          // of the one that appends
+
+	refreshing sync.Mutex // held while a reader looks how far the log goes
+
+	tail tail // of the one that appends
 }
 
 // A seg is one segment.
