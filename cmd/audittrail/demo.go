@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -56,9 +55,9 @@ const demoOrigin = "example.com/claims-assistant"
 // A demo is a demonstration on its way.
 type demo struct {
 	e    *env
-	out  *bufio.Writer
-	dir  string // of the log
-	side string // for what is made from it
+	out  bytes.Buffer // shown step by step
+	dir  string       // of the log
+	side string       // for what is made from it
 	kept bool
 
 	log      *audittrail.Log
@@ -72,7 +71,7 @@ type demo struct {
 
 func (e *env) demo() error {
 	began := e.now()
-	d := &demo{e: e, out: bufio.NewWriter(e.stdout)}
+	d := &demo{e: e}
 	remove, err := d.makeFolders()
 	if err != nil {
 		return err
@@ -81,10 +80,10 @@ func (e *env) demo() error {
 	err = errors.Join(d.steps(), remove())
 	if err != nil {
 		// What was shown before is shown; stderr tells the rest.
-		return errors.Join(err, d.out.Flush())
+		return errors.Join(err, d.flush())
 	}
 	d.farewell(e.now().Sub(began))
-	return d.out.Flush()
+	return d.flush()
 }
 
 // makeFolders makes the folders, and returns what removes those that are not
@@ -120,7 +119,7 @@ func (d *demo) steps() error {
 	for _, step := range []func(context.Context) error{d.record, d.verify, d.show, d.prove} {
 		err = step(d.e.ctx)
 		if err == nil {
-			err = d.out.Flush()
+			err = d.flush()
 		}
 		if err != nil {
 			return errors.Join(err, log.Close())
@@ -132,7 +131,7 @@ func (d *demo) steps() error {
 	if err := d.alter(d.e.ctx); err != nil {
 		return err
 	}
-	return d.out.Flush()
+	return d.flush()
 }
 
 // record records the day, and shows what it was.

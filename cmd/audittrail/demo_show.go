@@ -20,8 +20,17 @@ const bold tone = "1"
 // fit a terminal of 80.
 const textWidth = 77
 
-// say prints; what goes wrong shows when the output is flushed.
-func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
+func (d *demo) say(format string, args ...any) { fmt.Fprintf(&d.out, format, args...) }
+
+// flush shows what was said.
+func (d *demo) flush() error {
+	if d.out.Len() == 0 {
+		return nil
+	}
+	_, err := d.e.stdout.Write(d.out.Bytes())
+	d.out.Reset()
+	return err
+}
 
 // line prints a line behind the margin.
 func (d *demo) line(format string, args ...any) {
