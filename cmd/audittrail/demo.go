@@ -233,7 +233,7 @@ encrypted, in the body. Whoever has the keys reads:`)
 // farewell says what came of it, and what to do next.
 func (d *demo) farewell(took time.Duration) {
 	d.title(6, fmt.Sprintf("What that means (all of it took %s)", tookText(took)))
-	d.line("%s  whoever keeps a checkpoint sees every change, removal and cut.", d.e.paint(good, "Proved:    "))
+	d.line("%s  who keeps a checkpoint sees any change or cut in what it covers.", d.e.paint(good, "Proved:    "))
 	d.line("%s  that what the application reported is true, or was everything.", d.e.paint(wary, "Not proved:"))
 	d.line("")
 	next := [][2]string{
