@@ -34,25 +34,25 @@ func (e *env) checkCmd() *cobra.Command {
 
   --proof FILE RECORD   the record, a line as 'show --raw' prints it, is in the
                         log whose verifier key is VKEY ("-" is standard input)
-  --disclosed FILE      the disclosed key opens the record that it came with; the
-                        content is printed, as what the log's owner recorded
+  --disclosed FILE      the disclosed key opens the record that it came with;
+                        the content is printed
   --consistency FILE    the log as it was later begins with what the checkpoint
                         OLD covered
 
 After a change of the log's signer, give --key for each of its keys.` +
 			exits("0  it holds", "1  it could not be checked: a file is missing or is not what it should be", "2  it does not hold"),
-		Example: `  audittrail check --key example.com/a+6dbe6d4c+AY… --proof 17.tlog-proof 17.json
+		Example: `  audittrail check --key "$(cat log.vkey)" --proof 17.tlog-proof 17.json
   audittrail check --disclosed 17.disclosed
-  audittrail check --key "$VKEY" --consistency proof --checkpoint monday.checkpoint`,
+  audittrail check --key "$VKEY" --consistency proof --checkpoint monday`,
 		GroupID: groupProve,
 		RunE:    func(_ *cobra.Command, args []string) error { return e.check(o, args) },
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&o.keys, "key", nil, "verifier key of the log; may be repeated")
-	f.StringVar(&o.proof, "proof", "", "proof that a record is in the log")
-	f.StringVar(&o.disclosed, "disclosed", "", "disclosed record")
-	f.StringVar(&o.consistency, "consistency", "", "proof that one checkpoint continues another")
-	f.StringVar(&o.checkpoint, "checkpoint", "", "the older checkpoint")
+	f.StringArrayVar(&o.keys, "key", nil, "verifier `key` of the log; may be repeated")
+	f.StringVar(&o.proof, "proof", "", "`file` of a proof that a record is in the log")
+	f.StringVar(&o.disclosed, "disclosed", "", "`file` of a disclosed record")
+	f.StringVar(&o.consistency, "consistency", "", "`file` of a proof that one checkpoint continues another")
+	f.StringVar(&o.checkpoint, "checkpoint", "", "`file` of the older checkpoint")
 	return cmd
 }
 
@@ -79,15 +79,11 @@ func (e *env) check(o checkOptions, args []string) error {
 	return fmt.Errorf("check: %w", err)
 }
 
-// doesNotHold gives errors that say so the status of what does not hold.
+// doesNotHold gives what another key signed than the ones that are trusted, or
+// another log, the status of what does not hold.
 func doesNotHold(err error) error {
-	for _, is := range []error{
-		tlog.ErrProof, tlog.ErrBadSignature, tlog.ErrUnknownKey, tlog.ErrRetiredKey, tlog.ErrOrigin,
-		record.ErrWrongKey, record.ErrBody,
-	} {
-		if errors.Is(err, is) {
-			return &exitError{exitAltered, err}
-		}
+	if errors.Is(err, tlog.ErrUnknownKey) || errors.Is(err, tlog.ErrRetiredKey) || errors.Is(err, tlog.ErrOrigin) {
+		return &exitError{exitAltered, err}
 	}
 	return err
 }
@@ -154,7 +150,7 @@ func (e *env) checkDisclosed(o checkOptions) error {
 	}
 	r, err := audittrail.CheckDisclosure(bytes.TrimSpace(text))
 	if err != nil {
-		return fmt.Errorf("%s: %w", inputName(o.disclosed), doesNotHold(err))
+		return fmt.Errorf("%s: %w", inputName(o.disclosed), err)
 	}
 	fields := append(recordFields(r), field{"holds", "the content is what this record sealed; whether the record is in a log,\na proof says (--key, --proof)"})
 	if o.proof != "" {

@@ -24,12 +24,12 @@ func (e *env) doctorCmd() *cobra.Command {
 		Short: "Look for what could go wrong",
 		Long: `Doctor looks at what surrounds the log: who can read its keys, where its master
 key is, how much room there is, the clock, the writer's lock, and what a crash
-left behind. It changes nothing. That no record was altered is for verify to say.
+left behind. It changes nothing. Whether records were altered, verify says.
 
-With --repair it opens the log for writing first, and cuts off a damaged end that
-the log would refuse to open with otherwise. What is cut off is copied aside
-before, and the log records the repair. It goes no further back than the newest
-checkpoint: what was signed is never cut off.` +
+With --repair it opens the log for writing first, and cuts off a damaged end
+that the log would refuse to open with otherwise. What is cut off is copied
+aside before, and the log records the repair. It goes no further back than the
+newest checkpoint: what was signed is never cut off.` +
 			exits("0  all is well", "1  something is wrong, or could not be looked at", "2  the log was altered", "3  something should be done"),
 		Example: `  audittrail doctor
   audittrail doctor --repair`,
@@ -85,7 +85,7 @@ func (e *env) doctor(repair bool) error {
 	d.lock()
 	d.leftovers()
 	worst := healthy
-	columns := []column{{name: "check", width: 11}, {name: "status", width: 6}, {name: "detail", width: 40}}
+	columns := []column{{name: "check", width: 11}, {name: "status", width: 6}, {name: "detail", width: 40, wrap: true}}
 	err := e.list(columns, func(yield func(row, error) bool) {
 		for _, h := range d.found {
 			if h.Status == ill || h.Status == risky && worst == healthy {
@@ -162,16 +162,19 @@ func (d *doctor) clock(s audittrail.Stat) {
 // tail checks what lies behind the last checkpoint, where a crash leaves its
 // marks.
 func (d *doctor) tail(s audittrail.Stat) error {
-	if s.Writer {
+	switch {
+	case s.Writer:
 		d.say("tail", healthy, "being written")
 		return nil
+	case s.Subjects < 0:
+		return nil // there is no key to check signatures with
 	}
 	o, err := d.options()
 	if err != nil {
 		return err
 	}
 	o.ReadOnly = true
-	v, err := audittrail.VerifyDir(d.ctx, d.logDir(), o, audittrail.VerifyOptions{From: s.Signed.Size})
+	v, err := audittrail.VerifyDir(d.ctx, d.logDir(), o, audittrail.VerifyOptions{From: s.Signed.Size - min(1, s.Signed.Size)})
 	if err != nil {
 		return err
 	}
@@ -184,7 +187,7 @@ func (d *doctor) tail(s audittrail.Stat) error {
 		d.say("tail", risky, "%s, byte %d: %s; the next writer copies it aside and cuts it off", p.File, p.Offset, p.Detail)
 		return nil
 	}
-	d.say("tail", ill, "record %d is %s: %s; run verify, and see doctor --repair", p.Seq, p.Kind, p.Detail)
+	d.say("tail", ill, "record %d: %s: %s; run verify, and see doctor --repair", p.Seq, p.Kind, p.Detail)
 	return nil
 }
 
@@ -217,24 +220,28 @@ func (d *doctor) permissions() {
 
 // masterKey looks whether the key lies in the lock.
 func (d *doctor) masterKey() {
-	file := filepath.Join(d.keysDir(), "master.key")
-	if path, ok := strings.CutPrefix(d.masterSpec(), "file:"); ok {
-		file = path
-	}
-	if _, err := os.Stat(file); err != nil {
-		if d.masterSpec() == "" || !errors.Is(err, fs.ErrNotExist) {
-			return // the keyring's state says it
-		}
+	const move = "%s lies with what it opens, and goes into the same backups; move it to another disk or a key store, and name it with --master"
+	usual := filepath.Join(d.keysDir(), "master.key")
+	named, isFile := strings.CutPrefix(d.masterSpec(), "file:")
+	_, err := os.Stat(usual)
+	switch {
+	case err == nil && (d.masterSpec() == "" || named == usual):
+		d.say("master key", risky, move, usual)
+	case err == nil:
+		d.say("master key", risky, "%s is still there: remove it if it is an old key or a copy", usual)
+	case isFile && (within(d.logDir(), named) || within(d.keysDir(), named)):
+		d.say("master key", risky, move, named)
+	case isFile:
+		d.say("master key", healthy, "%s, apart from the log", named)
+	case d.masterSpec() != "":
 		d.say("master key", healthy, "not in a file")
-		return
 	}
-	inside, err := filepath.Rel(d.logDir(), file)
-	beside := filepath.Dir(file) == filepath.Clean(d.keysDir())
-	if err == nil && !strings.HasPrefix(inside, "..") || beside {
-		d.say("master key", risky, "%s lies with what it opens, and goes into the same backups; move it to another disk or a key store, and name it with --master", file)
-		return
-	}
-	d.say("master key", healthy, "%s, apart from the log", file)
+}
+
+// within tells whether a file lies below a folder.
+func within(dir, file string) bool {
+	path, err := filepath.Rel(dir, file)
+	return err == nil && filepath.IsLocal(path)
 }
 
 // space looks how much can still be recorded.

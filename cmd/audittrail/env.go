@@ -26,6 +26,7 @@ type env struct {
 	getenv func(string) string
 	now    func() time.Time
 
+	inTerminal  bool // stdin is one
 	outTerminal bool // stdout is one
 	errTerminal bool // stderr is one
 	width       int  // columns of stdout; 0 if it is no terminal, and so has no edge
@@ -70,8 +71,8 @@ func (e *env) masterSpec() string {
 	return e.getenv("AUDITTRAIL_MASTER")
 }
 
-// masterFrom reads the SPEC of a master key.
-func (e *env) masterFrom(spec string) (keyring.Master, error) {
+// masterFrom reads the SPEC of a master key, which a flag gave.
+func (e *env) masterFrom(flag, spec string) (keyring.Master, error) {
 	kind, rest, _ := strings.Cut(spec, ":")
 	if rest != "" {
 		switch kind {
@@ -84,7 +85,7 @@ func (e *env) masterFrom(spec string) (keyring.Master, error) {
 		}
 	}
 	// It may be the key itself, by mistake: never repeat it.
-	return nil, errors.New("read --master: it is neither file:PATH nor env:NAME nor exec:COMMAND; the key itself never stands on the command line")
+	return nil, fmt.Errorf("read %s: it is neither file:PATH nor env:NAME nor exec:COMMAND; the key itself never stands on the command line", flag)
 }
 
 // options tells how to open the log that the flags and the environment name.
@@ -99,7 +100,7 @@ func (e *env) options() (audittrail.Options, error) {
 		return o, nil
 	}
 	var err error
-	o.Master, err = e.masterFrom(spec)
+	o.Master, err = e.masterFrom("--master", spec)
 	return o, err
 }
 
@@ -132,11 +133,17 @@ func (e *env) create(origin string) (*audittrail.Log, error) {
 	return audittrail.Open(e.logDir(), o)
 }
 
+// absent tells whether an error means that there is no log, or one whose making
+// was interrupted. Whether records have lost their keyring, create looks.
+func absent(err error) bool {
+	return errors.Is(err, audittrail.ErrNoLog) || errors.Is(err, keyring.ErrNoKeyring)
+}
+
 // openOrCreate opens the log for writing, and makes one where there is none,
 // which it says.
 func (e *env) openOrCreate() (*audittrail.Log, error) {
 	log, err := e.openToWrite()
-	if !errors.Is(err, audittrail.ErrNoLog) {
+	if !absent(err) {
 		return log, err
 	}
 	if log, err = e.create(""); err != nil {

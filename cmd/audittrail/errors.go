@@ -40,7 +40,7 @@ func (e *exitError) Unwrap() error { return e.err }
 // altered are the errors that say that something was changed. They are not
 // failures to read it.
 var altered = []error{
-	record.ErrBody, record.ErrWrongKey, record.ErrForm, keyring.ErrDamaged,
+	record.ErrBody, record.ErrWrongKey, record.ErrForm, record.ErrHash, keyring.ErrDamaged,
 	tlog.ErrProof, tlog.ErrBadSignature,
 }
 
@@ -74,6 +74,8 @@ var advice = []struct {
 }{
 	{audittrail.ErrNoLog, "make one with 'audittrail init', or name its folder with --dir or $AUDITTRAIL_DIR"},
 	{audittrail.ErrNoRecord, "'audittrail stat' says how many there are"},
+	{record.ErrForm, "what stands there was altered, or is no record: 'audittrail verify' says where else"},
+	{record.ErrBody, "the record was altered: 'audittrail verify' says where else"},
 	{audittrail.ErrNoKeys, "name the keyring's folder with --keys, and its master key with --master"},
 	{keyring.ErrNoMaster, "name it with --master or $AUDITTRAIL_MASTER"},
 	{keyring.ErrMasterFormat, "bring back the right one, or name it with --master or $AUDITTRAIL_MASTER"},
@@ -97,8 +99,11 @@ func explain(err error) string {
 		return "unknown command " + name + near + "; 'audittrail help' lists them"
 	}
 	text = strings.ReplaceAll(text, "\n", "; ") // joined errors
+	if strings.Contains(text, "--") || strings.Contains(text, "run verify") {
+		return text // it says so itself
+	}
 	for _, a := range advice {
-		if errors.Is(err, a.err) && !strings.Contains(text, ";") {
+		if errors.Is(err, a.err) {
 			return text + "; " + a.text
 		}
 	}

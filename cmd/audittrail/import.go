@@ -30,13 +30,16 @@ func (e *env) importCmd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = []string{"-"}
+				if e.inTerminal {
+					e.note("reading events from the terminal, one JSON object a line; end with Ctrl-D")
+				}
 			}
 			o.sourceGiven = cmd.Flags().Changed("source")
 			return e.importAll(args, o)
 		},
 	}
-	cmd.Flags().StringVar(&o.source, "source", "", "name of the input by which its lines are known again\n(default the path of the file)")
-	cmd.Flags().StringVar(&o.rejects, "skip-invalid", "", "write lines that are refused to this file, and go on")
+	cmd.Flags().StringVar(&o.source, "source", "", "`name` of the input by which its lines are known again (default the path of the file)")
+	cmd.Flags().StringVar(&o.rejects, "skip-invalid", "", "write lines that are refused to this `file`, and go on")
 	e.writerFlags(cmd)
 	return cmd
 }
@@ -44,9 +47,9 @@ func (e *env) importCmd() *cobra.Command {
 const importLong = `Import records events from files, or from standard input ("-" or no file), one
 JSON object a line:
 
-  type            prompt, response, tool_call, tool_result, retrieval, embedding,
-                  guardrail, evaluation, feedback, human_review, decision,
-                  safety_incident, error, or x. and a name of your own
+  type            prompt, response, tool_call, tool_result, retrieval,
+                  embedding, guardrail, evaluation, feedback, human_review,
+                  decision, safety_incident, error, or x. and a name of your own
   time            RFC 3339; absent: when the log takes it
   model_id model_version provider deployment_id
   user_id* session_id*          whom it is about, and in which conversation

@@ -26,16 +26,16 @@ disk than the log, in a key store, or in the environment: see --master.` +
 		GroupID: groupRecord,
 		RunE:    func(*cobra.Command, []string) error { return e.init(origin) },
 	}
-	cmd.Flags().StringVar(&origin, "origin", "", "name of the log for life, such as example.com/assistant\n(default audittrail/ and a random number)")
+	cmd.Flags().StringVar(&origin, "origin", "", "`name` of the log for life, such as example.com/assistant (default audittrail/ and a random number)")
 	return cmd
 }
 
 func (e *env) init(origin string) error {
-	log, err := e.openToRead()
+	log, err := e.openToWrite()
 	if err == nil {
 		return errors.Join(fmt.Errorf("make a log in %s: there is one already", e.logDir()), log.Close())
 	}
-	if !errors.Is(err, audittrail.ErrNoLog) {
+	if !absent(err) {
 		return fmt.Errorf("make a log in %s: %w", e.logDir(), err)
 	}
 	create := func() (*audittrail.Log, error) { return e.create(origin) }

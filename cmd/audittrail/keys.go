@@ -74,7 +74,7 @@ func (e *env) showKeys(log *audittrail.Log) error {
 	out.VKey = now.VKey
 	since := ""
 	if now.From > 0 {
-		since = fmt.Sprintf(", counts from %s on", count(now.From, "record", "records"))
+		since = fmt.Sprintf(", counts for checkpoints from %s on", count(now.From, "record", "records"))
 	}
 	return e.sheet(out, append([]field{
 		{"log", out.Origin}, {"verifier key", out.VKey}, {"made", timeText(now.Created) + since},
@@ -121,7 +121,7 @@ A copy of the keyring from before still opens with the old master key.` + exits(
 			var next keyring.Master
 			if to != "" {
 				var err error
-				if next, err = e.masterFrom(to); err != nil {
+				if next, err = e.masterFrom("--to", to); err != nil {
 					return err
 				}
 			}
@@ -138,7 +138,7 @@ A copy of the keyring from before still opens with the old master key.` + exits(
 			})
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "", "where the new master key is: file:PATH (made if it is not there),\nenv:NAME or exec:COMMAND")
+	cmd.Flags().StringVar(&to, "to", "", "where the new master key is: file:PATH (made if it is not there), env:NAME or exec:COMMAND")
 	e.writerFlags(cmd)
 	return cmd
 }
@@ -150,7 +150,7 @@ type backupOptions struct {
 func (e *env) backupCmd() *cobra.Command {
 	var o backupOptions
 	cmd := &cobra.Command{
-		Use:   "backup --out FILE (--recipient AGE1… | --identity-out FILE)",
+		Use:   "backup",
 		Short: "Back up the keyring",
 		Long: `Backup writes all keys to a file, encrypted (age-encryption.org) to a recipient:
 one that you have, or a new one whose identity goes to --identity-out. Whoever
@@ -160,7 +160,7 @@ the backup expires, and the log records that it exists.
 
 Backups of the log itself leave its keys out.` + exits(ends0, ends1, ends2),
 		Example: `  audittrail keys backup --out keys.age --recipient age1… --expires 30d
-  audittrail keys backup --out /mnt/a/keys.age --identity-out /mnt/b/keys.identity`,
+  audittrail keys backup --out a/keys.age --identity-out b/keys.identity`,
 		Args: takes(),
 		RunE: func(*cobra.Command, []string) error {
 			if err := e.backup(o); err != nil {
@@ -170,10 +170,10 @@ Backups of the log itself leave its keys out.` + exits(ends0, ends1, ends2),
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.out, "out", "", "file of the backup")
-	f.StringVar(&o.recipient, "recipient", "", "age recipient who can read it")
-	f.StringVar(&o.identityOut, "identity-out", "", "make a recipient, and write its identity to this file")
-	f.StringVar(&o.expires, "expires", "30d", "how long it can be restored: 12h, 30d")
+	f.StringVar(&o.out, "out", "", "`file` of the backup")
+	f.StringVar(&o.recipient, "recipient", "", "age `recipient` who can read it")
+	f.StringVar(&o.identityOut, "identity-out", "", "make a recipient, and write its identity to this `file`")
+	f.StringVar(&o.expires, "expires", "30d", "how `long` it can be restored: 12h, 30d")
 	e.writerFlags(cmd)
 	return cmd
 }
@@ -274,11 +274,11 @@ func writeSecret(name string, write func(*os.File) error) error {
 func (e *env) restoreCmd() *cobra.Command {
 	var from, identity string
 	cmd := &cobra.Command{
-		Use:   "restore --from FILE --identity FILE",
+		Use:   "restore",
 		Short: "Bring the keyring back from a backup",
-		Long: `Restore makes the keyring from a backup, in a folder that has none. It gets a new
-master key in master.key, unless --master names one. What was erased after the
-backup was made is erased again when the log is opened for writing.` + exits(ends0, ends1),
+		Long: `Restore makes the keyring from a backup, in a folder that has none. It gets a
+new master key in master.key, unless --master names one. What was erased after
+the backup was made is erased again when the log is opened for writing.` + exits(ends0, ends1),
 		Example: "  audittrail keys restore --from keys.age --identity keys.identity",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
@@ -288,8 +288,8 @@ backup was made is erased again when the log is opened for writing.` + exits(end
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&from, "from", "", "file of the backup")
-	cmd.Flags().StringVar(&identity, "identity", "", "file of the age identity that can read it")
+	cmd.Flags().StringVar(&from, "from", "", "`file` of the backup")
+	cmd.Flags().StringVar(&identity, "identity", "", "`file` of the age identity that can read it")
 	return cmd
 }
 
@@ -307,7 +307,7 @@ func (e *env) restore(from, identityFile string) error {
 	}
 	o := keyring.Options{FS: vfs.OS, Now: e.now}
 	if spec := e.masterSpec(); spec != "" {
-		if o.Master, err = e.masterFrom(spec); err != nil {
+		if o.Master, err = e.masterFrom("--master", spec); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,7 @@ Content, user and session are sealed; the other fields stand in the clear, and
 so must not hold personal data: see "audittrail help import" for all of them.` +
 			exits(ends0, ends1, ends2+": nothing was recorded"),
 		Example: `  audittrail log -t prompt -m gpt-4 -u user-001 -p "What is a bond?"
-  audittrail log -t response -m gpt-4 --latency-ms 150.5 --output-tokens 50 -r "A loan."
+  audittrail log -t response -m gpt-4 --latency-ms 150.5 -r "A loan."
   audittrail log -t tool_call --tool search --tool-args '{"q":"bond"}'
   my-app | audittrail log --file - -o json`,
 		Args:    takes(),
@@ -108,7 +108,7 @@ var textFlags = []textFlag{
 	{"tool", "", "name of the tool", func(ev *event.Event) *string { return &toolOf(ev).Name }},
 	{"call-id", "", "id of the tool call (sealed)", func(ev *event.Event) *string { return &toolOf(ev).CallID }},
 	{"producer", "", "program that sends the event", func(ev *event.Event) *string { return &producerOf(ev).ID }},
-	{"id", "", "id that makes the event one of a kind: recorded once, however often it is sent", func(ev *event.Event) *string { return &ev.ID }},
+	{"id", "", "id of the event: however often it is sent, it is recorded once", func(ev *event.Event) *string { return &ev.ID }},
 	{"class", "", "retention class", func(ev *event.Event) *string { return &ev.RetentionClass }},
 }
 
@@ -147,16 +147,16 @@ func eventFlags(f *pflag.FlagSet) {
 	for _, c := range countFlags {
 		f.Int64(c.name, 0, c.usage)
 	}
-	f.String("time", "", "when it happened, RFC 3339 (default now)")
-	f.String("latency-ms", "", "how long it took, in milliseconds: 150.5")
-	f.String("cost", "", `what it cost: 0.0123 (in USD) or "0.0123 EUR"`)
-	f.Uint64("producer-seq", 0, "the producer's own number of the event")
-	f.String("tool-args", "", "arguments of the tool call, JSON (sealed)")
-	f.String("tool-result", "", "result of the tool call, JSON (sealed)")
-	f.StringArray("label", nil, "term of your own in the clear, KEY=VALUE; may be repeated")
-	f.StringArray("meta", nil, "metadata, KEY=TEXT (sealed); may be repeated")
-	f.StringArray("meta-json", nil, "metadata, KEY=JSON (sealed); may be repeated")
-	f.String("file", "", `file of the event in JSON; "-" is standard input`)
+	f.String("time", "", "`time` when it happened, RFC 3339 (default now)")
+	f.String("latency-ms", "", "how long it took, in `milliseconds`: 150.5")
+	f.String("cost", "", "`amount` that it cost: 0.0123 (in USD) or \"0.0123 EUR\"")
+	f.Uint64("producer-seq", 0, "the producer's own `number` of the event")
+	f.String("tool-args", "", "arguments of the tool call, `JSON` (sealed)")
+	f.String("tool-result", "", "result of the tool call, `JSON` (sealed)")
+	f.StringArray("label", nil, "term of your own in the clear, `KEY=VALUE`; may be repeated")
+	f.StringArray("meta", nil, "metadata, `KEY=TEXT` (sealed); may be repeated")
+	f.StringArray("meta-json", nil, "metadata, `KEY=JSON` (sealed); may be repeated")
+	f.String("file", "", "`file` of the event in JSON; - is standard input")
 }
 
 // maxEventFile bounds the file of one event: more than any log takes.

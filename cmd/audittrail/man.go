@@ -33,6 +33,6 @@ func (e *env) manCmd() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&out, "out", "", "folder to write to")
+	cmd.Flags().StringVar(&out, "out", "", "`folder` to write to")
 	return cmd
 }

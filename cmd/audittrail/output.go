@@ -34,6 +34,7 @@ type column struct {
 	name  string
 	width int
 	right bool // aligned, as numbers are
+	wrap  bool // what does not fit goes into further lines; for the last one
 }
 
 // A row is one item of a list: a cell for each column, and what stands for all
@@ -122,7 +123,10 @@ func (e *env) tableLine(columns []column, cells []string) string {
 		if last && e.width > at {
 			width = e.width - at
 		}
-		if !last || e.width > 0 {
+		switch {
+		case last && e.width > 0 && c.wrap:
+			cell = strings.Join(wrapText(cell, max(width, c.width)), "\n"+strings.Repeat(" ", at))
+		case !last || e.width > 0:
 			cell = fit(cell, width)
 		}
 		pad := strings.Repeat(" ", max(0, c.width-columnsOf(cell)))

@@ -12,7 +12,7 @@ import (
 
 // outFlag adds --out FILE to a command whose result is a file.
 func outFlag(cmd *cobra.Command, out *string) {
-	cmd.Flags().StringVar(out, "out", "", "write it to this file, durably and at once (default standard output)")
+	cmd.Flags().StringVar(out, "out", "", "write it to this `file`, durably and at once (default standard output)")
 }
 
 // writeOut writes a result to the file of --out, or to standard output.
@@ -88,13 +88,13 @@ func (e *env) consistencyCmd() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "consistency OLD-CHECKPOINT",
-		Short: "Prove that the log still begins with what an older checkpoint covered",
-		Long: `Consistency writes a proof that the log, as of its newest checkpoint, begins with
-exactly the records that an older checkpoint covered. Whoever has that one and
-the log's verifier key checks it with 'audittrail check --consistency'.` +
+		Short: "Prove that the log continues an older checkpoint",
+		Long: `Consistency writes a proof that the log, as of its newest checkpoint, begins
+with exactly the records that an older checkpoint covered. Whoever has that one
+and the log's verifier key checks it with 'audittrail check --consistency'.` +
 			exits(ends0, ends1, "2  the log does not begin with what the old checkpoint covered"),
-		Example: `  audittrail consistency monday.checkpoint --out monday-to-today
-  audittrail check --key "$VKEY" --consistency monday-to-today --checkpoint monday.checkpoint`,
+		Example: `  audittrail consistency monday --out proof
+  audittrail check --key "$VKEY" --consistency proof --checkpoint monday`,
 		Args:    takes("OLD-CHECKPOINT"),
 		GroupID: groupProve,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -162,8 +162,8 @@ func (e *env) treeCmd() *cobra.Command {
 	export := &cobra.Command{
 		Use:   "export DIR",
 		Short: "Write the tree as the files of a C2SP tlog-tiles log",
-		Long: `Export writes the tree as the files of a C2SP tlog-tiles log: the checkpoint, the
-tiles and the entries, which are hashes and hold no content. Any static file
+		Long: `Export writes the tree as the files of a C2SP tlog-tiles log: the checkpoint,
+the tiles and the entries, which are hashes and hold no content. Any static file
 server can serve them; auditors, mirrors and witnesses of others read them.
 
 A folder with an older export is brought up to date. An export that was

@@ -42,11 +42,13 @@ func (e *env) rootCmd() *cobra.Command {
 			return e.checkOutput()
 		},
 	}
+	// So that the help fits a terminal.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	f := root.PersistentFlags()
-	f.StringVar(&e.dir, "dir", "", "folder of the log (default $AUDITTRAIL_DIR, or else ./audit)")
-	f.StringVar(&e.keys, "keys", "", "folder of its keyring (default keys in that folder)")
-	f.StringVar(&e.master, "master", "", "where the master key is: file:PATH, env:NAME or exec:COMMAND\n(default $AUDITTRAIL_MASTER, or else master.key among the keys)")
-	f.StringVarP(&e.output, "output", "o", asTable, "form of the result: table, json, jsonl or csv")
+	f.StringVar(&e.dir, "dir", "", "`folder` of the log (default $AUDITTRAIL_DIR, or else ./audit)")
+	f.StringVar(&e.keys, "keys", "", "`folder` of its keyring (default keys in that folder)")
+	f.StringVar(&e.master, "master", "", "where the master key is: file:PATH, env:NAME or exec:COMMAND (default $AUDITTRAIL_MASTER, or else master.key among the keys)")
+	f.StringVarP(&e.output, "output", "o", asTable, "`form` of the result: table, json, jsonl or csv")
 	f.BoolVar(&e.noColor, "no-color", false, "no colours, as with $NO_COLOR")
 	root.AddGroup(
 		&cobra.Group{ID: groupRecord, Title: "Record:"},
@@ -57,7 +59,7 @@ func (e *env) rootCmd() *cobra.Command {
 	root.SetHelpCommandGroupID(groupKeep)
 	root.SetCompletionCommandGroupID(groupKeep)
 	root.AddCommand(
-		e.demoCmd(), e.initCmd(), e.logCmd(), e.importCmd(),
+		e.demoCmd(), e.benchCmd(), e.initCmd(), e.logCmd(), e.importCmd(),
 		e.showCmd(), e.tailCmd(), e.statCmd(),
 		e.verifyCmd(), e.proveCmd(), e.checkCmd(), e.checkpointCmd(), e.consistencyCmd(), e.discloseCmd(), e.treeCmd(),
 		e.keysCmd(), e.doctorCmd(), e.benchCmd(), e.manCmd(), e.versionCmd(),

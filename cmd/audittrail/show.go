@@ -113,16 +113,7 @@ func recordFields(r *audittrail.Record) []field {
 		s.add("arguments", string(t.Arguments))
 		s.add("result", string(t.Result))
 	}
-	if ev.Latency != nil {
-		s.add("latency", strconv.FormatFloat(float64(*ev.Latency)/float64(time.Millisecond), 'f', -1, 64)+" ms")
-	}
-	s.count("input tokens", ev.InputTokens)
-	s.count("output tokens", ev.OutputTokens)
-	s.count("cached tokens", ev.CachedTokens)
-	s.count("reasoning tokens", ev.ReasoningTokens)
-	if c := ev.Cost; c != nil {
-		s.add("cost", strings.TrimRight(strings.TrimRight(fmt.Sprintf("%d.%09d", c.Nano/1e9, c.Nano%1e9), "0"), ".")+" "+c.Currency)
-	}
+	s.numbers(ev)
 	s.add("outcome", ev.Outcome)
 	s.add("finish reason", ev.FinishReason)
 	s.add("error", ev.Error)
@@ -185,6 +176,20 @@ type sheetBuilder struct{ fields []field }
 func (s *sheetBuilder) add(name, value string) {
 	if value != "" {
 		s.fields = append(s.fields, field{name, value})
+	}
+}
+
+// numbers adds what was measured.
+func (s *sheetBuilder) numbers(ev *event.Event) {
+	if ev.Latency != nil {
+		s.add("latency", strconv.FormatFloat(float64(*ev.Latency)/float64(time.Millisecond), 'f', -1, 64)+" ms")
+	}
+	s.count("input tokens", ev.InputTokens)
+	s.count("output tokens", ev.OutputTokens)
+	s.count("cached tokens", ev.CachedTokens)
+	s.count("reasoning tokens", ev.ReasoningTokens)
+	if c := ev.Cost; c != nil {
+		s.add("cost", strings.TrimRight(strings.TrimRight(fmt.Sprintf("%d.%09d", c.Nano/1e9, c.Nano%1e9), "0"), ".")+" "+c.Currency)
 	}
 }
 

@@ -36,7 +36,7 @@ it is durable, until it is interrupted. It works beside the process that writes.
 			})
 		},
 	}
-	cmd.Flags().Uint64VarP(&n, "lines", "n", 10, "how many records")
+	cmd.Flags().Uint64VarP(&n, "lines", "n", 10, "`number` of records")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is recorded from now on")
 	return cmd
 }
@@ -45,7 +45,7 @@ it is durable, until it is interrupted. It works beside the process that writes.
 var recordColumns = []column{
 	{name: "seq", width: 6, right: true},
 	{name: "time", width: 19},
-	{name: "type", width: 12},
+	{name: "type", width: 15},
 	{name: "model", width: 14},
 	{name: "content", width: 20},
 }

@@ -42,9 +42,9 @@ rewritten, torn, lost, unreadable.` +
 		RunE:    func(*cobra.Command, []string) error { return e.verify(o) },
 	}
 	f := cmd.Flags()
-	f.Uint64Var(&o.from, "from", 0, "first record to check")
-	f.StringArrayVar(&o.keys, "key", nil, "verifier key that must have signed; may be repeated")
-	f.StringArrayVar(&o.checkpoints, "checkpoint", nil, "file of an older checkpoint that the log must continue; may be repeated")
+	f.Uint64Var(&o.from, "from", 0, "first `record` to check")
+	f.StringArrayVar(&o.keys, "key", nil, "verifier `key` that must have signed; may be repeated")
+	f.StringArrayVar(&o.checkpoints, "checkpoint", nil, "`file` of an older checkpoint that the log must continue; may be repeated")
 	return cmd
 }
 
@@ -130,8 +130,10 @@ func (e *env) listVerdict(v *audittrail.Verification) error {
 
 // sayVerdict tells a person what was checked, and what came of it.
 func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds float64) error {
+	if _, err := fmt.Fprintln(e.stdout, e.headline(v)); err != nil {
+		return err
+	}
 	var b sheetBuilder
-	b.add("verdict", e.headline(v))
 	what := count(v.Records, "record", "records")
 	if o.from > 0 {
 		what += fmt.Sprintf(", from %d on", o.from)
@@ -151,9 +153,6 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 	}
 	for _, m := range v.Missing {
 		b.add("missing", m)
-	}
-	if !v.Valid() {
-		b.add("problems", number(v.ProblemCount))
 	}
 	if err := e.sheet(nil, b.fields); err != nil {
 		return err
@@ -177,19 +176,19 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 	return nil
 }
 
-// headline is the verdict in a few words.
+// headline is the verdict in a sentence.
 func (e *env) headline(v *audittrail.Verification) string {
 	switch {
 	case v.Altered():
-		return e.paint(bad, "ALTERED")
+		return fmt.Sprintf("The log was %s: %s.", e.paint(bad, "ALTERED"), count(v.ProblemCount, "problem", "problems"))
 	case v.Count(audittrail.KindUnreadable) > 0:
-		return e.paint(bad, "could not be checked") + ": a file cannot be read"
+		return "The log " + e.paint(bad, "could not be checked") + ": a file cannot be read."
 	case v.Count(audittrail.KindLost) > 0:
-		return e.paint(wary, "intact") + ", but keys to contents are lost"
+		return "The log is " + e.paint(wary, "intact") + ", but keys to its contents are lost."
 	case !v.Valid():
-		return e.paint(wary, "intact") + ", but the last write was interrupted"
+		return "The log is " + e.paint(wary, "intact") + ", but the last write was interrupted."
 	case len(v.Missing) > 0:
-		return e.paint(wary, "intact") + ", but something that was asked for is missing"
+		return "The log is " + e.paint(wary, "intact") + ", but something that was asked for is missing."
 	}
-	return e.paint(good, "intact")
+	return "The log is " + e.paint(good, "intact") + "."
 }
