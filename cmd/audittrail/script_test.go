@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"audittrail/record"
+)
+
+// TestMain makes this test binary the program itself where a script, or a test
+// that needs a process of its own, runs it under the program's name.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"audittrail": func() { os.Exit(process()) },
+	})
+}
+
+func TestScript(t *testing.T) {
+	corpus, err := filepath.Abs("../../testdata/corpus/traffic.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("CORPUS", corpus)
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" { // whom permissions do not hold back
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status":   statusCmd,
+			"capture":  captureCmd,
+			"flipbit":  flipBitCmd,
+			"cut":      cutCmd,
+			"line":     lineCmd,
+			"swap":     swapCmd,
+			"mode":     modeCmd,
+			"generate": generateCmd,
+			"forge":    forgeCmd,
+		},
+	})
+}
+
+// statusCmd: status N COMMAND ARG... runs a command, which must end with exit
+// status N.
+func statusCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N COMMAND ARG...")
+	}
+	got := 0
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if want := atoi(ts, args[0]); got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// captureCmd: capture NAME REGEXP sets a variable to what the group in REGEXP
+// matches in the output of the last command.
+func captureCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: capture NAME REGEXP")
+	}
+	m := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(m) != 2 {
+		ts.Fatalf("no match for %s in stdout", args[1])
+	}
+	ts.Setenv(args[0], m[1])
+}
+
+// edit replaces what a file holds.
+func edit(ts *testscript.TestScript, name string, change func([]byte) []byte) {
+	path := ts.MkAbs(name)
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	info, err := os.Stat(path)
+	ts.Check(err)
+	ts.Check(os.WriteFile(path, change(data), info.Mode()))
+}
+
+// flipBitCmd: flipbit FILE OFFSET changes the lowest bit of a byte.
+func flipBitCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flipbit FILE OFFSET")
+	}
+	edit(ts, args[0], func(data []byte) []byte {
+		at := atoi(ts, args[1])
+		if at < 0 {
+			at += len(data)
+		}
+		data[at] ^= 1
+		return data
+	})
+}
+
+// cutCmd: cut FILE N cuts N bytes off the end.
+func cutCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cut FILE N")
+	}
+	edit(ts, args[0], func(data []byte) []byte { return data[:len(data)-atoi(ts, args[1])] })
+}
+
+// lineCmd: line FILE N remove | line FILE N twice | line FILE N with TEXT
+// removes a line, counted from 0, doubles it, or puts a text in its place.
+func lineCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: line FILE N remove|twice|with TEXT")
+	}
+	edit(ts, args[0], func(data []byte) []byte {
+		lines := bytes.SplitAfter(data, []byte("\n"))
+		n := atoi(ts, args[1])
+		switch args[2] {
+		case "remove":
+			lines[n] = nil
+		case "twice":
+			lines[n] = bytes.Repeat(lines[n], 2)
+		case "with":
+			lines[n] = []byte(args[3] + "\n")
+		default:
+			ts.Fatalf("line: %s is none of remove, twice and with", args[2])
+		}
+		return bytes.Join(lines, nil)
+	})
+}
+
+// swapCmd: swap FILE N M swaps two lines, counted from 0.
+func swapCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: swap FILE N M")
+	}
+	edit(ts, args[0], func(data []byte) []byte {
+		lines := bytes.SplitAfter(data, []byte("\n"))
+		n, m := atoi(ts, args[1]), atoi(ts, args[2])
+		lines[n], lines[m] = lines[m], lines[n]
+		return bytes.Join(lines, nil)
+	})
+}
+
+// modeCmd: mode FILE PERM checks the permissions of a file.
+func modeCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mode FILE PERM")
+	}
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := strconv.FormatUint(uint64(info.Mode().Perm()), 8); got != args[1] {
+		ts.Fatalf("%s has mode %s, want %s", args[0], got, args[1])
+	}
+}
+
+// generateCmd: generate FILE N writes N events.
+func generateCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: generate FILE N")
+	}
+	var out bytes.Buffer
+	for i := range atoi(ts, args[1]) {
+		n := strconv.Itoa(i)
+		out.WriteString(`{"type":"prompt","model_id":"gpt-4","user_id":"user-` + strconv.Itoa(i%7) + `","prompt":"event ` + n + `"}` + "\n")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), out.Bytes(), 0o644))
+}
+
+// forgeCmd: forge FILE N changes what record N says of its key, and makes every hash from
+// there on fit again, as somebody would who can write to the log.
+func forgeCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: forge FILE N")
+	}
+	edit(ts, args[0], func(data []byte) []byte {
+		lines := bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))
+		n := atoi(ts, args[1])
+		head, rest, _ := bytes.Cut(lines[n], []byte(`,"key":"`))
+		digit := byte('0')
+		if rest[0] == digit {
+			digit = '1'
+		}
+		lines[n] = slices.Concat(head, []byte(`,"key":"`), []byte{digit}, rest[1:])
+		for i := n; i < len(lines); i++ {
+			if i > n {
+				before, _ := record.ParseTail(lines[i-1])
+				own, _ := record.ParseTail(lines[i])
+				lines[i] = bytes.Replace(lines[i], []byte(own.Prev.String()), []byte(before.Hash.String()), 1)
+			}
+			covered, _ := record.Covered(lines[i])
+			own, _ := record.ParseTail(lines[i])
+			lines[i] = bytes.Replace(lines[i], []byte(own.Hash.String()), []byte(record.HashOf(covered).String()), 1)
+		}
+		return append(bytes.Join(lines, []byte("\n")), '\n')
+	})
+}
+
+func atoi(ts *testscript.TestScript, s string) int {
+	n, err := strconv.Atoi(s)
+	ts.Check(err)
+	return n
+}
