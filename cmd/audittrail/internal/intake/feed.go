@@ -84,7 +84,11 @@ func (f *feed) read(r *bufio.Reader) {
 			f.stop(err) // the line may be half of one
 			return
 		}
-		if !f.put(bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")), number, tooLong) {
+		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+		if len(line) > MaxLine {
+			line, tooLong = nil, ErrLineLength
+		}
+		if !f.put(line, number, tooLong) {
 			return
 		}
 		if err != nil {
