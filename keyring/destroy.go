@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"audittrail/keyring/internal/ringfile"
 	"audittrail/record"
 )
 
@@ -15,7 +16,7 @@ func (r *Ring) Applied() (seq uint64, hash record.Hash) {
 	if r.st == nil {
 		return 0, record.Hash{}
 	}
-	a := r.st.meta.Applied
+	a := r.st.Meta().Applied
 	return a.Seq, record.Hash(a.Hash)
 }
 
@@ -51,11 +52,11 @@ func (r *Ring) destroy(subjects []record.Subject, classes []string, seq uint64, 
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := r.st.meta.clone()
+	m := r.st.Meta().Clone()
 	if seq >= m.Applied.Seq {
-		m.Applied = applied{Seq: seq, Hash: hexHash(hash)}
+		m.Applied = ringfile.Applied{Seq: seq, Hash: ringfile.HexHash(hash)}
 	}
-	if r.st.dying {
+	if r.st.Dying() {
 		return r.advance(m, r.master, true)
 	}
 	if r.unswept {
@@ -63,10 +64,10 @@ func (r *Ring) destroy(subjects []record.Subject, classes []string, seq uint64, 
 			return err
 		}
 	}
-	if m.Applied == r.st.meta.Applied {
+	if m.Applied == r.st.Meta().Applied {
 		return nil
 	}
-	return r.setMeta(m)
+	return r.settle(r.st.WriteMeta(m))
 }
 
 // doomed returns the entries for what is not destroyed yet, as payloads.
@@ -79,57 +80,40 @@ func (r *Ring) doomed(subjects []record.Subject, classes []string, seq uint64) (
 		if id == r.system {
 			return nil, errors.New("the system's own subject cannot be erased")
 		}
-		sub, _, err := r.st.subject(id)
+		sub, _, err := r.st.Subject(id)
 		if err != nil {
 			return nil, err
 		}
-		if !sub.erased && !seen[id] {
+		if !sub.Erased && !seen[id] {
 			seen[id] = true
-			entries = append(entries, appendEntry(nil, &entry{kind: subjectErased, subject: id, seq: seq}))
+			entries = append(entries, ringfile.AppendEntry(nil, &ringfile.Entry{Kind: ringfile.SubjectErased, Subject: id, Seq: seq}))
 		}
 	}
 	gone := map[string]bool{}
 	for _, name := range classes {
-		if err := checkClass(name); err != nil {
+		if err := ringfile.CheckClass(name); err != nil {
 			return nil, err
 		}
-		if !r.st.classes[name].expired && !gone[name] {
+		if c, _ := r.st.Class(name); !c.Expired && !gone[name] {
 			gone[name] = true
-			entries = append(entries, appendEntry(nil, &entry{kind: classExpired, class: []byte(name), seq: seq}))
+			entries = append(entries, ringfile.AppendEntry(nil, &ringfile.Entry{Kind: ringfile.ClassExpired, Class: []byte(name), Seq: seq}))
 		}
 	}
-	return chunk(entries), nil
+	return ringfile.Chunk(entries), nil
 }
 
 // mark writes that keys are destroyed, and forgets them. From here on they
 // count as destroyed, though they are still in the file.
 func (r *Ring) mark(payload []byte) error {
-	if err := r.append(kindEntries, payload); err != nil {
+	if err := r.append(ringfile.KindEntries, payload); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := decodeEntries(payload, r.st.note); err != nil {
-		return r.settle(&fatalError{err}) // the file says what memory does not
+	if err := ringfile.DecodeEntries(payload, r.st.Note); err != nil {
+		return r.settle(&ringfile.FatalError{Err: err}) // the file says what memory does not
 	}
 	r.opening.empty()
 	r.sealing.empty()
-	return nil
-}
-
-// setMeta appends the ring's own state to the journal; writing and mu are held.
-func (r *Ring) setMeta(m *meta) error {
-	payload, err := m.encode()
-	if err != nil {
-		return fmt.Errorf("encode the ring's own state: %w", err)
-	}
-	defer clear(payload)
-	if len(payload) > maxPayload {
-		return fmt.Errorf("the ring's own state has %d bytes; the limit is %d", len(payload), maxPayload)
-	}
-	if err := r.appendLocked(kindMeta, payload); err != nil {
-		return err
-	}
-	r.st.meta = m
 	return nil
 }

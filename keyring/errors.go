@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"audittrail/keyring/internal/ringfile"
 	"audittrail/record"
 )
 
@@ -19,9 +20,13 @@ var (
 	// ErrWrongMaster means that the ring was wrapped by another master key.
 	ErrWrongMaster = errors.New("wrong master key")
 	// ErrDamaged means that a file of the keyring is not what was written.
-	ErrDamaged = errors.New("keyring damaged")
+	ErrDamaged = ringfile.ErrDamaged
 	// ErrNewer means that the ring was written in a format that came later.
-	ErrNewer = errors.New("keyring is of a newer format")
+	ErrNewer = ringfile.ErrNewer
+	// ErrBackup means that something is no backup, or not all of one.
+	ErrBackup = ringfile.ErrBackup
+	// ErrBackupExpired means that a backup is older than it was meant to become.
+	ErrBackupExpired = errors.New("backup has expired")
 	// ErrFailed means that an earlier write could not be made durable, or not
 	// be taken back. The ring writes no more; open it anew.
 	ErrFailed = errors.New("keyring is in an unknown state after a failed write")
@@ -39,18 +44,7 @@ var (
 )
 
 // A DamagedError says where a file of the keyring is damaged. It is ErrDamaged.
-type DamagedError struct {
-	File   string
-	Offset int64
-	Detail string
-}
-
-func (e *DamagedError) Error() string {
-	return fmt.Sprintf("%s: damaged at byte %d: %s", e.File, e.Offset, e.Detail)
-}
-
-// Is makes the error match ErrDamaged.
-func (e *DamagedError) Is(target error) bool { return target == ErrDamaged }
+type DamagedError = ringfile.DamagedError
 
 // A State says why a key is absent.
 type State string

@@ -1,8 +1,12 @@
 package keyring
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
+
+	"audittrail/keyring/internal/ringfile"
 )
 
 const (
@@ -55,13 +59,13 @@ func (r *Ring) flushSome(limit int) (int, error) {
 	var payload []byte
 	n := 0
 	r.mu.RLock()
-	for n < limit && len(payload)+frameMargin < maxPayload {
-		payload = appendEntry(payload, &r.pending[n])
+	for n < limit && len(payload)+frameMargin < ringfile.MaxPayload {
+		payload = ringfile.AppendEntry(payload, &r.pending[n])
 		n++
 	}
 	r.mu.RUnlock()
 	defer clear(payload)
-	if err := r.append(kindEntries, payload); err != nil {
+	if err := r.append(ringfile.KindEntries, payload); err != nil {
 		return 0, err
 	}
 	r.mu.Lock()
@@ -76,7 +80,7 @@ func (r *Ring) flushSome(limit int) (int, error) {
 }
 
 // frameMargin is more than any entry takes.
-const frameMargin = 2 * maxUser
+const frameMargin = 2048
 
 // append writes one frame to the journal, durably. Writing is held, so that
 // nobody else changes the file; mu is not, so that others read meanwhile.
@@ -87,40 +91,17 @@ func (r *Ring) append(kind byte, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	n, err := st.write(kind, payload)
+	n, err := st.Write(kind, payload)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	st.tail += n
+	st.Grow(n)
 	return r.settle(err)
-}
-
-// appendLocked is append for those who hold mu as well.
-func (r *Ring) appendLocked(kind byte, payload []byte) error {
-	n, err := r.st.write(kind, payload)
-	r.st.tail += n
-	return r.settle(err)
-}
-
-// write puts a frame behind the last one, durably, and returns its length.
-func (s *state) write(kind byte, payload []byte) (int64, error) {
-	frame := s.seal.appendFrame(nil, s.tail, kind, payload)
-	if _, err := s.file.WriteAt(frame, s.tail); err != nil {
-		err = fmt.Errorf("write %s: %w", s.name, err)
-		if terr := s.file.Truncate(s.tail); terr != nil {
-			err = &fatalError{errors.Join(err, terr)}
-		}
-		return 0, err
-	}
-	if err := s.file.Sync(); err != nil {
-		return 0, &fatalError{fmt.Errorf("sync %s: %w", s.name, err)}
-	}
-	return int64(len(frame)), nil
 }
 
 // settle makes the ring refuse all further writes if err is one after
 // which nobody knows what the disk holds. Writing and mu are held.
 func (r *Ring) settle(err error) error {
-	if fatal := (*fatalError)(nil); errors.As(err, &fatal) && r.failed == nil {
+	if fatal := (*ringfile.FatalError)(nil); errors.As(err, &fatal) && r.failed == nil {
 		r.failed = fmt.Errorf("%w: %w", ErrFailed, err)
 		r.unflushed.Add(1) // no Flush returns early any more
 		r.sealing.empty()
@@ -134,7 +115,8 @@ func (r *Ring) settle(err error) error {
 // setCompact fixes when the journal is merged; mu is held, or nobody else
 // knows the ring.
 func (r *Ring) setCompact() {
-	r.compact = min(max(minCompact, int(r.st.dir.live)/4), maxCompact)
+	_, base := r.st.Journal()
+	r.compact = min(max(minCompact, base/4), maxCompact)
 }
 
 // merge writes the next generation if the journal has become long. The keys
@@ -145,24 +127,37 @@ func (r *Ring) merge() error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	if len(r.st.subjects) < r.compact {
+	return r.mergeFrom(r.compact)
+}
+
+func (r *Ring) mergeFrom(entries int) error {
+	journal, _ := r.st.Journal()
+	if journal < entries {
 		return nil
 	}
-	err := r.advance(r.st.meta, r.master, r.st.dying)
+	err := r.advance(r.st.Meta(), r.master, r.st.Dying())
 	if r.failed != nil {
 		return err
 	}
 	if err != nil {
-		r.compact += len(r.st.subjects) / 4
+		r.compact += journal / 4
 	}
 	return nil
+}
+
+// tidy leaves a short journal to the next who opens the ring.
+func (r *Ring) tidy() error {
+	if r.usable() != nil || len(r.pending) > 0 {
+		return nil // what is pending is not to become durable
+	}
+	return r.mergeFrom(minCompact)
 }
 
 // advance writes the next generation, under a new wrapping key, and wipes the
 // one before. If nothing is destroyed by it, it is enough that the old wrapping
 // key is gone. Writing and mu are held. What is pending becomes durable on the
 // way.
-func (r *Ring) advance(m *meta, master Secret, destroy bool) error {
+func (r *Ring) advance(m *ringfile.Meta, master Secret, destroy bool) error {
 	all := destroy || r.unswept
 	if err := r.settle(r.replace(m, master)); err != nil {
 		return err
@@ -172,4 +167,40 @@ func (r *Ring) advance(m *meta, master Secret, destroy bool) error {
 		r.sealing.empty()
 	}
 	return r.settle(r.sweep(false, all))
+}
+
+// replace writes the next generation and puts it in the place of this one.
+func (r *Ring) replace(m *ringfile.Meta, master Secret) error {
+	generation := r.st.Generation() + 1
+	name, err := r.writeBase(&ringfile.Base{
+		Generation: generation, Origin: r.origin, Master: master,
+		Pages: r.st.Pages, Meta: m, Classes: r.st.ClassEntries(),
+	})
+	if err != nil {
+		return err
+	}
+	// From here on the new file may be the ring, whatever fails: then nothing
+	// must be written to the old one any more.
+	if err := r.o.FS.Rename(name+tmpSuffix, name); err != nil {
+		return &ringfile.FatalError{Err: fmt.Errorf("put ring in place: %w", err)}
+	}
+	if err := r.o.FS.SyncDir(r.dir); err != nil {
+		return &ringfile.FatalError{Err: fmt.Errorf("sync %s: %w", r.dir, err)}
+	}
+	file, err := r.o.FS.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return &ringfile.FatalError{Err: fmt.Errorf("open ring: %w", err)}
+	}
+	r.master = master
+	st, err := r.loadFile(context.Background(), file, generation)
+	if err != nil {
+		return &ringfile.FatalError{Err: errors.Join(err, file.Close())}
+	}
+	old := r.st
+	r.st, r.unswept = st, true
+	clear(r.pending)
+	r.pending = nil
+	r.unflushed.Store(0)
+	r.setCompact()
+	return old.Close()
 }

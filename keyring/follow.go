@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"audittrail/keyring/internal/ringfile"
 )
 
 // probes are buffers of one byte: what is read through an interface would be
@@ -36,30 +38,43 @@ func (r *Ring) current() bool {
 	}
 	b := probes.Get().(*[1]byte)
 	defer probes.Put(b)
-	n, err := r.st.file.ReadAt(b[:], 0)
-	return n == 1 && err == nil && b[0] == formatLine[0]
+	return r.st.Intact(b)
+}
+
+// A view is how far somebody looked.
+type view struct {
+	generation uint64
+	tail       int64
 }
 
 // read calls f with what is known. A reader that does not find what it looks
-// for, or finds the file changed under its hands, looks at the folder once more.
-func (r *Ring) read(f func(*state) error) error {
-	err := r.once(f)
-	if !r.o.ReadOnly || !errors.Is(err, ErrLost) && !errors.Is(err, ErrDamaged) {
-		return err
+// for, or finds the file changed under its hands, looks at the folder and calls
+// f again, as long as there is something new.
+func (r *Ring) read(f func(*ringfile.File) error) error {
+	var err error
+	for range maxChases {
+		var seen, now view
+		seen, err = r.look(f)
+		if !r.o.ReadOnly || !errors.Is(err, ErrLost) && !errors.Is(err, ErrDamaged) {
+			return err
+		}
+		if _, rerr := r.refresh(); rerr != nil {
+			return rerr
+		}
+		if now, _ = r.look(func(*ringfile.File) error { return nil }); now == seen {
+			return err
+		}
 	}
-	if _, rerr := r.refresh(); rerr != nil {
-		return rerr
-	}
-	return r.once(f)
+	return err
 }
 
-func (r *Ring) once(f func(*state) error) error {
+func (r *Ring) look(f func(*ringfile.File) error) (view, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if r.st == nil {
-		return ErrClosed
+		return view{}, ErrClosed
 	}
-	return f(r.st)
+	return view{r.st.Generation(), r.st.Tail()}, f(r.st)
 }
 
 // Refresh makes a reader take in what a writer has written since. It tells
@@ -85,7 +100,7 @@ func (r *Ring) refresh() (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if generation == r.st.head.Generation && r.current() {
+	if generation == r.st.Generation() && r.current() {
 		if grown, err := r.extend(); err == nil {
 			return grown, nil
 		}
@@ -98,7 +113,7 @@ func (r *Ring) refresh() (changed bool, err error) {
 	old := r.st
 	r.st, r.signed = st, sig
 	r.opening.empty()
-	return true, old.close()
+	return true, old.Close()
 }
 
 // extend takes in what was appended to the file.
@@ -107,25 +122,21 @@ func (r *Ring) extend() (grown bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	size, err := r.st.file.Size()
-	if err != nil {
+	tail := r.st.Tail()
+	if err := r.st.Replay(); err != nil {
 		return false, err
 	}
-	tail, dying := r.st.tail, r.st.dying
-	if err := r.st.replay(size); err != nil {
-		return false, err
-	}
-	if r.st.dying && !dying {
+	if r.st.Dying() {
 		r.opening.empty()
 	}
-	if _, err := r.st.torn(); err != nil {
+	if _, err := r.st.Torn(); err != nil {
 		return false, err
 	}
 	sig, err := r.checkSigned(text, r.st)
 	if err != nil {
 		return false, err
 	}
-	grown = r.st.tail > tail || sig != r.signed
+	grown = r.st.Tail() > tail || sig != r.signed
 	r.signed = sig
 	return grown, nil
 }

@@ -7,7 +7,14 @@ import (
 	"io"
 	"strings"
 
+	"audittrail/keyring/internal/ringfile"
 	"audittrail/record"
+)
+
+// Domain strings of what is hashed under the ring's secret.
+const (
+	domainSession = "audittrail/v1 session hash\x00"
+	domainClient  = "audittrail/v1 client id\x00"
 )
 
 // A sealKey is what a writer asks by; a sealed is what it gets.
@@ -50,10 +57,10 @@ func (r *Ring) makeSealed(k sealKey) (sealed, error) {
 	if r.o.ReadOnly {
 		return sealed{}, ErrReadOnly
 	}
-	if err := checkUser(k.user); err != nil {
+	if err := ringfile.CheckUser(k.user); err != nil {
 		return sealed{}, err
 	}
-	if err := checkClass(k.class); err != nil {
+	if err := ringfile.CheckClass(k.class); err != nil {
 		return sealed{}, err
 	}
 	// The caller's strings may be slices of something large.
@@ -77,11 +84,11 @@ func (r *Ring) findSealed(k sealKey, create bool) (sealed, bool, error) {
 	if err := r.usable(); err != nil {
 		return sealed{}, false, err
 	}
-	c, hasClass := r.st.classes[k.class]
-	if c.expired {
-		return sealed{}, false, &StateError{State: Expired, Class: k.class, Seq: c.seq}
+	c, hasClass := r.st.Class(k.class)
+	if c.Expired {
+		return sealed{}, false, &StateError{State: Expired, Class: k.class, Seq: c.Seq}
 	}
-	id, sub, hasSubject, err := r.st.byUser(k.user)
+	id, sub, hasSubject, err := r.st.ByUser(k.user)
 	if err != nil {
 		return sealed{}, false, err
 	}
@@ -89,23 +96,23 @@ func (r *Ring) findSealed(k sealKey, create bool) (sealed, bool, error) {
 		return sealed{}, false, nil
 	}
 	if !hasClass {
-		e := entry{kind: classLive, class: []byte(k.class)}
+		e := ringfile.Entry{Kind: ringfile.ClassLive, Class: []byte(k.class)}
 		if err := r.add(&e); err != nil {
 			return sealed{}, false, err
 		}
-		c.key = e.key
+		c.Key = e.Key
 	}
 	if !hasSubject {
-		e := entry{kind: subjectLive, user: []byte(k.user)}
-		if _, err := io.ReadFull(r.o.Rand, e.subject[:]); err != nil {
+		e := ringfile.Entry{Kind: ringfile.SubjectLive, User: []byte(k.user)}
+		if _, err := io.ReadFull(r.o.Rand, e.Subject[:]); err != nil {
 			return sealed{}, false, fmt.Errorf("make subject: %w", err)
 		}
 		if err := r.add(&e); err != nil {
 			return sealed{}, false, err
 		}
-		id, sub.key = e.subject, e.key
+		id, sub.Key = e.Subject, e.Key
 	}
-	v := sealed{id, record.ExtractPRK(&sub.key, &c.key, r.origin)}
+	v := sealed{id, record.ExtractPRK(&sub.Key, &c.Key, r.origin)}
 	r.sealing.put(k, v)
 	return v, true, nil
 }
@@ -124,11 +131,11 @@ func (r *Ring) usable() error {
 }
 
 // add makes the key of a new entry, which is pending until it is flushed.
-func (r *Ring) add(e *entry) error {
-	if _, err := io.ReadFull(r.o.Rand, e.key[:]); err != nil {
+func (r *Ring) add(e *ringfile.Entry) error {
+	if _, err := io.ReadFull(r.o.Rand, e.Key[:]); err != nil {
 		return fmt.Errorf("make key: %w", err)
 	}
-	if err := r.st.note(e); err != nil {
+	if err := r.st.Note(e); err != nil {
 		return err
 	}
 	r.pending = append(r.pending, *e)
@@ -147,7 +154,7 @@ func (r *Ring) ForOpening(id record.Subject, class string) (record.PRK, error) {
 		return prk, nil
 	}
 	var prk record.PRK
-	err := r.read(func(st *state) (err error) {
+	err := r.read(func(st *ringfile.File) (err error) {
 		prk, err = r.findOpening(st, k)
 		return err
 	})
@@ -157,23 +164,23 @@ func (r *Ring) ForOpening(id record.Subject, class string) (record.PRK, error) {
 	return prk, nil
 }
 
-func (r *Ring) findOpening(st *state, k openKey) (record.PRK, error) {
-	sub, known, err := st.subject(k.subject)
+func (r *Ring) findOpening(st *ringfile.File, k openKey) (record.PRK, error) {
+	sub, known, err := st.Subject(k.subject)
 	if err != nil {
 		return record.PRK{}, err
 	}
-	c, hasClass := st.classes[k.class]
+	c, hasClass := st.Class(k.class)
 	switch {
-	case sub.erased:
-		return record.PRK{}, &StateError{State: Erased, Subject: k.subject, Seq: sub.seq}
-	case c.expired:
-		return record.PRK{}, &StateError{State: Expired, Class: k.class, Seq: c.seq}
+	case sub.Erased:
+		return record.PRK{}, &StateError{State: Erased, Subject: k.subject, Seq: sub.Seq}
+	case c.Expired:
+		return record.PRK{}, &StateError{State: Expired, Class: k.class, Seq: c.Seq}
 	case !known:
 		return record.PRK{}, &StateError{State: Lost, Subject: k.subject}
 	case !hasClass:
 		return record.PRK{}, &StateError{State: Lost, Class: k.class}
 	}
-	prk := record.ExtractPRK(&sub.key, &c.key, r.origin)
+	prk := record.ExtractPRK(&sub.Key, &c.Key, r.origin)
 	k.class = strings.Clone(k.class)
 	r.opening.put(k, prk)
 	return prk, nil
@@ -185,8 +192,8 @@ func (r *Ring) LookupUser(user string) (record.Subject, bool, error) {
 	var id record.Subject
 	err := r.follow()
 	if err == nil {
-		err = r.read(func(st *state) error {
-			found, _, ok, err := st.byUser(user)
+		err = r.read(func(st *ringfile.File) error {
+			found, _, ok, err := st.ByUser(user)
 			if err == nil && !ok {
 				err = &StateError{State: Lost}
 			}
@@ -209,17 +216,17 @@ func (r *Ring) User(id record.Subject) (string, error) {
 	var user string
 	err := r.follow()
 	if err == nil {
-		err = r.read(func(st *state) error {
-			sub, known, err := st.subject(id)
+		err = r.read(func(st *ringfile.File) error {
+			sub, known, err := st.Subject(id)
 			switch {
 			case err != nil:
 				return err
-			case sub.erased:
-				return &StateError{State: Erased, Subject: id, Seq: sub.seq}
+			case sub.Erased:
+				return &StateError{State: Erased, Subject: id, Seq: sub.Seq}
 			case !known:
 				return &StateError{State: Lost, Subject: id}
 			}
-			user = sub.user
+			user = sub.User
 			return nil
 		})
 	}
@@ -231,14 +238,14 @@ func (r *Ring) User(id record.Subject) (string, error) {
 
 // Session returns what stands in a record for a session id.
 func (r *Ring) Session(id string) [16]byte {
-	sum := r.hash.sum(domainSession, id)
+	sum := r.hash.Sum(domainSession, id)
 	return [16]byte(sum[:16])
 }
 
 // ClientID returns the id of the record for which a producer gave an id of its
 // own: a UUID of version 8 (RFC 9562), the same one every time.
 func (r *Ring) ClientID(id string) record.ID {
-	sum := r.hash.sum(domainClient, id)
+	sum := r.hash.Sum(domainClient, id)
 	uuid := record.ID(sum[:16])
 	uuid[6] = uuid[6]&0x0f | 0x80
 	uuid[8] = uuid[8]&0x3f | 0x80

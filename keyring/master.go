@@ -3,10 +3,8 @@ package keyring
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +15,7 @@ import (
 	"time"
 
 	"audittrail/internal/vfs"
+	"audittrail/keyring/internal/ringfile"
 )
 
 const (
@@ -52,8 +51,7 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // Fingerprint returns the first eight hexadecimal digits of the key's SHA-256,
 // which tell master keys apart and give nothing of them away.
 func (s Secret) Fingerprint() string {
-	sum := sha256.Sum256(s[:])
-	return hex.EncodeToString(sum[:4])
+	return ringfile.Fingerprint((*ringfile.Key)(&s))
 }
 
 // NewMaster makes a master key of 32 random bytes.

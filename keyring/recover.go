@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"strings"
 	"syscall"
 
 	"audittrail/internal/vfs"
+	"audittrail/keyring/internal/ringfile"
 )
 
 // repair brings the files to the order that a writer leaves behind: nothing
@@ -27,11 +27,11 @@ func (r *Ring) repair() error {
 	if err := r.finishMaster(); err != nil {
 		return err
 	}
-	if r.st.dying {
+	if r.st.Dying() {
 		// A full disk does not keep the log from being read: the destruction
 		// counts, Applied does not say that it is complete, and Destroy will
 		// try again.
-		err := r.advance(r.st.meta, r.master, true)
+		err := r.advance(r.st.Meta(), r.master, true)
 		if err != nil && (r.failed != nil || !errors.Is(err, syscall.ENOSPC)) {
 			return err
 		}
@@ -42,51 +42,26 @@ func (r *Ring) repair() error {
 // cutTorn cuts off what a crash left of a last frame that was not synced: no
 // record uses its keys.
 func (r *Ring) cutTorn() error {
-	torn, err := r.st.torn()
+	torn, err := r.st.Torn()
 	if err != nil || len(torn) == 0 {
 		return err
 	}
-	aside := r.path(fmt.Sprintf("%s%016x-%016x", tornPrefix, r.st.head.Generation, r.st.tail))
+	aside := r.path(fmt.Sprintf("%s%016x-%016x", tornPrefix, r.st.Generation(), r.st.Tail()))
 	if err := vfs.WriteFile(r.o.FS, aside, torn, filePerm); err != nil {
 		return fmt.Errorf("copy a torn frame aside: %w", err)
 	}
-	if err := r.st.file.Truncate(r.st.tail); err != nil {
-		return fmt.Errorf("cut a torn frame off: %w", err)
-	}
-	if err := r.st.file.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", r.st.name, err)
-	}
-	r.st.end = r.st.tail
-	return nil
-}
-
-// torn returns what stands behind the last whole frame. It is an error if that
-// is no torn write: if it is longer than one frame, or if a whole frame is in
-// it. What was durable when the signed state was written is for checkSigned.
-func (st *state) torn() ([]byte, error) {
-	n := st.end - st.tail
-	if n > frameHead+maxSealed {
-		return nil, st.damaged(st.tail, errors.New("frame is not whole, and more follows than a crash leaves"))
-	}
-	torn := make([]byte, n)
-	if got, err := st.file.ReadAt(torn, st.tail); got < len(torn) && err != io.EOF {
-		return nil, fmt.Errorf("read %s: %w", st.name, err)
-	}
-	if st.seal.holdsFrame(torn, st.tail) {
-		return nil, st.damaged(st.tail, errors.New("frame is not whole, and a whole one follows"))
-	}
-	return torn, nil
+	return r.st.Cut()
 }
 
 // persist makes durable what a writer that was killed may have left in the
 // system's memory, before anything relies on it. What was there when the signed
 // state was written was durable then.
 func (r *Ring) persist() error {
-	if r.signed.generation == r.st.head.Generation && r.signed.length >= r.st.tail {
+	if r.signed.generation == r.st.Generation() && r.signed.length >= r.st.Tail() {
 		return nil
 	}
-	if err := r.st.file.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", r.st.name, err)
+	if err := r.st.Sync(); err != nil {
+		return err
 	}
 	if err := r.o.FS.SyncDir(r.dir); err != nil {
 		return fmt.Errorf("sync %s: %w", r.dir, err)
@@ -107,13 +82,13 @@ func (r *Ring) sweep(opening, all bool) error {
 		digits, isTorn := strings.CutPrefix(name, tornPrefix)
 		torn, ok := generationOf(ringPrefix+digits[:min(16, len(digits))], ringPrefix)
 		switch {
-		case isRing && ring < r.st.head.Generation:
-		case isTorn && ok && torn < r.st.head.Generation:
+		case isRing && ring < r.st.Generation():
+		case isTorn && ok && torn < r.st.Generation():
 		case opening && isTmp(name):
 		default:
 			continue
 		}
-		if err := wipe(r.o.FS, r.path(name), all); err != nil {
+		if err := ringfile.Wipe(r.o.FS, r.path(name), all); err != nil {
 			return err
 		}
 	}
@@ -142,13 +117,13 @@ func (r *Ring) finishMaster() error {
 	if err == nil && next == r.master {
 		return file.promote()
 	}
-	return wipe(file.fs, file.next().path, true)
+	return ringfile.Wipe(file.fs, file.next().path, true)
 }
 
 // promote puts the next master key in the place of the one before, which is
 // overwritten.
 func (m *masterFile) promote() error {
-	if err := wipe(m.fs, m.path, true); err != nil {
+	if err := ringfile.Wipe(m.fs, m.path, true); err != nil {
 		return err
 	}
 	if err := m.fs.Rename(m.next().path, m.path); err != nil {

@@ -3,7 +3,6 @@ package keyring
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,13 +17,19 @@ import (
 	"time"
 
 	"audittrail/internal/vfs"
+	"audittrail/keyring/internal/ringfile"
 	"audittrail/record"
 )
 
 const (
+	ringPrefix = "ring-"
+	tornPrefix = "torn-"
+	tmpSuffix  = ".tmp"
 	signedName = "signed"
 	masterName = "master.key"
 	lockName   = "LOCK"
+	filePerm   = 0o600
+	dirPerm    = 0o700
 
 	// maxChases bounds how often a reader starts over because the writer
 	// replaced the ring under its hands.
@@ -86,7 +91,7 @@ type Ring struct {
 	lock   io.Closer // nil if read-only
 	origin string
 	system record.Subject
-	hash   *hasher
+	hash   *ringfile.Hasher
 
 	sealing *cache[sealKey, sealed]
 	opening *cache[openKey, record.PRK]
@@ -98,14 +103,15 @@ type Ring struct {
 	writing sync.Mutex // held while the ring's files change; taken before mu
 	signing sync.Mutex // held while the signed state changes; taken before mu
 
-	mu      sync.RWMutex // guards what follows
-	st      *state
-	master  Secret
-	pending []entry // in memory, but not in the journal
-	signed  signed
-	unswept bool  // files of earlier generations may be left
-	compact int   // entries of the journal at which it is merged into the base
-	failed  error // why nothing is written any more
+	mu         sync.RWMutex // guards what follows
+	st         *ringfile.File
+	master     Secret
+	pending    []ringfile.Entry // in memory, but not in the journal
+	signed     signed
+	signedHere bool  // by this process: it is durable
+	unswept    bool  // files of earlier generations may be left
+	compact    int   // entries of the journal at which it is merged into the base
+	failed     error // why nothing is written any more
 }
 
 // Format hides the ring from every verb: it is full of keys.
@@ -124,97 +130,6 @@ func newRing(dir string, o Options) *Ring {
 		sealing: newCache[sealKey, sealed](sealKey.shard),
 		opening: newCache[openKey, record.PRK](openKey.shard),
 	}
-}
-
-// Create makes a keyring in a folder, which it creates if need be, for the log
-// named origin; an empty origin is replaced by a random one. A master key that
-// is to be a file is made if it does not exist.
-func Create(ctx context.Context, dir, origin string, o Options) (*Ring, error) {
-	if origin == "" {
-		o.fill(dir)
-		var id [8]byte
-		if _, err := io.ReadFull(o.Rand, id[:]); err != nil {
-			return nil, fmt.Errorf("create keyring: %w", err)
-		}
-		origin = "audittrail/" + hex.EncodeToString(id[:])
-	}
-	r, err := create(ctx, dir, o, func(r *Ring) (*base, signed, error) {
-		b, err := r.first(origin)
-		return b, signed{}, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("create keyring in %s: %w", dir, err)
-	}
-	return r, nil
-}
-
-// create makes the files of a keyring from what begin returns. The ring comes
-// last: until it is there, there is no keyring.
-func create(ctx context.Context, dir string, o Options, begin func(*Ring) (*base, signed, error)) (*Ring, error) {
-	if o.ReadOnly {
-		return nil, ErrReadOnly
-	}
-	r := newRing(dir, o)
-	if err := makeDir(r.o.FS, dir); err != nil {
-		return nil, err
-	}
-	if err := r.takeLock(); err != nil {
-		return nil, err
-	}
-	err := r.begin(ctx, begin)
-	if err != nil {
-		return nil, errors.Join(err, r.lock.Close())
-	}
-	return r, nil
-}
-
-func (r *Ring) begin(ctx context.Context, begin func(*Ring) (*base, signed, error)) error {
-	if _, err := r.newest(); !errors.Is(err, ErrNoKeyring) {
-		if err == nil {
-			err = ErrExists
-		}
-		return err
-	}
-	b, sig, err := begin(r)
-	if err != nil {
-		return err
-	}
-	if b.master, err = masterOrNew(ctx, r.o.Master, r.o.Rand); err != nil {
-		return err
-	}
-	if _, err := io.ReadFull(r.o.Rand, b.wrapping[:]); err != nil {
-		return fmt.Errorf("make wrapping key: %w", err)
-	}
-	name := r.ringName(b.generation)
-	if err := b.write(r.o.FS, name+tmpSuffix); err != nil {
-		return err
-	}
-	if err := vfs.WriteFile(r.o.FS, r.path(signedName), sig.encode(newHasher(b.meta.Secret)), filePerm); err != nil {
-		return err
-	}
-	if err := r.o.FS.Rename(name+tmpSuffix, name); err != nil {
-		return fmt.Errorf("put ring in place: %w", err)
-	}
-	if err := r.o.FS.SyncDir(r.dir); err != nil {
-		return fmt.Errorf("sync %s: %w", r.dir, err)
-	}
-	return r.open(ctx)
-}
-
-// masterOrNew returns the master key, making the file that is to hold it.
-func masterOrNew(ctx context.Context, m Master, random io.Reader) (Secret, error) {
-	key, err := m.MasterKey(ctx)
-	file, ok := m.(*masterFile)
-	if !ok || !errors.Is(err, ErrNoMaster) {
-		return key, err
-	}
-	if key, err = NewMaster(random); err != nil {
-		return Secret{}, err
-	}
-	if err := file.write(key); err != nil {
-		return Secret{}, fmt.Errorf("write master key: %w", err)
-	}
-	return key, nil
 }
 
 // Open opens the keyring in a folder.
@@ -249,20 +164,20 @@ func (r *Ring) open(ctx context.Context) error {
 		return err
 	}
 	r.st, r.signed = st, sig
-	r.origin, r.system, r.hash = st.head.Origin, record.Subject(st.meta.System), st.hash
+	r.origin, r.system, r.hash = st.Origin(), record.Subject(st.Meta().System), st.Hash()
 	r.setCompact()
 	if r.o.ReadOnly {
 		return nil
 	}
 	if err := r.repair(); err != nil {
-		return errors.Join(err, st.close())
+		return errors.Join(err, st.Close())
 	}
 	return nil
 }
 
 // load reads the newest generation. A reader may find it replaced while it
 // reads, and then begins again with the one after.
-func (r *Ring) load(ctx context.Context) (*state, signed, error) {
+func (r *Ring) load(ctx context.Context) (*ringfile.File, signed, error) {
 	var last uint64
 	for range maxChases {
 		generation, err := r.newest()
@@ -284,7 +199,7 @@ func (r *Ring) load(ctx context.Context) (*state, signed, error) {
 
 // loadGeneration reads one generation and the signed state, which is read
 // first: it must not know more than the ring.
-func (r *Ring) loadGeneration(ctx context.Context, generation uint64) (*state, signed, error) {
+func (r *Ring) loadGeneration(ctx context.Context, generation uint64) (*ringfile.File, signed, error) {
 	text, err := r.readSigned()
 	if err != nil {
 		return nil, signed{}, err
@@ -305,43 +220,26 @@ func (r *Ring) loadGeneration(ctx context.Context, generation uint64) (*state, s
 	}
 	sig, err := r.checkSigned(text, st)
 	if err == nil {
-		_, err = st.torn()
+		_, err = st.Torn()
 	}
 	if err != nil {
-		return nil, signed{}, errors.Join(err, st.close())
+		return nil, signed{}, errors.Join(err, st.Close())
 	}
 	return st, sig, nil
 }
 
-func (r *Ring) loadFile(ctx context.Context, file vfs.File, generation uint64) (*state, error) {
-	name := r.ringName(generation)
-	start := make([]byte, maxHeader)
-	n, err := file.ReadAt(start, 0)
-	if err != nil && err != io.EOF {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	head, body, err := parseHeader(start[:n])
-	if err == nil && head.Generation != generation {
-		err = fmt.Errorf("header is of generation %d", head.Generation)
-	}
-	if errors.Is(err, ErrNewer) {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if err != nil {
-		return nil, &DamagedError{File: name, Detail: err.Error()}
-	}
-	// A key that was fetched before is asked for again only if it is another.
-	if head.Master != r.master.Fingerprint() {
-		if r.master, err = masterFor(ctx, r.o.Master, head.Master); err != nil {
-			return nil, err
+func (r *Ring) loadFile(ctx context.Context, file vfs.File, generation uint64) (*ringfile.File, error) {
+	return ringfile.Load(file, r.ringName(generation), generation, func(fingerprint string) (*ringfile.Key, error) {
+		// A key that was fetched before is asked for again only if it is another.
+		if r.master.Fingerprint() != fingerprint {
+			key, err := masterFor(ctx, r.o.Master, fingerprint)
+			if err != nil {
+				return nil, err
+			}
+			r.master = key
 		}
-	}
-	wrapping, err := head.unwrap(r.master)
-	if err != nil {
-		return nil, &DamagedError{File: name, Detail: err.Error()}
-	}
-	defer clear(wrapping[:])
-	return load(file, name, head, int64(body), wrapping)
+		return (*ringfile.Key)(&r.master), nil
+	})
 }
 
 func (r *Ring) path(name string) string { return filepath.Join(r.dir, name) }
@@ -392,7 +290,7 @@ func (r *Ring) Generation() uint64 {
 	if r.st == nil {
 		return 0
 	}
-	return r.st.head.Generation
+	return r.st.Generation()
 }
 
 // Count returns how many data subjects and classes have a key.
@@ -402,12 +300,8 @@ func (r *Ring) Count() (subjects, classes int) {
 	if r.st == nil {
 		return 0, 0
 	}
-	for _, c := range r.st.classes {
-		if !c.expired {
-			classes++
-		}
-	}
-	return r.st.live - 1, classes // without the system
+	subjects, classes = r.st.Live()
+	return subjects - 1, classes // without the system
 }
 
 // Close gives the keyring up. Keys that were not flushed are gone.
@@ -421,13 +315,14 @@ func (r *Ring) Close() error {
 	if r.st == nil {
 		return nil
 	}
+	err := r.tidy()
 	for i := range r.pending {
-		r.pending[i] = entry{}
+		r.pending[i] = ringfile.Entry{}
 	}
 	r.sealing.empty()
 	r.opening.empty()
 	clear(r.master[:])
-	err := r.st.close()
+	err = errors.Join(err, r.st.Close())
 	r.st, r.pending = nil, nil
 	if r.lock != nil {
 		err = errors.Join(err, r.lock.Close())

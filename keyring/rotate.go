@@ -48,7 +48,7 @@ func (r *Ring) rotateMaster(ctx context.Context, to Master) error {
 	if key == r.master {
 		return errors.New("the new master key is the old one")
 	}
-	err = r.advance(r.st.meta, key, true)
+	err = r.advance(r.st.Meta(), key, true)
 	if r.master != key {
 		return err
 	}

@@ -11,11 +11,14 @@ import (
 	"strconv"
 
 	"audittrail/internal/vfs"
+	"audittrail/keyring/internal/ringfile"
 )
 
 const (
 	signedFirst = "audittrail-signed/v1\n" // reaches the disk
 	signedLimit = 512
+
+	domainSigned = "audittrail/v1 signed state\x00"
 )
 
 // A signed is what the keyring remembers of the log, and of itself, from when
@@ -34,7 +37,7 @@ type signed struct {
 
 // encode returns the file's bytes. The hash is over the numbers rather than
 // over the text, which has one form for them.
-func (s *signed) encode(h *hasher) []byte {
+func (s *signed) encode(h *ringfile.Hasher) []byte {
 	out := fmt.Appendf(nil, "%s%d %s\n%d %d\n", signedFirst,
 		s.size, base64.StdEncoding.EncodeToString(s.root[:]), s.generation, s.length)
 	mac := s.mac(h)
@@ -42,18 +45,18 @@ func (s *signed) encode(h *hasher) []byte {
 	return append(out, '\n')
 }
 
-func (s *signed) mac(h *hasher) [32]byte {
+func (s *signed) mac(h *ringfile.Hasher) [32]byte {
 	b := binary.BigEndian.AppendUint64(nil, s.size)
 	b = append(b, s.root[:]...)
 	b = binary.BigEndian.AppendUint64(b, s.generation)
 	b = binary.BigEndian.AppendUint64(b, uint64(s.length))
-	return h.sum(domainSigned, string(b))
+	return h.Sum(domainSigned, string(b))
 }
 
 var errSigned = errors.New("it is not a signed state, or not one of this keyring")
 
 // parseSigned reads what encode returns, and nothing else.
-func parseSigned(text []byte, h *hasher) (signed, error) {
+func parseSigned(text []byte, h *ringfile.Hasher) (signed, error) {
 	rest, ok := bytes.CutPrefix(text, []byte(signedFirst))
 	fields := bytes.FieldsFunc(rest, func(c rune) bool { return c == ' ' || c == '\n' })
 	if !ok || len(fields) != 5 {
@@ -91,8 +94,8 @@ func (r *Ring) readSigned() ([]byte, error) {
 
 // checkSigned holds the ring against what is remembered of it: a ring that is
 // shorter, or of an earlier generation, has lost keys.
-func (r *Ring) checkSigned(text []byte, st *state) (signed, error) {
-	s, err := parseSigned(text, st.hash)
+func (r *Ring) checkSigned(text []byte, st *ringfile.File) (signed, error) {
+	s, err := parseSigned(text, st.Hash())
 	name := r.path(signedName)
 	switch {
 	case err != nil && r.o.ForgetSigned:
@@ -101,10 +104,10 @@ func (r *Ring) checkSigned(text []byte, st *state) (signed, error) {
 		return signed{}, &DamagedError{File: name, Detail: "it is missing"}
 	case err != nil:
 		return signed{}, &DamagedError{File: name, Detail: err.Error()}
-	case s.generation > st.head.Generation:
-		return signed{}, st.damaged(0, fmt.Errorf("generation %d was in force when the log was last signed", s.generation))
-	case s.generation == st.head.Generation && s.length > st.tail:
-		return signed{}, st.damaged(st.tail, fmt.Errorf("%d bytes were whole when the log was last signed", s.length))
+	case s.generation > st.Generation():
+		return signed{}, st.Damaged(fmt.Sprintf("generation %d was in force when the log was last signed", s.generation))
+	case s.generation == st.Generation() && s.length > st.Tail():
+		return signed{}, st.Damaged(fmt.Sprintf("%d bytes were whole when the log was last signed", s.length))
 	}
 	return s, nil
 }
@@ -126,7 +129,7 @@ func (r *Ring) SetSigned(size uint64, root [32]byte) error {
 	err, last, next := r.usable(), r.signed, signed{size: size, root: root}
 	var text []byte
 	if err == nil {
-		next.generation, next.length = r.st.head.Generation, r.st.tail
+		next.generation, next.length = r.st.Generation(), r.st.Tail()
 		text = next.encode(r.hash)
 	}
 	r.mu.RUnlock()
@@ -136,7 +139,7 @@ func (r *Ring) SetSigned(size uint64, root [32]byte) error {
 		err = fmt.Errorf("size %d is behind %d, which was signed before", size, last.size)
 	case size == last.size && root != last.root && last.size > 0:
 		err = fmt.Errorf("another root was signed for size %d before", size)
-	case next == last:
+	case next == last && r.signedHere:
 		return nil
 	default:
 		err = vfs.WriteFile(r.o.FS, r.path(signedName), text, filePerm)
@@ -145,7 +148,7 @@ func (r *Ring) SetSigned(size uint64, root [32]byte) error {
 		return fmt.Errorf("remember signed state: %w", err)
 	}
 	r.mu.Lock()
-	r.signed = next
+	r.signed, r.signedHere = next, true
 	r.mu.Unlock()
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"audittrail/record"
+	"audittrail/keyring/internal/ringfile"
 )
 
 // A SignerInfo is a key that signs checkpoints, or did.
@@ -81,7 +81,12 @@ func (r *Ring) Signer() note.Signer {
 	if r.st == nil {
 		return nil
 	}
-	return r.st.signer
+	signers := r.st.Meta().Signers
+	s, _, err := newSigner(r.origin, signers[len(signers)-1].Seed)
+	if err != nil {
+		panic("keyring: " + err.Error()) // the origin was checked, and the seed's length
+	}
+	return s
 }
 
 // Signers returns all keys, the one in force at the end.
@@ -91,8 +96,8 @@ func (r *Ring) Signers() []SignerInfo {
 	if r.st == nil {
 		return nil
 	}
-	infos := make([]SignerInfo, 0, len(r.st.meta.Signers))
-	for _, s := range r.st.meta.Signers {
+	infos := make([]SignerInfo, 0, len(r.st.Meta().Signers))
+	for _, s := range r.st.Meta().Signers {
 		info := SignerInfo{VKey: s.VKey, Created: s.Created, From: s.From, Note: slices.Clone(s.Note)}
 		if s.Until != nil {
 			info.Until = new(*s.Until)
@@ -130,8 +135,8 @@ func (r *Ring) makeSigner(origin string) (SignerKey, error) {
 // now is without a zone and without the monotonic clock: it goes to the disk.
 func (r *Ring) now() time.Time { return r.o.Now().UTC().Round(0) }
 
-func (k SignerKey) entry(from uint64, statement []byte) signerKey {
-	return signerKey{
+func (k SignerKey) entry(from uint64, statement []byte) ringfile.Signer {
+	return ringfile.Signer{
 		VKey: k.vkey, Created: k.created, From: from,
 		Note: slices.Clone(statement), Seed: k.signer.key.Seed(),
 	}
@@ -158,7 +163,7 @@ func (r *Ring) commitSigner(k SignerKey, from uint64, statement []byte) error {
 	if k.signer == nil || k.signer.name != r.origin {
 		return errors.New("the key was not made by this keyring")
 	}
-	m := r.st.meta.clone()
+	m := r.st.Meta().Clone()
 	old := &m.Signers[len(m.Signers)-1]
 	if k.vkey == old.VKey {
 		// An earlier call was cut short in wiping what came before.
@@ -170,31 +175,4 @@ func (r *Ring) commitSigner(k SignerKey, from uint64, statement []byte) error {
 	old.Seed, old.Until = nil, &from
 	m.Signers = append(m.Signers, k.entry(from, statement))
 	return r.advance(m, r.master, true)
-}
-
-// first is what a new ring begins with.
-func (r *Ring) first(origin string) (*base, error) {
-	if err := checkOrigin(origin); err != nil {
-		return nil, err
-	}
-	system := entry{kind: subjectLive}
-	secret := make([]byte, len(key{}))
-	for _, b := range [][]byte{system.subject[:], system.key[:], secret} {
-		if _, err := io.ReadFull(r.o.Rand, b); err != nil {
-			return nil, fmt.Errorf("make keys: %w", err)
-		}
-	}
-	k, err := r.makeSigner(origin)
-	if err != nil {
-		return nil, err
-	}
-	m := &meta{
-		Created: r.now(), System: hexSubject(system.subject), Secret: secret,
-		Signers: []signerKey{k.entry(0, nil)}, Backups: []backup{},
-	}
-	st := &state{
-		subjects: map[record.Subject]subject{system.subject: {key: system.key}},
-		hash:     newHasher(secret),
-	}
-	return &base{generation: 1, origin: origin, meta: m, pages: st.pages}, nil
 }

@@ -1,4 +1,4 @@
-package keyring
+package ringfile
 
 import (
 	"crypto/cipher"
@@ -23,18 +23,20 @@ const (
 	frameHead    = 8
 	sealOverhead = 28
 	maxSealed    = 1 << 20
-	maxPayload   = maxSealed - sealOverhead - 1
+
+	// MaxPayload bounds what one frame holds.
+	MaxPayload = maxSealed - sealOverhead - 1
 
 	domainFrame = "audittrail/v1 keyring frame\x00"
 )
 
 // Kinds of frames. These numbers reach the disk.
 const (
-	kindSubjects  = 1 // page of the base: subject entries, sorted by subject
-	kindUsers     = 2 // page of the base: user hash and subject, sorted by hash
-	kindDirectory = 3 // where the pages are
-	kindMeta      = 4 // everything else, whole; the last one counts
-	kindEntries   = 5 // class and subject entries, in the order of their making
+	KindSubjects  = 1 // page of the base: subject entries, sorted by subject
+	KindUsers     = 2 // page of the base: user hash and subject, sorted by hash
+	KindDirectory = 3 // where the pages are
+	KindMeta      = 4 // everything else, whole; the last one counts
+	KindEntries   = 5 // class and subject entries, in the order of their making
 )
 
 // A sealer seals and opens the frames of one generation.
@@ -43,7 +45,7 @@ type sealer struct {
 	generation uint64
 }
 
-func newSealer(wrapping *key, generation uint64) (*sealer, error) {
+func newSealer(wrapping *Key, generation uint64) (*sealer, error) {
 	aead, err := newAEAD(wrapping)
 	if err != nil {
 		return nil, err
@@ -59,7 +61,7 @@ func (s *sealer) aad(off int64) []byte {
 }
 
 // appendFrame appends the frame that will stand at off. The payload must not
-// be longer than maxPayload.
+// be longer than MaxPayload.
 func (s *sealer) appendFrame(dst []byte, off int64, kind byte, payload []byte) []byte {
 	start := len(dst)
 	dst = append(dst, make([]byte, frameHead)...)

@@ -1,4 +1,4 @@
-package keyring
+package ringfile
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,7 +64,7 @@ func (h *hex64) UnmarshalJSON(b []byte) error {
 }
 
 // encode returns the header's two lines. No origin needs escaping, since
-// checkOrigin has seen it.
+// CheckOrigin has seen it.
 func (h *header) encode() []byte {
 	out := fmt.Appendf(nil, `%s{"generation":%d,"origin":"%s","directory":"%016x","journal":"%016x","master":"%s","wrapped":"%s"`,
 		formatLine, h.Generation, h.Origin, int64(h.Directory), int64(h.Journal), h.Master,
@@ -89,7 +90,7 @@ func parseHeader(b []byte) (*header, int, error) {
 	if err := json.Unmarshal(line, &h); err != nil {
 		return nil, 0, errors.New("header is not JSON of the right form")
 	}
-	if err := checkOrigin(h.Origin); err != nil {
+	if err := CheckOrigin(h.Origin); err != nil {
 		return nil, 0, errors.New("header names no valid origin")
 	}
 	// One encoding per header; the checksum is computed on the way.
@@ -110,9 +111,9 @@ func isNewer(line string) bool {
 	return ok && err == nil && n > 1
 }
 
-// checkOrigin holds an origin to what names a key in a signed note
+// CheckOrigin holds an origin to what names a key in a signed note
 // (c2sp.org/signed-note), and to what needs no escaping in JSON.
-func checkOrigin(origin string) error {
+func CheckOrigin(origin string) error {
 	if origin == "" || len(origin) > maxOrigin || !utf8.ValidString(origin) {
 		return fmt.Errorf("origin must be 1 to %d bytes of UTF-8", maxOrigin)
 	}
@@ -135,20 +136,20 @@ func (h *header) aad() []byte {
 }
 
 // wrap seals a wrapping key under the master key.
-func (h *header) wrap(master Secret, wrapping *key) error {
-	aead, err := newAEAD((*key)(&master))
+func (h *header) wrap(master, wrapping *Key) error {
+	aead, err := newAEAD(master)
 	if err != nil {
 		return err
 	}
-	h.Master = master.Fingerprint()
+	h.Master = Fingerprint(master)
 	h.Wrapped = aead.Seal(nil, nil, wrapping[:], h.aad())
 	return nil
 }
 
 // unwrap opens the wrapping key. That it does not open, with a fingerprint and
 // a checksum that are right, was no accident.
-func (h *header) unwrap(master Secret) (*key, error) {
-	aead, err := newAEAD((*key)(&master))
+func (h *header) unwrap(master *Key) (*Key, error) {
+	aead, err := newAEAD(master)
 	if err != nil {
 		return nil, err
 	}
@@ -156,10 +157,17 @@ func (h *header) unwrap(master Secret) (*key, error) {
 	if err != nil {
 		return nil, errors.New("header does not authenticate under the master key that it names")
 	}
-	return (*key)(plain), nil
+	return (*Key)(plain), nil
 }
 
-func newAEAD(k *key) (cipher.AEAD, error) {
+// Fingerprint tells master keys apart and gives nothing of them away: the first
+// eight hexadecimal digits of the key's SHA-256.
+func Fingerprint(k *Key) string {
+	sum := sha256.Sum256(k[:])
+	return hex.EncodeToString(sum[:4])
+}
+
+func newAEAD(k *Key) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(k[:])
 	if err != nil {
 		return nil, fmt.Errorf("set up AES: %w", err)

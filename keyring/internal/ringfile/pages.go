@@ -1,10 +1,11 @@
-package keyring
+package ringfile
 
 import (
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 
 	"audittrail/record"
@@ -21,14 +22,16 @@ const (
 	userLen = 2 * hashLen     // of an entry in a page of users: hash, subject
 	refLen  = 1 + 4 + hashLen // of an entry in the directory: kind, size, first key
 	dirHead = 4 + 8           // of a directory: frames that follow, live subjects
-	maxRefs = (maxPayload - dirHead) / refLen
+	maxRefs = (MaxPayload - dirHead) / refLen
 )
 
-// A pageKey is a subject, or the hash of a user id.
-type pageKey = [16]byte
+var errOddUsers = errors.New("page of users is of an odd length")
+
+// A PageKey is a subject, or the hash of a user id.
+type PageKey = [16]byte
 
 type pageRef struct {
-	first pageKey
+	first PageKey
 	off   int64
 	size  int // of the whole frame
 }
@@ -36,13 +39,13 @@ type pageRef struct {
 // A pager fills pages with entries in ascending order.
 type pager struct {
 	page  []byte
-	first pageKey
-	last  pageKey
+	first PageKey
+	last  PageKey
 	some  bool // an entry was added
-	emit  func(first pageKey, payload []byte) error
+	emit  func(first PageKey, payload []byte) error
 }
 
-func (p *pager) add(k pageKey, enc []byte) error {
+func (p *pager) add(k PageKey, enc []byte) error {
 	if p.some && bytes.Compare(k[:], p.last[:]) <= 0 {
 		return errors.New("entries are not in ascending order")
 	}
@@ -94,8 +97,8 @@ func (d *directory) encode() [][]byte {
 			n++
 		}
 	}
-	add(kindSubjects, d.subjects)
-	add(kindUsers, d.users)
+	add(KindSubjects, d.subjects)
+	add(KindUsers, d.users)
 	return out
 }
 
@@ -116,16 +119,19 @@ func (d *directory) decode(payload []byte, off int64) (next, left int64, err err
 		return 0, 0, errors.New("directory has the wrong number of frames")
 	}
 	for ; len(refs) > 0; refs = refs[refLen:] {
-		ref := pageRef{off: off, size: int(binary.BigEndian.Uint32(refs[1:])), first: pageKey(refs[5:])}
+		ref := pageRef{off: off, size: int(binary.BigEndian.Uint32(refs[1:])), first: PageKey(refs[5:])}
 		if ref.size <= frameSize(0) || ref.size > frameSize(pageSize) {
 			return 0, 0, fmt.Errorf("directory has a page of %d bytes", ref.size)
 		}
 		list := &d.subjects
 		switch {
-		case refs[0] == kindUsers:
+		case refs[0] == KindUsers:
 			list = &d.users
-		case refs[0] != kindSubjects || len(d.users) > 0:
+		case refs[0] != KindSubjects || len(d.users) > 0:
 			return 0, 0, errors.New("directory mixes its pages")
+		}
+		if len(*list) == cap(*list) {
+			*list = slices.Grow(*list, len(refs)/refLen)
 		}
 		if n := len(*list); n > 0 && bytes.Compare((*list)[n-1].first[:], ref.first[:]) >= 0 {
 			return 0, 0, errors.New("directory is not in ascending order")
@@ -137,30 +143,30 @@ func (d *directory) decode(payload []byte, off int64) (next, left int64, err err
 }
 
 // find returns the index of the page that would hold k, or -1.
-func find(refs []pageRef, k pageKey) int {
+func find(refs []pageRef, k PageKey) int {
 	return sort.Search(len(refs), func(i int) bool { return bytes.Compare(refs[i].first[:], k[:]) > 0 }) - 1
 }
 
 // findSubject looks a subject up in a page. The strictness of pages is checked
 // when they are merged, not on every lookup.
-func findSubject(page []byte, id record.Subject) (entry, bool, error) {
-	var e entry
+func findSubject(page []byte, id record.Subject) (Entry, bool, error) {
+	var e Entry
 	for len(page) > 0 {
 		var err error
 		if page, err = decodeEntry(page, &e); err != nil {
-			return entry{}, false, err
+			return Entry{}, false, err
 		}
-		if c := bytes.Compare(e.subject[:], id[:]); c >= 0 {
+		if c := bytes.Compare(e.Subject[:], id[:]); c >= 0 {
 			return e, c == 0, nil
 		}
 	}
-	return entry{}, false, nil
+	return Entry{}, false, nil
 }
 
 // findUser looks a user hash up in a page.
-func findUser(page []byte, h pageKey) (record.Subject, bool, error) {
+func findUser(page []byte, h PageKey) (record.Subject, bool, error) {
 	if len(page)%userLen != 0 {
-		return record.Subject{}, false, errors.New("page of users is of an odd length")
+		return record.Subject{}, false, errOddUsers
 	}
 	i, found := sort.Find(len(page)/userLen, func(i int) int {
 		return bytes.Compare(h[:], page[i*userLen:i*userLen+hashLen])

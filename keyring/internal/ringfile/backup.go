@@ -1,0 +1,209 @@
+package ringfile
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+const (
+	backupLine  = "audittrail-keyring-backup/v1\n" // reaches the backup
+	backupLimit = 4096                             // bytes of its header; a bufio.Reader holds as many
+)
+
+// ErrBackup means that something is no backup, or not all of one.
+var ErrBackup = errors.New("not a backup of a keyring, or not all of one")
+
+// A BackupHead is the second line of a backup, as JSON.
+type BackupHead struct {
+	ID         string    `json:"id"`
+	Created    time.Time `json:"created"`
+	Expires    time.Time `json:"expires"`
+	Origin     string    `json:"origin"`
+	Generation uint64    `json:"generation"`
+	Size       uint64    `json:"size"` // last signed
+	Root       HexHash   `json:"root"`
+}
+
+// WriteBackup writes all keys, as they are: two lines of a header, then parts,
+// each a frame's kind and payload behind its length, and a length of zero.
+func (f *File) WriteBackup(w io.Writer, head *BackupHead) error {
+	line, err := json.Marshal(head)
+	if err != nil {
+		return fmt.Errorf("encode header: %w", err)
+	}
+	state, err := f.meta.Encode()
+	if err != nil {
+		return err
+	}
+	defer clear(state)
+	out := bufio.NewWriter(w)
+	part := func(kind byte, payload []byte) error {
+		_ = binary.Write(out, binary.BigEndian, uint32(1+len(payload)))
+		_ = out.WriteByte(kind)
+		_, err := out.Write(payload) // the first error stays
+		return err
+	}
+	_, _ = fmt.Fprintf(out, "%s%s\n", backupLine, line)
+	if _, err := f.Pages(func(kind byte, _ PageKey, payload []byte) error { return part(kind, payload) }); err != nil {
+		return err
+	}
+	for _, payload := range f.ClassEntries() {
+		_ = part(KindEntries, payload)
+		clear(payload)
+	}
+	_ = part(KindMeta, state)
+	_ = binary.Write(out, binary.BigEndian, uint32(0))
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+// ReadBackup reads a backup's header. The base that it returns reads the rest
+// when it is written.
+func ReadBackup(r io.Reader) (*BackupHead, *Base, error) {
+	in := bufio.NewReaderSize(r, backupLimit)
+	first, err := in.ReadSlice('\n')
+	if err != nil || string(first) != backupLine {
+		return nil, nil, fmt.Errorf("%w: it does not begin with %q", ErrBackup, backupLine[:len(backupLine)-1])
+	}
+	line, err := in.ReadSlice('\n')
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: its header has no end", ErrBackup)
+	}
+	line = line[:len(line)-1]
+	var h BackupHead
+	if err := json.Unmarshal(line, &h); err != nil {
+		return nil, nil, fmt.Errorf("%w: its header is not of the right form", ErrBackup)
+	}
+	again, err := json.Marshal(&h)
+	if err != nil || !bytes.Equal(again, line) || h.Generation+1 < 2 || CheckOrigin(h.Origin) != nil {
+		return nil, nil, fmt.Errorf("%w: its header is not of the right form", ErrBackup)
+	}
+	b := &Base{Generation: h.Generation + 1, Origin: h.Origin}
+	b.Pages = func(emit Emitter) (uint64, error) {
+		p := parts{base: b}
+		p.subjects.emit = func(first PageKey, page []byte) error { return emit(KindSubjects, first, page) }
+		p.users.emit = func(first PageKey, page []byte) error { return emit(KindUsers, first, page) }
+		if err := p.read(in); err != nil {
+			return 0, err
+		}
+		return p.live, nil
+	}
+	return &h, b, nil
+}
+
+// parts reads the parts of a backup into a new base.
+type parts struct {
+	base     *Base
+	kind     byte // of the last part: they come in one order
+	subjects pager
+	users    pager
+	live     uint64 // subjects with a key
+	known    uint64 // users
+}
+
+func (p *parts) read(in io.Reader) error {
+	for {
+		var head [4]byte
+		if _, err := io.ReadFull(in, head[:]); err != nil {
+			return readError(err)
+		}
+		n := binary.BigEndian.Uint32(head[:])
+		if n == 0 {
+			break
+		}
+		if n > MaxPayload+1 {
+			return fmt.Errorf("%w: a part of %d bytes", ErrBackup, n)
+		}
+		part := make([]byte, n)
+		if _, err := io.ReadFull(in, part); err != nil {
+			return readError(err)
+		}
+		if err := p.take(part[0], part[1:]); err != nil {
+			return err
+		}
+	}
+	switch n, err := in.Read(make([]byte, 1)); {
+	case n != 0:
+		return fmt.Errorf("%w: more follows its end", ErrBackup)
+	case err != io.EOF:
+		return readError(err)
+	case p.base.Meta == nil || p.known+1 != p.live: // the system has no user
+		return fmt.Errorf("%w: it is not complete", ErrBackup)
+	}
+	return nil
+}
+
+// readError tells a backup that ends early from one that cannot be read.
+func readError(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return fmt.Errorf("%w: it is cut off", ErrBackup)
+	}
+	return fmt.Errorf("read backup: %w", err)
+}
+
+// partOrder is in which order the kinds of parts come. There is one Meta.
+var partOrder = []byte{0, KindSubjects, KindUsers, KindEntries, KindMeta}
+
+func (p *parts) take(kind byte, payload []byte) error {
+	is, was := slices.Index(partOrder, kind), slices.Index(partOrder, p.kind)
+	if is < 1 || is < was || p.kind == KindMeta {
+		return fmt.Errorf("%w: a part of kind %d where none belongs", ErrBackup, kind)
+	}
+	p.kind = kind
+	var err error
+	switch kind {
+	case KindSubjects:
+		return DecodeEntries(payload, p.subject)
+	case KindUsers:
+		return p.user(payload)
+	case KindEntries:
+		err = DecodeEntries(payload, func(e *Entry) error {
+			if e.Kind != ClassLive && e.Kind != ClassExpired {
+				return fmt.Errorf("%w: something else among the classes", ErrBackup)
+			}
+			return nil
+		})
+		p.base.Classes = append(p.base.Classes, payload)
+	case KindMeta:
+		if err = errors.Join(p.subjects.flush(), p.users.flush()); err == nil {
+			p.base.Meta, err = parseMeta(payload)
+		}
+	}
+	return err
+}
+
+func (p *parts) subject(e *Entry) error {
+	switch e.Kind {
+	case SubjectLive:
+		p.live++
+	case SubjectErased:
+	default:
+		return fmt.Errorf("%w: something else among the subjects", ErrBackup)
+	}
+	return p.subjects.add(e.Subject, AppendEntry(nil, e))
+}
+
+func (p *parts) user(payload []byte) error {
+	if len(payload)%userLen != 0 {
+		return fmt.Errorf("%w: %w", ErrBackup, errOddUsers)
+	}
+	if err := p.subjects.flush(); err != nil {
+		return err
+	}
+	for ; len(payload) > 0; payload = payload[userLen:] {
+		p.known++
+		if err := p.users.add(PageKey(payload), payload[:userLen]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

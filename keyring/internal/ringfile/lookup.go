@@ -1,0 +1,136 @@
+package ringfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"audittrail/record"
+)
+
+// Name returns the file's name.
+func (f *File) Name() string { return f.name }
+
+// Generation returns the file's generation.
+func (f *File) Generation() uint64 { return f.head.Generation }
+
+// Origin returns the name of the log that the keys are for.
+func (f *File) Origin() string { return f.head.Origin }
+
+// Tail returns the offset behind the last whole frame.
+func (f *File) Tail() int64 { return f.tail }
+
+// Meta returns the ring's own state, which must not be changed.
+func (f *File) Meta() *Meta { return f.meta }
+
+// Hash hashes under the ring's secret.
+func (f *File) Hash() *Hasher { return f.hash }
+
+// Dying tells whether the file holds keys that are destroyed.
+func (f *File) Dying() bool { return f.dying }
+
+// Journal returns how many subjects the journal has, and the base.
+func (f *File) Journal() (journal, base int) { return len(f.subjects), int(f.dir.live) }
+
+// Live returns how many subjects and how many classes have a key.
+func (f *File) Live() (subjects, classes int) {
+	for _, c := range f.classes {
+		if !c.Expired {
+			classes++
+		}
+	}
+	return f.live, classes
+}
+
+// Intact tells whether the file still begins as it should: it does not once
+// Wipe has begun. The buffer is the caller's, who may have one at hand.
+func (f *File) Intact(b *[1]byte) bool {
+	n, err := f.file.ReadAt(b[:], 0)
+	return n == 1 && err == nil && b[0] == formatLine[0]
+}
+
+// Class returns what is known of a class.
+func (f *File) Class(name string) (Class, bool) {
+	c, ok := f.classes[name]
+	return c, ok
+}
+
+// Subject returns what is known of a subject.
+func (f *File) Subject(id record.Subject) (Subject, bool, error) {
+	if sub, ok := f.subjects[id]; ok {
+		return sub, true, nil
+	}
+	i := find(f.dir.subjects, id)
+	if i < 0 {
+		return Subject{}, false, nil
+	}
+	ref := f.dir.subjects[i]
+	page, err := f.page(ref, KindSubjects)
+	if err != nil {
+		return Subject{}, false, err
+	}
+	e, ok, err := findSubject(page, id)
+	if err != nil {
+		return Subject{}, false, f.damaged(ref.off, err)
+	}
+	if !ok {
+		return Subject{}, false, nil
+	}
+	return Subject{Key: e.Key, User: string(e.User), Erased: e.Kind == SubjectErased, Seq: e.Seq}, true, nil
+}
+
+// ByUser returns the live subject of a user, if there is one. The empty user
+// is the system.
+func (f *File) ByUser(user string) (record.Subject, Subject, bool, error) {
+	id, ok := f.users[user]
+	if user == "" {
+		id, ok = record.Subject(f.meta.System), true
+	}
+	if !ok {
+		var err error
+		if id, ok, err = f.byHash(f.hash.user(user)); err != nil || !ok {
+			return record.Subject{}, Subject{}, false, err
+		}
+	}
+	sub, ok, err := f.Subject(id)
+	if err == nil && (!ok || !sub.Erased && sub.User != user) {
+		err = f.damaged(0, errors.New("pages of users and of subjects contradict each other"))
+	}
+	return id, sub, ok && !sub.Erased, err
+}
+
+func (f *File) byHash(h PageKey) (record.Subject, bool, error) {
+	i := find(f.dir.users, h)
+	if i < 0 {
+		return record.Subject{}, false, nil
+	}
+	ref := f.dir.users[i]
+	page, err := f.page(ref, KindUsers)
+	if err != nil {
+		return record.Subject{}, false, err
+	}
+	id, ok, err := findUser(page, h)
+	if err != nil {
+		return record.Subject{}, false, f.damaged(ref.off, err)
+	}
+	return id, ok, nil
+}
+
+// page reads one page of the base.
+func (f *File) page(ref pageRef, kind byte) ([]byte, error) {
+	frame := make([]byte, ref.size)
+	if n, err := f.file.ReadAt(frame, ref.off); n < len(frame) {
+		if err == io.EOF {
+			return nil, f.damaged(ref.off, errors.New("page is cut off"))
+		}
+		return nil, fmt.Errorf("read %s: %w", f.name, err)
+	}
+	got, payload, err := f.seal.open(frame, ref.off)
+	if err == nil && got != kind {
+		err = fmt.Errorf("frame is of kind %d where one of kind %d belongs", got, kind)
+	}
+	if err != nil {
+		return nil, f.damaged(ref.off, err)
+	}
+	return payload, nil
+}
