@@ -1,0 +1,196 @@
+package audit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"audittrail/internal/tree"
+	"audittrail/internal/vfs"
+	"audittrail/tlog"
+)
+
+// What the files are called in reports.
+const (
+	checkpointFile = "tree/checkpoint"
+	signersFile    = "tree/signers"
+)
+
+// ErrNoKey means that there is no key to check the log's signature with.
+var ErrNoKey = errors.New("no key to check the log's signature with")
+
+// A Ring is what the log's keyring says of its signatures.
+type Ring struct {
+	Origin string
+	Eras   tlog.Eras
+	Notes  [][]byte // by which keys replaced keys
+	Signed Head     // the last that was signed; its size is 0 if none was
+}
+
+// Evidence is what is known of a log besides its lines.
+type Evidence struct {
+	FS          vfs.FS
+	Tree        string   // folder of the tree's files
+	Live        bool     // a writer is at work
+	Pinned      []string // verifier keys that are trusted; if none, those of the keyring
+	Ring        *Ring    // nil if the keyring is not at hand
+	Checkpoints [][]byte // signed ones that were kept elsewhere
+
+	eras []tlog.Eras // of each key that is trusted
+}
+
+// Heads verifies the signatures of all checkpoints and returns what they vouch
+// for, and what is missing. A checkpoint in the log's folder that was not
+// signed by its keys is reported; if it only cannot be told, for want of a key,
+// that is the error.
+func (e *Evidence) Heads(found *Findings) (heads []Head, missing []string, err error) {
+	if len(e.Pinned) == 0 && e.Ring == nil {
+		return nil, nil, ErrNoKey
+	}
+	// The checkpoint before the notes: a writer that has changed its key
+	// publishes them in the other order.
+	published, unread := vfs.ReadFile(e.FS, filepath.Join(e.Tree, "checkpoint"), tlog.MaxCheckpoint)
+	if err := e.trust(found); err != nil {
+		return nil, nil, err
+	}
+	origin := ""
+	if e.Ring != nil {
+		origin = e.Ring.Origin
+		if e.Ring.Signed.Size > 0 {
+			heads = append(heads, e.Ring.Signed)
+		}
+	}
+	c, missing, err := e.published(published, unread, origin, found)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c != nil {
+		origin = c.Origin
+		heads = append(heads, Head{c.Size, c.Root, checkpointFile})
+	}
+	for i, signed := range e.Checkpoints {
+		c, err := e.open(signed, origin)
+		if err != nil {
+			return nil, nil, fmt.Errorf("given checkpoint %d: %w", i+1, err)
+		}
+		origin = c.Origin
+		heads = append(heads, Head{c.Size, c.Root, fmt.Sprintf("the checkpoint of size %d that was given", c.Size)})
+	}
+	if len(heads) == 0 && e.Ring == nil && found.Count == 0 {
+		return nil, nil, fmt.Errorf("there is no signed checkpoint to check the log against: %s is missing", checkpointFile)
+	}
+	return heads, missing, nil
+}
+
+// trust finds out which keys count for which sizes.
+func (e *Evidence) trust(found *Findings) error {
+	notes, err := e.signers()
+	damaged := errors.Is(err, tree.ErrMalformed) || errors.Is(err, vfs.ErrTooLarge)
+	if err != nil && !damaged {
+		return err
+	}
+	if e.Ring != nil && !damaged {
+		damaged = e.compare(notes) != nil
+		notes = e.Ring.Notes
+	}
+	for _, key := range e.Pinned {
+		if _, err := tlog.ParseVKey(key); err != nil {
+			return err
+		}
+		eras, err := tlog.ResolveSigner(key, notes)
+		if err != nil {
+			// The notes do not lead to this key, or nowhere: it stands for itself.
+			damaged = damaged || !errors.Is(err, tlog.ErrUnknownKey)
+			eras = tlog.Eras{{VKey: key, Until: math.MaxUint64}}
+		}
+		e.eras = append(e.eras, eras)
+	}
+	if len(e.Pinned) == 0 {
+		e.eras = []tlog.Eras{e.Ring.Eras}
+	}
+	if damaged {
+		found.Add(Problem{Kind: Modified, File: signersFile, Detail: "the notes by which signers replaced signers are not what was signed"})
+	}
+	return nil
+}
+
+// compare holds the notes that are published against those of the keyring. A
+// crash may have kept the last ones from being published; or the keyring was
+// read before a writer has changed its key.
+func (e *Evidence) compare(notes [][]byte) error {
+	n := min(len(notes), len(e.Ring.Notes))
+	if !slices.EqualFunc(notes[:n], e.Ring.Notes[:n], bytes.Equal) {
+		return tlog.ErrProof
+	}
+	if n == len(notes) {
+		return nil
+	}
+	eras, err := tlog.ResolveSigner(e.Ring.Eras[0].VKey, notes)
+	if err == nil {
+		e.Ring.Eras, e.Ring.Notes = eras, notes
+	}
+	return err
+}
+
+// signers reads the notes that are published beside the tree.
+func (e *Evidence) signers() ([][]byte, error) {
+	t, err := tree.Open(e.FS, e.Tree, true)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	notes, err := t.Signers()
+	return notes, errors.Join(err, t.Close())
+}
+
+// published verifies the checkpoint in the log's folder, given what reading it
+// gave.
+func (e *Evidence) published(signed []byte, err error, origin string, found *Findings) (*tlog.Checkpoint, []string, error) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if e.Ring != nil && (e.Ring.Signed.Size == 0 || e.Live) {
+			return nil, nil, nil // none was ever signed, or the first is about to be published
+		}
+		return nil, []string{checkpointFile + ": there is no published checkpoint; a new one is written when the log is opened"}, nil
+	case err != nil && !errors.Is(err, vfs.ErrTooLarge):
+		return nil, nil, fmt.Errorf("read checkpoint: %w", err)
+	}
+	var c tlog.Checkpoint
+	if err == nil {
+		c, err = e.open(signed, origin)
+	}
+	if err == nil {
+		return &c, nil, nil
+	}
+	if errors.Is(err, tlog.ErrUnknownKey) && len(e.Pinned) > 0 && found.Count == 0 {
+		return nil, nil, err
+	}
+	said, _ := tlog.ReadCheckpoint(signed) // if it is one: the size that it claims
+	found.Add(Problem{
+		Seq: said.Size, Kind: Rewritten, File: checkpointFile,
+		Detail: fmt.Sprintf("the published checkpoint is not what the log's keys signed: %v", err),
+	})
+	return nil, nil, nil
+}
+
+// open verifies a signed checkpoint with any of the keys that are trusted.
+func (e *Evidence) open(signed []byte, origin string) (tlog.Checkpoint, error) {
+	var first error
+	for _, eras := range e.eras {
+		c, _, err := eras.OpenCheckpoint(signed, origin)
+		if err == nil {
+			return c, nil
+		}
+		// That a signature is wrong says more than that a key is not known.
+		if first == nil || errors.Is(first, tlog.ErrUnknownKey) {
+			first = err
+		}
+	}
+	return tlog.Checkpoint{}, first
+}

@@ -1,0 +1,341 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"audittrail/internal/vfs"
+	"audittrail/record"
+	"audittrail/tlog"
+)
+
+// partLen is how much of a file one worker takes at a time.
+const partLen = 4 << 20
+
+// A part is a piece of a file: the lines that begin in [start, end).
+type part struct {
+	file       int
+	start, end int64
+	aligned    bool // a line begins at start
+}
+
+// A scan goes over the log once, on all processors. Workers take part after
+// part, check what can be checked within it, and leave behind what it takes to
+// put the parts together, which is done in their order.
+type scan struct {
+	log   *Log
+	parts []part
+	cuts  []uint64 // sizes of heads, ascending: subtrees end there
+	found *Findings
+
+	next atomic.Int64 // part to be taken
+	over atomic.Bool  // nothing more is to be done
+
+	mu      sync.Mutex // guards all below
+	done    map[int]*partResult
+	turn    int // part to be put in place
+	started bool
+	end     record.Tail // of the last line
+	size    uint64      // one more than its sequence number
+	rng     tlog.Range
+	heads   []Head // not reached yet, ascending by size
+	read    uint64
+	result  Result
+	doubt   *doubt
+	err     error
+}
+
+// A partResult is what is left of a part once its lines are checked.
+type partResult struct {
+	lines       uint64
+	first, last record.Tail
+	nodes       []node
+	newer       uint64
+	lost        []Problem
+	doubt       *doubt
+	err         error
+}
+
+// scan checks that everything agrees. It stops at the first doubt.
+func (l *Log) scan(ctx context.Context, lost *Findings) (Result, *doubt, error) {
+	s := &scan{log: l, found: lost, done: make(map[int]*partResult)}
+	if d := s.begin(ctx); d != nil {
+		return Result{}, d, ctx.Err()
+	}
+	var wg sync.WaitGroup
+	workers := l.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	for range max(1, min(workers, len(s.parts))) {
+		wg.Go(func() { s.work(ctx) })
+	}
+	wg.Wait()
+	s.finish()
+	s.result.Bytes = s.read
+	return s.result, s.doubt, errors.Join(s.err, ctx.Err())
+}
+
+// begin lays out the parts, and takes the tree below From from its files.
+func (s *scan) begin(ctx context.Context) *doubt {
+	l := s.log
+	s.heads = slices.Clone(l.Heads)
+	slices.SortStableFunc(s.heads, bySize)
+	s.heads = slices.DeleteFunc(s.heads, func(h Head) bool { return h.Size == 0 })
+	for _, h := range s.heads {
+		s.cuts = append(s.cuts, h.Size)
+	}
+	first := l.start()
+	var offset int64
+	if l.From > 0 {
+		if d := s.below(); d != nil {
+			return d
+		}
+		var d *doubt
+		if offset, d = l.locate(first); d != nil {
+			return d
+		}
+	} else if len(l.Files) > 0 && l.Files[0].First != 0 {
+		return &doubt{file: l.Files[0].Name, detail: "the first segment does not begin with record 0"}
+	}
+	s.size = l.From
+	for i := first; i < len(l.Files); i++ {
+		f := l.Files[i]
+		if f.Err != nil {
+			return &doubt{seq: f.First, file: f.Name, detail: f.Err.Error()}
+		}
+		length := cmp.Or(l.part, partLen)
+		for start := offset; start < f.Size || start == offset; start += length {
+			s.parts = append(s.parts, part{i, start, min(start+length, f.Size), start == offset})
+		}
+		offset = 0
+	}
+	return nil
+}
+
+// work takes parts until there are none.
+func (s *scan) work(ctx context.Context) {
+	w := &worker{log: s.log, cuts: s.cuts, signed: s.log.signed(), open: -1, lines: s.log.reader()}
+	w.contents.keys = s.log.Keys
+	defer w.close()
+	for !s.over.Load() {
+		n := int(s.next.Add(1)) - 1
+		if n >= len(s.parts) {
+			return
+		}
+		s.put(n, w.check(ctx, s.parts[n]))
+	}
+}
+
+// put takes the result of a part in, and puts in place whatever has its turn.
+func (s *scan) put(n int, r *partResult) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done[n] = r
+	for s.doubt == nil && s.err == nil {
+		r := s.done[s.turn]
+		if r == nil {
+			return
+		}
+		delete(s.done, s.turn)
+		s.place(s.parts[s.turn], r)
+		s.turn++
+	}
+	s.over.Store(true)
+}
+
+// place puts a part behind the ones in front of it.
+func (s *scan) place(p part, r *partResult) {
+	f := &s.log.Files[p.file]
+	if r.err != nil || r.doubt != nil {
+		s.err, s.doubt = r.err, r.doubt
+		return
+	}
+	s.read += uint64(p.end - p.start)
+	if s.log.Progress != nil {
+		s.log.Progress(s.read, s.log.total(s.parts[0].file))
+	}
+	at := &doubt{seq: s.size, file: f.Name, offset: p.start}
+	if p.start == 0 && f.First != s.size {
+		at.detail = fmt.Sprintf("the file's name says %d", f.First)
+		s.doubt = at
+		return
+	}
+	if p.end == 0 && p.file != len(s.log.Files)-1 {
+		at.detail = "the file is empty"
+		s.doubt = at
+		return
+	}
+	if r.lines == 0 {
+		return
+	}
+	if r.first.Seq != s.size || s.started && !follows(&s.end, &r.first) {
+		at.detail = "the record does not continue the chain"
+		s.doubt = at
+		return
+	}
+	s.started, s.end, s.size = true, r.last, r.last.Seq+1
+	s.result.Records += r.lines
+	s.result.Newer += r.newer
+	for _, p := range r.lost {
+		s.found.Add(p)
+	}
+	for _, n := range r.nodes {
+		s.rng.AppendSubtree(n.level, n.hash, nil)
+		if !s.agrees() {
+			at.detail = "the records give another root than the one that was signed"
+			s.doubt = at
+			return
+		}
+	}
+}
+
+// agrees compares the root with all heads of the size that was reached.
+func (s *scan) agrees() bool {
+	for len(s.heads) > 0 && s.heads[0].Size == s.rng.Size() {
+		if s.heads[0].Root != s.rng.Root() {
+			return false
+		}
+		s.heads = s.heads[1:]
+	}
+	return true
+}
+
+// finish checks that all heads were reached.
+func (s *scan) finish() {
+	if s.doubt != nil || s.err != nil {
+		return
+	}
+	if len(s.heads) > 0 {
+		s.doubt = &doubt{seq: s.size, detail: "fewer records than were signed"}
+		return
+	}
+	if signed := max(s.log.signed(), s.log.From); s.size > signed {
+		s.result.Unsigned = s.size - signed
+	}
+}
+
+// follows tells whether the record of t may stand behind that of last.
+func follows(last, t *record.Tail) bool {
+	return t.Seq == last.Seq+1 && t.Prev == last.Hash && !t.Logged.Before(last.Logged)
+}
+
+// A worker checks the lines of one part after another.
+type worker struct {
+	log      *Log
+	cuts     []uint64
+	signed   uint64
+	file     vfs.File
+	open     int // which file it is; -1 for none
+	lines    lineReader
+	chain    record.Chain
+	contents contents
+}
+
+func (w *worker) close() {
+	if w.open >= 0 {
+		_ = w.file.Close() // only read from: nothing to lose
+	}
+	w.open = -1
+}
+
+// check checks the lines that begin in a part.
+func (w *worker) check(ctx context.Context, p part) *partResult {
+	r := new(partResult)
+	f := &w.log.Files[p.file]
+	if w.open != p.file {
+		w.close()
+		file, err := w.log.FS.Open(f.Path)
+		if err != nil {
+			r.doubt = &doubt{seq: f.First, file: f.Name, detail: err.Error()}
+			return r
+		}
+		w.file, w.open = file, p.file
+	}
+	from := p.start
+	if !p.aligned {
+		from-- // a line begins at start only if an LF stands in front of it
+	}
+	w.lines.reset(w.file, from, p.end, f.Size)
+	if from != p.start {
+		if _, _, err := w.lines.next(); err != nil && err != io.EOF {
+			r.doubt = &doubt{seq: f.First, file: f.Name, offset: from, detail: err.Error()}
+			return r
+		}
+	}
+	t := subtrees{cuts: w.cuts}
+	for w.lines.at < p.end && r.doubt == nil && r.err == nil {
+		if r.lines%1024 == 0 && ctx.Err() != nil {
+			r.err = ctx.Err()
+			break
+		}
+		at := w.lines.at
+		line, whole, err := w.lines.next()
+		if err == io.EOF {
+			break
+		}
+		detail := "its end is missing"
+		if err != nil {
+			detail = err.Error()
+		} else if whole {
+			detail = w.line(r, &t, line, at, f)
+		}
+		if detail != "" {
+			r.doubt = &doubt{seq: f.First, file: f.Name, offset: at, detail: detail}
+		}
+	}
+	r.nodes = t.nodes
+	if r.lines > 0 {
+		r.last = w.chain.Last()
+	}
+	return r
+}
+
+// line checks one line, and says what is wrong with it.
+func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, f *File) string {
+	if r.lines == 0 {
+		tail, ok := record.ParseTail(line)
+		if !ok {
+			return "it is no record"
+		}
+		if !record.Intact(line, &tail) {
+			return "it is not what its hash says"
+		}
+		r.first = tail
+		t.start(tail.Seq)
+		w.chain.Start(tail)
+	} else if !w.chain.Next(line) {
+		return "it is not the next record"
+	}
+	r.lines++
+	seq := w.chain.Seq()
+	if seq < w.signed {
+		t.add(tlog.LeafHash(w.chain.Hash()))
+	}
+	known := isKnown(line)
+	if !known {
+		r.newer++
+	}
+	if w.log.Keys == nil || !known {
+		return ""
+	}
+	if seq >= w.signed {
+		if why, err := w.contents.forged(line); err != nil || why != "" {
+			r.err = err
+			return why
+		}
+	}
+	lost, err := w.contents.lost(line)
+	if lost {
+		r.lost = append(r.lost, lostProblem(seq, f, at))
+	}
+	r.err = err
+	return ""
+}
