@@ -1,0 +1,284 @@
+package audittrail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+
+	"audittrail/internal/audit"
+	"audittrail/internal/segment"
+	"audittrail/keyring"
+	"audittrail/record"
+	"audittrail/tlog"
+)
+
+// VerifyOptions say what to check a log against. The zero value checks all of
+// it against what its keyring says of its signatures.
+type VerifyOptions struct {
+	// From is the first record to read. Of those in front of it, only the
+	// tree is looked at.
+	From uint64
+	// VKeys are verifier keys that are trusted. If there are none, the
+	// keyring's word is taken for who signs. A key of the log that was
+	// replaced since leads to its successors, see tlog.ResolveSigner.
+	VKeys []string
+	// Checkpoints are signed checkpoints that were kept elsewhere: the log
+	// must continue what they cover. They catch what its own cannot: that it
+	// was cut off or replaced, keyring and all.
+	Checkpoints [][]byte
+	// Progress is told how many of how many bytes have been gone over. If the
+	// log is not intact it is gone over again, and the total doubles. Calls
+	// come from several goroutines, one at a time.
+	Progress func(done, total uint64)
+	// MaxProblems is how many problems are kept; if 0, 1000. All are counted.
+	MaxProblems int
+}
+
+// A Kind says what happened to a record.
+type Kind = audit.Kind
+
+// What can have happened. Torn is not an alteration, but what an interruption
+// leaves behind the last checkpoint; Lost and Unreadable are none either.
+const (
+	KindModified   = audit.Modified   // a record's line was changed
+	KindMissing    = audit.Missing    // a record's line is not there
+	KindInserted   = audit.Inserted   // a line that is no record, or one that is there twice
+	KindReordered  = audit.Reordered  // a record's line stands in another's place
+	KindTruncated  = audit.Truncated  // the end of the log is not there
+	KindRewritten  = audit.Rewritten  // a line is whole, and yet not the one that was signed
+	KindTorn       = audit.Torn       // the last write is incomplete, and nobody was told that it is done
+	KindLost       = audit.Lost       // a record's content has lost its key
+	KindUnreadable = audit.Unreadable // a file cannot be read, and nothing is known of its records
+)
+
+// A Problem is one place at which a log is not what it should be.
+type Problem struct {
+	Seq    uint64 `json:"seq"` // the first record that is concerned
+	Kind   Kind   `json:"kind"`
+	File   string `json:"file"` // from the log's folder
+	Offset int64  `json:"offset"`
+	Detail string `json:"detail"`
+}
+
+// A Verification is what Verify found.
+type Verification struct {
+	Records uint64 `json:"records"` // in their place, from First on
+	First   uint64 `json:"first"`   // the first that was asked for
+	Bytes   uint64 `json:"bytes"`   // that were read
+
+	// Root is the newest signed root, and CheckpointSize how many records it
+	// covers. Unsigned records behind them are only chained; with the keyring
+	// at hand, their contents are authenticated.
+	Root           tlog.Hash `json:"root"`
+	CheckpointSize uint64    `json:"checkpoint_size"`
+	Unsigned       uint64    `json:"unsigned"`
+
+	Problems     []Problem `json:"errors"` // the first of them, by record
+	ProblemCount uint64    `json:"error_count"`
+	// Missing is what the check would have needed, or was asked for, and did
+	// not have.
+	Missing []string `json:"missing"`
+	// Sealed is true if the keyring was not at hand, so that nothing is known
+	// of the keys to the contents.
+	Sealed bool `json:"sealed"`
+
+	kinds map[Kind]uint64
+}
+
+// Valid tells whether there is no problem of any kind.
+func (v *Verification) Valid() bool { return v.ProblemCount == 0 }
+
+// Count returns the number of problems of a kind.
+func (v *Verification) Count(k Kind) uint64 { return v.kinds[k] }
+
+// Altered tells whether somebody changed the log: whether there are problems
+// besides torn writes, lost keys and unreadable files.
+func (v *Verification) Altered() bool {
+	return v.ProblemCount > v.Count(KindTorn)+v.Count(KindLost)+v.Count(KindUnreadable)
+}
+
+// ErrNoVerifierKey means that there is neither a verifier key nor a keyring to
+// check the log's signatures with.
+var ErrNoVerifierKey = audit.ErrNoKey
+
+// Verify checks every record against its own hash, the chain, and the Merkle
+// tree whose root is signed. What is wrong with the log is in the Verification;
+// the error is for when it could not be checked.
+func (l *Log) Verify(ctx context.Context, o VerifyOptions) (*Verification, error) {
+	l.mu.Lock()
+	closed := l.closed
+	l.mu.Unlock()
+	if closed {
+		return nil, fmt.Errorf("verify: %w", ErrClosed)
+	}
+	v, err := l.verifyTwice(ctx, o, nil)
+	if err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	return v, nil
+}
+
+// VerifyDir is Verify for a log that need not open: one that was altered or cut
+// off, a copy without keys, on media that cannot be written to, or beside a
+// writer. It takes no lock and writes nothing.
+func VerifyDir(ctx context.Context, dir string, o Options, vo VerifyOptions) (*Verification, error) {
+	o.ReadOnly, o.Create = true, false
+	if err := o.complete(dir); err != nil {
+		return nil, err
+	}
+	v, err := verifyDir(ctx, &Log{dir: dir, opts: o}, vo)
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", dir, err)
+	}
+	return v, nil
+}
+
+func verifyDir(ctx context.Context, l *Log, o VerifyOptions) (*Verification, error) {
+	_, err := l.opts.fs.Stat(filepath.Join(l.dir, treeDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = l.find()
+	}
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
+	ring, err := keyring.Open(ctx, l.opts.KeysDir, l.ringOptions())
+	switch {
+	case err == nil:
+		l.ring, l.origin = ring, ring.Origin()
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case len(o.VKeys) == 0:
+		return nil, fmt.Errorf("%w: %w: name the log's verifier key (--key), or where its keyring is (--keys)", ErrNoVerifierKey, err)
+	case !errors.Is(err, keyring.ErrNoKeyring) && !errors.Is(err, keyring.ErrNoMaster):
+		missing = append(missing, fmt.Sprintf("the keyring: %v", err))
+	}
+	var v *Verification
+	if l.store, err = segment.Open(l.opts.fs, filepath.Join(l.dir, logDir), l.opts.roll); err == nil {
+		v, err = l.verifyTwice(ctx, o, missing)
+		err = errors.Join(err, l.store.Close())
+	}
+	if l.ring != nil {
+		err = errors.Join(err, l.ring.Close())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// verifyTwice verifies again what a writer may have put in order meanwhile.
+func (l *Log) verifyTwice(ctx context.Context, o VerifyOptions, missing []string) (*Verification, error) {
+	live := l.lock != nil || l.hasWriter()
+	v, err := l.verify(ctx, o, live, missing)
+	if err == nil && !v.Valid() && !live && l.hasWriter() {
+		v, err = l.verify(ctx, o, true, missing)
+	}
+	return v, err
+}
+
+func (l *Log) verify(ctx context.Context, o VerifyOptions, live bool, missing []string) (*Verification, error) {
+	found := &audit.Findings{Max: o.MaxProblems}
+	if found.Max <= 0 {
+		found.Max = 1000
+	}
+	evidence := &audit.Evidence{
+		FS: l.opts.fs, Tree: filepath.Join(l.dir, treeDir), Live: live, Pinned: o.VKeys, Checkpoints: o.Checkpoints,
+	}
+	a := &audit.Log{FS: l.opts.fs, Tree: evidence.Tree, From: o.From, Progress: o.Progress}
+	v := &Verification{First: o.From, Sealed: l.ring == nil, Root: audit.EmptyRoot}
+	if l.ring != nil {
+		ring, err := l.ringEvidence()
+		if err != nil {
+			return nil, err
+		}
+		evidence.Ring, a.Keys = ring, l.keyState
+	}
+	heads, absent, err := evidence.Heads(found)
+	if err != nil {
+		return nil, err
+	}
+	a.Heads, v.Missing = heads, slices.Concat([]string{}, missing, absent)
+	for _, h := range heads {
+		if h.Size > v.CheckpointSize {
+			v.CheckpointSize, v.Root = h.Size, h.Root
+		}
+	}
+	if a.Files, err = l.auditFiles(ctx, v.CheckpointSize, live); err != nil {
+		return nil, err
+	}
+	r, err := a.Check(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	if o.From > 0 && r.Records == 0 && o.From > v.CheckpointSize {
+		return nil, fmt.Errorf("from record %d: %w", o.From, ErrNoRecord)
+	}
+	if r.Newer > 0 {
+		v.Missing = append(v.Missing, fmt.Sprintf("%d records of a newer format were not understood: their hashes were checked", r.Newer))
+	}
+	if r.Blind {
+		v.Missing = append(v.Missing, "the hashes in tree/: they are gone or altered as well, so that besides what breaks the chain, records may have been rewritten")
+	}
+	v.Records, v.Unsigned, v.Bytes = r.Records, r.Unsigned, r.Bytes
+	v.ProblemCount, v.kinds = found.Count, found.Kinds
+	v.Problems = make([]Problem, 0)
+	for _, p := range found.Kept() {
+		v.Problems = append(v.Problems, Problem(p))
+	}
+	return v, nil
+}
+
+// ringEvidence is what the keyring says of the log's signatures.
+func (l *Log) ringEvidence() (*audit.Ring, error) {
+	eras, err := erasOf(l.ring)
+	if err != nil {
+		return nil, err
+	}
+	r := &audit.Ring{Origin: l.ring.Origin(), Eras: eras}
+	for _, s := range l.ring.Signers()[1:] {
+		r.Notes = append(r.Notes, s.Note)
+	}
+	size, root := l.ring.Signed()
+	r.Signed = audit.Head{Size: size, Root: root, Name: "the keyring, which remembers what it has signed,"}
+	return r, nil
+}
+
+// keyState says what has become of the key to some records.
+func (l *Log) keyState(subject record.Subject, class string) (record.PRK, audit.KeyState, error) {
+	prk, err := l.ring.ForOpening(subject, class)
+	switch state, absent := stateOf(err); {
+	case absent && state == Lost:
+		return prk, audit.KeyLost, nil
+	case absent:
+		return prk, audit.KeyDestroyed, nil
+	}
+	return prk, audit.KeyHere, err
+}
+
+// auditFiles lists the segments. Beside a writer they are read as far as it
+// has told its callers: what stands behind that is just being written.
+func (l *Log) auditFiles(ctx context.Context, signed uint64, live bool) ([]audit.File, error) {
+	if live && l.lock == nil {
+		// If that cannot be told, what is signed is durable at least.
+		_ = l.store.Refresh(ctx, true)
+	}
+	size := max(l.store.Size(), signed)
+	files, err := audit.Files(l.opts.fs, filepath.Join(l.dir, logDir))
+	if err != nil || !live || size == 0 {
+		return files, err
+	}
+	end, err := l.store.End(ctx, size-1)
+	if err != nil {
+		return files, ctx.Err() // for the check to say what is wrong with that record
+	}
+	for i := range files {
+		if files[i].First == end.First {
+			files[i].Size = min(files[i].Size, end.Offset)
+		}
+	}
+	return slices.DeleteFunc(files, func(f audit.File) bool { return f.First > end.First }), nil
+}
