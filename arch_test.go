@@ -191,6 +191,7 @@ func TestRoomsStaySmall(t *testing.T) {
 func TestDependenciesAreExplained(t *testing.T) {
 	explained := match(t, filepath.Join("docs", "dependencies.md"), `(?m)^### ([a-z0-9.]+/\S+)$`)
 	required := match(t, "go.mod", `(?m)^\t(\S+) v\S+$`) // indirect ones have a comment
+	known := match(t, "go.mod", `(?m)^\t(\S+) v\S+`)
 	if len(required) == 0 {
 		t.Fatal("found no requirement in go.mod")
 	}
@@ -200,7 +201,7 @@ func TestDependenciesAreExplained(t *testing.T) {
 		}
 	}
 	for _, m := range explained {
-		if !slices.Contains(required, m) {
+		if !slices.Contains(known, m) {
 			t.Errorf("docs/dependencies.md explains %s, which go.mod does not require", m)
 		}
 	}
