@@ -22,8 +22,8 @@ type BackupInfo struct {
 	Expires time.Time
 }
 
-// Backups returns the backups that have not expired yet, as far as the keyring
-// knows: those that a restored backup was followed by are not among them.
+// Backups returns the backups that have not expired yet. A keyring that was
+// restored knows nothing of those made after the one that it came from.
 func (r *Ring) Backups() []BackupInfo {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

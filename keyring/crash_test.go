@@ -148,6 +148,10 @@ func (a *acked) check(disk *vfs.Mem) error {
 			return err
 		}
 	}
+	size, root := r.Signed()
+	if err := r.SetSigned(size, root); err != nil {
+		return err
+	}
 	for i, h := range a.doomed {
 		err := h.check(r)
 		if i < a.destroyed && !errors.Is(err, keyring.ErrErased) {
@@ -179,10 +183,6 @@ func (a *acked) check(disk *vfs.Mem) error {
 		a.vkeys = append(a.vkeys, s.VKey)
 	}
 	a.destroyed = len(a.doomed)
-	size, root := r.Signed()
-	if err := r.SetSigned(size, root); err != nil {
-		return err
-	}
 	a.size, a.nextSize = size, size
 	return r.Close()
 }

@@ -167,6 +167,14 @@ func TestGarbageBehindTheRing(t *testing.T) {
 		if !bytes.Equal(all[aside], garbage) {
 			t.Errorf("%d bytes behind the ring were not copied aside", len(garbage))
 		}
+		r := open(t, disk)
+		if err := r.RotateMaster(context.Background(), nil); err != nil {
+			t.Fatal(err)
+		}
+		closeRing(t, r)
+		if _, ok := files(t, disk)[aside]; ok {
+			t.Error("what was copied aside outlives the generation that it is of")
+		}
 	}
 	// More than one frame can be is no torn write.
 	disk := s.with(t, append(bytes.Clone(s.ring), make([]byte, 1<<20+9)...))

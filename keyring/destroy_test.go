@@ -105,7 +105,11 @@ func TestDestroy(t *testing.T) {
 	if err := r.Destroy([]record.Subject{all[2].subject}, nil, 51, record.Hash{5, 1}); err != nil {
 		t.Fatal(err) // which merges the old subject's pages with the new one
 	}
-	checkAll(t, r, []held{back, all[0]})
+	second := seal(t, r, "user-2", class)
+	if err := r.Destroy([]record.Subject{all[4].subject}, nil, 52, record.Hash{5, 2}); err != nil {
+		t.Fatal(err) // and that one with the pages of users
+	}
+	checkAll(t, r, []held{back, second, all[0]})
 	if _, err := r.ForOpening(all[1].subject, class); !errors.Is(err, keyring.ErrErased) {
 		t.Errorf("ForOpening(erased) = %v, want ErrErased", err)
 	}

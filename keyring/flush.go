@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// A journal is merged into the base when it has more entries than a
-	// quarter of the base, but not below the one number, where merging gains
-	// nothing, and at the other, since the journal is read whole at open.
+	// A journal is merged into the base when it has as many subjects as a
+	// quarter of the base, within these bounds: reading a short one costs
+	// nothing, and a long one would make opening slow.
 	minCompact = 4096
 	maxCompact = 32768
 )

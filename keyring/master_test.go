@@ -270,6 +270,34 @@ func TestOldMasterIsOverwritten(t *testing.T) {
 	}
 }
 
+// TestNextMasterIsNotWipedBlindly has a rotation fail at its end, and the only
+// copy of the master key be unreadable for a moment.
+func TestNextMasterIsNotWipedBlindly(t *testing.T) {
+	disk := vfs.NewMem()
+	r := create(t, disk)
+	all := fill(t, r, 1)
+	fail := vfs.OpRename
+	disk.Inject(func(op vfs.Op) error {
+		if op.Kind == fail && strings.HasSuffix(op.Name, "master.key.next") {
+			return errDisk
+		}
+		return nil
+	})
+	for _, fail = range []vfs.OpKind{vfs.OpRename, vfs.OpRead, vfs.OpOpen} {
+		if err := r.RotateMaster(context.Background(), nil); !errors.Is(err, errDisk) {
+			t.Fatalf("RotateMaster = %v, want the disk's error", err)
+		}
+	}
+	disk.Inject(nil)
+	closeRing(t, r)
+	r = open(t, disk)
+	checkAll(t, r, all)
+	closeRing(t, r)
+	if got := len(files(t, disk)); got != 4 {
+		t.Errorf("%d files, want 4", got)
+	}
+}
+
 // TestRotateMasterAgain has a rotation fail at its very end, so that the only
 // copy of the master key is the file that is to become master.key, and crashes
 // in the next one.

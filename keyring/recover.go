@@ -79,11 +79,10 @@ func (r *Ring) sweep(opening, all bool) error {
 	}
 	for _, name := range names {
 		ring, isRing := generationOf(name, ringPrefix)
-		digits, isTorn := strings.CutPrefix(name, tornPrefix)
-		torn, ok := generationOf(ringPrefix+digits[:min(16, len(digits))], ringPrefix)
+		torn, isTorn := generationOf(name[:min(len(name), len(tornPrefix)+16)], tornPrefix)
 		switch {
 		case isRing && ring < r.st.Generation():
-		case isTorn && ok && torn < r.st.Generation():
+		case isTorn && torn < r.st.Generation():
 		case opening && isTmp(name):
 		default:
 			continue
@@ -110,12 +109,20 @@ func (r *Ring) finishMaster() error {
 	if !ok {
 		return nil
 	}
-	next, err := file.next().MasterKey(context.Background())
-	if errors.Is(err, ErrNoMaster) {
+	ctx := context.Background() // files need none
+	next, err := file.next().MasterKey(ctx)
+	switch {
+	case errors.Is(err, ErrNoMaster):
 		return nil
-	}
-	if err == nil && next == r.master {
+	case err == nil && next == r.master:
 		return file.promote()
+	case err != nil && !errors.Is(err, ErrMasterFormat):
+		return err
+	}
+	// The rotation did not get as far as the ring. A key is wiped only if the
+	// one that counts is seen to be where it belongs.
+	if key, err := file.MasterKey(ctx); err != nil || key != r.master {
+		return err
 	}
 	return ringfile.Wipe(file.fs, file.next().path, true)
 }

@@ -170,7 +170,7 @@ func (r *Ring) open(ctx context.Context) error {
 		return nil
 	}
 	if err := r.repair(); err != nil {
-		return errors.Join(err, st.Close())
+		return errors.Join(err, r.st.Close()) // which may be another by now
 	}
 	return nil
 }

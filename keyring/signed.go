@@ -63,7 +63,7 @@ func parseSigned(text []byte, h *ringfile.Hasher) (signed, error) {
 		return signed{}, errSigned
 	}
 	var s signed
-	var errs [4]error
+	var errs [3]error
 	s.size, errs[0] = strconv.ParseUint(string(fields[0]), 10, 64)
 	root, err := base64.StdEncoding.Strict().DecodeString(string(fields[1]))
 	if err != nil || len(root) != len(s.root) {

@@ -76,7 +76,9 @@ func (f *File) Subject(id record.Subject) (Subject, bool, error) {
 	if !ok {
 		return Subject{}, false, nil
 	}
-	return Subject{Key: e.Key, User: string(e.User), Erased: e.Kind == SubjectErased, Seq: e.Seq}, true, nil
+	sub := Subject{Key: e.Key, User: string(e.User), Erased: e.Kind == SubjectErased, Seq: e.Seq}
+	clear(page) // it holds the keys of others
+	return sub, true, nil
 }
 
 // ByUser returns the live subject of a user, if there is one. The empty user
