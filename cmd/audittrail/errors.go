@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -99,6 +100,7 @@ func explain(err error) string {
 		return "unknown command " + name + near + "; 'audittrail help' lists them"
 	}
 	text = strings.ReplaceAll(text, "\n", "; ") // joined errors
+	text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
 	if strings.Contains(text, "--") || strings.Contains(text, "run verify") {
 		return text // it says so itself
 	}

@@ -202,6 +202,10 @@ func (im *importer) start(log *audittrail.Log, inputs []input) {
 	if im.output == asJSONL || im.output == asCSV {
 		im.put, _ = im.rowWriter(im.out, []column{{name: "seq"}, {name: "id"}, {name: "hash"}})
 	}
+	if im.put != nil && im.outTerminal {
+		im.bar = new(bar) // receipts show how it goes
+		return
+	}
 	total := int64(0)
 	for _, in := range inputs {
 		if in.size == 0 {

@@ -31,8 +31,10 @@ says. Name the verifier key that you keep elsewhere with --key, and whoever
 replaced log, keys and all does not pass; give a checkpoint that you keep
 elsewhere with --checkpoint, and a log that was cut off since does not either.
 
-Kinds of what was altered: modified, missing, inserted, reordered, truncated,
-rewritten, torn, lost, unreadable.` +
+Kinds of problems: modified, missing, inserted, reordered, truncated and
+rewritten are alterations. torn is a last write that was interrupted, and lost a
+content whose key is gone: the status is 3 if there is nothing worse. unreadable
+is a file that cannot be read: the status is 1.` +
 			exits("0  intact", "1  it could not be checked", "2  altered", "3  intact, but something that was asked for is missing"),
 		Example: `  audittrail verify
   audittrail verify --key "$(cat log.vkey)" --checkpoint monday.checkpoint
