@@ -102,12 +102,7 @@ func (r *Record) member(key string, d *cjson.Decoder) error {
 	case "v", "size", "seq":
 		n, err = d.Int()
 	case "body":
-		// Where it stands: base64 has nothing that is escaped.
-		r.body, err = d.Raw()
-		if len(r.body) < 2 || r.body[0] != '"' {
-			return errors.New(`field "body": not a string`)
-		}
-		r.body = r.body[1 : len(r.body)-1]
+		return r.readBody(d)
 	default:
 		s, err = d.String()
 	}
@@ -140,7 +135,6 @@ func (r *Record) member(key string, d *cjson.Decoder) error {
 		r.Subject, err = ParseSubject(s)
 	case "key":
 		r.Key, err = ParseHash(s)
-	case "body":
 	case "logged":
 		r.Logged, err = event.ParseTime(s)
 	case "prev":
@@ -153,6 +147,19 @@ func (r *Record) member(key string, d *cjson.Decoder) error {
 	if err != nil {
 		return fmt.Errorf("field %q: %w", key, err)
 	}
+	return nil
+}
+
+// readBody takes the body where it stands: base64 has nothing that is escaped.
+func (r *Record) readBody(d *cjson.Decoder) error {
+	raw, err := d.Raw()
+	if err != nil {
+		return fmt.Errorf("field \"body\": %w", err)
+	}
+	if raw[0] != '"' {
+		return errors.New("field \"body\": not a string")
+	}
+	r.body = raw[1 : len(raw)-1]
 	return nil
 }
 
