@@ -70,7 +70,7 @@ func (l *Log) AppendBatch(ctx context.Context, events []event.Event) ([]Receipt,
 	for _, it := range all {
 		if other := first[it.id]; it.given && other != nil {
 			if other.digest != it.digest {
-				return nil, fmt.Errorf("append: %w", &BatchError{it.index, fmt.Errorf("its id is that of event %d, which is another event", other.index)})
+				return nil, fmt.Errorf("append: %w", &BatchError{it.index, &event.FieldError{Field: "id", Problem: fmt.Sprintf("it is that of event %d of the batch, which is another event", other.index)}})
 			}
 			it.same = other
 			continue
@@ -155,7 +155,7 @@ func (l *Log) prepare(it *item) error {
 	}
 	e := &it.event
 	if e.Type.Administrative() {
-		return fmt.Errorf("type %q: only the log itself records such events", e.Type)
+		return &event.FieldError{Field: "type", Problem: fmt.Sprintf("%q: only the log itself records such events", e.Type)}
 	}
 	if n := contentBytes(e); n > l.opts.MaxEventBytes {
 		return fmt.Errorf("%w: its content has %d bytes, the limit is %d", ErrTooLarge, n, l.opts.MaxEventBytes)
@@ -164,7 +164,7 @@ func (l *Log) prepare(it *item) error {
 		return err
 	}
 	if e.RetentionClass != "" && !slices.Contains(l.opts.Classes, e.RetentionClass) {
-		return fmt.Errorf("retention_class: %q is unknown; this log has %q", e.RetentionClass, l.opts.Classes)
+		return &event.FieldError{Field: "retention_class", Problem: fmt.Sprintf("%q is unknown; this log has %q", e.RetentionClass, l.opts.Classes)}
 	}
 	if e.ID == "" {
 		return nil

@@ -63,6 +63,9 @@ func (l *Log) claimAll(ctx context.Context, items []*item) (fresh []*item, err e
 			continue
 		}
 		if err = l.claimOne(ctx, it); err != nil {
+			if it.alone[0] == nil {
+				err = &BatchError{it.index, err}
+			}
 			break
 		}
 	}

@@ -173,6 +173,10 @@ type BehindError = recovery.BehindError
 // what it had confirmed. Options.Repair cuts it off.
 type DamagedError = recovery.DamagedError
 
+// A LineError means that what stands where a record should be is not that
+// record.
+type LineError = segment.LineError
+
 // A ClockError means that the system's clock is so far ahead of the log that a
 // fault is likelier than a pause. Taking it over would pin every later record
 // to that time, since time in a log never goes back.
