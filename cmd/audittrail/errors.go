@@ -51,12 +51,13 @@ func statusOf(err error) int {
 	var tamper *audittrail.TamperError
 	var behind *audittrail.BehindError
 	var damaged *audittrail.DamagedError
+	var line *audittrail.LineError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &exit):
 		return exit.code
-	case errors.As(err, &tamper), errors.As(err, &behind), errors.As(err, &damaged):
+	case errors.As(err, &tamper), errors.As(err, &behind), errors.As(err, &damaged), errors.As(err, &line):
 		return exitAltered
 	}
 	for _, target := range altered {
