@@ -51,9 +51,7 @@ func TestGuides(t *testing.T) {
 		t.Run(g.page, func(t *testing.T) {
 			t.Parallel()
 			for _, name := range g.needs {
-				if _, err := exec.LookPath(name); err != nil {
-					t.Skip(err)
-				}
+				needs(t, name)
 			}
 			text, err := os.ReadFile(g.page)
 			if err != nil {
