@@ -200,6 +200,76 @@ func matches(want, got string) bool {
 	return regexp.MustCompile(pattern.String() + "$").MatchString(got)
 }
 
+// TestLinks follows the links of the documentation within this repository, and
+// sees that the index has every page.
+func TestLinks(t *testing.T) {
+	index := filepath.Join("docs", "README.md")
+	unwritten := filepath.Join("docs", "performance.md") // until there are figures
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deeper, err := filepath.Glob("docs/*/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages = append(append(pages, deeper...), "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+	linked := map[string]bool{index: true}
+	link := regexp.MustCompile(`\]\(([^)#\s]*)(#[^)\s]*)?\)`)
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			target, anchor := m[1], strings.TrimPrefix(m[2], "#")
+			if strings.Contains(target, "://") {
+				continue
+			}
+			to := page
+			if target != "" {
+				to = filepath.Join(filepath.Dir(page), filepath.FromSlash(target))
+			}
+			there, err := os.ReadFile(to)
+			if info, serr := os.Stat(to); serr == nil && info.IsDir() {
+				err = nil
+			}
+			if page == index {
+				linked[to] = true
+			}
+			switch {
+			case err != nil && to == unwritten:
+			case err != nil:
+				t.Errorf("%s links to %s: %v", page, target, err)
+			case anchor != "" && !strings.Contains("\n"+anchors(string(there)), "\n"+anchor+"\n"):
+				t.Errorf("%s links to %s, which has no heading #%s", page, to, anchor)
+			}
+		}
+	}
+	for _, page := range pages {
+		if strings.HasPrefix(page, "docs") && filepath.Dir(page) != filepath.Join("docs", "design") && !linked[page] {
+			t.Errorf("%s does not link to %s", index, page)
+		}
+	}
+}
+
+// anchors returns the names of a page's headings in links, one a line.
+func anchors(page string) string {
+	var names strings.Builder
+	fenced := false
+	for line := range strings.Lines(page) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "```") {
+			fenced = !fenced
+		}
+		if heading := strings.TrimLeft(line, "#"); !fenced && heading != line {
+			name := regexp.MustCompile(`[^\pL\pN _-]`).ReplaceAllString(strings.ToLower(strings.TrimSpace(heading)), "")
+			names.WriteString(strings.ReplaceAll(name, " ", "-") + "\n")
+		}
+	}
+	return names.String()
+}
+
 // TestCommandsAreListed holds docs/cli.md against the commands that there are.
 func TestCommandsAreListed(t *testing.T) {
 	dir := t.TempDir()
