@@ -56,10 +56,7 @@ func (c *Chain) Next(line []byte) bool {
 		return false
 	}
 	sum := sha256.Sum256(line[:len(line)-unhashedLen])
-	for i, b := range sum {
-		digits := hexPairs[b]
-		c.sum[2*i], c.sum[2*i+1] = byte(digits>>8), byte(digits)
-	}
+	hex.Encode(c.sum[:], sum[:])
 	if string(hash) != string(c.sum[:]) {
 		return false
 	}
@@ -87,14 +84,6 @@ func (c *Chain) later(logged []byte) bool {
 	}
 	return logged[timeLen-1] == 'Z'
 }
-
-// hexPairs holds the two digits of every byte.
-var hexPairs = func() (t [256]uint16) {
-	for i := range t {
-		t[i] = uint16(hexDigits[i>>4])<<8 | uint16(hexDigits[i&15])
-	}
-	return t
-}()
 
 // count adds one to the digits of the next number.
 func (c *Chain) count() {
