@@ -267,12 +267,12 @@ func weigh(runs []audit.Run, chosen func(i int) bool) (n uint64, ok bool) {
 // TestFold puts trees together from runs of any place and length.
 func TestFold(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
-	leaves := make([]tlog.Hash, 200)
+	entries := make([][32]byte, 200)
 	roots := []tlog.Hash{audit.EmptyRoot}
 	var all tlog.Range
-	for i := range leaves {
-		leaves[i] = tlog.LeafHash([32]byte{byte(i)})
-		all.Append(leaves[i], nil)
+	for i := range entries {
+		entries[i][0] = byte(i)
+		all.Append(tlog.LeafHash(entries[i]), nil)
 		roots = append(roots, all.Root())
 	}
 	for range 500 {
@@ -280,10 +280,10 @@ func TestFold(t *testing.T) {
 		slices.Sort(cuts)
 		seen := make(map[uint64]bool)
 		var got tlog.Range
-		for got.Size() < uint64(len(leaves)) {
+		for got.Size() < uint64(len(entries)) {
 			from := got.Size()
-			to := min(from+1+rng.Uint64N(100), uint64(len(leaves)))
-			audit.Fold(&got, leaves, from, to, cuts, func(size uint64) {
+			to := min(from+1+rng.Uint64N(100), uint64(len(entries)))
+			audit.Fold(&got, entries, from, to, cuts, func(size uint64) {
 				seen[size] = true
 				if got.Root() != roots[size] {
 					t.Fatalf("root of size %d is wrong, with a run from %d to %d and cuts at %d", size, from, to, cuts)

@@ -81,9 +81,8 @@ func (l *Log) locate(n int) (int64, *doubt) {
 	lo, hi := int64(0), f.Size
 	for lo < hi {
 		mid := lo + (hi-lo)/2
-		r.reset(file, mid, mid, f.Size)
+		r.reset(file, max(mid-1, 0), mid, f.Size)
 		if mid > 0 {
-			r.reset(file, mid-1, mid, f.Size)
 			if _, _, err := r.next(); err != nil {
 				return 0, &doubt{seq: f.First, file: f.Name, offset: mid, detail: err.Error()}
 			}

@@ -18,13 +18,19 @@ func isKnown(line []byte) bool {
 // contents looks at the keys to what is sealed in the lines. It is for one
 // goroutine.
 type contents struct {
-	keys    Keys
+	keys Keys
+	here map[keyPair]struct{} // whose keys are not lost
+
 	classes map[string]uint32
-	here    map[keyPair]struct{} // pairs whose keys are not lost
+	// Of the last line, whose like the next one often is:
+	class  []byte
+	number uint32 // of its class
+	place  int    // of its subject
 }
 
+// A keyPair is a subject, as its line has it, and the number of a class.
 type keyPair struct {
-	subject record.Subject
+	subject [subjectDigits]byte
 	class   uint32
 }
 
@@ -33,20 +39,28 @@ const maxPairs = 1 << 17
 
 // lost tells whether the key to a line's body is lost.
 func (c *contents) lost(line []byte) (bool, error) {
-	subject, class, ok := subjectOf(line)
-	if !ok {
+	digits, class := c.subjectOf(line)
+	if digits == nil {
 		return false, nil // not for keys to say what is wrong with it
 	}
 	if c.here == nil || len(c.here) >= maxPairs || len(c.classes) >= maxPairs {
-		c.here, c.classes = make(map[keyPair]struct{}), make(map[string]uint32)
+		c.here, c.classes, c.class = make(map[keyPair]struct{}), make(map[string]uint32), nil
 	}
-	number, known := c.classes[string(class)]
-	if !known {
-		number = uint32(len(c.classes))
-		c.classes[string(class)] = number
+	if !bytes.Equal(c.class, class) {
+		c.class = append(c.class[:0], class...)
+		number, known := c.classes[string(class)]
+		if !known {
+			number = uint32(len(c.classes))
+			c.classes[string(class)] = number
+		}
+		c.number = number
 	}
-	pair := keyPair{subject, number}
+	pair := keyPair{[subjectDigits]byte(digits), c.number}
 	if _, ok := c.here[pair]; ok {
+		return false, nil
+	}
+	subject, err := record.ParseSubject(string(digits))
+	if err != nil {
 		return false, nil
 	}
 	_, state, err := c.keys(subject, string(class))
@@ -66,38 +80,44 @@ func lostProblem(seq uint64, f *File, offset int64) Problem {
 	}
 }
 
-// Where the fields in front of the body stand, from the body's start backwards.
+// How subject and class stand in a line, with what is in front of and behind
+// them.
 const (
-	bodyField    = `","body":"`
-	keyField     = `","key":"`
-	subjectField = `","subject":"`
-	classField   = `,"class":"`
-
-	hashDigits    = 2 * len(record.Hash{})
+	classField    = `,"class":"`
+	subjectField  = `","subject":"`
+	keyField      = `","key":"`
 	subjectDigits = 2 * len(record.Subject{})
-	maxClass      = 64
+	rareAt        = len(`","sub`) // of a letter of subjectField that is rare in a line
 )
 
-// subjectOf reads the subject and the class of a line without decoding it.
-// Quotation marks within strings are escaped, so that the first field that
-// looks like the body is the body.
-func subjectOf(line []byte) (subject record.Subject, class []byte, ok bool) {
-	at := bytes.Index(line, []byte(bodyField))
-	at -= hashDigits + len(keyField)
-	if at < subjectDigits+len(subjectField) || string(line[at:at+len(keyField)]) != keyField {
-		return subject, nil, false
+// subjectOf finds the digits of the subject and the class of a line without
+// decoding it. Quotation marks within strings are escaped, and no labels can
+// stand in the order of these fields, so what looks like them is them.
+func (c *contents) subjectOf(line []byte) (subject, class []byte) {
+	if subject, class, ok := subjectAt(line, c.place); ok {
+		return subject, class
 	}
-	subject, err := record.ParseSubject(string(line[at-subjectDigits : at]))
-	at -= subjectDigits + len(subjectField)
-	if err != nil || string(line[at:at+len(subjectField)]) != subjectField {
-		return subject, nil, false
+	for from := 0; ; from++ {
+		i := bytes.IndexByte(line[from:], subjectField[rareAt])
+		if i < 0 {
+			return nil, nil
+		}
+		from += i
+		if subject, class, ok := subjectAt(line, from-rareAt); ok {
+			c.place = from - rareAt
+			return subject, class
+		}
 	}
-	head := line[max(0, at-maxClass-len(classField)):at]
-	from := bytes.LastIndex(head, []byte(classField))
-	if from < 0 {
-		return subject, nil, false
+}
+
+func subjectAt(line []byte, at int) (subject, class []byte, ok bool) {
+	to := at + len(subjectField) + subjectDigits
+	if at < 0 || to+len(keyField) > len(line) ||
+		string(line[at:at+len(subjectField)]) != subjectField || string(line[to:to+len(keyField)]) != keyField {
+		return nil, nil, false
 	}
-	return subject, head[from+len(classField):], true
+	start := bytes.LastIndexByte(line[:at], '"') + 1
+	return line[at+len(subjectField) : to], line[start:at], bytes.HasSuffix(line[:start], []byte(classField))
 }
 
 // forged says why a whole line that no head covers yet cannot have been written

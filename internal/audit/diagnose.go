@@ -14,7 +14,7 @@ func (l *Log) diagnose(ctx context.Context, found *Findings) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	defer tree.close()
+	defer tree.source.close()
 	first := l.start()
 	s := &survey{Log: l, leaves: tree, found: found}
 	if err := s.take(ctx, first); err != nil {

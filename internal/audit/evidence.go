@@ -171,12 +171,26 @@ func (e *Evidence) published(signed []byte, err error, origin string, found *Fin
 	if errors.Is(err, tlog.ErrUnknownKey) && len(e.Pinned) > 0 && found.Count == 0 {
 		return nil, nil, err
 	}
+	if errors.Is(err, tlog.ErrOrigin) && !e.ringFits() {
+		return nil, nil, fmt.Errorf("%w: name this log's own keyring; if that is the one, the log was replaced by another", err)
+	}
 	said, _ := tlog.ReadCheckpoint(signed) // if it is one: the size that it claims
 	found.Add(Problem{
 		Seq: said.Size, Kind: Rewritten, File: checkpointFile,
 		Detail: fmt.Sprintf("the published checkpoint is not what the log's keys signed: %v", err),
 	})
 	return nil, nil, nil
+}
+
+// ringFits tells whether the keyring is that of the log whose tree this is.
+func (e *Evidence) ringFits() bool {
+	t, err := tree.Open(e.FS, e.Tree, true)
+	if err != nil || e.Ring == nil {
+		return false
+	}
+	root, err := t.Root(e.Ring.Signed.Size)
+	_ = t.Close() // only read from: nothing to lose
+	return err == nil && e.Ring.Signed.Size > 0 && root == e.Ring.Signed.Root
 }
 
 // open verifies a signed checkpoint with any of the keys that are trusted.

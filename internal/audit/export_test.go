@@ -18,13 +18,13 @@ func Align(runs []Run) []bool {
 	return align(items, 0)
 }
 
-// Fold puts the leaves [from, to) together in subtrees that end at cuts, and
+// Fold puts the entries [from, to) together in subtrees that end at cuts, and
 // appends these to a range over the leaves in front of them.
-func Fold(rng *tlog.Range, leaves []tlog.Hash, from, to uint64, cuts []uint64, at func(size uint64)) {
-	t := subtrees{cuts: cuts}
+func Fold(rng *tlog.Range, entries [][32]byte, from, to uint64, cuts []uint64, at func(size uint64)) {
+	t := subtrees{hash: tlog.NewHasher(), cuts: cuts}
 	t.start(from)
-	for _, leaf := range leaves[from:to] {
-		t.add(leaf)
+	for _, entry := range entries[from:to] {
+		t.add(entry)
 	}
 	for _, n := range t.nodes {
 		rng.AppendSubtree(n.level, n.hash, nil)

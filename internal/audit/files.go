@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"audittrail/internal/vfs"
 )
@@ -23,12 +24,9 @@ func Files(fsys vfs.FS, dir string) ([]File, error) {
 	}
 	var files []File
 	for _, name := range names {
-		const digits = 20
-		if len(name) != digits+len(".jsonl") || path.Ext(name) != ".jsonl" {
-			continue
-		}
-		first, err := strconv.ParseUint(name[:digits], 10, 64)
-		if err != nil {
+		digits, ok := strings.CutSuffix(name, ".jsonl")
+		first, err := strconv.ParseUint(digits, 10, 64)
+		if !ok || len(digits) != 20 || err != nil {
 			continue
 		}
 		f := File{First: first, Path: filepath.Join(dir, name), Name: path.Join(filepath.Base(dir), name)}

@@ -3,7 +3,6 @@ package audit
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -18,22 +17,22 @@ import (
 // about the lines below its size.
 type leaves struct {
 	head    Head
-	source  leafSource
-	refuted []Head // that vouch for another tree of their size
-	open    []Head // that vouch for more than could be found
+	source  leafSource // with size 0 if there is none
+	refuted []Head     // that vouch for another tree of their size
+	open    []Head     // that vouch for more than could be found
 }
 
 // A leafSource says which leaves a tree had. It is to be believed only as far
 // as its root is signed.
-type leafSource interface {
-	size() uint64
-	leaf(i uint64) (tlog.Hash, error)
-	close()
+type leafSource struct {
+	size uint64
+	leaf func(i uint64) (tlog.Hash, error)
+	file vfs.File // to be closed; may be nil
 }
 
-func (l *leaves) close() {
-	if l.source != nil {
-		l.source.close()
+func (s *leafSource) close() {
+	if s.file != nil {
+		_ = s.file.Close() // only read from: nothing to lose
 	}
 }
 
@@ -53,32 +52,23 @@ func (l *Log) findLeaves(ctx context.Context) (*leaves, error) {
 	for _, open := range []func() leafSource{
 		func() leafSource { return l.hashFile("entries", true) },
 		func() leafSource { return l.hashFile("0", false) },
-		func() leafSource { return l.claims(ctx, false) },
-		func() leafSource { return l.claims(ctx, true) },
+		func() leafSource { return l.claims(ctx, 2, 1) },
+		func() leafSource { return l.claims(ctx, 1, 2) },
 	} {
 		if best.head.Size == signed {
 			break
 		}
 		source := open()
-		if err := ctx.Err(); err != nil {
-			best.close()
-			return nil, err
-		}
-		if source == nil {
-			continue
-		}
 		found, err := l.agree(ctx, source)
 		if err != nil {
-			best.close()
+			best.source.close()
 			source.close()
 			return nil, err
 		}
 		if found.head.Size > best.head.Size {
-			best.close()
-			best = found
-		} else {
-			source.close()
+			best, found = found, best
 		}
+		found.source.close()
 	}
 	return best, nil
 }
@@ -92,7 +82,7 @@ func (l *Log) agree(ctx context.Context, source leafSource) (*leaves, error) {
 	roots := make([]tlog.Hash, 0, len(heads))
 	var rng tlog.Range
 	for _, h := range heads {
-		for rng.Size() < h.Size && rng.Size() < source.size() {
+		for rng.Size() < h.Size && rng.Size() < source.size {
 			if rng.Size()%readBlock == 0 && ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
@@ -128,108 +118,75 @@ func (l *Log) agree(ctx context.Context, source leafSource) (*leaves, error) {
 	return found, nil
 }
 
-// A hashFile is a file of 32-byte hashes of the tree, of entries or of leaves.
-type hashFile struct {
-	file    vfs.File
-	entries bool
-	n       uint64
-	page    []byte // of the file, from hash pageAt on
-	pageAt  uint64
-}
-
-// hashFile opens a file of the tree, if there is one that can be read.
+// hashFile takes the leaves from a file of the tree, if there is one that can
+// be read: one of the entries, or one of the leaf hashes.
 func (l *Log) hashFile(name string, entries bool) leafSource {
 	f, err := l.FS.Open(filepath.Join(l.Tree, name))
 	if err != nil {
-		return nil
+		return leafSource{}
 	}
 	size, err := f.Size()
-	if err != nil || size < tlog.HashSize {
-		_ = f.Close() // only read from: nothing to lose
-		return nil
+	if err != nil {
+		size = 0
 	}
-	return &hashFile{file: f, entries: entries, n: uint64(size) / tlog.HashSize}
-}
-
-func (f *hashFile) size() uint64 { return f.n }
-func (f *hashFile) close()       { _ = f.file.Close() } // only read from: nothing to lose
-
-func (f *hashFile) leaf(i uint64) (tlog.Hash, error) {
 	const pageHashes = 2048
-	if i < f.pageAt || i-f.pageAt >= uint64(len(f.page)/tlog.HashSize) {
-		if f.page == nil {
-			f.page = make([]byte, pageHashes*tlog.HashSize)
-		}
-		f.pageAt = i - i%pageHashes
-		n, err := f.file.ReadAt(f.page[:pageHashes*tlog.HashSize], int64(f.pageAt)*tlog.HashSize)
-		f.page = f.page[:n]
-		if i-f.pageAt >= uint64(n/tlog.HashSize) {
-			if err == nil || errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
+	buf := make([]byte, pageHashes*tlog.HashSize)
+	var page []byte // of the file, from hash first on
+	var first uint64
+	leaf := func(i uint64) (tlog.Hash, error) {
+		if n := uint64(len(page) / tlog.HashSize); i < first || i-first >= n {
+			first = i - i%pageHashes
+			n, err := f.ReadAt(buf, int64(first)*tlog.HashSize)
+			page = buf[:n]
+			if i-first >= uint64(n/tlog.HashSize) {
+				return tlog.Hash{}, fmt.Errorf("read leaf %d: %w", i, cmp.Or(err, io.ErrUnexpectedEOF))
 			}
-			return tlog.Hash{}, fmt.Errorf("read leaf %d: %w", i, err)
 		}
+		h := tlog.Hash(page[(i-first)*tlog.HashSize:][:tlog.HashSize])
+		if entries {
+			h = tlog.LeafHash(h)
+		}
+		return h, nil
 	}
-	h := f.page[(i-f.pageAt)*tlog.HashSize:][:tlog.HashSize]
-	if f.entries {
-		return tlog.LeafHash([32]byte(h)), nil
-	}
-	return tlog.Hash(h), nil
+	return leafSource{uint64(size) / tlog.HashSize, leaf, f}
 }
-
-// claimed is what the lines say the hashes of the records are. Every record's
-// hash stands in its own line and in the next one's, so that one of them can be
-// gone or altered, and in a whole line both say the same.
-type claimed [][32]byte
-
-func (c claimed) size() uint64 { return uint64(len(c)) }
-func (c claimed) close()       {}
-
-func (c claimed) leaf(i uint64) (tlog.Hash, error) { return tlog.LeafHash(c[i]), nil }
 
 // minLine is less than any line has.
 const minLine = 200
 
-// claims reads the lines for what they say; of what the next line says of a
-// record and what its own does, the former counts if next is true. It takes 32
-// bytes of memory for each record.
-func (l *Log) claims(ctx context.Context, next bool) leafSource {
+// claims puts the leaves together from what the lines say. Every record's hash
+// stands in its own line and in the next one's, so that one of the two can be
+// gone or altered; the one of more weight counts. It takes 33 bytes of memory
+// for each record.
+func (l *Log) claims(ctx context.Context, own, next byte) leafSource {
 	size := l.signed()
 	if size > l.total(0)/minLine+1 {
-		return nil // so many lines were never read
+		return leafSource{} // so many lines were never read
 	}
-	// How much each claim counts.
-	const (
-		broken = 1 + iota
-		weak
-		strong
-	)
-	hashes := make(claimed, size)
-	weight := make([]byte, size)
-	claim := func(i uint64, h [32]byte, w byte) {
-		if i < size && weight[i] < w {
-			hashes[i], weight[i] = h, w
+	hashes := make([][32]byte, size)
+	weights := make([]byte, size)
+	claim := func(i uint64, h [32]byte, weight byte) {
+		if i < size && weights[i] < weight {
+			hashes[i], weights[i] = h, weight
 		}
 	}
-	own, other := byte(strong), byte(weak)
-	if next {
-		own, other = weak, strong
-	}
-	for i := range l.Files {
-		_ = l.eachLine(ctx, i, 0, func(raw rawLine) error { // what cannot be read claims nothing
+	for n := range l.Files {
+		_ = l.eachLine(ctx, n, 0, func(raw rawLine) error { // what cannot be read claims nothing
 			t, ok := record.ParseTail(raw.text)
-			switch {
-			case !ok:
-			case !record.Intact(raw.text, &t):
-				claim(t.Seq, t.Hash, broken)
-			default:
+			if !ok {
+				return nil
+			}
+			if record.Intact(raw.text, &t) {
 				claim(t.Seq, t.Hash, own)
-				if t.Seq > 0 {
-					claim(t.Seq-1, t.Prev, other)
-				}
+				claim(t.Seq-1, t.Prev, next) // of the first there is none in front
+			}
+			// A line that was altered may still end as it did.
+			if t.Seq < size && weights[t.Seq] == 0 {
+				hashes[t.Seq] = t.Hash
 			}
 			return nil
 		})
 	}
-	return hashes
+	leaf := func(i uint64) (tlog.Hash, error) { return tlog.LeafHash(hashes[i]), nil }
+	return leafSource{size: size, leaf: leaf}
 }

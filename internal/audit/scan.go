@@ -3,7 +3,6 @@ package audit
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -70,17 +69,16 @@ func (l *Log) scan(ctx context.Context, lost *Findings) (Result, *doubt, error) 
 		return Result{}, d, ctx.Err()
 	}
 	var wg sync.WaitGroup
-	workers := l.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	for range max(1, min(workers, len(s.parts))) {
+	for range max(1, min(cmp.Or(l.Workers, runtime.GOMAXPROCS(0)), len(s.parts))) {
 		wg.Go(func() { s.work(ctx) })
 	}
 	wg.Wait()
 	s.finish()
 	s.result.Bytes = s.read
-	return s.result, s.doubt, errors.Join(s.err, ctx.Err())
+	if ctx.Err() != nil {
+		return Result{}, nil, ctx.Err()
+	}
+	return s.result, s.doubt, s.err
 }
 
 // begin lays out the parts, and takes the tree below From from its files.
@@ -122,7 +120,7 @@ func (s *scan) begin(ctx context.Context) *doubt {
 
 // work takes parts until there are none.
 func (s *scan) work(ctx context.Context) {
-	w := &worker{log: s.log, cuts: s.cuts, signed: s.log.signed(), open: -1, lines: s.log.reader()}
+	w := &worker{log: s.log, cuts: s.cuts, signed: s.log.signed(), open: -1, lines: s.log.reader(), hash: tlog.NewHasher()}
 	w.contents.keys = s.log.Keys
 	defer w.close()
 	for !s.over.Load() {
@@ -162,25 +160,26 @@ func (s *scan) place(p part, r *partResult) {
 	if s.log.Progress != nil {
 		s.log.Progress(s.read, s.log.total(s.parts[0].file))
 	}
-	at := &doubt{seq: s.size, file: f.Name, offset: p.start}
-	if p.start == 0 && f.First != s.size {
-		at.detail = fmt.Sprintf("the file's name says %d", f.First)
-		s.doubt = at
-		return
+	wrong := ""
+	switch {
+	case p.start == 0 && f.First != s.size:
+		wrong = fmt.Sprintf("the file's name says %d", f.First)
+	case p.end == 0 && p.file != len(s.log.Files)-1:
+		wrong = "the file is empty"
+	case r.lines == 0:
+	case r.first.Seq != s.size || s.started && !follows(&s.end, &r.first):
+		wrong = "the record does not continue the chain"
+	case !s.grow(r):
+		wrong = "the records give another root than the one that was signed"
 	}
-	if p.end == 0 && p.file != len(s.log.Files)-1 {
-		at.detail = "the file is empty"
-		s.doubt = at
-		return
+	if wrong != "" {
+		s.doubt = &doubt{seq: s.size, file: f.Name, offset: p.start, detail: wrong}
 	}
-	if r.lines == 0 {
-		return
-	}
-	if r.first.Seq != s.size || s.started && !follows(&s.end, &r.first) {
-		at.detail = "the record does not continue the chain"
-		s.doubt = at
-		return
-	}
+}
+
+// grow takes the records of a part into the tree, and compares its root with
+// all heads of the sizes that it has on the way.
+func (s *scan) grow(r *partResult) bool {
 	s.started, s.end, s.size = true, r.last, r.last.Seq+1
 	s.result.Records += r.lines
 	s.result.Newer += r.newer
@@ -189,21 +188,12 @@ func (s *scan) place(p part, r *partResult) {
 	}
 	for _, n := range r.nodes {
 		s.rng.AppendSubtree(n.level, n.hash, nil)
-		if !s.agrees() {
-			at.detail = "the records give another root than the one that was signed"
-			s.doubt = at
-			return
+		for len(s.heads) > 0 && s.heads[0].Size == s.rng.Size() {
+			if s.heads[0].Root != s.rng.Root() {
+				return false
+			}
+			s.heads = s.heads[1:]
 		}
-	}
-}
-
-// agrees compares the root with all heads of the size that was reached.
-func (s *scan) agrees() bool {
-	for len(s.heads) > 0 && s.heads[0].Size == s.rng.Size() {
-		if s.heads[0].Root != s.rng.Root() {
-			return false
-		}
-		s.heads = s.heads[1:]
 	}
 	return true
 }
@@ -236,6 +226,7 @@ type worker struct {
 	open     int // which file it is; -1 for none
 	lines    lineReader
 	chain    record.Chain
+	hash     *tlog.Hasher
 	contents contents
 }
 
@@ -270,7 +261,7 @@ func (w *worker) check(ctx context.Context, p part) *partResult {
 			return r
 		}
 	}
-	t := subtrees{cuts: w.cuts}
+	t := subtrees{hash: w.hash, cuts: w.cuts}
 	for w.lines.at < p.end && r.doubt == nil && r.err == nil {
 		if r.lines%1024 == 0 && ctx.Err() != nil {
 			r.err = ctx.Err()
@@ -317,7 +308,7 @@ func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, f *File
 	r.lines++
 	seq := w.chain.Seq()
 	if seq < w.signed {
-		t.add(tlog.LeafHash(w.chain.Hash()))
+		t.add(w.chain.Hash())
 	}
 	known := isKnown(line)
 	if !known {

@@ -17,6 +17,7 @@ type node struct {
 // the largest subtrees that lie within the run. They end at cuts, so that the
 // tree's root can be had for the sizes that these are.
 type subtrees struct {
+	hash  *tlog.Hasher
 	cuts  []uint64 // ascending
 	size  uint64   // of the tree, up to and with the last leaf
 	floor int      // nodes in front of it are left alone
@@ -31,9 +32,9 @@ func (t *subtrees) start(first uint64) {
 	}
 }
 
-func (t *subtrees) add(leaf tlog.Hash) {
+func (t *subtrees) add(entry [32]byte) {
 	t.size++
-	n := node{0, leaf}
+	n := node{0, t.hash.Leaf(entry)}
 	// As many subtrees end here as the size has zeros at its end; those that
 	// began in front of the run are for others to close.
 	for range bits.TrailingZeros64(t.size) {
@@ -41,7 +42,7 @@ func (t *subtrees) add(leaf tlog.Hash) {
 		if last < t.floor || t.nodes[last].level != n.level {
 			break
 		}
-		n.hash = tlog.NodeHash(t.nodes[last].hash, n.hash)
+		n.hash = t.hash.Node(t.nodes[last].hash, n.hash)
 		n.level++
 		t.nodes = t.nodes[:last]
 	}

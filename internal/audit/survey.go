@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -77,8 +76,10 @@ func (s *survey) take(ctx context.Context, first int) error {
 			return s.err
 		})
 		switch {
-		case s.err != nil || ctx.Err() != nil:
-			return errors.Join(s.err, ctx.Err())
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case s.err != nil:
+			return s.err
 		case err != nil:
 			s.unreadable(i, err)
 		}
