@@ -505,7 +505,7 @@ func TestTampering(t *testing.T) {
 	s := newSpecimen(t)
 	for _, c := range []conditions{
 		{name: "with keys"},
-		{name: "without keys", keyless: true},
+		{name: "without keys", some: true, keyless: true},
 		{name: "with an older checkpoint", some: true, keyless: true, checks: [][]byte{s.checkpoint(t, 5)}},
 		{name: "without entries", some: true, gone: []string{"tree/entries"}},
 		{name: "without the tree", some: true, gone: []string{"tree/entries", "tree/0"}},

@@ -607,7 +607,11 @@ func TestVerifyLostKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, user := range []string{"early", "late", "late", "early"} {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: user})
+		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: user, Labels: map[string]string{
+			// As in the fields that say whose key it is.
+			"class": "standard/2026-01", "key": strings.Repeat("0", 64), "subject": strings.Repeat("0", 32),
+			"z\",\"subject\":\"": "0",
+		}})
 	}
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
@@ -691,6 +695,23 @@ func TestVerifyImpossible(t *testing.T) {
 	cancel()
 	if _, err := audittrail.VerifyDir(ctx, "dir", audittrail.Options{}.With(audittrail.Seams{FS: s.disk}), audittrail.VerifyOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("called off: %v, want context.Canceled", err)
+	}
+	// Another log's keyring is a mistake, and no tampering.
+	other := newSpecimen(t)
+	mixed := s.disk.Clone()
+	names, err := other.disk.ReadDir("dir/keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := mixed.MkdirAll("dir/other", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		edit(t, mixed, "other/"+name, func([]byte) []byte { return other.read(t, "keys/"+name) })
+	}
+	o = audittrail.Options{KeysDir: "dir/other"}.With(audittrail.Seams{FS: mixed})
+	if v, err := audittrail.VerifyDir(t.Context(), "dir", o, audittrail.VerifyOptions{}); !errors.Is(err, tlog.ErrOrigin) {
+		t.Errorf("another log's keyring: %+v, %v, want ErrOrigin", v, err)
 	}
 	// A log that was deleted, but for its keys, is not one that never was.
 	disk := s.disk.Clone()
