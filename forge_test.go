@@ -14,6 +14,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/vfs"
+	"audittrail/keyring"
 	"audittrail/record"
 )
 
@@ -95,6 +96,18 @@ func TestForgeryBeforeRestart(t *testing.T) {
 		}, &damaged},
 		"a record of an earlier place": {segment, func(b []byte) []byte {
 			return append(b, rehash(lines(b)[2], `"seq":2`, `"seq":8`)...)
+		}, &damaged},
+		"an authentic record in a second place": {segment, func(b []byte) []byte {
+			l := lines(b)
+			last, _ := record.ParseTail(bytes.TrimSuffix(l[7], []byte("\n")))
+			of := func(line []byte, name string) string {
+				_, rest, _ := strings.Cut(string(line), `"`+name+`":"`)
+				value, _, _ := strings.Cut(rest, `"`)
+				return value
+			}
+			replay := bytes.Replace(l[2], []byte(of(l[2], "prev")), []byte(last.Hash.String()), 1)
+			replay = bytes.Replace(replay, []byte(of(l[2], "logged")), []byte(of(l[7], "logged")), 1)
+			return append(b, rehash(replay, `"seq":2`, `"seq":8`)...)
 		}, &damaged},
 		"a record taken out": {segment, func(b []byte) []byte {
 			l := lines(b)
@@ -269,5 +282,45 @@ func TestLostKeyring(t *testing.T) {
 	}
 	if err := log.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAlteredIsNotAbsent has a reader meet a line whose length was changed.
+func TestAlteredIsNotAbsent(t *testing.T) {
+	disk := signedThenMore(t)
+	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte {
+		l := lines(b)
+		l[3] = bytes.Replace(l[3], []byte(`"type":"prompt"`), []byte(`"type":"x.prompt"`), 1)
+		return bytes.Join(l, nil)
+	})
+	log, err := audittrail.Open("dir", audittrail.Options{ReadOnly: true}.With(audittrail.Seams{FS: disk}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := log.Get(t.Context(), 2); err != nil || r.Seq != 2 {
+		t.Errorf("Get(2) = %+v, %v: the records in front of it are whole", r, err)
+	}
+	var line *audittrail.LineError
+	for _, seq := range []uint64{3, 4, 7} {
+		if _, err := log.Get(t.Context(), seq); !errors.As(err, &line) || errors.Is(err, audittrail.ErrNoRecord) {
+			t.Errorf("Get(%d) = %v, want a LineError", seq, err)
+		}
+	}
+	if n, err := log.Size(); !errors.As(err, &line) {
+		t.Errorf("Size() = %d, %v, want a LineError", n, err)
+	}
+	if _, err := log.Stat(t.Context()); !errors.As(err, &line) {
+		t.Errorf("Stat() = %v, want a LineError", err)
+	}
+	if err := log.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNamedMasterMustBeThere(t *testing.T) {
+	disk := signedThenMore(t)
+	o := audittrail.Options{ReadOnly: true, Master: keyring.MasterText("")}.With(audittrail.Seams{FS: disk})
+	if _, err := audittrail.Open("dir", o); err == nil {
+		t.Error("Open() took a master key that is none for an absent keyring")
 	}
 }

@@ -90,7 +90,7 @@ func (l *Log) Size() (uint64, error) {
 	if err := l.refresh(context.Background()); err != nil {
 		return 0, err
 	}
-	return l.store.Size(), nil
+	return l.store.Size(), l.store.Broken()
 }
 
 // refresh brings a reader up to where the writer is.

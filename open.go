@@ -113,8 +113,10 @@ func (l *Log) openToRead() error {
 	switch {
 	case err == nil:
 		l.ring, l.origin = ring, ring.Origin()
-	case errors.Is(err, keyring.ErrNoKeyring), errors.Is(err, keyring.ErrNoMaster):
-		// An auditor's copy: structure without content.
+	case errors.Is(err, keyring.ErrNoKeyring), errors.Is(err, fs.ErrPermission),
+		errors.Is(err, keyring.ErrNoMaster) && l.opts.masterFile != "":
+		// An auditor's copy: structure without content. A master key that was
+		// named must be there.
 		l.opts.Logger.Debug("no keyring", slog.Any("error", err))
 	default:
 		return fmt.Errorf("open log: %w", err)

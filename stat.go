@@ -30,6 +30,9 @@ func (l *Log) Stat(ctx context.Context) (Stat, error) {
 	if err := l.refresh(ctx); err != nil {
 		return Stat{}, err
 	}
+	if err := l.store.Broken(); err != nil {
+		return Stat{}, err
+	}
 	segments, err := l.store.Segments()
 	if err != nil {
 		return Stat{}, err

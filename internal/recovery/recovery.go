@@ -70,6 +70,9 @@ func (l *Log) Run(ctx context.Context) (*Repair, error) {
 		return nil, err
 	}
 	tail, err := l.readTail(ctx, pos, size)
+	if err == nil {
+		err = l.refuseCopies(ctx, tail)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +109,7 @@ func (l *Log) signedHead() (uint64, tlog.Hash, error) {
 	}
 	c, _, err := l.Eras.OpenCheckpoint(signed, l.Origin)
 	if err != nil {
-		return 0, tlog.Hash{}, fmt.Errorf("open log: the published checkpoint does not belong to this keyring: %w", err)
+		return 0, tlog.Hash{}, fmt.Errorf("open log: the published checkpoint does not belong to this keyring, which is another log's, or a backup from before its signer was rotated; bring back the newest: %w", err)
 	}
 	if c.Size > size {
 		return c.Size, c.Root, nil
@@ -204,8 +207,18 @@ type logTail struct {
 	end    segment.Pos // behind the last good line
 	size   uint64
 	hashes [][32]byte
+	lines  []line // one for each hash
 
 	damage *damage // what stands at end, if anything
+}
+
+// A line is a record behind the signed ones: where it begins, and what it
+// continues.
+type line struct {
+	id     record.ID
+	file   string
+	pos    segment.Pos
+	before End
 }
 
 type damage struct {
@@ -228,7 +241,9 @@ func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logT
 			continue
 		}
 		tail.end = raw.Pos
-		if err := l.authenticate(&raw, tail); err != nil {
+		before := l.Last
+		id, err := l.authenticate(&raw, tail)
+		if err != nil {
 			var newer *record.VersionError
 			if raw.Whole && intactLine(raw.Line) && errors.As(err, &newer) {
 				return nil, fmt.Errorf("open log: record %d: %w: write to this log with the newer version that wrote it", tail.size, err)
@@ -240,6 +255,7 @@ func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logT
 			}
 			continue
 		}
+		tail.lines = append(tail.lines, line{id, raw.File, raw.Pos, before})
 		tail.end.Offset += int64(len(raw.Line)) + 1
 	}
 	if last, ok := l.Store.LastSegment(); ok && tail.damage == nil && last > tail.end.First {
@@ -255,35 +271,74 @@ func intactLine(line []byte) bool {
 
 // authenticate takes one line into the tail if it is the next record, as only
 // a holder of the keyring can have written it.
-func (l *Log) authenticate(raw *segment.Raw, tail *logTail) error {
+func (l *Log) authenticate(raw *segment.Raw, tail *logTail) (record.ID, error) {
 	if !raw.Whole {
-		return errors.New("the line has no end")
+		return record.ID{}, errors.New("the line has no end")
 	}
 	line := append([]byte(nil), raw.Line...) // the record keeps it
 	r, err := record.Decode(line)
 	if err != nil {
-		return err
+		return record.ID{}, err
 	}
 	switch {
 	case !record.Intact(line, &r.Tail):
-		return record.ErrHash
+		return r.ID, record.ErrHash
 	case r.Seq != tail.size:
-		return fmt.Errorf("the line carries sequence number %d", r.Seq)
+		return r.ID, fmt.Errorf("the line carries sequence number %d", r.Seq)
 	case r.Prev != l.Last.Hash:
-		return errors.New("the line does not continue the chain")
+		return r.ID, errors.New("the line does not continue the chain")
 	case r.Logged.Before(l.Last.Logged):
-		return errors.New("the line was logged before the one in front of it")
+		return r.ID, errors.New("the line was logged before the one in front of it")
 	}
 	prk, err := l.Ring.ForOpening(r.Subject, r.Class)
 	if err == nil {
 		err = r.Open(prk)
 	}
 	if err != nil {
-		return fmt.Errorf("the record cannot be authenticated: %w", err)
+		return r.ID, fmt.Errorf("the record cannot be authenticated: %w", err)
 	}
 	l.Last = End{Hash: r.Hash, Logged: r.Logged}
 	tail.hashes = append(tail.hashes, r.Hash)
 	tail.size++
+	return r.ID, nil
+}
+
+// refuseCopies cuts a tail short at the first record whose id an earlier one
+// has. A body says nothing of its place: whoever can write to the folder can
+// give an authentic record a second one, and only the id tells, since none is
+// ever used twice.
+func (l *Log) refuseCopies(ctx context.Context, tail *logTail) error {
+	if len(tail.lines) == 0 {
+		return nil
+	}
+	// Without a writer every line may be read.
+	if err := l.Store.Refresh(ctx, false); err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	first := tail.size - uint64(len(tail.lines))
+	for i, n := range tail.lines {
+		seqs, err := l.Store.FindID(ctx, n.id)
+		if err != nil {
+			return fmt.Errorf("open log: %w", err)
+		}
+		for _, seq := range seqs {
+			if seq >= first+uint64(i) {
+				break
+			}
+			text, err := l.Store.Peek(seq)
+			if err != nil {
+				return fmt.Errorf("open log: %w", err)
+			}
+			if id, _, ok := record.Glance(text); !ok || id != n.id {
+				continue
+			}
+			err = fmt.Errorf("the record is a copy of record %d", seq)
+			l.Last = n.before
+			tail.end, tail.size, tail.hashes = n.pos, first+uint64(i), tail.hashes[:i]
+			tail.damage = &damage{file: n.file, reason: err.Error(), cause: err}
+			return nil
+		}
+	}
 	return nil
 }
 
@@ -312,7 +367,11 @@ func (l *Log) explains(tail *logTail, raw *segment.Raw) bool {
 func (l *Log) cutTail(tail *logTail) (*Repair, error) {
 	d := tail.damage
 	if d.cause != nil && !l.Repair {
-		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: tail.end.Offset, Detail: d.reason + "; " + d.cause.Error()}
+		detail := d.reason
+		if cause := d.cause.Error(); cause != detail {
+			detail += "; " + cause
+		}
+		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: tail.end.Offset, Detail: detail}
 	}
 	if last, _ := l.Store.LastSegment(); last != tail.end.First {
 		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: tail.end.Offset, Detail: "whole segments follow, and are not cut off"}

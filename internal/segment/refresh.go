@@ -35,6 +35,7 @@ func (s *Store) Refresh(ctx context.Context, live bool) error {
 	if err != nil {
 		return err
 	}
+	s.broken.Store(nil)
 	if !live {
 		if count, err = s.extendTail(ctx, g, prev, count, end); err != nil {
 			return err
@@ -96,6 +97,7 @@ func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offs
 		}
 		t, ok := record.ParseTail(raw.Line)
 		if !ok || t.Seq != g.first+count || chained && t.Prev != last || !record.Intact(raw.Line, &t) {
+			s.broken.Store(&LineError{Seq: g.first + count, File: raw.File, Offset: raw.Pos.Offset})
 			return false
 		}
 		known = append(known, entryOf(raw.Line, raw.Pos.Offset+int64(len(raw.Line))+1))

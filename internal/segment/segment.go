@@ -63,7 +63,8 @@ type Store struct {
 	files handles
 	ids   idIndex
 
-	size atomic.Uint64 // records that readers may see
+	size   atomic.Uint64             // records that readers may see
+	broken atomic.Pointer[LineError] // what a reader found in the place of the next
 
 	refreshing sync.Mutex // held while a reader looks how far the log goes
 
@@ -161,6 +162,15 @@ func (s *Store) Segments() ([]Info, error) {
 // Size returns how many records readers may see: those before it are durable.
 func (s *Store) Size() uint64 { return s.size.Load() }
 
+// Broken says what Refresh found behind the last record: a whole line that is
+// not the next one. What stands behind it is not counted, and not absent.
+func (s *Store) Broken() error {
+	if err := s.broken.Load(); err != nil {
+		return err
+	}
+	return nil
+}
+
 // First returns the sequence number of the oldest record that is still here.
 func (s *Store) First() uint64 {
 	s.mu.RLock()
@@ -210,6 +220,9 @@ func (s *Store) find(seq uint64) (g, next *seg, err error) {
 // carries that sequence number, not that it is authentic.
 func (s *Store) Line(seq uint64) ([]byte, error) {
 	if seq >= s.Size() {
+		if err := s.Broken(); err != nil {
+			return nil, err
+		}
 		return nil, fmt.Errorf("read record %d: %w: the log has %d", seq, ErrBeyond, s.Size())
 	}
 	return s.Peek(seq)
