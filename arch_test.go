@@ -52,7 +52,7 @@ var rooms = map[string]room{
 		},
 		theirs: []string{"filippo.io/age"},
 	},
-	"cmd/audittrail/internal/intake": {ours: []string{".", "event", "record"}},
+	"cmd/audittrail/internal/intake": {ours: []string{".", "event"}},
 	"cmd/audittrail": {
 		ours: []string{".", "event", "record", "tlog", "keyring", "internal/vfs", "cmd/audittrail/internal/intake"},
 		theirs: []string{

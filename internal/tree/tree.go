@@ -103,9 +103,9 @@ type view struct {
 }
 
 // Open opens the tree in the folder dir. To write, it creates what is missing;
-// reading only, a folder that is missing is an error (fs.ErrNotExist), a file
-// that is missing counts as empty. Files longer than the tree are not cut before
-// the first write, since their entries may be what [Tree.Rebuild] needs.
+// reading only, what is missing counts as empty. Files longer than the tree are
+// not cut before the first write, since their entries may be what
+// [Tree.Rebuild] needs.
 func Open(fsys vfs.FS, dir string, readOnly bool) (*Tree, error) {
 	t := &Tree{fs: fsys, dir: dir, readOnly: readOnly}
 	if err := t.openDir(); err != nil {
@@ -124,11 +124,15 @@ func Open(fsys vfs.FS, dir string, readOnly bool) (*Tree, error) {
 	return t, nil
 }
 
-// openDir makes sure that the folder exists.
+// openDir makes sure that the folder exists. To read, one that is missing is
+// empty, as a file in it would be: the tree is derived.
 func (t *Tree) openDir() error {
 	_, err := t.fs.Stat(t.dir)
-	if !errors.Is(err, fs.ErrNotExist) || t.readOnly {
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
 		return err
+	case t.readOnly:
+		return nil
 	}
 	return t.fs.MkdirAll(t.dir, dirPerm)
 }

@@ -3,11 +3,11 @@ package intake
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"runtime"
 	"sync"
 
 	"audittrail/event"
-	"audittrail/record"
 )
 
 // idDomain separates the ids that are derived here from all other hashes.
@@ -47,15 +47,16 @@ func parseLine(line []byte, number int, source string) (event.Event, error) {
 		return ev, err
 	}
 	if ev.ID == "" && source != "" {
-		ev.ID = lineID(source, number, line).String()
+		ev.ID = lineID(source, number, line)
 	}
 	return ev, nil
 }
 
-// lineID derives the id of an event that has none from where it stands: a
-// version 8 UUID (RFC 9562), so that it is the same one whenever the same line
-// is imported.
-func lineID(source string, number int, line []byte) record.ID {
+// lineID derives the id of an event that has none from where it stands, so
+// that it is the same one whenever the same line is imported. It is no UUID on
+// purpose: the log seals it, and derives the record's id with a key. In the
+// clear, a hash of the line would confirm what somebody guesses of its content.
+func lineID(source string, number int, line []byte) string {
 	h := sha256.New()
 	head := make([]byte, 0, 256)
 	head = append(head, idDomain...)
@@ -65,8 +66,5 @@ func lineID(source string, number int, line []byte) record.ID {
 	head = binary.BigEndian.AppendUint64(head, uint64(number))
 	h.Write(head)
 	h.Write(line)
-	id := record.ID(h.Sum(head[:0])[:16])
-	id[6] = id[6]&0x0f | 0x80
-	id[8] = id[8]&0x3f | 0x80
-	return id
+	return "import:" + hex.EncodeToString(h.Sum(head[:0])[:16])
 }
