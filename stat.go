@@ -25,12 +25,11 @@ type Stat struct {
 	Writer     bool
 }
 
-// Stat describes the log as it is now.
+// Stat describes the log as it is now. If the log goes on behind the last
+// record with something else than the next, the error is a *LineError, and what
+// stands in front of it is described.
 func (l *Log) Stat(ctx context.Context) (Stat, error) {
 	if err := l.refresh(ctx); err != nil {
-		return Stat{}, err
-	}
-	if err := l.store.Broken(); err != nil {
 		return Stat{}, err
 	}
 	segments, err := l.store.Segments()
@@ -61,7 +60,7 @@ func (l *Log) Stat(ctx context.Context) (Stat, error) {
 	s.Checkpoint, err = l.tree.Checkpoint()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return s, nil
+		return s, l.store.Broken()
 	case err != nil:
 		return Stat{}, err
 	}
@@ -71,5 +70,5 @@ func (l *Log) Stat(ctx context.Context) (Stat, error) {
 	if s.Origin == "" {
 		s.Origin = s.Signed.Origin
 	}
-	return s, nil
+	return s, l.store.Broken()
 }

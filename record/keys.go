@@ -75,7 +75,7 @@ func ExtractPRK(subjectKey, classKey *[32]byte, origin string) PRK {
 		var n [4]byte
 		binary.BigEndian.PutUint32(n[:], uint32(len(s)))
 		mac.Write(n[:])
-		io.WriteString(mac, s)
+		mac.Write([]byte(s))
 	}
 	return PRK(mac.Sum(nil))
 }

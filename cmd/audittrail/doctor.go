@@ -122,6 +122,11 @@ func (d *doctor) repair() error {
 // examine looks at the log itself.
 func (d *doctor) examine(log *audittrail.Log) error {
 	s, err := log.Stat(d.ctx)
+	var line *audittrail.LineError
+	if errors.As(err, &line) {
+		d.say("log", ill, "%v", err)
+		return d.tail(s)
+	}
 	if err != nil {
 		return err
 	}
@@ -132,6 +137,8 @@ func (d *doctor) examine(log *audittrail.Log) error {
 		d.say("keyring", healthy, "opens; %s", count(s.Subjects, "data subject", "data subjects"))
 	}
 	switch behind := s.Records - min(s.Signed.Size, s.Records); {
+	case s.Signed.Size > s.Records:
+		d.say("checkpoint", ill, "covers %s, and %s of them are gone: run audittrail verify", count(s.Signed.Size, "record", "records"), number(s.Signed.Size-s.Records))
 	case behind == 0:
 		d.say("checkpoint", healthy, "covers every record")
 	case s.Writer:

@@ -66,6 +66,10 @@ func typeNames() []string {
 
 // log records an event and prints its receipt.
 func (e *env) log(ev event.Event) error {
+	// Before a log is made for it.
+	if err := event.Validate(&ev); err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
 	return with(e.openOrCreate, func(log *audittrail.Log) error {
 		receipt, err := log.Append(e.ctx, ev)
 		if err != nil {
