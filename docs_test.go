@@ -110,6 +110,17 @@ func TestVerifyPage(t *testing.T) {
 	}
 }
 
+// otherLetter puts another letter of base64 in the place of one.
+func otherLetter(b []byte, at int) []byte {
+	b = bytes.Clone(b)
+	if b[at] == 'A' {
+		b[at] = 'B'
+	} else {
+		b[at] = 'A'
+	}
+	return b
+}
+
 // python runs docs/verify.py.
 func python(t *testing.T, dir string, args ...string) (status int, out string) {
 	t.Helper()
@@ -170,7 +181,7 @@ func TestVerifyScript(t *testing.T) {
 		{"the last line made anew", segments[len(segments)-1], nil, "41 records are not those"},
 		{"nothing left", segments[len(segments)-1], []byte{}, "41 records were signed"},
 		{"another root", checkpoint, bytes.Replace(signed, []byte("\n41\n"), []byte("\n40\n"), 1), "ALTERED"},
-		{"a bit of the signature", checkpoint, flipAt(signed, len(signed)-10), "ALTERED"},
+		{"another signature", checkpoint, otherLetter(signed, len(signed)-10), "ALTERED"},
 	} {
 		before, err := os.ReadFile(c.file)
 		if err != nil {

@@ -223,6 +223,9 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions, live bool, missing []
 	if r.Blind {
 		v.Missing = append(v.Missing, "the hashes in tree/: they are gone or altered as well, so that besides what breaks the chain, records may have been rewritten")
 	}
+	if r.Unsigned > 0 && v.Sealed {
+		v.Missing = append(v.Missing, fmt.Sprintf("the keyring, or a newer checkpoint: %d records behind the checkpoint are chained, but nothing vouches for them", r.Unsigned))
+	}
 	v.Records, v.Unsigned, v.Bytes = r.Records, r.Unsigned, r.Bytes
 	v.ProblemCount, v.kinds = found.Count, found.Kinds
 	v.Problems = make([]Problem, 0)
