@@ -123,18 +123,19 @@ func follow(t *testing.T, page string, blocks []block, bin string) {
 		}
 	}
 	rooted := strings.NewReplacer("~/", dir+"/", "/srv/", dir+"/srv/", "/mnt/", dir+"/mnt/")
-	script := "set -e\n"
+	var script strings.Builder
+	script.WriteString("set -e\n")
 	for _, b := range blocks {
 		switch {
 		case b.notRun:
 		case b.file != "":
-			script += fmt.Sprintf("cat > %s <<'END OF FILE'\n%sEND OF FILE\n", rooted.Replace(b.file), rooted.Replace(b.text))
+			script.WriteString(fmt.Sprintf("cat > %s <<'END OF FILE'\n%sEND OF FILE\n", rooted.Replace(b.file), rooted.Replace(b.text)))
 		case b.kind == "sh":
-			script += fmt.Sprintf("%secho '%s%d'\n", rooted.Replace(b.text), done, b.line)
+			script.WriteString(fmt.Sprintf("%secho '%s%d'\n", rooted.Replace(b.text), done, b.line))
 		}
 	}
 	path := filepath.Join(dir, "script")
-	if err := os.WriteFile(path, []byte(script), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(script.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	printed, err := shell(t.Context(), dir, path, bin)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -151,9 +152,7 @@ func TestDestroyedKeysAreGone(t *testing.T) {
 			after := files(t, d)
 			left := map[[32]byte]uint64{}
 			for _, data := range after {
-				for key, generation := range unwrap(master, data) {
-					left[key] = generation
-				}
+				maps.Copy(left, unwrap(master, data))
 			}
 			if len(left) != 1 {
 				t.Fatalf("%s: %d wrapping keys are left, want 1", when, len(left))
