@@ -201,8 +201,13 @@ func SplitClass(class string) (name string, month time.Time, err error) {
 
 // ClassOf names the class of a record accepted at t under a retention class.
 func ClassOf(name string, t time.Time) string {
-	return name + "/" + t.UTC().Format("2006-01")
+	year, month, _ := t.UTC().Date()
+	b := make([]byte, 0, 48)
+	b = append(b, name...)
+	return string(append(b, '/', digit(year/1000), digit(year/100), digit(year/10), digit(year), '-', digit(int(month)/10), digit(int(month))))
 }
+
+func digit(n int) byte { return '0' + byte(n%10) }
 
 // A head is what stands in front of the body beside the event's clear fields.
 type head struct {

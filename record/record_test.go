@@ -320,3 +320,20 @@ func TestExpandIsHKDF(t *testing.T) {
 		t.Errorf("Expand() = %x, HKDF-Expand gives %x", record.Hash(got), want)
 	}
 }
+
+func TestClassOf(t *testing.T) {
+	for _, at := range []time.Time{
+		time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 30, 23, 30, 0, 0, time.FixedZone("", -3600)),
+		time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC),
+	} {
+		want := "standard/" + at.UTC().Format("2006-01")
+		got := record.ClassOf("standard", at)
+		if got != want {
+			t.Errorf("ClassOf(%v) = %s, want %s", at, got, want)
+		}
+		name, month, err := record.SplitClass(got)
+		if err != nil || name != "standard" || month != at.UTC().AddDate(0, 0, 1-at.UTC().Day()).Truncate(24*time.Hour) {
+			t.Errorf("SplitClass(%s) = %s, %v, %v", got, name, month, err)
+		}
+	}
+}
