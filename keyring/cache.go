@@ -6,10 +6,10 @@ import (
 
 const (
 	shards    = 64
-	shardSize = 512 // entries of one generation of a shard; there are two
+	shardSize = 2048 // entries of one generation of a shard; there are two
 )
 
-// A cache keeps up to 65,536 keys, most of those used of late. Each shard has
+// A cache keeps up to 262,144 keys, most of those used of late. Each shard has
 // a young and an old generation: what is used in the old one moves to the
 // young, and what is left there when the young one is full is forgotten.
 type cache[K comparable, V any] struct {

@@ -59,7 +59,7 @@ func TestCacheIsBounded(t *testing.T) {
 		return openKey{subject: record.Subject{byte(i), byte(i >> 8), byte(i >> 16)}}
 	}
 	value := func(i int) record.PRK { return record.PRK{byte(i), byte(i >> 8), byte(i >> 16)} }
-	for i := range 200_000 {
+	for i := range 600_000 {
 		c.put(key(i), value(i))
 		// What is in use stays, however much passes by.
 		if i%1000 == 0 {
@@ -71,7 +71,7 @@ func TestCacheIsBounded(t *testing.T) {
 			t.Fatalf("key %d is not there", i)
 		}
 	}
-	if n := c.len(); n > 65_536 || n < 32_768 {
+	if n := c.len(); n > 262_144 || n < 131_072 {
 		t.Errorf("the cache holds %d keys", n)
 	}
 	c.empty()
