@@ -12,7 +12,7 @@
 // they give the signed root. Then every whole line either is the leaf of the
 // place that it claims or is not; the longest run of these in their order is
 // what is left of the log; and what stands between them, or does not, is given
-// a name. docs/design/0003-verify.md has the rules.
+// a name. docs/design/0002-verify.md has the rules.
 //
 // The package reads, and never writes. It promises that a log about which it
 // reports nothing is the one that was signed; that every place at which a log
