@@ -82,7 +82,8 @@ var advice = []struct {
 	{keyring.ErrNoMaster, "name it with --master or $AUDITTRAIL_MASTER"},
 	{keyring.ErrMasterFormat, "bring back the right one, or name it with --master or $AUDITTRAIL_MASTER"},
 	{keyring.ErrWrongMaster, "name the right one with --master or $AUDITTRAIL_MASTER"},
-	{keyring.ErrDamaged, "bring it back with 'audittrail keys restore'"},
+	{keyring.ErrDamaged, "move its folder aside, and bring it back with 'audittrail keys restore'"},
+	{keyring.ErrExists, "move its folder aside first: nothing is put over a keyring"},
 	{syscall.ENOSPC, "make room; what was acknowledged is safe"},
 	{fs.ErrPermission, "run it as the owner of these files, or give the right to them"},
 }
