@@ -1,6 +1,7 @@
 package audittrail_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -123,5 +124,49 @@ func TestCrashWhileRecovering(t *testing.T) {
 		if !errors.Is(err, vfs.ErrCrashed) {
 			t.Fatalf("operation %d: open: %v, want the crash", n, err)
 		}
+	}
+}
+
+// TestBatchOutOfOrder has the disk lose the middle of a batch whose end it
+// kept. Nobody had been told of the batch, and so it is no damage.
+func TestBatchOutOfOrder(t *testing.T) {
+	disk := vfs.NewMem()
+	log, err := audittrail.Open("dir", onDisk(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: fmt.Sprint(i)})
+	}
+	batch := make([]event.Event, 5)
+	for i := range batch {
+		batch[i] = event.Event{Type: event.Prompt, Prompt: fmt.Sprint(3 + i)}
+	}
+	if _, err := log.AppendBatch(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	killed := disk.KillOnly() // before a checkpoint covers it
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for first := 3; first < 7; first++ {
+		after := killed.Clone()
+		edit(t, after, "log/"+firstSegment, func(b []byte) []byte {
+			l := lines(b)
+			clear(l[first][100:200]) // zeros, as of a sector that was not written
+			return bytes.Join(l, nil)
+		})
+		log, err := audittrail.Open("dir", onDisk(after))
+		if err != nil {
+			t.Errorf("record %d of the batch lost: Open() = %v, want it cut off", first, err)
+			continue
+		}
+		if n, r := size(t, log), first; n != uint64(r)+1 {
+			t.Errorf("record %d of the batch lost: %d records, want those before it and the repair", r, n)
+		}
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+		check(t, after, nil, "after a batch out of order")
 	}
 }
