@@ -209,10 +209,11 @@ func (l *Log) run(ctx context.Context, items []*item) error {
 	}
 	b, err := l.commitAll(ctx, fresh)
 	if b != nil && err != nil && ctx.Err() != nil {
-		// Written or not: whoever appends these ids next must know.
+		// Written or not: whoever appends these ids next looks into the log,
+		// once it is there or refused. The items have no receipts to give.
 		l.settling.Go(func() {
 			<-b.done
-			l.settleAll(items, b.err)
+			l.settleAll(items, err)
 		})
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"audittrail"
@@ -360,4 +361,53 @@ func TestClock(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestCancelledAppend gives up on an append while it is being synced. Whoever
+// appends the same id then learns where it is.
+func TestCancelledAppend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := vfs.NewMem()
+		log, err := audittrail.Open("dir", onDisk(disk))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "in front"})
+		release := make(chan struct{})
+		disk.Inject(func(op vfs.Op) error {
+			if op.Kind == vfs.OpSync && strings.HasSuffix(op.Name, ".jsonl") {
+				<-release
+			}
+			return nil
+		})
+		e := event.Event{ID: "x", Type: event.Prompt, Prompt: "once"}
+		ctx, cancel := context.WithCancel(t.Context())
+		given := make(chan error, 1)
+		go func() {
+			_, err := log.Append(ctx, e)
+			given <- err
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-given; !errors.Is(err, context.Canceled) {
+			t.Errorf("the cancelled one: %v, want context.Canceled", err)
+		}
+		var again audittrail.Receipt
+		go func() {
+			var err error
+			again, err = log.Append(context.Background(), e)
+			given <- err
+		}()
+		synctest.Wait()
+		close(release)
+		if err := <-given; err != nil || again.Seq != 1 || !again.Duplicate {
+			t.Errorf("again: %+v, %v, want a duplicate of record 1", again, err)
+		}
+		if n := size(t, log); n != 2 {
+			t.Errorf("%d records, want 2", n)
+		}
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
