@@ -105,7 +105,8 @@ func (c *checkpointer) loop() {
 			if rolled && err == nil {
 				_, err = c.sign()
 				c.report(err)
-			} else if !armed {
+			}
+			if (!rolled || err != nil) && !armed {
 				timer.Reset(checkpointEvery)
 				armed = true
 			}
