@@ -170,3 +170,40 @@ func TestBatchOutOfOrder(t *testing.T) {
 		check(t, after, nil, "after a batch out of order")
 	}
 }
+
+// TestCrashWhileRotating lets the disk stop at every operation while the
+// signer's key is replaced. Who trusts the first key can check what is left.
+func TestCrashWhileRotating(t *testing.T) {
+	for n := 0; ; n++ {
+		disk := vfs.NewMem()
+		log, err := audittrail.Open("dir", onDisk(disk))
+		if err != nil {
+			t.Fatal(err)
+		}
+		acked := []audittrail.Receipt{mustAppend(t, log, event.Event{ID: "event 0.0", Type: event.Prompt, UserID: "user 0", Prompt: "prompt 0"})}
+		if _, err := log.Checkpoint(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := log.Keys()
+		if err != nil {
+			t.Fatal(err)
+		}
+		disk.FailAfter(disk.Ops() + n)
+		err = log.RotateSigner(t.Context())
+		if cerr := log.Close(); err == nil {
+			err = cerr
+		}
+		for seed := range uint64(4) {
+			what := fmt.Sprintf("rotation stopped at operation %d, seed %d", n, seed)
+			after := disk.Crash(rand.New(rand.NewPCG(seed, 0)))
+			check(t, after, acked, what)
+			v, err := audittrail.VerifyDir(t.Context(), "dir", onDisk(after), audittrail.VerifyOptions{VKeys: []string{keys[0].VKey}})
+			if err != nil || !v.Valid() {
+				t.Fatalf("%s: verify with the first key: %+v, %v", what, v, err)
+			}
+		}
+		if err == nil {
+			return
+		}
+	}
+}
