@@ -16,13 +16,33 @@ import (
 
 func TestType(t *testing.T) {
 	for _, typ := range event.Types() {
-		if !typ.Valid() || typ.Administrative() {
-			t.Errorf("%s: Valid = %v, Administrative = %v, want true, false", typ, typ.Valid(), typ.Administrative())
+		if !typ.Valid() || typ.Reserved() {
+			t.Errorf("%s: Valid = %v, Reserved = %v, want true, false", typ, typ.Valid(), typ.Reserved())
 		}
 	}
-	for _, typ := range []event.Type{event.SignerRotated, event.LogRepaired, event.KeysBackedUp, event.MasterRotated} {
-		if !typ.Valid() || !typ.Administrative() {
-			t.Errorf("%s: Valid = %v, Administrative = %v, want true, true", typ, typ.Valid(), typ.Administrative())
+	kinds := map[string]struct {
+		own, administrative, account bool
+		types                        []event.Type
+	}{
+		"own": {true, true, false, []event.Type{
+			"signer_rotated", "log_repaired", "keys_backed_up", "master_rotated", "subject_erased", "class_expired",
+			"hold_placed", "hold_released", "segments_archived", "segments_dropped", "log_rebuilt",
+		}},
+		"administrative": {false, true, false, []event.Type{
+			"access_granted", "access_revoked", "retention_policy_set", "subject_restricted", "restriction_lifted",
+			"erasure_approved", "dataset_registered", "training_run_registered", "model_version_registered",
+			"model_deployed", "model_retired", "prompt_registered", "evaluation_registered",
+		}},
+		"account": {false, false, true, []event.Type{
+			"access_denied", "content_read", "data_exported", "report_made", "subject_access_answered",
+		}},
+	}
+	for name, k := range kinds {
+		for _, typ := range k.types {
+			if !typ.Valid() || !typ.Reserved() || typ.Own() != k.own || typ.Administrative() != k.administrative || typ.Account() != k.account {
+				t.Errorf("%s: Valid = %v, Reserved = %v, Own = %v, Administrative = %v, Account = %v: want a valid type of kind %s",
+					typ, typ.Valid(), typ.Reserved(), typ.Own(), typ.Administrative(), typ.Account(), name)
+			}
 		}
 	}
 	for in, want := range map[event.Type]bool{
@@ -297,5 +317,29 @@ func TestValidClass(t *testing.T) {
 		if got := event.ValidClass(name); got != want {
 			t.Errorf("ValidClass(%q) = %v, want %v", name, got, want)
 		}
+	}
+}
+
+// TestClone changes everything that an event points to, and looks whether its
+// copy changes.
+func TestClone(t *testing.T) {
+	n, seq, latency := int64(1), uint64(1), time.Second
+	ev := event.Event{
+		Type: event.ToolCall, InputMessages: []byte(`[1]`), OutputMessages: []byte(`[1]`),
+		Tool:    &event.Tool{Name: "t", Arguments: []byte(`1`), Result: []byte(`1`)},
+		Latency: &latency, InputTokens: &n, OutputTokens: &n, CachedTokens: &n, ReasoningTokens: &n,
+		Cost: &event.Cost{Nano: 1, Currency: "USD"}, Producer: &event.Producer{ID: "p", Seq: &seq},
+		Labels: map[string]string{"k": "1"}, Metadata: map[string]json.RawMessage{"k": []byte(`1`)},
+	}
+	c := event.Clone(&ev)
+	want, err := json.Marshal(ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev.InputMessages[1], ev.OutputMessages[1], ev.Tool.Arguments[0], ev.Tool.Result[0] = '2', '2', '2', '2'
+	ev.Tool.Name, n, seq, latency, ev.Cost.Nano, ev.Producer.ID = "u", 2, 2, 2, 2, "q"
+	ev.Labels["k"], ev.Metadata["k"][0] = "2", '2'
+	if got, err := json.Marshal(c); err != nil || string(got) != string(want) {
+		t.Errorf("Clone shares something: %s, %v, want %s", got, err, want)
 	}
 }

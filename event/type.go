@@ -24,12 +24,47 @@ const (
 	Failure        Type = "error"
 )
 
-// The types of what the log records about itself.
+// The types of what the log's own package does to it. They govern the log, and
+// nobody else records them.
 const (
-	SignerRotated Type = "signer_rotated"
-	LogRepaired   Type = "log_repaired"
-	KeysBackedUp  Type = "keys_backed_up"
-	MasterRotated Type = "master_rotated"
+	SignerRotated    Type = "signer_rotated"
+	LogRepaired      Type = "log_repaired"
+	KeysBackedUp     Type = "keys_backed_up"
+	MasterRotated    Type = "master_rotated"
+	SubjectErased    Type = "subject_erased"
+	ClassExpired     Type = "class_expired"
+	HoldPlaced       Type = "hold_placed"
+	HoldReleased     Type = "hold_released"
+	SegmentsArchived Type = "segments_archived"
+	SegmentsDropped  Type = "segments_dropped"
+	LogRebuilt       Type = "log_rebuilt"
+)
+
+// The types by which features govern the log: who may do what, what is kept
+// how long, what a model is made of.
+const (
+	AccessGranted          Type = "access_granted"
+	AccessRevoked          Type = "access_revoked"
+	RetentionPolicySet     Type = "retention_policy_set"
+	SubjectRestricted      Type = "subject_restricted"
+	RestrictionLifted      Type = "restriction_lifted"
+	ErasureApproved        Type = "erasure_approved"
+	DatasetRegistered      Type = "dataset_registered"
+	TrainingRunRegistered  Type = "training_run_registered"
+	ModelVersionRegistered Type = "model_version_registered"
+	ModelDeployed          Type = "model_deployed"
+	ModelRetired           Type = "model_retired"
+	PromptRegistered       Type = "prompt_registered"
+	EvaluationRegistered   Type = "evaluation_registered"
+)
+
+// The types of accounts: what was done with the log, without governing it.
+const (
+	AccessDenied          Type = "access_denied"
+	ContentRead           Type = "content_read"
+	DataExported          Type = "data_exported"
+	ReportMade            Type = "report_made"
+	SubjectAccessAnswered Type = "subject_access_answered"
 )
 
 // Types returns the types that callers append, without the custom ones.
@@ -40,14 +75,40 @@ func Types() []Type {
 	}
 }
 
-// Administrative reports whether only the log itself writes such events.
-func (t Type) Administrative() bool {
+// Own reports whether only the log's own package records such events.
+func (t Type) Own() bool {
 	switch t {
-	case SignerRotated, LogRepaired, KeysBackedUp, MasterRotated:
+	case SignerRotated, LogRepaired, KeysBackedUp, MasterRotated, SubjectErased, ClassExpired,
+		HoldPlaced, HoldReleased, SegmentsArchived, SegmentsDropped, LogRebuilt:
 		return true
 	}
 	return false
 }
+
+// Administrative reports whether such events govern the log. They are listed
+// beside the log, so that what follows from them is found without reading it.
+func (t Type) Administrative() bool {
+	switch t {
+	case AccessGranted, AccessRevoked, RetentionPolicySet, SubjectRestricted, RestrictionLifted, ErasureApproved,
+		DatasetRegistered, TrainingRunRegistered, ModelVersionRegistered, ModelDeployed, ModelRetired,
+		PromptRegistered, EvaluationRegistered:
+		return true
+	}
+	return t.Own()
+}
+
+// Account reports whether such events tell what was done with the log.
+func (t Type) Account() bool {
+	switch t {
+	case AccessDenied, ContentRead, DataExported, ReportMade, SubjectAccessAnswered:
+		return true
+	}
+	return false
+}
+
+// Reserved reports whether such events are administrative or accounts, which
+// producers cannot append: they would be forgeries.
+func (t Type) Reserved() bool { return t.Administrative() || t.Account() }
 
 // Valid reports whether t is one of the types above or a custom one.
 func (t Type) Valid() bool {
@@ -56,7 +117,7 @@ func (t Type) Valid() bool {
 		Evaluation, Feedback, HumanReview, Decision, SafetyIncident, Failure:
 		return true
 	}
-	return t.custom() || t.Administrative()
+	return t.custom() || t.Reserved()
 }
 
 const customPrefix = "x."
