@@ -94,15 +94,18 @@ func (l *Log) AppendBatch(ctx context.Context, events []event.Event) ([]Receipt,
 
 // An item is an event on its way into the log.
 type item struct {
-	event  event.Event
-	index  int  // in its batch
-	given  bool // the client gave the id
-	id     record.ID
-	digest [32]byte
-	same   *item // the earlier one of the batch with the same id
+	event event.Event
+	index int  // in its batch
+	given bool // the client gave the id
+	// reserved events govern the log, or tell what was done with it
+	reserved bool
+	id       record.ID
+	digest   [32]byte
+	same     *item // the earlier one of the batch with the same id
 
 	claim   *claim
 	draft   *record.Draft
+	seen    *Record // for the observer, if there is one
 	receipt Receipt
 
 	random [32]byte // salt, and what an id is made of
@@ -154,7 +157,7 @@ func (l *Log) prepare(it *item) error {
 		return ErrReadOnly
 	}
 	e := &it.event
-	if e.Type.Administrative() {
+	if e.Type.Reserved() && !it.reserved {
 		return &event.FieldError{Field: "type", Problem: fmt.Sprintf("%q: only the log itself records such events", e.Type)}
 	}
 	if n := contentBytes(e); n > l.opts.MaxEventBytes {
@@ -163,20 +166,16 @@ func (l *Log) prepare(it *item) error {
 	if err := event.Canonicalize(e); err != nil {
 		return err
 	}
-	if e.RetentionClass != "" && !slices.Contains(l.opts.Classes, e.RetentionClass) {
-		return &event.FieldError{Field: "retention_class", Problem: fmt.Sprintf("%q is unknown; this log has %q", e.RetentionClass, l.opts.Classes)}
+	if e.ID != "" {
+		it.given = true
+		it.digest = event.Digest(e) // of what was given: a policy may change
+		id, err := record.ParseID(e.ID)
+		if err != nil {
+			id = l.ring.ClientID(e.ID)
+		}
+		it.id = id
 	}
-	if e.ID == "" {
-		return nil
-	}
-	it.given = true
-	it.digest = event.Digest(e)
-	id, err := record.ParseID(e.ID)
-	if err != nil {
-		id = l.ring.ClientID(e.ID)
-	}
-	it.id = id
-	return nil
+	return l.classes.Load().place(e, it.reserved)
 }
 
 // contentBytes is the length of what an event holds that has no limit of its
@@ -303,11 +302,7 @@ func (l *Log) seal(it *item) error {
 		it.id = record.NewID(now.UnixMilli(), [16]byte(it.random[16:]))
 	}
 	s.ID = it.id
-	class := e.RetentionClass
-	if class == "" {
-		class = DefaultClass
-	}
-	s.Class = record.ClassOf(class, now)
+	s.Class = ofRecord(e, now)
 	var err error
 	s.Subject, s.PRK, err = l.ring.ForSealing(e.UserID, s.Class)
 	if err != nil {
@@ -316,6 +311,8 @@ func (l *Log) seal(it *item) error {
 	if e.SessionID != "" {
 		s.Session = l.ring.Session(e.SessionID)
 	}
-	it.draft, err = record.Seal(&s)
+	if it.draft, err = record.Seal(&s); err == nil && l.opts.Observer != nil {
+		it.seen = observed(&s, it.draft.Size)
+	}
 	return err
 }

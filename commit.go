@@ -20,6 +20,7 @@ const (
 // A batch is the records that share one sync.
 type batch struct {
 	drafts []*record.Draft
+	seen   []*Record // for the observer, if there is one
 	bytes  int
 
 	done   chan struct{} // closed when the fields below are set
@@ -44,6 +45,9 @@ func (l *Log) enqueue(items []*item) (*batch, int, error) {
 	at := len(b.drafts)
 	for _, it := range items {
 		b.drafts = append(b.drafts, it.draft)
+		if it.seen != nil {
+			b.seen = append(b.seen, it.seen)
+		}
 		b.bytes += it.draft.MaxLen()
 	}
 	l.poke()
@@ -73,7 +77,10 @@ func (l *Log) commitLoop() {
 			for _, d := range b.drafts {
 				d.Free()
 			}
-			b.drafts = nil
+			if b.err == nil && b.seen != nil {
+				l.opts.Observer(b.seen)
+			}
+			b.drafts, b.seen = nil, nil
 			close(b.done)
 			if b.err == nil {
 				l.changed.wake()
@@ -105,10 +112,14 @@ func (l *Log) commit(b *batch, out *segment.Batch) error {
 	b.first = l.store.Size()
 	b.hashes = make([][32]byte, len(b.drafts))
 	for i, d := range b.drafts {
+		prev := last.hash
 		last.logged = logged.Add(time.Duration(min(i, record.MaxPlace)))
 		out.Lines, last.hash = d.Finish(out.Lines, b.first+uint64(i), last.logged, last.hash)
 		out.Marks = append(out.Marks, segment.Mark{End: len(out.Lines), ID: d.ID, Admin: d.Admin})
 		b.hashes[i] = last.hash
+		if b.seen != nil {
+			b.seen[i].Tail = record.Tail{Seq: b.first + uint64(i), Logged: last.logged, Prev: prev, Hash: last.hash}
+		}
 	}
 	rolled, err := l.store.Append(out)
 	if err != nil {
@@ -155,7 +166,8 @@ func (l *Log) commitOwn(e event.Event) (Receipt, error) {
 	if err := event.Canonicalize(&e); err != nil {
 		return Receipt{}, fmt.Errorf("record %s: %w", e.Type, err)
 	}
-	it := &item{event: e}
+	e.RetentionClass = GovernanceClass
+	it := &item{event: e, reserved: true}
 	if err := l.seal(it); err != nil {
 		return Receipt{}, fmt.Errorf("record %s: %w", e.Type, err)
 	}

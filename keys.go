@@ -123,7 +123,7 @@ func (l *Log) publishSigners(ctx context.Context) error {
 }
 
 func (l *Log) rotationRecorded(ctx context.Context, note []byte) (bool, error) {
-	seqs, err := l.store.Administrative()
+	seqs, err := l.store.Administrative(0)
 	if err != nil {
 		return false, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -30,6 +31,8 @@ type Log struct {
 	eras   tlog.Eras // which signer counts for which sizes; of the writer
 
 	keysMu sync.Mutex // held while keys are replaced
+
+	classes atomic.Pointer[classes] // replaced whole
 
 	claims claims              // ids that are being appended
 	room   *semaphore.Weighted // bytes of records in flight

@@ -41,6 +41,7 @@ func Open(dir string, o Options) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{dir: dir, opts: o, room: semaphore.NewWeighted(roomBytes), wake: make(chan struct{}, 1)}
+	l.classes.Store(newClasses(o.Classes, nil))
 	if err := l.find(); err != nil {
 		return nil, fmt.Errorf("open log %s: %w", dir, err)
 	}
@@ -212,6 +213,13 @@ func (l *Log) openRing() error {
 		return fmt.Errorf("open log: %w", err)
 	}
 	l.ring, l.origin = ring, ring.Origin()
+	// Every backup of the keyring is to have this key.
+	if _, _, err = ring.ForSealing("", governance); err == nil {
+		err = ring.Flush()
+	}
+	if err != nil {
+		return fmt.Errorf("open log: make the key of what governs it: %w", err)
+	}
 	l.eras, err = erasOf(ring)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)

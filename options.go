@@ -8,10 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"time"
 
-	"audittrail/event"
 	"audittrail/internal/recovery"
 	"audittrail/internal/segment"
 	"audittrail/internal/vfs"
@@ -27,6 +25,10 @@ const DefaultMaxEventBytes = 16 << 20
 
 // DefaultClass is the retention class of events that name none.
 const DefaultClass = "standard"
+
+// GovernanceClass is the retention class of the records by which the log is
+// administered, and of accounts of what was done with it. It does not expire.
+const GovernanceClass = "governance"
 
 // Options tell how to open a log. The zero value opens an existing one for
 // writing, with the keyring in its keys folder.
@@ -61,6 +63,11 @@ type Options struct {
 	Repair bool
 	// Logger is told what goes on behind the calls; if nil, nobody is.
 	Logger *slog.Logger
+	// Observer, if not nil, is handed the new records of every batch when they
+	// are durable, in their order: with their content, and without their
+	// lines. They are its own, and do not change. It is called by the one
+	// goroutine that writes, and so must return at once.
+	Observer func([]*Record)
 
 	seams
 }
@@ -85,13 +92,8 @@ func (o *Options) complete(dir string) error {
 	if o.Create && o.ReadOnly {
 		return errors.New("open log: it cannot be created read-only")
 	}
-	for _, class := range o.Classes {
-		if !event.ValidClass(class) {
-			return fmt.Errorf("open log: retention class %q is not a lower-case name of at most 32 characters", class)
-		}
-	}
-	if !slices.Contains(o.Classes, DefaultClass) {
-		o.Classes = append(slices.Clone(o.Classes), DefaultClass)
+	if err := checkClasses(o.Classes); err != nil {
+		return fmt.Errorf("open log: %w", err)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
+	"sync"
 	"time"
 
 	"audittrail/keyring"
@@ -159,35 +161,120 @@ func (l *Log) Records(ctx context.Context, from, to uint64) iter.Seq2[*Record, e
 	}
 }
 
+// A span is consecutive lines, and what is made of them.
+type span struct {
+	first   uint64
+	lines   [][]byte
+	bytes   int
+	entries [][32]byte // the hashes of the first of them that the tree has
+
+	done    chan struct{} // closed when the records are there
+	records []*Record
+	err     error // why there are no more records
+}
+
+const (
+	// A span ends at whichever comes first. The first one is short, for who
+	// reads only a few records.
+	firstSpan = 16
+	spanLines = 256
+	spanBytes = 1 << 20
+)
+
 // records yields what there is, and returns the sequence number behind it, and
-// whether to go on.
+// whether to go on. Spans are opened on all processors, and yielded in order.
 func (l *Log) records(ctx context.Context, from, to uint64, yield func(*Record, error) bool) (uint64, bool) {
-	const ahead = 256
-	entries := make([][32]byte, 0, ahead)
-	first := from // of entries
-	treeSize := l.tree.Size()
-	seq := from
-	for line, err := range l.store.Lines(ctx, from, to) {
-		if err != nil {
-			return seq, yield(nil, err) && false
-		}
-		var want []byte
-		if seq < treeSize {
-			if at := seq - first; at >= uint64(len(entries)) {
-				first, entries = seq, entries[:min(ahead, treeSize-seq)]
-				if err := l.tree.ReadEntries(seq, entries); err != nil {
-					return seq, yield(nil, fmt.Errorf("read record %d: %w", seq, err)) && false
-				}
+	ctx, cancel := context.WithCancel(ctx)
+	queue := make(chan *span, 2*runtime.GOMAXPROCS(0))
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer cancel()
+	working.Go(func() {
+		defer close(queue)
+		for s := range l.spans(ctx, from, to) {
+			select {
+			case queue <- s:
+				working.Go(func() { l.openSpan(s) })
+			case <-ctx.Done():
+				return
 			}
-			want = entries[seq-first][:]
 		}
-		r, err := l.view(bytes.Clone(line), seq, want)
-		if !yield(r, err) || err != nil {
+	})
+	seq := from
+	for s := range queue {
+		<-s.done
+		for _, r := range s.records {
+			if !yield(r, nil) {
+				return seq, false
+			}
+			seq++
+		}
+		if s.err != nil {
+			yield(nil, s.err)
 			return seq, false
 		}
-		seq++
 	}
 	return seq, true
+}
+
+// spans yields the lines from one sequence number to another in pieces. After
+// one with an error it yields no more.
+func (l *Log) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
+	return func(yield func(*span) bool) {
+		treeSize := l.tree.Size()
+		s, limit := &span{first: from, done: make(chan struct{})}, firstSpan
+		put := func() bool {
+			next := s.first + uint64(len(s.lines))
+			if s.err == nil && s.first < treeSize {
+				s.entries = make([][32]byte, min(next, treeSize)-s.first)
+				if err := l.tree.ReadEntries(s.first, s.entries); err != nil {
+					s.lines, s.err = nil, fmt.Errorf("read record %d: %w", s.first, err)
+				}
+			}
+			last := s.err != nil
+			if !yield(s) || last {
+				return false
+			}
+			s, limit = &span{first: next, done: make(chan struct{})}, spanLines
+			return true
+		}
+		for line, err := range l.store.Lines(ctx, from, to) {
+			if err != nil {
+				if len(s.lines) > 0 && !put() {
+					return
+				}
+				s.err = err
+				put()
+				return
+			}
+			s.lines = append(s.lines, bytes.Clone(line))
+			s.bytes += len(line)
+			if (len(s.lines) >= limit || s.bytes >= spanBytes) && !put() {
+				return
+			}
+		}
+		if len(s.lines) > 0 {
+			put()
+		}
+	}
+}
+
+// openSpan makes records of a span's lines.
+func (l *Log) openSpan(s *span) {
+	defer close(s.done)
+	s.records = make([]*Record, 0, len(s.lines))
+	for i, line := range s.lines {
+		var want []byte
+		if i < len(s.entries) {
+			want = s.entries[i][:]
+		}
+		r, err := l.view(line, s.first+uint64(i), want)
+		if err != nil {
+			s.err = err
+			return
+		}
+		s.records = append(s.records, r)
+	}
 }
 
 // followPoll is how often a reader looks whether a writer in another process

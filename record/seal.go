@@ -65,7 +65,8 @@ type Sealing struct {
 // of "body", and the hash so far.
 type Draft struct {
 	ID    ID
-	Admin bool // the log's own
+	Admin bool // it governs the log
+	Size  int  // length of the content, rounded up by Padmé
 
 	content []byte // scratch of sealing
 	line    []byte
@@ -102,8 +103,9 @@ func Seal(s *Sealing) (*Draft, error) {
 		d.Free()
 		return nil, fmt.Errorf("content of %d bytes is over %d", n, MaxContent)
 	}
+	d.Size = padme(n)
 	d.line = appendPrefix(d.line[:0], &head{
-		id: s.ID, session: s.Session, size: padme(n),
+		id: s.ID, session: s.Session, size: d.Size,
 		class: s.Class, subject: s.Subject, key: key.Commitment(),
 	}, s.Event)
 	aad := len(d.line)

@@ -124,8 +124,8 @@ func (w *writer) check(s *segment.Store) {
 	if got, err := s.FindID(ctx, idOf(1<<40)); err != nil || len(got) != 0 {
 		w.t.Fatalf("FindID of no record = %v, %v", got, err)
 	}
-	if got, err := s.Administrative(); err != nil || !slices.Equal(got, admin) {
-		w.t.Fatalf("Administrative() = %v, %v, want %v", got, err, admin)
+	if got, err := s.Administrative(0); err != nil || !slices.Equal(got, admin) {
+		w.t.Fatalf("Administrative(0) = %v, %v, want %v", got, err, admin)
 	}
 	if _, err := s.Line(uint64(len(w.lines))); !errors.Is(err, segment.ErrBeyond) {
 		w.t.Fatalf("Line behind the end: %v, want ErrBeyond", err)

@@ -235,9 +235,10 @@ func parseAdmin(b []byte, count uint64) ([]uint32, error) {
 	return places, nil
 }
 
-// Administrative returns the sequence numbers of the records by which the log
-// governs itself, in order. It reads no line where the side files are whole.
-func (s *Store) Administrative() ([]uint64, error) {
+// Administrative returns the sequence numbers, from one on, of the records by
+// which the log is governed, in order. It reads no line where the side files
+// are whole.
+func (s *Store) Administrative(from uint64) ([]uint64, error) {
 	s.mu.RLock()
 	segs := slices.Clone(s.segs)
 	s.mu.RUnlock()
@@ -248,12 +249,17 @@ func (s *Store) Administrative() ([]uint64, error) {
 		if full {
 			count = segs[i+1].first - g.first
 		}
+		if g.first+count <= from {
+			continue
+		}
 		places, err := s.adminOf(g, count, full)
 		if err != nil {
 			return nil, err
 		}
 		for _, p := range places {
-			out = append(out, g.first+uint64(p))
+			if seq := g.first + uint64(p); seq >= from {
+				out = append(out, seq)
+			}
 		}
 	}
 	return out, nil

@@ -1,0 +1,85 @@
+package audittrail
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"audittrail/event"
+	"audittrail/record"
+)
+
+// governance is the class of what governs a log. Its key is made with the
+// keyring, and stays the same: so a keyring that was brought back from a backup
+// can read what was ordered since, and above all what it must forget.
+const governance = GovernanceClass + "/0001-01"
+
+// classes are the retention classes of a log, and how an event comes by one.
+type classes struct {
+	names  []string
+	choose func(*event.Event) string
+}
+
+// SetClasses says which retention classes events may name besides DefaultClass,
+// and, unless choose is nil, which one an event has that names none: empty
+// stands for DefaultClass. It counts for the events that are appended from then
+// on. choose is called from many goroutines, and must not keep or change the
+// event.
+func (l *Log) SetClasses(names []string, choose func(*event.Event) string) error {
+	if err := checkClasses(names); err != nil {
+		return fmt.Errorf("set retention classes: %w", err)
+	}
+	l.classes.Store(newClasses(names, choose))
+	return nil
+}
+
+func newClasses(names []string, choose func(*event.Event) string) *classes {
+	c := &classes{names: slices.Clone(names), choose: choose}
+	if !slices.Contains(c.names, DefaultClass) {
+		c.names = append(c.names, DefaultClass)
+	}
+	return c
+}
+
+func checkClasses(names []string) error {
+	for _, name := range names {
+		if !event.ValidClass(name) {
+			return fmt.Errorf("retention class %q is not a lower-case name of at most 32 characters", name)
+		}
+		if name == GovernanceClass {
+			return fmt.Errorf("retention class %q is the log's own, for what governs it", name)
+		}
+	}
+	return nil
+}
+
+// place gives an event its class, or refuses the one that it names.
+func (c *classes) place(e *event.Event, reserved bool) error {
+	named := e.RetentionClass != ""
+	switch {
+	case reserved:
+		e.RetentionClass = GovernanceClass
+		return nil
+	case named:
+	case c.choose != nil:
+		e.RetentionClass = c.choose(e)
+	}
+	if e.RetentionClass == "" {
+		e.RetentionClass = DefaultClass
+	}
+	if slices.Contains(c.names, e.RetentionClass) {
+		return nil
+	}
+	if !named {
+		return fmt.Errorf("the retention policy gives the event the class %q, which this log does not have; it has %q", e.RetentionClass, c.names)
+	}
+	return &event.FieldError{Field: "retention_class", Problem: fmt.Sprintf("%q is unknown; this log has %q", e.RetentionClass, c.names)}
+}
+
+// ofRecord is the class that a record gets which is accepted at some time.
+func ofRecord(e *event.Event, now time.Time) string {
+	if e.RetentionClass == GovernanceClass {
+		return governance
+	}
+	return record.ClassOf(e.RetentionClass, now)
+}
