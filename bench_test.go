@@ -56,3 +56,28 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRecords reads a log of 100,000 records, each checked and opened.
+func BenchmarkRecords(b *testing.B) {
+	const records = 100_000
+	dir, bytes := benchLog(b, records)
+	log, err := audittrail.Open(dir, audittrail.Options{ReadOnly: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = log.Close() }() // only read from
+	b.SetBytes(bytes)
+	for b.Loop() {
+		n := 0
+		for _, err := range log.Records(b.Context(), 0, records) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		if n != records {
+			b.Fatalf("%d records, want %d", n, records)
+		}
+	}
+	b.ReportMetric(float64(records)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}
