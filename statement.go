@@ -1,0 +1,35 @@
+package audittrail
+
+import (
+	"fmt"
+
+	"audittrail/tlog"
+)
+
+// SignStatement signs what the log says of itself beside its checkpoints, such
+// as that it made a report: a tlog.Statement of that kind and with those lines.
+// It needs the keyring, and not the writer's lock.
+func (l *Log) SignStatement(kind string, lines ...string) ([]byte, error) {
+	if l.ring == nil {
+		return nil, fmt.Errorf("sign statement: %w", ErrNoKeys)
+	}
+	signer := l.ring.Signer()
+	if signer == nil {
+		return nil, fmt.Errorf("sign statement: %w", ErrClosed)
+	}
+	return tlog.SignStatement(tlog.Statement{Kind: kind, Origin: l.origin, Lines: lines}, signer)
+}
+
+// Root returns the root of the tree over the first size records, of which the
+// log must have signed that many.
+func (l *Log) Root(size uint64) (tlog.Hash, error) {
+	if l.tree.Size() < size {
+		if err := l.tree.Refresh(); err != nil {
+			return tlog.Hash{}, err
+		}
+	}
+	if have := l.tree.Size(); have < size {
+		return tlog.Hash{}, fmt.Errorf("root of the first %d records: %w: the tree covers %d", size, ErrNoRecord, have)
+	}
+	return l.tree.Root(size)
+}
