@@ -34,8 +34,9 @@ var rooms = map[string]room{
 		theirs: []string{"github.com/klauspost/compress"},
 	},
 	"keyring/internal/ringfile": {ours: []string{"record", "internal/vfs"}},
+	"keyring/internal/master":   {ours: []string{"internal/vfs", "keyring/internal/ringfile"}},
 	"keyring": {
-		ours:   []string{"record", "internal/vfs", "keyring/internal/ringfile"},
+		ours:   []string{"record", "internal/vfs", "keyring/internal/ringfile", "keyring/internal/master"},
 		theirs: []string{"filippo.io/age"},
 	},
 	"internal/tree": {

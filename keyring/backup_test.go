@@ -29,7 +29,7 @@ func TestBackup(t *testing.T) {
 	disk := vfs.NewMem()
 	r := create(t, disk)
 	all := append(fill(t, r, 150), seal(t, r, "", other))
-	if err := r.Destroy([]record.Subject{all[0].subject}, []string{"gone/2020-01"}, 5, record.Hash{5}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Classes: []string{"gone/2020-01"}, Seq: 5, Hash: record.Hash{5}}); err != nil {
 		t.Fatal(err)
 	}
 	all = append(all[1:], seal(t, r, "pending", class))
@@ -158,11 +158,11 @@ func TestBackupMeetsDestruction(t *testing.T) {
 	r := create(t, disk)
 	defer closeRing(t, r)
 	all := fill(t, r, 200)
-	if err := r.Destroy([]record.Subject{all[0].subject}, nil, 1, record.Hash{}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{}}); err != nil {
 		t.Fatal(err)
 	}
 	w := &tripwire{f: func() {
-		if err := r.Destroy([]record.Subject{all[1].subject}, nil, 2, record.Hash{}); err != nil {
+		if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[1].subject}, Seq: 2, Hash: record.Hash{}}); err != nil {
 			t.Error(err)
 		}
 	}}

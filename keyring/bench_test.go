@@ -175,7 +175,7 @@ func BenchmarkDestroy(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := r.Destroy([]record.Subject{id}, nil, seq, record.Hash{1}); err != nil {
+		if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{id}, Seq: seq, Hash: record.Hash{1}}); err != nil {
 			b.Fatal(err)
 		}
 	}

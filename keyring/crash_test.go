@@ -28,7 +28,10 @@ type acked struct {
 	expired   bool
 	vkeys     []string // the signers, as acknowledged
 	nextVKey  string   // CommitSigner was called with it
-	size      uint64   // SetSigned acknowledged it
+	files     []fileKey
+	lastFile  fileKey // DropFileKeys was called
+	escrowed  uint64  // SetEscrows acknowledged it
+	size      uint64  // SetSigned acknowledged it
 	nextSize  uint64
 }
 
@@ -46,7 +49,13 @@ func (a *acked) live(disk vfs.FS) (err error) {
 		func() error { return a.seal(r, 3) },
 		func() error { return a.sign(r) },
 		func() error { return a.seal(r, 2) },
+		func() error { return a.newFile(r) },
+		func() error { return a.newFile(r) },
+		func() error { return a.dropFile(r) },
 		func() error { return a.destroy(r, nil) },
+		func() error { return a.newFile(r) },
+		func() error { return a.escrow(r) },
+		func() error { return a.escrow(r) },
 		func() error { return a.seal(r, 2) },
 		func() error { return a.rotateSigner(r) },
 		func() error { return a.sign(r) },
@@ -95,10 +104,51 @@ func (a *acked) destroy(r *keyring.Ring, classes []string) error {
 		a.held = slices.DeleteFunc(a.held, func(h held) bool { return h.class == other })
 	}
 	a.applied++
-	if err := r.Destroy([]record.Subject{a.doomed[len(a.doomed)-1].subject}, classes, a.applied, record.Hash{byte(a.applied)}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{a.doomed[len(a.doomed)-1].subject}, Classes: classes, Seq: a.applied, Hash: record.Hash{byte(a.applied)}}); err != nil {
 		return err
 	}
 	a.destroyed = len(a.doomed)
+	return nil
+}
+
+type fileKey struct {
+	id  keyring.FileID
+	key keyring.FileKey
+}
+
+func (a *acked) newFile(r *keyring.Ring) error {
+	id, key, err := r.NewFileKey()
+	if err == nil {
+		a.files = append(a.files, fileKey{id, key})
+	}
+	return err
+}
+
+func (a *acked) dropFile(r *keyring.Ring) error {
+	a.lastFile, a.files = a.files[0], a.files[1:]
+	return r.DropFileKeys(a.lastFile.id)
+}
+
+func (a *acked) escrow(r *keyring.Ring) error {
+	n := a.escrowed + 1
+	err := r.SetEscrows(keyring.Escrow{Class: "old/2020-01", File: keyring.FileID{byte(n)}, Key: keyring.FileKey{byte(n)}, Seq: n})
+	if err == nil {
+		a.escrowed = n
+	}
+	return err
+}
+
+func (a *acked) checkFiles(r *keyring.Ring) error {
+	for _, f := range a.files {
+		if key, err := r.FileKey(f.id); err != nil || key != f.key {
+			return fmt.Errorf("key of a file: %w", err)
+		}
+	}
+	e, ok, err := r.Escrow("old/2020-01")
+	if err != nil || ok != (e.Seq > 0) || e.Seq != a.escrowed && e.Seq != a.escrowed+1 || e.File[0] != byte(e.Seq) || e.Key[0] != byte(e.Seq) {
+		return fmt.Errorf("escrow is of record %d, want %d or the next: %w", e.Seq, a.escrowed, err)
+	}
+	a.escrowed = e.Seq
 	return nil
 }
 
@@ -161,12 +211,12 @@ func (a *acked) check(disk *vfs.Mem) error {
 			return fmt.Errorf("subject %d that was being destroyed: %w", i, err)
 		}
 	}
-	if err := a.checkState(r); err != nil {
+	if err := errors.Join(a.checkState(r), a.checkFiles(r)); err != nil {
 		return err
 	}
 	// Applying the destructions again is what a log does when it is opened.
 	for i, h := range a.doomed {
-		if err := r.Destroy([]record.Subject{h.subject}, nil, uint64(i+1), record.Hash{byte(i + 1)}); err != nil {
+		if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{h.subject}, Seq: uint64(i + 1), Hash: record.Hash{byte(i + 1)}}); err != nil {
 			return err
 		}
 		if err := h.check(r); !errors.Is(err, keyring.ErrErased) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"audittrail/internal/vfs"
+	"audittrail/keyring/internal/master"
 	"audittrail/keyring/internal/ringfile"
 )
 
@@ -86,14 +87,14 @@ func (r *Ring) begin(ctx context.Context, begin func(*Ring) (*ringfile.Base, sig
 // masterOrNew returns the master key, making the file that is to hold it.
 func masterOrNew(ctx context.Context, m Master, random io.Reader) (Secret, error) {
 	key, err := m.MasterKey(ctx)
-	file, ok := m.(*masterFile)
+	file, ok := m.(*master.File)
 	if !ok || !errors.Is(err, ErrNoMaster) {
 		return key, err
 	}
 	if key, err = NewMaster(random); err != nil {
 		return Secret{}, err
 	}
-	if err := file.write(key); err != nil {
+	if err := file.Write(key); err != nil {
 		return Secret{}, fmt.Errorf("write master key: %w", err)
 	}
 	return key, nil

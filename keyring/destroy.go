@@ -20,28 +20,39 @@ func (r *Ring) Applied() (seq uint64, hash record.Hash) {
 	return a.Seq, record.Hash(a.Hash)
 }
 
-// Destroy destroys the keys of subjects and of classes, as record seq, whose
-// hash it is given, has ordered. From when it returns, no process opens a
-// record with them, and they are on no byte of the ring's files.
+// A Destruction says which keys are to go.
+type Destruction struct {
+	Subjects []record.Subject
+	Classes  []string
+	Files    []FileID // of derived files
+	AllFiles bool     // every derived file's key
+	// Seq and Hash are of the record that ordered it.
+	Seq  uint64
+	Hash record.Hash
+}
+
+// Destroy destroys keys, as a record has ordered. From when it returns, no
+// process opens a record or a file with them, and they are on no byte of the
+// ring's files.
 //
 // What is destroyed already stays as it is, so Destroy may be called again
-// after an error, a crash or the return of a backup. A key that is unknown is
-// recorded as destroyed all the same.
-func (r *Ring) Destroy(subjects []record.Subject, classes []string, seq uint64, hash record.Hash) error {
+// after an error, a crash or the return of a backup. The key of a subject or
+// class that is unknown is recorded as destroyed all the same.
+func (r *Ring) Destroy(d Destruction) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	if err := r.destroy(subjects, classes, seq, hash); err != nil {
+	if err := r.destroy(&d); err != nil {
 		return fmt.Errorf("destroy keys: %w", err)
 	}
 	return nil
 }
 
-func (r *Ring) destroy(subjects []record.Subject, classes []string, seq uint64, hash record.Hash) error {
+func (r *Ring) destroy(d *Destruction) error {
 	// What is pending may be what is destroyed.
 	if err := r.flush(); err != nil {
 		return err
 	}
-	doomed, err := r.doomed(subjects, classes, seq)
+	doomed, err := r.doomed(d)
 	if err != nil {
 		return err
 	}
@@ -53,8 +64,8 @@ func (r *Ring) destroy(subjects []record.Subject, classes []string, seq uint64, 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.st.Meta().Clone()
-	if seq >= m.Applied.Seq {
-		m.Applied = ringfile.Applied{Seq: seq, Hash: ringfile.HexHash(hash)}
+	if d.Seq >= m.Applied.Seq {
+		m.Applied = ringfile.Applied{Seq: d.Seq, Hash: ringfile.HexHash(d.Hash)}
 	}
 	if r.st.Dying() {
 		return r.advance(m, r.master, true)
@@ -70,13 +81,15 @@ func (r *Ring) destroy(subjects []record.Subject, classes []string, seq uint64, 
 	return r.settle(r.st.WriteMeta(m))
 }
 
-// doomed returns the entries for what is not destroyed yet, as payloads.
-func (r *Ring) doomed(subjects []record.Subject, classes []string, seq uint64) ([][]byte, error) {
+// doomed returns the entries for what is not destroyed yet, as payloads. Files
+// come first: when the subjects count as destroyed, nothing that is derived
+// from their records can be read either.
+func (r *Ring) doomed(d *Destruction) ([][]byte, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	var entries [][]byte
+	entries := r.doomedFiles(d)
 	seen := map[record.Subject]bool{}
-	for _, id := range subjects {
+	for _, id := range d.Subjects {
 		if id == r.system {
 			return nil, errors.New("the system's own subject cannot be erased")
 		}
@@ -86,20 +99,37 @@ func (r *Ring) doomed(subjects []record.Subject, classes []string, seq uint64) (
 		}
 		if !sub.Erased && !seen[id] {
 			seen[id] = true
-			entries = append(entries, ringfile.AppendEntry(nil, &ringfile.Entry{Kind: ringfile.SubjectErased, Subject: id, Seq: seq}))
+			entries = append(entries, ringfile.AppendEntry(nil, &ringfile.Entry{Kind: ringfile.SubjectErased, Subject: id, Seq: d.Seq}))
 		}
 	}
 	gone := map[string]bool{}
-	for _, name := range classes {
+	for _, name := range d.Classes {
 		if err := ringfile.CheckClass(name); err != nil {
 			return nil, err
 		}
+		if ringfile.Governance(name) {
+			return nil, fmt.Errorf("class %s does not expire: it governs the log", name)
+		}
 		if c, _ := r.st.Class(name); !c.Expired && !gone[name] {
 			gone[name] = true
-			entries = append(entries, ringfile.AppendEntry(nil, &ringfile.Entry{Kind: ringfile.ClassExpired, Class: []byte(name), Seq: seq}))
+			entries = append(entries, ringfile.AppendEntry(nil, &ringfile.Entry{Kind: ringfile.ClassExpired, Class: []byte(name), Seq: d.Seq}))
 		}
 	}
 	return ringfile.Chunk(entries), nil
+}
+
+func (r *Ring) doomedFiles(d *Destruction) [][]byte {
+	files := d.Files
+	if d.AllFiles {
+		files = r.st.Files()
+	}
+	var entries [][]byte
+	for _, id := range files {
+		if _, ok := r.st.FileKey(id); ok {
+			entries = append(entries, ringfile.AppendEntry(nil, &ringfile.Entry{Kind: ringfile.FileGone, File: id}))
+		}
+	}
+	return entries
 }
 
 // mark writes that keys are destroyed, and forgets them. From here on they

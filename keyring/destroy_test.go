@@ -23,7 +23,7 @@ func TestDestroy(t *testing.T) {
 	generation := r.Generation()
 	unknown := record.Subject{1, 2, 3}
 	doomed := []record.Subject{all[1].subject, all[3].subject, all[1].subject, unknown}
-	if err := r.Destroy(doomed, []string{other, "never/2020-01"}, 41, record.Hash{4, 1}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: doomed, Classes: []string{other, "never/2020-01"}, Seq: 41, Hash: record.Hash{4, 1}}); err != nil {
 		t.Fatal(err)
 	}
 	if r.Generation() <= generation {
@@ -79,15 +79,15 @@ func TestDestroy(t *testing.T) {
 	// Again, the same and as before, costs no new generation.
 	generation = r.Generation()
 	for range 2 {
-		if err := r.Destroy(doomed, []string{other}, 41, record.Hash{4, 1}); err != nil {
+		if err := r.Destroy(keyring.Destruction{Subjects: doomed, Classes: []string{other}, Seq: 41, Hash: record.Hash{4, 1}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.Destroy(doomed[:1], nil, 7, record.Hash{7}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: doomed[:1], Seq: 7, Hash: record.Hash{7}}); err != nil {
 		t.Fatal(err)
 	}
 	check(r)
-	if err := r.Destroy(nil, nil, 50, record.Hash{5}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Seq: 50, Hash: record.Hash{5}}); err != nil {
 		t.Fatal(err)
 	}
 	if seq, _ := r.Applied(); seq != 50 || r.Generation() != generation {
@@ -103,11 +103,11 @@ func TestDestroy(t *testing.T) {
 	closeRing(t, r)
 	r = open(t, disk)
 	defer closeRing(t, r)
-	if err := r.Destroy([]record.Subject{all[2].subject}, nil, 51, record.Hash{5, 1}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[2].subject}, Seq: 51, Hash: record.Hash{5, 1}}); err != nil {
 		t.Fatal(err) // which merges the old subject's pages with the new one
 	}
 	second := seal(t, r, "user-2", class)
-	if err := r.Destroy([]record.Subject{all[4].subject}, nil, 52, record.Hash{5, 2}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[4].subject}, Seq: 52, Hash: record.Hash{5, 2}}); err != nil {
 		t.Fatal(err) // and that one with the pages of users
 	}
 	checkAll(t, r, []held{back, second, all[0]})
@@ -122,7 +122,7 @@ func TestDestroyedKeysAreGone(t *testing.T) {
 	disk := vfs.NewMem()
 	r := create(t, disk)
 	all := fill(t, r, 120)
-	if err := r.Destroy([]record.Subject{all[9].subject}, nil, 1, record.Hash{1}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[9].subject}, Seq: 1, Hash: record.Hash{1}}); err != nil {
 		t.Fatal(err) // and now the others are in pages
 	}
 	late := seal(t, r, "somebody late", other)
@@ -141,7 +141,7 @@ func TestDestroyedKeysAreGone(t *testing.T) {
 		[]byte(all[50].user), []byte(late.user),
 	}
 	stays := [][]byte{subjectKey(t, found, all[51].subject), classKey(t, found, class)}
-	if err := r.Destroy([]record.Subject{all[50].subject, late.subject}, []string{other}, 2, record.Hash{2}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[50].subject, late.subject}, Classes: []string{other}, Seq: 2, Hash: record.Hash{2}}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -215,7 +215,7 @@ func TestOldFilesAreOverwritten(t *testing.T) {
 		}
 		return nil
 	})
-	if err := r.Destroy([]record.Subject{all[0].subject}, nil, 1, record.Hash{}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{}}); err != nil {
 		t.Fatal(err)
 	}
 	disk.Inject(nil)
@@ -236,7 +236,9 @@ func TestWipeIsTriedAgain(t *testing.T) {
 		}
 		return nil
 	})
-	destroy := func() error { return r.Destroy([]record.Subject{all[0].subject}, nil, 1, record.Hash{1}) }
+	destroy := func() error {
+		return r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{1}})
+	}
 	for range 2 {
 		if err := destroy(); !errors.Is(err, errDisk) {
 			t.Fatalf("Destroy = %v, want the disk's error", err)
@@ -271,7 +273,7 @@ func TestDestroyMany(t *testing.T) {
 	for i := range 50_000 { // their order takes more than one frame
 		doomed = append(doomed, record.Subject{1, byte(i), byte(i >> 8), byte(i >> 16)})
 	}
-	if err := r.Destroy(doomed, nil, 3, record.Hash{3}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: doomed, Seq: 3, Hash: record.Hash{3}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range doomed[:1000] {

@@ -40,7 +40,7 @@ func Example() {
 	fmt.Println(again == prk, err)
 
 	// Record 7 orders that ada is forgotten.
-	if err := ring.Destroy([]record.Subject{subject}, nil, 7, record.Hash{}); err != nil {
+	if err := ring.Destroy(keyring.Destruction{Subjects: []record.Subject{subject}, Seq: 7, Hash: record.Hash{}}); err != nil {
 		log.Fatal(err)
 	}
 	_, err = ring.ForOpening(subject, "standard/2026-11")

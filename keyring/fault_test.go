@@ -45,7 +45,7 @@ func TestFailedSync(t *testing.T) {
 		t.Errorf("ForSealing after a failed Flush = %v, want ErrFailed", err)
 	}
 	for what, err := range map[string]error{
-		"Destroy":      r.Destroy([]record.Subject{all[0].subject}, nil, 1, record.Hash{}),
+		"Destroy":      r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{}}),
 		"SetSigned":    r.SetSigned(1, [32]byte{}),
 		"RotateMaster": r.RotateMaster(context.Background(), nil),
 	} {
@@ -114,11 +114,11 @@ func TestFullDisk(t *testing.T) {
 	if err := open(t, disk.KillOnly()).Close(); err != nil {
 		t.Errorf("the ring does not open on a full disk: %v", err)
 	}
-	if err := r.Destroy([]record.Subject{all[0].subject}, nil, 1, record.Hash{1}); !errors.Is(err, syscall.ENOSPC) {
+	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{1}}); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Destroy on a full disk = %v, want ENOSPC", err)
 	}
 	disk.Capacity(int64(used + 400)) // room for the order, not for carrying it out
-	if err := r.Destroy([]record.Subject{all[0].subject}, nil, 1, record.Hash{1}); !errors.Is(err, syscall.ENOSPC) {
+	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{1}}); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Destroy on a nearly full disk = %v, want ENOSPC", err)
 	}
 	if _, err := r.ForOpening(all[0].subject, class); !errors.Is(err, keyring.ErrErased) {
@@ -144,7 +144,7 @@ func TestFullDisk(t *testing.T) {
 	closeRing(t, again)
 
 	disk.Capacity(-1)
-	if err := r.Destroy([]record.Subject{all[0].subject}, nil, 1, record.Hash{1}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{1}}); err != nil {
 		t.Fatalf("Destroy when there is room = %v", err)
 	}
 	if seq, _ := r.Applied(); seq != 1 {
@@ -190,7 +190,9 @@ func TestFailedWriteAnywhere(t *testing.T) {
 		}
 		all = append(all, seal(t, r, "late", class))
 		twice("Flush", r.Flush)
-		twice("Destroy", func() error { return r.Destroy([]record.Subject{all[0].subject}, nil, 1, record.Hash{1}) })
+		twice("Destroy", func() error {
+			return r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{1}})
+		})
 		k, err := r.NewSigner()
 		if err != nil {
 			t.Fatal(err)

@@ -174,7 +174,7 @@ func (r *Ring) replace(m *ringfile.Meta, master Secret) error {
 	generation := r.st.Generation() + 1
 	name, err := r.writeBase(&ringfile.Base{
 		Generation: generation, Origin: r.origin, Master: master,
-		Pages: r.st.Pages, Meta: m, Classes: r.st.ClassEntries(),
+		Pages: r.st.Pages, Meta: m, Classes: r.st.Entries(),
 	})
 	if err != nil {
 		return err

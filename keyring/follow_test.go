@@ -45,7 +45,7 @@ func TestReaderFollows(t *testing.T) {
 
 	// What was destroyed is gone at once, though it was cached.
 	checkAll(t, ro, all)
-	if err := r.Destroy([]record.Subject{all[0].subject}, nil, 1, record.Hash{}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ro.ForOpening(all[0].subject, class); !errors.Is(err, keyring.ErrErased) {
@@ -115,14 +115,14 @@ func TestReaderMeetsReplacement(t *testing.T) {
 		disk := vfs.NewMem()
 		r := create(t, disk)
 		all := fill(t, r, 120)
-		if err := r.Destroy([]record.Subject{all[0].subject}, nil, 1, record.Hash{}); err != nil {
+		if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{}}); err != nil {
 			t.Fatal(err) // the others are in pages now
 		}
 		steps := 0
 		destroy := func() {
 			if steps++; steps == n+1 {
 				disk.Inject(nil)
-				if err := r.Destroy([]record.Subject{all[1].subject}, nil, 2, record.Hash{}); err != nil {
+				if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[1].subject}, Seq: 2, Hash: record.Hash{}}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -187,7 +187,7 @@ func TestReadersBesideAWriter(t *testing.T) {
 		})
 	}
 	for i, h := range all {
-		if err := r.Destroy([]record.Subject{h.subject}, nil, uint64(i), record.Hash{}); err != nil {
+		if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{h.subject}, Seq: uint64(i), Hash: record.Hash{}}); err != nil {
 			t.Error(err)
 		}
 		seal(t, r, fmt.Sprintf("new-%d", i), class)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"syscall"
 
 	"audittrail/internal/vfs"
+	"audittrail/keyring/internal/master"
 	"audittrail/keyring/internal/ringfile"
 )
 
@@ -105,17 +105,17 @@ func isTmp(name string) bool {
 // finishMaster ends a rotation of a master key's file that was cut short,
 // before or after the ring was wrapped anew.
 func (r *Ring) finishMaster() error {
-	file, ok := r.o.Master.(*masterFile)
+	file, ok := r.o.Master.(*master.File)
 	if !ok {
 		return nil
 	}
 	ctx := context.Background() // files need none
-	next, err := file.next().MasterKey(ctx)
+	next, err := file.Next().MasterKey(ctx)
 	switch {
 	case errors.Is(err, ErrNoMaster):
 		return nil
 	case err == nil && next == r.master:
-		return file.promote()
+		return file.Promote()
 	case err != nil && !errors.Is(err, ErrMasterFormat):
 		return err
 	}
@@ -124,20 +124,5 @@ func (r *Ring) finishMaster() error {
 	if key, err := file.MasterKey(ctx); err != nil || key != r.master {
 		return err
 	}
-	return ringfile.Wipe(file.fs, file.next().path, true)
-}
-
-// promote puts the next master key in the place of the one before, which is
-// overwritten.
-func (m *masterFile) promote() error {
-	if err := ringfile.Wipe(m.fs, m.path, true); err != nil {
-		return err
-	}
-	if err := m.fs.Rename(m.next().path, m.path); err != nil {
-		return fmt.Errorf("put master key in place: %w", err)
-	}
-	if err := m.fs.SyncDir(filepath.Dir(m.path)); err != nil {
-		return fmt.Errorf("sync %s: %w", filepath.Dir(m.path), err)
-	}
-	return nil
+	return file.Next().Drop()
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"audittrail/internal/vfs"
+	"audittrail/keyring/internal/master"
 	"audittrail/keyring/internal/ringfile"
 	"audittrail/record"
 )
@@ -25,6 +26,7 @@ const (
 	ringPrefix = "ring-"
 	tornPrefix = "torn-"
 	tmpSuffix  = ".tmp"
+	redacted   = master.Redacted
 	signedName = "signed"
 	masterName = "master.key"
 	lockName   = "LOCK"
@@ -232,7 +234,7 @@ func (r *Ring) loadFile(ctx context.Context, file vfs.File, generation uint64) (
 	return ringfile.Load(file, r.ringName(generation), generation, func(fingerprint string) (*ringfile.Key, error) {
 		// A key that was fetched before is asked for again only if it is another.
 		if r.master.Fingerprint() != fingerprint {
-			key, err := masterFor(ctx, r.o.Master, fingerprint)
+			key, err := master.For(ctx, r.o.Master, fingerprint)
 			if err != nil {
 				return nil, err
 			}

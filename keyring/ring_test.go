@@ -103,7 +103,7 @@ func TestManySubjects(t *testing.T) {
 	for i := 0; i < n; i += 7 {
 		some = append(some, all[i].subject)
 	}
-	if err := r.Destroy(some, nil, 1, record.Hash{1}); err != nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: some, Seq: 1, Hash: record.Hash{1}}); err != nil {
 		t.Fatal(err)
 	}
 	for i, h := range all {
@@ -152,7 +152,7 @@ func TestErrors(t *testing.T) {
 	}
 	seal(t, r, strings.Repeat("x", 1024), class)
 	flush(t, r)
-	if err := r.Destroy([]record.Subject{r.System()}, nil, 1, record.Hash{}); err == nil {
+	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{r.System()}, Seq: 1, Hash: record.Hash{}}); err == nil {
 		t.Error("Destroy erases the system")
 	}
 	ro := openReader(t, disk)
@@ -160,7 +160,7 @@ func TestErrors(t *testing.T) {
 		t.Errorf("ForSealing of a reader = %v, want ErrReadOnly", err)
 	}
 	for what, err := range map[string]error{
-		"Destroy":      ro.Destroy(nil, nil, 1, record.Hash{}),
+		"Destroy":      ro.Destroy(keyring.Destruction{Seq: 1, Hash: record.Hash{}}),
 		"SetSigned":    ro.SetSigned(1, [32]byte{}),
 		"RotateMaster": ro.RotateMaster(ctx, nil),
 		"CommitSigner": ro.CommitSigner(keyring.SignerKey{}, 0, nil),
@@ -180,7 +180,7 @@ func TestErrors(t *testing.T) {
 	_, _, lookupErr := r.LookupUser("u")
 	for what, err := range map[string]error{
 		"ForSealing": sealErr, "ForOpening": openErr, "Refresh": refreshErr, "LookupUser": lookupErr,
-		"Destroy": r.Destroy(nil, nil, 1, record.Hash{}), "SetSigned": r.SetSigned(1, [32]byte{}),
+		"Destroy": r.Destroy(keyring.Destruction{Seq: 1, Hash: record.Hash{}}), "SetSigned": r.SetSigned(1, [32]byte{}),
 	} {
 		if !errors.Is(err, keyring.ErrClosed) {
 			t.Errorf("%s after Close = %v, want ErrClosed", what, err)
@@ -236,7 +236,7 @@ func TestConcurrentSealing(t *testing.T) {
 		for i := range uint64(rounds) {
 			sub, _, err := r.ForSealing(fmt.Sprintf("doomed-%d", i), class)
 			if err == nil {
-				err = r.Destroy([]record.Subject{sub}, nil, i, record.Hash{1})
+				err = r.Destroy(keyring.Destruction{Subjects: []record.Subject{sub}, Seq: i, Hash: record.Hash{1}})
 			}
 			if err == nil {
 				err = r.SetSigned(i, [32]byte{byte(i)})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"audittrail/keyring/internal/master"
 )
 
 // RotateMaster wraps the ring by another master key, under a new wrapping key,
@@ -28,7 +30,7 @@ func (r *Ring) rotateMaster(ctx context.Context, to Master) error {
 	if err != nil {
 		return err
 	}
-	file, isFile := r.o.Master.(*masterFile)
+	file, isFile := r.o.Master.(*master.File)
 	inPlace := to == nil
 	if inPlace {
 		if !isFile {
@@ -37,7 +39,7 @@ func (r *Ring) rotateMaster(ctx context.Context, to Master) error {
 		if err := r.finishMaster(); err != nil {
 			return err
 		}
-		to = file.next()
+		to = file.Next()
 	}
 	key, err := masterOrNew(ctx, to, r.o.Rand) // may take long, so without mu
 	if err != nil {
@@ -55,7 +57,7 @@ func (r *Ring) rotateMaster(ctx context.Context, to Master) error {
 	// The ring is wrapped by the new key, even if what came before could not
 	// be wiped.
 	if inPlace {
-		return errors.Join(err, file.promote())
+		return errors.Join(err, file.Promote())
 	}
 	r.o.Master = to
 	return err

@@ -42,8 +42,17 @@ type vector struct {
 	SignedSize uint64       `json:"signed_size"`
 	SignedRoot string       `json:"signed_root"`
 	Applied    uint64       `json:"applied"`
-	Now        time.Time    `json:"now"` // when the backup had not expired
+	Now        time.Time    `json:"now"`               // when the backup had not expired
+	Files      []vectorFile `json:"files,omitempty"`   // derived files and their keys
+	Escrows    []vectorFile `json:"escrows,omitempty"` // of classes
 	Format     vectorFormat `json:"format"`
+}
+
+type vectorFile struct {
+	Class string `json:"class,omitempty"`
+	ID    string `json:"id"`
+	Key   string `json:"key"`
+	Seq   uint64 `json:"seq,omitempty"`
 }
 
 type vectorKey struct {
@@ -60,7 +69,7 @@ type vectorFormat struct {
 
 func TestVectors(t *testing.T) {
 	if *newVectors {
-		writeVectors(t, filepath.Join(vectors, "v1"))
+		writeVectors(t, filepath.Join(vectors, "v1-files"))
 	}
 	folders, err := filepath.Glob(filepath.Join(vectors, "v*"))
 	if err != nil || len(folders) == 0 {
@@ -87,6 +96,7 @@ func readVectors(t *testing.T, folder string) {
 		t.Fatal(err)
 	}
 	v.check(t, r)
+	v.checkFiles(t, r)
 	if r.Generation() != v.Generation {
 		t.Errorf("Generation = %d, want %d", r.Generation(), v.Generation)
 	}
@@ -134,7 +144,28 @@ func readVectors(t *testing.T, folder string) {
 		t.Fatal(err)
 	}
 	v.check(t, back)
+	if ids, err := back.FileKeys(); err != nil || len(ids) > 0 {
+		t.Errorf("a restored ring has the keys of derived files %x, %v", ids, err)
+	}
 	closeRing(t, back)
+}
+
+func (v *vector) checkFiles(t *testing.T, r *keyring.Ring) {
+	t.Helper()
+	ids, err := r.FileKeys()
+	if err != nil || len(ids) != len(v.Files) {
+		t.Errorf("FileKeys = %x, %v, want %d of them", ids, err, len(v.Files))
+	}
+	for _, f := range v.Files {
+		id, err := hex.DecodeString(f.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := r.FileKey(keyring.FileID(id))
+		if got := hex.EncodeToString(key[:]); err != nil || got != f.Key {
+			t.Errorf("FileKey(%s) = %s, %v, want %s", f.ID, got, err, f.Key)
+		}
+	}
 }
 
 func (v *vector) check(t *testing.T, r *keyring.Ring) {
@@ -173,8 +204,16 @@ func (v *vector) check(t *testing.T, r *keyring.Ring) {
 // observed returns the part of v that observe returns.
 func (v *vector) observed() vector {
 	o := *v
-	o.Generation, o.Keys, o.Erased, o.ErasedAt, o.Expired, o.Now, o.Format = 0, nil, nil, 0, "", time.Time{}, vectorFormat{}
+	o.Generation, o.Keys, o.Erased, o.ErasedAt, o.Expired, o.Now, o.Files, o.Format = 0, nil, nil, 0, "", time.Time{}, nil, vectorFormat{}
 	return o
+}
+
+func escrows(r *keyring.Ring) (all []vectorFile) {
+	list, _ := r.Escrows()
+	for _, e := range list {
+		all = append(all, vectorFile{e.Class, hex.EncodeToString(e.File[:]), hex.EncodeToString(e.Key[:]), e.Seq})
+	}
+	return all
 }
 
 func (v *vector) observe(r *keyring.Ring) vector {
@@ -187,6 +226,7 @@ func (v *vector) observe(r *keyring.Ring) vector {
 		SignedRoot: hex.EncodeToString(root[:]), Applied: seq,
 	}
 	got.Subjects, got.Classes = r.Count()
+	got.Escrows = escrows(r)
 	for _, s := range r.Signers() {
 		got.VKeys = append(got.VKeys, s.VKey)
 	}
@@ -216,6 +256,19 @@ func writeVectors(t *testing.T, folder string) {
 	}
 	sealed("Zoë \u2028 <&>\x00", other)
 	sealed("", class)
+	sealed("", "governance/2026-11")
+	newFile := func() keyring.FileID {
+		id, key, err := r.NewFileKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Files = append(v.Files, vectorFile{ID: hex.EncodeToString(id[:]), Key: hex.EncodeToString(key[:])})
+		return id
+	}
+	newFile()
+	if err := r.SetEscrows(keyring.Escrow{Class: "gone/2020-01", File: keyring.FileID{1}, Key: keyring.FileKey{2}, Seq: 40}); err != nil {
+		t.Fatal(err)
+	}
 	v.Erased, v.ErasedAt, v.Expired = []string{doomed.String()}, 41, "gone/2020-01"
 	k, err := r.NewSigner()
 	if err != nil {
@@ -224,7 +277,7 @@ func writeVectors(t *testing.T, folder string) {
 	id := identity(t)
 	var backup bytes.Buffer
 	for _, err := range []error{
-		r.Destroy([]record.Subject{doomed}, []string{v.Expired}, 41, record.Hash{41}),
+		r.Destroy(keyring.Destruction{Subjects: []record.Subject{doomed}, Classes: []string{v.Expired}, Seq: 41, Hash: record.Hash{41}}),
 		r.CommitSigner(k, 17, []byte("a statement\n")),
 	} {
 		if err != nil {
@@ -233,6 +286,17 @@ func writeVectors(t *testing.T, folder string) {
 	}
 	sealed("in the journal", class)
 	sealed("user-0@example.com", "later/2027-01")
+	newFile()
+	dropped := newFile()
+	v.Files = v.Files[:2]
+	for _, err := range []error{
+		r.DropFileKeys(dropped),
+		r.SetEscrows(keyring.Escrow{Class: "gone/2020-02", File: keyring.FileID{3}, Key: keyring.FileKey{4}, Seq: 43}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := r.SetSigned(42, [32]byte{4, 2}); err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +304,7 @@ func writeVectors(t *testing.T, folder string) {
 		t.Fatal(err)
 	}
 	seen := v.observe(r)
-	seen.Keys, seen.Erased, seen.ErasedAt, seen.Expired, seen.Now = v.Keys, v.Erased, v.ErasedAt, v.Expired, v.Now
+	seen.Keys, seen.Erased, seen.ErasedAt, seen.Expired, seen.Files, seen.Now = v.Keys, v.Erased, v.ErasedAt, v.Expired, v.Files, v.Now
 	seen.Generation = r.Generation()
 	closeRing(t, r)
 	ring, err := os.ReadFile(filepath.Join(keys, fmt.Sprintf("ring-%016x", seen.Generation)))

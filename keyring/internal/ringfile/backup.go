@@ -31,8 +31,10 @@ type BackupHead struct {
 	Root       HexHash   `json:"root"`
 }
 
-// WriteBackup writes all keys, as they are: two lines of a header, then parts,
-// each a frame's kind and payload behind its length, and a length of zero.
+// WriteBackup writes all keys, as they are, but for those of derived files,
+// which are made anew where the backup is used: two lines of a header, then
+// parts, each a frame's kind and payload behind its length, and a length of
+// zero.
 func (f *File) WriteBackup(w io.Writer, head *BackupHead) error {
 	line, err := json.Marshal(head)
 	if err != nil {
@@ -54,7 +56,7 @@ func (f *File) WriteBackup(w io.Writer, head *BackupHead) error {
 	if _, err := f.Pages(func(kind byte, _ PageKey, payload []byte) error { return part(kind, payload) }); err != nil {
 		return err
 	}
-	for _, payload := range f.ClassEntries() {
+	for _, payload := range f.entries(false) {
 		_ = part(KindEntries, payload)
 		clear(payload)
 	}
@@ -167,7 +169,7 @@ func (p *parts) take(kind byte, payload []byte) error {
 		return p.user(payload)
 	case KindEntries:
 		err = DecodeEntries(payload, func(e *Entry) error {
-			if e.Kind != ClassLive && e.Kind != ClassExpired {
+			if e.Kind != ClassLive && e.Kind != ClassExpired && e.Kind != EscrowLive {
 				return fmt.Errorf("%w: something else among the classes", ErrBackup)
 			}
 			return nil

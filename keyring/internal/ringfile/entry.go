@@ -17,12 +17,37 @@ import (
 //	2 class expired    length, class, seq
 //	3 subject live     subject, key, length (2 bytes), user id
 //	4 subject erased   subject, seq
+//	5 file key         id of the file, key
+//	6 file key gone    id of the file
+//	7 escrow           length, class, id of the file, key, seq
+//	8 escrow gone      length, class, seq
 const (
 	ClassLive     = 1
 	ClassExpired  = 2
 	SubjectLive   = 3
 	SubjectErased = 4
+	FileLive      = 5
+	FileGone      = 6
+	EscrowLive    = 7
+	EscrowGone    = 8
 )
+
+// hasClass tells of which kinds of entries a class is part, and so on.
+func hasClass(kind byte) bool {
+	return kind == ClassLive || kind == ClassExpired || kind == EscrowLive || kind == EscrowGone
+}
+
+func hasSubject(kind byte) bool { return kind == SubjectLive || kind == SubjectErased }
+
+func hasFile(kind byte) bool { return kind == FileLive || kind == FileGone || kind == EscrowLive }
+
+func hasKey(kind byte) bool {
+	return kind == ClassLive || kind == SubjectLive || kind == FileLive || kind == EscrowLive
+}
+
+func hasSeq(kind byte) bool {
+	return kind == ClassExpired || kind == SubjectErased || kind == EscrowLive || kind == EscrowGone
+}
 
 const (
 	maxUser  = 1024 // bytes of a user id, as in an event
@@ -39,24 +64,28 @@ type Entry struct {
 	Class   []byte
 	Subject record.Subject
 	User    []byte
+	File    PageKey
 	Key     Key
-	Seq     uint64 // the record that ordered the destruction
+	Seq     uint64 // the record that ordered it
 }
 
 // AppendEntry appends the entry as it stands on disk.
 func AppendEntry(dst []byte, e *Entry) []byte {
 	dst = append(dst, e.Kind)
-	switch e.Kind {
-	case ClassLive, ClassExpired:
+	if hasClass(e.Kind) {
 		dst = append(dst, byte(len(e.Class)))
 		dst = append(dst, e.Class...)
-	default:
+	}
+	if hasSubject(e.Kind) {
 		dst = append(dst, e.Subject[:]...)
 	}
-	switch e.Kind {
-	case ClassLive, SubjectLive:
+	if hasFile(e.Kind) {
+		dst = append(dst, e.File[:]...)
+	}
+	if hasKey(e.Kind) {
 		dst = append(dst, e.Key[:]...)
-	default:
+	}
+	if hasSeq(e.Kind) {
 		dst = binary.BigEndian.AppendUint64(dst, e.Seq)
 	}
 	if e.Kind == SubjectLive {
@@ -71,52 +100,60 @@ var errShort = errors.New("an entry is cut off")
 // decodeEntry reads the first entry of b and returns what is behind it.
 func decodeEntry(b []byte, e *Entry) ([]byte, error) {
 	*e = Entry{Kind: b[0]}
-	b = b[1:]
-	var ok bool
-	switch e.Kind {
-	case ClassLive, ClassExpired:
-		if len(b) == 0 {
-			return nil, errShort
+	if e.Kind < ClassLive || e.Kind > EscrowGone {
+		return nil, fmt.Errorf("an entry is of the unknown kind %d", e.Kind)
+	}
+	rest := b[1:]
+	ok := true
+	take := func(dst []byte) {
+		var head []byte
+		if ok {
+			head, rest, ok = cut(rest, len(dst))
+			copy(dst, head)
 		}
-		n := int(b[0])
-		if e.Class, b, ok = cut(b[1:], n); !ok {
+	}
+	if hasClass(e.Kind) {
+		var n [1]byte
+		take(n[:])
+		if ok {
+			e.Class, rest, ok = cut(rest, int(n[0]))
+		}
+		if !ok {
 			return nil, errShort
 		}
 		if err := CheckClass(string(e.Class)); err != nil {
 			return nil, err
 		}
-	case SubjectLive, SubjectErased:
-		var id []byte
-		if id, b, ok = cut(b, len(e.Subject)); !ok {
-			return nil, errShort
-		}
-		copy(e.Subject[:], id)
-	default:
-		return nil, fmt.Errorf("an entry is of the unknown kind %d", e.Kind)
 	}
-	if e.Kind == ClassExpired || e.Kind == SubjectErased {
-		if len(b) < 8 {
-			return nil, errShort
-		}
-		e.Seq = binary.BigEndian.Uint64(b)
-		return b[8:], nil
+	if hasSubject(e.Kind) {
+		take(e.Subject[:])
 	}
-	var k []byte
-	if k, b, ok = cut(b, len(e.Key)); !ok {
+	if hasFile(e.Kind) {
+		take(e.File[:])
+	}
+	if hasKey(e.Kind) {
+		take(e.Key[:])
+	}
+	if hasSeq(e.Kind) {
+		var n [8]byte
+		take(n[:])
+		e.Seq = binary.BigEndian.Uint64(n[:])
+	}
+	if !ok {
 		return nil, errShort
 	}
-	copy(e.Key[:], k)
-	if e.Kind == ClassLive {
-		return b, nil
+	if e.Kind != SubjectLive {
+		return rest, nil
 	}
-	if len(b) < 2 {
+	var n [2]byte
+	take(n[:])
+	if ok {
+		e.User, rest, ok = cut(rest, int(binary.BigEndian.Uint16(n[:])))
+	}
+	if !ok {
 		return nil, errShort
 	}
-	n := int(binary.BigEndian.Uint16(b))
-	if e.User, b, ok = cut(b[2:], n); !ok {
-		return nil, errShort
-	}
-	return b, CheckUser(e.User)
+	return rest, CheckUser(e.User)
 }
 
 func cut(b []byte, n int) (head, tail []byte, ok bool) {

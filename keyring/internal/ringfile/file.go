@@ -27,6 +27,9 @@ type File struct {
 	subjects map[record.Subject]Subject // what the journal says; counts before the base
 	users    map[string]record.Subject  // of the live ones among them
 	classes  map[string]Class
+	files    map[PageKey]Key   // of files that are derived from the log
+	escrows  map[string]Escrow // by class
+	filed    int               // entries about files in the journal
 	meta     *Meta
 	hash     *Hasher
 	live     int  // subjects that have a key, the system's among them
@@ -47,6 +50,14 @@ type Class struct {
 	Key     Key
 	Expired bool
 	Seq     uint64 // the record that ordered it
+}
+
+// An Escrow is where the keys of the records are that a hold has kept from
+// going with their class: a sealed file, and the key to it.
+type Escrow struct {
+	File PageKey
+	Key  Key
+	Seq  uint64 // the record up to which holds have been heeded
 }
 
 // Load reads what an open file says at its end: directory, classes and
@@ -102,6 +113,7 @@ func newFile(name, origin string) *File {
 	return &File{
 		name: name, head: &header{Origin: origin},
 		subjects: map[record.Subject]Subject{}, users: map[string]record.Subject{}, classes: map[string]Class{},
+		files: map[PageKey]Key{}, escrows: map[string]Escrow{},
 	}
 }
 
@@ -155,7 +167,7 @@ func (f *File) loadBase(size int64) error {
 	if left != 0 || next != int64(f.head.Directory) || f.meta == nil || len(f.subjects) > 0 || f.dir.live > 1<<31-1 {
 		return f.damaged(int64(f.head.Directory), errors.New("base is not complete"))
 	}
-	f.live, f.dying = int(f.dir.live), false
+	f.live, f.filed, f.dying = int(f.dir.live), 0, false
 	return nil
 }
 
@@ -259,6 +271,34 @@ func (f *File) Note(e *Entry) error {
 		}
 		f.subjects[e.Subject] = Subject{Erased: true, Seq: e.Seq}
 		f.dying = true
+	default:
+		return f.noteFile(e)
+	}
+	return nil
+}
+
+// noteFile takes in an entry about a file. A file's key that is gone is not
+// destroyed at once: it goes with the next generation, and so with the next
+// destruction, at the latest.
+func (f *File) noteFile(e *Entry) error {
+	f.filed++
+	switch e.Kind {
+	case FileLive:
+		if _, ok := f.files[e.File]; ok {
+			return errors.New("a file has two keys")
+		}
+		f.files[e.File] = e.Key
+	case FileGone:
+		delete(f.files, e.File)
+	case EscrowLive, EscrowGone:
+		class := string(e.Class)
+		if _, ok := f.escrows[class]; ok {
+			f.dying = true
+		}
+		delete(f.escrows, class)
+		if e.Kind == EscrowLive {
+			f.escrows[class] = Escrow{File: e.File, Key: e.Key, Seq: e.Seq}
+		}
 	}
 	return nil
 }
@@ -336,12 +376,13 @@ func (f *File) WriteMeta(m *Meta) error {
 	return nil
 }
 
-// Snapshot returns the keys of the file as they are now, to be read through
-// another handle.
+// Snapshot returns the keys of the file as they are now, but for those of
+// derived files, to be read through another handle.
 func (f *File) Snapshot(file vfs.File) *File {
 	snap := *f
 	snap.file, snap.meta = file, f.meta.Clone()
 	snap.subjects, snap.users, snap.classes = maps.Clone(f.subjects), maps.Clone(f.users), maps.Clone(f.classes)
+	snap.files, snap.escrows = nil, maps.Clone(f.escrows)
 	return &snap
 }
 
@@ -354,6 +395,14 @@ func (f *File) Close() error {
 	for name := range f.classes {
 		f.classes[name] = Class{}
 	}
+	for id := range f.files {
+		f.files[id] = Key{}
+	}
+	for class := range f.escrows {
+		f.escrows[class] = Escrow{}
+	}
+	clear(f.files)
+	clear(f.escrows)
 	clear(f.subjects)
 	clear(f.users)
 	clear(f.classes)

@@ -35,6 +35,12 @@ func testEntries() []Entry {
 		{Kind: SubjectLive, Subject: record.Subject{5}, User: []byte("user"), Key: Key{2}},
 		{Kind: SubjectLive, Subject: record.Subject{6}, User: []byte("Ünï"), Key: Key{3}},
 		{Kind: SubjectErased, Subject: record.Subject{7}, Seq: 1 << 60},
+		{Kind: FileLive, File: PageKey{8}, Key: Key{4}},
+		{Kind: FileLive, File: PageKey{9}, Key: Key{5}},
+		{Kind: FileGone, File: PageKey{9}},
+		{Kind: EscrowLive, Class: []byte("short/2026-10"), File: PageKey{10}, Key: Key{6}, Seq: 8},
+		{Kind: EscrowLive, Class: []byte("other/2026-10"), File: PageKey{11}, Key: Key{7}, Seq: 9},
+		{Kind: EscrowGone, Class: []byte("other/2026-10"), Seq: 10},
 	}
 }
 
@@ -46,6 +52,8 @@ func FuzzEntries(f *testing.F) {
 	f.Add(all)
 	f.Add([]byte{ClassLive, 255})
 	f.Add([]byte{SubjectLive})
+	f.Add([]byte{FileLive})
+	f.Add([]byte{EscrowLive, 200})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var again []byte
 		err := DecodeEntries(in, func(e *Entry) error {
@@ -175,7 +183,7 @@ func testFile(t testing.TB) (*vfs.Mem, *File) {
 	if err := st.Note(&Entry{Kind: SubjectLive, Subject: record.Subject(m.System)}); err != nil {
 		t.Fatal(err)
 	}
-	b := Base{Generation: 3, Origin: "example.com/log", Master: Key{1}, Wrapping: Key{2}, Pages: st.Pages, Meta: m, Classes: st.ClassEntries()}
+	b := Base{Generation: 3, Origin: "example.com/log", Master: Key{1}, Wrapping: Key{2}, Pages: st.Pages, Meta: m, Classes: st.Entries()}
 	if err := b.Write(disk, "ring"); err != nil {
 		t.Fatal(err)
 	}

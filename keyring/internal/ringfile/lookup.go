@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 
 	"audittrail/record"
 )
@@ -29,8 +32,9 @@ func (f *File) Hash() *Hasher { return f.hash }
 // Dying tells whether the file holds keys that are destroyed.
 func (f *File) Dying() bool { return f.dying }
 
-// Journal returns how many subjects the journal has, and the base.
-func (f *File) Journal() (journal, base int) { return len(f.subjects), int(f.dir.live) }
+// Journal returns how many entries the journal has, not counting classes, and
+// how many subjects the base has.
+func (f *File) Journal() (journal, base int) { return len(f.subjects) + f.filed, int(f.dir.live) }
 
 // Live returns how many subjects and how many classes have a key.
 func (f *File) Live() (subjects, classes int) {
@@ -49,11 +53,43 @@ func (f *File) Intact(b *[1]byte) bool {
 	return n == 1 && err == nil && b[0] == formatLine[0]
 }
 
+// GovernanceClass is the retention class of the records that govern the log.
+// Its months do not expire, and their keys are derived from the ring's secret:
+// so a ring that is older than a record of a destruction can read what was
+// destroyed, and lose it again.
+const GovernanceClass = "governance"
+
+const domainGovernance = "audittrail/v1 governance class\x00"
+
+// Governance tells whether a class is a month of GovernanceClass.
+func Governance(class string) bool { return strings.HasPrefix(class, GovernanceClass+"/") }
+
 // Class returns what is known of a class.
 func (f *File) Class(name string) (Class, bool) {
 	c, ok := f.classes[name]
+	if !ok && Governance(name) {
+		return Class{Key: f.hash.Sum(domainGovernance, name)}, true
+	}
 	return c, ok
 }
+
+// FileKey returns the key of a derived file.
+func (f *File) FileKey(id PageKey) (Key, bool) {
+	k, ok := f.files[id]
+	return k, ok
+}
+
+// Files returns the ids of all derived files that have a key.
+func (f *File) Files() []PageKey { return slices.SortedFunc(maps.Keys(f.files), compareKeys) }
+
+// Escrow returns the escrow of a class.
+func (f *File) Escrow(class string) (Escrow, bool) {
+	e, ok := f.escrows[class]
+	return e, ok
+}
+
+// Escrows returns the classes that have an escrow.
+func (f *File) Escrows() []string { return slices.Sorted(maps.Keys(f.escrows)) }
 
 // Subject returns what is known of a subject.
 func (f *File) Subject(id record.Subject) (Subject, bool, error) {

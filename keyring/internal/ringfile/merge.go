@@ -137,16 +137,29 @@ func (f *File) eachUser(fn func(userRef) error) error {
 
 func compareKeys[K ~[16]byte](a, b K) int { return bytes.Compare(a[:], b[:]) }
 
-// ClassEntries returns all classes as the payloads of frames, by name.
-func (f *File) ClassEntries() [][]byte {
+// Entries returns all classes, then derived files and escrows, as the payloads
+// of frames, each in order.
+func (f *File) Entries() [][]byte { return f.entries(true) }
+
+func (f *File) entries(derived bool) [][]byte {
 	var all [][]byte
+	add := func(e Entry) { all = append(all, AppendEntry(nil, &e)) }
 	for _, name := range slices.Sorted(maps.Keys(f.classes)) {
 		c := f.classes[name]
 		e := Entry{Kind: ClassLive, Class: []byte(name), Key: c.Key, Seq: c.Seq}
 		if c.Expired {
 			e.Kind = ClassExpired
 		}
-		all = append(all, AppendEntry(nil, &e))
+		add(e)
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(f.files), compareKeys) {
+		if derived {
+			add(Entry{Kind: FileLive, File: id, Key: f.files[id]})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.escrows)) {
+		c := f.escrows[name]
+		add(Entry{Kind: EscrowLive, Class: []byte(name), File: c.File, Key: c.Key, Seq: c.Seq})
 	}
 	return Chunk(all)
 }
