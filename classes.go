@@ -9,9 +9,9 @@ import (
 	"audittrail/record"
 )
 
-// governance is the class of what governs a log. Its key is made with the
-// keyring, and stays the same: so a keyring that was brought back from a backup
-// can read what was ordered since, and above all what it must forget.
+// governance is the class of what governs a log. Its key is the keyring's for
+// life: so a keyring that was brought back from a backup can read what was
+// ordered since, and above all what it must forget.
 const governance = GovernanceClass + "/0001-01"
 
 // classes are the retention classes of a log, and how an event comes by one.

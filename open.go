@@ -213,13 +213,6 @@ func (l *Log) openRing() error {
 		return fmt.Errorf("open log: %w", err)
 	}
 	l.ring, l.origin = ring, ring.Origin()
-	// Every backup of the keyring is to have this key.
-	if _, _, err = ring.ForSealing("", governance); err == nil {
-		err = ring.Flush()
-	}
-	if err != nil {
-		return fmt.Errorf("open log: make the key of what governs it: %w", err)
-	}
 	l.eras, err = erasOf(ring)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)

@@ -28,7 +28,7 @@ const DefaultClass = "standard"
 
 // GovernanceClass is the retention class of the records by which the log is
 // administered, and of accounts of what was done with it. It does not expire.
-const GovernanceClass = "governance"
+const GovernanceClass = keyring.GovernanceClass
 
 // Options tell how to open a log. The zero value opens an existing one for
 // writing, with the keyring in its keys folder.

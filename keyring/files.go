@@ -8,6 +8,10 @@ import (
 	"audittrail/keyring/internal/ringfile"
 )
 
+// GovernanceClass is the retention class of the records that govern the log.
+// Its keys are derived from the ring's own secret and are there for good.
+const GovernanceClass = ringfile.GovernanceClass
+
 // A FileID names a sealed file that is derived from the log, such as a block of
 // an index.
 type FileID = [16]byte

@@ -32,6 +32,20 @@ func (r *Ring) follow() error {
 	return err
 }
 
+// Follow returns the generation that is in force now, also if another process
+// writes.
+func (r *Ring) Follow() (uint64, error) {
+	if err := r.follow(); err != nil {
+		return 0, fmt.Errorf("follow keyring: %w", err)
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.st == nil {
+		return 0, ErrClosed
+	}
+	return r.st.Generation(), nil
+}
+
 func (r *Ring) current() bool {
 	if r.st == nil {
 		return false

@@ -1,0 +1,103 @@
+package audittrail_test
+
+import (
+	"errors"
+	"testing"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/keyring"
+	"audittrail/record"
+)
+
+// TestSubjects asks a writer and a reader who is who.
+func TestSubjects(t *testing.T) {
+	dir := t.TempDir()
+	log := open(t, dir, audittrail.Options{Create: true})
+	receipt := mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "ann", SessionID: "s-1", Prompt: "p"})
+	rec, err := log.Get(t.Context(), receipt.Seq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, key, err := log.NewFileKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := open(t, dir, audittrail.Options{ReadOnly: true})
+	for name, l := range map[string]*audittrail.Log{"writer": log, "reader": reader} {
+		s, ok, err := l.Subject("ann")
+		if err != nil || !ok || s != rec.Subject {
+			t.Errorf("%s: Subject = %v, %v, %v, want %v", name, s, ok, err, rec.Subject)
+		}
+		if _, ok, err := l.Subject("bob"); ok || err != nil {
+			t.Errorf("%s: Subject(unknown) = %v, %v", name, ok, err)
+		}
+		if user, state, err := l.User(rec.Subject); user != "ann" || state != audittrail.Readable || err != nil {
+			t.Errorf("%s: User = %q, %v, %v", name, user, state, err)
+		}
+		if user, state, err := l.User(record.Subject{9}); user != "" || state != audittrail.Lost || err != nil {
+			t.Errorf("%s: User(unknown) = %q, %v, %v", name, user, state, err)
+		}
+		if state, err := l.StateOf(rec.Subject, rec.Class); state != audittrail.Readable || err != nil {
+			t.Errorf("%s: StateOf = %v, %v", name, state, err)
+		}
+		if state, err := l.StateOf(rec.Subject, "standard/1999-01"); state != audittrail.Lost || err != nil {
+			t.Errorf("%s: StateOf(unknown class) = %v, %v", name, state, err)
+		}
+		if h, err := l.Session("s-1"); err != nil || h != rec.Session {
+			t.Errorf("%s: Session = %x, %v, want %x", name, h, err, rec.Session)
+		}
+		if got, err := l.FileKey(id); err != nil || got != key {
+			t.Errorf("%s: FileKey: another, or %v", name, err)
+		}
+		if ids, err := l.FileKeys(); err != nil || len(ids) != 1 || ids[0] != id {
+			t.Errorf("%s: FileKeys = %x, %v", name, ids, err)
+		}
+		if g, err := l.Generation(); g != 1 || err != nil {
+			t.Errorf("%s: Generation = %d, %v", name, g, err)
+		}
+	}
+	if err := log.DropFileKeys(id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.FileKey(id); !errors.Is(err, keyring.ErrLost) {
+		t.Errorf("FileKey(dropped) = %v, want ErrLost", err)
+	}
+	if _, _, err := reader.NewFileKey(); !errors.Is(err, keyring.ErrReadOnly) {
+		t.Errorf("NewFileKey of a reader = %v, want ErrReadOnly", err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Generation(); !errors.Is(err, keyring.ErrClosed) {
+		t.Errorf("Generation after Close = %v, want ErrClosed", err)
+	}
+}
+
+// TestSubjectsWithoutKeys asks a copy that has no keyring.
+func TestSubjectsWithoutKeys(t *testing.T) {
+	dir := t.TempDir()
+	log := open(t, dir, audittrail.Options{Create: true})
+	mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "ann"})
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	bare := open(t, dir, audittrail.Options{ReadOnly: true, KeysDir: t.TempDir()})
+	_, _, serr := bare.Subject("ann")
+	_, herr := bare.Session("s")
+	_, gerr := bare.Generation()
+	_, _, nerr := bare.NewFileKey()
+	_, kerr := bare.FileKey(keyring.FileID{})
+	_, lerr := bare.FileKeys()
+	for _, err := range []error{serr, herr, gerr, nerr, kerr, lerr, bare.DropFileKeys()} {
+		if !errors.Is(err, audittrail.ErrNoKeys) {
+			t.Errorf("got %v, want ErrNoKeys", err)
+		}
+	}
+	if _, state, err := bare.User(record.Subject{}); state != audittrail.Sealed || err != nil {
+		t.Errorf("User = %v, %v, want sealed", state, err)
+	}
+	if state, err := bare.StateOf(record.Subject{}, "standard/2026-11"); state != audittrail.Sealed || err != nil {
+		t.Errorf("StateOf = %v, %v, want sealed", state, err)
+	}
+}
