@@ -53,6 +53,8 @@ var rooms = map[string]room{
 		},
 		theirs: []string{"filippo.io/age"},
 	},
+	"query/internal/tally":           {},
+	"query":                          {ours: []string{".", "event", "record", "query/internal/tally"}},
 	"cmd/audittrail/internal/intake": {ours: []string{".", "event"}},
 	"cmd/audittrail": {
 		ours: []string{".", "event", "record", "tlog", "keyring", "internal/vfs", "cmd/audittrail/internal/intake"},

@@ -1,0 +1,158 @@
+package query
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+
+	"audittrail"
+	"audittrail/record"
+)
+
+// A dimension is what rows of a table can have in common: it gives records
+// values.
+type dimension struct {
+	name  string
+	field *field // nil: a label
+	label string
+	user  bool // the field is subject, whose user is wanted
+	span  string
+	zone  *time.Location
+}
+
+func newDimension(part, name string, zone *time.Location) (*dimension, error) {
+	d := &dimension{name: name, zone: zone}
+	if key, ok := strings.CutPrefix(name, "label:"); ok {
+		if key == "" {
+			return nil, problem(part, "label: of what? Write label:KEY")
+		}
+		d.label = key
+		return d, nil
+	}
+	switch name {
+	case "user", "user_id":
+		d.user, name = true, "subject"
+	case "hour", "day", "week", "month":
+		d.span, name = name, "time"
+	}
+	f, err := fieldNamed(part, name)
+	if err != nil {
+		e := err.(*Error)
+		e.Problem += "; nor is it user, label:KEY, hour, day, week or month"
+		return nil, e
+	}
+	d.field = f
+	return d, nil
+}
+
+// text is the value of a record, where it is a text; "" is absent.
+func (d *dimension) text(r *audittrail.Record) string {
+	if d.field == nil {
+		return r.Event.Labels[d.label]
+	}
+	return d.field.text(r)
+}
+
+// isText tells whether values are texts, and not numbers.
+func (d *dimension) isText() bool { return d.field == nil || d.field.text != nil }
+
+// number is the value of a record, where it is a number.
+func (d *dimension) number(r *audittrail.Record) (int64, bool) { return d.field.number(r) }
+
+// bucket returns the span that a time is in.
+func (d *dimension) bucket(nano int64) (start, end time.Time) {
+	t := time.Unix(0, nano).In(d.zone)
+	year, month, day := t.Date()
+	switch d.span {
+	case "month":
+		return midnight(year, month, 1, d.zone), midnight(year, month+1, 1, d.zone)
+	case "week":
+		day -= (int(t.Weekday()) + 6) % 7
+		return midnight(year, month, day, d.zone), midnight(year, month, day+7, d.zone)
+	case "day":
+		return midnight(year, month, day, d.zone), midnight(year, month, day+1, d.zone)
+	}
+	// The hour of the wall clock, which a zone's change can cut short: it begins
+	// where minutes and seconds were last 0, or the offset changed.
+	start = t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
+	end = start.Add(time.Hour)
+	from, to := t.ZoneBounds()
+	if !from.IsZero() && from.After(start) {
+		start = from
+	}
+	if !to.IsZero() && to.Before(end) {
+		end = to
+	}
+	return start.In(d.zone), end.In(d.zone)
+}
+
+// midnight is the first instant of a day. There are days without a midnight,
+// where summer time begins with them, and days with two.
+func midnight(year int, month time.Month, day int, zone *time.Location) time.Time {
+	t := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	from, to := t.ZoneBounds()
+	if t.Hour() > 12 && !to.IsZero() {
+		return to.In(zone) // the clock went from before midnight to after it
+	}
+	if !from.IsZero() {
+		_, offset := t.Zone()
+		_, before := from.Add(-1).Zone()
+		if first := t.Add(-time.Duration(before-offset) * time.Second); first.Before(from) && first.Day() == t.Day() {
+			return first
+		}
+	}
+	return t
+}
+
+// labelOf names a span by its beginning.
+func (d *dimension) labelOf(start time.Time) string {
+	switch d.span {
+	case "month":
+		return start.Format("2006-01")
+	case "week":
+		year, week := start.ISOWeek()
+		return fmt.Sprintf("%04d-W%02d", year, week)
+	case "day":
+		return start.Format("2006-01-02")
+	}
+	return start.Format("2006-01-02T15:04Z07:00")
+}
+
+// textValue is the value that a text stands for.
+func (d *dimension) textValue(log *audittrail.Log, text string) (Value, error) {
+	if !d.user || text == "" {
+		return TextValue(text), nil
+	}
+	s, err := record.ParseSubject(text)
+	if err != nil {
+		return Value{}, err
+	}
+	user, state, err := log.User(s)
+	if err != nil {
+		return Value{}, err
+	}
+	if state != audittrail.Readable {
+		return TextValue(text), nil
+	}
+	return TextValue(user), nil // the system's subject is nobody
+}
+
+// numberValue is the value that a number stands for.
+func (d *dimension) numberValue(n int64) Value {
+	switch {
+	case d.span != "":
+		return Value{kind: Bucket, t: time.Unix(0, n).In(d.zone), s: d.labelOf(time.Unix(0, n).In(d.zone))}
+	case d.field.time:
+		return InstantValue(time.Unix(0, n).In(d.zone))
+	}
+	return decimalValue(n, d.field.scale)
+}
+
+// fingerprint is a number that stands for a text where different ones are
+// counted: 64 bits of its hash.
+func fingerprint(text string) int64 {
+	sum := sha256.Sum256([]byte(text))
+	return int64(binary.BigEndian.Uint64(sum[:]))
+}

@@ -1,0 +1,115 @@
+package query
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"audittrail/query/internal/tally"
+)
+
+// A Grouping says how Group adds up the records that match.
+type Grouping struct {
+	// By names what the records of a row have in common: clear fields
+	// ("model_id", "outcome", "input_tokens", …), "label:KEY", "user" (a user
+	// who was erased counts under the id of the subject), or a span of the
+	// event's time: "hour", "day", "week" (from Monday on, numbered as in ISO
+	// 8601) or "month". Without any, there is one row, of all records.
+	By []string
+	// Aggregates are "count", or one of count, sum, avg, min, max, p50, p95,
+	// p99 and distinct of a field: "sum(input_tokens)", "p95(latency_ms)",
+	// "min(time)", "distinct(user)". Without any, there is the count. Records
+	// that lack the field count for nothing; an aggregate of none is absent, a
+	// count 0.
+	//
+	// Percentiles are by the nearest rank: exact up to 4,096 records of a row,
+	// off by at most 0.2 % beyond. Distinct is exact up to 131,072, and beyond
+	// an estimate whose standard error is 0.8 %.
+	Aggregates []string
+	// Zone is the time zone of hours, days, weeks and months; if nil, UTC.
+	Zone *time.Location
+}
+
+// A Table is what Group found: a row for each group that has records, sorted by
+// what the rows have in common.
+type Table struct {
+	Columns []string // By and Aggregates, as they were asked for
+	Rows    [][]Value
+}
+
+// The limits of a Grouping.
+const (
+	maxBy         = 8
+	maxAggregates = 32
+	maxGroups     = 1_000_000
+)
+
+// An aggregate is one that was asked for.
+type aggregate struct {
+	kind  string     // count, sum, …
+	field *field     // nil: every record counts
+	over  *dimension // for distinct: what is counted
+}
+
+// parseAggregate reads "kind" or "kind(field)".
+func parseAggregate(text string, zone *time.Location) (aggregate, error) {
+	const part = "aggregate"
+	kind, rest, of := strings.Cut(text, "(")
+	name, closed := strings.CutSuffix(rest, ")")
+	if of != closed || of && name == "" {
+		return aggregate{}, problem(part, "%q is not of the form sum(input_tokens)", text)
+	}
+	if _, err := tally.New(kind); err != nil {
+		return aggregate{}, problem(part, "%v", err)
+	}
+	a := aggregate{kind: kind}
+	switch {
+	case !of && kind == "count":
+		return a, nil
+	case !of:
+		return a, problem(part, "%s of what? Write %s(input_tokens), for example", kind, kind)
+	case kind == "distinct":
+		var err error
+		a.over, err = newDimension(part, name, zone)
+		return a, err
+	}
+	f, err := fieldNamed(part, name)
+	switch {
+	case err != nil:
+		return a, err
+	case f.number == nil && kind != "count":
+		return a, problem(part, "%s is no number; of it there are count(%[1]s) and distinct(%[1]s)", name)
+	case f.time && kind != "count" && kind != "min" && kind != "max":
+		return a, problem(part, "%s of a time means nothing; of %s there are min, max, count and distinct", kind, name)
+	}
+	a.field = f
+	return a, nil
+}
+
+// value is a tally's result in the field's unit.
+func (a *aggregate) value(r tally.Result, zone *time.Location) Value {
+	switch {
+	case !r.Known:
+		return Value{}
+	case a.kind == "count" || a.kind == "distinct":
+		return IntegerValue(r.N)
+	case a.field.time:
+		return InstantValue(time.Unix(0, r.N).In(zone))
+	case r.Whole:
+		return decimalValue(r.N, a.field.scale)
+	}
+	return FloatValue(r.F / float64(pow10(uint8(a.field.scale))))
+}
+
+// sortRows sorts by the first columns.
+func sortRows(rows [][]Value, columns int) {
+	slices.SortFunc(rows, func(a, b []Value) int {
+		for i := range columns {
+			if c := a[i].Compare(b[i]); c != 0 {
+				return c
+			}
+		}
+		return cmp.Compare(len(a), len(b))
+	})
+}
