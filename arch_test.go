@@ -55,6 +55,7 @@ var rooms = map[string]room{
 	},
 	"query/internal/tally":           {},
 	"query":                          {ours: []string{".", "event", "record", "query/internal/tally"}},
+	"report/document":                {ours: []string{"event", "internal/cjson", "tlog"}},
 	"cmd/audittrail/internal/intake": {ours: []string{".", "event"}},
 	"cmd/audittrail": {
 		ours: []string{".", "event", "record", "tlog", "keyring", "internal/vfs", "cmd/audittrail/internal/intake"},
