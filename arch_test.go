@@ -53,9 +53,14 @@ var rooms = map[string]room{
 		},
 		theirs: []string{"filippo.io/age"},
 	},
-	"query/internal/tally":           {},
-	"query":                          {ours: []string{".", "event", "record", "query/internal/tally"}},
-	"report/document":                {ours: []string{"event", "internal/cjson", "tlog"}},
+	"query/internal/tally": {},
+	"query":                {ours: []string{".", "event", "record", "query/internal/tally"}},
+	"report/document":      {ours: []string{"event", "internal/cjson", "tlog"}},
+	"report/drawing":       {ours: []string{"report/document"}},
+	"report/render": {
+		ours:   []string{"report/document", "report/drawing"},
+		theirs: []string{"codeberg.org/go-pdf/fpdf", "github.com/go-fonts/liberation"},
+	},
 	"cmd/audittrail/internal/intake": {ours: []string{".", "event"}},
 	"cmd/audittrail": {
 		ours: []string{".", "event", "record", "tlog", "keyring", "internal/vfs", "cmd/audittrail/internal/intake"},

@@ -1,0 +1,155 @@
+package render
+
+import (
+	"encoding/csv"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"audittrail/report/document"
+)
+
+// CSV writes every value of a report in a row of its own, with what it is of,
+// the queries behind it and the checkpoint.
+func CSV(w io.Writer, r *document.Report) error {
+	out := csv.NewWriter(w)
+	head := []string{r.Origin, strconv.FormatUint(r.Size, 10), r.Root}
+	put := func(section, item, row, column string, v document.Value, sources []string) error {
+		return out.Write(append([]string{
+			section, item, guard(row), guard(column), string(v.Kind), guard(v.Plain()), unit(v), strings.Join(sources, " "), records(r, sources),
+		}, head...))
+	}
+	err := out.Write([]string{"section", "item", "row", "column", "kind", "value", "unit", "queries", "records", "log", "size", "root"})
+	for i := range r.Sections {
+		s := &r.Sections[i]
+		for _, f := range s.Figures {
+			err = errors.Join(err, put(s.ID, f.ID, "", f.Label, f.Value, f.Sources))
+		}
+		for _, t := range tablesOf(s) {
+			for _, row := range t.Rows {
+				for c, v := range row[1:] {
+					err = errors.Join(err, put(s.ID, t.ID, row[0].Plain(), t.Columns[c+1].Name, v, t.Sources))
+				}
+			}
+		}
+		for _, g := range s.Gaps {
+			err = errors.Join(err, put(s.ID, "gaps", "", notEvidenced, document.TextOf(g), nil))
+		}
+	}
+	out.Flush()
+	return errors.Join(err, out.Error())
+}
+
+// tablesOf is everything of a section that is a table, or can be.
+func tablesOf(s *document.Section) []document.Table {
+	var all []document.Table
+	for i := range s.Charts {
+		all = append(all, chartTable(&s.Charts[i]))
+	}
+	for i := range s.Graphs {
+		all = append(all, graphTable(&s.Graphs[i]))
+	}
+	return append(all, s.Tables...)
+}
+
+// Tables writes each table of a report, and one of all figures, as a CSV file
+// of its own, where create makes one of that name.
+func Tables(r *document.Report, create func(name string) (io.WriteCloser, error)) error {
+	figures := document.Table{ID: "figures", Columns: []document.Column{{Name: "figure"}, {Name: "label"}, {Name: "value"}, {Name: "unit"}, {Name: "queries"}, {Name: "records"}, {Name: "size"}, {Name: "root"}}}
+	for _, s := range r.Sections {
+		for _, f := range s.Figures {
+			figures.Rows = append(figures.Rows, []document.Value{
+				document.TextOf(f.ID), document.TextOf(f.Label), f.Value, document.TextOf(unit(f.Value)),
+				document.TextOf(strings.Join(f.Sources, " ")), document.TextOf(records(r, f.Sources)), document.CountOf(r.Size), document.TextOf(r.Root),
+			})
+		}
+	}
+	all := []document.Table{figures}
+	for i := range r.Sections {
+		all = append(all, tablesOf(&r.Sections[i])...)
+	}
+	for i := range all {
+		if err := writeTable(&all[i], create); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeTable(t *document.Table, create func(name string) (io.WriteCloser, error)) error {
+	w, err := create(t.ID + ".csv")
+	if err != nil {
+		return err
+	}
+	out := csv.NewWriter(w)
+	names := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		names[i] = c.Name
+		if u := unitOf(t, i); u != "" {
+			names[i] += " (" + u + ")"
+		}
+	}
+	err = out.Write(names)
+	for _, row := range t.Rows {
+		cells := make([]string, len(row))
+		for i, v := range row {
+			cells[i] = guard(v.Plain())
+		}
+		err = errors.Join(err, out.Write(cells))
+	}
+	out.Flush()
+	return errors.Join(err, out.Error(), w.Close())
+}
+
+// unitOf is the unit of a column, if all of it has the same.
+func unitOf(t *document.Table, column int) string {
+	common := ""
+	for _, row := range t.Rows {
+		u := unit(row[column])
+		if u == "" && row[column].Kind == document.Absent {
+			continue
+		}
+		if u == "" || common != "" && u != common {
+			return ""
+		}
+		common = u
+	}
+	return common
+}
+
+// records is the number of records behind something, one for each query.
+func records(r *document.Report, sources []string) string {
+	var n []string
+	for _, s := range r.Sources {
+		for _, id := range sources {
+			if s.ID == id {
+				n = append(n, strconv.FormatUint(s.Records, 10))
+			}
+		}
+	}
+	return strings.Join(n, " ")
+}
+
+func unit(v document.Value) string {
+	switch v.Kind {
+	case document.Micros:
+		return "s"
+	case document.Money:
+		return v.Text
+	case document.Bytes:
+		return "B"
+	}
+	return ""
+}
+
+// guard keeps a spreadsheet from taking recorded text for a formula.
+func guard(s string) string {
+	if s == "" || !strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return s
+	}
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		return s
+	}
+	return "'" + s
+}

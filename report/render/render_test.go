@@ -1,0 +1,184 @@
+package render_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"audittrail/report/document"
+	"audittrail/report/render"
+)
+
+var update = flag.Bool("update", false, "write the golden files again")
+
+// sample is a report with so many rows in its long table.
+func sample(rows int) *document.File {
+	rng := rand.New(rand.NewPCG(1948, 12))
+	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	usage := document.Section{
+		ID: "usage", Title: "Usage", Intro: "Calls of models, what they took and what they cost, by model and by day.",
+		AskedBy: []document.Citation{{Rules: "own", Place: "Rule 1", Title: "Count"}, {Rules: "own", Place: "Rule 2"}},
+		Figures: []document.Figure{
+			{ID: "usage.calls", Label: "Calls", Value: document.CountOf(1234567), Sources: []string{"q1"}},
+			{ID: "usage.p95", Label: "Latency, 95 of 100", Value: document.MicrosOf(7478885), Sources: []string{"q1"}},
+			{ID: "usage.errors", Label: "Calls that failed", Value: document.ShareOf(41, 1234), Sources: []string{"q1", "q2"}, Note: "Of those that say what they came to."},
+			{ID: "usage.cost", Label: "Cost", Value: document.MoneyOf(41234567890123, "EUR"), Sources: []string{"q1"}},
+			{ID: "usage.state", Label: "Log", Value: document.StateOf(document.Good, "intact"), Sources: []string{"q2"}},
+		},
+		Gaps: []string{"Whether an answer was right or of use.", "Calls that no application submitted."},
+	}
+	calls := document.Chart{ID: "usage.days", Title: "Calls by day", Kind: document.Stack, Sources: []string{"q1"}}
+	latency := document.Chart{ID: "usage.latency", Title: "Latency by day", Kind: document.Lines, Sources: []string{"q1"}}
+	var ok, failed, p50, p95 []document.Value
+	for d := range 25 {
+		calls.Labels = append(calls.Labels, start.AddDate(0, 0, d).Format("2006-01-02"))
+		ok = append(ok, document.CountOf(40000+rng.IntN(20000)))
+		failed = append(failed, document.CountOf(rng.IntN(4000)))
+		p50 = append(p50, document.MicrosOf(int64(400000+rng.IntN(200000))))
+		p95 = append(p95, document.MicrosOf(int64(2000000+rng.IntN(900000))))
+	}
+	p95[7] = document.Value{}
+	calls.Series = []document.Series{{Name: "succeeded", Values: ok}, {Name: "failed", Tone: document.Bad, Values: failed}}
+	latency.Labels = calls.Labels
+	latency.Series = []document.Series{{Name: "half", Values: p50}, {Name: "95 of 100", Values: p95}}
+	usage.Charts = []document.Chart{calls, latency}
+	users := document.Table{
+		ID: "usage.by_subject", Title: "By data subject", Sources: []string{"q2"}, Total: uint64(rows) + 7,
+		Columns: []document.Column{{Name: "subject"}, {Name: "model"}, {Name: "calls", Numeric: true}, {Name: "input tokens", Numeric: true}, {Name: "95 of 100", Numeric: true}, {Name: "cost", Numeric: true}, {Name: "last"}},
+	}
+	for i := range rows {
+		users.Rows = append(users.Rows, []document.Value{
+			document.CodeOf(fmt.Sprintf("%016x%016x", rng.Uint64(), rng.Uint64())), document.TextOf([]string{"gpt-4", "claude-sonnet-4-5", "山田-7b", "модель-3 <b>|*x*"}[i%4]),
+			document.CountOf(rng.IntN(90000)), document.CountOf(rng.IntN(90000000)), document.MicrosOf(rng.Int64N(9e6)), document.MoneyOf(rng.Int64N(9e12), "USD"),
+			document.TimeOf(start.Add(time.Duration(rng.Int64N(86400e9)))),
+		})
+	}
+	usage.Tables = []document.Table{users, {ID: "usage.none", Title: "Calls of retired models", Columns: []document.Column{{Name: "model"}}, Sources: []string{"q1"}}}
+	lineage := document.Section{
+		ID: "lineage", Title: "Lineage", Intro: "What models were made of.", Gaps: []string{"What was never registered."}, Failed: "read lineage: a record cannot be read",
+		Graphs: []document.Graph{{
+			ID: "lineage.graph", Title: "From datasets to deployments", Sources: []string{"q2"}, Note: "Two of five deployments are of models that nobody registered.",
+			Nodes: []document.Node{
+				{Label: "claims-2024@3", Kind: "dataset"},
+				{Label: "letters-with-a-rather-long-name@1", Kind: "dataset"},
+				{Label: "run-17", Kind: "training run", Layer: 1},
+				{Label: "claims-7b@2.3", Kind: "model version", Layer: 2},
+				{Label: "claims-7b@2.4", Kind: "model version", Layer: 2, Tone: document.Wary},
+				{Label: "prod-eu", Kind: "deployment", Layer: 3},
+				{Label: "staging", Kind: "deployment", Layer: 3},
+			},
+			Edges: [][2]int{{0, 2}, {1, 2}, {2, 4}, {2, 3}, {3, 5}, {4, 6}, {3, 4}},
+		}},
+	}
+	r := &document.Report{
+		Version: document.Version, Type: "full", Program: "1.0.0", Origin: "audittrail/test", Size: 1234567,
+		Root: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", AsOf: document.Time{Time: start.AddDate(0, 0, 24)}, Start: document.Time{Time: start}, End: document.Time{Time: start.AddDate(0, 1, 0)},
+		Rules:   []document.Rules{{ID: "own", Title: "House rules", Source: "https://example.com/rules", AsOf: "2026-11-01", Digest: strings.Repeat("0a", 32)}},
+		Status:  document.Incomplete,
+		Notices: []document.Notice{{Tone: document.Wary, Text: "3,120 records of 2 data subjects were erased: their content is gone, and their structure is counted."}, {Tone: document.Bad, Text: "The section on lineage could not be computed."}},
+		Sources: []document.Source{
+			{ID: "q1", Kind: "group", Query: json.RawMessage(`{"aggregates":["count","p95(latency_ms)"],"group_by":["model_id","day"],"size":1234567,"types":["response"]}`), Text: "calls by model and day", Command: "audittrail query -t response --group-by model_id,day --agg 'count,p95(latency_ms)'", Records: 1234567},
+			{ID: "q2", Kind: "verify", Text: "every record of the log against the chain and the tree", Records: 1234567},
+		},
+		Sections: []document.Section{usage, lineage},
+	}
+	f, err := document.Sign(r, func(string, ...string) ([]byte, error) {
+		return []byte("audittrail.report/v1\naudittrail/test\n1234567\n\n— audittrail/test c2lnbmF0dXJl\n"), nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is\n%s\nwant\n%s", name, got, want)
+	}
+}
+
+func written(t *testing.T, write func(io.Writer) error) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestGolden(t *testing.T) {
+	f := sample(4)
+	plain := func(_ document.Tone, s string) string { return s }
+	golden(t, "report.html", written(t, func(w io.Writer) error { return render.HTML(w, f) }))
+	golden(t, "report.md", written(t, func(w io.Writer) error { return render.Markdown(w, f) }))
+	golden(t, "report.csv", written(t, func(w io.Writer) error { return render.CSV(w, f.Report) }))
+	golden(t, "report.txt", written(t, func(w io.Writer) error { return render.Summary(w, f, 80, plain) }))
+	golden(t, "report.pdf", written(t, func(w io.Writer) error { return render.PDF(w, f) }))
+}
+
+// The page needs no network, and nothing recorded becomes markup.
+func TestHTMLStandsAlone(t *testing.T) {
+	page := string(written(t, func(w io.Writer) error { return render.HTML(w, sample(4)) }))
+	for _, m := range regexp.MustCompile(`(?i)\b(src|href|action|data|url|@import)\s*[=(]\s*["']?([^"'\s>)]*)`).FindAllStringSubmatch(page, -1) {
+		if !strings.HasPrefix(m[2], "#") {
+			t.Errorf("the page refers to %q", m[0])
+		}
+	}
+	if strings.Contains(page, "<script") || strings.Contains(page, "3 <b>") {
+		t.Error("the page has markup that it should not have")
+	}
+	if ids := regexp.MustCompile(`href="#([^"]+)"`).FindAllStringSubmatch(page, -1); len(ids) == 0 {
+		t.Error("no links")
+	} else {
+		for _, id := range ids {
+			if !strings.Contains(page, `id="`+id[1]+`"`) {
+				t.Errorf("a link to #%s, which is nowhere", id[1])
+			}
+		}
+	}
+}
+
+func TestSummaryFits(t *testing.T) {
+	text := string(written(t, func(w io.Writer) error {
+		return render.Summary(w, sample(30), 80, func(_ document.Tone, s string) string { return s })
+	}))
+	for line := range strings.SplitSeq(text, "\n") {
+		if n := len([]rune(line)); n > 80 {
+			t.Errorf("a line of %d columns: %s", n, line)
+		}
+	}
+}
+
+func TestPDFTwice(t *testing.T) {
+	a := written(t, func(w io.Writer) error { return render.PDF(w, sample(300)) })
+	b := written(t, func(w io.Writer) error { return render.PDF(w, sample(300)) })
+	if !bytes.Equal(a, b) {
+		t.Error("the same report gives other bytes")
+	}
+	for _, want := range []string{"/Outlines", "/ToUnicode", "/Count"} {
+		if !bytes.Contains(a, []byte(want)) {
+			t.Errorf("no %s in the PDF", want)
+		}
+	}
+}

@@ -1,0 +1,207 @@
+package render
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"audittrail/report/document"
+)
+
+// Summary writes what a person reads of a report in a terminal: its status, its
+// figures, and what the log does not evidence, in so many columns. paint gives
+// a text a tone, where the terminal takes colours.
+func Summary(w io.Writer, f *document.File, width int, paint func(document.Tone, string) string) error {
+	s := &summary{Writer: bufio.NewWriter(w), width: max(width, 40), paint: paint}
+	r := f.Report
+	s.say("%s\n\n", visible(titleOf(r)))
+	for _, p := range headOf(f) {
+		s.entry("", p.Name, p.Value, 18)
+	}
+	tone, status := statusText(r.Status)
+	s.say("\n")
+	s.wrapped("", tone, status)
+	for _, n := range r.Notices {
+		s.wrapped("  ", n.Tone, n.Text)
+	}
+	for i := range r.Sections {
+		s.section(&r.Sections[i], i+1)
+	}
+	return errors.Join(s.err, s.Flush())
+}
+
+type summary struct {
+	*bufio.Writer
+	width int
+	paint func(document.Tone, string) string
+	err   error
+}
+
+func (s *summary) say(format string, args ...any) {
+	if s.err == nil {
+		_, s.err = fmt.Fprintf(s.Writer, format, args...)
+	}
+}
+
+// wrapped writes text behind an indent.
+func (s *summary) wrapped(indent string, tone document.Tone, text string) {
+	for _, line := range Wrap(visible(text), s.width-len(indent)) {
+		s.say("%s%s\n", indent, s.paint(tone, line))
+	}
+}
+
+// entry writes a name and its value, in further lines where that is long.
+func (s *summary) entry(indent, name string, v document.Value, column int) {
+	name = fitTo(visible(name), column)
+	pad := strings.Repeat(" ", column-utf8.RuneCountInString(name)+2)
+	tone := document.Plain
+	if v.Kind == document.State {
+		tone = v.Tone
+	}
+	for i, line := range Wrap(visible(v.String()), s.width-len(indent)-column-2) {
+		if i > 0 {
+			name, pad = "", strings.Repeat(" ", column+2)
+		}
+		s.say("%s%s%s%s\n", indent, name, pad, s.paint(tone, line))
+	}
+}
+
+func (s *summary) section(sec *document.Section, n int) {
+	s.say("\n%d %s\n", n, visible(sec.Title))
+	if sec.Failed != "" {
+		s.wrapped("  ", document.Bad, "not computed: "+sec.Failed)
+	}
+	column := 0
+	for _, f := range sec.Figures {
+		column = max(column, utf8.RuneCountInString(f.Label))
+	}
+	for _, f := range sec.Figures {
+		s.entry("  ", f.Label, f.Value, min(column, s.width/2))
+	}
+	for i := range sec.Tables {
+		s.table(&sec.Tables[i])
+	}
+	if len(sec.Gaps) > 0 {
+		s.wrapped("  ", "dim", "Not evidenced: "+strings.Join(sec.Gaps, " "))
+	}
+}
+
+// short is how many rows of a table a summary shows.
+const short = 5
+
+// table writes the first rows, if they fit.
+func (s *summary) table(t *document.Table) {
+	if len(t.Rows) == 0 {
+		return
+	}
+	rows := t.Rows[:min(short, len(t.Rows))]
+	cells := make([][]string, len(rows))
+	widths := make([]int, len(t.Columns))
+	for c, column := range t.Columns {
+		widths[c] = utf8.RuneCountInString(column.Name)
+	}
+	for i, row := range rows {
+		for c, v := range row {
+			text := fitTo(oneLine(v.String()), 32)
+			cells[i] = append(cells[i], text)
+			widths[c] = max(widths[c], utf8.RuneCountInString(text))
+		}
+	}
+	columns := 0
+	for room := s.width - 2; columns < len(widths); columns++ {
+		if room -= widths[columns] + 2; room < -2 {
+			break
+		}
+	}
+	more := ""
+	if hidden := max(t.Total, uint64(len(t.Rows))) - uint64(len(rows)); hidden > 0 {
+		more = fmt.Sprintf(" (%s more)", document.Thousands(int64(hidden)))
+	}
+	s.say("\n")
+	s.wrapped("  ", document.Plain, t.Title+more)
+	names := make([]string, len(t.Columns))
+	for c := range t.Columns {
+		names[c] = t.Columns[c].Name
+	}
+	for i, line := range slices.Insert(cells, 0, names) {
+		var b strings.Builder
+		for c, text := range line[:columns] {
+			pad := strings.Repeat(" ", widths[c]-utf8.RuneCountInString(text))
+			if t.Columns[c].Numeric {
+				text, pad = pad+text, ""
+			}
+			b.WriteString("  " + text + pad)
+		}
+		text := strings.TrimRight(b.String(), " ")
+		if i == 0 {
+			text = s.paint("dim", text)
+		}
+		s.say("%s\n", text)
+	}
+}
+
+// Wrap breaks text into lines of at most so many characters, at spaces where
+// there are any.
+func Wrap(text string, width int) []string {
+	width = max(width, 1)
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		for utf8.RuneCountInString(word) > width {
+			room := width
+			if line != "" {
+				room = width - utf8.RuneCountInString(line) - 1
+			}
+			if room < width/3 {
+				lines, line = append(lines, line), ""
+				continue
+			}
+			r := []rune(word)
+			lines = append(lines, strings.TrimLeft(line+" "+string(r[:room]), " "))
+			line, word = "", string(r[room:])
+		}
+		switch {
+		case line == "":
+			line = word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width:
+			line += " " + word
+		default:
+			lines, line = append(lines, line), word
+		}
+	}
+	if line != "" || len(lines) == 0 {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func fitTo(s string, width int) string {
+	if r := []rune(s); len(r) > width {
+		return string(r[:width-1]) + "…"
+	}
+	return s
+}
+
+// visible spells out what a terminal would obey: recorded text must not be able
+// to forge what its reader sees.
+func visible(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n' || r == '\t':
+			b.WriteByte(' ')
+		case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
+			fmt.Fprintf(&b, "\\u%04x", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(visible(s)), " ") }
