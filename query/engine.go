@@ -37,7 +37,7 @@ func (e *Engine) find(ctx context.Context, q *Query, yield func(*Hit, error) boo
 	if err != nil {
 		return err
 	}
-	size, err := e.log.Size()
+	size, err := e.size(q)
 	if err != nil {
 		return err
 	}
@@ -61,6 +61,15 @@ func (e *Engine) find(ctx context.Context, q *Query, yield func(*Hit, error) boo
 		}
 	}
 	return ctx.Err()
+}
+
+// size is how many records a query is about.
+func (e *Engine) size(q *Query) (uint64, error) {
+	size, err := e.log.Size()
+	if q.Size > 0 {
+		size = min(size, q.Size)
+	}
+	return size, err
 }
 
 // window is how many records are read at once to see them backwards.
@@ -112,7 +121,7 @@ func (e *Engine) each(ctx context.Context, q *Query, use func([]*audittrail.Reco
 	if err != nil || p.nothing {
 		return err
 	}
-	size, err := e.log.Size()
+	size, err := e.size(q)
 	if err != nil {
 		return err
 	}

@@ -313,3 +313,23 @@ func TestSpansAndChangesOfClocks(t *testing.T) {
 		}
 	}
 }
+
+// TestSize asks a log as it was when it was smaller.
+func TestSize(t *testing.T) {
+	log := newLog(t)
+	appendAll(t, log, some()...)
+	e := query.New(log, nil)
+	for size, want := range map[uint64][]uint64{0: {4, 3, 2, 1, 0}, 3: {2, 1, 0}, 9: {4, 3, 2, 1, 0}} {
+		q := query.Query{Size: size}
+		if diff := cmp.Diff(want, found(t, e, q)); diff != "" {
+			t.Errorf("Find at size %d differs (-want +got):\n%s", size, diff)
+		}
+		if n, err := e.Count(t.Context(), q); err != nil || n != uint64(len(want)) {
+			t.Errorf("Count at size %d = %d, %v, want %d", size, n, err, len(want))
+		}
+		table, err := e.Group(t.Context(), q, query.Grouping{})
+		if err != nil || table.Rows[0][0].Int() != int64(len(want)) {
+			t.Errorf("Group at size %d = %v, %v, want %d", size, table, err, len(want))
+		}
+	}
+}

@@ -45,6 +45,11 @@ type Query struct {
 	Latency         Range // in microseconds
 	Cost            Range // in 10^-9 of the currency, whichever it is
 
+	// Size is how many records of the log count: those with smaller sequence
+	// numbers, as if the log had been asked when it had that many. 0 is all that
+	// there are.
+	Size uint64
+
 	// OldestFirst asks for the order of the log; otherwise the newest record
 	// comes first. The order is that of sequence numbers.
 	OldestFirst bool
