@@ -53,10 +53,13 @@ var rooms = map[string]room{
 		},
 		theirs: []string{"filippo.io/age"},
 	},
-	"query/internal/tally": {},
-	"query":                {ours: []string{".", "event", "record", "query/internal/tally"}},
-	"report/document":      {ours: []string{"event", "internal/cjson", "tlog"}},
-	"report/drawing":       {ours: []string{"report/document"}},
+	"query/internal/tally":  {},
+	"query/internal/filter": {theirs: []string{"github.com/google/cel-go"}},
+	"query": {ours: []string{
+		".", "event", "record", "query/internal/tally", "query/internal/filter",
+	}},
+	"report/document": {ours: []string{"event", "internal/cjson", "tlog"}},
+	"report/drawing":  {ours: []string{"report/document"}},
 	"report/render": {
 		ours:   []string{"report/document", "report/drawing"},
 		theirs: []string{"codeberg.org/go-pdf/fpdf", "github.com/go-fonts/liberation"},

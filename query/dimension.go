@@ -63,7 +63,7 @@ func (d *dimension) number(r *audittrail.Record) (int64, bool) { return d.field.
 
 // bucket returns the span that a time is in.
 func (d *dimension) bucket(nano int64) (start, end time.Time) {
-	t := time.Unix(0, nano).In(d.zone)
+	t := instant(nano).In(d.zone)
 	year, month, day := t.Date()
 	switch d.span {
 	case "month":
@@ -143,9 +143,9 @@ func (d *dimension) textValue(log *audittrail.Log, text string) (Value, error) {
 func (d *dimension) numberValue(n int64) Value {
 	switch {
 	case d.span != "":
-		return Value{kind: Bucket, t: time.Unix(0, n).In(d.zone), s: d.labelOf(time.Unix(0, n).In(d.zone))}
+		return Value{kind: Bucket, t: instant(n).In(d.zone), s: d.labelOf(instant(n).In(d.zone))}
 	case d.field.time:
-		return InstantValue(time.Unix(0, n).In(d.zone))
+		return InstantValue(instant(n).In(d.zone))
 	}
 	return decimalValue(n, d.field.scale)
 }

@@ -100,6 +100,10 @@ func TestFind(t *testing.T) {
 		{"outcome", query.Query{Outcomes: []string{"error"}, Severities: []string{"high"}}, []uint64{3}},
 		{"tool", query.Query{Tools: []string{"search"}, Producers: []string{"app"}}, []uint64{4}},
 		{"class", query.Query{Classes: []string{"standard"}, Limit: 1}, []uint64{4}},
+		{"filter", query.Query{Filter: `latency_ms > 100 && type != "error" || labels["team"] == "y"`}, []uint64{2, 1}},
+		{"filter on times", query.Query{Filter: `time >= timestamp("2026-11-03T02:00:00Z") && logged != time`}, []uint64{4, 3}},
+		{"filter on cost", query.Query{Filter: `cost < 0.02 && currency == "USD"`, Models: []string{"a"}}, []uint64{1}},
+		{"filter on what is absent", query.Query{Filter: `!present(model_id)`}, []uint64{4}},
 		{"other class", query.Query{Classes: []string{"standard/1999-01"}}, []uint64{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -133,6 +137,7 @@ func TestBadQueries(t *testing.T) {
 		"query: end: 2026-11-02T00:00:00Z is not after the start, 2026-11-02T00:00:00Z":                   {Start: day, End: day},
 		"query: cost: the least, 2, is more than the most, 1":                                             {Cost: query.Range{Min: new(int64(2)), Max: new(int64(1))}},
 		`query: outcome: "fine" is none of success, error, partial, blocked, refused, timeout, cancelled`: {Outcomes: []string{"fine"}},
+		`query: filter: it gives string, not true or false; compare it with something`:                    {Filter: "type"},
 		`query: cursor: it is not the cursor of a hit`:                                                    {Cursor: "x"},
 		`query: cursor: it belongs to another query; give the query it came from, or none to begin anew`:  {Cursor: cursor},
 		`query: class: some name a month and some do not; write all of them in one of the two forms`:      {Classes: []string{"standard", "standard/2026-11"}},

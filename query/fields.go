@@ -2,7 +2,6 @@ package query
 
 import (
 	"encoding/hex"
-	"slices"
 	"strings"
 
 	"audittrail"
@@ -41,8 +40,8 @@ var fields = []field{
 	{name: "span_id", text: func(r *audittrail.Record) string { return r.Event.SpanID }},
 	{name: "parent_span_id", text: func(r *audittrail.Record) string { return r.Event.ParentSpanID }},
 
-	{name: "time", number: func(r *audittrail.Record) (int64, bool) { return r.Event.Time.UnixNano(), true }, time: true},
-	{name: "logged", number: func(r *audittrail.Record) (int64, bool) { return r.Logged.UnixNano(), true }, time: true},
+	{name: "time", number: func(r *audittrail.Record) (int64, bool) { return nanos(r.Event.Time), true }, time: true},
+	{name: "logged", number: func(r *audittrail.Record) (int64, bool) { return nanos(r.Logged), true }, time: true},
 	{name: "latency_ms", number: latency, scale: 3},
 	{name: "input_tokens", number: func(r *audittrail.Record) (int64, bool) { return known(r.Event.InputTokens) }},
 	{name: "output_tokens", number: func(r *audittrail.Record) (int64, bool) { return known(r.Event.OutputTokens) }},
@@ -52,6 +51,15 @@ var fields = []field{
 	{name: "size", number: func(r *audittrail.Record) (int64, bool) { return int64(r.Size), true }},
 	{name: "producer_seq", number: producerSeq},
 }
+
+// byName finds a field.
+var byName = func() map[string]*field {
+	m := make(map[string]*field, len(fields))
+	for i := range fields {
+		m[fields[i].name] = &fields[i]
+	}
+	return m
+}()
 
 // aliases are other names that people try.
 var aliases = map[string]string{
@@ -65,11 +73,11 @@ func fieldNamed(part, name string) (*field, error) {
 	if a, ok := aliases[name]; ok {
 		want = a
 	}
-	i := slices.IndexFunc(fields, func(f field) bool { return f.name == want })
-	if i < 0 {
+	f, ok := byName[want]
+	if !ok {
 		return nil, problem(part, "%q is no clear field: %s", name, strings.Join(fieldNames(), ", "))
 	}
-	return &fields[i], nil
+	return f, nil
 }
 
 func fieldNames() []string {

@@ -2,12 +2,14 @@ package query
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
 	"time"
 
 	"audittrail"
+	"audittrail/query/internal/filter"
 )
 
 // A plan is a query made ready: its conditions, all of which must hold.
@@ -122,6 +124,17 @@ func (e *Engine) plan(q *Query) (*plan, error) {
 	for k, v := range q.Labels {
 		p.conditions = append(p.conditions, &labelled{k, v})
 	}
+	if q.Filter != "" {
+		n, err := filter.Compile(q.Filter, filterFields)
+		var bad *filter.Error
+		switch {
+		case errors.As(err, &bad):
+			return nil, problem("filter", "%v", err)
+		case err != nil:
+			return nil, err
+		}
+		p.conditions = append(p.conditions, &expression{n})
+	}
 	return p, nil
 }
 
@@ -162,6 +175,9 @@ func nanos(t time.Time) int64 {
 	}
 	return t.UnixNano()
 }
+
+// instant is the time of nanos.
+func instant(n int64) time.Time { return time.Unix(0, n).UTC() }
 
 // identities adds the conditions on people and sessions, which stand in the
 // records under other names.

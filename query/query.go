@@ -45,6 +45,12 @@ type Query struct {
 	Latency         Range // in microseconds
 	Cost            Range // in 10^-9 of the currency, whichever it is
 
+	// Filter is an expression in CEL (cel.dev) over the clear fields, such as
+	// `latency_ms > 100 && labels["team"] == "x"`. What needs a field that a
+	// record lacks does not hold, and nor does its opposite; present(latency_ms)
+	// tells. An absent text is empty.
+	Filter string
+
 	// Size is how many records of the log count: those with smaller sequence
 	// numbers, as if the log had been asked when it had that many. 0 is all that
 	// there are.

@@ -95,7 +95,7 @@ func (a *aggregate) value(r tally.Result, zone *time.Location) Value {
 	case a.kind == "count" || a.kind == "distinct":
 		return IntegerValue(r.N)
 	case a.field.time:
-		return InstantValue(time.Unix(0, r.N).In(zone))
+		return InstantValue(instant(r.N).In(zone))
 	case r.Whole:
 		return decimalValue(r.N, a.field.scale)
 	}
