@@ -43,13 +43,19 @@ var rooms = map[string]room{
 		ours:   []string{"tlog", "internal/vfs"},
 		theirs: []string{"filippo.io/torchwood"},
 	},
-	"internal/segment":  {ours: []string{"event", "record", "internal/vfs"}},
-	"internal/audit":    {ours: []string{"record", "tlog", "internal/tree", "internal/vfs"}},
+	"internal/remnant": {ours: []string{"event", "record"}},
+	"internal/segment": {ours: []string{"event", "record", "internal/remnant", "internal/vfs"}},
+	"internal/archive": {
+		ours:   []string{"event", "record", "tlog", "internal/remnant", "internal/segment", "internal/vfs"},
+		theirs: []string{"github.com/klauspost/compress"},
+	},
+	"internal/audit":    {ours: []string{"record", "tlog", "internal/remnant", "internal/tree", "internal/vfs"}},
 	"internal/recovery": {ours: []string{"record", "tlog", "keyring", "internal/segment", "internal/tree"}},
 	".": {
 		ours: []string{
 			"event", "record", "tlog", "keyring",
 			"internal/vfs", "internal/segment", "internal/tree", "internal/audit", "internal/recovery",
+			"internal/archive", "internal/remnant",
 		},
 		theirs: []string{"filippo.io/age"},
 	},

@@ -144,5 +144,12 @@ func Glance(line []byte) (id ID, kind string, ok bool) {
 	return id, string(line[typeAt : typeAt+end]), true
 }
 
+// HasKind tells whether the type of a line of this version begins with a
+// prefix. It looks at nothing else.
+func HasKind(line []byte, prefix string) bool {
+	const typeAt = len(glanceID) + idLen + len(glanceTime) + timeLen + len(glanceType)
+	return len(line) >= typeAt+len(prefix) && string(line[typeAt:typeAt+len(prefix)]) == prefix
+}
+
 // HashOf is the hash of the bytes that a record's hash covers.
 func HashOf(covered []byte) Hash { return sha256.Sum256(covered) }

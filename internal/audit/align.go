@@ -126,7 +126,7 @@ func (s *survey) part(ctx context.Context) error {
 		}
 		lo, _ := slices.BinarySearch(cuts, it.seq+1)
 		hi, _ := slices.BinarySearch(cuts, it.seq+it.n)
-		if lo == hi || len(out) > maxItems {
+		if lo == hi || it.gone || len(out) > maxItems {
 			out = append(out, *it)
 			continue
 		}

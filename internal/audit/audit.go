@@ -25,6 +25,7 @@ package audit
 import (
 	"context"
 
+	"audittrail/internal/remnant"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -37,6 +38,9 @@ type File struct {
 	Name  string // what reports call it
 	Size  int64  // how far it is to be read
 	Err   error  // why it cannot be read, if that is known
+	// Gone says of a segment whose lines have left what stays of it: then the
+	// file is its remnant.
+	Gone *remnant.Remnant
 }
 
 // A Head is a size and a root of the log that somebody vouches for.
@@ -79,6 +83,7 @@ type Log struct {
 type Result struct {
 	Records  uint64 // in their place, from From on
 	Unsigned uint64 // of these, behind the newest head
+	Left     uint64 // that have left the log, as it says, from From on
 	Newer    uint64 // of these, of a format that is not understood
 	Bytes    uint64 // read, once
 

@@ -68,7 +68,7 @@ func (l *Log) locate(n int) (int64, *doubt) {
 		return 0, nil
 	}
 	f := &l.Files[n]
-	if f.First >= l.From || f.Err != nil {
+	if f.First >= l.From || f.Err != nil || f.Gone != nil {
 		return 0, nil
 	}
 	file, err := l.FS.Open(f.Path)

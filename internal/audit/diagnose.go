@@ -33,7 +33,7 @@ func (l *Log) diagnose(ctx context.Context, found *Findings) (Result, error) {
 	d.checkNames()
 	d.checkHeads()
 	return Result{
-		Records: d.records, Unsigned: d.unsigned, Newer: s.newer, Bytes: s.read,
+		Records: d.records, Unsigned: d.unsigned, Left: d.left, Newer: s.newer, Bytes: s.read,
 		Blind: len(tree.open) > 0 && s.found.altered(),
 	}, nil
 }
@@ -54,7 +54,7 @@ type diagnosis struct {
 	told    map[uint64]bool // records elsewhere that were reported, by the first of their run
 	whole   bool            // the end is no torn write: whole records of later ones follow
 
-	records, unsigned uint64
+	records, unsigned, left uint64
 }
 
 // sortOut says which records are in their place, and which are elsewhere.
@@ -119,7 +119,7 @@ func (d *diagnosis) step(ctx context.Context, it *item) {
 	p := d.at(it, it.seq)
 	if d.last != nil && d.last.last()+1 == it.seq {
 		switch {
-		case it.prev != d.last.hash:
+		case !it.gone && it.prev != d.last.hash:
 			p.Kind, p.Detail = Rewritten, "the record does not continue the chain"
 			d.found.Add(p)
 		case it.since.Before(d.last.until):
@@ -135,6 +135,12 @@ func (d *diagnosis) step(ctx context.Context, it *item) {
 		d.begins[it.file] = it.seq
 	}
 	d.last, d.size = it, it.seq+it.n
+	if it.gone {
+		if d.size > d.From {
+			d.left += d.size - max(it.seq, d.From)
+		}
+		return
+	}
 	if d.size > d.From {
 		d.records += d.size - max(it.seq, d.From)
 	}

@@ -208,3 +208,27 @@ func (e *Evidence) open(signed []byte, origin string) (tlog.Checkpoint, error) {
 	}
 	return tlog.Checkpoint{}, first
 }
+
+// Keys returns the verifier keys that are trusted, and can have signed a
+// statement about the first so many records. Heads finds them out.
+func (e *Evidence) Keys(size uint64) []string {
+	var keys []string
+	for _, eras := range e.eras {
+		keys = append(keys, eras.Since(size)...)
+	}
+	return keys
+}
+
+// Origin returns the log's name, as its keyring or its published checkpoint has
+// it.
+func (e *Evidence) Origin() (string, error) {
+	if e.Ring != nil {
+		return e.Ring.Origin, nil
+	}
+	signed, err := vfs.ReadFile(e.FS, filepath.Join(e.Tree, "checkpoint"), tlog.MaxCheckpoint)
+	if err != nil {
+		return "", fmt.Errorf("read checkpoint: %w", err)
+	}
+	c, err := tlog.ReadCheckpoint(signed)
+	return c.Origin, err
+}

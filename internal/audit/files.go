@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"audittrail/internal/remnant"
 	"audittrail/internal/vfs"
 )
 
@@ -25,11 +26,24 @@ func Files(fsys vfs.FS, dir string) ([]File, error) {
 	var files []File
 	for _, name := range names {
 		digits, ok := strings.CutSuffix(name, ".jsonl")
+		gone := false
+		if !ok {
+			digits, gone = strings.CutSuffix(name, remnant.Ext)
+			ok = gone
+		}
 		first, err := strconv.ParseUint(digits, 10, 64)
 		if !ok || len(digits) != 20 || err != nil {
 			continue
 		}
 		f := File{First: first, Path: filepath.Join(dir, name), Name: path.Join(filepath.Base(dir), name)}
+		if gone {
+			if n := len(files); n > 0 && files[n-1].First == first {
+				continue // its lines are here
+			}
+			f.readGone(fsys)
+			files = append(files, f)
+			continue
+		}
 		info, err := fsys.Stat(f.Path)
 		if err != nil {
 			f.Err = err
@@ -39,4 +53,23 @@ func Files(fsys vfs.FS, dir string) ([]File, error) {
 		files = append(files, f)
 	}
 	return files, nil
+}
+
+// readGone reads the head of a remnant. What is damaged is one without records.
+func (f *File) readGone(fsys vfs.FS) {
+	f.Gone = new(remnant.Remnant)
+	file, err := fsys.Open(f.Path)
+	if err != nil {
+		f.Err = err
+		return
+	}
+	defer func() { _ = file.Close() }() // only read from: nothing to lose
+	if f.Size, f.Err = file.Size(); f.Err != nil {
+		return
+	}
+	if m, err := remnant.Read(file, f.Size); err == nil {
+		f.Gone = m
+	} else if !errors.Is(err, remnant.ErrDamaged) {
+		f.Err = err
+	}
 }

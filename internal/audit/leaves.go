@@ -171,6 +171,18 @@ func (l *Log) claims(ctx context.Context, own, next byte) leafSource {
 		}
 	}
 	for n := range l.Files {
+		if l.Files[n].Gone != nil {
+			x, err := l.openGone(&l.Files[n])
+			if err != nil {
+				continue // it claims nothing
+			}
+			_ = x.eachHash(ctx, x.First, func(seq uint64, h [32]byte) error {
+				claim(seq, h, own)
+				return nil
+			})
+			x.close()
+			continue
+		}
 		_ = l.eachLine(ctx, n, 0, func(raw rawLine) error { // what cannot be read claims nothing
 			t, ok := record.ParseTail(raw.text)
 			if !ok {

@@ -122,7 +122,7 @@ type rawLine struct {
 // is valid until f returns.
 func (l *Log) eachLine(ctx context.Context, n int, from int64, f func(rawLine) error) error {
 	file := &l.Files[n]
-	if file.Err != nil {
+	if file.Err != nil || file.Gone != nil {
 		return file.Err
 	}
 	in, err := l.FS.Open(file.Path)

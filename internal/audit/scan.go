@@ -45,6 +45,8 @@ type scan struct {
 	size    uint64      // one more than its sequence number
 	rng     tlog.Range
 	heads   []Head // not reached yet, ascending by size
+	said    said
+	left    []partResult // what stays of segments
 	read    uint64
 	result  Result
 	doubt   *doubt
@@ -58,6 +60,9 @@ type partResult struct {
 	nodes       []node
 	newer       uint64
 	lost        []Problem
+	said        said
+	gone        bool     // it is what stays of a segment
+	sum         [32]byte // of that
 	doubt       *doubt
 	err         error
 }
@@ -108,6 +113,10 @@ func (s *scan) begin(ctx context.Context) *doubt {
 		f := l.Files[i]
 		if f.Err != nil {
 			return &doubt{seq: f.First, file: f.Name, detail: f.Err.Error()}
+		}
+		if f.Gone != nil {
+			s.parts = append(s.parts, part{i, 0, f.Size, true})
+			continue
 		}
 		length := cmp.Or(l.part, partLen)
 		for start := offset; start < f.Size || start == offset; start += length {
@@ -162,12 +171,14 @@ func (s *scan) place(p part, r *partResult) {
 	}
 	wrong := ""
 	switch {
-	case p.start == 0 && f.First != s.size:
+	case p.start == 0 && f.First != s.size && (!r.gone || r.first.Seq != s.size):
 		wrong = fmt.Sprintf("the file's name says %d", f.First)
 	case p.end == 0 && p.file != len(s.log.Files)-1:
 		wrong = "the file is empty"
-	case r.lines == 0:
-	case r.first.Seq != s.size || s.started && !follows(&s.end, &r.first):
+	case r.lines == 0 && !r.gone:
+	case r.gone && s.started && r.first.Logged.Before(s.end.Logged) && s.log.From <= f.First:
+		wrong = "the record was logged before the one in front of it"
+	case !r.gone && (r.first.Seq != s.size || s.started && !follows(&s.end, &r.first)):
 		wrong = "the record does not continue the chain"
 	case !s.grow(r):
 		wrong = "the records give another root than the one that was signed"
@@ -183,6 +194,11 @@ func (s *scan) grow(r *partResult) bool {
 	s.started, s.end, s.size = true, r.last, r.last.Seq+1
 	s.result.Records += r.lines
 	s.result.Newer += r.newer
+	s.said = append(s.said, r.said...)
+	if r.gone {
+		s.result.Left += r.last.Seq + 1 - r.first.Seq
+		s.left = append(s.left, partResult{first: r.first, last: r.last, sum: r.sum})
+	}
 	for _, p := range r.lost {
 		s.found.Add(p)
 	}
@@ -206,6 +222,17 @@ func (s *scan) finish() {
 	if len(s.heads) > 0 {
 		s.doubt = &doubt{seq: s.size, detail: "fewer records than were signed"}
 		return
+	}
+	for i := range s.log.Files {
+		f := &s.log.Files[i]
+		if f.Gone == nil || i < s.log.start() {
+			continue
+		}
+		of := func(r partResult) bool { return r.last.Seq+1 == f.Gone.Next() }
+		if n := slices.IndexFunc(s.left, of); n < 0 || !s.said.of(f.Gone, s.left[n].sum) {
+			s.doubt = &doubt{seq: f.First, file: f.Name, detail: "no record says that its lines have left the log"}
+			return
+		}
 	}
 	if signed := max(s.log.signed(), s.log.From); s.size > signed {
 		s.result.Unsigned = s.size - signed
@@ -241,6 +268,9 @@ func (w *worker) close() {
 func (w *worker) check(ctx context.Context, p part) *partResult {
 	r := new(partResult)
 	f := &w.log.Files[p.file]
+	if f.Gone != nil {
+		return w.gone(ctx, f)
+	}
 	if w.open != p.file {
 		w.close()
 		file, err := w.log.FS.Open(f.Path)
@@ -313,6 +343,9 @@ func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, f *File
 	known := isKnown(line)
 	if !known {
 		r.newer++
+	}
+	if seq < w.signed || w.log.Keys != nil {
+		r.said.take(line)
 	}
 	if w.log.Keys == nil || !known {
 		return ""

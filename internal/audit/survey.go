@@ -27,7 +27,9 @@ const (
 // in one file.
 type item struct {
 	form   form
-	frayed bool // its line does not begin or end as it should
+	gone   bool     // what stays of a segment whose lines have left
+	sum    [32]byte // of that
+	frayed bool     // its line does not begin or end as it should
 	file   int
 	from   int64 // where its bytes begin in the file
 	to     int64 // and end
@@ -54,6 +56,7 @@ type survey struct {
 
 	items   []item
 	unread  spans // sequence numbers of what could not be read
+	said    said
 	newer   uint64
 	read    uint64
 	crowded bool // there were more items than maxItems; the rest was not looked at
@@ -66,6 +69,13 @@ func (s *survey) take(ctx context.Context, first int) error {
 	total := s.total(first)
 	for i := first; i < len(s.Files) && !s.crowded; i++ {
 		f := &s.Files[i]
+		if f.Gone != nil {
+			if err := s.takeGone(ctx, i); err != nil {
+				return err
+			}
+			s.read += uint64(f.Size)
+			continue
+		}
 		lines := 0
 		err := s.eachLine(ctx, i, 0, func(raw rawLine) error {
 			s.line(i, raw)
@@ -85,6 +95,7 @@ func (s *survey) take(ctx context.Context, first int) error {
 		}
 		s.read += uint64(f.Size)
 	}
+	s.dismiss()
 	return nil
 }
 
@@ -125,6 +136,9 @@ func (s *survey) line(file int, raw rawLine) {
 
 func (s *survey) soundItem(file int, raw rawLine, tail *record.Tail, line []byte) item {
 	f := &s.Files[file]
+	if tail.Seq < s.leaves.head.Size || s.Keys != nil {
+		s.said.take(line)
+	}
 	if !isKnown(line) {
 		s.newer++
 	} else if s.Keys != nil {
@@ -259,7 +273,7 @@ func (s *survey) add(it item) {
 // takes tells whether another line continues the run. Where the tree ends a new
 // run begins.
 func (r *item) takes(it *item, vouched uint64) bool {
-	if r.form != it.form || r.file != it.file || r.to != it.from || r.frayed || it.frayed {
+	if r.form != it.form || r.gone || r.file != it.file || r.to != it.from || r.frayed || it.frayed {
 		return false
 	}
 	switch r.form {

@@ -167,7 +167,7 @@ func (l *Log) rebuildFromLog(ctx context.Context, size uint64) error {
 	}
 	if err := Grow(ctx, l.Store, l.Tree, size); err != nil {
 		var line *segment.LineError
-		var damage *LineError
+		var damage *segment.AlteredError
 		if errors.As(err, &line) || errors.As(err, &damage) {
 			return &BehindError{Have: have, Signed: size, Detail: err.Error()}
 		}
@@ -325,11 +325,11 @@ func (l *Log) refuseCopies(ctx context.Context, tail *logTail) error {
 			if seq >= first+uint64(i) {
 				break
 			}
-			text, err := l.Store.Peek(seq)
+			same, err := l.Store.HasID(seq, n.id)
 			if err != nil {
 				return fmt.Errorf("open log: %w", err)
 			}
-			if id, _, ok := record.Glance(text); !ok || id != n.id {
+			if !same {
 				continue
 			}
 			err = fmt.Errorf("the record is a copy of record %d", seq)
@@ -390,20 +390,17 @@ func (l *Log) cutTail(tail *logTail) (*Repair, error) {
 	return &Repair{Reason: reason, Seq: tail.size, Bytes: len(cut), SHA256: hex.EncodeToString(sum[:]), Aside: aside}, nil
 }
 
-// Grow appends to the tree what the lines of the log say, until it has a size.
+// Grow appends to the tree what the lines of the log say, and what stays of
+// those that have left, until it has a size.
 func Grow(ctx context.Context, store *segment.Store, t *tree.Tree, size uint64) error {
 	from, to := t.Size(), size
 	const chunk = 1 << 14
 	hashes := make([][32]byte, 0, min(chunk, to-from))
-	for line, err := range store.Lines(ctx, from, to) {
+	for hash, err := range store.Hashes(ctx, from, to) {
 		if err != nil {
 			return err
 		}
-		end, _ := record.ParseTail(line) // Lines has looked at it
-		if !record.Intact(line, &end) {
-			return &LineError{end.Seq}
-		}
-		hashes = append(hashes, end.Hash)
+		hashes = append(hashes, hash)
 		if len(hashes) == cap(hashes) {
 			if err := t.Append(hashes); err != nil {
 				return err
@@ -412,11 +409,4 @@ func Grow(ctx context.Context, store *segment.Store, t *tree.Tree, size uint64) 
 		}
 	}
 	return t.Append(hashes)
-}
-
-// A LineError names a record whose line is not what its hash says.
-type LineError struct{ Seq uint64 }
-
-func (e *LineError) Error() string {
-	return fmt.Sprintf("record %d: the line is not what its hash says; run verify", e.Seq)
 }

@@ -100,7 +100,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 			return err
 		}
 	}
-	covered := s.First()
+	covered := s.start()
 	if n := len(x.tables); n > 0 {
 		covered = x.tables[n-1].to
 	}

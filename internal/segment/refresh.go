@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"audittrail/record"
 )
@@ -29,6 +30,10 @@ func (s *Store) Refresh(ctx context.Context, live bool) error {
 	s.mu.RUnlock()
 	if g == nil {
 		s.size.Store(0)
+		return nil
+	}
+	if g.gone != nil { // the newest never leaves: verify tells
+		s.size.Store(g.gone.Next())
 		return nil
 	}
 	count, end, err := s.published(g)
@@ -120,6 +125,11 @@ func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offs
 func (s *Store) hashBefore(g, prev *seg, count uint64) (hash record.Hash, known bool, err error) {
 	if count == 0 && prev == nil {
 		return record.Hash{}, g.first == 0, nil
+	}
+	if count == 0 && prev.gone != nil {
+		var last [1][32]byte
+		err := s.fromRemnant(prev, func(f io.ReaderAt) error { return prev.gone.Hashes(f, prev.gone.Records-1, last[:]) })
+		return last[0], err == nil && prev.gone.Next() == g.first, err
 	}
 	line, err := s.Peek(g.first + count - 1)
 	var damaged *LineError

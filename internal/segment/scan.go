@@ -43,7 +43,7 @@ func (s *Store) Scan(ctx context.Context, pos Pos) iter.Seq2[Raw, error] {
 		segs := slices.Clone(s.segs)
 		s.mu.RUnlock()
 		for _, g := range segs {
-			if g.first < pos.First {
+			if g.first < pos.First || g.gone != nil {
 				continue
 			}
 			from := int64(0)
@@ -153,7 +153,8 @@ func (sc *lineScanner) fill() error {
 
 // Lines yields the lines of the records from (inclusive) to to (exclusive),
 // without their LF, as far as readers may see them. A line is valid until the
-// next one. It checks that each carries the sequence number of its place.
+// next one. It checks that each carries the sequence number of its place. It
+// passes over what has left the log, but for the lines that were kept.
 func (s *Store) Lines(ctx context.Context, from, to uint64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		to = min(to, s.Size())
@@ -176,11 +177,20 @@ func (s *Store) linesOf(ctx context.Context, from, to uint64, yield func([]byte,
 	if next != nil {
 		to = min(to, next.first)
 	}
-	pos, err := s.Locate(ctx, from)
-	if err != nil {
-		return 0, yield(nil, err) && false
+	if g.gone != nil {
+		return s.keptLines(ctx, g, from, to, yield)
 	}
-	f, err := s.fs.Open(g.name + lineExt)
+	pos, err := s.Locate(ctx, from)
+	var f vfs.File
+	if err == nil {
+		f, err = s.fs.Open(g.name + lineExt)
+	}
+	var gone *GoneError
+	if isMissing(err) || errors.As(err, &gone) {
+		if g, ok := s.moved(g); ok {
+			return s.keptLines(ctx, g, from, to, yield)
+		}
+	}
 	if err != nil {
 		return 0, yield(nil, fmt.Errorf("read records: %w", err)) && false
 	}
@@ -211,6 +221,9 @@ func (s *Store) Locate(ctx context.Context, seq uint64) (Pos, error) {
 	if err != nil {
 		return Pos{}, err
 	}
+	if g.gone != nil {
+		return Pos{}, &GoneError{Seq: seq, First: g.first, Records: g.gone.Records}
+	}
 	if seq == g.first {
 		return Pos{First: g.first}, nil
 	}
@@ -222,6 +235,9 @@ func (s *Store) End(ctx context.Context, seq uint64) (Pos, error) {
 	g, _, err := s.find(seq)
 	if err != nil {
 		return Pos{}, err
+	}
+	if g.gone != nil {
+		return Pos{}, &GoneError{Seq: seq, First: g.first, Records: g.gone.Records}
 	}
 	// Trust the side only where the line that it points to is the right one.
 	if start, end, err := s.bounds(g, seq-g.first); err == nil {

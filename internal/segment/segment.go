@@ -3,6 +3,7 @@
 //
 //	log/00000000000000000000.jsonl   lines; named by the first sequence number
 //	log/00000000000000000000.side    derived: where each line ends, and its id
+//	log/00000000000000000000.remnant what stays of a segment that has left
 //	log/ids-…-….tab                  derived: ids in order, over many segments
 //
 // A segment is only appended to, and never again once the next one exists.
@@ -27,6 +28,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"audittrail/internal/remnant"
 	"audittrail/internal/vfs"
 )
 
@@ -63,8 +65,9 @@ type Store struct {
 	files handles
 	ids   idIndex
 
-	size   atomic.Uint64             // records that readers may see
-	broken atomic.Pointer[LineError] // what a reader found in the place of the next
+	size    atomic.Uint64             // records that readers may see
+	writing atomic.Bool               // this store is the writer's
+	broken  atomic.Pointer[LineError] // what a reader found in the place of the next
 
 	refreshing sync.Mutex // held while a reader looks how far the log goes
 
@@ -74,7 +77,8 @@ type Store struct {
 // A seg is one segment.
 type seg struct {
 	first uint64
-	name  string // without extension
+	name  string           // without extension
+	gone  *remnant.Remnant // what stays, if the lines have left
 
 	sideMu sync.Mutex
 	memory []entry // the side, when the file cannot be used; nil otherwise
@@ -82,9 +86,11 @@ type seg struct {
 
 // Info describes a segment.
 type Info struct {
-	First uint64 // sequence number of its first record
-	File  string // path of its lines
-	Size  int64  // bytes
+	First   uint64 // sequence number of its first record
+	Records uint64
+	File    string           // path of its lines
+	Size    int64            // bytes of its lines, also of those that have left
+	Gone    *remnant.Remnant // nil if its lines are here
 }
 
 // Open lists the segments in dir. A folder that is missing is an empty log.
@@ -110,21 +116,31 @@ func (s *Store) list() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.segs
+	known, known0 := s.segs, s.segs
 	s.segs = make([]*seg, 0, len(names)/2)
-	for _, name := range names {
-		first, ok := segmentName(name)
-		if !ok {
-			continue
+	for i, name := range names { // the lines of a segment stand in front of its remnant
+		first, here := segmentName(name)
+		if !here {
+			var ok bool
+			if first, ok = remnantName(name); !ok || i > 0 && len(s.segs) > 0 && s.segs[len(s.segs)-1].first == first {
+				continue
+			}
 		}
 		for len(known) > 0 && known[0].first < first {
 			known = known[1:]
 		}
-		if len(known) > 0 && known[0].first == first {
+		if len(known) > 0 && known[0].first == first && (known[0].gone == nil) == here {
 			s.segs = append(s.segs, known[0])
 			continue
 		}
-		s.segs = append(s.segs, s.newSeg(first))
+		g := s.newSeg(first)
+		if !here {
+			if g, err = s.newGone(first); err != nil {
+				s.segs = known0
+				return err
+			}
+		}
+		s.segs = append(s.segs, g)
 	}
 	return nil
 }
@@ -149,12 +165,20 @@ func (s *Store) Segments() ([]Info, error) {
 	segs := slices.Clone(s.segs)
 	s.mu.RUnlock()
 	infos := make([]Info, 0, len(segs))
-	for _, g := range segs {
+	for i, g := range segs {
+		next := max(s.Size(), g.first)
+		if i+1 < len(segs) {
+			next = segs[i+1].first
+		}
+		if g.gone != nil {
+			infos = append(infos, Info{First: g.first, Records: g.gone.Records, File: g.name + lineExt, Size: g.gone.Bytes, Gone: g.gone})
+			continue
+		}
 		st, err := s.fs.Stat(g.name + lineExt)
 		if err != nil {
 			return nil, fmt.Errorf("describe segment: %w", err)
 		}
-		infos = append(infos, Info{First: g.first, File: g.name + lineExt, Size: st.Size()})
+		infos = append(infos, Info{First: g.first, Records: next - g.first, File: g.name + lineExt, Size: st.Size()})
 	}
 	return infos, nil
 }
@@ -171,8 +195,22 @@ func (s *Store) Broken() error {
 	return nil
 }
 
-// First returns the sequence number of the oldest record that is still here.
+// First returns the sequence number of the oldest record from which on lines
+// are here. Those of some segments behind it may have left all the same.
 func (s *Store) First() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, g := range s.segs {
+		if g.gone == nil {
+			return g.first
+		}
+	}
+	return s.Size()
+}
+
+// start returns the sequence number of the oldest record of which anything is
+// here.
+func (s *Store) start() uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if len(s.segs) == 0 {
@@ -217,7 +255,8 @@ func (s *Store) find(seq uint64) (g, next *seg, err error) {
 }
 
 // Line returns the line of a record without its LF. It checks that the line
-// carries that sequence number, not that it is authentic.
+// carries that sequence number, not that it is authentic. If it has left the
+// log, the error is a *GoneError.
 func (s *Store) Line(seq uint64) ([]byte, error) {
 	if seq >= s.Size() {
 		if err := s.Broken(); err != nil {
@@ -234,9 +273,17 @@ func (s *Store) Peek(seq uint64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if g.gone != nil {
+		return s.keptLine(g, seq)
+	}
 	line, err := s.lineAt(g, seq)
 	if err == nil {
 		return line, nil
+	}
+	if isMissing(err) {
+		if g, ok := s.moved(g); ok {
+			return s.keptLine(g, seq)
+		}
 	}
 	// The side file may be at fault: make it again from the lines.
 	if rerr := s.remember(g); rerr != nil {

@@ -109,6 +109,9 @@ func (s *Store) bounds(g *seg, n uint64) (start, end int64, err error) {
 
 // entries reads the entries of the lines from (inclusive) to to (exclusive).
 func (s *Store) entries(g *seg, from, to uint64) ([]entry, error) {
+	if g.gone != nil {
+		return s.goneEntries(g, from, to)
+	}
 	g.sideMu.Lock()
 	memory := g.memory
 	g.sideMu.Unlock()
@@ -194,6 +197,9 @@ func entryOf(line []byte, end int64) entry {
 // remember makes the side of a segment from its lines and keeps it in memory,
 // for when its file is missing, wrong, or cannot be written.
 func (s *Store) remember(g *seg) error {
+	if g.gone != nil {
+		return fmt.Errorf("rebuild side of segment %d: its lines have left the log", g.first)
+	}
 	entries, err := s.measure(context.Background(), g, 0, 0)
 	if err != nil {
 		return fmt.Errorf("rebuild side of segment %d: %w", g.first, err)
@@ -266,6 +272,9 @@ func (s *Store) Administrative(from uint64) ([]uint64, error) {
 }
 
 func (s *Store) adminOf(g *seg, count uint64, full bool) ([]uint32, error) {
+	if g.gone != nil {
+		return g.gone.Administrative(), nil
+	}
 	if full {
 		if places, err := s.readAdmin(g, count); err == nil {
 			return places, nil

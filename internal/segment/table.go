@@ -65,7 +65,7 @@ func (s *Store) listTables() error {
 	})
 	x := &s.ids
 	x.tables = nil
-	at := s.First()
+	at := s.start()
 	for _, t := range all {
 		if t.from == at && t.to <= s.Size() && s.checkTable(t) == nil {
 			x.tables = append(x.tables, t)

@@ -55,6 +55,7 @@ func (s *Store) OpenTail(ctx context.Context, pos Pos, size uint64) error {
 		g = s.segs[n-1]
 	}
 	s.mu.RUnlock()
+	s.writing.Store(true)
 	if g == nil {
 		if err := s.begin(size); err != nil {
 			return err
@@ -62,7 +63,7 @@ func (s *Store) OpenTail(ctx context.Context, pos Pos, size uint64) error {
 		s.size.Store(size)
 		return nil
 	}
-	if g.first != pos.First || size < g.first {
+	if g.first != pos.First || size < g.first || g.gone != nil {
 		return fmt.Errorf("open log for writing: its last segment begins with record %d, want %d", g.first, pos.First)
 	}
 	f, err := s.fs.OpenFile(g.name+lineExt, os.O_RDWR, 0)
