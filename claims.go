@@ -118,6 +118,15 @@ func (l *Log) findFirst(ctx context.Context, it *item) error {
 	}
 	for _, seq := range seqs {
 		line, err := l.store.Line(seq)
+		if gone := l.whereGone(ctx, err); gone != err {
+			if same, err := l.store.HasID(seq, it.id); err != nil || !same {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			return &IDConflictError{Seq: seq, State: stateOfGone(gone)}
+		}
 		if err != nil {
 			return err
 		}

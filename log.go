@@ -31,6 +31,9 @@ type Log struct {
 	eras   tlog.Eras // which signer counts for which sizes; of the writer
 
 	keysMu sync.Mutex // held while keys are replaced
+	moves  sync.Mutex // held while segments are moved
+
+	departed departed
 
 	classes atomic.Pointer[classes] // replaced whole
 

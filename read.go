@@ -29,9 +29,13 @@ const (
 	// Lost content cannot be read because a key is absent that no recorded
 	// destruction explains.
 	Lost
+	// Archived and Dropped records have left the log, and their content with
+	// them: see ArchivedError and DroppedError.
+	Archived
+	Dropped
 )
 
-var stateNames = [...]string{"readable", "sealed", "erased", "expired", "lost"}
+var stateNames = [...]string{"readable", "sealed", "erased", "expired", "lost", "archived", "dropped"}
 
 func (s State) String() string {
 	if s < 0 || int(s) >= len(stateNames) {
@@ -64,7 +68,8 @@ type Record struct {
 }
 
 // Get returns a record. Its line is checked against its hash, and against the
-// tree as far as that goes; a disagreement is a *TamperError.
+// tree as far as that goes; a disagreement is a *TamperError. A record that is
+// not in the log any more is an *ArchivedError or a *DroppedError.
 func (l *Log) Get(ctx context.Context, seq uint64) (*Record, error) {
 	if seq >= l.store.Size() {
 		if err := l.refresh(ctx); err != nil {
@@ -73,7 +78,7 @@ func (l *Log) Get(ctx context.Context, seq uint64) (*Record, error) {
 	}
 	line, err := l.store.Line(seq)
 	if err != nil {
-		return nil, err
+		return nil, l.whereGone(ctx, err)
 	}
 	if seq < l.tree.Size() {
 		var want [1][32]byte
@@ -151,6 +156,11 @@ func (l *Log) Find(ctx context.Context, id string) (*Record, error) {
 // Records yields the records from (inclusive) to to (exclusive) in order, each
 // checked as Get does. It ends where the log ended when it began. After an
 // error it yields no more.
+//
+// It passes over the records that were archived or dropped, but for those that
+// govern the log or tell what was done with it, which stay: a gap in the
+// sequence numbers shows that, Segments says which ranges they are, and Get of
+// one where it is.
 func (l *Log) Records(ctx context.Context, from, to uint64) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
 		if err := l.refresh(ctx); err != nil {
@@ -207,7 +217,7 @@ func (l *Log) records(ctx context.Context, from, to uint64, yield func(*Record, 
 			if !yield(r, nil) {
 				return seq, false
 			}
-			seq++
+			seq = r.Seq + 1
 		}
 		if s.err != nil {
 			yield(nil, s.err)
@@ -246,6 +256,14 @@ func (l *Log) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
 				s.err = err
 				put()
 				return
+			}
+			t, _ := record.ParseTail(line) // Lines has looked at it
+			if t.Seq != s.first+uint64(len(s.lines)) {
+				// Those between have left the log.
+				if len(s.lines) > 0 && !put() {
+					return
+				}
+				s.first = t.Seq
 			}
 			s.lines = append(s.lines, bytes.Clone(line))
 			s.bytes += len(line)

@@ -41,7 +41,9 @@ func (l *Log) Stat(ctx context.Context) (Stat, error) {
 		Segments: len(segments), Subjects: -1, Writer: l.lock != nil || l.hasWriter(),
 	}
 	for _, g := range segments {
-		s.Bytes += g.Size
+		if g.Gone == nil {
+			s.Bytes += g.Size
+		}
 	}
 	if s.Records > s.First {
 		first, err := l.Get(ctx, s.First)

@@ -54,6 +54,9 @@ const (
 	KindUnreadable = audit.Unreadable // a file cannot be read, and nothing is known of its records
 )
 
+// attempts is how often a log is verified whose writer moves segments meanwhile.
+const attempts = 3
+
 // A Problem is one place at which a log is not what it should be.
 type Problem struct {
 	Seq    uint64 `json:"seq"` // the first record that is concerned
@@ -66,8 +69,11 @@ type Problem struct {
 // A Verification is what Verify found.
 type Verification struct {
 	Records uint64 `json:"records"` // in their place, from First on
-	First   uint64 `json:"first"`   // the first that was asked for
-	Bytes   uint64 `json:"bytes"`   // that were read
+	Left    uint64 `json:"left"`    // archived or dropped, as the log says
+	// Archived are those of them whose archives were read, and hold them.
+	Archived uint64 `json:"archived"`
+	First    uint64 `json:"first"` // the first that was asked for
+	Bytes    uint64 `json:"bytes"` // that were read
 
 	// Root is the newest signed root, and CheckpointSize how many records it
 	// covers. Unsigned records behind them are only chained; with the keyring
@@ -86,6 +92,7 @@ type Verification struct {
 	Sealed bool `json:"sealed"`
 
 	kinds map[Kind]uint64
+	moved bool // segments were moved meanwhile
 }
 
 // Valid tells whether there is no problem of any kind.
@@ -175,7 +182,14 @@ func (l *Log) verifyTwice(ctx context.Context, o VerifyOptions, missing []string
 	live := l.lock != nil || l.hasWriter()
 	v, err := l.verify(ctx, o, live, missing)
 	if err == nil && !v.Valid() && !live && l.hasWriter() {
-		v, err = l.verify(ctx, o, true, missing)
+		live = true
+		v, err = l.verify(ctx, o, live, missing)
+	}
+	for range attempts {
+		if err != nil || v.Valid() || !live || !v.moved {
+			break
+		}
+		v, err = l.verify(ctx, o, live, missing)
 	}
 	return v, err
 }
@@ -214,6 +228,14 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions, live bool, missing []
 	if err != nil {
 		return nil, err
 	}
+	if again, err := l.auditFiles(ctx, v.CheckpointSize, live); err == nil && found.Count > 0 {
+		v.moved = !slices.EqualFunc(a.Files, again, func(x, y audit.File) bool { return x.Path == y.Path })
+	}
+	if r.Left > 0 && found.Count == 0 {
+		if err := l.verifyArchives(ctx, o, evidence, v, found); err != nil {
+			return nil, err
+		}
+	}
 	if o.From > 0 && r.Records == 0 && o.From > v.CheckpointSize {
 		return nil, fmt.Errorf("from record %d: %w", o.From, ErrNoRecord)
 	}
@@ -226,7 +248,7 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions, live bool, missing []
 	if r.Unsigned > 0 && v.Sealed {
 		v.Missing = append(v.Missing, fmt.Sprintf("the keyring, or a newer checkpoint: %d records behind the checkpoint are chained, but nothing vouches for them", r.Unsigned))
 	}
-	v.Records, v.Unsigned, v.Bytes = r.Records, r.Unsigned, r.Bytes
+	v.Records, v.Unsigned, v.Bytes, v.Left = r.Records, r.Unsigned, r.Bytes, r.Left
 	v.ProblemCount, v.kinds = found.Count, found.Kinds
 	v.Problems = make([]Problem, 0)
 	for _, p := range found.Kept() {

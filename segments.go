@@ -1,0 +1,321 @@
+package audittrail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"audittrail/internal/archive"
+	"audittrail/internal/remnant"
+	"audittrail/internal/segment"
+	"audittrail/record"
+)
+
+// A SegmentState says where a segment's lines are.
+type SegmentState string
+
+// Where they can be.
+const (
+	SegmentHere     SegmentState = "here"
+	SegmentArchived SegmentState = "archived"
+	SegmentDropped  SegmentState = "dropped"
+)
+
+// A Segment is a file of the log's lines. Of one that was archived or dropped,
+// the hashes, the ids, and the lines that govern the log have stayed.
+type Segment struct {
+	First       uint64 // sequence number of its first record
+	Records     uint64
+	Bytes       int64 // of its lines, wherever they are
+	FirstLogged time.Time
+	LastLogged  time.Time
+	State       SegmentState
+	Archive     string // the place of its archive; of one that was dropped, where that was
+	Reason      string // why it left; empty without the keyring
+	Seq         uint64 // of the record that says so, if it is not here
+	// Leftover is true if it was dropped and files of its archive are still
+	// there: DropSegments removes them.
+	Leftover bool
+	Newest   bool // it is the one that is written to, and stays
+}
+
+// An ArchivedError means that a record is not in the log any more, but in an
+// archive.
+type ArchivedError struct {
+	Seq     uint64
+	First   uint64 // of its segment
+	Archive string // its place; empty if that cannot be read without the keyring
+}
+
+func (e *ArchivedError) Error() string {
+	where := e.Archive
+	if where == "" {
+		where = "a place that only the keyring tells"
+	}
+	return fmt.Sprintf("record %d was archived in %s, with the segment of record %d; 'audittrail archive restore %[3]d' brings it back", e.Seq, where, e.First)
+}
+
+// A DroppedError means that a record was dropped. Its hash is still in the
+// tree, so that its absence is accounted for, and a copy of it can be proved.
+type DroppedError struct {
+	Seq   uint64
+	First uint64 // of its segment
+	By    uint64 // the record that says so
+}
+
+func (e *DroppedError) Error() string {
+	return fmt.Sprintf("record %d was dropped, as record %d says; its hash is kept", e.Seq, e.By)
+}
+
+// departed is what the log says of segments that have left it.
+type departed struct {
+	mu   sync.Mutex // guards all
+	next uint64     // records before it were read
+	said map[uint64]remnant.Statement
+}
+
+// statements brings what the log says of its segments up to its end.
+func (l *Log) statements(ctx context.Context) (map[uint64]remnant.Statement, error) {
+	d := &l.departed
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	seqs, err := l.store.Administrative(d.next)
+	if err != nil {
+		return nil, err
+	}
+	said := make(map[uint64]remnant.Statement, len(d.said))
+	for first, s := range d.said {
+		said[first] = s
+	}
+	for _, seq := range seqs {
+		line, err := l.store.Line(seq)
+		if err != nil {
+			return nil, err
+		}
+		if record.HasKind(line, "segments_") {
+			r, err := l.Get(ctx, seq)
+			if err != nil {
+				return nil, err
+			}
+			if s, ok := remnant.ParseStatement(&r.Record); ok {
+				said[s.First] = s
+			}
+		}
+		d.next = seq + 1
+	}
+	d.said = said
+	return said, nil
+}
+
+// whereGone says where a record is that has left the log.
+func (l *Log) whereGone(ctx context.Context, err error) error {
+	var gone *segment.GoneError
+	if !errors.As(err, &gone) {
+		return err
+	}
+	said, serr := l.statements(ctx)
+	if serr != nil {
+		return errors.Join(err, serr)
+	}
+	s, ok := said[gone.First]
+	switch {
+	case !ok:
+		return fmt.Errorf("%w, and no record says so; run verify", err)
+	case s.Dropped:
+		return &DroppedError{Seq: gone.Seq, First: gone.First, By: s.Seq}
+	}
+	return &ArchivedError{Seq: gone.Seq, First: gone.First, Archive: s.To}
+}
+
+// stateOfGone is the state of a record whose Get gives that error.
+func stateOfGone(err error) State {
+	var dropped *DroppedError
+	if errors.As(err, &dropped) {
+		return Dropped
+	}
+	return Archived
+}
+
+// First returns the sequence number of the oldest record from which on records
+// are here. Some behind it may have left the log as well: see Segments.
+func (l *Log) First() uint64 { return l.store.First() }
+
+// Segments describes the segments of the log, those too that have left it, in
+// order.
+func (l *Log) Segments(ctx context.Context) ([]Segment, error) {
+	all, err := l.segments(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list segments: %w", err)
+	}
+	return all, nil
+}
+
+func (l *Log) segments(ctx context.Context) ([]Segment, error) {
+	if err := l.refresh(ctx); err != nil {
+		return nil, err
+	}
+	infos, err := l.store.Segments()
+	if err != nil {
+		return nil, err
+	}
+	said, err := l.statements(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keeper := l.keeper()
+	all := make([]Segment, 0, len(infos))
+	for i, g := range infos {
+		s := Segment{First: g.First, Records: g.Records, Bytes: g.Size, State: SegmentHere, Newest: i == len(infos)-1}
+		switch st, ok := said[g.First]; {
+		case g.Gone != nil:
+			s.State, s.FirstLogged, s.LastLogged = SegmentArchived, g.Gone.FirstLogged, g.Gone.LastLogged
+			if !ok {
+				break // verify tells
+			}
+			s.Archive, s.Reason, s.Seq = st.To, st.Reason, st.Seq
+			if st.Dropped {
+				s.State, s.Leftover = SegmentDropped, keeper.Left(&st)
+			}
+		case g.Records > 0:
+			if s.FirstLogged, s.LastLogged, err = l.loggedBetween(g.First, g.First+g.Records-1); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func (l *Log) loggedBetween(first, last uint64) (from, to time.Time, err error) {
+	for i, seq := range []uint64{first, last} {
+		line, err := l.store.Line(seq)
+		if err != nil {
+			return from, to, err
+		}
+		t, _ := record.ParseTail(line) // Line has looked at it
+		if to = t.Logged; i == 0 {
+			from = t.Logged
+		}
+	}
+	return from, to, nil
+}
+
+// keeper is what moves segments.
+func (l *Log) keeper() *archive.Keeper {
+	return &archive.Keeper{
+		FS: l.opts.fs, Store: l.store, Origin: l.origin, Entries: l.tree.ReadEntries, Sign: l.SignStatement,
+		Keys: func(size uint64) []string {
+			if l.ring == nil {
+				return nil
+			}
+			eras, err := erasOf(l.ring)
+			if err != nil {
+				return nil
+			}
+			return eras.Since(size)
+		},
+		Say: func(ctx context.Context, s remnant.Statement) error {
+			e, err := s.Event()
+			if err != nil {
+				return err
+			}
+			e.Time = l.opts.now()
+			if _, err := l.commitOwn(e); err != nil {
+				return err
+			}
+			_, err = l.Checkpoint(ctx)
+			return err
+		},
+		Signed: func(ctx context.Context) (uint64, error) {
+			_, c, err := l.proofHead(ctx)
+			return c.Size, err
+		},
+	}
+}
+
+// moving does something with each of some segments, given by their first
+// records, and with what the log says of them.
+func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(*archive.Keeper, uint64, *remnant.Statement) error) error {
+	if l.lock == nil {
+		return fmt.Errorf("%s: %w", what, ErrReadOnly)
+	}
+	l.moves.Lock()
+	defer l.moves.Unlock()
+	for _, first := range firsts {
+		said, err := l.statements(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		var st *remnant.Statement
+		if s, ok := said[first]; ok {
+			st = &s
+		}
+		if err := do(l.keeper(), first, st); err != nil {
+			return fmt.Errorf("%s of record %d: %w", what, first, err)
+		}
+	}
+	return nil
+}
+
+// ArchiveSegments moves segments, given by their first records, into a folder,
+// compressed and each with a signed manifest. A segment is read back there and
+// held against the tree, and the move is recorded, before its lines leave the
+// log. Their hashes, ids, and the lines that govern the log stay. One that has
+// left already is passed over; after a crash, doing it again finishes it. The
+// newest segment, and one that no checkpoint covers yet, are refused.
+func (l *Log) ArchiveSegments(ctx context.Context, firsts []uint64, to, reason string) error {
+	return l.moving(ctx, "archive the segment", firsts, func(k *archive.Keeper, first uint64, said *remnant.Statement) error {
+		return k.Archive(ctx, first, to, reason, said)
+	})
+}
+
+// DropSegments removes segments, given by their first records, for good: their
+// lines, or their archives. Their hashes, ids, and the lines that govern the log
+// stay. It is recorded before anything is removed.
+func (l *Log) DropSegments(ctx context.Context, firsts []uint64, reason string) error {
+	return l.moving(ctx, "drop the segment", firsts, func(k *archive.Keeper, first uint64, said *remnant.Statement) error {
+		return k.Drop(ctx, first, reason, said)
+	})
+}
+
+// RestoreSegments brings segments, given by their first records, back from
+// their archives, which stay where they are.
+func (l *Log) RestoreSegments(ctx context.Context, firsts []uint64) error {
+	return l.moving(ctx, "restore the segment", firsts, func(k *archive.Keeper, first uint64, said *remnant.Statement) error {
+		switch {
+		case said == nil:
+			return nil // it never left, or verify tells
+		case said.Dropped:
+			return &DroppedError{Seq: first, First: first, By: said.Seq}
+		}
+		return k.Restore(ctx, said)
+	})
+}
+
+// CheckArchive reads the archive of a segment, given by its first record, to its
+// end, and holds it against the tree. An archive that is not there is
+// fs.ErrNotExist.
+func (l *Log) CheckArchive(ctx context.Context, first uint64) error {
+	said, err := l.statements(ctx)
+	if err == nil {
+		s, ok := said[first]
+		if !ok || s.Dropped {
+			return fmt.Errorf("check archive of record %d: there is none", first)
+		}
+		_, err = l.keeper().Check(ctx, &s)
+	}
+	if err != nil {
+		return fmt.Errorf("check archive of record %d: %w", first, err)
+	}
+	return nil
+}
+
+// What can keep a segment from being moved.
+var (
+	// ErrArchiveDamaged means that an archive is not what was archived.
+	ErrArchiveDamaged = archive.ErrDamaged
+	// ErrSegmentInUse means that a segment cannot leave the log yet.
+	ErrSegmentInUse = archive.ErrNotWhole
+)

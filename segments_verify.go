@@ -1,0 +1,107 @@
+package audittrail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"audittrail/internal/archive"
+	"audittrail/internal/audit"
+	"audittrail/internal/remnant"
+	"audittrail/record"
+)
+
+// verifyArchives reads the archives of the segments that have left an intact log,
+// where they can be reached. The hashes that it holds them against were verified.
+func (l *Log) verifyArchives(ctx context.Context, o VerifyOptions, evidence *audit.Evidence, v *Verification, found *audit.Findings) error {
+	origin, err := evidence.Origin()
+	if err != nil {
+		return err
+	}
+	keeper := &archive.Keeper{
+		FS: l.opts.fs, Store: l.store, Origin: origin, Keys: evidence.Keys,
+		Entries: func(from uint64, dst [][32]byte) error { return l.kept(ctx, from, dst) },
+	}
+	infos, err := l.store.Segments()
+	if err != nil {
+		return err
+	}
+	said, err := l.saidOf(ctx, evidence)
+	if err != nil {
+		return err
+	}
+	for _, g := range infos {
+		s, ok := said[g.First]
+		if g.Gone == nil || !ok || s.Dropped || g.First+g.Records <= o.From {
+			continue
+		}
+		what := fmt.Sprintf("the archive of records %d to %d", g.First, g.First+g.Records-1)
+		if s.To == "" {
+			v.Missing = append(v.Missing, what+": only the keyring tells where it is")
+			continue
+		}
+		m, err := keeper.Check(ctx, &s)
+		switch {
+		case err == nil:
+			v.Archived += m.Records
+			v.Bytes += uint64(m.Bytes)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, archive.ErrDamaged), errors.Is(err, archive.ErrManifest), errors.Is(err, archive.ErrForeign):
+			found.Add(audit.Problem{Seq: g.First, Kind: audit.Modified, File: archive.PackedFile(s.To, s.First), Detail: err.Error()})
+		case errors.Is(err, fs.ErrNotExist):
+			v.Missing = append(v.Missing, fmt.Sprintf("%s: it is not in %s", what, s.To))
+		default:
+			v.Missing = append(v.Missing, fmt.Sprintf("%s: it cannot be read in %s: %v", what, s.To, err))
+		}
+	}
+	return nil
+}
+
+// kept fills dst with the hashes of records from one on, as the log's own folder
+// has them.
+func (l *Log) kept(ctx context.Context, from uint64, dst [][32]byte) error {
+	i := 0
+	for h, err := range l.store.Hashes(ctx, from, from+uint64(len(dst))) {
+		if err != nil {
+			return err
+		}
+		dst[i] = h
+		i++
+	}
+	return nil
+}
+
+// saidOf reads what the administrative records say of segments, whether or not
+// the log is open in full.
+func (l *Log) saidOf(ctx context.Context, evidence *audit.Evidence) (map[uint64]remnant.Statement, error) {
+	if l.store.Size() == 0 {
+		if err := l.store.Refresh(ctx, evidence.Live); err != nil {
+			return nil, err
+		}
+	}
+	seqs, err := l.store.Administrative(0)
+	if err != nil {
+		return nil, err
+	}
+	said := make(map[uint64]remnant.Statement)
+	for _, seq := range slices.Sorted(slices.Values(seqs)) {
+		line, err := l.store.Peek(seq)
+		if err != nil {
+			return nil, err
+		}
+		if !record.HasKind(line, "segments_") {
+			continue
+		}
+		r, err := l.view(line, seq, nil)
+		if err != nil {
+			return nil, err
+		}
+		if s, ok := remnant.ParseStatement(&r.Record); ok {
+			said[s.First] = s
+		}
+	}
+	return said, nil
+}
