@@ -49,13 +49,17 @@ var rooms = map[string]room{
 		ours:   []string{"event", "record", "tlog", "internal/remnant", "internal/segment", "internal/vfs"},
 		theirs: []string{"github.com/klauspost/compress"},
 	},
-	"internal/audit":    {ours: []string{"record", "tlog", "internal/remnant", "internal/tree", "internal/vfs"}},
+	"internal/audit/lines": {ours: []string{"internal/vfs"}},
+	"internal/audit": {ours: []string{
+		"record", "tlog", "internal/audit/lines", "internal/remnant", "internal/tree", "internal/vfs",
+	}},
+	"internal/vouch":    {ours: []string{"tlog", "internal/audit", "internal/tree", "internal/vfs"}},
 	"internal/recovery": {ours: []string{"record", "tlog", "keyring", "internal/segment", "internal/tree"}},
 	".": {
 		ours: []string{
 			"event", "record", "tlog", "keyring",
 			"internal/vfs", "internal/segment", "internal/tree", "internal/audit", "internal/recovery",
-			"internal/archive", "internal/remnant",
+			"internal/archive", "internal/remnant", "internal/vouch",
 		},
 		theirs: []string{"filippo.io/age"},
 	},

@@ -10,12 +10,27 @@ import (
 	"audittrail/internal/archive"
 	"audittrail/internal/audit"
 	"audittrail/internal/remnant"
+	"audittrail/internal/vouch"
 	"audittrail/record"
 )
 
+// verifyLeft looks at the segments that have left the log: whether some did
+// meanwhile, so that what was found means nothing, and what their archives are.
+func (l *Log) verifyLeft(ctx context.Context, a *audit.Log, r *audit.Result, o VerifyOptions, evidence *vouch.Evidence, v *Verification, found *audit.Findings) error {
+	if found.Count > 0 {
+		again, err := l.auditFiles(ctx, v.CheckpointSize, evidence.Live)
+		v.moved = err == nil && !slices.EqualFunc(a.Files, again, func(x, y audit.File) bool { return x.Path == y.Path })
+		return nil
+	}
+	if r.Left == 0 {
+		return nil
+	}
+	return l.verifyArchives(ctx, o, evidence, v, found)
+}
+
 // verifyArchives reads the archives of the segments that have left an intact log,
 // where they can be reached. The hashes that it holds them against were verified.
-func (l *Log) verifyArchives(ctx context.Context, o VerifyOptions, evidence *audit.Evidence, v *Verification, found *audit.Findings) error {
+func (l *Log) verifyArchives(ctx context.Context, o VerifyOptions, evidence *vouch.Evidence, v *Verification, found *audit.Findings) error {
 	origin, err := evidence.Origin()
 	if err != nil {
 		return err
@@ -76,7 +91,7 @@ func (l *Log) kept(ctx context.Context, from uint64, dst [][32]byte) error {
 
 // saidOf reads what the administrative records say of segments, whether or not
 // the log is open in full.
-func (l *Log) saidOf(ctx context.Context, evidence *audit.Evidence) (map[uint64]remnant.Statement, error) {
+func (l *Log) saidOf(ctx context.Context, evidence *vouch.Evidence) (map[uint64]remnant.Statement, error) {
 	if l.store.Size() == 0 {
 		if err := l.store.Refresh(ctx, evidence.Live); err != nil {
 			return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"audittrail/internal/audit"
 	"audittrail/internal/segment"
+	"audittrail/internal/vouch"
 	"audittrail/keyring"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -109,7 +110,7 @@ func (v *Verification) Altered() bool {
 
 // ErrNoVerifierKey means that there is neither a verifier key nor a keyring to
 // check the log's signatures with.
-var ErrNoVerifierKey = audit.ErrNoKey
+var ErrNoVerifierKey = vouch.ErrNoKey
 
 // Verify checks every record against its own hash, the chain, and the Merkle
 // tree whose root is signed. What is wrong with the log is in the Verification;
@@ -199,7 +200,7 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions, live bool, missing []
 	if found.Max <= 0 {
 		found.Max = 1000
 	}
-	evidence := &audit.Evidence{
+	evidence := &vouch.Evidence{
 		FS: l.opts.fs, Tree: filepath.Join(l.dir, treeDir), Live: live, Pinned: o.VKeys, Checkpoints: o.Checkpoints,
 	}
 	a := &audit.Log{FS: l.opts.fs, Tree: evidence.Tree, From: o.From, Progress: o.Progress}
@@ -228,13 +229,8 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions, live bool, missing []
 	if err != nil {
 		return nil, err
 	}
-	if again, err := l.auditFiles(ctx, v.CheckpointSize, live); err == nil && found.Count > 0 {
-		v.moved = !slices.EqualFunc(a.Files, again, func(x, y audit.File) bool { return x.Path == y.Path })
-	}
-	if r.Left > 0 && found.Count == 0 {
-		if err := l.verifyArchives(ctx, o, evidence, v, found); err != nil {
-			return nil, err
-		}
+	if err := l.verifyLeft(ctx, a, &r, o, evidence, v, found); err != nil {
+		return nil, err
 	}
 	if o.From > 0 && r.Records == 0 && o.From > v.CheckpointSize {
 		return nil, fmt.Errorf("from record %d: %w", o.From, ErrNoRecord)
@@ -258,12 +254,12 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions, live bool, missing []
 }
 
 // ringEvidence is what the keyring says of the log's signatures.
-func (l *Log) ringEvidence() (*audit.Ring, error) {
+func (l *Log) ringEvidence() (*vouch.Ring, error) {
 	eras, err := erasOf(l.ring)
 	if err != nil {
 		return nil, err
 	}
-	r := &audit.Ring{Origin: l.ring.Origin(), Eras: eras}
+	r := &vouch.Ring{Origin: l.ring.Origin(), Eras: eras}
 	for _, s := range l.ring.Signers()[1:] {
 		r.Notes = append(r.Notes, s.Note)
 	}

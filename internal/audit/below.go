@@ -81,14 +81,14 @@ func (l *Log) locate(n int) (int64, *doubt) {
 	lo, hi := int64(0), f.Size
 	for lo < hi {
 		mid := lo + (hi-lo)/2
-		r.reset(file, max(mid-1, 0), mid, f.Size)
+		r.Reset(file, max(mid-1, 0), mid, f.Size)
 		if mid > 0 {
-			if _, _, err := r.next(); err != nil {
+			if _, _, err := r.Next(); err != nil {
 				return 0, &doubt{seq: f.First, file: f.Name, offset: mid, detail: err.Error()}
 			}
 		}
-		start := r.at
-		line, whole, err := r.next()
+		start := r.At()
+		line, whole, err := r.Next()
 		if err == io.EOF || start >= hi {
 			hi = mid
 			continue
@@ -102,7 +102,7 @@ func (l *Log) locate(n int) (int64, *doubt) {
 		case tail.Seq == l.From:
 			return start, nil
 		case tail.Seq < l.From:
-			lo = r.at
+			lo = r.At()
 		default:
 			hi = mid
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"audittrail/internal/audit/lines"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -83,7 +84,7 @@ func (l *Log) agree(ctx context.Context, source leafSource) (*leaves, error) {
 	var rng tlog.Range
 	for _, h := range heads {
 		for rng.Size() < h.Size && rng.Size() < source.size {
-			if rng.Size()%readBlock == 0 && ctx.Err() != nil {
+			if rng.Size()%lines.ReadBlock == 0 && ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
 			leaf, err := source.leaf(rng.Size())

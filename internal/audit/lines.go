@@ -1,115 +1,13 @@
 package audit
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"errors"
 	"io"
 
-	"audittrail/internal/vfs"
+	"audittrail/internal/audit/lines"
 )
 
-const (
-	// readBlock is how much of a file is read at once: it should stay in a
-	// processor's own cache until it is hashed.
-	readBlock = 128 << 10
-	// readRest is how much is read to find the end of a part's last line.
-	readRest = 4 << 10
-	// maxLine bounds the memory for one line. No writer makes such a long one.
-	maxLine = 512 << 20
-)
-
-// A lineReader reads the lines of a file from a place on, with few and large
-// reads, into one buffer.
-type lineReader struct {
-	block int64 // how much is read at once
-	file  vfs.File
-	at    int64 // where the next line begins
-	part  int64 // up to where lines are wanted: more is read sparingly
-	end   int64 // where the file ends
-
-	buf  []byte
-	off  int // of what is left in buf, which begins at at
-	skip bool
-}
-
-func (l *Log) reader() lineReader { return lineReader{block: cmp.Or(l.block, readBlock)} }
-
-// reset makes the reader read another place, or file, into the same buffer.
-func (r *lineReader) reset(file vfs.File, at, part, end int64) {
-	r.file, r.at, r.part, r.end = file, at, part, end
-	r.buf, r.off = r.buf[:0], 0
-}
-
-// next returns the next line without its LF, valid until the call after, and
-// whether it has one; io.EOF after the last. Of a line that is longer than
-// maxLine it returns nothing.
-func (r *lineReader) next() (line []byte, whole bool, err error) {
-	searched := r.off
-	for {
-		if i := bytes.IndexByte(r.buf[searched:], '\n'); i >= 0 {
-			line = r.buf[r.off : searched+i]
-			r.off = searched + i + 1
-			r.at += int64(len(line)) + 1
-			return r.long(line), true, nil
-		}
-		left := len(r.buf) - r.off
-		if r.at+int64(left) >= r.end {
-			break
-		}
-		if left > maxLine {
-			r.skip = true
-			r.at += int64(left)
-			r.off, left = len(r.buf), 0
-		}
-		if err := r.fill(); err != nil {
-			return nil, false, err
-		}
-		searched = r.off + left
-	}
-	if r.off == len(r.buf) && !r.skip {
-		return nil, false, io.EOF
-	}
-	line = r.buf[r.off:]
-	r.at += int64(len(line))
-	r.off = len(r.buf)
-	return r.long(line), false, nil
-}
-
-func (r *lineReader) long(line []byte) []byte {
-	if r.skip {
-		r.skip = false
-		return nil
-	}
-	return line
-}
-
-// fill moves what is left to the front and reads more behind it.
-func (r *lineReader) fill() error {
-	left := len(r.buf) - r.off
-	pos := r.at + int64(left)
-	want := int64(max(readRest, left))
-	if pos < r.part {
-		want = max(min(r.block, r.part-pos), int64(left))
-	}
-	want = min(want, r.end-pos)
-	if need := left + int(want); cap(r.buf) < need {
-		grown := make([]byte, left, need+need/4)
-		copy(grown, r.buf[r.off:])
-		r.buf = grown
-	} else {
-		copy(r.buf[:left], r.buf[r.off:])
-	}
-	r.buf, r.off = r.buf[:left+int(want)], 0
-	n, err := r.file.ReadAt(r.buf[left:], pos)
-	r.buf = r.buf[:left+n]
-	if errors.Is(err, io.EOF) || err == nil && int64(n) < want {
-		r.end = pos + int64(n) // it became shorter meanwhile
-		return nil
-	}
-	return err
-}
+func (l *Log) reader() lines.Reader { return lines.New(l.block) }
 
 // A rawLine is what stands between two LFs, whatever it is.
 type rawLine struct {
@@ -131,18 +29,18 @@ func (l *Log) eachLine(ctx context.Context, n int, from int64, f func(rawLine) e
 	}
 	defer func() { _ = in.Close() }() // only read from: nothing to lose
 	r := l.reader()
-	r.reset(in, from, file.Size, file.Size)
+	r.Reset(in, from, file.Size, file.Size)
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		at := r.at
-		line, whole, err := r.next()
+		at := r.At()
+		line, whole, err := r.Next()
 		if err == io.EOF {
 			return nil
 		}
 		if err == nil {
-			err = f(rawLine{line, at, r.at, whole})
+			err = f(rawLine{line, at, r.At(), whole})
 		}
 		if err != nil {
 			return err

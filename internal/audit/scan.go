@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"audittrail/internal/audit/lines"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -251,7 +252,7 @@ type worker struct {
 	signed   uint64
 	file     vfs.File
 	open     int // which file it is; -1 for none
-	lines    lineReader
+	lines    lines.Reader
 	chain    record.Chain
 	hash     *tlog.Hasher
 	contents contents
@@ -284,21 +285,21 @@ func (w *worker) check(ctx context.Context, p part) *partResult {
 	if !p.aligned {
 		from-- // a line begins at start only if an LF stands in front of it
 	}
-	w.lines.reset(w.file, from, p.end, f.Size)
+	w.lines.Reset(w.file, from, p.end, f.Size)
 	if from != p.start {
-		if _, _, err := w.lines.next(); err != nil && err != io.EOF {
+		if _, _, err := w.lines.Next(); err != nil && err != io.EOF {
 			r.doubt = &doubt{seq: f.First, file: f.Name, offset: from, detail: err.Error()}
 			return r
 		}
 	}
 	t := subtrees{hash: w.hash, cuts: w.cuts}
-	for w.lines.at < p.end && r.doubt == nil && r.err == nil {
+	for w.lines.At() < p.end && r.doubt == nil && r.err == nil {
 		if r.lines%1024 == 0 && ctx.Err() != nil {
 			r.err = ctx.Err()
 			break
 		}
-		at := w.lines.at
-		line, whole, err := w.lines.next()
+		at := w.lines.At()
+		line, whole, err := w.lines.Next()
 		if err == io.EOF {
 			break
 		}

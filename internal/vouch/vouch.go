@@ -1,4 +1,6 @@
-package audit
+// Package vouch finds out what there is to hold a log against: which keys are
+// trusted, and which sizes and roots of the log they have signed.
+package vouch
 
 import (
 	"bytes"
@@ -9,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"audittrail/internal/audit"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
 	"audittrail/tlog"
@@ -27,8 +30,8 @@ var ErrNoKey = errors.New("no key to check the log's signature with")
 type Ring struct {
 	Origin string
 	Eras   tlog.Eras
-	Notes  [][]byte // by which keys replaced keys
-	Signed Head     // the last that was signed; its size is 0 if none was
+	Notes  [][]byte   // by which keys replaced keys
+	Signed audit.Head // the last that was signed; its size is 0 if none was
 }
 
 // Evidence is what is known of a log besides its lines.
@@ -47,7 +50,7 @@ type Evidence struct {
 // for, and what is missing. A checkpoint in the log's folder that was not
 // signed by its keys is reported; if it only cannot be told, for want of a key,
 // that is the error.
-func (e *Evidence) Heads(found *Findings) (heads []Head, missing []string, err error) {
+func (e *Evidence) Heads(found *audit.Findings) (heads []audit.Head, missing []string, err error) {
 	if len(e.Pinned) == 0 && e.Ring == nil {
 		return nil, nil, ErrNoKey
 	}
@@ -70,7 +73,7 @@ func (e *Evidence) Heads(found *Findings) (heads []Head, missing []string, err e
 	}
 	if c != nil {
 		origin = c.Origin
-		heads = append(heads, Head{c.Size, c.Root, checkpointFile})
+		heads = append(heads, audit.Head{Size: c.Size, Root: c.Root, Name: checkpointFile})
 	}
 	for i, signed := range e.Checkpoints {
 		c, err := e.open(signed, origin)
@@ -78,7 +81,7 @@ func (e *Evidence) Heads(found *Findings) (heads []Head, missing []string, err e
 			return nil, nil, fmt.Errorf("given checkpoint %d: %w", i+1, err)
 		}
 		origin = c.Origin
-		heads = append(heads, Head{c.Size, c.Root, fmt.Sprintf("the checkpoint of size %d that was given", c.Size)})
+		heads = append(heads, audit.Head{Size: c.Size, Root: c.Root, Name: fmt.Sprintf("the checkpoint of size %d that was given", c.Size)})
 	}
 	if len(heads) == 0 && e.Ring == nil && found.Count == 0 {
 		return nil, nil, fmt.Errorf("there is no signed checkpoint to check the log against: %s is missing", checkpointFile)
@@ -87,7 +90,7 @@ func (e *Evidence) Heads(found *Findings) (heads []Head, missing []string, err e
 }
 
 // trust finds out which keys count for which sizes.
-func (e *Evidence) trust(found *Findings) error {
+func (e *Evidence) trust(found *audit.Findings) error {
 	notes, err := e.signers()
 	damaged := errors.Is(err, tree.ErrMalformed) || errors.Is(err, vfs.ErrTooLarge)
 	if err != nil && !damaged {
@@ -113,7 +116,7 @@ func (e *Evidence) trust(found *Findings) error {
 		e.eras = []tlog.Eras{e.Ring.Eras}
 	}
 	if damaged {
-		found.Add(Problem{Kind: Modified, File: signersFile, Detail: "the notes by which signers replaced signers are not what was signed"})
+		found.Add(audit.Problem{Kind: audit.Modified, File: signersFile, Detail: "the notes by which signers replaced signers are not what was signed"})
 	}
 	return nil
 }
@@ -151,7 +154,7 @@ func (e *Evidence) signers() ([][]byte, error) {
 
 // published verifies the checkpoint in the log's folder, given what reading it
 // gave.
-func (e *Evidence) published(signed []byte, err error, origin string, found *Findings) (*tlog.Checkpoint, []string, error) {
+func (e *Evidence) published(signed []byte, err error, origin string, found *audit.Findings) (*tlog.Checkpoint, []string, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if e.Ring != nil && (e.Ring.Signed.Size == 0 || e.Live) {
@@ -175,8 +178,8 @@ func (e *Evidence) published(signed []byte, err error, origin string, found *Fin
 		return nil, nil, fmt.Errorf("%w: name this log's own keyring; if that is the one, the log was replaced by another", err)
 	}
 	said, _ := tlog.ReadCheckpoint(signed) // if it is one: the size that it claims
-	found.Add(Problem{
-		Seq: said.Size, Kind: Rewritten, File: checkpointFile,
+	found.Add(audit.Problem{
+		Seq: said.Size, Kind: audit.Rewritten, File: checkpointFile,
 		Detail: fmt.Sprintf("the published checkpoint is not what the log's keys signed: %v", err),
 	})
 	return nil, nil, nil
