@@ -63,6 +63,7 @@ var rooms = map[string]room{
 		},
 		theirs: []string{"filippo.io/age"},
 	},
+	"retention":             {ours: []string{".", "event", "record"}},
 	"query/internal/tally":  {},
 	"query/internal/filter": {theirs: []string{"github.com/google/cel-go"}},
 	"query": {ours: []string{

@@ -35,10 +35,39 @@ type Segment struct {
 	Archive     string // the place of its archive; of one that was dropped, where that was
 	Reason      string // why it left; empty without the keyring
 	Seq         uint64 // of the record that says so, if it is not here
+	// Classes counts the records that have left, by retention class and month;
+	// nil without the keyring. Of a segment that is here, CountClasses does.
+	Classes map[string]ClassCount
 	// Leftover is true if it was dropped and files of its archive are still
 	// there: DropSegments removes them.
 	Leftover bool
 	Newest   bool // it is the one that is written to, and stays
+}
+
+// A ClassCount is how much a log holds of a retention class's month.
+type ClassCount = remnant.Count
+
+// CountClasses counts the records of a segment that is here, given by its first
+// record, by retention class and month. What governs the log is not counted. It
+// reads all of the segment's lines, and opens none.
+func (l *Log) CountClasses(ctx context.Context, first uint64) (map[string]ClassCount, error) {
+	infos, err := l.store.Segments()
+	if err != nil {
+		return nil, fmt.Errorf("count records by class: %w", err)
+	}
+	counts := make(remnant.Classes)
+	for _, g := range infos {
+		if g.First != first {
+			continue
+		}
+		for line, err := range l.store.Lines(ctx, first, first+g.Records) {
+			if err != nil {
+				return nil, fmt.Errorf("count records by class: %w", err)
+			}
+			counts.Add(line)
+		}
+	}
+	return counts, nil
 }
 
 // An ArchivedError means that a record is not in the log any more, but in an
@@ -174,7 +203,7 @@ func (l *Log) segments(ctx context.Context) ([]Segment, error) {
 			if !ok {
 				break // verify tells
 			}
-			s.Archive, s.Reason, s.Seq = st.To, st.Reason, st.Seq
+			s.Archive, s.Reason, s.Seq, s.Classes = st.To, st.Reason, st.Seq, st.Classes
 			if st.Dropped {
 				s.State, s.Leftover = SegmentDropped, keeper.Left(&st)
 			}

@@ -213,7 +213,7 @@ func (k *Keeper) leave(ctx context.Context, s remnant.Statement, maker *remnant.
 	if err != nil {
 		return err
 	}
-	s.Remnant = sha256.Sum256(b)
+	s.Remnant, s.Classes = sha256.Sum256(b), maker.Classes()
 	if err := k.Store.PutRemnant(s.First, b); err != nil {
 		return err
 	}

@@ -194,12 +194,6 @@ func (m *Remnant) Administrative() (places []uint32) {
 	return places
 }
 
-// IsAdministrative tells whether the record at a place is administrative.
-func (m *Remnant) IsAdministrative(place uint64) bool {
-	i := m.find(place)
-	return i >= 0 && m.admin[i]
-}
-
 // find returns which line is that of a place, or -1.
 func (m *Remnant) find(place uint64) int {
 	lo, hi := 0, len(m.places)
@@ -308,6 +302,8 @@ type Maker struct {
 	places []byte
 	lines  []byte
 	last   record.Tail
+
+	classes Classes
 }
 
 // Add takes in the next line, without its LF, and checks that it is what its
@@ -326,6 +322,10 @@ func (k *Maker) Add(line []byte) error {
 	k.head.Records++
 	k.head.Bytes += int64(len(line)) + 1
 	k.head.LastLogged, k.last = t.Logged, t
+	if k.classes == nil {
+		k.classes = make(Classes)
+	}
+	k.classes.Add(line)
 	id, kind, known := record.Glance(line)
 	k.hashes = append(k.hashes, t.Hash[:]...)
 	k.ids = append(k.ids, id[:]...)
@@ -345,11 +345,11 @@ func (k *Maker) Add(line []byte) error {
 // Header says what was taken in.
 func (k *Maker) Header() Header { return k.head }
 
+// Classes counts what was taken in and does not stay.
+func (k *Maker) Classes() Classes { return k.classes }
+
 // Last is the end of the last line.
 func (k *Maker) Last() record.Tail { return k.last }
-
-// Hash returns the hash of the nth record.
-func (k *Maker) Hash(n uint64) [32]byte { return [32]byte(k.hashes[hashLen*n:]) }
 
 // Bytes returns the file.
 func (k *Maker) Bytes() ([]byte, error) {

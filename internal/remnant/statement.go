@@ -23,6 +23,8 @@ type Statement struct {
 	// in the sealed part alone.
 	To     string
 	Reason string // sealed
+	// Classes are the retention classes of the records that have left; sealed.
+	Classes map[string]Count
 
 	Seq uint64 // of the record that says so; set by ParseStatement
 }
@@ -39,8 +41,9 @@ const (
 
 // sealed is what stands in the record's metadata.
 type sealed struct {
-	To     string `json:"to,omitempty"`
-	Reason string `json:"reason,omitempty"`
+	Classes map[string]Count `json:"classes,omitempty"`
+	Reason  string           `json:"reason,omitempty"`
+	To      string           `json:"to,omitempty"`
 }
 
 // Event returns the event that says so.
@@ -58,7 +61,7 @@ func (s *Statement) Event() (event.Event, error) {
 	if s.To != "" && len(s.To) <= event.MaxClear {
 		e.Labels[labelTo] = s.To
 	}
-	b, err := json.Marshal(sealed{s.To, s.Reason})
+	b, err := json.Marshal(sealed{s.Classes, s.Reason, s.To})
 	e.Metadata = map[string]json.RawMessage{memberSealed: b}
 	return e, err
 }
@@ -78,7 +81,7 @@ func ParseStatement(r *record.Record) (Statement, bool) {
 	ok[3] = !archived || hash(&s.Manifest, m)
 	var in sealed
 	if json.Unmarshal(r.Event.Metadata[memberSealed], &in) == nil {
-		s.Reason = in.Reason
+		s.Reason, s.Classes = in.Reason, in.Classes
 		if s.To == "" {
 			s.To = in.To
 		}
