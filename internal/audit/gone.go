@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"audittrail/internal/remnant"
 	"audittrail/internal/vfs"
@@ -182,10 +183,12 @@ func (s *survey) dismiss() {
 		f := &s.Files[it.file]
 		if it.gone && !s.said.of(f.Gone, it.sum) {
 			s.unread = union(append(s.unread, span{it.seq, it.seq + it.n}))
-			s.found.Add(Problem{
-				Seq: it.seq, Kind: Missing, File: f.Name,
-				Detail: fmt.Sprintf("records %d to %d are not there, and no record says that they were archived or dropped with this remnant", it.seq, it.seq+it.n-1),
-			})
+			p := Problem{Seq: it.seq, Kind: Missing, File: f.Name}
+			p.Detail = fmt.Sprintf("records %d to %d are not there, and no record says that they were archived or dropped", it.seq, it.seq+it.n-1)
+			if slices.ContainsFunc(s.said, func(st remnant.Statement) bool { return st.First == it.seq && st.Records == it.n }) {
+				p.Kind, p.Detail = Modified, "what stays of the segment is not what the record says that sent it away"
+			}
+			s.found.Add(p)
 			continue
 		}
 		kept = append(kept, it)

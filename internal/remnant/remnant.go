@@ -353,7 +353,7 @@ func (k *Maker) Last() record.Tail { return k.last }
 
 // Bytes returns the file.
 func (k *Maker) Bytes() ([]byte, error) {
-	if k.head.Records == 0 || k.head.Records > math.MaxInt32 || len(k.lines) > math.MaxUint32 {
+	if k.head.Records == 0 || k.head.Records > math.MaxInt32 || uint64(len(k.lines)) > math.MaxUint32 {
 		return nil, fmt.Errorf("make remnant: of %d records, whose kept lines have %d bytes", k.head.Records, len(k.lines))
 	}
 	b := make([]byte, 24, sizeOf(k.head.Records, uint64(len(k.places)/placeLen), uint64(len(k.lines))))

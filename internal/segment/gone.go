@@ -25,25 +25,26 @@ func (e *GoneError) Error() string {
 	return fmt.Sprintf("read record %d: its segment, records %d to %d, has left the log", e.Seq, e.First, e.First+e.Records-1)
 }
 
-// newGone reads the remnant of a segment that has left.
-func (s *Store) newGone(first uint64) (*seg, error) {
+// newGone reads the remnant of a segment that has left. If it cannot be read,
+// the others can, and whoever needs it is told.
+func (s *Store) newGone(first uint64) *seg {
 	g := s.newSeg(first)
 	f, err := s.fs.Open(g.name + remnant.Ext)
-	if err != nil {
-		return nil, fmt.Errorf("list segments: %w", err)
-	}
-	size, err := f.Size()
 	if err == nil {
-		g.gone, err = remnant.Read(f, size)
+		var size int64
+		if size, err = f.Size(); err == nil {
+			g.gone, err = remnant.Read(f, size)
+		}
+		_ = f.Close() // only read from: nothing to lose
 	}
-	_ = f.Close() // only read from: nothing to lose
 	if err == nil && g.gone.First != first {
 		err = fmt.Errorf("%w: it is of record %d", remnant.ErrDamaged, g.gone.First)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list segments: %s%s: %w; bring it back from a backup, or the segment from its archive", g.name, remnant.Ext, err)
+		g.gone = new(remnant.Remnant)
+		g.bad = fmt.Errorf("read %s%s: %w; bring it back from a backup, or the segment from its archive", g.name, remnant.Ext, err)
 	}
-	return g, nil
+	return g
 }
 
 // remnantName reads the first sequence number from the name of a remnant.
@@ -57,6 +58,9 @@ func remnantName(name string) (uint64, bool) {
 
 // fromRemnant reads from the remnant of a segment.
 func (s *Store) fromRemnant(g *seg, read func(io.ReaderAt) error) error {
+	if g.bad != nil {
+		return g.bad
+	}
 	h, err := s.files.acquire(g.name + remnant.Ext)
 	if err != nil {
 		return fmt.Errorf("read remnant: %w", err)
@@ -67,7 +71,7 @@ func (s *Store) fromRemnant(g *seg, read func(io.ReaderAt) error) error {
 
 // keptLine returns the line of a record that was kept of a segment.
 func (s *Store) keptLine(g *seg, seq uint64) (line []byte, err error) {
-	if seq >= g.gone.Next() {
+	if g.bad == nil && seq >= g.gone.Next() {
 		return nil, fmt.Errorf("find record %d: %w", seq, ErrBeyond)
 	}
 	err = s.fromRemnant(g, func(f io.ReaderAt) (err error) {
@@ -109,7 +113,7 @@ func (s *Store) keptLines(ctx context.Context, g *seg, from, to uint64, yield fu
 // goneEntries makes the entries of a segment that has left. They say nothing of
 // where lines are.
 func (s *Store) goneEntries(g *seg, from, to uint64) ([]entry, error) {
-	if to > g.gone.Records {
+	if g.bad == nil && to > g.gone.Records {
 		return nil, fmt.Errorf("read remnant of segment %d: %w: it has %d records", g.first, remnant.ErrDamaged, g.gone.Records)
 	}
 	ids := make([]record.ID, to-from)
@@ -136,7 +140,7 @@ func (s *Store) HasID(seq uint64, id record.ID) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if g.gone != nil && seq < g.gone.Next() {
+	if g.gone != nil && (g.bad != nil || seq < g.gone.Next()) {
 		var own [1]record.ID
 		err := s.fromRemnant(g, func(f io.ReaderAt) error { return g.gone.IDs(f, seq-g.first, own[:]) })
 		return own[0] == id, err
@@ -239,9 +243,9 @@ func (s *Store) PutRemnant(first uint64, b []byte) error {
 // stays. Readers that are in them finish; others find them gone. It is for the
 // writer.
 func (s *Store) Leave(first uint64) error {
-	gone, err := s.newGone(first)
-	if err != nil {
-		return err
+	gone := s.newGone(first)
+	if gone.bad != nil {
+		return gone.bad
 	}
 	if err := s.swap(gone); err != nil {
 		return fmt.Errorf("remove segment %d: %w", first, err)

@@ -79,6 +79,7 @@ type seg struct {
 	first uint64
 	name  string           // without extension
 	gone  *remnant.Remnant // what stays, if the lines have left
+	bad   error            // why that cannot be read
 
 	sideMu sync.Mutex
 	memory []entry // the side, when the file cannot be used; nil otherwise
@@ -116,7 +117,7 @@ func (s *Store) list() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known, known0 := s.segs, s.segs
+	known := s.segs
 	s.segs = make([]*seg, 0, len(names)/2)
 	for i, name := range names { // the lines of a segment stand in front of its remnant
 		first, here := segmentName(name)
@@ -129,16 +130,13 @@ func (s *Store) list() error {
 		for len(known) > 0 && known[0].first < first {
 			known = known[1:]
 		}
-		if len(known) > 0 && known[0].first == first && (known[0].gone == nil) == here {
+		if len(known) > 0 && known[0].first == first && (known[0].gone == nil) == here && known[0].bad == nil {
 			s.segs = append(s.segs, known[0])
 			continue
 		}
 		g := s.newSeg(first)
 		if !here {
-			if g, err = s.newGone(first); err != nil {
-				s.segs = known0
-				return err
-			}
+			g = s.newGone(first)
 		}
 		s.segs = append(s.segs, g)
 	}
@@ -171,7 +169,7 @@ func (s *Store) Segments() ([]Info, error) {
 			next = segs[i+1].first
 		}
 		if g.gone != nil {
-			infos = append(infos, Info{First: g.first, Records: g.gone.Records, File: g.name + lineExt, Size: g.gone.Bytes, Gone: g.gone})
+			infos = append(infos, Info{First: g.first, Records: next - g.first, File: g.name + lineExt, Size: g.gone.Bytes, Gone: g.gone})
 			continue
 		}
 		st, err := s.fs.Stat(g.name + lineExt)

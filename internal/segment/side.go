@@ -273,7 +273,7 @@ func (s *Store) Administrative(from uint64) ([]uint64, error) {
 
 func (s *Store) adminOf(g *seg, count uint64, full bool) ([]uint32, error) {
 	if g.gone != nil {
-		return g.gone.Administrative(), nil
+		return g.gone.Administrative(), g.bad
 	}
 	if full {
 		if places, err := s.readAdmin(g, count); err == nil {

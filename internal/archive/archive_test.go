@@ -1,0 +1,271 @@
+package archive_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"audittrail/event"
+	"audittrail/internal/archive"
+	"audittrail/internal/remnant"
+	"audittrail/internal/segment"
+	"audittrail/internal/vfs"
+	"audittrail/record"
+	"audittrail/tlog"
+)
+
+var update = flag.Bool("update", false, "write the vectors that are missing; those that exist stay forever")
+
+const (
+	vectors = "../../testdata/vectors/archive"
+	place   = "/place"
+)
+
+// signerOf is a log's key that is the same every time.
+func signerOf(t testing.TB, origin string) (note.Signer, string) {
+	t.Helper()
+	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
+	vkey, err := note.NewEd25519VerifierKey(origin, key.Public().(ed25519.PublicKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := note.NewVerifier(vkey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer{origin, v.KeyHash(), key}, vkey
+}
+
+type signer struct {
+	name string
+	hash uint32
+	key  ed25519.PrivateKey
+}
+
+func (s signer) Name() string                    { return s.name }
+func (s signer) KeyHash() uint32                 { return s.hash }
+func (s signer) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.key, msg), nil }
+
+// newKeeper makes the files of a log with three segments of eight records, and
+// what moves them.
+func newKeeper(t testing.TB, disk vfs.FS, origin string) (*archive.Keeper, *[]remnant.Statement) {
+	t.Helper()
+	if err := vfs.MakeDir(disk, "log", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	store, err := segment.Open(disk, "log", 5000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.OpenTail(context.Background(), segment.Pos{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	var entries [][32]byte
+	var prev record.Hash
+	for i := range uint64(24) {
+		kind := event.Prompt
+		if i%8 == 3 {
+			kind = event.HoldPlaced
+		}
+		d, err := record.Seal(&record.Sealing{
+			ID: record.ID{6: 0x40, 8: 0x80, 15: byte(i)}, Class: "standard/2026-01",
+			Event: &event.Event{Type: kind, Time: time.Unix(0, 0), Prompt: "a prompt"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b segment.Batch
+		b.Lines, prev = d.Finish(nil, i, time.Unix(1e9, int64(i)), prev)
+		b.Marks = []segment.Mark{{End: len(b.Lines), ID: d.ID, Admin: d.Admin}}
+		if _, err := store.Append(&b); err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, prev)
+	}
+	key, vkey := signerOf(t, origin)
+	var said []remnant.Statement
+	return &archive.Keeper{
+		FS: disk, Store: store, Origin: origin,
+		Entries: func(from uint64, dst [][32]byte) error { copy(dst, entries[from:]); return nil },
+		Keys:    func(uint64) []string { return []string{vkey} },
+		Sign: func(kind string, lines ...string) ([]byte, error) {
+			return tlog.SignStatement(tlog.Statement{Kind: kind, Origin: origin, Lines: lines}, key)
+		},
+		Say:    func(_ context.Context, s remnant.Statement) error { said = append(said, s); return nil },
+		Signed: func(context.Context) (uint64, error) { return 24, nil },
+	}, &said
+}
+
+func read(t testing.TB, disk vfs.FS, name string) []byte {
+	t.Helper()
+	b, err := vfs.ReadFile(disk, name, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestVectors holds what is written now against what was written first, and
+// reads that.
+func TestVectors(t *testing.T) {
+	disk := vfs.NewMem()
+	k, said := newKeeper(t, disk, "audittrail/test")
+	infos, err := k.Store.Segments()
+	if err != nil || len(infos) < 3 {
+		t.Fatalf("%d segments, %v", len(infos), err)
+	}
+	first := infos[1].First
+	base := fmt.Sprintf("%020d", first)
+	lines := read(t, disk, "log/"+base+".jsonl")
+	if err := k.Archive(t.Context(), first, place, "old", nil); err != nil {
+		t.Fatal(err)
+	}
+	_, vkey := signerOf(t, k.Origin)
+	written := map[string][]byte{
+		base + ".jsonl":     lines,
+		base + ".remnant":   read(t, disk, "log/"+base+".remnant"),
+		base + ".jsonl.zst": read(t, disk, place+"/"+base+".jsonl.zst"),
+		base + ".archive":   read(t, disk, place+"/"+base+".archive"),
+		"vkey":              []byte(vkey + "\n"),
+	}
+	for name, now := range written {
+		path := filepath.Join(vectors, name)
+		then, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) && *update {
+			if err := errors.Join(os.MkdirAll(vectors, 0o755), os.WriteFile(path, now, 0o644)); err != nil {
+				t.Fatal(err)
+			}
+			then = now
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		// How well it is compressed may change.
+		if !strings.HasSuffix(name, ".zst") && !strings.HasSuffix(name, ".archive") && !bytes.Equal(then, now) {
+			t.Errorf("%s: %q was written, now %q is", name, then, now)
+		}
+		if strings.HasPrefix(name, base) && filepath.Ext(name) != ".remnant" && filepath.Ext(name) != ".jsonl" {
+			if err := vfs.WriteFile(disk, place+"/"+name, then, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s := (*said)[0]
+	m, sum, err := k.Manifest(place, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Manifest = sum
+	if _, err := k.Check(t.Context(), &s); err != nil {
+		t.Error(err)
+	}
+	if err := k.Restore(t.Context(), &s); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, disk, "log/"+base+".jsonl"); !bytes.Equal(got, lines) || m.Bytes != int64(len(lines)) {
+		t.Error("another segment came back than had left")
+	}
+	if _, err := disk.Stat("log/" + base + ".remnant"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the remnant is still there: %v", err)
+	}
+}
+
+// TestRefusals asks for what must not happen, and finds everything in its place.
+func TestRefusals(t *testing.T) {
+	disk := vfs.NewMem()
+	k, said := newKeeper(t, disk, "audittrail/test")
+	infos, err := k.Store.Segments()
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := infos[len(infos)-1].First
+	if err := k.Archive(t.Context(), last, place, "", nil); !errors.Is(err, archive.ErrNotWhole) {
+		t.Errorf("archive the newest: %v", err)
+	}
+	if err := k.Drop(t.Context(), last, "", nil); !errors.Is(err, archive.ErrNotWhole) {
+		t.Errorf("drop the newest: %v", err)
+	}
+	signed := k.Signed
+	k.Signed = func(context.Context) (uint64, error) { return infos[1].First, nil }
+	if err := k.Archive(t.Context(), 0, place, "", nil); !errors.Is(err, archive.ErrNotWhole) {
+		t.Errorf("archive what is not signed: %v", err)
+	}
+	k.Signed = signed
+	for _, p := range []string{"", "place"} {
+		if err := k.Archive(t.Context(), 0, p, "", nil); err == nil {
+			t.Errorf("archived in %q", p)
+		}
+	}
+	if err := k.Archive(t.Context(), 1, place, "", nil); err == nil {
+		t.Error("archived what is no segment")
+	}
+	other := vfs.NewMem()
+	k2, _ := newKeeper(t, other, "audittrail/other")
+	if err := k2.Archive(t.Context(), 0, place, "", nil); err != nil {
+		t.Fatal(err)
+	}
+	name := place + "/00000000000000000000.archive"
+	if err := errors.Join(vfs.MakeDir(disk, place, 0o700), vfs.WriteFile(disk, name, read(t, other, name), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Archive(t.Context(), 0, place, "", nil); !errors.Is(err, archive.ErrForeign) {
+		t.Errorf("archive over another log's: %v", err)
+	}
+	// A line that was altered does not become an archive.
+	line := "log/00000000000000000000.jsonl"
+	b := read(t, disk, line)
+	b[200] ^= 1
+	if err := vfs.WriteFile(disk, line, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Archive(t.Context(), 0, "/second", "", nil); !errors.Is(err, record.ErrHash) {
+		t.Errorf("archive an altered record: %v", err)
+	}
+	if err := k.Drop(t.Context(), 0, "", nil); !errors.Is(err, record.ErrHash) {
+		t.Errorf("drop an altered record: %v", err)
+	}
+	if len(*said) != 0 {
+		t.Errorf("said %+v of what did not happen", *said)
+	}
+	for _, g := range infos {
+		if _, err := disk.Stat(g.File); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func FuzzManifest(f *testing.F) {
+	files, err := filepath.Glob(filepath.Join(vectors, "*.archive"))
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no vectors: %v", err)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+		f.Add(bytes.Replace(b, []byte(" 8\n"), []byte(" 08\n"), 1))
+		f.Add(bytes.Replace(b, []byte("Z "), []byte("z "), 1))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := archive.ReadManifest(b)
+		if err != nil {
+			return
+		}
+		again := tlog.Statement{Kind: "archive", Origin: m.Origin, Lines: m.Lines()}
+		if !bytes.HasPrefix(b, []byte(again.String()+"\n")) {
+			t.Errorf("accepted %q, which would be written %q", b, again)
+		}
+	})
+}

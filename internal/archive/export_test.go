@@ -1,0 +1,4 @@
+package archive
+
+// Lines are a manifest's lines.
+func (m *Manifest) Lines() []string { return m.lines() }

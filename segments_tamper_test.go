@@ -1,0 +1,176 @@
+package audittrail_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"testing"
+
+	"audittrail"
+	"audittrail/internal/remnant"
+	"audittrail/internal/vfs"
+)
+
+// gapped makes a log whose second segment was archived and whose third was
+// dropped, and returns checkpoints from when it was smaller.
+func gapped(t *testing.T) (disk *vfs.Mem, segs []audittrail.Segment, older [][]byte) {
+	t.Helper()
+	disk = vfs.NewMem()
+	filled(t, disk)
+	log := openLog(t, disk)
+	firsts := whole(t, log, 3)
+	if err := log.ArchiveSegments(t.Context(), firsts[1:2], place, "old"); err != nil {
+		t.Fatal(err)
+	}
+	signed, err := log.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.DropSegments(t.Context(), firsts[2:], "older"); err != nil {
+		t.Fatal(err)
+	}
+	segs = segments(t, log)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return disk, segs, [][]byte{signed}
+}
+
+func segmentFile(s audittrail.Segment, ext string) string {
+	return "log/" + fmt.Sprintf("%020d", s.First) + ext
+}
+
+// TestTamperAroundGaps alters a log of which segments have left: what happened
+// is told as if they were there.
+func TestTamperAroundGaps(t *testing.T) {
+	disk, segs, older := gapped(t)
+	before, gone, behind := segs[0], segs[1], segs[3]
+	remove := func(n int) func([]byte) []byte {
+		return func(b []byte) []byte { l := lines(b); return bytes.Join(append(l[:n:n], l[n+1:]...), nil) }
+	}
+	swap := func(b []byte) []byte {
+		l := lines(b)
+		l[1], l[2] = l[2], l[1]
+		return bytes.Join(l, nil)
+	}
+	twice := func(b []byte) []byte { l := lines(b); return append(bytes.Clone(l[0]), b...) }
+	flip := func(at int) func([]byte) []byte { return func(b []byte) []byte { b[at] ^= 1; return b } }
+	resum := func(b []byte) []byte {
+		sum := sha256.Sum256(b[:len(b)-32])
+		return append(b[:len(b)-32], sum[:]...)
+	}
+	for _, c := range []struct {
+		name, file string
+		change     func([]byte) []byte
+		seq        uint64
+		kind       audittrail.Kind
+	}{
+		{"a bit in front of the gap", segmentFile(before, ".jsonl"), flip(100), before.First, audittrail.KindModified},
+		{"a bit behind the gap", segmentFile(behind, ".jsonl"), flip(100), behind.First, audittrail.KindModified},
+		{"a line behind the gap removed", segmentFile(behind, ".jsonl"), remove(0), behind.First, audittrail.KindMissing},
+		{"the last line in front of the gap removed", segmentFile(before, ".jsonl"), remove(int(before.Records) - 1), before.First + before.Records - 1, audittrail.KindMissing},
+		{"lines behind the gap swapped", segmentFile(behind, ".jsonl"), swap, behind.First + 1, audittrail.KindReordered},
+		{"a line doubled", segmentFile(behind, ".jsonl"), twice, behind.First + 1, audittrail.KindInserted},
+		{"the end cut off", segmentFile(segs[len(segs)-1], ".jsonl"), remove(0), segs[len(segs)-1].First, audittrail.KindMissing},
+		{"a bit of the remnant's hashes", segmentFile(gone, ".remnant"), flip(90), gone.First, audittrail.KindModified},
+		{"a hash in the remnant, and its sum", segmentFile(gone, ".remnant"), func(b []byte) []byte { return resum(flip(90)(b)) }, gone.First, audittrail.KindModified},
+		{"an id in the remnant, and its sum", segmentFile(gone, ".remnant"), func(b []byte) []byte { return resum(flip(80 + 32*int(gone.Records))(b)) }, gone.First, audittrail.KindModified},
+		{"the remnant's head", segmentFile(gone, ".remnant"), flip(30), gone.First, audittrail.KindModified},
+		{"the remnant emptied", segmentFile(gone, ".remnant"), func([]byte) []byte { return nil }, gone.First, audittrail.KindModified},
+		{"the remnant removed", segmentFile(gone, ".remnant"), nil, gone.First, audittrail.KindMissing},
+		{"a segment removed", segmentFile(behind, ".jsonl"), nil, behind.First, audittrail.KindMissing},
+		// With the records that said so.
+		{"the last segment removed", segmentFile(segs[len(segs)-1], ".jsonl"), nil, gone.First, audittrail.KindMissing},
+	} {
+		for _, trees := range []bool{true, false} {
+			after := disk.Clone()
+			if c.change != nil {
+				edit(t, after, c.file, c.change)
+			} else if err := after.Remove("dir/" + c.file); err != nil {
+				t.Fatal(err)
+			}
+			if !trees { // the tree's files are gone as well
+				for _, name := range []string{"dir/tree/entries", "dir/tree/0"} {
+					if err := after.Remove(name); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(after), audittrail.VerifyOptions{Checkpoints: older})
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			if !v.Altered() || v.Problems[0].Seq != c.seq || trees && v.Problems[0].Kind != c.kind {
+				t.Errorf("%s, tree %v: %+v, want record %d %s", c.name, trees, v.Problems, c.seq, c.kind)
+			}
+		}
+	}
+}
+
+// TestForgedGap takes a segment out of the log as its writer does, but without
+// the keys with which to say so.
+func TestForgedGap(t *testing.T) {
+	disk, segs, _ := gapped(t)
+	s := segs[3]
+	b, err := vfs.ReadFile(disk, "dir/"+segmentFile(s, ".jsonl"), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := new(remnant.Maker)
+	for _, line := range lines(b) {
+		if err := k.Add(bytes.TrimSuffix(line, []byte("\n"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left, err := k.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := vfs.WriteFile(disk, "dir/"+segmentFile(s, ".remnant"), left, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	intact(t, disk, "a remnant beside its segment")
+	if err := disk.Remove("dir/" + segmentFile(s, ".jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
+	if err != nil || v.ProblemCount != 1 || v.Problems[0].Kind != audittrail.KindMissing || v.Problems[0].Seq != s.First {
+		t.Errorf("verify: %+v, %v, want record %d missing", v, err, s.First)
+	}
+}
+
+// TestVerifyGapsFrom verifies from everywhere, with the keyring and without it.
+func TestVerifyGapsFrom(t *testing.T) {
+	disk, segs, older := gapped(t)
+	log := openLog(t, disk)
+	keys, err := log.Keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := size(t, log)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	bare := disk.Clone()
+	if err := bare.Rename("dir/keys", "elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	gap := func(from uint64) (left uint64) {
+		for _, s := range segs[1:3] {
+			left += s.First + s.Records - min(max(from, s.First), s.First+s.Records)
+		}
+		return left
+	}
+	for from := range n {
+		for _, d := range []*vfs.Mem{disk, bare} {
+			vo := audittrail.VerifyOptions{From: from, Checkpoints: older}
+			if d == bare {
+				vo.VKeys = []string{keys[0].VKey}
+			}
+			v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(d), vo)
+			if err != nil || !v.Valid() || len(v.Missing) > 0 || v.Left != gap(from) || v.Records+v.Left != n-from {
+				t.Fatalf("from %d: %+v, %v, want %d records, %d of which have left", from, v, err, n-from, gap(from))
+			}
+		}
+	}
+}
