@@ -1,6 +1,7 @@
 package audittrail
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,6 +100,7 @@ type item struct {
 	given bool // the client gave the id
 	// reserved events govern the log, or tell what was done with it
 	reserved bool
+	class    string // with its month, if it keeps that of another log
 	id       record.ID
 	digest   [32]byte
 	same     *item // the earlier one of the batch with the same id
@@ -174,6 +176,9 @@ func (l *Log) prepare(it *item) error {
 			id = l.ring.ClientID(e.ID)
 		}
 		it.id = id
+	}
+	if it.class != "" {
+		return nil
 	}
 	return l.classes.Load().place(e, it.reserved)
 }
@@ -302,7 +307,7 @@ func (l *Log) seal(it *item) error {
 		it.id = record.NewID(now.UnixMilli(), [16]byte(it.random[16:]))
 	}
 	s.ID = it.id
-	s.Class = ofRecord(e, now)
+	s.Class = cmp.Or(it.class, ofRecord(e, now))
 	var err error
 	s.Subject, s.PRK, err = l.ring.ForSealing(e.UserID, s.Class)
 	if err != nil {

@@ -53,13 +53,14 @@ var rooms = map[string]room{
 	"internal/audit": {ours: []string{
 		"record", "tlog", "internal/audit/lines", "internal/remnant", "internal/tree", "internal/vfs",
 	}},
+	"internal/salvage":  {ours: []string{"record"}},
 	"internal/vouch":    {ours: []string{"tlog", "internal/audit", "internal/tree", "internal/vfs"}},
 	"internal/recovery": {ours: []string{"record", "tlog", "keyring", "internal/segment", "internal/tree"}},
 	".": {
 		ours: []string{
 			"event", "record", "tlog", "keyring",
 			"internal/vfs", "internal/segment", "internal/tree", "internal/audit", "internal/recovery",
-			"internal/archive", "internal/remnant", "internal/vouch",
+			"internal/archive", "internal/remnant", "internal/salvage", "internal/vouch",
 		},
 		theirs: []string{"filippo.io/age"},
 	},

@@ -43,7 +43,7 @@ func (l *Log) verifyArchives(ctx context.Context, o VerifyOptions, evidence *vou
 	if err != nil {
 		return err
 	}
-	said, err := l.saidOf(ctx, evidence)
+	said, err := l.saidOf(ctx, evidence.Live)
 	if err != nil {
 		return err
 	}
@@ -91,9 +91,9 @@ func (l *Log) kept(ctx context.Context, from uint64, dst [][32]byte) error {
 
 // saidOf reads what the administrative records say of segments, whether or not
 // the log is open in full.
-func (l *Log) saidOf(ctx context.Context, evidence *vouch.Evidence) (map[uint64]remnant.Statement, error) {
+func (l *Log) saidOf(ctx context.Context, live bool) (map[uint64]remnant.Statement, error) {
 	if l.store.Size() == 0 {
-		if err := l.store.Refresh(ctx, evidence.Live); err != nil {
+		if err := l.store.Refresh(ctx, live); err != nil {
 			return nil, err
 		}
 	}

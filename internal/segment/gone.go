@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 
 	"audittrail/internal/remnant"
@@ -309,4 +310,21 @@ func (s *Store) moved(g *seg) (*seg, bool) {
 	}
 	now, _, err := s.find(g.first)
 	return now, err == nil && now.first == g.first && now.gone != nil
+}
+
+// Kept yields the lines that were kept of all segments that have left.
+func (s *Store) Kept(ctx context.Context) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		s.mu.RLock()
+		segs := slices.Clone(s.segs)
+		s.mu.RUnlock()
+		for _, g := range segs {
+			if g.gone == nil || g.bad != nil {
+				continue
+			}
+			if _, ok := s.keptLines(ctx, g, g.first, g.gone.Next(), yield); !ok {
+				return
+			}
+		}
+	}
 }

@@ -1,0 +1,243 @@
+package audittrail_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/internal/salvage"
+	"audittrail/internal/vfs"
+)
+
+// ruin makes a log that lost and gained what a log can, and returns what of it
+// can still be read, by id.
+func ruin(t *testing.T) (*vfs.Mem, map[string]*audittrail.Record) {
+	t.Helper()
+	disk := vfs.NewMem()
+	o := rolling(disk)
+	o.Classes = []string{"decade"}
+	log, err := audittrail.Open("dir", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		e := event.Event{
+			Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), SessionID: "s", Prompt: fmt.Sprintf("prompt %d", i),
+			Time: time.Date(2026, 1, 1, i, 0, 0, 0, time.UTC),
+		}
+		if i%2 == 0 {
+			e.ID, e.RetentionClass = fmt.Sprintf("event %d", i), "decade"
+		}
+		mustAppend(t, log, e)
+	}
+	if _, err := log.Administer(t.Context(), event.Event{Type: event.DatasetRegistered, Labels: map[string]string{"dataset": "d"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.RotateSigner(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	firsts := whole(t, log, 4)
+	if err := log.DropSegments(t.Context(), firsts[1:2], "old"); err != nil {
+		t.Fatal(err)
+	}
+	readable := map[string]*audittrail.Record{}
+	for r, err := range log.Records(t.Context(), 0, 1<<40) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.Event.Type.Own() {
+			readable[r.Event.ID] = r
+		}
+	}
+	third := segments(t, log)[3]
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, disk, segmentFile(third, ".jsonl"), func(b []byte) []byte {
+		l := lines(b)
+		again := bytes.Clone(l[3])
+		l[0][100] ^= 1 // altered
+		l = append(l[:1:1], l[2:]...)
+		return append(append(bytes.Join(l, nil), again...), "junk\n"...)
+	})
+	for id, r := range readable {
+		if r.Seq == third.First || r.Seq == third.First+1 {
+			delete(readable, id)
+		}
+	}
+	return disk, readable
+}
+
+func rebuilding(disk vfs.FS) audittrail.Rebuilding {
+	o := audittrail.Options{LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000})
+	return audittrail.Rebuilding{From: "dir", Old: o, To: "new", New: o, Reason: "a bad sector"}
+}
+
+// rebuilt holds a new log against what could be read of the old one.
+func rebuilt(t *testing.T, disk vfs.FS, readable map[string]*audittrail.Record) *audittrail.Rebuilt {
+	t.Helper()
+	o := rolling(disk)
+	v, err := audittrail.VerifyDir(t.Context(), "new", o, audittrail.VerifyOptions{})
+	if err != nil || !v.Valid() {
+		t.Fatalf("verify: %+v, %v", v, err)
+	}
+	log, err := audittrail.Open("new", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	var said audittrail.Rebuilt
+	n, last := 0, time.Time{}
+	begun := false
+	for r, err := range log.Records(t.Context(), 0, 1<<40) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Event.Type == event.LogRepaired {
+			continue // of an interrupted one
+		}
+		if !begun {
+			begun = true
+			if r.Event.Type != event.LogRebuilt {
+				t.Fatalf("record %d is %s", r.Seq, r.Event.Type)
+			}
+			if err := json.Unmarshal(r.Event.Metadata["rebuilt"], &said); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		old := readable[r.Event.ID]
+		if old == nil {
+			t.Fatalf("record %d, id %s, was not carried over from anywhere", r.Seq, r.Event.ID)
+		}
+		n++
+		if diff := cmp.Diff(old.Event, r.Event); diff != "" || r.Class != old.Class || r.Hash == old.Hash || r.Logged.Before(last) {
+			t.Errorf("record %d, class %s, was %d, class %s: %s", r.Seq, r.Class, old.Seq, old.Class, diff)
+		}
+		last = r.Logged
+	}
+	if n != len(readable) || said.Carry != uint64(n) {
+		t.Errorf("%d records were carried over, the first says %d, want %d", n, said.Carry, len(readable))
+	}
+	return &said
+}
+
+func TestRebuild(t *testing.T) {
+	disk, readable := ruin(t)
+	before := snapshot(t, disk)
+	r := rebuilding(disk)
+	var seen, total uint64
+	r.Progress = func(d, all uint64) { seen, total = d, all }
+	got, err := audittrail.Rebuild(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen == 0 || seen != total {
+		t.Errorf("progress ended at %d of %d", seen, total)
+	}
+	said := rebuilt(t, disk, readable)
+	if diff := cmp.Diff(said, got); diff != "" {
+		t.Error(diff)
+	}
+	if said.Reason != "a bad sector" || said.Origin == "" || said.Root == nil || said.Signed != said.Size || said.Copies != 1 || said.Junk != 2 {
+		t.Errorf("said: %+v", said)
+	}
+	counts := map[salvage.Reason]uint64{}
+	sum := said.Carry
+	for _, l := range said.Lost {
+		counts[l.Reason] = l.Records
+		sum += l.Records
+		if len(l.Ranges) == 0 {
+			t.Errorf("no ranges for %s", l.Reason)
+		}
+	}
+	if counts[salvage.Damaged] != 2 || counts[salvage.OwnAct] != 2 || counts[salvage.Dropped] != 8 || sum != said.Size {
+		t.Errorf("lost: %+v, %d of %d in all", said.Lost, sum, said.Size)
+	}
+	if diff := cmp.Diff(before, snapshot(t, disk)); diff != "" {
+		t.Errorf("the old log was touched: %s", diff)
+	}
+	// Again, it is there; over another log, it is refused.
+	if again, err := audittrail.Rebuild(t.Context(), r); err != nil || again.Carry != got.Carry {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	rebuilt(t, disk, readable)
+	r.Reason = "another"
+	if _, err := audittrail.Rebuild(t.Context(), r); err == nil || !strings.Contains(err.Error(), "name an empty folder") {
+		t.Errorf("over another log: %v", err)
+	}
+}
+
+// snapshot is what the old log's folder holds.
+func snapshot(t *testing.T, disk vfs.FS) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, dir := range []string{"dir/log", "dir/tree", "dir/keys"} {
+		names, err := disk.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range names {
+			b, err := vfs.ReadFile(disk, dir+"/"+n, 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[dir+"/"+n] = string(b)
+		}
+	}
+	return all
+}
+
+// TestRebuildAfterCrash lets the disk stop at every third operation, and has it
+// done again.
+func TestRebuildAfterCrash(t *testing.T) {
+	start, readable := ruin(t)
+	for n := 0; ; n += 3 {
+		disk := start.Clone()
+		disk.FailAfter(n)
+		_, err := audittrail.Rebuild(t.Context(), rebuilding(disk))
+		if err != nil && !errors.Is(err, vfs.ErrCrashed) {
+			t.Fatalf("operation %d: %v", n, err)
+		}
+		after := disk.Crash(rand.New(rand.NewPCG(uint64(n), 0)))
+		if _, err := audittrail.Rebuild(t.Context(), rebuilding(after)); err != nil {
+			t.Fatalf("after operation %d: %v", n, err)
+		}
+		rebuilt(t, after, readable)
+		if err == nil {
+			return
+		}
+	}
+}
+
+func TestRebuildRefuses(t *testing.T) {
+	disk, _ := ruin(t)
+	for name, change := range map[string]func(*audittrail.Rebuilding){
+		"without a reason": func(r *audittrail.Rebuilding) { r.Reason = "" },
+		"onto itself":      func(r *audittrail.Rebuilding) { r.To = "./dir/" },
+		"from nothing":     func(r *audittrail.Rebuilding) { r.From = "nowhere" },
+		"without keys":     func(r *audittrail.Rebuilding) { r.Old.KeysDir = "nowhere" },
+	} {
+		r := rebuilding(disk)
+		change(&r)
+		if _, err := audittrail.Rebuild(t.Context(), r); err == nil {
+			t.Errorf("%s: Rebuild() = nil", name)
+		}
+		if _, err := disk.Stat("new"); err == nil {
+			t.Errorf("%s: the new folder is there", name)
+		}
+	}
+}
