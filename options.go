@@ -23,6 +23,12 @@ import (
 // The other fields have limits of their own.
 const DefaultMaxEventBytes = 16 << 20
 
+// The lengths that a segment can be told to have.
+const (
+	minSegment = 4 << 10
+	maxSegment = 1 << 30
+)
+
 // DefaultClass is the retention class of events that name none.
 const DefaultClass = "standard"
 
@@ -52,6 +58,9 @@ type Options struct {
 	// Classes are the retention classes that events may name; DefaultClass is
 	// always among them.
 	Classes []string
+	// SegmentBytes is the length at which a new file of records is begun; if 0,
+	// 256 MiB. What is archived or dropped is whole files.
+	SegmentBytes int64
 	// AcceptClock lets the log follow a clock that has jumped far ahead. See
 	// ClockError.
 	AcceptClock bool
@@ -89,6 +98,10 @@ func (o *Options) complete(dir string) error {
 	if o.MaxEventBytes < 0 || o.MaxEventBytes > record.MaxContent/2 {
 		return fmt.Errorf("open log: MaxEventBytes is %d, want 1 to %d", o.MaxEventBytes, record.MaxContent/2)
 	}
+	if o.SegmentBytes != 0 && (o.SegmentBytes < minSegment || o.SegmentBytes > maxSegment) {
+		return fmt.Errorf("open log: SegmentBytes is %d, want %d to %d", o.SegmentBytes, minSegment, maxSegment)
+	}
+	o.roll = cmp.Or(o.roll, o.SegmentBytes)
 	if o.Create && o.ReadOnly {
 		return errors.New("open log: it cannot be created read-only")
 	}

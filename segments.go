@@ -345,6 +345,9 @@ func (l *Log) CheckArchive(ctx context.Context, first uint64) error {
 var (
 	// ErrArchiveDamaged means that an archive is not what was archived.
 	ErrArchiveDamaged = archive.ErrDamaged
+	// ErrArchiveManifest means that an archive's manifest is none that the log
+	// signed.
+	ErrArchiveManifest = archive.ErrManifest
 	// ErrSegmentInUse means that a segment cannot leave the log yet.
 	ErrSegmentInUse = archive.ErrNotWhole
 )

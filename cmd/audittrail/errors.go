@@ -42,7 +42,7 @@ func (e *exitError) Unwrap() error { return e.err }
 // failures to read it.
 var altered = []error{
 	record.ErrBody, record.ErrWrongKey, record.ErrForm, record.ErrHash, keyring.ErrDamaged,
-	tlog.ErrProof, tlog.ErrBadSignature,
+	tlog.ErrProof, tlog.ErrBadSignature, audittrail.ErrArchiveDamaged, audittrail.ErrArchiveManifest,
 }
 
 // statusOf is the exit status of an error.

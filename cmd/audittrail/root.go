@@ -62,7 +62,7 @@ func (e *env) rootCmd() *cobra.Command {
 		e.demoCmd(), e.benchCmd(), e.initCmd(), e.logCmd(), e.importCmd(),
 		e.showCmd(), e.tailCmd(), e.statCmd(),
 		e.verifyCmd(), e.proveCmd(), e.checkCmd(), e.checkpointCmd(), e.consistencyCmd(), e.discloseCmd(), e.treeCmd(),
-		e.keysCmd(), e.doctorCmd(), e.benchCmd(), e.manCmd(), e.versionCmd(),
+		e.archiveCmd(), e.rebuildCmd(), e.keysCmd(), e.doctorCmd(), e.benchCmd(), e.manCmd(), e.versionCmd(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; '%s --help' lists the flags", err, cmd.CommandPath())

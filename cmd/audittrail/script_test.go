@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"audittrail"
+	"audittrail/event"
 	"audittrail/record"
 )
 
@@ -53,6 +56,7 @@ func TestScript(t *testing.T) {
 			"swap":     swapCmd,
 			"mode":     modeCmd,
 			"generate": generateCmd,
+			"segments": segmentsCmd,
 			"forge":    forgeCmd,
 		},
 	})
@@ -182,6 +186,22 @@ func generateCmd(ts *testscript.TestScript, neg bool, args []string) {
 		out.WriteString(`{"type":"prompt","model_id":"gpt-4","user_id":"user-` + strconv.Itoa(i%7) + `","prompt":"event ` + n + `"}` + "\n")
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), out.Bytes(), 0o644))
+}
+
+// segmentsCmd: segments DIR N makes a log of N events in short segments.
+func segmentsCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: segments DIR N")
+	}
+	log, err := audittrail.Open(ts.MkAbs(args[0]), audittrail.Options{Create: true, SegmentBytes: 8 << 10})
+	ts.Check(err)
+	for i := range atoi(ts, args[1]) {
+		_, err := log.Append(context.Background(), event.Event{
+			ID: fmt.Sprintf("event %d", i), Type: event.Prompt, UserID: fmt.Sprintf("user-%d", i%7), Prompt: fmt.Sprintf("prompt %d", i),
+		})
+		ts.Check(err)
+	}
+	ts.Check(log.Close())
 }
 
 // forgeCmd: forge FILE N changes what record N says of its key, and makes every hash from

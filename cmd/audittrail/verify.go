@@ -22,9 +22,10 @@ func (e *env) verifyCmd() *cobra.Command {
 		Use:   "verify",
 		Short: "Check every record against the chain and the signed tree",
 		Long: `Verify checks the hash of every record, the chain from each to the next, and the
-tree over all of them against its signed checkpoint. It needs no key to do so,
-works beside the process that writes, and changes nothing. It names the first
-record that is not what it was, goes on, and says how many there are.
+tree over all of them against its signed checkpoint, and archives, where they
+can be reached. It needs no key to do so, works beside the process that writes,
+and changes nothing. It names the first record that is not what it was, goes on,
+and says how many there are.
 
 What it takes for the log's signer is what the keyring, or the log's folder,
 says. Name the verifier key that you keep elsewhere with --key, and whoever
@@ -60,6 +61,8 @@ type verdict struct {
 	ErrorCount     uint64               `json:"error_count"`
 	Altered        bool                 `json:"altered"`
 	Missing        []string             `json:"missing"`
+	Left           uint64               `json:"left"`     // archived or dropped
+	Archived       uint64               `json:"archived"` // of these, in archives that were checked
 }
 
 func (e *env) verify(o verifyOptions) error {
@@ -116,7 +119,7 @@ var problemColumns = []column{
 func (e *env) listVerdict(v *audittrail.Verification) error {
 	if e.output == asJSON {
 		return writeJSON(e.stdout, verdict{
-			Valid: v.Valid(), Records: v.Records, Root: v.Root, CheckpointSize: v.CheckpointSize,
+			Valid: v.Valid(), Records: v.Records, Left: v.Left, Archived: v.Archived, Root: v.Root, CheckpointSize: v.CheckpointSize,
 			Errors: v.Problems, ErrorCount: v.ProblemCount, Altered: v.Altered(), Missing: append([]string{}, v.Missing...),
 		})
 	}
@@ -141,6 +144,10 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 		what += fmt.Sprintf(", from %d on", o.from)
 	}
 	b.add("checked", fmt.Sprintf("%s, %s, in %.2f s", what, bytesText(int64(v.Bytes)), seconds))
+	if v.Left > 0 {
+		b.add("not here", fmt.Sprintf("%s, as the log says; of these, %s in archives that were checked",
+			count(v.Left, "record", "records"), number(v.Archived)))
+	}
 	if v.CheckpointSize > 0 {
 		b.add("signed", count(v.CheckpointSize, "record", "records"))
 		b.add("root", v.Root.String())

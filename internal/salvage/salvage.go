@@ -18,16 +18,14 @@ type Reason string
 
 // Why a record cannot be carried over, or need not be.
 const (
-	Erased     Reason = "erased"     // its person was forgotten
-	Expired    Reason = "expired"    // its class's month has ended
-	Lost       Reason = "lost"       // its key is absent, and nothing says why
-	Sealed     Reason = "sealed"     // there is no keyring
-	Damaged    Reason = "damaged"    // no whole, authentic line of it is there
-	Archived   Reason = "archived"   // it is in an archive
-	Dropped    Reason = "dropped"    // it was removed
-	Newer      Reason = "newer"      // its format is not understood
-	OwnAct     Reason = "own"        // what the old log did to itself
-	Unreadable Reason = "unreadable" // its file gives errors
+	Erased   Reason = "erased"   // its person was forgotten
+	Expired  Reason = "expired"  // its class's month has ended
+	Lost     Reason = "lost"     // its key is absent, and nothing says why
+	Damaged  Reason = "damaged"  // no whole, authentic line of it is there
+	Archived Reason = "archived" // it is in an archive
+	Dropped  Reason = "dropped"  // it was removed
+	Newer    Reason = "newer"    // its format is not understood
+	OwnAct   Reason = "own"      // what the old log did to itself
 )
 
 // MaxRanges is how many ranges are listed for a reason; the others are counted.
