@@ -64,7 +64,10 @@ var rooms = map[string]room{
 		},
 		theirs: []string{"filippo.io/age"},
 	},
-	"retention":             {ours: []string{".", "event", "record"}},
+	"retention": {
+		ours:   []string{".", "event", "record"},
+		theirs: []string{"github.com/BurntSushi/toml"},
+	},
 	"query/internal/tally":  {},
 	"query/internal/filter": {theirs: []string{"github.com/google/cel-go"}},
 	"query": {ours: []string{
@@ -78,7 +81,7 @@ var rooms = map[string]room{
 	},
 	"cmd/audittrail/internal/intake": {ours: []string{".", "event"}},
 	"cmd/audittrail": {
-		ours: []string{".", "event", "record", "tlog", "keyring", "internal/vfs", "cmd/audittrail/internal/intake"},
+		ours: []string{".", "event", "record", "tlog", "keyring", "retention", "internal/vfs", "cmd/audittrail/internal/intake"},
 		theirs: []string{
 			"filippo.io/age", "github.com/schollz/progressbar/v3", "github.com/spf13/cobra", "github.com/spf13/pflag",
 		},

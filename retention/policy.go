@@ -3,6 +3,7 @@ package retention
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -187,6 +188,29 @@ func (p *Policy) Put(c Class) Policy {
 		out.Classes = append(out.Classes, c)
 	}
 	return out
+}
+
+// Without returns the policy without a class and the rules that give it.
+func (p *Policy) Without(class string) Policy {
+	return Policy{
+		Classes: slices.DeleteFunc(slices.Clone(p.Classes), func(c Class) bool { return c.Name == class }),
+		Rules:   slices.DeleteFunc(slices.Clone(p.Rules), func(r Rule) bool { return r.Class == class }),
+	}
+}
+
+// String says what events a rule is about.
+func (r *Rule) String() string {
+	var parts []string
+	if len(r.Types) > 0 {
+		parts = append(parts, "type "+strings.Join(r.Types, " or "))
+	}
+	if len(r.Models) > 0 {
+		parts = append(parts, "model "+strings.Join(r.Models, " or "))
+	}
+	for _, k := range slices.Sorted(maps.Keys(r.Labels)) {
+		parts = append(parts, "label "+k+"="+r.Labels[k])
+	}
+	return strings.Join(parts, ", ")
 }
 
 // names returns the names of all classes.

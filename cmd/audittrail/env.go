@@ -120,7 +120,7 @@ func (e *env) openToWrite() (*audittrail.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return audittrail.Open(e.logDir(), o)
+	return e.governed(audittrail.Open(e.logDir(), o))
 }
 
 // create makes a log.

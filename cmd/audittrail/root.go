@@ -43,7 +43,9 @@ func (e *env) rootCmd() *cobra.Command {
 		},
 	}
 	// So that the help fits a terminal.
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
+	root.SetUsageTemplate(strings.NewReplacer(
+		".FlagUsages", ".FlagUsagesWrapped 80", " for more information about a command.", " for more.",
+	).Replace(root.UsageTemplate()))
 	f := root.PersistentFlags()
 	f.StringVar(&e.dir, "dir", "", "`folder` of the log (default $AUDITTRAIL_DIR, or else ./audit)")
 	f.StringVar(&e.keys, "keys", "", "`folder` of its keyring (default keys in that folder)")
@@ -62,7 +64,7 @@ func (e *env) rootCmd() *cobra.Command {
 		e.demoCmd(), e.benchCmd(), e.initCmd(), e.logCmd(), e.importCmd(),
 		e.showCmd(), e.tailCmd(), e.statCmd(),
 		e.verifyCmd(), e.proveCmd(), e.checkCmd(), e.checkpointCmd(), e.consistencyCmd(), e.discloseCmd(), e.treeCmd(),
-		e.archiveCmd(), e.rebuildCmd(), e.keysCmd(), e.doctorCmd(), e.benchCmd(), e.manCmd(), e.versionCmd(),
+		e.retentionCmd(), e.archiveCmd(), e.rebuildCmd(), e.keysCmd(), e.doctorCmd(), e.benchCmd(), e.manCmd(), e.versionCmd(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; '%s --help' lists the flags", err, cmd.CommandPath())
