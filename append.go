@@ -239,26 +239,8 @@ func (l *Log) commitAll(ctx context.Context, items []*item) (*batch, error) {
 	if len(items) == 0 {
 		return nil, nil
 	}
-	if err := each(items, l.seal); err != nil {
-		if len(items) == 1 {
-			return nil, errors.Unwrap(err)
-		}
-		return nil, err
-	}
-	bytes := int64(0)
-	for _, it := range items {
-		bytes += int64(it.draft.MaxLen())
-	}
-	if bytes > maxBatchBytes {
-		return nil, fmt.Errorf("a batch of %d bytes: the limit is %d; append it in parts", bytes, maxBatchBytes)
-	}
-	room := min(bytes, roomBytes)
-	if err := l.room.Acquire(ctx, room); err != nil {
-		return nil, err
-	}
-	b, at, err := l.enqueue(items)
+	b, at, room, err := l.sealAll(ctx, items)
 	if err != nil {
-		l.room.Release(room)
 		return nil, err
 	}
 	if ctx.Done() == nil {
@@ -278,6 +260,44 @@ func (l *Log) commitAll(ctx context.Context, items []*item) (*batch, error) {
 		it.receipt = Receipt{Seq: b.first + uint64(at+i), ID: it.id, Hash: record.Hash(b.hashes[at+i])}
 	}
 	return b, nil
+}
+
+// sealAll seals the items and hands them to the committer. It returns the batch
+// that they are in, the place of the first, and the room that they take.
+func (l *Log) sealAll(ctx context.Context, items []*item) (b *batch, at int, room int64, err error) {
+	err = l.gate.Enter(ctx, func(yield func(string) bool) {
+		for _, it := range items {
+			if !yield(it.event.UserID) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	defer l.gate.Leave()
+	if err := each(items, l.seal); err != nil {
+		if len(items) == 1 {
+			return nil, 0, 0, errors.Unwrap(err)
+		}
+		return nil, 0, 0, err
+	}
+	bytes := int64(0)
+	for _, it := range items {
+		bytes += int64(it.draft.MaxLen())
+	}
+	if bytes > maxBatchBytes {
+		return nil, 0, 0, fmt.Errorf("a batch of %d bytes: the limit is %d; append it in parts", bytes, maxBatchBytes)
+	}
+	room = min(bytes, roomBytes)
+	if err := l.room.Acquire(ctx, room); err != nil {
+		return nil, 0, 0, err
+	}
+	if b, at, err = l.enqueue(items); err != nil {
+		l.room.Release(room)
+		return nil, 0, 0, err
+	}
+	return b, at, room, nil
 }
 
 // finished waits for a batch, and tells whether it came before ctx ended.
@@ -308,6 +328,9 @@ func (l *Log) seal(it *item) error {
 	}
 	s.ID = it.id
 	s.Class = cmp.Or(it.class, ofRecord(e, now))
+	if l.gate.Expiring(s.Class) {
+		return fmt.Errorf("class %s is about to expire, and the clock is back in its month", s.Class)
+	}
 	var err error
 	s.Subject, s.PRK, err = l.ring.ForSealing(e.UserID, s.Class)
 	if err != nil {

@@ -55,12 +55,15 @@ var rooms = map[string]room{
 	}},
 	"internal/salvage":  {ours: []string{"record"}},
 	"internal/vouch":    {ours: []string{"tlog", "internal/audit", "internal/tree", "internal/vfs"}},
+	"internal/barrier":  {ours: []string{"event", "record", "internal/cjson"}},
+	"internal/escrow":   {ours: []string{"record", "internal/vfs"}},
 	"internal/recovery": {ours: []string{"record", "tlog", "keyring", "internal/segment", "internal/tree"}},
 	".": {
 		ours: []string{
 			"event", "record", "tlog", "keyring",
 			"internal/vfs", "internal/segment", "internal/tree", "internal/audit", "internal/recovery",
 			"internal/archive", "internal/remnant", "internal/salvage", "internal/vouch",
+			"internal/barrier", "internal/escrow",
 		},
 		theirs: []string{"filippo.io/age"},
 	},

@@ -70,7 +70,7 @@ func (l *Log) commitLoop() {
 	for range l.wake {
 		l.mu.Lock()
 		b, closed := l.filling, l.closed
-		l.filling = nil
+		l.filling, l.writing = nil, b
 		l.mu.Unlock()
 		if b != nil {
 			b.err = l.commit(b, &out)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"audittrail/internal/barrier"
 	"audittrail/internal/segment"
 	"audittrail/internal/tree"
 	"audittrail/keyring"
@@ -35,6 +36,13 @@ type Log struct {
 
 	departed departed
 
+	gate       barrier.Gate        // between those who seal and what is destroyed
+	governing  *semaphore.Weighted // held by one who erases, expires, holds or releases
+	unfinished *doom               // guarded by governing: ordered, but not done yet
+	holds      holds
+	guard      guard
+	escrows    escrows
+
 	classes atomic.Pointer[classes] // replaced whole
 
 	claims claims              // ids that are being appended
@@ -42,6 +50,7 @@ type Log struct {
 
 	mu      sync.Mutex // guards all below
 	filling *batch     // takes records until the committer takes it
+	writing *batch     // what the committer has taken
 	closed  bool
 	wake    chan struct{} // holds a token when filling has something
 
@@ -132,7 +141,7 @@ func (l *Log) Close() error {
 		l.settling.Wait()
 		errs = append(errs, l.signer.stop())
 	}
-	errs = append(errs, l.store.Close(), l.tree.Close())
+	errs = append(errs, l.escrows.close(), l.store.Close(), l.tree.Close())
 	if l.ring != nil {
 		errs = append(errs, l.ring.Close())
 	}

@@ -40,7 +40,7 @@ func Open(dir string, o Options) (*Log, error) {
 	if err := o.complete(dir); err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, opts: o, room: semaphore.NewWeighted(roomBytes), wake: make(chan struct{}, 1)}
+	l := &Log{dir: dir, opts: o, room: semaphore.NewWeighted(roomBytes), governing: semaphore.NewWeighted(1), wake: make(chan struct{}, 1)}
 	l.classes.Store(newClasses(o.Classes, nil))
 	if err := l.find(); err != nil {
 		return nil, fmt.Errorf("open log %s: %w", dir, err)
@@ -169,6 +169,9 @@ func (l *Log) openToWrite() error {
 		if err := l.recordRepair(repair); err != nil {
 			return errors.Join(err, l.Close())
 		}
+	}
+	if err := l.finishDestructions(context.Background()); err != nil {
+		return errors.Join(fmt.Errorf("open log: finish what was ordered to be destroyed: %w", err), l.Close())
 	}
 	if err := l.publishSigners(context.Background()); err != nil {
 		return errors.Join(err, l.Close())

@@ -2,6 +2,7 @@ package audittrail
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -70,6 +71,14 @@ type Options struct {
 	// Repair lets Open cut off a damaged end of the log that it would refuse
 	// otherwise. See DamagedError.
 	Repair bool
+	// Purge is called by Erase and Expire when they have been recorded, and
+	// before the keys are destroyed: it makes files that are derived from the
+	// contents anew, without what is to go and under new keys (see NewFileKey),
+	// and returns the old ones' ids, whose keys are destroyed with the rest.
+	// Without it, or if it fails, the keys of all derived files are destroyed,
+	// as they are when Open finishes what a crash cut short. It may use the log,
+	// but for what records erasures, expiries and holds.
+	Purge func(context.Context, Doomed) (drop []keyring.FileID, err error)
 	// Logger is told what goes on behind the calls; if nil, nobody is.
 	Logger *slog.Logger
 	// Observer, if not nil, is handed the new records of every batch when they

@@ -89,16 +89,12 @@ func (l *Log) Disclose(ctx context.Context, seq uint64) (record.Disclosure, erro
 	if err != nil {
 		return record.Disclosure{}, err
 	}
-	if r.State != Readable {
-		return record.Disclosure{}, fmt.Errorf("disclose record %d: its content is %s", seq, r.State)
-	}
-	prk, err := l.ring.ForOpening(r.Subject, r.Class)
+	key, state, err := l.keyOf(&r.Record)
 	if err != nil {
 		return record.Disclosure{}, fmt.Errorf("disclose record %d: %w", seq, err)
 	}
-	key, err := r.KeyFrom(prk)
-	if err != nil {
-		return record.Disclosure{}, fmt.Errorf("disclose record %d: %w", seq, err)
+	if state != Readable {
+		return record.Disclosure{}, fmt.Errorf("disclose record %d: its content is %s", seq, state)
 	}
 	return record.Disclosure{Line: r.Line(), Key: key}, nil
 }

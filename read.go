@@ -76,23 +76,46 @@ func (l *Log) Get(ctx context.Context, seq uint64) (*Record, error) {
 			return nil, err
 		}
 	}
-	line, err := l.store.Line(seq)
+	line, want, err := l.lineOf(seq)
 	if err != nil {
 		return nil, l.whereGone(ctx, err)
 	}
-	if seq < l.tree.Size() {
-		var want [1][32]byte
-		if err := l.tree.ReadEntries(seq, want[:]); err != nil {
-			return nil, fmt.Errorf("read record %d: %w", seq, err)
-		}
-		return l.view(line, seq, want[0][:])
+	return l.view(line, seq, want)
+}
+
+// lineOf returns the line of a record, and the hash that the tree has of it, if
+// it has one.
+func (l *Log) lineOf(seq uint64) (line, want []byte, err error) {
+	if line, err = l.store.Line(seq); err != nil || seq >= l.tree.Size() {
+		return line, nil, err
 	}
-	return l.view(line, seq, nil)
+	var entry [1][32]byte
+	if err := l.tree.ReadEntries(seq, entry[:]); err != nil {
+		return nil, nil, fmt.Errorf("read record %d: %w", seq, err)
+	}
+	return line, entry[0][:], nil
 }
 
 // view decodes, checks and opens a line, which it keeps. want is the hash that
 // the tree has, if it has one.
 func (l *Log) view(line []byte, seq uint64, want []byte) (*Record, error) {
+	out, err := checked(line, seq, want)
+	if err != nil {
+		return nil, err
+	}
+	key, state, err := l.keyOf(&out.Record)
+	if err == nil && state == Readable {
+		err = out.OpenWith(key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open record %d: %w", seq, err)
+	}
+	out.State = state
+	return out, nil
+}
+
+// checked decodes a line and checks its hash.
+func checked(line []byte, seq uint64, want []byte) (*Record, error) {
 	r, err := record.Decode(line)
 	if err != nil {
 		return nil, fmt.Errorf("read record %d: %w", seq, err)
@@ -105,23 +128,7 @@ func (l *Log) view(line []byte, seq uint64, want []byte) (*Record, error) {
 	if want != nil && !bytes.Equal(got[:], want) {
 		return nil, &TamperError{Seq: seq, Want: record.Hash(want), Got: got}
 	}
-	out := &Record{Record: *r, State: Sealed}
-	if l.ring == nil {
-		return out, nil
-	}
-	prk, err := l.ring.ForOpening(r.Subject, r.Class)
-	if state, ok := stateOf(err); ok {
-		out.State = state
-		return out, nil
-	}
-	if err == nil {
-		err = out.Open(prk)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open record %d: %w", seq, err)
-	}
-	out.State = Readable
-	return out, nil
+	return &Record{Record: *r, State: Sealed}, nil
 }
 
 // Find returns the record that has an id: a UUID, or the id that the client

@@ -115,6 +115,9 @@ func openOld(ctx context.Context, o *Rebuilding) (*Log, error) {
 	if l.store, err = segment.Open(l.opts.fs, filepath.Join(l.dir, logDir), l.opts.roll); err == nil {
 		l.tree, err = tree.Open(l.opts.fs, filepath.Join(l.dir, treeDir), true)
 	}
+	if err == nil {
+		err = l.guardAll(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, l.abandon())
 	}

@@ -14,7 +14,12 @@ func (l *Log) Subject(user string) (record.Subject, bool, error) {
 	if l.ring == nil {
 		return record.Subject{}, false, fmt.Errorf("find subject: %w", ErrNoKeys)
 	}
-	return l.ring.LookupUser(user)
+	s, ok, err := l.ring.LookupUser(user)
+	if err != nil || !ok {
+		return record.Subject{}, false, err
+	}
+	state, err := l.refused(s, "")
+	return s, err == nil && state == Readable, err
 }
 
 // User returns whose subject it is, if its state is Readable. The subject of
@@ -22,6 +27,9 @@ func (l *Log) Subject(user string) (record.Subject, bool, error) {
 func (l *Log) User(s record.Subject) (string, State, error) {
 	if l.ring == nil {
 		return "", Sealed, nil
+	}
+	if state, err := l.refused(s, ""); err != nil || state != Readable {
+		return "", state, err
 	}
 	user, err := l.ring.User(s)
 	if state, ok := stateOf(err); ok {
@@ -35,6 +43,9 @@ func (l *Log) User(s record.Subject) (string, State, error) {
 func (l *Log) StateOf(s record.Subject, class string) (State, error) {
 	if l.ring == nil {
 		return Sealed, nil
+	}
+	if state, err := l.refused(s, class); err != nil || state != Readable {
+		return state, err
 	}
 	_, err := l.ring.ForOpening(s, class)
 	if state, ok := stateOf(err); ok {

@@ -129,6 +129,22 @@ func (r *Ring) dropFileKeys(ids []FileID) error {
 	return r.merge()
 }
 
+// Classes returns the classes that have a key, in order.
+func (r *Ring) Classes() ([]string, error) {
+	var names []string
+	err := r.follow()
+	if err == nil {
+		_, err = r.look(func(st *ringfile.File) error {
+			names = st.Classes()
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list classes: %w", err)
+	}
+	return names, nil
+}
+
 // An Escrow says where the keys are of those records of an expired class that a
 // hold keeps: in a sealed file, which is found by its id and opened by its key.
 type Escrow struct {

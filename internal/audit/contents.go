@@ -25,12 +25,12 @@ type contents struct {
 	// Of the last line, whose like the next one often is:
 	class  []byte
 	number uint32 // of its class
-	place  int    // of its subject
+	finder record.Finder
 }
 
 // A keyPair is a subject, as its line has it, and the number of a class.
 type keyPair struct {
-	subject [subjectDigits]byte
+	subject [record.SubjectDigits]byte
 	class   uint32
 }
 
@@ -39,7 +39,7 @@ const maxPairs = 1 << 17
 
 // lost tells whether the key to a line's body is lost.
 func (c *contents) lost(line []byte) (bool, error) {
-	digits, class := c.subjectOf(line)
+	digits, class := c.finder.Find(line)
 	if digits == nil {
 		return false, nil // not for keys to say what is wrong with it
 	}
@@ -55,7 +55,7 @@ func (c *contents) lost(line []byte) (bool, error) {
 		}
 		c.number = number
 	}
-	pair := keyPair{[subjectDigits]byte(digits), c.number}
+	pair := keyPair{[record.SubjectDigits]byte(digits), c.number}
 	if _, ok := c.here[pair]; ok {
 		return false, nil
 	}
@@ -78,46 +78,6 @@ func lostProblem(seq uint64, f *File, offset int64) Problem {
 		Seq: seq, Kind: Lost, File: f.Name, Offset: offset,
 		Detail: "the key to its content is absent, and no record says that it was destroyed",
 	}
-}
-
-// How subject and class stand in a line, with what is in front of and behind
-// them.
-const (
-	classField    = `,"class":"`
-	subjectField  = `","subject":"`
-	keyField      = `","key":"`
-	subjectDigits = 2 * len(record.Subject{})
-	rareAt        = len(`","sub`) // of a letter of subjectField that is rare in a line
-)
-
-// subjectOf finds the digits of the subject and the class of a line without
-// decoding it. Quotation marks within strings are escaped, and no labels can
-// stand in the order of these fields, so what looks like them is them.
-func (c *contents) subjectOf(line []byte) (subject, class []byte) {
-	if subject, class, ok := subjectAt(line, c.place); ok {
-		return subject, class
-	}
-	for from := 0; ; from++ {
-		i := bytes.IndexByte(line[from:], subjectField[rareAt])
-		if i < 0 {
-			return nil, nil
-		}
-		from += i
-		if subject, class, ok := subjectAt(line, from-rareAt); ok {
-			c.place = from - rareAt
-			return subject, class
-		}
-	}
-}
-
-func subjectAt(line []byte, at int) (subject, class []byte, ok bool) {
-	to := at + len(subjectField) + subjectDigits
-	if at < 0 || to+len(keyField) > len(line) ||
-		string(line[at:at+len(subjectField)]) != subjectField || string(line[to:to+len(keyField)]) != keyField {
-		return nil, nil, false
-	}
-	start := bytes.LastIndexByte(line[:at], '"') + 1
-	return line[at+len(subjectField) : to], line[start:at], bytes.HasSuffix(line[:start], []byte(classField))
 }
 
 // forged says why a whole line that no head covers yet cannot have been written

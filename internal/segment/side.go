@@ -250,15 +250,20 @@ func (s *Store) Administrative(from uint64) ([]uint64, error) {
 	s.mu.RUnlock()
 	var out []uint64
 	for i, g := range segs {
-		count := s.Size() - g.first
 		full := i+1 < len(segs)
+		end := s.Size()
 		if full {
-			count = segs[i+1].first - g.first
+			end = segs[i+1].first
 		}
-		if g.first+count <= from {
+		count := end - g.first
+		if end <= max(from, g.first) {
 			continue
 		}
-		places, err := s.adminOf(g, count, full)
+		skip := uint64(0)
+		if from > g.first && !full {
+			skip = from - g.first
+		}
+		places, err := s.adminOf(g, skip, count, full)
 		if err != nil {
 			return nil, err
 		}
@@ -271,7 +276,9 @@ func (s *Store) Administrative(from uint64) ([]uint64, error) {
 	return out, nil
 }
 
-func (s *Store) adminOf(g *seg, count uint64, full bool) ([]uint32, error) {
+// adminOf returns the places of the administrative records of a segment, at
+// least of those behind the first skip.
+func (s *Store) adminOf(g *seg, skip, count uint64, full bool) ([]uint32, error) {
 	if g.gone != nil {
 		return g.gone.Administrative(), g.bad
 	}
@@ -280,22 +287,24 @@ func (s *Store) adminOf(g *seg, count uint64, full bool) ([]uint32, error) {
 			return places, nil
 		}
 	}
-	entries, err := s.entries(g, 0, count)
+	entries, err := s.entries(g, skip, count)
 	if err != nil {
 		if err := s.remember(g); err != nil {
 			return nil, err
 		}
-		if entries, err = s.entries(g, 0, count); err != nil {
+		if entries, err = s.entries(g, skip, count); err != nil {
 			return nil, err
 		}
 	}
-	return adminPlaces(entries), nil
+	return adminPlaces(entries, skip), nil
 }
 
-func adminPlaces(entries []entry) (places []uint32) {
+// adminPlaces returns the places of the administrative records among entries,
+// the first of which is that of the skipth line.
+func adminPlaces(entries []entry, skip uint64) (places []uint32) {
 	for i, e := range entries {
 		if e.flag&flagAdmin != 0 {
-			places = append(places, uint32(i))
+			places = append(places, uint32(skip)+uint32(i))
 		}
 	}
 	return places

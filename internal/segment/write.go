@@ -214,7 +214,7 @@ func (s *Store) rollOver() error {
 func (s *Store) closeSide(t *tail, count uint64) {
 	entries, err := s.entries(t.seg, 0, count)
 	if err == nil {
-		_, err = t.side.WriteAt(appendAdmin(nil, adminPlaces(entries)), t.sideOff)
+		_, err = t.side.WriteAt(appendAdmin(nil, adminPlaces(entries, 0)), t.sideOff)
 	}
 	if err := errors.Join(err, t.side.Close()); err != nil {
 		_ = s.fs.Remove(t.seg.name + sideExt)

@@ -73,6 +73,18 @@ func (f *File) Class(name string) (Class, bool) {
 	return c, ok
 }
 
+// Classes returns the classes that have a key.
+func (f *File) Classes() []string {
+	var names []string
+	for name, c := range f.classes {
+		if !c.Expired && !Governance(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // FileKey returns the key of a derived file.
 func (f *File) FileKey(id PageKey) (Key, bool) {
 	k, ok := f.files[id]

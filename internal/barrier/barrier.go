@@ -1,0 +1,198 @@
+// Package barrier has the records by which the log orders that keys are
+// destroyed or kept: what stands in them, who may seal meanwhile, and what a
+// hold keeps. It knows neither files nor keys.
+package barrier
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"audittrail/event"
+	"audittrail/internal/cjson"
+	"audittrail/record"
+)
+
+// Where the details of such a record stand in its metadata. They reach the
+// disk.
+const (
+	erasureKey = "erasure"
+	expiryKey  = "expiry"
+	holdKey    = "hold"
+	releaseKey = "release"
+)
+
+// ErrForm is wrapped by every error of details that are not of the right form.
+var ErrForm = errors.New("not of the form that this program knows")
+
+// An Erasure is what a record of type subject_erased says.
+type Erasure struct {
+	Subjects []record.Subject // ascending
+	Reason   string
+	Basis    string
+	Approval string
+	By       string
+}
+
+type erasure struct {
+	Approval string   `json:"approval,omitempty"`
+	Basis    string   `json:"basis,omitempty"`
+	By       string   `json:"by,omitempty"`
+	Reason   string   `json:"reason,omitempty"`
+	Subjects []string `json:"subjects"`
+}
+
+// Metadata returns the erasure as a record's metadata.
+func (e *Erasure) Metadata() (map[string]json.RawMessage, error) {
+	w := erasure{Approval: e.Approval, Basis: e.Basis, By: e.By, Reason: e.Reason, Subjects: make([]string, len(e.Subjects))}
+	for i, s := range e.Subjects {
+		w.Subjects[i] = s.String()
+	}
+	return encode(erasureKey, &w)
+}
+
+// ReadErasure reads what Metadata returns, and nothing else.
+func ReadErasure(m map[string]json.RawMessage) (*Erasure, error) {
+	var w erasure
+	if err := decode(m, erasureKey, &w); err != nil {
+		return nil, err
+	}
+	e := &Erasure{Reason: w.Reason, Basis: w.Basis, Approval: w.Approval, By: w.By}
+	for i, text := range w.Subjects {
+		s, err := record.ParseSubject(text)
+		if err != nil || i > 0 && text <= w.Subjects[i-1] {
+			return nil, fmt.Errorf("%s: subject %d: %w", erasureKey, i, ErrForm)
+		}
+		e.Subjects = append(e.Subjects, s)
+	}
+	if len(e.Subjects) == 0 {
+		return nil, fmt.Errorf("%s: no subjects: %w", erasureKey, ErrForm)
+	}
+	return e, nil
+}
+
+// An Expiry is what a record of type class_expired says.
+type Expiry struct {
+	Classes []string // ascending
+	Reason  string
+}
+
+type expiry struct {
+	Classes []string `json:"classes"`
+	Reason  string   `json:"reason,omitempty"`
+}
+
+// Metadata returns the expiry as a record's metadata.
+func (e *Expiry) Metadata() (map[string]json.RawMessage, error) {
+	return encode(expiryKey, &expiry{e.Classes, e.Reason})
+}
+
+// ReadExpiry reads what Metadata returns, and nothing else.
+func ReadExpiry(m map[string]json.RawMessage) (*Expiry, error) {
+	var w expiry
+	if err := decode(m, expiryKey, &w); err != nil {
+		return nil, err
+	}
+	for i, c := range w.Classes {
+		if _, _, err := record.SplitClass(c); err != nil || i > 0 && c <= w.Classes[i-1] {
+			return nil, fmt.Errorf("%s: class %d: %w", expiryKey, i, ErrForm)
+		}
+	}
+	if len(w.Classes) == 0 {
+		return nil, fmt.Errorf("%s: no classes: %w", expiryKey, ErrForm)
+	}
+	return &Expiry{w.Classes, w.Reason}, nil
+}
+
+// A Release is what a record of type hold_released says.
+type Release struct {
+	Hold   string // the hold's id
+	Reason string
+	By     string
+}
+
+type release struct {
+	By     string `json:"by,omitempty"`
+	Hold   string `json:"hold"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Metadata returns the release as a record's metadata.
+func (r *Release) Metadata() (map[string]json.RawMessage, error) {
+	return encode(releaseKey, &release{r.By, r.Hold, r.Reason})
+}
+
+// ReadRelease reads what Metadata returns, and nothing else.
+func ReadRelease(m map[string]json.RawMessage) (*Release, error) {
+	var w release
+	if err := decode(m, releaseKey, &w); err != nil {
+		return nil, err
+	}
+	if _, err := record.ParseID(w.Hold); err != nil {
+		return nil, fmt.Errorf("%s: hold: %w", releaseKey, ErrForm)
+	}
+	return &Release{Hold: w.Hold, Reason: w.Reason, By: w.By}, nil
+}
+
+// encode gives v the form in which the record's content will have it.
+func encode(key string, v any) (map[string]json.RawMessage, error) {
+	b, err := canonical(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", key, err)
+	}
+	return map[string]json.RawMessage{key: b}, nil
+}
+
+func canonical(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return cjson.AppendCanonical(nil, b)
+}
+
+// decode reads the one member of m into v. What is in it is personal, and so
+// not in the error.
+func decode(m map[string]json.RawMessage, key string, v any) error {
+	raw, ok := m[key]
+	if !ok || len(m) != 1 {
+		return fmt.Errorf("metadata without %s, or with more: %w", key, ErrForm)
+	}
+	if json.Unmarshal(raw, v) != nil {
+		return fmt.Errorf("%s: %w", key, ErrForm)
+	}
+	again, err := canonical(v)
+	if err != nil || !bytes.Equal(again, raw) {
+		return fmt.Errorf("%s: %w", key, ErrForm)
+	}
+	return nil
+}
+
+// Limits of what people write. MaxName is that of user ids, too.
+const (
+	maxReason = 4096 // bytes of a reason
+	MaxName   = 1024 // bytes of who, and of what it stands on
+)
+
+// CheckReason refuses a reason that is missing, when it must be there, or is
+// too long, or no text.
+func CheckReason(reason string, must bool) error {
+	if must && strings.TrimSpace(reason) == "" {
+		return &event.FieldError{Field: "reason", Problem: "it is empty: say why, for whoever reads the log later"}
+	}
+	return CheckText("reason", reason, maxReason)
+}
+
+// CheckText refuses a field that is too long or no text.
+func CheckText(field, text string, limit int) error {
+	if len(text) > limit {
+		return &event.FieldError{Field: field, Problem: fmt.Sprintf("it has %d bytes; the limit is %d", len(text), limit)}
+	}
+	if !utf8.ValidString(text) {
+		return &event.FieldError{Field: field, Problem: "it is not valid UTF-8"}
+	}
+	return nil
+}
