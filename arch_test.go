@@ -82,9 +82,14 @@ var rooms = map[string]room{
 		ours:   []string{"report/document", "report/drawing"},
 		theirs: []string{"codeberg.org/go-pdf/fpdf", "github.com/go-fonts/liberation"},
 	},
+	"internal/config":                {ours: []string{"internal/vfs"}, theirs: []string{"github.com/BurntSushi/toml"}},
+	"access":                         {ours: []string{".", "event", "record"}},
 	"cmd/audittrail/internal/intake": {ours: []string{".", "event"}},
 	"cmd/audittrail": {
-		ours: []string{".", "event", "record", "tlog", "keyring", "retention", "internal/vfs", "cmd/audittrail/internal/intake"},
+		ours: []string{
+			".", "access", "event", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
+			"cmd/audittrail/internal/intake",
+		},
 		theirs: []string{
 			"filippo.io/age", "github.com/schollz/progressbar/v3", "github.com/spf13/cobra", "github.com/spf13/pflag",
 		},

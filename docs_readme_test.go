@@ -25,6 +25,7 @@ var guides = []struct {
 	{page: "docs/tutorial-any-language.md", needs: []string{"python3"}},
 	{page: "docs/tutorial-auditor.md", needs: []string{"sha256sum"}},
 	{page: "docs/operations.md"},
+	{page: "docs/access.md"},
 }
 
 // TestGuides does what a reader of the guides does. In them,

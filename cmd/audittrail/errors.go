@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"audittrail"
+	"audittrail/access"
 	"audittrail/keyring"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -20,6 +21,7 @@ const (
 	exitFailed  = 1 // it did not succeed, or could not be checked
 	exitAltered = 2 // something is not what it was, or not what was signed
 	exitMissing = 3 // intact, but something that was asked for is missing
+	exitDenied  = 4 // the token does not permit it
 )
 
 // An exitError is an error with the status to exit with. Its err may be nil,
@@ -59,6 +61,9 @@ func statusOf(err error) int {
 		return exit.code
 	case errors.As(err, &tamper), errors.As(err, &behind), errors.As(err, &damaged), errors.As(err, &line):
 		return exitAltered
+	}
+	if errors.Is(err, access.ErrDenied) {
+		return exitDenied
 	}
 	for _, target := range altered {
 		if errors.Is(err, target) {

@@ -28,6 +28,7 @@ const (
 	ends0 = "0  it succeeded"
 	ends1 = "1  it did not: stderr says why"
 	ends2 = "2  what it read was altered"
+	ends4 = "4  the token does not permit it"
 )
 
 // rootCmd is the whole command line.
@@ -56,6 +57,7 @@ func (e *env) rootCmd() *cobra.Command {
 		&cobra.Group{ID: groupRecord, Title: "Record:"},
 		&cobra.Group{ID: groupRead, Title: "Read:"},
 		&cobra.Group{ID: groupProve, Title: "Prove:"},
+		&cobra.Group{ID: groupPeople, Title: "Who may see it, and who is forgotten:"},
 		&cobra.Group{ID: groupKeep, Title: "Look after it:"},
 	)
 	root.SetHelpCommandGroupID(groupKeep)
@@ -64,6 +66,7 @@ func (e *env) rootCmd() *cobra.Command {
 		e.demoCmd(), e.benchCmd(), e.initCmd(), e.logCmd(), e.importCmd(),
 		e.showCmd(), e.tailCmd(), e.statCmd(),
 		e.verifyCmd(), e.proveCmd(), e.checkCmd(), e.checkpointCmd(), e.consistencyCmd(), e.discloseCmd(), e.treeCmd(),
+		e.accessCmd(),
 		e.retentionCmd(), e.archiveCmd(), e.rebuildCmd(), e.keysCmd(), e.doctorCmd(), e.benchCmd(), e.manCmd(), e.versionCmd(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -81,6 +84,7 @@ const (
 	groupRecord = "record"
 	groupRead   = "read"
 	groupProve  = "prove"
+	groupPeople = "people"
 	groupKeep   = "keep"
 )
 

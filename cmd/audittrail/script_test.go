@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,6 +59,7 @@ func TestScript(t *testing.T) {
 			"generate": generateCmd,
 			"segments": segmentsCmd,
 			"forge":    forgeCmd,
+			"search":   searchCmd,
 		},
 	})
 }
@@ -231,6 +233,28 @@ func forgeCmd(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return append(bytes.Join(lines, []byte("\n")), '\n')
 	})
+}
+
+// searchCmd: search DIR TEXT looks for a text in every file below a folder.
+func searchCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: search DIR TEXT")
+	}
+	found := ""
+	err := filepath.WalkDir(ts.MkAbs(args[0]), func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		if bytes.Contains(data, []byte(args[1])) {
+			found = name
+		}
+		return err
+	})
+	ts.Check(err)
+	if (found == "") != neg {
+		ts.Fatalf("%q found in: %q", args[1], found)
+	}
 }
 
 func atoi(ts *testscript.TestScript, s string) int {

@@ -1,0 +1,368 @@
+package access
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"audittrail"
+	"audittrail/event"
+)
+
+// Options are how a Controller decides. The zero value has the built-in roles.
+type Options struct {
+	Rules
+	// Follow is how often a Controller of a log that another process writes
+	// looks for grants and revocations; if 0, 250 ms. A revocation counts there
+	// after that time at the latest.
+	Follow time.Duration
+	// Logger is told when denials cannot be recorded; if nil, nobody is.
+	Logger *slog.Logger
+
+	testOnlyNow  func() time.Time
+	testOnlyRand io.Reader
+}
+
+// A Controller decides who may do what, from the grants in a log. Its methods
+// may be called from many goroutines.
+type Controller struct {
+	log   *audittrail.Log
+	o     Options
+	roles *roleTable
+	now   func() time.Time
+
+	// changing is held for writing while grants are revoked, or read from the
+	// log, and for reading while one is made, which many do at once.
+	changing sync.RWMutex
+
+	mu   sync.RWMutex // guards the three below
+	t    *table
+	next uint64 // records from here on are not in t
+	gen  uint64 // of the keyring, when t was made
+
+	denials denials
+	stop    context.CancelFunc
+	done    sync.WaitGroup
+}
+
+// Open reads the grants of a log. Close the Controller before the log.
+func Open(ctx context.Context, log *audittrail.Log, o Options) (*Controller, error) {
+	roles, err := o.resolve()
+	if err != nil {
+		return nil, fmt.Errorf("open access: %w", err)
+	}
+	c := &Controller{log: log, o: o, roles: roles, now: time.Now, t: newTable(roles)}
+	if o.testOnlyNow != nil {
+		c.now = o.testOnlyNow
+	}
+	if c.o.Logger == nil {
+		c.o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := c.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("open access: %w", err)
+	}
+	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
+	c.done.Go(func() { c.follow(ctx) })
+	c.denials.start(ctx, c)
+	return c, nil
+}
+
+// Close records the denials that wait for it.
+func (c *Controller) Close() error {
+	c.stop()
+	c.done.Wait()
+	return c.denials.close()
+}
+
+// follow keeps the table as new as the log.
+func (c *Controller) follow(ctx context.Context) {
+	tick := time.NewTicker(cmp.Or(c.o.Follow, 250*time.Millisecond))
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := c.Refresh(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			c.o.Logger.Error("follow grants", slog.Any("error", err))
+		}
+		failing = err != nil
+	}
+}
+
+// Refresh takes in what was granted and revoked since, also by other processes.
+func (c *Controller) Refresh(ctx context.Context) error {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	gen, err := c.log.Generation()
+	if err != nil {
+		return fmt.Errorf("read grants: %w", err)
+	}
+	c.mu.RLock()
+	t, next, again := c.t, c.next, gen != c.gen
+	c.mu.RUnlock()
+	size, err := c.log.Size()
+	if err != nil {
+		return fmt.Errorf("read grants: %w", err)
+	}
+	if again {
+		// Somebody may have been forgotten, whose grants must not live on here.
+		t, next = newTable(c.roles), 0
+	}
+	if size == next && !again {
+		return nil
+	}
+	var found []*event.Event
+	for r, err := range c.log.Administrative(ctx, next) {
+		if err != nil {
+			return fmt.Errorf("read grants: %w", err)
+		}
+		if r.State == audittrail.Readable && (r.Event.Type == event.AccessGranted || r.Event.Type == event.AccessRevoked) {
+			if err := newTable(c.roles).apply(&r.Event); err != nil {
+				return fmt.Errorf("read grants: record %d: %w", r.Seq, err)
+			}
+			found = append(found, &r.Event)
+		}
+		size = max(size, r.Seq+1)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range found {
+		if err := t.apply(e); err != nil {
+			return err
+		}
+	}
+	if again {
+		for id, h := range t.byID {
+			if old := c.t.byID[id]; old != nil {
+				h.used.Store(old.used.Load())
+			}
+		}
+	}
+	c.t, c.next, c.gen = t, size, gen
+	return nil
+}
+
+// A Request asks for a grant.
+type Request struct {
+	User  string
+	Role  string
+	For   time.Duration // how long it counts; 0 is until it is revoked
+	Scope Scope
+	By    string // the id of the token with which it is asked for; if empty, Local
+}
+
+// Grant gives a user a role, and returns the token for it, which nobody can get
+// again. It is recorded, and counts from when Grant returns.
+func (c *Controller) Grant(ctx context.Context, r Request) (Token, *Grant, error) {
+	token, g, err := c.grant(ctx, &r)
+	if err != nil {
+		return Token{}, nil, fmt.Errorf("grant: %w", err)
+	}
+	return token, g, nil
+}
+
+func (c *Controller) grant(ctx context.Context, r *Request) (Token, *Grant, error) {
+	permits, err := c.roles.of(r.Role)
+	if err != nil {
+		return Token{}, nil, err
+	}
+	if r.User == "" {
+		return Token{}, nil, errors.New("it names no user")
+	}
+	if r.For < 0 {
+		return Token{}, nil, errors.New("it would have expired already")
+	}
+	if err := r.Scope.normalize(); err != nil {
+		return Token{}, nil, err
+	}
+	if !r.Scope.Empty() {
+		if permits &= scopable; permits == 0 {
+			return Token{}, nil, fmt.Errorf("role %s has no permission that a scope can limit; grant it without", r.Role)
+		}
+	}
+	if c.roles.separate {
+		c.changing.Lock()
+		defer c.changing.Unlock()
+	} else {
+		c.changing.RLock()
+		defer c.changing.RUnlock()
+	}
+	now := c.now().UTC()
+	if err := c.checkSeparate(r.User, permits, now); err != nil {
+		return Token{}, nil, err
+	}
+	token, err := newToken(c.random())
+	if err != nil {
+		return Token{}, nil, err
+	}
+	g := &Grant{
+		ID: token.ID(), User: r.User, Role: r.Role, Scope: r.Scope, Permissions: permits.list(),
+		Granted: now, GrantedBy: cmp.Or(r.By, Local), hash: token.hash(), set: permits,
+	}
+	if r.For > 0 {
+		g.Expires = now.Add(r.For)
+	}
+	e, err := g.event()
+	if err != nil {
+		return Token{}, nil, err
+	}
+	if _, err := c.log.Administer(ctx, e); err != nil {
+		return Token{}, nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t.grant(g)
+	return token, g, nil
+}
+
+func (c *Controller) random() io.Reader {
+	if c.o.testOnlyRand != nil {
+		return c.o.testOnlyRand
+	}
+	return rand.Reader
+}
+
+// checkSeparate refuses a second role by which one person would have both what
+// the rules keep apart.
+func (c *Controller) checkSeparate(user string, more set, now time.Time) error {
+	if !c.roles.separate {
+		return nil
+	}
+	c.mu.RLock()
+	all := c.t.unite(user, now) | more
+	c.mu.RUnlock()
+	if all&content != 0 && all&administration != 0 {
+		return errors.New("duties are separate (separate_duties), and with this the user would both read content and administer the log; revoke the other grant first")
+	}
+	return nil
+}
+
+// A NoGrantError means that there is nothing to revoke.
+type NoGrantError struct{ What string }
+
+func (e *NoGrantError) Error() string {
+	return e.What + "; 'access list' shows the grants that there are"
+}
+
+// Revoke ends one grant. Revoking it again changes nothing.
+func (c *Controller) Revoke(ctx context.Context, id ID, reason, by string) (*Grant, error) {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	c.mu.RLock()
+	h := c.t.byID[id]
+	c.mu.RUnlock()
+	if h == nil {
+		return nil, fmt.Errorf("revoke: %w", &NoGrantError{"no grant has the id " + id.String()})
+	}
+	if !h.Revoked.IsZero() {
+		return h.Grant, nil
+	}
+	all, err := c.revoke(ctx, []*heldGrant{h}, reason, by)
+	if err != nil {
+		return nil, fmt.Errorf("revoke: %w", err)
+	}
+	return all[0], nil
+}
+
+// RevokeUser ends all grants of a user that are live.
+func (c *Controller) RevokeUser(ctx context.Context, user, reason, by string) ([]*Grant, error) {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	now := c.now()
+	var live []*heldGrant
+	c.mu.RLock()
+	for _, h := range c.t.byID {
+		if h.User == user && h.State(now) == Live {
+			live = append(live, h)
+		}
+	}
+	c.mu.RUnlock()
+	if len(live) == 0 {
+		return nil, fmt.Errorf("revoke: %w", &NoGrantError{"this user has no live grant"})
+	}
+	all, err := c.revoke(ctx, live, reason, by)
+	if err != nil {
+		return nil, fmt.Errorf("revoke: %w", err)
+	}
+	return all, nil
+}
+
+// revoke ends live grants of one user.
+func (c *Controller) revoke(ctx context.Context, live []*heldGrant, reason, by string) ([]*Grant, error) {
+	slices.SortFunc(live, func(a, b *heldGrant) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	r := revokeRecord{By: cmp.Or(by, Local), Reason: reason}
+	for _, h := range live {
+		r.IDs = append(r.IDs, h.ID)
+	}
+	m, err := member("revocation", r)
+	if err != nil {
+		return nil, err
+	}
+	now := c.now().UTC()
+	e := event.Event{Type: event.AccessRevoked, Time: now, UserID: live[0].User, Metadata: m}
+	if _, err := c.log.Administer(ctx, e); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t.revoke(&r, now)
+	var all []*Grant
+	for _, id := range r.IDs {
+		all = append(all, c.t.byID[id].Grant)
+	}
+	return all, nil
+}
+
+// Check decides whether the holder of a token may do something: about an event,
+// by what stands of it in the clear, or, if about is nil, in general. It reads
+// memory only. A denial is recorded, if the log is open for writing.
+func (c *Controller) Check(token string, p Permission, about *event.Event) Decision {
+	now := c.now()
+	c.mu.RLock()
+	d := c.t.decide(token, p, about, now)
+	c.mu.RUnlock()
+	if !d.Allowed {
+		c.denials.add(&d, now)
+	}
+	return d
+}
+
+// A Use is a grant with what is known of its use.
+type Use struct {
+	*Grant
+	State    State
+	LastUsed time.Time // by this process; zero if not at all
+}
+
+// List returns all grants, the oldest first.
+func (c *Controller) List() []Use {
+	now := c.now()
+	c.mu.RLock()
+	all := make([]Use, 0, len(c.t.byID))
+	for _, h := range c.t.byID {
+		u := Use{Grant: h.Grant, State: h.State(now)}
+		if n := h.used.Load(); n != 0 {
+			u.LastUsed = time.Unix(0, n).UTC()
+		}
+		all = append(all, u)
+	}
+	c.mu.RUnlock()
+	slices.SortFunc(all, func(a, b Use) int {
+		return cmp.Or(a.Granted.Compare(b.Granted), slices.Compare(a.ID[:], b.ID[:]))
+	})
+	return all
+}
+
+// Roles returns the roles that there are, and what they permit.
+func (c *Controller) Roles() []Role { return slices.Clone(c.roles.roles) }

@@ -1,0 +1,286 @@
+package access
+
+import (
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"sync/atomic"
+	"time"
+
+	"audittrail/event"
+)
+
+// A Grant is what one token permits. It is not to be changed.
+type Grant struct {
+	ID    ID
+	User  string // who has the token
+	Role  string
+	Scope Scope
+	// Permissions are what the role permitted when the grant was made. What it
+	// permits now, if that is less, is all that counts.
+	Permissions []Permission
+
+	Granted   time.Time
+	GrantedBy string // the id of the token with which, or Local
+	Expires   time.Time
+	Revoked   time.Time
+	RevokedBy string
+	Reason    string // why it was revoked
+
+	hash [32]byte
+	set  set // of Permissions
+}
+
+// Local stands for whoever has the files and the master key, in the place of
+// the id of a token.
+const Local = "local"
+
+// State says what became of a grant.
+func (g *Grant) State(now time.Time) State {
+	switch {
+	case !g.Revoked.IsZero():
+		return Revoked
+	case !g.Expires.IsZero() && !now.Before(g.Expires):
+		return Expired
+	}
+	return Live
+}
+
+// A State is what became of a grant.
+type State string
+
+// The states of a grant.
+const (
+	Live    State = "live"
+	Expired State = "expired"
+	Revoked State = "revoked"
+)
+
+// grantRecord is the member "grant" of the metadata of an access_granted event:
+// see docs/format/token.md. Whose it is, is the event's user, and when, its time.
+type grantRecord struct {
+	ID          ID           `json:"id"`
+	Hash        string       `json:"hash"`
+	Role        string       `json:"role"`
+	Permissions []Permission `json:"permissions"`
+	Scope       []string     `json:"scope,omitempty"`
+	Expires     *time.Time   `json:"expires,omitempty"`
+	By          string       `json:"by"`
+}
+
+// revokeRecord is the member "revocation" of an access_revoked event.
+type revokeRecord struct {
+	IDs    []ID   `json:"ids"`
+	By     string `json:"by"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func (g *Grant) event() (event.Event, error) {
+	r := grantRecord{
+		ID: g.ID, Hash: hex.EncodeToString(g.hash[:]), Role: g.Role, Permissions: g.Permissions,
+		Scope: g.Scope.Terms(), By: g.GrantedBy,
+	}
+	if !g.Expires.IsZero() {
+		r.Expires = &g.Expires
+	}
+	m, err := member("grant", r)
+	return event.Event{Type: event.AccessGranted, Time: g.Granted, UserID: g.User, Metadata: m}, err
+}
+
+func member(name string, v any) (map[string]json.RawMessage, error) {
+	b, err := json.Marshal(v)
+	return map[string]json.RawMessage{name: b}, err
+}
+
+// errForm means that a record of the log is not one that this program knows how
+// to read. Nothing may be permitted past it.
+var errForm = errors.New("its metadata are not those of a record of this type")
+
+func readGrant(e *event.Event) (*Grant, error) {
+	var r grantRecord
+	if err := json.Unmarshal(e.Metadata["grant"], &r); err != nil {
+		return nil, errForm // what it holds is sealed, and not for an error
+	}
+	hash, err := hex.DecodeString(r.Hash)
+	if err != nil || len(hash) != 32 || ID(hash[:len(r.ID)]) != r.ID {
+		return nil, errForm
+	}
+	scope, err := ParseScope(r.Scope)
+	if err != nil {
+		return nil, errForm
+	}
+	g := &Grant{
+		ID: r.ID, User: e.UserID, Role: r.Role, Scope: scope, Permissions: r.Permissions,
+		Granted: e.Time, GrantedBy: r.By, hash: [32]byte(hash), set: setOf(r.Permissions...),
+	}
+	if r.Expires != nil {
+		g.Expires = *r.Expires
+	}
+	return g, nil
+}
+
+// A held grant is one in memory.
+type heldGrant struct {
+	*Grant
+	set  set // what it permits now
+	used atomic.Int64
+}
+
+// A table is all grants, and what they permit. It does no I/O.
+type table struct {
+	roles *roleTable
+	byID  map[ID]*heldGrant
+}
+
+func newTable(roles *roleTable) *table { return &table{roles, map[ID]*heldGrant{}} }
+
+// grant takes a grant in. What is there already stays: it may be revoked.
+func (t *table) grant(g *Grant) {
+	if t.byID[g.ID] != nil {
+		return
+	}
+	h := &heldGrant{Grant: g, set: g.set & t.roles.sets[g.Role]}
+	if !g.Scope.Empty() {
+		h.set &= scopable
+	}
+	t.byID[g.ID] = h
+}
+
+// revoke ends grants. Those that it does not know belong to somebody who was
+// forgotten.
+func (t *table) revoke(r *revokeRecord, at time.Time) {
+	for _, id := range r.IDs {
+		old := t.byID[id]
+		if old == nil || !old.Revoked.IsZero() {
+			continue
+		}
+		g := *old.Grant
+		g.Revoked, g.RevokedBy, g.Reason = at, r.By, r.Reason
+		h := &heldGrant{Grant: &g, set: old.set}
+		h.used.Store(old.used.Load())
+		t.byID[id] = h
+	}
+}
+
+// apply takes a record in.
+func (t *table) apply(e *event.Event) error {
+	switch e.Type {
+	case event.AccessGranted:
+		g, err := readGrant(e)
+		if err != nil {
+			return err
+		}
+		t.grant(g)
+	case event.AccessRevoked:
+		var r revokeRecord
+		if err := json.Unmarshal(e.Metadata["revocation"], &r); err != nil {
+			return errForm
+		}
+		t.revoke(&r, e.Time)
+	}
+	return nil
+}
+
+// A Reason says why something was denied.
+type Reason string
+
+// The reasons of denials.
+const (
+	Mistyped     Reason = "mistyped"      // the text is no token
+	Unknown      Reason = "unknown"       // no grant has this token
+	WasRevoked   Reason = "revoked"       // the grant was revoked
+	HasExpired   Reason = "expired"       // the grant has expired
+	NotPermitted Reason = "not permitted" // the grant does not have the permission
+	OutOfScope   Reason = "out of scope"  // it has, and not for this
+)
+
+// A Decision is the answer to a check.
+type Decision struct {
+	Allowed    bool
+	Permission Permission
+	Reason     Reason // why it is denied
+	// Grant is the one that was decided on, if there is one. If it has a scope,
+	// and the check was about no event in particular, the caller must keep to it.
+	Grant *Grant
+}
+
+// SeesRestricted reports whether the decision shows the content about people who
+// have asked for it to be restricted: to the privacy role alone.
+func (d *Decision) SeesRestricted() bool { return d.Allowed && d.Grant.Role == Privacy }
+
+// ErrDenied is what the errors of denials match.
+var ErrDenied = errors.New("access denied")
+
+// Err returns the denial as an error, which never has the token; nil if it is
+// allowed.
+func (d *Decision) Err() error {
+	if d.Allowed {
+		return nil
+	}
+	switch d.Reason {
+	case Mistyped:
+		return fmt.Errorf("%w: %w", ErrDenied, ErrToken)
+	case Unknown:
+		return fmt.Errorf("%w: no grant has this token", ErrDenied)
+	case WasRevoked:
+		return fmt.Errorf("%w: the token %s was revoked on %s", ErrDenied, d.Grant.ID, d.Grant.Revoked.UTC().Format(time.RFC3339))
+	case HasExpired:
+		return fmt.Errorf("%w: the token %s expired on %s", ErrDenied, d.Grant.ID, d.Grant.Expires.UTC().Format(time.RFC3339))
+	case OutOfScope:
+		return fmt.Errorf("%w: the scope of the token %s does not reach this", ErrDenied, d.Grant.ID)
+	}
+	return fmt.Errorf("%w: the token %s, of role %s, does not have the permission %s", ErrDenied, d.Grant.ID, d.Grant.Role, d.Permission)
+}
+
+// find returns the grant of a token.
+func (t *table) find(text string) (*heldGrant, Reason) {
+	if !wellFormed(text) {
+		return nil, Mistyped
+	}
+	hash := Token{text}.hash()
+	// The id is no secret, so finding it may take what time it takes; the rest
+	// of the hash is compared in the same time whatever it is.
+	h := t.byID[ID(hash[:len(ID{})])]
+	if h == nil || subtle.ConstantTimeCompare(h.hash[:], hash[:]) != 1 {
+		return nil, Unknown
+	}
+	return h, ""
+}
+
+// decide answers a check.
+func (t *table) decide(text string, p Permission, about *event.Event, now time.Time) Decision {
+	h, reason := t.find(text)
+	d := Decision{Permission: p, Reason: reason}
+	if h == nil {
+		return d
+	}
+	d.Grant = h.Grant
+	switch state := h.State(now); {
+	case state == Revoked:
+		d.Reason = WasRevoked
+	case state == Expired:
+		d.Reason = HasExpired
+	case h.set&p.bit() == 0:
+		d.Reason = NotPermitted
+	case about != nil && !h.Scope.Covers(about):
+		d.Reason = OutOfScope
+	default:
+		d.Allowed = true
+		h.used.Store(now.UnixNano())
+	}
+	return d
+}
+
+// unite returns all that a user's live grants permit.
+func (t *table) unite(user string, now time.Time) set {
+	var s set
+	for h := range maps.Values(t.byID) {
+		if h.User == user && h.State(now) == Live {
+			s |= h.set
+		}
+	}
+	return s
+}

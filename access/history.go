@@ -1,0 +1,71 @@
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"time"
+
+	"audittrail"
+	"audittrail/event"
+)
+
+// A Change is one grant or revocation as the log has it. Whoever was erased is
+// in no change: of theirs, State says why nothing else can be read.
+type Change struct {
+	Seq    uint64
+	Time   time.Time
+	Type   event.Type
+	State  audittrail.State
+	User   string
+	IDs    []ID
+	Role   string // of a grant
+	By     string
+	Reason string // of a revocation
+}
+
+// History yields the grants and revocations in the log, the oldest first. After
+// an error it yields no more.
+func (c *Controller) History(ctx context.Context) iter.Seq2[*Change, error] {
+	return func(yield func(*Change, error) bool) {
+		for r, err := range c.log.Administrative(ctx, 0) {
+			if err != nil {
+				yield(nil, fmt.Errorf("history: %w", err))
+				return
+			}
+			if r.Event.Type != event.AccessGranted && r.Event.Type != event.AccessRevoked {
+				continue
+			}
+			ch, err := changeOf(r)
+			if err != nil {
+				yield(nil, fmt.Errorf("history: record %d: %w", r.Seq, err))
+				return
+			}
+			if !yield(ch, nil) {
+				return
+			}
+		}
+	}
+}
+
+func changeOf(r *audittrail.Record) (*Change, error) {
+	ch := &Change{Seq: r.Seq, Time: r.Event.Time, Type: r.Event.Type, State: r.State, User: r.Event.UserID}
+	if r.State != audittrail.Readable {
+		return ch, nil
+	}
+	if r.Event.Type == event.AccessGranted {
+		g, err := readGrant(&r.Event)
+		if err != nil {
+			return nil, err
+		}
+		ch.IDs, ch.Role, ch.By = []ID{g.ID}, g.Role, g.GrantedBy
+		return ch, nil
+	}
+	var v revokeRecord
+	if err := json.Unmarshal(r.Event.Metadata["revocation"], &v); err != nil {
+		return nil, errForm
+	}
+	ch.IDs, ch.By, ch.Reason = v.IDs, v.By, v.Reason
+	return ch, nil
+}

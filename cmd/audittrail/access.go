@@ -1,0 +1,474 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/access"
+	"audittrail/event"
+	"audittrail/internal/config"
+	"audittrail/internal/vfs"
+)
+
+// tokenVar is where commands look for the token of who runs them.
+const tokenVar = "AUDITTRAIL_TOKEN"
+
+func (e *env) accessCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "access",
+		Short: "Grant, revoke and check access",
+		Long: `Access has the commands about who may do what: through the service, and through
+programs that ask the log. Whoever has the log's files and its master key stands
+outside of it. A command that finds a token in $AUDITTRAIL_TOKEN acts with it,
+and does no more than it permits.` + exits(ends0, ends1, ends4),
+		GroupID: groupPeople,
+	}
+	cmd.AddCommand(e.grantCmd(), e.revokeCmd(), e.accessListCmd(), e.accessCheckCmd(), e.accessHistoryCmd(), e.rolesCmd())
+	return cmd
+}
+
+// config reads the configuration in the folder of the log.
+func (e *env) config() (*config.Config, error) {
+	return config.Read(vfs.OS, filepath.Join(e.logDir(), config.Name))
+}
+
+// openAccess reads the grants of a log.
+func (e *env) openAccess(log *audittrail.Log) (*access.Controller, error) {
+	c, err := e.config()
+	if err != nil {
+		return nil, err
+	}
+	o := access.Options{Rules: access.Rules{SeparateDuties: c.SeparateDuties, Custom: map[string]access.Custom{}}}
+	for name, r := range c.Roles {
+		custom := access.Custom{Description: r.Description}
+		for _, p := range r.Permissions {
+			custom.Permissions = append(custom.Permissions, access.Permission(p))
+		}
+		o.Custom[name] = custom
+	}
+	return access.Open(e.ctx, log, o)
+}
+
+// withAccess opens a log and its grants, and closes both.
+func (e *env) withAccess(open func() (*audittrail.Log, error), use func(*audittrail.Log, *access.Controller) error) error {
+	return with(open, func(log *audittrail.Log) error {
+		c, err := e.openAccess(log)
+		if err != nil {
+			return err
+		}
+		return errors.Join(use(log, c), c.Close())
+	})
+}
+
+// An actor is who runs a command.
+type actor struct {
+	by    string        // what stands in records for them
+	grant *access.Grant // nil without a token
+}
+
+// acting returns who runs the command: the holder of the token in the
+// environment, who must have the permission, or whoever has the files.
+func (e *env) acting(c *access.Controller, p access.Permission) (actor, error) {
+	token := e.getenv(tokenVar)
+	if token == "" {
+		return actor{by: access.Local}, nil
+	}
+	d := c.Check(token, p, nil)
+	if !d.Allowed {
+		return actor{}, fmt.Errorf("$%s: %w", tokenVar, d.Err())
+	}
+	return actor{d.Grant.ID.String(), d.Grant}, nil
+}
+
+type grantOptions struct {
+	ttl   string
+	scope []string
+	users userArgs
+}
+
+func (e *env) grantCmd() *cobra.Command {
+	var o grantOptions
+	cmd := &cobra.Command{
+		Use:   "grant USER ROLE",
+		Short: "Give a user a role, and a token for it",
+		Long: `Grant gives a user a role: admin, auditor, viewer, writer, privacy, or one of
+the configuration. 'audittrail access roles' says what each permits. The token
+is shown this once; the log keeps only a hash of it.
+
+A scope limits the grant to some records: model=NAME, type=TYPE,
+label:KEY=VALUE, from=TIME, until=TIME. Several of a kind widen it, several
+kinds narrow it. A grant with a scope has no permission over the log as a
+whole.` + exits(ends0, ends1, ends2, ends4),
+		Example: `  audittrail access grant alice auditor --ttl 90d
+  audittrail access grant chat-app writer --scope model=gpt-4
+  audittrail access grant --user-file - viewer < name`,
+		RunE: func(cmd *cobra.Command, args []string) error { return e.grant(cmd, o, args) },
+	}
+	cmd.Flags().StringVar(&o.ttl, "ttl", "", "how `long` it counts: 12h, 90d (default until it is revoked)")
+	cmd.Flags().StringArrayVar(&o.scope, "scope", nil, "limit it to these records, `KIND=VALUE`; may be repeated")
+	o.users.flags(cmd)
+	e.writerFlags(cmd)
+	return cmd
+}
+
+// userArgs are the users that a command is about.
+type userArgs struct{ file string }
+
+func (u *userArgs) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&u.file, "user-file", "", "read the user from the first line of this `file`, where other users of this machine do not see the name; - is standard input")
+}
+
+// take returns the user and the arguments behind it.
+func (u *userArgs) take(e *env, args []string) (string, []string, error) {
+	if u.file == "" {
+		if len(args) == 0 || args[0] == "" {
+			return "", nil, errors.New("name the user, or where the name is with --user-file")
+		}
+		return args[0], args[1:], nil
+	}
+	users, err := e.readUsers(u.file, 1)
+	if err != nil {
+		return "", nil, err
+	}
+	return users[0], args, nil
+}
+
+// readUsers reads a file of user ids, one a line.
+func (e *env) readUsers(name string, limit int) ([]string, error) {
+	text, err := e.readInput(name, maxUsersFile)
+	if err != nil {
+		return nil, err
+	}
+	var users []string
+	lines := bufio.NewScanner(strings.NewReader(string(text)))
+	lines.Buffer(nil, event.MaxPerson+2)
+	for n := 1; lines.Scan(); n++ {
+		user := strings.TrimSuffix(lines.Text(), "\r")
+		if user == "" {
+			continue
+		}
+		if len(user) > event.MaxPerson {
+			return nil, fmt.Errorf("read %s: line %d has more than %d bytes, which no user id has", inputName(name), n, event.MaxPerson)
+		}
+		if users = append(users, user); len(users) > limit {
+			return nil, fmt.Errorf("read %s: it has more than %s", inputName(name), count(limit, "user", "users"))
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read %s: a line is longer than any user id", inputName(name))
+	}
+	if len(users) == 0 {
+		return nil, fmt.Errorf("read %s: it names no user; write one a line", inputName(name))
+	}
+	return users, nil
+}
+
+const maxUsersFile = 256 << 20
+
+// A grantResult is what grant prints in JSON.
+type grantResult struct {
+	ID      access.ID  `json:"id"`
+	Token   string     `json:"token"`
+	Role    string     `json:"role"`
+	Expires *time.Time `json:"expires"`
+	Scope   []string   `json:"scope,omitempty"`
+}
+
+func (e *env) grant(cmd *cobra.Command, o grantOptions, args []string) error {
+	user, rest, err := o.users.take(e, args)
+	if err != nil {
+		return fmt.Errorf("access grant: %w", err)
+	}
+	if len(rest) != 1 {
+		return errors.New("access grant takes USER and ROLE; see 'audittrail access grant --help'")
+	}
+	r := access.Request{User: user, Role: rest[0]}
+	if cmd.Flags().Changed("ttl") {
+		if r.For, err = durationOf("--ttl", o.ttl); err != nil {
+			return err
+		}
+	}
+	if r.Scope, err = access.ParseScope(o.scope); err != nil {
+		return fmt.Errorf("access grant: %w", err)
+	}
+	return e.withAccess(e.openToWrite, func(_ *audittrail.Log, c *access.Controller) error {
+		who, err := e.acting(c, access.ManageAccess)
+		if err != nil {
+			return err
+		}
+		r.By = who.by
+		token, g, err := c.Grant(e.ctx, r)
+		if err != nil {
+			return err
+		}
+		made := grantResult{g.ID, token.Reveal(), g.Role, optional(g.Expires), g.Scope.Terms()}
+		e.note("this token is shown once: hand it over by a safe way, and keep it nowhere else")
+		if g.Expires.IsZero() {
+			e.note("it counts until it is revoked; --ttl gives a grant an end")
+		}
+		return e.sheet(made, []field{
+			{"id", g.ID.String()},
+			{"token", made.Token},
+			{"role", g.Role},
+			{"expires", cmp.Or(timeText(g.Expires), "never")},
+			{"scope", cmp.Or(strings.Join(made.Scope, " "), "all records")},
+		})
+	})
+}
+
+// optional is a time in JSON: null if there is none.
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// durationOf reads how long, which may be in days, from a flag.
+func durationOf(flag, text string) (time.Duration, error) {
+	d, err := lifeOf(text)
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %q is not a time like 12h or 30d", flag, text)
+	}
+	return d, nil
+}
+
+func (e *env) revokeCmd() *cobra.Command {
+	var user, reason string
+	cmd := &cobra.Command{
+		Use:   "revoke TOKEN-ID | --user USER",
+		Short: "Take a grant back, or all of a user",
+		Long: `Revoke ends a grant, by the id of its token, or all grants of a user. It counts
+from now on. Revoking a grant again changes nothing.` + exits(ends0, ends1, ends2, ends4),
+		Example: `  audittrail access revoke t-0123456789abcdef
+  audittrail access revoke --user alice --reason "left the company"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (len(args) == 1) == cmd.Flags().Changed("user") || len(args) > 1 {
+				return errors.New("access revoke: give either the id of a token, or --user")
+			}
+			return e.revoke(args, user, reason)
+		},
+	}
+	cmd.Flags().StringVar(&user, "user", "", "end all grants of this `user`")
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	e.writerFlags(cmd)
+	return cmd
+}
+
+func (e *env) revoke(args []string, user, reason string) error {
+	var id access.ID
+	if len(args) == 1 {
+		var err error
+		if id, err = access.ParseID(args[0]); err != nil {
+			return fmt.Errorf("access revoke: %w; 'audittrail access list' has them", err) // it may be the token itself
+		}
+	}
+	return e.withAccess(e.openToWrite, func(_ *audittrail.Log, c *access.Controller) error {
+		who, err := e.acting(c, access.ManageAccess)
+		if err != nil {
+			return err
+		}
+		var gone []*access.Grant
+		if len(args) == 1 {
+			g, err := c.Revoke(e.ctx, id, reason, who.by)
+			if err != nil {
+				return err
+			}
+			gone = append(gone, g)
+		} else if gone, err = c.RevokeUser(e.ctx, user, reason, who.by); err != nil {
+			return err
+		}
+		return e.list([]column{{name: "id", width: 18}, {name: "role", width: 12}, {name: "revoked", width: 24}}, func(yield func(row, error) bool) {
+			for _, g := range gone {
+				value := struct {
+					ID      access.ID `json:"id"`
+					Role    string    `json:"role"`
+					Revoked time.Time `json:"revoked"`
+				}{g.ID, g.Role, g.Revoked}
+				if !yield(row{[]string{g.ID.String(), g.Role, timeText(g.Revoked)}, value}, nil) {
+					return
+				}
+			}
+		})
+	})
+}
+
+// A grantItem is a grant in the JSON of access list.
+type grantItem struct {
+	ID          access.ID           `json:"id"`
+	User        string              `json:"user"`
+	Role        string              `json:"role"`
+	State       access.State        `json:"state"`
+	Scope       []string            `json:"scope,omitempty"`
+	Permissions []access.Permission `json:"permissions"`
+	Granted     time.Time           `json:"granted"`
+	GrantedBy   string              `json:"granted_by"`
+	Expires     *time.Time          `json:"expires"`
+	Revoked     *time.Time          `json:"revoked,omitempty"`
+	RevokedBy   string              `json:"revoked_by,omitempty"`
+	Reason      string              `json:"reason,omitempty"`
+}
+
+func (e *env) accessListCmd() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the grants",
+		Long: `List shows who has which role, and until when: the grants that are live, or with
+--all also those that have expired or were revoked.` + exits(ends0, ends1, ends2, ends4),
+		Example: `  audittrail access list
+  audittrail access list --all -o json`,
+		Args: takes(),
+		RunE: func(*cobra.Command, []string) error {
+			return e.withAccess(e.openToRead, func(_ *audittrail.Log, c *access.Controller) error {
+				if _, err := e.acting(c, access.ManageAccess); err != nil {
+					return err
+				}
+				return e.listGrants(c, all)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "also those that count no more")
+	return cmd
+}
+
+func (e *env) listGrants(c *access.Controller, all bool) error {
+	columns := []column{
+		{name: "id", width: 18},
+		{name: "user", width: 16},
+		{name: "role", width: 10},
+		{name: "state", width: 7},
+		{name: "expires", width: 10},
+		{name: "scope", width: 12},
+	}
+	return e.list(columns, func(yield func(row, error) bool) {
+		for _, u := range c.List() {
+			if u.State != access.Live && !all {
+				continue
+			}
+			expires := "never"
+			if !u.Expires.IsZero() {
+				expires = u.Expires.UTC().Format(time.DateOnly)
+			}
+			terms := u.Scope.Terms()
+			value := grantItem{
+				u.ID, u.User, u.Role, u.State, terms, u.Permissions, u.Granted, u.GrantedBy,
+				optional(u.Expires), optional(u.Revoked), u.RevokedBy, u.Reason,
+			}
+			if !yield(row{[]string{u.ID.String(), u.User, u.Role, string(u.State), expires, strings.Join(terms, " ")}, value}, nil) {
+				return
+			}
+		}
+	})
+}
+
+func (e *env) accessHistoryCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "history",
+		Short: "Tell what was granted and revoked",
+		Long: `History lists the grants and revocations in the log, the oldest first, with the
+sequence numbers by which they can be shown and proven. Denials and reads of
+content are records too: 'audittrail query -t access_denied,content_read'.` + exits(ends0, ends1, ends2, ends4),
+		Example: "  audittrail access history -o jsonl",
+		Args:    takes(),
+		RunE: func(*cobra.Command, []string) error {
+			return e.withAccess(e.openToRead, func(_ *audittrail.Log, c *access.Controller) error {
+				if _, err := e.acting(c, access.ManageAccess); err != nil {
+					return err
+				}
+				return e.accessHistory(e.ctx, c)
+			})
+		},
+	}
+}
+
+// A historyItem is one change in the JSON of access history.
+type historyItem struct {
+	Seq    uint64      `json:"seq"`
+	Time   time.Time   `json:"time"`
+	Type   event.Type  `json:"type"`
+	User   string      `json:"user"`
+	State  string      `json:"state"`
+	IDs    []access.ID `json:"ids"`
+	Role   string      `json:"role,omitempty"`
+	By     string      `json:"by,omitempty"`
+	Reason string      `json:"reason,omitempty"`
+}
+
+func (e *env) accessHistory(ctx context.Context, c *access.Controller) error {
+	columns := []column{
+		{name: "seq", width: 8, right: true},
+		{name: "time", width: 24},
+		{name: "what", width: 14},
+		{name: "user", width: 14},
+		{name: "role", width: 8},
+		{name: "tokens", width: 18},
+	}
+	var rows iter.Seq2[row, error] = func(yield func(row, error) bool) {
+		for ch, err := range c.History(ctx) {
+			if err != nil {
+				yield(row{}, err)
+				return
+			}
+			item := historyItem{ch.Seq, ch.Time, ch.Type, ch.User, ch.State.String(), ch.IDs, ch.Role, ch.By, ch.Reason}
+			user := ch.User
+			if ch.State != audittrail.Readable {
+				user = "(" + ch.State.String() + ")"
+			}
+			var ids []string
+			for _, id := range ch.IDs {
+				ids = append(ids, id.String())
+			}
+			cells := []string{
+				fmt.Sprint(ch.Seq), timeText(ch.Time), string(ch.Type), user, ch.Role, strings.Join(ids, " "),
+			}
+			if !yield(row{cells, item}, nil) {
+				return
+			}
+		}
+	}
+	return e.list(columns, rows)
+}
+
+func (e *env) rolesCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "roles",
+		Short: "Tell what each role permits",
+		Long: `Roles lists the built-in roles and those of the configuration, with what they
+permit.` + exits(ends0, ends1, ends2),
+		Example: "  audittrail access roles",
+		Args:    takes(),
+		RunE: func(*cobra.Command, []string) error {
+			return e.withAccess(e.openToRead, func(_ *audittrail.Log, c *access.Controller) error {
+				columns := []column{{name: "role", width: 12}, {name: "permissions", width: 40, wrap: true}}
+				return e.list(columns, func(yield func(row, error) bool) {
+					for _, r := range c.Roles() {
+						var names []string
+						for _, p := range r.Permissions {
+							names = append(names, string(p))
+						}
+						value := struct {
+							Role        string              `json:"role"`
+							Description string              `json:"description"`
+							Custom      bool                `json:"custom"`
+							Permissions []access.Permission `json:"permissions"`
+						}{r.Name, r.Description, r.Custom, r.Permissions}
+						if !yield(row{[]string{r.Name, strings.Join(names, " ")}, value}, nil) {
+							return
+						}
+					}
+				})
+			})
+		},
+	}
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/access"
+	"audittrail/event"
+)
+
+type checkAccessOptions struct {
+	model, kind, time string
+	labels            []string
+}
+
+func (e *env) accessCheckCmd() *cobra.Command {
+	var o checkAccessOptions
+	cmd := &cobra.Command{
+		Use:   "check [TOKEN] PERMISSION",
+		Short: "Tell whether a token permits something",
+		Long: `Check ends with 0 if the token has the permission, and with 4 if not, and says
+why. What other users of this machine should not see stands better in
+$AUDITTRAIL_TOKEN, or on standard input with - for TOKEN, than among arguments.
+
+With --model, --type, --label or --time it decides about such a record; without,
+in general. A denial is recorded, if no other process has the log open to write.
+
+Permissions:` + "\n  " + permissionList() + exits("0  it does", ends1, ends2, "4  it does not"),
+		Example: `  audittrail access check read_events
+  audittrail access check - read_content --model gpt-4 < token`,
+		RunE: func(_ *cobra.Command, args []string) error { return e.checkAccess(o, args) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.model, "model", "", "about a record of this `model`")
+	f.StringVar(&o.kind, "type", "", "about a record of this `type`")
+	f.StringArrayVar(&o.labels, "label", nil, "about a record with this label, `KEY=VALUE`")
+	f.StringVar(&o.time, "time", "", "about a record of this `time`, RFC 3339")
+	return cmd
+}
+
+// permissionList is the permissions in lines that fit the help.
+func permissionList() string {
+	var b strings.Builder
+	at := 0
+	for _, p := range access.Permissions() {
+		if at > 60 {
+			b.WriteString("\n  ")
+			at = 0
+		} else if at > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(string(p))
+		at += len(p) + 1
+	}
+	return b.String()
+}
+
+func (e *env) checkAccess(o checkAccessOptions, args []string) error {
+	if len(args) == 0 || len(args) > 2 {
+		return errors.New("access check takes TOKEN and PERMISSION, or PERMISSION alone; see 'audittrail access check --help'")
+	}
+	token := e.getenv(tokenVar)
+	if len(args) == 2 {
+		token = args[0]
+	} else if token == "" {
+		return fmt.Errorf("access check: there is no token in $%s; set it, or give - and the token on standard input", tokenVar)
+	}
+	if token == "-" {
+		text, err := io.ReadAll(io.LimitReader(e.stdin, 1<<10))
+		if err != nil {
+			return fmt.Errorf("access check: read standard input: %w", err)
+		}
+		token = strings.TrimSpace(string(text))
+	}
+	p, err := access.ParsePermission(args[len(args)-1])
+	if err != nil {
+		return fmt.Errorf("access check: %w", err)
+	}
+	about, err := o.about()
+	if err != nil {
+		return fmt.Errorf("access check: %w", err)
+	}
+	var d access.Decision
+	err = e.withAccess(e.openToRead, func(_ *audittrail.Log, c *access.Controller) error {
+		d = c.Check(token, p, about)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !d.Allowed {
+		e.recordBeside("this denial", func(log *audittrail.Log) error {
+			return e.recheck(log, token, p, about)
+		})
+		return fmt.Errorf("access check: %w", d.Err())
+	}
+	result := struct {
+		Allowed    bool              `json:"allowed"`
+		ID         access.ID         `json:"id"`
+		Role       string            `json:"role"`
+		Permission access.Permission `json:"permission"`
+		Scope      []string          `json:"scope,omitempty"`
+	}{true, d.Grant.ID, d.Grant.Role, p, d.Grant.Scope.Terms()}
+	fields := []field{{"allowed", string(p)}, {"token", result.ID.String()}, {"role", result.Role}}
+	if len(result.Scope) > 0 {
+		fields = append(fields, field{"scope", strings.Join(result.Scope, " ")})
+	}
+	return e.sheet(result, fields)
+}
+
+// recheck asks again with the log open for writing, so that the denial is
+// recorded.
+func (e *env) recheck(log *audittrail.Log, token string, p access.Permission, about *event.Event) error {
+	c, err := e.openAccess(log)
+	if err != nil {
+		return err
+	}
+	c.Check(token, p, about)
+	return c.Close()
+}
+
+// about is the event that a check is about; nil if it is about none.
+func (o *checkAccessOptions) about() (*event.Event, error) {
+	if o.model == "" && o.kind == "" && o.time == "" && len(o.labels) == 0 {
+		return nil, nil
+	}
+	ev := &event.Event{ModelID: o.model, Type: event.Type(o.kind)}
+	if o.kind != "" && !ev.Type.Valid() {
+		return nil, fmt.Errorf("read --type: there is no type %q", o.kind)
+	}
+	if o.time != "" {
+		t, err := time.Parse(time.RFC3339Nano, o.time)
+		if err != nil {
+			return nil, fmt.Errorf("read --time: %q is not a time like 2026-01-31T12:00:00Z", o.time)
+		}
+		ev.Time = t
+	}
+	for _, l := range o.labels {
+		key, value, ok := strings.Cut(l, "=")
+		if !ok || key == "" {
+			return nil, errors.New("read --label: it is not KEY=VALUE")
+		}
+		if ev.Labels == nil {
+			ev.Labels = map[string]string{}
+		}
+		ev.Labels[key] = value
+	}
+	return ev, nil
+}
+
+// recordBeside opens the log for writing, without waiting for another writer,
+// to record what a command that reads has done, and says so if it cannot.
+func (e *env) recordBeside(what string, record func(*audittrail.Log) error) {
+	err := with(func() (*audittrail.Log, error) {
+		o, err := e.options()
+		if err != nil {
+			return nil, err
+		}
+		o.LockWait = -1
+		return audittrail.Open(e.logDir(), o)
+	}, record)
+	switch {
+	case err == nil:
+	case errors.Is(err, audittrail.ErrLocked):
+		e.note("%s was not recorded: another process has the log open for writing", what)
+	default:
+		e.note("%s was not recorded: %s", what, explain(err))
+	}
+}
