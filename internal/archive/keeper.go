@@ -96,7 +96,24 @@ func (k *Keeper) Check(ctx context.Context, s *remnant.Statement) (*Manifest, er
 	if m.Records != s.Records || sum != s.Manifest {
 		return nil, damaged("%s is not the manifest that record %d names", name(s.To, s.First, manifestExt), s.Seq)
 	}
-	return m, unpack(ctx, k.FS, PackedFile(s.To, s.First), m, k.Hashes, io.Discard)
+	return m, unpack(ctx, k.FS, PackedFile(s.To, s.First), m, k.Hashes, io.Discard, nil)
+}
+
+// Lines yields the lines of an archive, without their LFs, each held against the
+// tree. A line is valid until the next one.
+func (k *Keeper) Lines(ctx context.Context, s *remnant.Statement) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		m, _, err := k.Manifest(s.To, s.First)
+		if err == nil && m.Records != s.Records {
+			err = damaged("%s is of %d records, record %d says %d", name(s.To, s.First, manifestExt), m.Records, s.Seq, s.Records)
+		}
+		if err == nil {
+			err = unpack(ctx, k.FS, PackedFile(s.To, s.First), m, k.Hashes, io.Discard, func(line []byte) bool { return yield(line, nil) })
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
 }
 
 // segment finds a whole segment whose lines are here.

@@ -98,9 +98,10 @@ func packInto(f vfs.File, m *Manifest, lines iter.Seq2[[]byte, error]) error {
 type Hashes func(ctx context.Context, from, to uint64) iter.Seq2[[32]byte, error]
 
 // unpack reads an archive to its end, holds every line against the hash that it
-// must have, and the whole against the manifest. What it has checked it writes
-// to w, of which the last part may be wrong if there is an error.
-func unpack(ctx context.Context, fsys vfs.FS, path string, m *Manifest, hashes Hashes, w io.Writer) error {
+// must have, and the whole against the manifest. It writes what it reads to w,
+// which is right only if there is no error, and calls use with each line that it
+// has checked, until that returns false.
+func unpack(ctx context.Context, fsys vfs.FS, path string, m *Manifest, hashes Hashes, w io.Writer, use func([]byte) bool) error {
 	f, err := fsys.Open(path)
 	if err != nil {
 		return err
@@ -121,7 +122,10 @@ func unpack(ctx context.Context, fsys vfs.FS, path string, m *Manifest, hashes H
 	}
 	defer z.Close()
 	text := &limited{r: z, left: m.Bytes}
-	err = checkLines(ctx, io.TeeReader(text, io.MultiWriter(plain, w)), m, hashes)
+	err = checkLines(ctx, io.TeeReader(text, io.MultiWriter(plain, w)), m, hashes, use)
+	if err == errEnough {
+		return nil
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -155,10 +159,12 @@ func (l *limited) Read(b []byte) (int, error) {
 	return n, err
 }
 
+var errEnough = errors.New("enough")
+
 var errHashes = errors.New("the tree cannot be read")
 
 // checkLines reads lines, each of which must be the record of its place.
-func checkLines(ctx context.Context, in io.Reader, m *Manifest, hashes Hashes) error {
+func checkLines(ctx context.Context, in io.Reader, m *Manifest, hashes Hashes, use func([]byte) bool) error {
 	lines := bufio.NewReaderSize(in, 1<<18)
 	seq, prev := m.First, m.Before
 	var long []byte
@@ -183,6 +189,9 @@ func checkLines(ctx context.Context, in io.Reader, m *Manifest, hashes Hashes) e
 		if !ok || t.Seq != seq || t.Hash != want || t.Prev != prev || !record.Intact(line, &t) {
 			return fmt.Errorf("record %d is not the one that was signed", seq)
 		}
+		if use != nil && !use(line) {
+			return errEnough
+		}
 		seq, prev = seq+1, t.Hash
 	}
 	if prev != m.Last {
@@ -204,7 +213,7 @@ func restore(ctx context.Context, fsys vfs.FS, from, to string, m *Manifest, has
 	}
 	out := &fileWriter{file: f}
 	w := bufio.NewWriterSize(out, 1<<18)
-	err = unpack(ctx, fsys, from, m, hashes, w)
+	err = unpack(ctx, fsys, from, m, hashes, w, nil)
 	if err == nil {
 		err = w.Flush()
 	}
