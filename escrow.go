@@ -223,7 +223,7 @@ func (l *Log) settleEscrows(ctx context.Context) error {
 	}
 	for _, e := range all {
 		if e.Seq < upTo {
-			if err := l.settleEscrow(&e, keeps, upTo); err != nil {
+			if err := l.settleEscrow(ctx, &e, keeps, upTo); err != nil {
 				return fmt.Errorf("let go of what is held no more in class %s: %w", e.Class, err)
 			}
 		}
@@ -231,7 +231,7 @@ func (l *Log) settleEscrows(ctx context.Context) error {
 	return nil
 }
 
-func (l *Log) settleEscrow(e *keyring.Escrow, keeps func(*record.Record) bool, upTo uint64) error {
+func (l *Log) settleEscrow(ctx context.Context, e *keyring.Escrow, keeps func(*record.Record) bool, upTo uint64) error {
 	old, err := escrow.Open(l.opts.fs, l.escrowName(e.File), e.Class, (*[32]byte)(&e.Key))
 	if errors.Is(err, fs.ErrNotExist) {
 		l.opts.Logger.Warn("what a hold kept is gone: its escrow is not there", slog.String("class", e.Class))
@@ -242,8 +242,13 @@ func (l *Log) settleEscrow(e *keyring.Escrow, keeps func(*record.Record) bool, u
 	}
 	out := newEscrowSet(l, upTo)
 	out.classes[e.Class] = nil
+	lines := archivedLines{log: l}
+	defer lines.close()
 	err = old.Each(func(seq uint64, key record.Key) error {
-		line, err := l.store.Line(seq)
+		line, err := lines.line(ctx, seq)
+		if dropped := new(DroppedError); errors.As(err, &dropped) {
+			return nil // nobody reads it again
+		}
 		if err != nil {
 			return err
 		}

@@ -232,10 +232,10 @@ func (h *held) look(ctx context.Context) error {
 }
 
 // scan decodes the records from (inclusive) to to (exclusive) whose subject and
-// class are wanted, and calls f with them.
+// class are wanted, and calls f with them. It reads archives where they are.
 func (l *Log) scan(ctx context.Context, from, to uint64, want func(subject, class []byte) bool, f func(*record.Record) error) error {
 	var finder record.Finder
-	for line, err := range l.store.Lines(ctx, from, to) {
+	for line, err := range l.everyLine(ctx, from, to) {
 		if err != nil {
 			return err
 		}

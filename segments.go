@@ -38,6 +38,8 @@ type Segment struct {
 	// Classes counts the records that have left, by retention class and month;
 	// nil without the keyring. Of a segment that is here, CountClasses does.
 	Classes map[string]ClassCount
+	// Unreachable is true if it was archived, and its archive is not there now.
+	Unreachable bool
 	// Leftover is true if it was dropped and files of its archive are still
 	// there: DropSegments removes them.
 	Leftover bool
@@ -206,6 +208,8 @@ func (l *Log) segments(ctx context.Context) ([]Segment, error) {
 			s.Archive, s.Reason, s.Seq, s.Classes = st.To, st.Reason, st.Seq, st.Classes
 			if st.Dropped {
 				s.State, s.Leftover = SegmentDropped, keeper.Left(&st)
+			} else {
+				s.Unreachable = !keeper.There(&st)
 			}
 		case g.Records > 0:
 			if s.FirstLogged, s.LastLogged, err = l.loggedBetween(g.First, g.First+g.Records-1); err != nil {
@@ -302,9 +306,24 @@ func (l *Log) ArchiveSegments(ctx context.Context, firsts []uint64, to, reason s
 
 // DropSegments removes segments, given by their first records, for good: their
 // lines, or their archives. Their hashes, ids, and the lines that govern the log
-// stay. It is recorded before anything is removed.
+// stay. It is recorded before anything is removed. One in which a hold keeps
+// anything is refused with a *SegmentHeldError.
 func (l *Log) DropSegments(ctx context.Context, firsts []uint64, reason string) error {
 	return l.moving(ctx, "drop the segment", firsts, func(k *archive.Keeper, first uint64, said *remnant.Statement) error {
+		// So that no hold is placed meanwhile.
+		if err := l.govern(ctx); err != nil {
+			return err
+		}
+		defer l.governing.Release(1)
+		if said == nil || !said.Dropped {
+			held, err := l.holdsOn(ctx, first)
+			if err == nil && len(held) > 0 {
+				err = &SegmentHeldError{First: first, Holds: held}
+			}
+			if err != nil {
+				return err
+			}
+		}
 		return k.Drop(ctx, first, reason, said)
 	})
 }

@@ -28,6 +28,9 @@ const place = "/archive/here"
 // administrative records.
 func filled(t *testing.T, disk *vfs.Mem) []audittrail.Receipt {
 	t.Helper()
+	if err := vfs.MakeDir(disk, place, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	log, err := audittrail.Open("dir", rolling(disk))
 	if err != nil {
 		t.Fatal(err)

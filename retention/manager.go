@@ -5,7 +5,10 @@
 // archive, and when they are dropped. It is a record of the log like all others:
 // the last one counts, for the events that are accepted from then on.
 //
-// A [Manager] keeps the policy.
+// A [Manager] keeps the policy, plans what is due ([Manager.Plan], which changes
+// nothing) and does it ([Manager.Apply], which can be stopped at any point and
+// called again). What it does is done by the log, which records it, and which
+// refuses what a hold keeps.
 //
 // The package promises nothing about what a law wants: [Floors] are data with
 // their sources, and whether they apply is for their reader to say.
@@ -35,6 +38,8 @@ type Options struct {
 	Frameworks []string
 	// Strict refuses a policy that is below a floor.
 	Strict bool
+	// Now is the time; if nil, time.Now.
+	Now func() time.Time
 }
 
 // DefaultFrameworks are the frameworks whose floors count unless others are
@@ -49,7 +54,8 @@ type Manager struct {
 	mu     sync.Mutex // guards all below
 	policy Policy
 	set    Setting
-	next   uint64 // records before it were read
+	next   uint64                                      // records before it were read
+	counts map[uint64]map[string]audittrail.ClassCount // of whole segments, by the first record
 }
 
 // A Setting says when a policy was set, and by whom.
@@ -86,12 +92,15 @@ func Open(ctx context.Context, log *audittrail.Log, o Options) (*Manager, error)
 	if o.Frameworks == nil {
 		o.Frameworks = DefaultFrameworks
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	for _, f := range o.Frameworks {
 		if !slices.Contains(Frameworks(), f) {
 			return nil, fmt.Errorf("open retention: no framework %.64q has floors; there are %q", f, Frameworks())
 		}
 	}
-	m := &Manager{log: log, o: o}
+	m := &Manager{log: log, o: o, counts: make(map[uint64]map[string]audittrail.ClassCount)}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.read(ctx); err != nil {

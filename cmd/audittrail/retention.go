@@ -27,7 +27,7 @@ what it will do and when, and doing it.` + exits(ends0, ends1),
 		Long:  "Policy has the commands about the policy by which records are kept." + exits(ends0, ends1),
 	}
 	policy.AddCommand(e.policySetCmd(), e.policyListCmd())
-	cmd.AddCommand(policy)
+	cmd.AddCommand(policy, e.planCmd(), e.applyCmd())
 	return cmd
 }
 

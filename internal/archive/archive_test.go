@@ -61,7 +61,7 @@ func (s signer) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.key, ms
 // what moves them.
 func newKeeper(t testing.TB, disk vfs.FS, origin string) (*archive.Keeper, *[]remnant.Statement) {
 	t.Helper()
-	if err := vfs.MakeDir(disk, "log", 0o755); err != nil {
+	if err := errors.Join(vfs.MakeDir(disk, "log", 0o755), vfs.MakeDir(disk, place, 0o700), vfs.MakeDir(disk, "/second", 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	store, err := segment.Open(disk, "log", 5000)
@@ -201,7 +201,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("archive what is not signed: %v", err)
 	}
 	k.Signed = signed
-	for _, p := range []string{"", "place"} {
+	for _, p := range []string{"", "place", "/nowhere"} {
 		if err := k.Archive(t.Context(), 0, p, "", nil); err == nil {
 			t.Errorf("archived in %q", p)
 		}
@@ -215,7 +215,7 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := place + "/00000000000000000000.archive"
-	if err := errors.Join(vfs.MakeDir(disk, place, 0o700), vfs.WriteFile(disk, name, read(t, other, name), 0o600)); err != nil {
+	if err := vfs.WriteFile(disk, name, read(t, other, name), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.Archive(t.Context(), 0, place, "", nil); !errors.Is(err, archive.ErrForeign) {

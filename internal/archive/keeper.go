@@ -185,8 +185,10 @@ func (k *Keeper) Archive(ctx context.Context, first uint64, place, reason string
 	if _, _, err := k.Manifest(place, first); errors.Is(err, ErrForeign) {
 		return err // never put over it
 	}
-	if err := vfs.MakeDir(k.FS, place, 0o700); err != nil {
-		return fmt.Errorf("make the place: %w", err)
+	// It is not made: where a disk is not mounted, the archive would end up
+	// beside the log.
+	if _, err := k.FS.Stat(place); err != nil {
+		return fmt.Errorf("reach the place of the archive, which must be there: %w", err)
 	}
 	err = pack(k.FS, PackedFile(place, first), m, func(yield func([]byte, error) bool) {
 		if err := k.take(ctx, g, maker, func(line []byte) bool { return yield(line, nil) }); err != nil {
@@ -262,12 +264,11 @@ func (k *Keeper) Drop(ctx context.Context, first uint64, reason string, said *re
 	if said.To == "" {
 		return nil // dropped, and no archive of it
 	}
-	// A place that is not there now may be there again tomorrow, with the
-	// archive in it.
-	if _, err := k.FS.Stat(said.To); err != nil {
-		return fmt.Errorf("reach the archive in %s: %w", said.To, err)
-	}
 	if !said.Dropped {
+		// What is not there now may be there again tomorrow.
+		if _, err := k.FS.Stat(PackedFile(said.To, said.First)); err != nil {
+			return fmt.Errorf("reach the archive: %w", err)
+		}
 		s := *said
 		s.Dropped, s.Reason = true, reason
 		if err := k.Say(ctx, s); err != nil {
@@ -290,12 +291,19 @@ func (k *Keeper) discard(s *remnant.Statement) error {
 	return k.FS.SyncDir(s.To)
 }
 
-// Left tells whether files of an archive that was dropped are still there.
+// There tells whether the lines of an archive are where they should be.
+func (k *Keeper) There(s *remnant.Statement) bool { return k.exists(s, packedExt) }
+
+// Left tells whether any file of an archive is there.
 func (k *Keeper) Left(s *remnant.Statement) bool {
+	return k.exists(s, packedExt) || k.exists(s, manifestExt)
+}
+
+func (k *Keeper) exists(s *remnant.Statement, ext string) bool {
 	if s.To == "" {
 		return false
 	}
-	_, err := k.FS.Stat(PackedFile(s.To, s.First))
+	_, err := k.FS.Stat(name(s.To, s.First, ext))
 	return err == nil
 }
 
