@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"audittrail/event"
+	"audittrail/internal/barrier"
 	"audittrail/internal/remnant"
 	"audittrail/internal/salvage"
 	"audittrail/internal/segment"
@@ -54,7 +55,7 @@ const rebuiltMember = "rebuilt"
 // it is. The first record of the new log (log_rebuilt) names the old one's
 // origin, size and root, and lists what could not be carried over, and why. What
 // the old log did to itself, such as to change its keys, is not carried over:
-// it is not what the new one did.
+// it is not what the new one did. But holds that are in force are placed again.
 func Rebuild(ctx context.Context, o Rebuilding) (*Rebuilt, error) {
 	r, err := rebuild(ctx, &o)
 	if err != nil {
@@ -132,8 +133,9 @@ type salvager struct {
 	found    Rebuilt
 	vouched  uint64                       // records that the tree vouches for
 	said     map[uint64]remnant.Statement // of segments that have left
-	limit    uint64                       // records that so many bytes can hold
-	read     uint64                       // bytes
+	holds    barrier.Holds
+	limit    uint64 // records that so many bytes can hold
+	read     uint64 // bytes
 	total    uint64
 }
 
@@ -273,6 +275,11 @@ func (s *salvager) look(line []byte) (uint64, *Record, salvage.Reason) {
 		if st, ok := remnant.ParseStatement(&r.Record); ok && st.Seq >= s.said[st.First].Seq {
 			s.said[st.First] = st
 		}
+		if r.Event.Type == event.HoldPlaced || r.Event.Type == event.HoldReleased {
+			if r.Seq >= s.holds.Next() && s.holds.Take(&r.Record, true) != nil {
+				return 0, nil, ""
+			}
+		}
 		return t.Seq, nil, salvage.OwnAct
 	}
 	return t.Seq, r, ""
@@ -282,6 +289,11 @@ func (s *salvager) look(line []byte) (uint64, *Record, salvage.Reason) {
 func (s *salvager) carry(ctx context.Context, to *Log) error {
 	if err := s.begin(ctx, to); err != nil {
 		return err
+	}
+	for _, h := range s.holds.Active() {
+		if _, err := to.PlaceHold(ctx, h); err != nil {
+			return err
+		}
 	}
 	const most, mostBytes = 256, 4 << 20
 	var events []event.Event

@@ -241,3 +241,67 @@ func TestRebuildRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestRebuildForgets rebuilds a log of which a person was forgotten, a month
+// has expired, and some of it is held.
+func TestRebuildForgets(t *testing.T) {
+	disk := vfs.NewMem()
+	now := time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC)
+	o := audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000, Now: func() time.Time { return now }})
+	log, err := audittrail.Open("dir", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 12 {
+		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprint(i)})
+	}
+	hold, err := log.PlaceHold(t.Context(), audittrail.Hold{Reason: "a claim", User: "user 1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	over, err := log.PlaceHold(t.Context(), audittrail.Hold{Reason: "another", Model: "m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.ReleaseHold(t.Context(), over.ID, "settled", ""); err != nil {
+		t.Fatal(err)
+	}
+	now = now.AddDate(0, 1, 0)
+	for i := range 3 {
+		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i), Prompt: "later"})
+	}
+	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"user 2"}, Reason: "asked", Basis: "GDPR 17"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Expire(t.Context(), []string{"standard/2026-01"}, "over"); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := rebuilding(disk)
+	r.New = o
+	got, err := audittrail.Rebuild(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[salvage.Reason]uint64{}
+	for _, l := range got.Lost {
+		counts[l.Reason] = l.Records
+	}
+	// Of January's twelve, four are held; of February's three, one is forgotten.
+	if got.Carry != 4+2 || counts[salvage.Expired] != 4 || counts[salvage.Erased] != 4+1 {
+		t.Errorf("carried over %d, lost %+v", got.Carry, got.Lost)
+	}
+	log, err = audittrail.Open("new", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds, err := log.Holds(t.Context())
+	if err != nil || len(holds) != 1 || holds[0].ID != hold.ID || holds[0].User != "user 1" || holds[0].Reason != "a claim" {
+		t.Errorf("holds %+v, %v, want the one in force", holds, err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

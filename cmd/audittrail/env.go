@@ -104,6 +104,21 @@ func (e *env) options() (audittrail.Options, error) {
 	return o, err
 }
 
+// writerOptions are those of a log that is to be written, for which the
+// configuration counts.
+func (e *env) writerOptions() (audittrail.Options, error) {
+	o, err := e.options()
+	if err != nil {
+		return o, err
+	}
+	c, err := e.config()
+	if err != nil {
+		return o, err
+	}
+	o.SegmentBytes = c.SegmentBytes
+	return o, nil
+}
+
 // openToRead opens the log beside whoever writes it.
 func (e *env) openToRead() (*audittrail.Log, error) {
 	o, err := e.options()
@@ -116,7 +131,7 @@ func (e *env) openToRead() (*audittrail.Log, error) {
 
 // openToWrite opens the log that is there.
 func (e *env) openToWrite() (*audittrail.Log, error) {
-	o, err := e.options()
+	o, err := e.writerOptions()
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +140,7 @@ func (e *env) openToWrite() (*audittrail.Log, error) {
 
 // create makes a log.
 func (e *env) create(origin string) (*audittrail.Log, error) {
-	o, err := e.options()
+	o, err := e.writerOptions()
 	if err != nil {
 		return nil, err
 	}

@@ -42,8 +42,17 @@ func (e *env) governed(log *audittrail.Log, err error) (*audittrail.Log, error) 
 	return log, nil
 }
 
-// retention opens the retention of a log.
+// retention opens the retention of a log, as the configuration has it where the
+// options say nothing.
 func (e *env) retention(log *audittrail.Log, o retention.Options) (*retention.Manager, error) {
+	c, err := e.config()
+	if err != nil {
+		return nil, err
+	}
+	o.Strict = o.Strict || c.Retention.Strict
+	if o.Frameworks == nil {
+		o.Frameworks = c.Retention.Frameworks
+	}
 	return retention.Open(e.ctx, log, o)
 }
 

@@ -33,6 +33,10 @@ type Config struct {
 	// RecordReads says when the local command line records that it showed
 	// content.
 	RecordReads Reads `toml:"record_reads"`
+	// SegmentBytes is how long a file of records gets; 0 is what the log has.
+	SegmentBytes int64 `toml:"segment_bytes"`
+	// Retention is about how long records stay.
+	Retention Retention `toml:"retention"`
 	// Roles are roles beside the built-in ones.
 	Roles map[string]Role `toml:"roles"`
 }
@@ -41,6 +45,14 @@ type Config struct {
 type Role struct {
 	Permissions []string `toml:"permissions"`
 	Description string   `toml:"description"`
+}
+
+// Retention is what a retention policy is held against.
+type Retention struct {
+	// Strict refuses a policy that is below a legal floor; else it is warned of.
+	Strict bool `toml:"strict"`
+	// Frameworks are those whose floors count; nil is what package retention has.
+	Frameworks []string `toml:"frameworks"`
 }
 
 // Reads says when reads of content are recorded.

@@ -27,7 +27,8 @@ func TestDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.SeparateDuties || c.RecordReads != config.ReadsGoverned || len(c.Roles["analyst"].Permissions) != 2 {
+	if !c.SeparateDuties || c.RecordReads != config.ReadsGoverned || len(c.Roles["analyst"].Permissions) != 2 ||
+		!c.Retention.Strict || len(c.Retention.Frameworks) != 2 || c.SegmentBytes != 64<<20 {
 		t.Errorf("Parse = %+v", c)
 	}
 }
@@ -49,6 +50,7 @@ func TestRefused(t *testing.T) {
 		"separate_duties = \"yes\"":                       "separate_duties",
 		"separate_duties = true\nx":                       "line 2",
 		"separate_duties = true\nseparate_duties = false": "line 2",
+		"[retention]\nstrikt = true":                      "no setting retention.strikt",
 		"record_reads = \"sometimes\"":                    "record_reads is \"sometimes\"",
 		"a = \"\xff\"":                                    "line 1",
 		strings.Repeat("#", 1<<20) + "\n#":                "longer than",
