@@ -26,6 +26,7 @@ var guides = []struct {
 	{page: "docs/tutorial-auditor.md", needs: []string{"sha256sum"}},
 	{page: "docs/operations.md"},
 	{page: "docs/access.md"},
+	{page: "docs/retention.md"},
 }
 
 // TestGuides does what a reader of the guides does. In them,

@@ -244,7 +244,8 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions, live bool, missing []
 	if r.Unsigned > 0 && v.Sealed {
 		v.Missing = append(v.Missing, fmt.Sprintf("the keyring, or a newer checkpoint: %d records behind the checkpoint are chained, but nothing vouches for them", r.Unsigned))
 	}
-	v.Records, v.Unsigned, v.Bytes, v.Left = r.Records, r.Unsigned, r.Bytes, r.Left
+	v.Records, v.Unsigned, v.Left = r.Records, r.Unsigned, r.Left
+	v.Bytes += r.Bytes
 	v.ProblemCount, v.kinds = found.Count, found.Kinds
 	v.Problems = make([]Problem, 0)
 	for _, p := range found.Kept() {

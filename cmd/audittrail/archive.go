@@ -215,7 +215,7 @@ func (e *env) archiveVerify(log *audittrail.Log, args []string) error {
 		return err
 	}
 	worst := exitOK
-	columns := []column{{name: "segment", width: 10, right: true}, {name: "state", width: 11}, {name: "archive", width: 20}, {name: "detail", width: 20, wrap: true}}
+	columns := []column{{name: "segment", width: 10, right: true}, {name: "state", width: 11}, {name: "archive", width: 20, wrap: true}}
 	err = e.list(columns, func(yield func(row, error) bool) {
 		for _, first := range firsts {
 			i := slices.IndexFunc(segments, func(s audittrail.Segment) bool { return s.First == first })
@@ -235,7 +235,11 @@ func (e *env) archiveVerify(log *audittrail.Log, args []string) error {
 					worst = exitMissing
 				}
 			}
-			if !yield(row{[]string{strconv.FormatUint(first, 10), v.State, v.Archive, v.Detail}, v}, nil) {
+			where := v.Archive
+			if v.Detail != "" {
+				where += ": " + v.Detail
+			}
+			if !yield(row{[]string{strconv.FormatUint(first, 10), v.State, where}, v}, nil) {
 				return
 			}
 		}
