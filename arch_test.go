@@ -83,11 +83,13 @@ var rooms = map[string]room{
 		theirs: []string{"codeberg.org/go-pdf/fpdf", "github.com/go-fonts/liberation"},
 	},
 	"internal/config":                {ours: []string{"internal/vfs"}, theirs: []string{"github.com/BurntSushi/toml"}},
+	"evidence/certificate":           {ours: []string{"event", "record", "tlog", "internal/barrier", "internal/cjson"}},
+	"privacy":                        {ours: []string{".", "event", "record", "query", "evidence/certificate"}},
 	"access":                         {ours: []string{".", "event", "record"}},
 	"cmd/audittrail/internal/intake": {ours: []string{".", "event"}},
 	"cmd/audittrail": {
 		ours: []string{
-			".", "access", "event", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
+			".", "access", "privacy", "query", "evidence/certificate", "event", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
 			"cmd/audittrail/internal/intake",
 		},
 		theirs: []string{

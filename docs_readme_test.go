@@ -27,6 +27,7 @@ var guides = []struct {
 	{page: "docs/operations.md"},
 	{page: "docs/access.md"},
 	{page: "docs/retention.md"},
+	{page: "docs/gdpr.md"},
 }
 
 // TestGuides does what a reader of the guides does. In them,

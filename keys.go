@@ -191,3 +191,12 @@ func (l *Log) BackupKeys(ctx context.Context, w io.Writer, to age.Recipient, exp
 func (l *Log) ownEvent(t event.Type, metadata map[string]json.RawMessage) event.Event {
 	return event.Event{Type: t, Time: l.opts.now(), Metadata: metadata}
 }
+
+// Backups returns the backups of the keyring that have not expired: what was
+// erased since they were made can be read with them.
+func (l *Log) Backups() ([]keyring.BackupInfo, error) {
+	if l.ring == nil {
+		return nil, fmt.Errorf("list backups: %w", ErrNoKeys)
+	}
+	return l.ring.Backups(), nil
+}

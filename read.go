@@ -33,9 +33,13 @@ const (
 	// them: see ArchivedError and DroppedError.
 	Archived
 	Dropped
+	// Restricted content is there, and is not shown: the person whom it is
+	// about has asked for that. The log itself does not use this state; who
+	// shows records does.
+	Restricted
 )
 
-var stateNames = [...]string{"readable", "sealed", "erased", "expired", "lost", "archived", "dropped"}
+var stateNames = [...]string{"readable", "sealed", "erased", "expired", "lost", "archived", "dropped", "restricted"}
 
 func (s State) String() string {
 	if s < 0 || int(s) >= len(stateNames) {

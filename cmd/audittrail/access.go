@@ -74,6 +74,8 @@ func (e *env) withAccess(open func() (*audittrail.Log, error), use func(*audittr
 type actor struct {
 	by    string        // what stands in records for them
 	grant *access.Grant // nil without a token
+
+	controller *access.Controller
 }
 
 // acting returns who runs the command: the holder of the token in the
@@ -81,13 +83,13 @@ type actor struct {
 func (e *env) acting(c *access.Controller, p access.Permission) (actor, error) {
 	token := e.getenv(tokenVar)
 	if token == "" {
-		return actor{by: access.Local}, nil
+		return actor{by: access.Local, controller: c}, nil
 	}
 	d := c.Check(token, p, nil)
 	if !d.Allowed {
 		return actor{}, fmt.Errorf("$%s: %w", tokenVar, d.Err())
 	}
-	return actor{d.Grant.ID.String(), d.Grant}, nil
+	return actor{d.Grant.ID.String(), d.Grant, c}, nil
 }
 
 type grantOptions struct {

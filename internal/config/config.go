@@ -37,6 +37,9 @@ type Config struct {
 	SegmentBytes int64 `toml:"segment_bytes"`
 	// Retention is about how long records stay.
 	Retention Retention `toml:"retention"`
+	// Purposes say, for each retention class, what its records are for: for the
+	// people who ask what is held on them.
+	Purposes map[string]string `toml:"purposes"`
 	// Roles are roles beside the built-in ones.
 	Roles map[string]Role `toml:"roles"`
 }

@@ -1,0 +1,376 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/access"
+	"audittrail/privacy"
+	"audittrail/retention"
+)
+
+func (e *env) gdprCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "gdpr",
+		Short: "Forget a person, answer one, or hide what is about one",
+		Long: `Gdpr has the commands for the rights of the people whom the log is about: to be
+forgotten (article 17 GDPR), to know and take along what is held on them (15,
+20), and to have it restricted (18).
+
+A user's name among the arguments can be seen by other users of this machine;
+--user-file reads it from a file, or from standard input.` + exits(ends0, ends1, ends4),
+		GroupID: groupPeople,
+	}
+	cmd.AddCommand(e.eraseCmd(), e.approveCmd(), e.certificateCmd(), e.answerCmd(), e.gdprStatusCmd(), e.restrictCmd(), e.liftCmd())
+	return cmd
+}
+
+// withDesk opens a log, its grants and its restrictions, for a command that
+// needs a permission where it is given a token.
+func (e *env) withDesk(open func() (*audittrail.Log, error), p access.Permission, use func(*audittrail.Log, *privacy.Desk, actor) error) error {
+	return e.withAccess(open, func(log *audittrail.Log, c *access.Controller) error {
+		who, err := e.acting(c, p)
+		if err != nil {
+			return err
+		}
+		desk, err := privacy.Open(e.ctx, log)
+		if err != nil {
+			return err
+		}
+		return use(log, desk, who)
+	})
+}
+
+// one returns the user whom a command is about.
+func (u *userArgs) one(e *env, cmd *cobra.Command, args []string) (string, error) {
+	user, rest, err := u.take(e, args)
+	if err == nil && len(rest) > 0 {
+		err = errors.New("it is about one user")
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", strings.TrimPrefix(cmd.CommandPath(), "audittrail "), err)
+	}
+	return user, nil
+}
+
+func (e *env) approveCmd() *cobra.Command {
+	var users userArgs
+	var file string
+	cmd := &cobra.Command{
+		Use:   "approve USER",
+		Short: "Consent to an erasure, as the second person",
+		Long: `Approve records that a second person consents to the erasure of a user, or with
+--file of all users in a file. It is given with the approver's own token in
+$AUDITTRAIL_TOKEN, which must permit delete_data, and can be used for 30 days:
+'gdpr erase' takes its id with --approval.` + exits(ends0, ends1, ends2, ends4),
+		Example: `  audittrail gdpr approve alice
+  audittrail gdpr approve --file users.txt`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			all, err := e.usersOf(cmd, &users, file, args)
+			if err != nil {
+				return err
+			}
+			return e.approve(access.DeleteData, func(desk *privacy.Desk, by string, now time.Time) (privacy.Approval, error) {
+				return desk.ApproveErasure(e.ctx, all, by, now)
+			})
+		},
+	}
+	users.flags(cmd)
+	cmd.Flags().StringVar(&file, "file", "", "`file` of users, one a line; - is standard input")
+	e.writerFlags(cmd)
+	return cmd
+}
+
+// usersOf returns the users of a command that takes one, or a file of many.
+func (e *env) usersOf(cmd *cobra.Command, one *userArgs, file string, args []string) ([]string, error) {
+	if file == "" {
+		user, err := one.one(e, cmd, args)
+		return []string{user}, err
+	}
+	if len(args) > 0 || one.file != "" {
+		return nil, fmt.Errorf("%s: give one user, or --file with many", strings.TrimPrefix(cmd.CommandPath(), "audittrail "))
+	}
+	return e.readUsers(file, maxUsers)
+}
+
+// maxUsers bounds the file of a bulk erasure.
+const maxUsers = 2_000_000
+
+// approve records an approval with the token of whoever gives it.
+func (e *env) approve(p access.Permission, give func(*privacy.Desk, string, time.Time) (privacy.Approval, error)) error {
+	if e.getenv(tokenVar) == "" {
+		return fmt.Errorf("approve: there is no token in $%s; an approval is given with the approver's own", tokenVar)
+	}
+	return e.withDesk(e.openToWrite, p, func(_ *audittrail.Log, desk *privacy.Desk, who actor) error {
+		a, err := give(desk, who.by, e.now())
+		if err != nil {
+			return err
+		}
+		made := struct {
+			ID       string    `json:"id"`
+			Subjects int       `json:"subjects,omitempty"`
+			Hold     string    `json:"hold,omitempty"`
+			By       string    `json:"by"`
+			Expires  time.Time `json:"expires"`
+		}{a.ID.String(), len(a.Subjects), a.Hold, a.By, a.Expires}
+		what := "erasure of " + count(len(a.Subjects), "person", "persons")
+		if a.Hold != "" {
+			what = "release of the hold " + a.Hold
+		}
+		return e.sheet(made, []field{{"approval", made.ID}, {"of", what}, {"until", timeText(a.Expires)}})
+	})
+}
+
+// checkApproval refuses what a second person must approve and has not.
+func (e *env) checkApproval(id string, who actor, find func() (privacy.Approval, error)) error {
+	c, err := e.config()
+	if err != nil {
+		return err
+	}
+	if id == "" {
+		if c.SeparateDuties {
+			return errors.New("duties are separate (separate_duties): a second person must approve it; name the approval with --approval")
+		}
+		return nil
+	}
+	a, err := find()
+	if err != nil {
+		return err
+	}
+	for _, u := range who.controller.List() {
+		if u.ID.String() != a.By {
+			continue
+		}
+		switch {
+		case u.State == access.Revoked:
+			return &privacy.ApprovalError{Problem: "the token with which it was given was revoked; have it given anew"}
+		case who.grant != nil && who.grant.User == u.User:
+			return &privacy.ApprovalError{Problem: "who approved it is the one who asks for it; a second person must"}
+		}
+		return nil
+	}
+	return &privacy.ApprovalError{Problem: "nobody is known any more who gave it; have it given anew"}
+}
+
+func (e *env) answerCmd() *cobra.Command {
+	var users userArgs
+	var out string
+	cmd := &cobra.Command{
+		Use:   "export USER --out FILE.zip",
+		Short: "Write out everything that is held on a person",
+		Long: `Export writes everything that is held on a user to a ZIP archive: data.json and
+events.jsonl for programs, index.html to read, with what it is for and how long
+it stays. It is recorded that the person was answered. The file holds all of it
+in the clear: nobody else on this machine can read it, and it is for the person
+alone.` + exits(ends0, "1  it did not, or nothing is held on that user", ends2, ends4),
+		Example: "  audittrail gdpr export alice --out alice.zip",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			user, err := users.one(e, cmd, args)
+			if err != nil {
+				return err
+			}
+			if out == "" {
+				return errors.New("gdpr export: name the file with --out")
+			}
+			return e.answer(user, out)
+		},
+	}
+	users.flags(cmd)
+	cmd.Flags().StringVar(&out, "out", "", "`file` of the archive")
+	e.writerFlags(cmd)
+	return cmd
+}
+
+func (e *env) answer(user, out string) error {
+	return e.withDesk(e.openToWrite, access.ExportData, func(log *audittrail.Log, desk *privacy.Desk, who actor) error {
+		if who.grant != nil {
+			// It shows content, also what is restricted.
+			if d := who.controller.Check(e.getenv(tokenVar), access.ReadContent, nil); !d.Allowed {
+				return fmt.Errorf("$%s: %w", tokenVar, d.Err())
+			}
+		}
+		purposes, err := e.purposes(log)
+		if err != nil {
+			return err
+		}
+		var held *privacy.Holding
+		err = writeSecret(out, func(f *os.File) (err error) {
+			held, err = desk.Answer(e.ctx, f, privacy.Answer{User: user, By: who.by, Now: e.now(), Purposes: purposes})
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("gdpr export: %w", err)
+		}
+		made := struct {
+			File    string `json:"file"`
+			Records uint64 `json:"records"`
+		}{out, held.Records}
+		return e.sheet(made, []field{{"file", out}, {"records", number(held.Records)}})
+	})
+}
+
+// purposes are what the configuration says that records are for, and how long
+// the retention policy keeps them.
+func (e *env) purposes(log *audittrail.Log) (privacy.Purposes, error) {
+	c, err := e.config()
+	if err != nil {
+		return nil, err
+	}
+	m, err := retention.Open(e.ctx, log, retention.Options{})
+	if err != nil {
+		return nil, err
+	}
+	policy, _ := m.Policy()
+	all := privacy.Purposes{}
+	for class, text := range c.Purposes {
+		all[class] = privacy.Purpose{Purpose: text}
+	}
+	for _, class := range policy.Classes {
+		p := all[class.Name]
+		if !class.KeepFor.IsZero() {
+			p.Stays = class.KeepFor.String() + " from the end of the month in which it was recorded"
+		}
+		all[class.Name] = p
+	}
+	return all, nil
+}
+
+func (e *env) gdprStatusCmd() *cobra.Command {
+	var users userArgs
+	cmd := &cobra.Command{
+		Use:   "status USER",
+		Short: "Tell what is held on a person, in numbers",
+		Long: `Status tells how much is held on a user, since when, whether it is restricted,
+and which holds are on that user by name. It shows no content.` + exits("0  it did, also if nothing is held", ends1, ends2, ends4),
+		Example: "  audittrail gdpr status --user-file - < name",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			user, err := users.one(e, cmd, args)
+			if err != nil {
+				return err
+			}
+			return e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, desk *privacy.Desk, _ actor) error {
+				return e.gdprStatus(log, desk, user)
+			})
+		},
+	}
+	users.flags(cmd)
+	return cmd
+}
+
+// A personStatus is what status prints in JSON.
+type personStatus struct {
+	Held       bool             `json:"held"`
+	Holding    *privacy.Holding `json:"holding,omitempty"`
+	Restricted *time.Time       `json:"restricted"`
+	Holds      []string         `json:"holds"`
+}
+
+func (e *env) gdprStatus(log *audittrail.Log, desk *privacy.Desk, user string) error {
+	status := personStatus{Holds: []string{}}
+	holds, err := log.Holds(e.ctx)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		if h.User == user {
+			status.Holds = append(status.Holds, h.ID)
+		}
+	}
+	held, err := desk.Held(e.ctx, user)
+	if errors.Is(err, privacy.ErrNothingHeld) {
+		return e.sheet(status, []field{{"held", "nothing"}, {"holds", cmp.Or(strings.Join(status.Holds, " "), "none")}})
+	}
+	if err != nil {
+		return err
+	}
+	status.Held, status.Holding = true, held
+	restricted := "no"
+	if s, ok, err := log.Subject(user); err != nil {
+		return err
+	} else if r, is := desk.Restriction(s); ok && is {
+		status.Restricted = &r.Since
+		restricted = "since " + timeText(r.Since)
+	}
+	fields := []field{
+		{"held", count(held.Records, "record", "records")},
+		{"subject", held.Subject},
+		{"from", timeText(held.First)},
+		{"to", timeText(held.Last)},
+		{"restricted", restricted},
+		{"holds", cmp.Or(strings.Join(status.Holds, " "), "none")},
+	}
+	for _, c := range held.Classes {
+		fields = append(fields, field{"class " + c.Class, count(c.Records, "record", "records")})
+	}
+	return e.sheet(status, fields)
+}
+
+func (e *env) restrictCmd() *cobra.Command {
+	return e.restriction("restrict", "Hide content about a person", `Restrict hides the content about a user from everyone but the privacy role,
+until 'gdpr lift': show and query tell that the records are there, and no more.
+Nothing is erased.`, func(desk *privacy.Desk, user, reason, by string) (string, error) {
+		r, err := desk.Restrict(e.ctx, user, reason, by)
+		return "since " + timeText(r.Since), err
+	})
+}
+
+func (e *env) liftCmd() *cobra.Command {
+	return e.restriction("lift", "End the hiding of content about a person", `Lift ends a restriction.`,
+		func(desk *privacy.Desk, user, reason, by string) (string, error) {
+			return "no more", desk.Lift(e.ctx, user, reason, by)
+		})
+}
+
+func (e *env) restriction(name, short, long string, do func(desk *privacy.Desk, user, reason, by string) (string, error)) *cobra.Command {
+	var users userArgs
+	var reason string
+	cmd := &cobra.Command{
+		Use:     name + " USER --reason R",
+		Short:   short,
+		Long:    long + exits(ends0, "1  it did not, or nothing is held on that user", ends2, ends4),
+		Example: "  audittrail gdpr " + name + ` alice --reason "disputes accuracy, ticket 17"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			user, err := users.one(e, cmd, args)
+			if err != nil {
+				return err
+			}
+			if strings.TrimSpace(reason) == "" {
+				return fmt.Errorf("gdpr %s: say why with --reason", name)
+			}
+			return e.withDesk(e.openToWrite, access.DeleteData, func(_ *audittrail.Log, desk *privacy.Desk, who actor) error {
+				text, err := do(desk, user, reason, who.by)
+				if err != nil {
+					return err
+				}
+				return e.sheet(struct {
+					Restricted bool `json:"restricted"`
+				}{name == "restrict"}, []field{{"restricted", text}})
+			})
+		},
+	}
+	users.flags(cmd)
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record; it must not say who")
+	e.writerFlags(cmd)
+	return cmd
+}
+
+// certificateLines returns the certificates in a file: the lines that are JSON.
+// What stands between them is for people, and counts for nothing.
+func certificateLines(text []byte) [][]byte {
+	var all [][]byte
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimRight(line, "\r\n")
+		if bytes.HasPrefix(line, []byte("{")) {
+			all = append(all, line)
+		}
+	}
+	return all
+}

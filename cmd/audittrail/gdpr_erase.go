@@ -1,0 +1,341 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/access"
+	"audittrail/evidence/certificate"
+	"audittrail/privacy"
+	"audittrail/record"
+	"audittrail/tlog"
+)
+
+type eraseOptions struct {
+	users                        userArgs
+	file, reason, basis, out, id string
+}
+
+func (e *env) eraseCmd() *cobra.Command {
+	var o eraseOptions
+	cmd := &cobra.Command{
+		Use:   "erase USER --reason R --basis ARTICLE",
+		Short: "Forget a person",
+		Long: `Erase destroys the keys under which everything about a user is sealed, for good:
+in the log, and in all copies of log, archives and index. The records stay, and
+the log verifies; what they said, and whose they were, nobody can read any more.
+
+It prints a certificate, in JSON with -o json or into --out: what was ordered
+and proven, how many records it covered, and which backups of the keys can still
+open them until they expire. 'gdpr certificate verify' checks it, without the
+log.
+
+If a hold keeps any of it, nothing is erased. On a user on whom nothing is held
+there is nothing to do, which is no error. With --file, what is held is left
+out, the others are erased, and the command ends with 1.` + exits(ends0, "1  it did not, or not all: a hold keeps it, or stderr says why", ends2, ends4),
+		Example: `  audittrail gdpr erase alice --reason "asked by letter" --basis "GDPR 17(1)(b)"
+  audittrail gdpr erase --file users.txt --reason "contract ended" \
+      --basis "GDPR 17(1)(a)" --out certificates.jsonl`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			users, err := e.usersOf(cmd, &o.users, o.file, args)
+			if err != nil {
+				return err
+			}
+			if strings.TrimSpace(o.reason) == "" || strings.TrimSpace(o.basis) == "" {
+				return errors.New("gdpr erase: say why with --reason, and on which article it stands with --basis")
+			}
+			return e.erase(o, users)
+		},
+	}
+	f := cmd.Flags()
+	o.users.flags(cmd)
+	f.StringVar(&o.file, "file", "", "`file` of users, one a line; - is standard input")
+	f.StringVar(&o.reason, "reason", "", "why, for the record; it must not say who")
+	f.StringVar(&o.basis, "basis", "", "`article` that it stands on, such as \"GDPR 17(1)(b)\"")
+	f.StringVar(&o.id, "approval", "", "`id` of a second person's approval")
+	f.StringVar(&o.out, "out", "", "write the certificate to this `file`")
+	e.writerFlags(cmd)
+	return cmd
+}
+
+// eraseBatch is how many people one record forgets.
+const eraseBatch = 25_000
+
+// An erasing is an erasure under way.
+type erasing struct {
+	done  []*audittrail.Forgotten
+	held  int // users whom a hold keeps
+	holds []string
+}
+
+func (e *env) erase(o eraseOptions, users []string) error {
+	return e.withDesk(e.openToWrite, access.DeleteData, func(log *audittrail.Log, desk *privacy.Desk, who actor) error {
+		err := e.checkApproval(o.id, who, func() (privacy.Approval, error) { return desk.ErasureApproval(o.id, users, e.now()) })
+		if err != nil {
+			return fmt.Errorf("gdpr erase: %w", err)
+		}
+		if o.out != "" {
+			// Before anything is gone.
+			if _, err := os.Stat(o.out); err == nil {
+				return fmt.Errorf("gdpr erase: write %s: it exists already; name a new file", o.out)
+			}
+		}
+		order := audittrail.Erasure{Reason: o.reason, Basis: o.basis, Approval: o.id, By: who.by}
+		var x erasing
+		progress := e.newBar("erase", int64(len(users)), false)
+		for batch := range slices.Chunk(users, eraseBatch) {
+			order.Users = batch
+			if err := e.eraseBatch(log, order, &x, len(users) > 1); err != nil {
+				progress.leave()
+				if len(x.done) > 0 { // some of them are forgotten already
+					err = errors.Join(err, e.certify(log, o, &x))
+				}
+				return err
+			}
+			progress.set(progress.done + int64(len(batch)))
+		}
+		progress.finish()
+		if err := e.certify(log, o, &x); err != nil {
+			return err
+		}
+		if x.held > 0 {
+			return fmt.Errorf("gdpr erase: %s held by %s, and not erased: release the hold first",
+				count(x.held, "user is", "users are"), strings.Join(x.holds[:min(len(x.holds), 5)], ", "))
+		}
+		return nil
+	})
+}
+
+// eraseBatch erases some users; of many, those whom no hold keeps.
+func (e *env) eraseBatch(log *audittrail.Log, order audittrail.Erasure, x *erasing, many bool) error {
+	for {
+		done, err := log.Erase(e.ctx, order)
+		var held *audittrail.HeldError
+		if many && errors.As(err, &held) && len(held.Users) > 0 {
+			keep := make(map[string]bool, len(held.Users))
+			for _, u := range held.Users {
+				keep[u] = true
+			}
+			x.held += len(keep)
+			for _, h := range held.Holds {
+				if !slices.Contains(x.holds, h.ID) {
+					x.holds = append(x.holds, h.ID)
+				}
+			}
+			order.Users = slices.DeleteFunc(slices.Clone(order.Users), func(u string) bool { return keep[u] })
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if len(done.Subjects) > 0 {
+			x.done = append(x.done, done)
+		}
+		return nil
+	}
+}
+
+// certify makes and prints the certificates of what was erased.
+func (e *env) certify(log *audittrail.Log, o eraseOptions, x *erasing) error {
+	if len(x.done) == 0 {
+		if x.held > 0 {
+			return nil // which is said in its place
+		}
+		none := struct {
+			Records  uint64           `json:"records"`
+			Subjects []record.Subject `json:"subjects"`
+		}{0, []record.Subject{}}
+		return e.sheet(none, []field{{"erased", privacy.ErrNothingHeld.Error() + ": there is nothing to erase"}})
+	}
+	var all [][]byte
+	for _, done := range x.done {
+		n, err := privacy.CountRecords(e.ctx, log, done.Subjects, done.Receipt.Seq)
+		if err != nil {
+			return fmt.Errorf("gdpr erase: it was done; count the records for its certificate: %w", err)
+		}
+		c, err := privacy.Certify(e.ctx, log, done, &audittrail.Erasure{Reason: o.reason, Basis: o.basis}, n, e.now())
+		if err != nil {
+			return fmt.Errorf("gdpr erase: it was done: %w", err)
+		}
+		text, err := c.Encode()
+		if err != nil {
+			return err
+		}
+		all = append(all, text)
+	}
+	if o.out != "" {
+		err := writeSecret(o.out, func(f *os.File) error {
+			for _, text := range all {
+				if _, err := f.Write(append(text, '\n')); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("gdpr erase: it was done; write its certificate: %w", err)
+		}
+	}
+	return e.printCertificates(log, all, o.out)
+}
+
+// printCertificates prints certificates: as they are in JSON, and otherwise what
+// they say, and then as they are unless they are in a file already.
+func (e *env) printCertificates(log *audittrail.Log, all [][]byte, file string) error {
+	keys, err := log.Keys()
+	if err != nil {
+		return err
+	}
+	var vkeys []string
+	for _, k := range keys {
+		vkeys = append(vkeys, k.VKey)
+	}
+	out := bufio.NewWriter(e.stdout)
+	for _, text := range all {
+		if e.output == asTable || e.output == asCSV {
+			facts, err := checkCertificate(text, vkeys)
+			if err != nil {
+				return err
+			}
+			if err := e.writeSheet(out, nil, certificateFields(facts)); err != nil {
+				return err
+			}
+			if file != "" || e.output == asCSV {
+				continue
+			}
+			if _, err := out.WriteString("\n"); err != nil {
+				return err
+			}
+		}
+		if _, err := out.Write(append(text, '\n')); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+func checkCertificate(text []byte, vkeys []string) (*certificate.Facts, error) {
+	c, err := certificate.Decode(text)
+	if err != nil {
+		return nil, err
+	}
+	return c.Check(vkeys)
+}
+
+func certificateFields(f *certificate.Facts) []field {
+	var subjects []string
+	const shown = 4
+	for _, s := range f.Subjects[:min(len(f.Subjects), shown)] {
+		subjects = append(subjects, s.String())
+	}
+	if more := len(f.Subjects) - shown; more > 0 {
+		subjects = append(subjects, "and "+number(more)+" more")
+	}
+	var s sheetBuilder
+	s.add("erased", count(len(f.Subjects), "person", "persons")+", "+count(f.Records, "record", "records"))
+	s.add("subject", strings.Join(subjects, "\n"))
+	s.add("ordered by", "record "+strconv.FormatUint(f.Seq, 10)+", "+timeText(f.Logged))
+	s.add("log", f.Origin)
+	s.add("reason", f.Reason)
+	s.add("basis", f.Basis)
+	s.add("approval", f.Approval)
+	s.add("asked for by", f.By)
+	s.add("before", checkpointText(f.Before))
+	s.add("after", checkpointText(f.After))
+	backups := "none"
+	if len(f.Backups) > 0 {
+		var lines []string
+		for _, b := range f.Backups {
+			lines = append(lines, b.ID.String()+", until "+timeText(b.Expires))
+		}
+		backups = strings.Join(lines, "\n") + "\nwith which it can be read until then, by whoever has their identity"
+	}
+	s.add("backups", backups)
+	s.add("issued", timeText(f.Issued))
+	return s.fields
+}
+
+func checkpointText(c tlog.Checkpoint) string {
+	return count(c.Size, "record", "records") + ", root " + c.Root.String()
+}
+
+func (e *env) certificateCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "certificate",
+		Short: "Check a certificate of an erasure",
+		Long:  `Certificate has the command that checks what 'gdpr erase' hands out.` + exits(ends0, ends1, ends2),
+	}
+	cmd.AddCommand(e.certificateVerifyCmd())
+	return cmd
+}
+
+func (e *env) certificateVerifyCmd() *cobra.Command {
+	var keys []string
+	cmd := &cobra.Command{
+		Use:   "verify FILE --key VKEY",
+		Short: "Check a certificate, without the log",
+		Long: `Verify needs no log: the certificate has the record that ordered the erasure,
+the proof that the log has it, and the log's signature. "-" is standard input. A
+file may hold several, one a line; lines that are not JSON are left out.
+
+After a change of the log's signer, give --key for each of its keys.` +
+			exits("0  it holds", "1  it could not be checked, or is no certificate", "2  it does not hold"),
+		Example: `  audittrail gdpr certificate verify certificate.json --key "$(cat log.vkey)"`,
+		Args:    takes("FILE"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(keys) == 0 {
+				return errors.New("gdpr certificate verify: give the log's verifier key with --key; 'audittrail keys show' prints it where the log is")
+			}
+			return e.verifyCertificates(args[0], keys)
+		},
+	}
+	cmd.Flags().StringArrayVar(&keys, "key", nil, "verifier `key` of the log; may be repeated")
+	return cmd
+}
+
+func (e *env) verifyCertificates(name string, keys []string) error {
+	text, err := e.readInput(name, 16*certificate.MaxBytes)
+	if err != nil {
+		return fmt.Errorf("gdpr certificate verify: %w", err)
+	}
+	lines := certificateLines(text)
+	if len(lines) == 0 {
+		return fmt.Errorf("gdpr certificate verify %s: %w: no line of it is JSON", inputName(name), certificate.ErrForm)
+	}
+	var facts []*certificate.Facts
+	for i, line := range lines {
+		f, err := checkCertificate(line, keys)
+		if err != nil {
+			err = fmt.Errorf("certificate %d in %s: %w", i+1, inputName(name), err)
+			if errors.Is(err, certificate.ErrMismatch) {
+				return &exitError{exitAltered, err}
+			}
+			return doesNotHold(err)
+		}
+		facts = append(facts, f)
+	}
+	for _, f := range facts {
+		result := struct {
+			Holds    bool             `json:"holds"`
+			Origin   string           `json:"origin"`
+			Seq      uint64           `json:"seq"`
+			Subjects []record.Subject `json:"subjects"`
+			Records  uint64           `json:"records"`
+			Reason   string           `json:"reason"`
+			Basis    string           `json:"basis"`
+			Backups  int              `json:"backups"`
+		}{true, f.Origin, f.Seq, f.Subjects, f.Records, f.Reason, f.Basis, len(f.Backups)}
+		if err := e.sheet(result, append([]field{{"holds", "the log ordered this erasure and has it for good;\nit signed that the keys are gone, and the number of records"}}, certificateFields(f)...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/access"
+	"audittrail/privacy"
+)
+
+func (e *env) holdCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "hold",
+		Short: "Keep records from being erased or expiring",
+		Long: `Hold has the commands about legal holds: what is held is neither erased nor
+expires, until the hold is released.` + exits(ends0, ends1, ends4),
+		GroupID: groupPeople,
+	}
+	cmd.AddCommand(e.holdPlaceCmd(), e.holdReleaseCmd(), e.holdListCmd(), e.holdApproveCmd())
+	return cmd
+}
+
+type holdOptions struct {
+	hold             audittrail.Hold
+	start, end, file string
+}
+
+func (e *env) holdPlaceCmd() *cobra.Command {
+	var o holdOptions
+	cmd := &cobra.Command{
+		Use:   "place --reason R",
+		Short: "Place a hold",
+		Long: `Place puts a hold in force, also on what is recorded later. All conditions that
+are given must be met; without any, everything is held. Start is inclusive, end
+exclusive, and both are of when it happened.` + exits(ends0, ends1, ends2, ends4),
+		Example: `  audittrail hold place --reason "case 17" --user alice
+  audittrail hold place --reason audit --model gpt-4 --start 2026-01-01`,
+		Args: takes(),
+		RunE: func(*cobra.Command, []string) error {
+			if err := e.placeHold(o); err != nil {
+				return fmt.Errorf("hold place: %w", err)
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.hold.Reason, "reason", "", "why, for the record; it must not say who")
+	f.StringVar(&o.hold.User, "user", "", "hold what is about this `user`")
+	f.StringVar(&o.file, "user-file", "", "read the user from the first line of this `file`; - is standard input")
+	f.StringVar(&o.hold.Model, "model", "", "hold what is about this `model`")
+	f.StringVar(&o.hold.Class, "class", "", "hold this retention `class`, or one month of it: standard/2026-11")
+	f.StringVar(&o.start, "start", "", "hold from this `time` on: RFC 3339, or a date")
+	f.StringVar(&o.end, "end", "", "hold what is before this `time`")
+	e.writerFlags(cmd)
+	return cmd
+}
+
+func (e *env) placeHold(o holdOptions) error {
+	h := o.hold
+	if o.file != "" {
+		if h.User != "" {
+			return errors.New("give either --user or --user-file")
+		}
+		users, err := e.readUsers(o.file, 1)
+		if err != nil {
+			return err
+		}
+		h.User = users[0]
+	}
+	var err error
+	if h.Start, err = holdTime("--start", o.start); err != nil {
+		return err
+	}
+	if h.End, err = holdTime("--end", o.end); err != nil {
+		return err
+	}
+	return e.withAccess(e.openToWrite, func(log *audittrail.Log, c *access.Controller) error {
+		who, err := e.acting(c, access.ManageHolds)
+		if err != nil {
+			return err
+		}
+		h.By = who.by
+		placed, err := log.PlaceHold(e.ctx, h)
+		if err != nil {
+			return err
+		}
+		return e.sheet(placed, []field{{"hold", placed.ID}, {"reason", placed.Reason}, {"holds", holdText(&placed)}})
+	})
+}
+
+// holdTime reads a time of RFC 3339, or a date in UTC.
+func holdTime(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		return t, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return t, fmt.Errorf("read %s: %q is not a date like 2026-01-31, nor a time like 2026-01-31T12:00:00Z", flag, text)
+	}
+	return t, nil
+}
+
+// holdText says what a hold holds.
+func holdText(h *audittrail.Hold) string {
+	if h.Unreadable {
+		return "everything: its record cannot be read"
+	}
+	var parts []string
+	add := func(name, value string) {
+		if value != "" {
+			parts = append(parts, name+" "+value)
+		}
+	}
+	add("user", h.User)
+	add("model", h.Model)
+	add("class", h.Class)
+	if !h.Start.IsZero() {
+		add("from", h.Start.UTC().Format(time.RFC3339))
+	}
+	if !h.End.IsZero() {
+		add("before", h.End.UTC().Format(time.RFC3339))
+	}
+	if len(parts) == 0 {
+		return "everything"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (e *env) holdReleaseCmd() *cobra.Command {
+	var reason, approval string
+	cmd := &cobra.Command{
+		Use:   "release ID --reason R",
+		Short: "Release a hold",
+		Long: `Release ends a hold. What it alone kept from expiring is gone from then on.
+Where duties are separate, it needs the approval of a second person: see 'hold
+approve'.` + exits(ends0, ends1, ends2, ends4),
+		Example: `  audittrail hold release 0198c0de-0000-7000-8000-000000000001 --reason settled`,
+		Args:    takes("ID"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return e.withDesk(e.openToWrite, access.ManageHolds, func(log *audittrail.Log, desk *privacy.Desk, who actor) error {
+				err := e.checkApproval(approval, who, func() (privacy.Approval, error) {
+					return desk.ReleaseApproval(approval, args[0], e.now())
+				})
+				if err != nil {
+					return fmt.Errorf("hold release: %w", err)
+				}
+				if _, err := log.ReleaseHold(e.ctx, args[0], reason, who.by); err != nil {
+					return err
+				}
+				return e.sheet(struct {
+					Released string `json:"released"`
+				}{args[0]}, []field{{"released", args[0]}})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record; it must not say who")
+	cmd.Flags().StringVar(&approval, "approval", "", "`id` of a second person's approval")
+	e.writerFlags(cmd)
+	return cmd
+}
+
+func (e *env) holdApproveCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "approve ID",
+		Short: "Consent to the release of a hold, as the second person",
+		Long: `Approve records that a second person consents to the release of a hold. It is
+given with the approver's own token in $AUDITTRAIL_TOKEN, which must permit
+manage_holds, and can be used for 30 days.` + exits(ends0, ends1, ends2, ends4),
+		Example: "  audittrail hold approve 0198c0de-0000-7000-8000-000000000001",
+		Args:    takes("ID"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return e.approve(access.ManageHolds, func(desk *privacy.Desk, by string, now time.Time) (privacy.Approval, error) {
+				return desk.ApproveRelease(e.ctx, args[0], by, now)
+			})
+		},
+	}
+	e.writerFlags(cmd)
+	return cmd
+}
+
+func (e *env) holdListCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "List the holds in force",
+		Long:    `List shows the holds that are in force, the oldest first.` + exits(ends0, ends1, ends2, ends4),
+		Example: "  audittrail hold list -o json",
+		Args:    takes(),
+		RunE: func(*cobra.Command, []string) error {
+			return e.withAccess(e.openToRead, func(log *audittrail.Log, c *access.Controller) error {
+				if _, err := e.acting(c, access.ManageHolds); err != nil {
+					return err
+				}
+				holds, err := log.Holds(e.ctx)
+				if err != nil {
+					return err
+				}
+				columns := []column{{name: "id", width: 36}, {name: "placed", width: 10}, {name: "reason", width: 14}, {name: "holds", width: 14}}
+				return e.list(columns, func(yield func(row, error) bool) {
+					for i := range holds {
+						h := &holds[i]
+						if !yield(row{[]string{h.ID, h.Placed.UTC().Format(time.DateOnly), h.Reason, holdText(h)}, h}, nil) {
+							return
+						}
+					}
+				})
+			})
+		},
+	}
+}

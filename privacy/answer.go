@@ -1,0 +1,244 @@
+package privacy
+
+import (
+	"archive/zip"
+	"bufio"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/query"
+)
+
+// Purposes say what records of a retention class are for, and how long they
+// stay, for the person whom they are about.
+type Purposes map[string]Purpose
+
+// A Purpose is of one retention class.
+type Purpose struct {
+	Purpose string `json:"purpose,omitempty"`
+	Stays   string `json:"stays,omitempty"`
+}
+
+// A Class is what is held on a person in one retention class.
+type Class struct {
+	Class   string `json:"class"`
+	Records uint64 `json:"records"`
+	Purpose
+}
+
+// A Holding is what is held on a person, in numbers.
+type Holding struct {
+	Subject string            `json:"subject"`
+	Records uint64            `json:"records"`
+	First   time.Time         `json:"first"`
+	Last    time.Time         `json:"last"`
+	Types   map[string]uint64 `json:"types"`
+	Models  map[string]uint64 `json:"models"`
+	Classes []Class           `json:"classes"`
+}
+
+// Held tells what is held on a user. Records that govern the log, such as a
+// grant of access, count too.
+func (d *Desk) Held(ctx context.Context, user string) (*Holding, error) {
+	h, err := d.held(ctx, user, nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("tell what is held: %w", err)
+	}
+	return h, nil
+}
+
+// held adds up what is held on a user, and hands each record to use.
+func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use func(*audittrail.Record) error) (*Holding, error) {
+	s, err := d.subject(user)
+	if err != nil {
+		return nil, err
+	}
+	h := &Holding{Subject: s.String(), Types: map[string]uint64{}, Models: map[string]uint64{}}
+	classes := map[string]uint64{}
+	for hit, err := range query.New(d.log, nil).Find(ctx, query.Query{Users: []string{user}, OldestFirst: true}) {
+		if err != nil {
+			return nil, err
+		}
+		e := &hit.Event
+		if h.Records == 0 || e.Time.Before(h.First) {
+			h.First = e.Time
+		}
+		if e.Time.After(h.Last) {
+			h.Last = e.Time
+		}
+		h.Records++
+		h.Types[string(e.Type)]++
+		if e.ModelID != "" {
+			h.Models[e.ModelID]++
+		}
+		classes[e.RetentionClass]++
+		if use != nil {
+			if err := use(hit.Record); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if h.Records == 0 {
+		return nil, ErrNothingHeld
+	}
+	for _, name := range slices.Sorted(maps.Keys(classes)) {
+		p := purposes[name]
+		if p.Purpose == "" && name == audittrail.GovernanceClass {
+			p.Purpose = "to show who had access to the log, and what was done about this person's data"
+		}
+		h.Classes = append(h.Classes, Class{name, classes[name], p})
+	}
+	return h, nil
+}
+
+// An Answer says what is to stand in the answer to somebody who asks what is
+// held on them.
+type Answer struct {
+	User     string
+	By       string // id of a token, or "local"
+	Now      time.Time
+	Purposes Purposes
+}
+
+//go:embed answer.html
+var page string
+
+// Answer writes everything that is held on a user as a ZIP archive: data.json
+// and events.jsonl for programs, index.html for people. It records that it did.
+func (d *Desk) Answer(ctx context.Context, w io.Writer, a Answer) (*Holding, error) {
+	h, err := d.answer(ctx, w, &a)
+	if err != nil {
+		return nil, fmt.Errorf("answer: %w", err)
+	}
+	return h, nil
+}
+
+func (d *Desk) answer(ctx context.Context, w io.Writer, a *Answer) (*Holding, error) {
+	z := zip.NewWriter(w)
+	create := func(name string) (io.Writer, error) {
+		return z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: a.Now.UTC()})
+	}
+	lines, err := create("events.jsonl")
+	if err != nil {
+		return nil, err
+	}
+	out := bufio.NewWriter(lines)
+	h, err := d.held(ctx, a.User, a.Purposes, func(r *audittrail.Record) error {
+		_, err := out.Write(append(event.AppendJSON(nil, &r.Event), '\n'))
+		return err
+	})
+	if err = errors.Join(err, out.Flush()); err != nil {
+		return nil, err
+	}
+	head := struct {
+		V      int       `json:"v"`
+		Log    string    `json:"log"`
+		Made   time.Time `json:"made"`
+		UserID string    `json:"user_id"`
+		*Holding
+	}{1, d.log.Origin(), a.Now.UTC(), a.User, h}
+	data, err := create("data.json")
+	if err != nil {
+		return nil, err
+	}
+	enc := json.NewEncoder(data)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(head); err != nil {
+		return nil, err
+	}
+	html, err := create("index.html")
+	if err != nil {
+		return nil, err
+	}
+	if err := d.writePage(ctx, html, a, h); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return h, d.administer(ctx, event.SubjectAccessAnswered, a.User, "answer", struct {
+		By      string `json:"by"`
+		Records uint64 `json:"records"`
+	}{a.By, h.Records})
+}
+
+// An item is a record on the page.
+type item struct {
+	Seq   uint64
+	Time  string
+	Title string
+	State string // why it has no content, if it has none
+	Parts []part
+}
+
+type part struct{ Name, Text string }
+
+// writePage writes the readable form. Records come to the template one by one:
+// there may be more than memory holds.
+func (d *Desk) writePage(ctx context.Context, w io.Writer, a *Answer, h *Holding) error {
+	t, err := template.New("answer").Parse(page)
+	if err != nil {
+		return err
+	}
+	var failed error
+	items := func(yield func(item) bool) {
+		for hit, err := range query.New(d.log, nil).Find(ctx, query.Query{Users: []string{a.User}, OldestFirst: true}) {
+			if err != nil {
+				failed = err
+				return
+			}
+			if !yield(itemOf(hit.Record)) {
+				return
+			}
+		}
+	}
+	out := bufio.NewWriter(w)
+	err = t.Execute(out, map[string]any{
+		"Log": d.log.Origin(), "Made": a.Now.UTC().Format("2 January 2006, 15:04 UTC"), "User": a.User,
+		"Held": h, "First": h.First.UTC().Format("2 January 2006"), "Last": h.Last.UTC().Format("2 January 2006"),
+		"Items": items,
+	})
+	return errors.Join(err, failed, out.Flush())
+}
+
+func itemOf(r *audittrail.Record) item {
+	e := &r.Event
+	it := item{Seq: r.Seq, Time: e.Time.UTC().Format("2006-01-02 15:04:05 UTC"), Title: strings.TrimSpace(string(e.Type) + " " + e.ModelID)}
+	if r.State != audittrail.Readable {
+		it.State = r.State.String()
+		return it
+	}
+	add := func(name, text string) {
+		if text != "" {
+			it.Parts = append(it.Parts, part{name, text})
+		}
+	}
+	add("You wrote", e.Prompt)
+	add("Messages in", string(e.InputMessages))
+	add("The system answered", e.Response)
+	add("Messages out", string(e.OutputMessages))
+	add("Instructions to the system", e.SystemInstructions)
+	if e.Tool != nil {
+		add("Tool", e.Tool.Name)
+		add("Given to the tool", string(e.Tool.Arguments))
+		add("Came from the tool", string(e.Tool.Result))
+	}
+	add("Outcome", e.Outcome)
+	add("Error", e.Error)
+	add("Session", e.SessionID)
+	for _, k := range slices.Sorted(maps.Keys(e.Metadata)) {
+		add(k, string(e.Metadata[k]))
+	}
+	return it
+}

@@ -1,0 +1,333 @@
+// Package privacy has what a log owes the people whom it is about (GDPR articles
+// 15, 17, 18 and 20): restrictions of what is shown of them, approvals by a
+// second person, the certificate of an erasure, and the answer to what is held
+// on somebody. Erasing itself is the log's.
+//
+// Restrictions and approvals are records of the log, and are read back from it.
+// They name subjects, or the user in the one place that is forgotten with them.
+package privacy
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/record"
+)
+
+// ErrNothingHeld means that the log has nothing on a user: nobody has recorded
+// anything about them, or it was erased.
+var ErrNothingHeld = errors.New("nothing is held on that user")
+
+// approvalLife is how long an approval can be used.
+const approvalLife = 30 * 24 * time.Hour
+
+// A Restriction hides the content about one person.
+type Restriction struct {
+	Since  time.Time
+	Seq    uint64 // the record that put it in force
+	Reason string
+	By     string
+}
+
+// An Approval is a second person's consent to an erasure or to the release of a
+// hold. It is used by naming its id.
+type Approval struct {
+	ID       record.ID
+	Subjects []record.Subject // those who may be erased, ascending
+	Hold     string           // or the hold that may be released
+	By       string           // id of the token with which it was given
+	Given    time.Time
+	Expires  time.Time
+}
+
+// A Desk knows the restrictions and approvals of a log. Its methods may be
+// called from many goroutines.
+type Desk struct {
+	log *audittrail.Log
+
+	mu         sync.RWMutex // guards all below
+	restricted map[record.Subject]Restriction
+	approvals  map[record.ID]Approval
+	next       uint64 // records from here on are not taken in
+}
+
+// Open reads the restrictions and approvals of a log.
+func Open(ctx context.Context, log *audittrail.Log) (*Desk, error) {
+	d := &Desk{log: log, restricted: map[record.Subject]Restriction{}, approvals: map[record.ID]Approval{}}
+	return d, d.Refresh(ctx)
+}
+
+// Refresh takes in what was recorded since, also by other processes.
+func (d *Desk) Refresh(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for r, err := range d.log.Administrative(ctx, d.next) {
+		if err == nil {
+			err = d.take(r)
+		}
+		if err != nil {
+			return fmt.Errorf("read restrictions: %w", err)
+		}
+		d.next = r.Seq + 1
+	}
+	return nil
+}
+
+// restrictionRecord is the member "restriction" of the metadata of a
+// subject_restricted or restriction_lifted event, whose user is the person.
+type restrictionRecord struct {
+	By     string `json:"by"`
+	Reason string `json:"reason"`
+}
+
+// approvalRecord is the member "approval" of an erasure_approved event.
+type approvalRecord struct {
+	By       string           `json:"by"`
+	Expires  time.Time        `json:"expires"`
+	Hold     string           `json:"hold,omitempty"`
+	Subjects []record.Subject `json:"-"`
+	Texts    []string         `json:"subjects,omitempty"`
+}
+
+func (d *Desk) take(r *audittrail.Record) error {
+	switch r.Event.Type {
+	case event.SubjectRestricted:
+		// That it is restricted stands in the clear: it holds even if the reason
+		// cannot be read.
+		var w restrictionRecord
+		if r.State == audittrail.Readable && json.Unmarshal(r.Event.Metadata["restriction"], &w) != nil {
+			return fmt.Errorf("record %d: its metadata are not those of a restriction", r.Seq)
+		}
+		d.restricted[r.Subject] = Restriction{Since: r.Event.Time, Seq: r.Seq, Reason: w.Reason, By: w.By}
+	case event.RestrictionLifted:
+		delete(d.restricted, r.Subject)
+	case event.ErasureApproved:
+		if r.State != audittrail.Readable {
+			return nil // it approves nothing
+		}
+		var w approvalRecord
+		if err := json.Unmarshal(r.Event.Metadata["approval"], &w); err != nil {
+			return fmt.Errorf("record %d: its metadata are not those of an approval", r.Seq)
+		}
+		a := Approval{ID: r.ID, Hold: w.Hold, By: w.By, Given: r.Event.Time, Expires: w.Expires}
+		for _, text := range w.Texts {
+			s, err := record.ParseSubject(text)
+			if err != nil {
+				return fmt.Errorf("record %d: its metadata are not those of an approval", r.Seq)
+			}
+			a.Subjects = append(a.Subjects, s)
+		}
+		d.approvals[a.ID] = a
+	}
+	return nil
+}
+
+// Restricted reports whether content about a subject is to be hidden from all
+// but the privacy role. It reads memory only.
+func (d *Desk) Restricted(s record.Subject) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	_, ok := d.restricted[s]
+	return ok
+}
+
+// Restriction returns the restriction of a subject, if there is one.
+func (d *Desk) Restriction(s record.Subject) (Restriction, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	r, ok := d.restricted[s]
+	return r, ok
+}
+
+// Hide returns a restricted record without its content, and any other record as
+// it is.
+func (d *Desk) Hide(r *audittrail.Record) *audittrail.Record {
+	if r.State != audittrail.Readable || !d.Restricted(r.Subject) {
+		return r
+	}
+	hidden := *r
+	e := &hidden.Event
+	e.ID, e.UserID, e.SessionID, e.Prompt, e.Response, e.SystemInstructions, e.Error = r.ID.String(), "", "", "", "", "", ""
+	e.InputMessages, e.OutputMessages, e.Metadata = nil, nil, nil
+	if e.Tool != nil {
+		e.Tool = &event.Tool{Name: e.Tool.Name}
+	}
+	hidden.State = audittrail.Restricted
+	return &hidden
+}
+
+// subject returns the subject of a user on whom something is held.
+func (d *Desk) subject(user string) (record.Subject, error) {
+	s, known, err := d.log.Subject(user)
+	if err == nil && !known {
+		err = ErrNothingHeld
+	}
+	return s, err
+}
+
+// Restrict hides the content about a user until Lift. Restricting again changes
+// nothing.
+func (d *Desk) Restrict(ctx context.Context, user, reason, by string) (Restriction, error) {
+	s, err := d.subject(user)
+	if err != nil {
+		return Restriction{}, fmt.Errorf("restrict: %w", err)
+	}
+	if r, ok := d.Restriction(s); ok {
+		return r, nil
+	}
+	if err := d.administer(ctx, event.SubjectRestricted, user, "restriction", restrictionRecord{by, reason}); err != nil {
+		return Restriction{}, fmt.Errorf("restrict: %w", err)
+	}
+	r, _ := d.Restriction(s)
+	return r, nil
+}
+
+// ErrNotRestricted means that there is no restriction to lift.
+var ErrNotRestricted = errors.New("that user is not restricted")
+
+// Lift ends a restriction.
+func (d *Desk) Lift(ctx context.Context, user, reason, by string) error {
+	s, err := d.subject(user)
+	if err == nil && !d.Restricted(s) {
+		err = ErrNotRestricted
+	}
+	if err == nil {
+		err = d.administer(ctx, event.RestrictionLifted, user, "restriction", restrictionRecord{by, reason})
+	}
+	if err != nil {
+		return fmt.Errorf("lift restriction: %w", err)
+	}
+	return nil
+}
+
+// administer records an event, and takes it in.
+func (d *Desk) administer(ctx context.Context, t event.Type, user, name string, details any) error {
+	b, err := json.Marshal(details)
+	if err != nil {
+		return err
+	}
+	_, err = d.log.Administer(ctx, event.Event{
+		Type: t, UserID: user, Metadata: map[string]json.RawMessage{name: b},
+	})
+	if err != nil {
+		return err
+	}
+	return d.Refresh(ctx)
+}
+
+// ApproveErasure records that the holder of a token consents to the erasure of
+// users. Those on whom nothing is held are passed over.
+func (d *Desk) ApproveErasure(ctx context.Context, users []string, by string, now time.Time) (Approval, error) {
+	var subjects []record.Subject
+	for _, u := range users {
+		s, err := d.subject(u)
+		if errors.Is(err, ErrNothingHeld) {
+			continue
+		}
+		if err != nil {
+			return Approval{}, fmt.Errorf("approve: %w", err)
+		}
+		subjects = append(subjects, s)
+	}
+	if len(subjects) == 0 {
+		return Approval{}, fmt.Errorf("approve: %w", ErrNothingHeld)
+	}
+	slices.SortFunc(subjects, compare)
+	return d.approve(ctx, approvalRecord{By: by, Subjects: slices.Compact(subjects), Expires: now.UTC().Add(approvalLife)})
+}
+
+func compare(a, b record.Subject) int { return slices.Compare(a[:], b[:]) }
+
+// ApproveRelease records that the holder of a token consents to the release of a
+// hold.
+func (d *Desk) ApproveRelease(ctx context.Context, hold, by string, now time.Time) (Approval, error) {
+	holds, err := d.log.Holds(ctx)
+	if err == nil && !slices.ContainsFunc(holds, func(h audittrail.Hold) bool { return h.ID == hold }) {
+		err = audittrail.ErrNoHold
+	}
+	if err != nil {
+		return Approval{}, fmt.Errorf("approve: %w", err)
+	}
+	return d.approve(ctx, approvalRecord{By: by, Hold: hold, Expires: now.UTC().Add(approvalLife)})
+}
+
+func (d *Desk) approve(ctx context.Context, w approvalRecord) (Approval, error) {
+	for _, s := range w.Subjects {
+		w.Texts = append(w.Texts, s.String())
+	}
+	b, err := json.Marshal(w)
+	if err != nil {
+		return Approval{}, fmt.Errorf("approve: %w", err)
+	}
+	receipt, err := d.log.Administer(ctx, event.Event{
+		Type: event.ErasureApproved, Metadata: map[string]json.RawMessage{"approval": b},
+	})
+	if err == nil {
+		err = d.Refresh(ctx)
+	}
+	if err != nil {
+		return Approval{}, fmt.Errorf("approve: %w", err)
+	}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.approvals[receipt.ID], nil
+}
+
+// An ApprovalError says why an approval does not do.
+type ApprovalError struct{ Problem string }
+
+func (e *ApprovalError) Error() string { return "approval: " + e.Problem }
+
+// approval returns an approval that can still be used.
+func (d *Desk) approval(id string, now time.Time) (Approval, error) {
+	parsed, err := record.ParseID(id)
+	d.mu.RLock()
+	a, ok := d.approvals[parsed]
+	d.mu.RUnlock()
+	if err != nil || !ok {
+		return a, &ApprovalError{"there is none of that id; 'gdpr approve' gives one, with the approver's own token"}
+	}
+	if !now.Before(a.Expires) {
+		return a, &ApprovalError{"it could be used until " + a.Expires.Format(time.RFC3339) + "; have it given anew"}
+	}
+	return a, nil
+}
+
+// ErasureApproval returns an approval if it covers the erasure of all of these
+// users, but for those on whom nothing is held.
+func (d *Desk) ErasureApproval(id string, users []string, now time.Time) (Approval, error) {
+	a, err := d.approval(id, now)
+	if err != nil {
+		return a, err
+	}
+	for _, u := range users {
+		s, err := d.subject(u)
+		if errors.Is(err, ErrNothingHeld) {
+			continue
+		}
+		if err != nil {
+			return a, err
+		}
+		if _, ok := slices.BinarySearchFunc(a.Subjects, s, compare); !ok {
+			return a, &ApprovalError{"it is for the erasure of somebody else"}
+		}
+	}
+	return a, nil
+}
+
+// ReleaseApproval returns an approval if it is of the release of a hold.
+func (d *Desk) ReleaseApproval(id, hold string, now time.Time) (Approval, error) {
+	a, err := d.approval(id, now)
+	if err == nil && cmp.Compare(a.Hold, hold) != 0 {
+		err = &ApprovalError{"it is not for the release of that hold"}
+	}
+	return a, err
+}
