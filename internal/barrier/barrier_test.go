@@ -1,0 +1,227 @@
+package barrier_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"audittrail/event"
+	"audittrail/internal/barrier"
+	"audittrail/record"
+)
+
+// A vector is the details of one record, and what reads them.
+type vector struct {
+	Type    event.Type                 `json:"type"`
+	Details map[string]json.RawMessage `json:"metadata"`
+}
+
+// read reads details of a type and returns how they are written.
+func read(kind event.Type, m map[string]json.RawMessage) (map[string]json.RawMessage, error) {
+	switch kind {
+	case event.SubjectErased:
+		e, err := barrier.ReadErasure(m)
+		if err != nil {
+			return nil, err
+		}
+		return e.Metadata()
+	case event.ClassExpired:
+		e, err := barrier.ReadExpiry(m)
+		if err != nil {
+			return nil, err
+		}
+		return e.Metadata()
+	case event.HoldPlaced:
+		h, err := barrier.ReadHold(m)
+		if err != nil {
+			return nil, err
+		}
+		return h.Metadata()
+	default:
+		r, err := barrier.ReadRelease(m)
+		if err != nil {
+			return nil, err
+		}
+		return r.Metadata()
+	}
+}
+
+func TestVectors(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "testdata", "vectors", "administration.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all struct{ Accepted, Refused []vector }
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	if len(all.Accepted) < 4 || len(all.Refused) < 4 {
+		t.Fatalf("%d and %d vectors", len(all.Accepted), len(all.Refused))
+	}
+	for _, v := range all.Accepted {
+		again, err := read(v.Type, v.Details)
+		if diff := cmp.Diff(v.Details, again); err != nil || diff != "" {
+			t.Errorf("%s %s: %v\n%s", v.Type, v.Details, err, diff)
+		}
+	}
+	for _, v := range all.Refused {
+		if _, err := read(v.Type, v.Details); !errors.Is(err, barrier.ErrForm) {
+			t.Errorf("%s %s: %v, want ErrForm", v.Type, v.Details, err)
+		}
+	}
+}
+
+var members = map[event.Type]string{
+	event.SubjectErased: "erasure", event.ClassExpired: "expiry", event.HoldPlaced: "hold", event.HoldReleased: "release",
+}
+
+func FuzzDetails(f *testing.F) {
+	types := []event.Type{event.SubjectErased, event.ClassExpired, event.HoldPlaced, event.HoldReleased}
+	for i, s := range []string{
+		`{"reason":"r","subjects":["00000000000000000000000000000001"]}`,
+		`{"classes":["standard/2026-11"],"reason":"r"}`,
+		`{"end":"2026-12-01T00:00:00.000000000Z","reason":"r"}`,
+		`{"hold":"0192d5e0-7e2a-7cc3-98c4-dc0c0c07398f"}`,
+	} {
+		f.Add(byte(i), []byte(s))
+	}
+	f.Fuzz(func(t *testing.T, kind byte, in []byte) {
+		typ := types[int(kind)%len(types)]
+		again, err := read(typ, map[string]json.RawMessage{members[typ]: in})
+		if err == nil && string(again[members[typ]]) != string(in) {
+			t.Errorf("%s: read accepts %q, writing gives %q", typ, in, again[members[typ]])
+		}
+	})
+}
+
+func TestHoldMatches(t *testing.T) {
+	noon := time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
+	r := &record.Record{Class: "standard/2026-11"}
+	r.Event.ModelID, r.Event.Time = "gpt-4", noon
+	ann := func(u string) bool { return u == "ann" }
+	for name, test := range map[string]struct {
+		hold barrier.Hold
+		want bool
+	}{
+		"no condition":     {barrier.Hold{}, true},
+		"user":             {barrier.Hold{User: "ann"}, true},
+		"another user":     {barrier.Hold{User: "bob"}, false},
+		"model":            {barrier.Hold{Model: "gpt-4"}, true},
+		"part of a model":  {barrier.Hold{Model: "gpt"}, false},
+		"class":            {barrier.Hold{Class: "standard"}, true},
+		"month":            {barrier.Hold{Class: "standard/2026-11"}, true},
+		"another month":    {barrier.Hold{Class: "standard/2026-12"}, false},
+		"part of a class":  {barrier.Hold{Class: "stand"}, false},
+		"start, inclusive": {barrier.Hold{Start: noon}, true},
+		"start later":      {barrier.Hold{Start: noon.Add(1)}, false},
+		"end, exclusive":   {barrier.Hold{End: noon}, false},
+		"end later":        {barrier.Hold{End: noon.Add(1)}, true},
+		"one of two":       {barrier.Hold{User: "ann", Model: "other"}, false},
+		"both":             {barrier.Hold{User: "ann", Model: "gpt-4"}, true},
+		"unreadable":       {barrier.Hold{Unreadable: true, User: "bob"}, true},
+	} {
+		if got := test.hold.Matches(r, ann); got != test.want {
+			t.Errorf("%s: Matches = %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestHoldCheck(t *testing.T) {
+	now := time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
+	for name, h := range map[string]barrier.Hold{
+		"no reason":         {},
+		"blank reason":      {Reason: " \n"},
+		"a class":           {Reason: "r", Class: "Standard"},
+		"a month":           {Reason: "r", Class: "standard/2026-13"},
+		"an empty span":     {Reason: "r", Start: now, End: now},
+		"a long model":      {Reason: "r", Model: string(make([]byte, 200))},
+		"a user of no text": {Reason: "r", User: "\xff"},
+		"a far year":        {Reason: "r", End: now.AddDate(9000, 0, 0)},
+	} {
+		var field *event.FieldError
+		if err := h.Check(); !errors.As(err, &field) {
+			t.Errorf("%s: Check = %v, want a FieldError", name, err)
+		}
+	}
+	if err := (&barrier.Hold{Reason: "r", User: "u", Model: "m", Class: "standard/2026-11", Start: now, End: now.Add(1)}).Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGateWaits shuts the gate while somebody is inside.
+func TestGateWaits(t *testing.T) {
+	for range 200 {
+		var g barrier.Gate
+		if err := g.Enter(t.Context(), slices.Values([]string{"ann"})); err != nil {
+			t.Fatal(err)
+		}
+		var left atomic.Bool
+		done := make(chan bool)
+		go func() {
+			g.Shut([]string{"ann"}, nil)
+			done <- left.Load()
+		}()
+		runtime.Gosched()
+		left.Store(true)
+		g.Leave()
+		if !<-done {
+			t.Fatal("the gate is shut while somebody is inside")
+		}
+	}
+}
+
+// TestGate has others come while the gate is shut.
+func TestGate(t *testing.T) {
+	var g barrier.Gate
+	ctx := t.Context()
+	enter := func(ctx context.Context, users ...string) error { return g.Enter(ctx, slices.Values(users)) }
+	g.Shut([]string{"ann"}, []string{"standard/2026-11"})
+	if err := enter(ctx, "bob", ""); err != nil {
+		t.Fatal(err)
+	}
+	if !g.Expiring("standard/2026-11") || g.Expiring("standard/2026-12") {
+		t.Error("the wrong classes are expiring")
+	}
+	g.Leave()
+	impatient, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := enter(impatient, "ann"); !errors.Is(err, context.Canceled) {
+		t.Errorf("Enter at a gate that is shut = %v, want Canceled", err)
+	}
+	broken := errors.New("broken")
+	failed, entered := make(chan error), make(chan error)
+	var opened atomic.Bool
+	go func() { failed <- enter(ctx, "ann") }()
+	g.Fail(broken)
+	if err := <-failed; !errors.Is(err, broken) {
+		t.Errorf("Enter at a broken gate = %v, want why it is shut", err)
+	}
+	if err := enter(ctx, "ann"); !errors.Is(err, broken) {
+		t.Errorf("Enter = %v, want why it is shut", err)
+	}
+	g.Open()
+	g.Shut([]string{"ann"}, nil)
+	go func() {
+		err := enter(ctx, "bob", "ann")
+		if err == nil && !opened.Load() {
+			err = errors.New("came in before the gate was opened")
+		}
+		g.Leave()
+		entered <- err
+	}()
+	runtime.Gosched()
+	opened.Store(true)
+	g.Open()
+	if err := <-entered; err != nil {
+		t.Error(err)
+	}
+}
