@@ -57,8 +57,8 @@ type doom struct {
 // verifies; what they say of the users, and who the users are, can be read
 // nowhere any more, neither here nor in copies. Who comes back is somebody new.
 //
-// If a hold keeps a record of any of them, nobody is forgotten, and the error is
-// a *HeldError. Users on whom nothing is held are passed over. Appends about the
+// If a hold is on any of them, or keeps a record of theirs, nobody is forgotten,
+// and the error is a *HeldError. Users on whom nothing is held are passed over. Appends about the
 // users wait meanwhile: a record of theirs stands in front of the erasure under
 // the subject that is forgotten, or behind it under a new one.
 //

@@ -181,9 +181,11 @@ func (l *Log) newHeld(ctx context.Context, users map[string]record.Subject) (*he
 			for u := range users {
 				h.keep(hold, u)
 			}
-		case concerned && hold.OfPerson():
+		case concerned:
+			// Whether a record meets its other conditions or not: the record of
+			// the hold is about the user, and would go as well.
 			h.keep(hold, hold.User)
-		case concerned || hold.User == "":
+		case hold.User == "":
 			h.scan = append(h.scan, hold)
 		}
 	}
@@ -218,7 +220,7 @@ func (h *held) look(ctx context.Context) error {
 		return ok
 	}, func(r *record.Record) error {
 		for _, hold := range h.scan {
-			if hold.Matches(r, func(u string) bool { return h.users[u] == r.Subject }) {
+			if hold.Matches(r, nil) { // which asks for no user
 				h.keep(hold, h.subjects[r.Subject.String()])
 			}
 		}

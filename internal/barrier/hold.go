@@ -115,11 +115,13 @@ func (h *Hold) Check() error {
 const maxClear = 128
 
 // Matches tells whether the hold keeps a record. Whose it is the caller knows.
+// Records of the log's own acts, such as that which placed the hold, are kept
+// with the person whom they are about, and not on account of what they say.
 func (h *Hold) Matches(r *record.Record, user func(string) bool) bool {
 	if h.Unreadable {
 		return true
 	}
-	return (h.User == "" || user(h.User)) &&
+	return !r.Event.Type.Own() && (h.User == "" || user(h.User)) &&
 		(h.Model == "" || h.Model == r.Event.ModelID) &&
 		h.Reaches(r.Class) &&
 		(h.Start.IsZero() || !r.Event.Time.Before(h.Start)) &&
@@ -129,12 +131,6 @@ func (h *Hold) Matches(r *record.Record, user func(string) bool) bool {
 // Reaches tells whether the hold may keep records of a class.
 func (h *Hold) Reaches(class string) bool {
 	return h.Unreadable || h.Class == "" || h.Class == class || strings.HasPrefix(class, h.Class+"/")
-}
-
-// OfPerson tells whether the hold is on one user and nothing else, so that no
-// record has to be looked at.
-func (h *Hold) OfPerson() bool {
-	return !h.Unreadable && h.User != "" && h.Model == "" && h.Class == "" && h.Start.IsZero() && h.End.IsZero()
 }
 
 // Holds are the holds of a log, as its records place and release them one after
