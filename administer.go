@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"audittrail/event"
 	"audittrail/record"
@@ -29,9 +30,10 @@ func (l *Log) Administer(ctx context.Context, e event.Event) (Receipt, error) {
 }
 
 // Administrative yields the records that govern the log, from a sequence number
-// on, in order, each checked as Get does. It does not read the others. It ends
-// where the log ended when it began. After an error it yields no more.
-func (l *Log) Administrative(ctx context.Context, from uint64) iter.Seq2[*Record, error] {
+// on, in order, each checked as Get does: all of them, or those of the given
+// types. It opens no others. It ends where the log ended when it began. After an
+// error it yields no more.
+func (l *Log) Administrative(ctx context.Context, from uint64, types ...event.Type) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
 		if err := l.refresh(ctx); err != nil {
 			yield(nil, err)
@@ -46,6 +48,12 @@ func (l *Log) Administrative(ctx context.Context, from uint64) iter.Seq2[*Record
 			if err := ctx.Err(); err != nil {
 				yield(nil, err)
 				return
+			}
+			if len(types) > 0 {
+				line, err := l.store.Line(seq)
+				if _, kind, ok := record.Glance(line); err == nil && ok && !slices.Contains(types, event.Type(kind)) {
+					continue
+				}
 			}
 			r, err := l.Get(ctx, seq)
 			if !yield(r, err) || err != nil {

@@ -33,9 +33,9 @@ const (
 	// them: see ArchivedError and DroppedError.
 	Archived
 	Dropped
-	// Restricted content is there, and is not shown: the person whom it is
-	// about has asked for that. The log itself does not use this state; who
-	// shows records does.
+	// Restricted content is there, and is not shown to the one who asks: the
+	// person whom it is about has asked for that, or the asker has no permission.
+	// The log itself does not use this state; who shows records does.
 	Restricted
 )
 

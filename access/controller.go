@@ -123,11 +123,11 @@ func (c *Controller) Refresh(ctx context.Context) error {
 		return nil
 	}
 	var found []*event.Event
-	for r, err := range c.log.Administrative(ctx, next) {
+	for r, err := range c.log.Administrative(ctx, next, event.AccessGranted, event.AccessRevoked) {
 		if err != nil {
 			return fmt.Errorf("read grants: %w", err)
 		}
-		if r.State == audittrail.Readable && (r.Event.Type == event.AccessGranted || r.Event.Type == event.AccessRevoked) {
+		if r.State == audittrail.Readable {
 			if err := newTable(c.roles).apply(&r.Event); err != nil {
 				return fmt.Errorf("read grants: record %d: %w", r.Seq, err)
 			}

@@ -29,13 +29,10 @@ type Change struct {
 // an error it yields no more.
 func (c *Controller) History(ctx context.Context) iter.Seq2[*Change, error] {
 	return func(yield func(*Change, error) bool) {
-		for r, err := range c.log.Administrative(ctx, 0) {
+		for r, err := range c.log.Administrative(ctx, 0, event.AccessGranted, event.AccessRevoked) {
 			if err != nil {
 				yield(nil, fmt.Errorf("history: %w", err))
 				return
-			}
-			if r.Event.Type != event.AccessGranted && r.Event.Type != event.AccessRevoked {
-				continue
 			}
 			ch, err := changeOf(r)
 			if err != nil {

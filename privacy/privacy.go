@@ -69,7 +69,11 @@ func Open(ctx context.Context, log *audittrail.Log) (*Desk, error) {
 func (d *Desk) Refresh(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for r, err := range d.log.Administrative(ctx, d.next) {
+	size, err := d.log.Size()
+	if err != nil {
+		return fmt.Errorf("read restrictions: %w", err)
+	}
+	for r, err := range d.log.Administrative(ctx, d.next, event.SubjectRestricted, event.RestrictionLifted, event.ErasureApproved) {
 		if err == nil {
 			err = d.take(r)
 		}
@@ -78,6 +82,7 @@ func (d *Desk) Refresh(ctx context.Context) error {
 		}
 		d.next = r.Seq + 1
 	}
+	d.next = max(d.next, size)
 	return nil
 }
 
@@ -153,6 +158,11 @@ func (d *Desk) Hide(r *audittrail.Record) *audittrail.Record {
 	if r.State != audittrail.Readable || !d.Restricted(r.Subject) {
 		return r
 	}
+	return Hide(r)
+}
+
+// Hide returns a record without its content, for who may not see it.
+func Hide(r *audittrail.Record) *audittrail.Record {
 	hidden := *r
 	e := &hidden.Event
 	e.ID, e.UserID, e.SessionID, e.Prompt, e.Response, e.SystemInstructions, e.Error = r.ID.String(), "", "", "", "", "", ""

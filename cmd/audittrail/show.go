@@ -39,8 +39,11 @@ was not erased. The record is checked against its hash and against the tree.` + 
 		Args:    takes(recordArg),
 		GroupID: groupRead,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return with(e.openToRead, func(log *audittrail.Log) error {
+			return e.showing("show", func(log *audittrail.Log, s *showing) error {
 				r, err := find(e.ctx, log, args[0])
+				if err == nil && !raw {
+					r, err = s.see(r)
+				}
 				if err != nil {
 					return fmt.Errorf("show %s: %w", args[0], err)
 				}
@@ -157,6 +160,8 @@ func contentText(r *audittrail.Record) string {
 		return "expired: its retention class's month has ended"
 	case audittrail.Lost:
 		return "lost: its key is absent, and nothing says that it was destroyed"
+	case audittrail.Restricted:
+		return "restricted, " + size + ": it is there, and not for you to see"
 	}
 	return r.State.String()
 }

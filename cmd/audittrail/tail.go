@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/access"
 )
 
 func (e *env) tailCmd() *cobra.Command {
@@ -28,8 +29,8 @@ it is durable, until it is interrupted. It works beside the process that writes.
 		Args:    takes(),
 		GroupID: groupRead,
 		RunE: func(*cobra.Command, []string) error {
-			return with(e.openToRead, func(log *audittrail.Log) error {
-				if err := e.tail(log, n, follow); err != nil {
+			return e.showing("tail", func(log *audittrail.Log, s *showing) error {
+				if err := e.tail(log, s, n, follow); err != nil {
 					return fmt.Errorf("tail: %w", err)
 				}
 				return nil
@@ -78,7 +79,7 @@ func gist(r *audittrail.Record) string {
 	return fit(oneLine(strings.ToValidUTF8(text, "")), enough)
 }
 
-func (e *env) tail(log *audittrail.Log, n uint64, follow bool) error {
+func (e *env) tail(log *audittrail.Log, s *showing, n uint64, follow bool) error {
 	size, err := log.Size()
 	if err != nil {
 		return err
@@ -91,6 +92,12 @@ func (e *env) tail(log *audittrail.Log, n uint64, follow bool) error {
 	out := bufio.NewWriter(e.stdout)
 	rows := func(yield func(row, error) bool) {
 		for r, err := range records {
+			if err == nil {
+				r, err = s.see(r)
+			}
+			if errors.Is(err, access.ErrDenied) {
+				continue // as if it were not there
+			}
 			if err != nil {
 				yield(row{}, err)
 				return

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"audittrail"
+	"audittrail/access"
+	"audittrail/internal/config"
+	"audittrail/privacy"
+)
+
+// A showing is what a command shows of a log: it hides what whoever runs the
+// command may not see, and accounts for the content that they did.
+//
+// Commands that show records pass each of them through see.
+type showing struct {
+	e          *env
+	desk       *privacy.Desk
+	controller *access.Controller // nil without a token
+	token      string
+	governed   bool // the log has grants
+	seen       access.Reading
+}
+
+// showing opens the log to read for a command that shows contents, and records
+// afterwards that it did: see docs/access.md.
+func (e *env) showing(command string, show func(*audittrail.Log, *showing) error) error {
+	c, err := e.config()
+	if err != nil {
+		return err
+	}
+	s := &showing{e: e, token: e.getenv(tokenVar), seen: access.Reading{Command: command}}
+	err = with(e.openToRead, func(log *audittrail.Log) error {
+		if err := s.open(log); err != nil {
+			return err
+		}
+		err := show(log, s)
+		if s.controller != nil {
+			err = errors.Join(err, s.controller.Close())
+		}
+		return err
+	})
+	if s.seen.Records > 0 && (c.RecordReads == config.ReadsAlways || c.RecordReads == config.ReadsGoverned && s.governed) {
+		e.recordBeside("that content was shown", s.record)
+	}
+	return err
+}
+
+func (s *showing) open(log *audittrail.Log) error {
+	var err error
+	if s.desk, err = privacy.Open(s.e.ctx, log); err != nil {
+		return err
+	}
+	if s.governed, err = access.Governed(s.e.ctx, log); err != nil || s.token == "" {
+		return err
+	}
+	if s.controller, err = s.e.openAccess(log); err != nil {
+		return err
+	}
+	d := s.controller.Check(s.token, access.ReadEvents, nil)
+	if !d.Allowed {
+		return errors.Join(fmt.Errorf("$%s: %w", tokenVar, d.Err()), s.controller.Close())
+	}
+	s.seen.Grant = d.Grant
+	return nil
+}
+
+// see returns a record as whoever runs the command may see it. The error is
+// access.ErrDenied if they may not know of it.
+func (s *showing) see(r *audittrail.Record) (*audittrail.Record, error) {
+	restricted := s.desk.Restricted(r.Subject)
+	if s.controller != nil {
+		d := s.controller.Check(s.token, access.ReadEvents, &r.Event)
+		if !d.Allowed {
+			return nil, d.Err()
+		}
+		d = s.controller.Check(s.token, access.ReadContent, &r.Event)
+		restricted = !d.Allowed || restricted && !d.SeesRestricted()
+	}
+	if r.State != audittrail.Readable {
+		return r, nil
+	}
+	if restricted {
+		return privacy.Hide(r), nil
+	}
+	if s.seen.Records == 0 || r.Seq < s.seen.First {
+		s.seen.First = r.Seq
+	}
+	s.seen.Last = max(s.seen.Last, r.Seq)
+	s.seen.Records++
+	return r, nil
+}
+
+func (s *showing) record(log *audittrail.Log) error {
+	return access.RecordRead(s.e.ctx, log, s.seen)
+}
