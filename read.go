@@ -75,6 +75,15 @@ type Record struct {
 // tree as far as that goes; a disagreement is a *TamperError. A record that is
 // not in the log any more is an *ArchivedError or a *DroppedError.
 func (l *Log) Get(ctx context.Context, seq uint64) (*Record, error) {
+	r, err := l.get(ctx, seq)
+	var gone *ArchivedError
+	if errors.As(err, &gone) && l.lock == nil {
+		return l.get(ctx, seq) // it may have come back, and that was seen now
+	}
+	return r, err
+}
+
+func (l *Log) get(ctx context.Context, seq uint64) (*Record, error) {
 	if seq >= l.store.Size() {
 		if err := l.refresh(ctx); err != nil {
 			return nil, err
@@ -155,6 +164,9 @@ func (l *Log) Find(ctx context.Context, id string) (*Record, error) {
 	for _, seq := range seqs {
 		r, err := l.Get(ctx, seq)
 		if err != nil {
+			if same, serr := l.store.HasID(seq, want); serr == nil && !same {
+				continue
+			}
 			return nil, err
 		}
 		if r.ID == want {

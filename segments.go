@@ -146,11 +146,17 @@ func (l *Log) whereGone(ctx context.Context, err error) error {
 	if !errors.As(err, &gone) {
 		return err
 	}
-	said, serr := l.statements(ctx)
+	// A reader sees the files of a segment go before it looks how far the log
+	// has come.
+	serr := l.refresh(ctx)
+	var said map[uint64]remnant.Statement
+	if serr == nil {
+		said, serr = l.statements(ctx)
+	}
+	s, ok := said[gone.First]
 	if serr != nil {
 		return errors.Join(err, serr)
 	}
-	s, ok := said[gone.First]
 	switch {
 	case !ok:
 		return fmt.Errorf("%w, and no record says so; run verify", err)

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -378,5 +379,73 @@ func TestUnwrittenArchive(t *testing.T) {
 			t.Fatal(err)
 		}
 		account(t, disk, acked, "without an archive")
+	}
+}
+
+// TestReadWhileMoving reads a log, and verifies it, in this process and as
+// another would, while its segments leave and come back.
+func TestReadWhileMoving(t *testing.T) {
+	dir, away := t.TempDir(), t.TempDir()
+	o := audittrail.Options{Create: true, SegmentBytes: 4 << 10}
+	log, err := audittrail.Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 60 {
+		mustAppend(t, log, event.Event{ID: fmt.Sprint(i), Type: event.Prompt, Prompt: "p"})
+	}
+	reader, err := audittrail.Open(dir, audittrail.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var working sync.WaitGroup
+	for _, l := range []*audittrail.Log{log, reader} {
+		working.Go(func() {
+			for ctx.Err() == nil {
+				last := -1
+				for r, err := range l.Records(ctx, 0, 60) {
+					if ctx.Err() != nil {
+						return
+					}
+					if err != nil || int(r.Seq) <= last {
+						t.Errorf("Records: %v behind record %d", err, last)
+						return
+					}
+					last = int(r.Seq)
+				}
+				for seq := range uint64(60) {
+					_, err := l.Get(ctx, seq)
+					var archived *audittrail.ArchivedError
+					if err != nil && !errors.As(err, &archived) && ctx.Err() == nil {
+						t.Errorf("Get(%d) = %v", seq, err)
+						return
+					}
+				}
+				if r, err := l.Find(ctx, "59"); err == nil && r.Seq != 59 {
+					t.Errorf("Find(59) is record %d", r.Seq)
+				}
+			}
+		})
+	}
+	working.Go(func() {
+		for ctx.Err() == nil {
+			v, err := audittrail.VerifyDir(ctx, dir, audittrail.Options{}, audittrail.VerifyOptions{})
+			if ctx.Err() == nil && (err != nil || !v.Valid()) {
+				t.Errorf("verify: %+v, %v", v, err)
+				return
+			}
+		}
+	})
+	for range 5 {
+		firsts := whole(t, log, 5)
+		if err := errors.Join(log.ArchiveSegments(t.Context(), firsts, away, ""), log.RestoreSegments(t.Context(), firsts)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	working.Wait()
+	if err := errors.Join(reader.Close(), log.Close()); err != nil {
+		t.Error(err)
 	}
 }

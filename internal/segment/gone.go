@@ -263,18 +263,14 @@ func (s *Store) Leave(first uint64) error {
 	return nil
 }
 
-// Return takes the lines of a segment back that stand under its name again, and
-// removes what was kept of them.
+// Return takes the lines of a segment back that stand under its name again. Its
+// remnant stays, for readers that have not seen it yet, and means nothing.
 func (s *Store) Return(first uint64) error {
 	g := s.newSeg(first)
 	if _, err := s.fs.Stat(g.name + lineExt); err != nil {
 		return fmt.Errorf("take segment %d back: %w", first, err)
 	}
 	if err := s.swap(g); err != nil {
-		return fmt.Errorf("take segment %d back: %w", first, err)
-	}
-	s.files.forget(g.name + remnant.Ext)
-	if err := s.fs.Remove(g.name + remnant.Ext); err != nil && !isMissing(err) {
 		return fmt.Errorf("take segment %d back: %w", first, err)
 	}
 	return nil

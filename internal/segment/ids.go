@@ -120,14 +120,9 @@ func (s *Store) catchUp(ctx context.Context) error {
 		if next != nil {
 			to = min(to, next.first)
 		}
-		entries, err := s.entries(g, x.upto-g.first, to-g.first)
+		entries, err := s.allEntries(g, x.upto-g.first, to-g.first)
 		if err != nil {
-			if err := s.remember(g); err != nil {
-				return err
-			}
-			if entries, err = s.entries(g, x.upto-g.first, to-g.first); err != nil {
-				return err
-			}
+			return err
 		}
 		for i, e := range entries {
 			x.add(e.id, x.upto+uint64(i))

@@ -168,11 +168,14 @@ func (s *Store) Segments() ([]Info, error) {
 		if i+1 < len(segs) {
 			next = segs[i+1].first
 		}
+		st, err := s.fs.Stat(g.name + lineExt)
+		if g.gone == nil && isMissing(err) {
+			g, _ = s.moved(g)
+		}
 		if g.gone != nil {
 			infos = append(infos, Info{First: g.first, Records: next - g.first, File: g.name + lineExt, Size: g.gone.Bytes, Gone: g.gone})
 			continue
 		}
-		st, err := s.fs.Stat(g.name + lineExt)
 		if err != nil {
 			return nil, fmt.Errorf("describe segment: %w", err)
 		}
@@ -274,14 +277,19 @@ func (s *Store) Peek(seq uint64) ([]byte, error) {
 	if g.gone != nil {
 		return s.keptLine(g, seq)
 	}
-	line, err := s.lineAt(g, seq)
-	if err == nil {
-		return line, nil
-	}
+	line, err := s.lineHere(g, seq)
 	if isMissing(err) {
 		if g, ok := s.moved(g); ok {
 			return s.keptLine(g, seq)
 		}
+	}
+	return line, err
+}
+
+func (s *Store) lineHere(g *seg, seq uint64) ([]byte, error) {
+	line, err := s.lineAt(g, seq)
+	if err == nil {
+		return line, nil
 	}
 	// The side file may be at fault: make it again from the lines.
 	if rerr := s.remember(g); rerr != nil {

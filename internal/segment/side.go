@@ -210,6 +210,24 @@ func (s *Store) remember(g *seg) error {
 	return nil
 }
 
+// allEntries is entries, whatever has become of the side file and of the
+// segment.
+func (s *Store) allEntries(g *seg, from, to uint64) ([]entry, error) {
+	entries, err := s.entries(g, from, to)
+	if err == nil {
+		return entries, nil
+	}
+	if err = s.remember(g); err == nil {
+		entries, err = s.entries(g, from, to)
+	}
+	if isMissing(err) {
+		if g, ok := s.moved(g); ok {
+			return s.goneEntries(g, from, to)
+		}
+	}
+	return entries, err
+}
+
 // appendAdmin appends what closes the side file of a full segment.
 func appendAdmin(dst []byte, places []uint32) []byte {
 	at := len(dst)
@@ -287,14 +305,9 @@ func (s *Store) adminOf(g *seg, skip, count uint64, full bool) ([]uint32, error)
 			return places, nil
 		}
 	}
-	entries, err := s.entries(g, skip, count)
+	entries, err := s.allEntries(g, skip, count)
 	if err != nil {
-		if err := s.remember(g); err != nil {
-			return nil, err
-		}
-		if entries, err = s.entries(g, skip, count); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	return adminPlaces(entries, skip), nil
 }
