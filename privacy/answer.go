@@ -66,7 +66,7 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 	}
 	h := &Holding{Subject: s.String(), Types: map[string]uint64{}, Models: map[string]uint64{}}
 	classes := map[string]uint64{}
-	for hit, err := range query.New(d.log, nil).Find(ctx, query.Query{Users: []string{user}, OldestFirst: true}) {
+	for hit, err := range d.engine.Find(ctx, query.Query{Users: []string{user}, OldestFirst: true}) {
 		if err != nil {
 			return nil, err
 		}
@@ -193,7 +193,7 @@ func (d *Desk) writePage(ctx context.Context, w io.Writer, a *Answer, h *Holding
 	}
 	var failed error
 	items := func(yield func(item) bool) {
-		for hit, err := range query.New(d.log, nil).Find(ctx, query.Query{Users: []string{a.User}, OldestFirst: true}) {
+		for hit, err := range d.engine.Find(ctx, query.Query{Users: []string{a.User}, OldestFirst: true}) {
 			if err != nil {
 				failed = err
 				return

@@ -8,34 +8,41 @@ import (
 	"audittrail"
 	"audittrail/evidence/certificate"
 	"audittrail/query"
-	"audittrail/record"
 )
 
-// fewSubjects is up to how many are counted one by one.
+// fewSubjects is up to how many are counted by themselves.
 const fewSubjects = 1000
 
-// CountRecords returns how many records in front of a sequence number are about
-// one of the subjects.
-func CountRecords(ctx context.Context, log *audittrail.Log, subjects []record.Subject, before uint64) (uint64, error) {
-	engine := query.New(log, nil)
-	if len(subjects) <= fewSubjects {
-		return engine.Count(ctx, query.Query{Subjects: subjects, Size: before})
+// CountRecords returns how many records each of some erasures covered, the
+// newest of which is the last.
+func CountRecords(ctx context.Context, engine *query.Engine, done []*audittrail.Forgotten) ([]uint64, error) {
+	counts := make([]uint64, len(done))
+	if len(done) == 0 {
+		return counts, nil
 	}
-	wanted := make(map[string]bool, len(subjects))
-	for _, s := range subjects {
-		wanted[s.String()] = true
+	// No record behind an erasure is about its subjects: the last one bounds all.
+	last := done[len(done)-1]
+	var err error
+	if len(done) == 1 && len(last.Subjects) <= fewSubjects {
+		counts[0], err = engine.Count(ctx, query.Query{Subjects: last.Subjects, Size: last.Receipt.Seq})
+		return counts, err
 	}
-	table, err := engine.Group(ctx, query.Query{Size: before}, query.Grouping{By: []string{"subject"}})
-	if err != nil {
-		return 0, err
-	}
-	n := uint64(0)
-	for _, row := range table.Rows {
-		if wanted[row[0].String()] {
-			n += uint64(row[1].Int())
+	of := map[string]int{}
+	for i, f := range done {
+		for _, s := range f.Subjects {
+			of[s.String()] = i
 		}
 	}
-	return n, nil
+	table, err := engine.Group(ctx, query.Query{Size: last.Receipt.Seq}, query.Grouping{By: []string{"subject"}})
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range table.Rows {
+		if i, ok := of[row[0].String()]; ok {
+			counts[i] += uint64(row[1].Int())
+		}
+	}
+	return counts, nil
 }
 
 // Certify makes the certificate of an erasure, as it was ordered, that covered so

@@ -19,6 +19,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/query"
 	"audittrail/record"
 )
 
@@ -51,7 +52,8 @@ type Approval struct {
 // A Desk knows the restrictions and approvals of a log. Its methods may be
 // called from many goroutines.
 type Desk struct {
-	log *audittrail.Log
+	log    *audittrail.Log
+	engine *query.Engine
 
 	mu         sync.RWMutex // guards all below
 	restricted map[record.Subject]Restriction
@@ -59,9 +61,9 @@ type Desk struct {
 	next       uint64 // records from here on are not taken in
 }
 
-// Open reads the restrictions and approvals of a log.
-func Open(ctx context.Context, log *audittrail.Log) (*Desk, error) {
-	d := &Desk{log: log, restricted: map[record.Subject]Restriction{}, approvals: map[record.ID]Approval{}}
+// Open reads the restrictions and approvals of a log, whose records engine finds.
+func Open(ctx context.Context, log *audittrail.Log, engine *query.Engine) (*Desk, error) {
+	d := &Desk{log: log, engine: engine, restricted: map[record.Subject]Restriction{}, approvals: map[record.ID]Approval{}}
 	return d, d.Refresh(ctx)
 }
 

@@ -14,6 +14,7 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/privacy"
+	"audittrail/query"
 	"audittrail/retention"
 )
 
@@ -41,7 +42,7 @@ func (e *env) withDesk(open func() (*audittrail.Log, error), p access.Permission
 		if err != nil {
 			return err
 		}
-		desk, err := privacy.Open(e.ctx, log)
+		desk, err := privacy.Open(e.ctx, log, query.New(log, nil))
 		if err != nil {
 			return err
 		}

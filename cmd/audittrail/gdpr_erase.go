@@ -15,6 +15,7 @@ import (
 	"audittrail/access"
 	"audittrail/evidence/certificate"
 	"audittrail/privacy"
+	"audittrail/query"
 	"audittrail/record"
 	"audittrail/tlog"
 )
@@ -155,13 +156,13 @@ func (e *env) certify(log *audittrail.Log, o eraseOptions, x *erasing) error {
 		}{0, []record.Subject{}}
 		return e.sheet(none, []field{{"erased", privacy.ErrNothingHeld.Error() + ": there is nothing to erase"}})
 	}
+	counts, err := privacy.CountRecords(e.ctx, query.New(log, nil), x.done)
+	if err != nil {
+		return fmt.Errorf("gdpr erase: it was done; count the records for its certificate: %w", err)
+	}
 	var all [][]byte
-	for _, done := range x.done {
-		n, err := privacy.CountRecords(e.ctx, log, done.Subjects, done.Receipt.Seq)
-		if err != nil {
-			return fmt.Errorf("gdpr erase: it was done; count the records for its certificate: %w", err)
-		}
-		c, err := privacy.Certify(e.ctx, log, done, &audittrail.Erasure{Reason: o.reason, Basis: o.basis}, n, e.now())
+	for i, done := range x.done {
+		c, err := privacy.Certify(e.ctx, log, done, &audittrail.Erasure{Reason: o.reason, Basis: o.basis}, counts[i], e.now())
 		if err != nil {
 			return fmt.Errorf("gdpr erase: it was done: %w", err)
 		}

@@ -49,7 +49,7 @@ func (e *env) showing(command string, show func(*audittrail.Log, *showing) error
 
 func (s *showing) open(log *audittrail.Log) error {
 	var err error
-	if s.desk, err = privacy.Open(s.e.ctx, log); err != nil {
+	if s.desk, err = privacy.Open(s.e.ctx, log, nil); err != nil {
 		return err
 	}
 	if s.governed, err = access.Governed(s.e.ctx, log); err != nil || s.token == "" {
