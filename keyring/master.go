@@ -38,6 +38,15 @@ func MasterText(text string) Master { return master.Text(text) }
 // own. Create makes the file if there is none, and RotateMaster can replace it.
 func MasterFile(fsys vfs.FS, path string) Master { return master.NewFile(fsys, path) }
 
+// MasterPassphrase yields the key in a file that is sealed under a passphrase, as
+// an age file for a scrypt recipient. Create makes the file if there is none.
+// RotateMaster makes a new key in its place, also under another passphrase: to
+// that end it is given the same file with that one. Opening it takes about a
+// second, on purpose.
+func MasterPassphrase(fsys vfs.FS, path, passphrase string) Master {
+	return master.NewPassphrase(fsys, path, passphrase)
+}
+
 // MasterCommand yields the key that a command prints, in the form of the file.
 // The command is run without a shell, for at most 30 seconds.
 func MasterCommand(argv []string) Master { return master.Command(argv) }

@@ -31,7 +31,11 @@ func (r *Ring) rotateMaster(ctx context.Context, to Master) error {
 		return err
 	}
 	file, isFile := r.o.Master.(*master.File)
-	inPlace := to == nil
+	target, _ := to.(*master.File)
+	if to == nil {
+		target = file
+	}
+	inPlace := to == nil || isFile && target != nil && target.Follows(file)
 	if inPlace {
 		if !isFile {
 			return errors.New("the master key is no file that could be replaced: say where the new one is")
@@ -39,7 +43,7 @@ func (r *Ring) rotateMaster(ctx context.Context, to Master) error {
 		if err := r.finishMaster(); err != nil {
 			return err
 		}
-		to = file.Next()
+		to = target.Next()
 	}
 	key, err := masterOrNew(ctx, to, r.o.Rand) // may take long, so without mu
 	if err != nil {
@@ -57,7 +61,8 @@ func (r *Ring) rotateMaster(ctx context.Context, to Master) error {
 	// The ring is wrapped by the new key, even if what came before could not
 	// be wiped.
 	if inPlace {
-		return errors.Join(err, file.Promote())
+		r.o.Master = target
+		return errors.Join(err, target.Promote())
 	}
 	r.o.Master = to
 	return err

@@ -82,10 +82,37 @@ func (e *env) masterFrom(flag, spec string) (keyring.Master, error) {
 			return keyring.MasterText(e.getenv(rest)), nil
 		case "exec":
 			return keyring.MasterCommand(strings.Fields(rest)), nil
+		case "passphrase":
+			return e.passphrase(flag, rest)
 		}
 	}
 	// It may be the key itself, by mistake: never repeat it.
-	return nil, fmt.Errorf("read %s: it is neither file:PATH nor env:NAME nor exec:COMMAND; the key itself never stands on the command line", flag)
+	return nil, fmt.Errorf("read %s: it is neither file:PATH nor env:NAME nor exec:COMMAND nor passphrase:env:NAME nor passphrase:file:PATH; the key itself never stands on the command line", flag)
+}
+
+// maxPassphrase bounds a file with a passphrase.
+const maxPassphrase = 4096
+
+// passphrase reads where a passphrase is. It opens master.age among the keys.
+func (e *env) passphrase(flag, spec string) (keyring.Master, error) {
+	kind, rest, _ := strings.Cut(spec, ":")
+	var text string
+	switch {
+	case kind == "env" && rest != "":
+		text = e.getenv(rest)
+	case kind == "file" && rest != "":
+		b, err := vfs.ReadFile(vfs.OS, rest, maxPassphrase)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", flag, err)
+		}
+		text = strings.TrimRight(string(b), "\r\n")
+	default:
+		return nil, fmt.Errorf("read %s: a passphrase is in passphrase:env:NAME or passphrase:file:PATH; it never stands on the command line", flag)
+	}
+	if text == "" {
+		return nil, fmt.Errorf("read %s: the passphrase is empty", flag)
+	}
+	return keyring.MasterPassphrase(vfs.OS, filepath.Join(e.keysDir(), "master.age"), text), nil
 }
 
 // options tells how to open the log that the flags and the environment name.

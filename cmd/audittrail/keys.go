@@ -138,7 +138,7 @@ A copy of the keyring from before still opens with the old master key.` + exits(
 			})
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "", "where the new master key is: file:PATH (made if it is not there), env:NAME or exec:COMMAND")
+	cmd.Flags().StringVar(&to, "to", "", "where the new master key is: file:PATH (made if it is not there), env:NAME, exec:COMMAND, passphrase:env:NAME or passphrase:file:PATH")
 	e.writerFlags(cmd)
 	return cmd
 }

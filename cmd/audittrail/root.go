@@ -50,7 +50,7 @@ func (e *env) rootCmd() *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVar(&e.dir, "dir", "", "`folder` of the log (default $AUDITTRAIL_DIR, or else ./audit)")
 	f.StringVar(&e.keys, "keys", "", "`folder` of its keyring (default keys in that folder)")
-	f.StringVar(&e.master, "master", "", "where the master key is: file:PATH, env:NAME or exec:COMMAND (default $AUDITTRAIL_MASTER, or else master.key among the keys)")
+	f.StringVar(&e.master, "master", "", "where the master key is: file:PATH, env:NAME, exec:COMMAND, or a passphrase of it, passphrase:env:NAME or passphrase:file:PATH (default $AUDITTRAIL_MASTER, or else master.key among the keys)")
 	f.StringVarP(&e.output, "output", "o", asTable, "`form` of the result: table, json, jsonl or csv")
 	f.BoolVar(&e.noColor, "no-color", false, "no colours, as with $NO_COLOR")
 	root.AddGroup(

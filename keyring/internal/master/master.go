@@ -142,8 +142,8 @@ func parseLine(text []byte) (Secret, error) {
 	return Parse(append(bytes.Clone(line), '\n'))
 }
 
-// NewFile returns the Master that yields the key of a file in a file system; nil is the system's
-// own. Create makes the file if there is none, and RotateMaster can replace it.
+// NewFile returns the Master that yields the key of a file in a file system;
+// nil is the system's own.
 func NewFile(fsys vfs.FS, path string) *File {
 	if fsys == nil {
 		fsys = vfs.OS
@@ -153,8 +153,10 @@ func NewFile(fsys vfs.FS, path string) *File {
 
 // A File is a file that holds a master key.
 type File struct {
-	fs   vfs.FS
-	path string
+	fs         vfs.FS
+	path       string
+	sealed     bool // under the passphrase
+	passphrase string
 }
 
 // MasterKey reads the file.
@@ -170,7 +172,10 @@ func (m *File) read(path string) (Secret, error) {
 	case err != nil:
 		return Secret{}, fmt.Errorf("read master key: %w", err)
 	}
-	s, err := Parse(text)
+	var s Secret
+	if text, err = m.open(text); err == nil {
+		s, err = Parse(text)
+	}
 	if err != nil {
 		return Secret{}, fmt.Errorf("read %s: %w", path, err)
 	}
@@ -179,11 +184,15 @@ func (m *File) read(path string) (Secret, error) {
 
 // Write makes the file.
 func (m *File) Write(s Secret) error {
-	return vfs.WriteFile(m.fs, m.path, Format(s), masterPerm)
+	text, err := m.seal(Format(s))
+	if err != nil {
+		return err
+	}
+	return vfs.WriteFile(m.fs, m.path, text, masterPerm)
 }
 
 // Next is where a new master key waits until the ring is wrapped by it.
-func (m *File) Next() *File { return &File{fs: m.fs, path: m.path + ".next"} }
+func (m *File) Next() *File { return &File{m.fs, m.path + ".next", m.sealed, m.passphrase} }
 
 // Command yields the key that a command prints, in the form of the file.
 // The command is run without a shell, for at most 30 seconds.
