@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -117,9 +118,7 @@ func (l *Log) statements(ctx context.Context) (map[uint64]remnant.Statement, err
 		return nil, err
 	}
 	said := make(map[uint64]remnant.Statement, len(d.said))
-	for first, s := range d.said {
-		said[first] = s
-	}
+	maps.Copy(said, d.said)
 	for _, seq := range seqs {
 		line, err := l.store.Line(seq)
 		if err != nil {

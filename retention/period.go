@@ -2,6 +2,7 @@ package retention
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,10 +63,8 @@ func ParsePeriod(text string) (Period, error) {
 
 func unit(p *Period, name string) (part *int, times int) {
 	for _, u := range units {
-		for _, n := range u.names {
-			if n == name {
-				return u.part(p), u.times
-			}
+		if slices.Contains(u.names, name) {
+			return u.part(p), u.times
 		}
 	}
 	return nil, 0

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -76,22 +77,23 @@ func (e *env) rebuild(o rebuildOptions) error {
 	b.add("records", number(r.Size))
 	b.add("carried over", number(r.Carry))
 	for _, l := range r.Lost {
-		text := number(l.Records)
+		var text strings.Builder
+		text.WriteString(number(l.Records))
 		for i, x := range l.Ranges {
 			if i == 5 {
-				text += fmt.Sprintf(", and %s more", count(uint64(len(l.Ranges)-i)+l.Omitted, "range", "ranges"))
+				text.WriteString(fmt.Sprintf(", and %s more", count(uint64(len(l.Ranges)-i)+l.Omitted, "range", "ranges")))
 				break
 			}
 			sep := ", "
 			if i == 0 {
 				sep = ": "
 			}
-			text += sep + strconv.FormatUint(x.First, 10)
+			text.WriteString(sep + strconv.FormatUint(x.First, 10))
 			if x.Last > x.First {
-				text += "-" + strconv.FormatUint(x.Last, 10)
+				text.WriteString("-" + strconv.FormatUint(x.Last, 10))
 			}
 		}
-		b.add(lossNames[string(l.Reason)], text)
+		b.add(lossNames[string(l.Reason)], text.String())
 	}
 	if r.Copies > 0 {
 		b.add("copies", count(r.Copies, "line is of a record that was there before", "lines are of records that were there before"))

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -133,9 +134,7 @@ func TestStatement(t *testing.T) {
 		for label := range e.Labels {
 			bad := e
 			bad.Labels = map[string]string{}
-			for k, v := range e.Labels {
-				bad.Labels[k] = v
-			}
+			maps.Copy(bad.Labels, e.Labels)
 			bad.Labels[label] = "0x1"
 			if _, ok := remnant.ParseStatement(&record.Record{Event: bad, Tail: record.Tail{Seq: 50}}); ok && label != "to" {
 				t.Errorf("label %s may be anything", label)
