@@ -53,23 +53,36 @@ func (l *Log) keyOf(r *record.Record) (record.Key, State, error) {
 	if l.ring == nil {
 		return record.Key{}, Sealed, nil
 	}
-	if state, err := l.refused(r.Subject, r.Class); err != nil || state == Erased {
-		return record.Key{}, state, err
-	} else if state == Expired {
-		return l.escrowed(r)
-	}
-	prk, err := l.ring.ForOpening(r.Subject, r.Class)
-	if state, ok := stateOf(err); ok {
-		if state == Expired {
-			return l.escrowed(r)
-		}
-		return record.Key{}, state, nil
-	}
-	if err != nil {
+	prk, state, err := l.opening(r.Subject, r.Class)
+	switch {
+	case err != nil:
 		return record.Key{}, Readable, err
+	case state == Expired:
+		return l.escrowed(r)
+	case state != Readable:
+		return record.Key{}, state, nil
 	}
 	key, err := r.KeyFrom(prk)
 	return key, Readable, err
+}
+
+// opening finds the key of the records about a subject in a class, or says why
+// there is none: in the keyring's words or in a guard's, whoever has heard of
+// more.
+func (l *Log) opening(s record.Subject, class string) (record.PRK, State, error) {
+	refused, err := l.refused(s, class)
+	if err != nil || refused == Erased {
+		return record.PRK{}, refused, err
+	}
+	prk, err := l.ring.ForOpening(s, class)
+	state, absent := stateOf(err)
+	switch {
+	case absent && state == Erased, refused == Readable && absent:
+		return prk, state, nil
+	case refused == Expired:
+		return record.PRK{}, Expired, nil
+	}
+	return prk, Readable, err
 }
 
 // escrowed finds the key of a record whose class has expired, if a hold keeps

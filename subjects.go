@@ -44,14 +44,8 @@ func (l *Log) StateOf(s record.Subject, class string) (State, error) {
 	if l.ring == nil {
 		return Sealed, nil
 	}
-	if state, err := l.refused(s, class); err != nil || state != Readable {
-		return state, err
-	}
-	_, err := l.ring.ForOpening(s, class)
-	if state, ok := stateOf(err); ok {
-		return state, nil
-	}
-	return Readable, err
+	_, state, err := l.opening(s, class)
+	return state, err
 }
 
 // Session returns what stands in the records of a session in the place of its
