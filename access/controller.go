@@ -23,6 +23,9 @@ type Options struct {
 	// looks for grants and revocations; if 0, 250 ms. A revocation counts there
 	// after that time at the latest.
 	Follow time.Duration
+	// UsesFile is where it is kept when each token was last used; if empty, it is
+	// known of this process alone.
+	UsesFile string
 	// Logger is told when denials cannot be recorded; if nil, nobody is.
 	Logger *slog.Logger
 
@@ -68,16 +71,21 @@ func Open(ctx context.Context, log *audittrail.Log, o Options) (*Controller, err
 	if err := c.Refresh(ctx); err != nil {
 		return nil, fmt.Errorf("open access: %w", err)
 	}
+	c.readUses()
 	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
 	c.done.Go(func() { c.follow(ctx) })
 	c.denials.start(ctx, c)
 	return c, nil
 }
 
-// Close records the denials that wait for it.
+// Close records the denials that wait for it, and when tokens were last used.
 func (c *Controller) Close() error {
 	c.stop()
 	c.done.Wait()
+	if err := c.writeUses(); err != nil {
+		// Such as on read-only media: it is a hint.
+		c.o.Logger.Debug("uses", slog.Any("error", err))
+	}
 	return c.denials.close()
 }
 
@@ -85,12 +93,18 @@ func (c *Controller) Close() error {
 func (c *Controller) follow(ctx context.Context) {
 	tick := time.NewTicker(cmp.Or(c.o.Follow, 250*time.Millisecond))
 	defer tick.Stop()
+	uses := time.NewTicker(usesEvery)
+	defer uses.Stop()
 	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-uses.C:
+			if err := c.writeUses(); err != nil {
+				c.o.Logger.Debug("uses", slog.Any("error", err))
+			}
 		}
 		err := c.Refresh(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
@@ -342,7 +356,7 @@ func (c *Controller) Check(token string, p Permission, about *event.Event) Decis
 type Use struct {
 	*Grant
 	State    State
-	LastUsed time.Time // by this process; zero if not at all
+	LastUsed time.Time // zero if not at all, as far as is known
 }
 
 // List returns all grants, the oldest first.

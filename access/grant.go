@@ -269,7 +269,7 @@ func (t *table) decide(text string, p Permission, about *event.Event, now time.T
 		d.Reason = OutOfScope
 	default:
 		d.Allowed = true
-		h.used.Store(now.UnixNano())
+		h.seen(now.UnixNano())
 	}
 	return d
 }

@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"audittrail"
 	"audittrail/access"
 )
 
@@ -49,5 +51,65 @@ func TestTokenVectors(t *testing.T) {
 		if _, err := access.ParseToken(text); err == nil {
 			t.Errorf("ParseToken(%q): no error", text)
 		}
+	}
+}
+
+func TestUsesVector(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "testdata", "vectors", "token", "uses.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := access.DecodeUses(text)
+	id, perr := access.ParseID("t-0123456789abcdef")
+	if err != nil || perr != nil || len(u) != 2 || u[id].Format(time.RFC3339Nano) != "2026-11-25T10:00:00.5Z" {
+		t.Errorf("DecodeUses = %v, %v", u, err)
+	}
+	if again := access.EncodeUses(u); !bytes.Equal(again, text) {
+		t.Errorf("EncodeUses = %s, want %s", again, text)
+	}
+}
+
+func FuzzUses(f *testing.F) {
+	f.Add([]byte(`{"uses":{"t-0123456789abcdef":"2026-11-25T10:00:00.000000000Z"},"v":1}` + "\n"))
+	f.Add([]byte(`{"uses":{},"v":1}` + "\n"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		u, err := access.DecodeUses(in)
+		if err == nil && !bytes.Equal(access.EncodeUses(u), in) {
+			t.Errorf("DecodeUses accepted %q, EncodeUses gives %q", in, access.EncodeUses(u))
+		}
+	})
+}
+
+// TestLastUse is known to the next process, whatever the file was, and is no
+// reason to refuse anybody.
+func TestLastUse(t *testing.T) {
+	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	o := access.Options{UsesFile: filepath.Join(t.TempDir(), "uses.json")}
+	c := openAccess(t, log, o)
+	token, _ := mustGrant(t, c, access.Request{User: "u", Role: access.Viewer})
+	mustGrant(t, c, access.Request{User: "u", Role: access.Viewer})
+	before := time.Now()
+	c.Check(token, access.ReadEvents, nil)
+	c.Check(token, access.DeleteData, nil) // is no use
+	closeAccess(t, c)
+	for _, damage := range []string{"", "x"} {
+		if damage != "" {
+			if err := os.WriteFile(o.UsesFile, []byte(damage), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c = openAccess(t, log, o)
+		all := c.List()
+		if used := !all[0].LastUsed.Before(before); used != (damage == "") || !all[1].LastUsed.IsZero() {
+			t.Errorf("damage %q: last used %v and %v", damage, all[0].LastUsed, all[1].LastUsed)
+		}
+		if d := c.Check(token, access.ReadEvents, nil); !d.Allowed {
+			t.Error(d.Err())
+		}
+		closeAccess(t, c)
+	}
+	text, err := os.ReadFile(o.UsesFile)
+	if u, derr := access.DecodeUses(text); err != nil || derr != nil || len(u) != 1 {
+		t.Errorf("the file was not made anew: %s, %v, %v", text, err, derr)
 	}
 }

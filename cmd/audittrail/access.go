@@ -48,7 +48,7 @@ func (e *env) openAccess(log *audittrail.Log) (*access.Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := access.Options{Rules: access.Rules{SeparateDuties: c.SeparateDuties, Custom: map[string]access.Custom{}}}
+	o := access.Options{UsesFile: filepath.Join(e.logDir(), "uses.json"), Rules: access.Rules{SeparateDuties: c.SeparateDuties, Custom: map[string]access.Custom{}}}
 	for name, r := range c.Roles {
 		custom := access.Custom{Description: r.Description}
 		for _, p := range r.Permissions {
@@ -316,6 +316,7 @@ type grantItem struct {
 	Granted     time.Time           `json:"granted"`
 	GrantedBy   string              `json:"granted_by"`
 	Expires     *time.Time          `json:"expires"`
+	LastUsed    *time.Time          `json:"last_used"`
 	Revoked     *time.Time          `json:"revoked,omitempty"`
 	RevokedBy   string              `json:"revoked_by,omitempty"`
 	Reason      string              `json:"reason,omitempty"`
@@ -358,16 +359,22 @@ func (e *env) listGrants(c *access.Controller, all bool) error {
 			if u.State != access.Live && !all {
 				continue
 			}
-			expires := "never"
-			if !u.Expires.IsZero() {
-				expires = u.Expires.UTC().Format(time.DateOnly)
+			day := func(t time.Time) string {
+				if t.IsZero() {
+					return "never"
+				}
+				return t.UTC().Format(time.DateOnly)
 			}
 			terms := u.Scope.Terms()
 			value := grantItem{
 				u.ID, u.User, u.Role, u.State, terms, u.Permissions, u.Granted, u.GrantedBy,
-				optional(u.Expires), optional(u.Revoked), u.RevokedBy, u.Reason,
+				optional(u.Expires), optional(u.LastUsed), optional(u.Revoked), u.RevokedBy, u.Reason,
 			}
-			if !yield(row{[]string{u.ID.String(), u.User, u.Role, string(u.State), expires, strings.Join(terms, " ")}, value}, nil) {
+			end := day(u.Expires)
+			if all {
+				end = string(u.State)
+			}
+			if !yield(row{[]string{u.ID.String(), u.User, u.Role, end, day(u.LastUsed), strings.Join(terms, " ")}, value}, nil) {
 				return
 			}
 		}

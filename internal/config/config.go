@@ -9,7 +9,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
 
@@ -71,16 +70,12 @@ const (
 
 // Read reads a configuration. Where there is no file, it is the default.
 func Read(fsys vfs.FS, name string) (*Config, error) {
-	file, err := fsys.Open(name)
+	text, err := vfs.ReadFile(fsys, name, maxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Parse(nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	text, err := io.ReadAll(io.NewSectionReader(file, 0, maxBytes+1))
-	if err = errors.Join(err, file.Close()); err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	c, err := Parse(text)
 	if err != nil {
