@@ -295,7 +295,7 @@ func (s *salvager) carry(ctx context.Context, to *Log) error {
 			return err
 		}
 	}
-	const most, mostBytes = 256, 4 << 20
+	const most, mostBytes = 4096, 16 << 20
 	var events []event.Event
 	var classes []string
 	bytes := 0

@@ -181,6 +181,37 @@ func TestApply(t *testing.T) {
 	})
 }
 
+// TestDropAfterExpiry has a policy by which a segment could be dropped as soon
+// as its contents expire: no earlier.
+func TestDropAfterExpiry(t *testing.T) {
+	policy := retention.Policy{Classes: []retention.Class{{Name: "standard", KeepFor: period(t, "1mo"), DropAfter: period(t, "1mo")}}}
+	inBubble(t, policy, func(t *testing.T, h *house) {
+		h.with(func(_ *audittrail.Log, m *retention.Manager) {
+			plan, err := m.Plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := actions(plan.Steps)
+			if n[retention.Drop] < 2 || n[retention.Expire] != 1 {
+				t.Errorf("%+v", plan)
+			}
+			for _, s := range plan.Steps {
+				if want := time.Date(2000, 3, 1, 0, 0, 0, 0, time.UTC); s.Due != want {
+					t.Errorf("%s is due %s, want %s", s.Action, s.Due, want)
+				}
+			}
+		})
+		time.Sleep(60 * 24 * time.Hour)
+		h.with(func(log *audittrail.Log, m *retention.Manager) {
+			done, err := m.Apply(t.Context(), "", nil)
+			if err != nil || len(done) < 3 || done[0].Action != retention.Expire || done[1].Action != retention.Drop {
+				t.Errorf("%+v, %v", done, err)
+			}
+			valid(t, log)
+		})
+	})
+}
+
 // TestHolds has holds in the way.
 func TestHolds(t *testing.T) {
 	policy := retention.Policy{Classes: []retention.Class{

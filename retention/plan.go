@@ -187,6 +187,15 @@ func (m *Manager) planMoves(ctx context.Context, p *Plan, s *store, holds []audi
 	archive, to, archived := m.dueOf(s, func(c Class) Period { return c.ArchiveAfter })
 	drop, _, dropped := m.dueOf(s, func(c Class) Period { return c.DropAfter })
 	if dropped {
+		// Months end later than segments do: nothing goes before its contents
+		// have expired.
+		for class := range s.classes {
+			name, month, _ := record.SplitClass(class)
+			c, _ := m.policy.Class(name)
+			if at := c.KeepFor.After(month.AddDate(0, 1, 0)); at.After(drop) {
+				drop = at
+			}
+		}
 		step.Action, step.Due = Drop, drop
 		if s.State == audittrail.SegmentArchived {
 			step.To = s.Archive
