@@ -47,6 +47,10 @@ var rooms = map[string]room{
 		theirs: []string{"filippo.io/torchwood"},
 	},
 	"internal/remnant": {ours: []string{"event", "record"}},
+	"internal/index/text": {
+		ours:   []string{"event"},
+		theirs: []string{"github.com/clipperhouse/uax29"},
+	},
 	"internal/segment": {ours: []string{"event", "record", "internal/remnant", "internal/vfs"}},
 	"internal/archive": {
 		ours:   []string{"event", "record", "tlog", "internal/remnant", "internal/segment", "internal/vfs"},
