@@ -346,13 +346,17 @@ func (e *env) accessListCmd() *cobra.Command {
 }
 
 func (e *env) listGrants(c *access.Controller, all bool) error {
+	end := column{name: "expires", width: 10}
+	if all {
+		end = column{name: "state", width: 10}
+	}
 	columns := []column{
 		{name: "id", width: 18},
-		{name: "user", width: 16},
-		{name: "role", width: 10},
-		{name: "state", width: 7},
-		{name: "expires", width: 10},
-		{name: "scope", width: 12},
+		{name: "user", width: 14},
+		{name: "role", width: 8},
+		end,
+		{name: "last used", width: 10},
+		{name: "scope", width: 10},
 	}
 	return e.list(columns, func(yield func(row, error) bool) {
 		for _, u := range c.List() {
