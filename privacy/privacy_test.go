@@ -270,3 +270,42 @@ func TestCertify(t *testing.T) {
 		}
 	}
 }
+
+// TestCountsStay finds usage by model as it was, after people were forgotten.
+func TestCountsStay(t *testing.T) {
+	log, _ := open(t, t.TempDir(), audittrail.Options{Create: true})
+	for i := range 20 {
+		n := int64(i)
+		_, err := log.Append(t.Context(), event.Event{
+			Type: event.Response, ModelID: []string{"gpt-4", "gpt-5"}[i%2], UserID: []string{"ann", "bob", "carol"}[i%3], OutputTokens: &n,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	engine := query.New(log, nil)
+	usage := func() string {
+		t.Helper()
+		table, err := engine.Group(t.Context(), query.Query{Types: []event.Type{event.Response}}, query.Grouping{
+			By: []string{"model_id", "day"}, Aggregates: []string{"count", "sum(output_tokens)", "max(output_tokens)"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(table.Rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	before := usage()
+	for _, user := range []string{"ann", "carol"} {
+		f, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{user}, Reason: "r", Basis: "b"})
+		if err != nil || len(f.Subjects) != 1 {
+			t.Fatalf("Erase = %+v, %v", f, err)
+		}
+	}
+	if after := usage(); after != before || !strings.Contains(before, "100") {
+		t.Errorf("usage is %s, was %s", after, before)
+	}
+}

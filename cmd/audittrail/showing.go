@@ -13,13 +13,15 @@ import (
 // A showing is what a command shows of a log: it hides what whoever runs the
 // command may not see, and accounts for the content that they did.
 //
-// Commands that show records pass each of them through see.
+// Commands that show records pass each of them through see. One that exports
+// sets export before.
 type showing struct {
 	e          *env
 	desk       *privacy.Desk
 	controller *access.Controller // nil without a token
 	token      string
 	governed   bool // the log has grants
+	export     bool // what is shown is an export, for which there is a permission of its own
 	seen       access.Reading
 }
 
@@ -75,6 +77,11 @@ func (s *showing) see(r *audittrail.Record) (*audittrail.Record, error) {
 		if !d.Allowed {
 			return nil, d.Err()
 		}
+		if s.export {
+			if d = s.controller.Check(s.token, access.ExportData, &r.Event); !d.Allowed {
+				return nil, d.Err()
+			}
+		}
 		d = s.controller.Check(s.token, access.ReadContent, &r.Event)
 		restricted = !d.Allowed || restricted && !d.SeesRestricted()
 	}
@@ -93,5 +100,8 @@ func (s *showing) see(r *audittrail.Record) (*audittrail.Record, error) {
 }
 
 func (s *showing) record(log *audittrail.Log) error {
+	if s.export {
+		return access.RecordExport(s.e.ctx, log, s.seen)
+	}
 	return access.RecordRead(s.e.ctx, log, s.seen)
 }
