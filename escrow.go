@@ -219,6 +219,31 @@ func (l *Log) escrow(ctx context.Context, d *doom) error {
 	return out.finish(err)
 }
 
+// countHeld counts the records from a sequence number on that are in escrow, and
+// says which escrows cannot be read.
+func (l *Log) countHeld(from uint64) (held uint64, missing []string) {
+	all, err := l.ring.Escrows()
+	if err != nil {
+		return 0, []string{fmt.Sprintf("what is held: %v", err)}
+	}
+	for _, e := range all {
+		file, err := escrow.Open(l.opts.fs, l.escrowName(e.File), e.Class, (*[32]byte)(&e.Key))
+		if err == nil {
+			err = file.Each(func(seq uint64, _ record.Key) error {
+				if seq >= from {
+					held++
+				}
+				return nil
+			})
+			_ = file.Close() // only read from: nothing to lose
+		}
+		if err != nil {
+			missing = append(missing, fmt.Sprintf("what is held of class %s: %v", e.Class, err))
+		}
+	}
+	return held, missing
+}
+
 // settleEscrows lets go of what is in escrow, and no hold keeps any more.
 func (l *Log) settleEscrows(ctx context.Context) error {
 	all, err := l.ring.Escrows()

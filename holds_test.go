@@ -234,9 +234,13 @@ func TestExpire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check := func(when string, states map[uint64]audittrail.State) {
+	check := func(when string, states map[uint64]audittrail.State, expired, held uint64) {
 		t.Helper()
 		t.Log(when)
+		v, err := log.Verify(t.Context(), audittrail.VerifyOptions{})
+		if err != nil || !v.Valid() || v.Expired != expired || v.Held != held || v.Erased != 0 || len(v.Missing) > 0 {
+			t.Errorf("Verify = %+v, %v, want %d expired and %d held", v, err, expired, held)
+		}
 		wantStates(t, log, states)
 		wantStates(t, reader, states)
 		mustClose(t, log)
@@ -247,7 +251,7 @@ func TestExpire(t *testing.T) {
 	states := map[uint64]audittrail.State{
 		a: audittrail.Readable, s: audittrail.Readable, b: audittrail.Readable, d: audittrail.Readable, receipt.Seq: audittrail.Readable,
 	}
-	check("held", states)
+	check("held", states, 0, 3)
 	if r, err := log.Get(t.Context(), s); err != nil || r.Event.Prompt != "january, short" {
 		t.Errorf("the record that is held: %+v, %v", r, err)
 	}
@@ -259,10 +263,10 @@ func TestExpire(t *testing.T) {
 	}
 	release(t, log, h1.ID)
 	states[s] = audittrail.Expired
-	check("one is released", states) // ann's is held by h2 too, but the short one is not
+	check("one is released", states, 1, 2) // ann's is held by h2 too, but the short one is not
 	release(t, log, h2.ID)
 	states[a], states[b] = audittrail.Expired, audittrail.Expired
-	check("both are released", states)
+	check("both are released", states, 3, 0)
 	if names, err := disk.ReadDir("dir/escrow"); err != nil || len(names) > 0 {
 		t.Errorf("escrows are left: %q, %v", names, err)
 	}

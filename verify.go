@@ -83,6 +83,12 @@ type Verification struct {
 	CheckpointSize uint64    `json:"checkpoint_size"`
 	Unsigned       uint64    `json:"unsigned"`
 
+	// Of the records that were read, with the keyring at hand: those whose
+	// contents were erased, have expired, or would have, but for a hold.
+	Erased  uint64 `json:"erased"`
+	Expired uint64 `json:"expired"`
+	Held    uint64 `json:"held"`
+
 	Problems     []Problem `json:"errors"` // the first of them, by record
 	ProblemCount uint64    `json:"error_count"`
 	// Missing is what the check would have needed, or was asked for, and did
@@ -245,6 +251,7 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions, live bool, missing []
 		v.Missing = append(v.Missing, fmt.Sprintf("the keyring, or a newer checkpoint: %d records behind the checkpoint are chained, but nothing vouches for them", r.Unsigned))
 	}
 	v.Records, v.Unsigned, v.Left = r.Records, r.Unsigned, r.Left
+	l.countStates(v, &r)
 	v.Bytes += r.Bytes
 	v.ProblemCount, v.kinds = found.Count, found.Kinds
 	v.Problems = make([]Problem, 0)
@@ -252,6 +259,18 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions, live bool, missing []
 		v.Problems = append(v.Problems, Problem(p))
 	}
 	return v, nil
+}
+
+// countStates tells the records whose contents are gone from those that a hold
+// keeps.
+func (l *Log) countStates(v *Verification, r *audit.Result) {
+	v.Erased, v.Expired = r.Erased, r.Expired
+	if l.ring == nil || v.Expired == 0 {
+		return
+	}
+	held, missing := l.countHeld(v.First)
+	v.Held, v.Missing = min(held, v.Expired), append(v.Missing, missing...)
+	v.Expired -= v.Held
 }
 
 // ringEvidence is what the keyring says of the log's signatures.
@@ -275,8 +294,10 @@ func (l *Log) keyState(subject record.Subject, class string) (record.PRK, audit.
 	switch state, absent := stateOf(err); {
 	case absent && state == Lost:
 		return prk, audit.KeyLost, nil
+	case absent && state == Expired:
+		return prk, audit.KeyExpired, nil
 	case absent:
-		return prk, audit.KeyDestroyed, nil
+		return prk, audit.KeyErased, nil
 	}
 	return prk, audit.KeyHere, err
 }

@@ -155,6 +155,14 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 	if v.Unsigned > 0 {
 		b.add("not signed yet", count(v.Unsigned, "record", "records"))
 	}
+	for _, gone := range []struct {
+		what string
+		n    uint64
+	}{{"erased", v.Erased}, {"expired", v.Expired}, {"held", v.Held}} {
+		if gone.n > 0 {
+			b.add(gone.what, "the contents of "+count(gone.n, "record", "records"))
+		}
+	}
 	for _, name := range o.checkpoints {
 		if v.Valid() {
 			b.add("continues", inputName(name))

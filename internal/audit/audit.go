@@ -55,9 +55,10 @@ type KeyState int
 
 // What can have become of a key.
 const (
-	KeyHere      KeyState = iota
-	KeyDestroyed          // as a record says
-	KeyLost               // and nothing says why
+	KeyHere    KeyState = iota
+	KeyErased           // destroyed with its subject's, as a record says
+	KeyExpired          // destroyed with its class's, as a record says
+	KeyLost             // absent, and nothing says why
 )
 
 // Keys finds the key to the content of the records about a subject in a class.
@@ -86,6 +87,9 @@ type Result struct {
 	Left     uint64 // that have left the log, as it says, from From on
 	Newer    uint64 // of these, of a format that is not understood
 	Bytes    uint64 // read, once
+
+	// Of the records read, if Keys were given:
+	Erased, Expired uint64 // whose keys were destroyed
 
 	// Blind is true if the leaves of the tree could not be found, so that only
 	// what breaks the chain could be named.

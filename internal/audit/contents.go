@@ -18,8 +18,10 @@ func isKnown(line []byte) bool {
 // contents looks at the keys to what is sealed in the lines. It is for one
 // goroutine.
 type contents struct {
-	keys Keys
-	here map[keyPair]struct{} // whose keys are not lost
+	keys  Keys
+	known map[keyPair]KeyState // but for lost ones, which may yet be found
+
+	erased, expired uint64 // lines whose key was destroyed
 
 	classes map[string]uint32
 	// Of the last line, whose like the next one often is:
@@ -37,14 +39,27 @@ type keyPair struct {
 // maxPairs bounds the memory for the pairs that were looked up.
 const maxPairs = 1 << 17
 
-// lost tells whether the key to a line's body is lost.
-func (c *contents) lost(line []byte) (bool, error) {
+// take looks at the key to a line's body, counts those that were destroyed, and
+// tells whether it is lost.
+func (c *contents) take(line []byte) (lost bool, err error) {
+	state, err := c.state(line)
+	switch state {
+	case KeyErased:
+		c.erased++
+	case KeyExpired:
+		c.expired++
+	}
+	return state == KeyLost, err
+}
+
+// state looks for the key to a line's body.
+func (c *contents) state(line []byte) (KeyState, error) {
 	digits, class := c.finder.Find(line)
 	if digits == nil {
-		return false, nil // not for keys to say what is wrong with it
+		return KeyHere, nil // not for keys to say what is wrong with it
 	}
-	if c.here == nil || len(c.here) >= maxPairs || len(c.classes) >= maxPairs {
-		c.here, c.classes, c.class = make(map[keyPair]struct{}), make(map[string]uint32), nil
+	if c.known == nil || len(c.known) >= maxPairs || len(c.classes) >= maxPairs {
+		c.known, c.classes, c.class = make(map[keyPair]KeyState), make(map[string]uint32), nil
 	}
 	if !bytes.Equal(c.class, class) {
 		c.class = append(c.class[:0], class...)
@@ -56,21 +71,21 @@ func (c *contents) lost(line []byte) (bool, error) {
 		c.number = number
 	}
 	pair := keyPair{[record.SubjectDigits]byte(digits), c.number}
-	if _, ok := c.here[pair]; ok {
-		return false, nil
+	if state, ok := c.known[pair]; ok {
+		return state, nil
 	}
 	subject, err := record.ParseSubject(string(digits))
 	if err != nil {
-		return false, nil
+		return KeyHere, nil
 	}
 	_, state, err := c.keys(subject, string(class))
 	if err != nil {
-		return false, fmt.Errorf("look for the keys of records: %w", err)
+		return KeyHere, fmt.Errorf("look for the keys of records: %w", err)
 	}
 	if state != KeyLost {
-		c.here[pair] = struct{}{}
+		c.known[pair] = state
 	}
-	return state == KeyLost, nil
+	return state, nil
 }
 
 func lostProblem(seq uint64, f *File, offset int64) Problem {

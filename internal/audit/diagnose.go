@@ -34,6 +34,7 @@ func (l *Log) diagnose(ctx context.Context, found *Findings) (Result, error) {
 	d.checkHeads()
 	return Result{
 		Records: d.records, Unsigned: d.unsigned, Left: d.left, Newer: s.newer, Bytes: s.read,
+		Erased: s.contents.erased, Expired: s.contents.expired,
 		Blind: len(tree.open) > 0 && s.found.altered(),
 	}, nil
 }

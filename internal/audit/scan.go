@@ -60,6 +60,8 @@ type partResult struct {
 	first, last record.Tail
 	nodes       []node
 	newer       uint64
+	erased      uint64
+	expired     uint64
 	lost        []Problem
 	said        said
 	gone        bool     // it is what stays of a segment
@@ -195,6 +197,8 @@ func (s *scan) grow(r *partResult) bool {
 	s.started, s.end, s.size = true, r.last, r.last.Seq+1
 	s.result.Records += r.lines
 	s.result.Newer += r.newer
+	s.result.Erased += r.erased
+	s.result.Expired += r.expired
 	s.said = append(s.said, r.said...)
 	if r.gone {
 		s.result.Left += r.last.Seq + 1 - r.first.Seq
@@ -293,6 +297,7 @@ func (w *worker) check(ctx context.Context, p part) *partResult {
 		}
 	}
 	t := subtrees{hash: w.hash, cuts: w.cuts}
+	w.contents.erased, w.contents.expired = 0, 0
 	for w.lines.At() < p.end && r.doubt == nil && r.err == nil {
 		if r.lines%1024 == 0 && ctx.Err() != nil {
 			r.err = ctx.Err()
@@ -313,7 +318,7 @@ func (w *worker) check(ctx context.Context, p part) *partResult {
 			r.doubt = &doubt{seq: f.First, file: f.Name, offset: at, detail: detail}
 		}
 	}
-	r.nodes = t.nodes
+	r.nodes, r.erased, r.expired = t.nodes, w.contents.erased, w.contents.expired
 	if r.lines > 0 {
 		r.last = w.chain.Last()
 	}
@@ -357,7 +362,7 @@ func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, f *File
 			return why
 		}
 	}
-	lost, err := w.contents.lost(line)
+	lost, err := w.contents.take(line)
 	if lost {
 		r.lost = append(r.lost, lostProblem(seq, f, at))
 	}

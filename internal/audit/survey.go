@@ -142,7 +142,7 @@ func (s *survey) soundItem(file int, raw rawLine, tail *record.Tail, line []byte
 	if !isKnown(line) {
 		s.newer++
 	} else if s.Keys != nil {
-		lost, err := s.contents.lost(line)
+		lost, err := s.contents.take(line)
 		if lost {
 			s.found.Add(lostProblem(tail.Seq, f, raw.from))
 		}
