@@ -137,7 +137,7 @@ func (l *Log) stillHeld(e *keyring.Escrow, r *record.Record) (bool, error) {
 	}
 	kept := true
 	var active []Hold
-	err := l.readHolds(context.Background(), func(hs *barrier.Holds) {
+	err := l.knownHolds(context.Background(), func(hs *barrier.Holds) {
 		if hs.Released() > e.Seq {
 			kept = false
 			active = hs.Active()

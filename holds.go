@@ -39,17 +39,23 @@ func (l *Log) readHolds(ctx context.Context, f func(*barrier.Holds)) error {
 	if err := l.refresh(ctx); err != nil {
 		return err
 	}
+	return l.knownHolds(ctx, f)
+}
+
+// knownHolds is readHolds as far as a reader has seen the log.
+func (l *Log) knownHolds(ctx context.Context, f func(*barrier.Holds)) error {
 	l.holds.mu.Lock()
 	defer l.holds.mu.Unlock()
 	list := &l.holds.list
-	size := l.store.Size()
-	err := l.eachOwn(ctx, list.Next(), holdTypes, func(r *Record) error {
-		return list.Take(&r.Record, r.State == Readable)
-	})
-	if err != nil {
-		return fmt.Errorf("read holds: %w", err)
+	if size := l.store.Size(); list.Next() < size {
+		err := l.eachOwn(ctx, list.Next(), holdTypes, func(r *Record) error {
+			return list.Take(&r.Record, r.State == Readable)
+		})
+		if err != nil {
+			return fmt.Errorf("read holds: %w", err)
+		}
+		list.Skip(size)
 	}
-	list.Skip(size)
 	f(list)
 	return nil
 }

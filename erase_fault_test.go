@@ -1,0 +1,59 @@
+package audittrail_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+
+	"audittrail"
+	"audittrail/internal/vfs"
+	"audittrail/keyring"
+)
+
+// TestEraseOnFullDisk has the keyring's disk fill up between order and deed:
+// what was ordered happens once there is room, and nothing comes in between.
+func TestEraseOnFullDisk(t *testing.T) {
+	disk := vfs.NewMem()
+	full := false
+	o := audittrail.Options{Create: true, LockWait: -1, Purge: func(context.Context, audittrail.Doomed) ([]keyring.FileID, error) {
+		full = true
+		return nil, nil
+	}}
+	disk.Inject(func(op vfs.Op) error {
+		if full && op.Kind == vfs.OpWrite && strings.Contains(op.Name, "ring-") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	log, err := audittrail.Open("dir", o.With(audittrail.Seams{FS: disk}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mustClose(t, log)
+	a := mustAppend(t, log, about("ann", "one")).Seq
+	b := mustAppend(t, log, about("bob", "two")).Seq
+	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"ann"}, Reason: "r"}); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("Erase on a full disk = %v, want ENOSPC", err)
+	}
+	n := size(t, log)
+	if _, err := log.Append(t.Context(), about("ann", "in between")); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Append about her = %v, want why it cannot be", err)
+	}
+	if _, err := log.PlaceHold(t.Context(), audittrail.Hold{User: "bob", Reason: "r"}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("PlaceHold before it is done = %v, want ENOSPC", err)
+	}
+	if size(t, log) != n {
+		t.Errorf("%d records, want %d", size(t, log), n)
+	}
+	mustAppend(t, log, about("bob", "goes on"))
+
+	full = false
+	o.Purge = nil
+	disk.Inject(nil)
+	hold(t, log, audittrail.Hold{User: "bob"}) // whose turn finishes what was left
+	wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Erased, b: audittrail.Readable})
+	back := mustAppend(t, log, about("ann", "back")).Seq
+	wantStates(t, log, map[uint64]audittrail.State{back: audittrail.Readable})
+}
