@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,8 +160,9 @@ func TestGrantsSurvive(t *testing.T) {
 // TestReasons gives each way of failing its own reason.
 func TestReasons(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	var later atomic.Int64 // denials are recorded meanwhile
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
-	c := openAccess(t, log, access.WithSeams(access.Options{}, func() time.Time { return now }, nil))
+	c := openAccess(t, log, access.WithSeams(access.Options{}, func() time.Time { return now.Add(time.Duration(later.Load())) }, nil))
 	defer closeAccess(t, c)
 	live, _ := mustGrant(t, c, access.Request{User: "u", Role: access.Viewer, For: time.Hour})
 	scoped, _ := mustGrant(t, c, access.Request{User: "u", Role: access.Auditor, Scope: access.Scope{
@@ -198,10 +200,8 @@ func TestReasons(t *testing.T) {
 		{"too early", scoped, access.ReadContent, about("gpt-4", "a", now.Add(-1)), 0, access.OutOfScope},
 		{"whole log", scoped, access.ViewReports, nil, 0, access.NotPermitted},
 	} {
-		before := now
-		now = now.Add(c2.later)
+		later.Store(int64(c2.later))
 		d := c.Check(c2.token, c2.p, c2.about)
-		now = before
 		if d.Reason != c2.want || d.Allowed != (c2.want == "") {
 			t.Errorf("%s: %+v, want reason %q", c2.what, d, c2.want)
 		}

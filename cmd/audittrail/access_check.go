@@ -87,18 +87,15 @@ func (e *env) checkAccess(o checkAccessOptions, args []string) error {
 		return fmt.Errorf("access check: %w", err)
 	}
 	var d access.Decision
-	err = e.withAccess(e.openToRead, func(_ *audittrail.Log, c *access.Controller) error {
-		d = c.Check(token, p, about)
+	err = e.readAccess(func(_ *audittrail.Log, c *access.Controller) error {
+		if d = c.Check(token, p, about); !d.Allowed {
+			e.denied = &denial{token, p, about}
+			return fmt.Errorf("access check: %w", d.Err())
+		}
 		return nil
 	})
 	if err != nil {
 		return err
-	}
-	if !d.Allowed {
-		e.recordBeside("this denial", func(log *audittrail.Log) error {
-			return e.recheck(log, token, p, about)
-		})
-		return fmt.Errorf("access check: %w", d.Err())
 	}
 	result := struct {
 		Allowed    bool              `json:"allowed"`
@@ -112,17 +109,6 @@ func (e *env) checkAccess(o checkAccessOptions, args []string) error {
 		fields = append(fields, field{"scope", strings.Join(result.Scope, " ")})
 	}
 	return e.sheet(result, fields)
-}
-
-// recheck asks again with the log open for writing, so that the denial is
-// recorded.
-func (e *env) recheck(log *audittrail.Log, token string, p access.Permission, about *event.Event) error {
-	c, err := e.openAccess(log)
-	if err != nil {
-		return err
-	}
-	c.Check(token, p, about)
-	return c.Close()
 }
 
 // about is the event that a check is about; nil if it is about none.

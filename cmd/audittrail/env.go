@@ -31,6 +31,8 @@ type env struct {
 	errTerminal bool // stderr is one
 	width       int  // columns of stdout; 0 if it is no terminal, and so has no edge
 
+	denied *denial // what the command was denied last
+
 	flags
 }
 

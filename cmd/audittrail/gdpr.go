@@ -257,9 +257,11 @@ and which holds are on that user by name. It shows no content.` + exits("0  it d
 			if err != nil {
 				return err
 			}
-			return e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, desk *privacy.Desk, _ actor) error {
+			err = e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, desk *privacy.Desk, _ actor) error {
 				return e.gdprStatus(log, desk, user)
 			})
+			e.recordDenial(err)
+			return err
 		},
 	}
 	users.flags(cmd)

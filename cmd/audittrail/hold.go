@@ -194,7 +194,7 @@ func (e *env) holdListCmd() *cobra.Command {
 		Example: "  audittrail hold list -o json",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
-			return e.withAccess(e.openToRead, func(log *audittrail.Log, c *access.Controller) error {
+			return e.readAccess(func(log *audittrail.Log, c *access.Controller) error {
 				if _, err := e.acting(c, access.ManageHolds); err != nil {
 					return err
 				}

@@ -43,6 +43,7 @@ func (e *env) showing(command string, show func(*audittrail.Log, *showing) error
 		}
 		return err
 	})
+	e.recordDenial(err)
 	if s.seen.Records > 0 && (c.RecordReads == config.ReadsAlways || c.RecordReads == config.ReadsGoverned && s.governed) {
 		e.recordBeside("that content was shown", s.record)
 	}
@@ -62,6 +63,7 @@ func (s *showing) open(log *audittrail.Log) error {
 	}
 	d := s.controller.Check(s.token, access.ReadEvents, nil)
 	if !d.Allowed {
+		s.e.denied = &denial{s.token, access.ReadEvents, nil}
 		return errors.Join(fmt.Errorf("$%s: %w", tokenVar, d.Err()), s.controller.Close())
 	}
 	s.seen.Grant = d.Grant
@@ -75,10 +77,12 @@ func (s *showing) see(r *audittrail.Record) (*audittrail.Record, error) {
 	if s.controller != nil {
 		d := s.controller.Check(s.token, access.ReadEvents, &r.Event)
 		if !d.Allowed {
+			s.e.denied = &denial{s.token, access.ReadEvents, &r.Event}
 			return nil, d.Err()
 		}
 		if s.export {
 			if d = s.controller.Check(s.token, access.ExportData, &r.Event); !d.Allowed {
+				s.e.denied = &denial{s.token, access.ExportData, &r.Event}
 				return nil, d.Err()
 			}
 		}
