@@ -63,6 +63,10 @@ type verdict struct {
 	Missing        []string             `json:"missing"`
 	Left           uint64               `json:"left"`     // archived or dropped
 	Archived       uint64               `json:"archived"` // of these, in archives that were checked
+	// Contents that are gone, and those that only a hold keeps.
+	Erased  uint64 `json:"erased"`
+	Expired uint64 `json:"expired"`
+	Held    uint64 `json:"held"`
 }
 
 func (e *env) verify(o verifyOptions) error {
@@ -119,7 +123,7 @@ var problemColumns = []column{
 func (e *env) listVerdict(v *audittrail.Verification) error {
 	if e.output == asJSON {
 		return writeJSON(e.stdout, verdict{
-			Valid: v.Valid(), Records: v.Records, Left: v.Left, Archived: v.Archived, Root: v.Root, CheckpointSize: v.CheckpointSize,
+			Valid: v.Valid(), Records: v.Records, Left: v.Left, Archived: v.Archived, Erased: v.Erased, Expired: v.Expired, Held: v.Held, Root: v.Root, CheckpointSize: v.CheckpointSize,
 			Errors: v.Problems, ErrorCount: v.ProblemCount, Altered: v.Altered(), Missing: append([]string{}, v.Missing...),
 		})
 	}
