@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
+
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/vfs"
@@ -412,4 +414,55 @@ func TestEraseRaces(t *testing.T) {
 	if v, err := log.Verify(t.Context(), audittrail.VerifyOptions{}); err != nil || !v.Valid() {
 		t.Errorf("Verify = %+v, %v", v, err)
 	}
+}
+
+// TestErasedInArchives erases a person, archives the order and what was erased,
+// and brings the keyring back from a backup of before: the order has stayed, and
+// is carried out again, also on what comes back from the archive.
+func TestErasedInArchives(t *testing.T) {
+	dir, to := t.TempDir(), t.TempDir()
+	o := audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 6000})
+	log := open(t, dir, o)
+	a := mustAppend(t, log, about("zoe-the-secret", "cheese")).Seq
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var backup bytes.Buffer
+	if _, err := log.BackupKeys(t.Context(), &backup, id.Recipient(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	subject, _, err := log.Subject("zoe-the-secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := erase(t, log, "zoe-the-secret").Receipt.Seq
+	for i := range 30 {
+		mustAppend(t, log, about("", fmt.Sprint(i)))
+	}
+	firsts := whole(t, log, 1)
+	if err := log.ArchiveSegments(t.Context(), firsts, to, "old"); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, log)
+	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	if err := keyring.Restore(t.Context(), filepath.Join(dir, "keys"), &backup, id, keyring.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	check := func(l *audittrail.Log) {
+		t.Helper()
+		if user, state, err := l.User(subject); user != "" || state != audittrail.Erased || err != nil {
+			t.Errorf("User = %q, %v, %v, want erased", user, state, err)
+		}
+		wantStates(t, l, map[uint64]audittrail.State{order: audittrail.Readable})
+	}
+	check(open(t, dir, audittrail.Options{ReadOnly: true}))
+	log = open(t, dir, o)
+	check(log)
+	if err := log.RestoreSegments(t.Context(), firsts); err != nil {
+		t.Fatal(err)
+	}
+	wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Erased})
 }
