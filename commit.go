@@ -127,7 +127,7 @@ func (l *Log) commit(b *batch, out *segment.Batch) error {
 	}
 	last.mono = mono
 	l.last = last
-	l.signer.add(b.first, b.hashes, rolled)
+	l.signer.Add(b.first, b.hashes, rolled)
 	return nil
 }
 

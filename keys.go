@@ -11,6 +11,7 @@ import (
 	"filippo.io/age"
 
 	"audittrail/event"
+	"audittrail/internal/checkpoint"
 	"audittrail/keyring"
 	"audittrail/tlog"
 )
@@ -41,12 +42,11 @@ func (l *Log) RotateSigner(ctx context.Context) error {
 	defer l.keysMu.Unlock()
 	// In the checkpointer, so that the old key signs nothing beyond the size
 	// at which its time ends.
-	err := l.signer.run(ctx, func(c *checkpointer) error {
-		if err := c.rotate(); err != nil {
+	err := l.signer.Run(ctx, func(c *checkpoint.Signer) error {
+		if err := l.rotate(c); err != nil {
 			return err
 		}
-		c.signed = nil // sign the same head with the new key
-		_, err := c.sign()
+		_, err := c.SignAnew()
 		return err
 	})
 	if err != nil {
@@ -55,12 +55,12 @@ func (l *Log) RotateSigner(ctx context.Context) error {
 	return nil
 }
 
-func (c *checkpointer) rotate() error {
-	l := c.log
-	if _, err := c.sign(); err != nil {
+func (l *Log) rotate(c *checkpoint.Signer) error {
+	signed, err := c.Sign()
+	if err != nil {
 		return err
 	}
-	head, err := tlog.ReadCheckpoint(c.signed)
+	head, err := tlog.ReadCheckpoint(signed)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"audittrail/internal/barrier"
+	"audittrail/internal/checkpoint"
 	"audittrail/internal/segment"
 	"audittrail/internal/tree"
 	"audittrail/keyring"
@@ -56,7 +57,7 @@ type Log struct {
 
 	committed sync.WaitGroup // the committer
 	settling  sync.WaitGroup // appends whose callers did not wait
-	signer    checkpointer
+	signer    checkpoint.Signer
 	changed   broadcast // when records became visible
 
 	last lastRecord // of the committer
@@ -139,7 +140,7 @@ func (l *Log) Close() error {
 	if l.lock != nil {
 		l.committed.Wait()
 		l.settling.Wait()
-		errs = append(errs, l.signer.stop())
+		errs = append(errs, l.signer.Stop())
 	}
 	errs = append(errs, l.escrows.close(), l.store.Close(), l.tree.Close())
 	if l.ring != nil {

@@ -164,7 +164,9 @@ func (l *Log) openToWrite() error {
 	l.last = lastRecord{hash: found.Last.Hash, logged: found.Last.Logged}
 	l.committed.Add(1)
 	go l.commitLoop()
-	l.signer.start(l)
+	l.signer.Store, l.signer.Tree, l.signer.Ring = l.store, l.tree, l.ring
+	l.signer.Origin, l.signer.Logger, l.signer.Closed = l.origin, l.opts.Logger, ErrClosed
+	l.signer.Start()
 	if repair != nil {
 		if err := l.recordRepair(repair); err != nil {
 			return errors.Join(err, l.Close())
