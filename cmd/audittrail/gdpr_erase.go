@@ -303,7 +303,7 @@ After a change of the log's signer, give --key for each of its keys.` +
 }
 
 func (e *env) verifyCertificates(name string, keys []string) error {
-	text, err := e.readInput(name, 16*certificate.MaxBytes)
+	text, err := e.readInput(name, 4*certificate.MaxBytes)
 	if err != nil {
 		return fmt.Errorf("gdpr certificate verify: %w", err)
 	}

@@ -131,8 +131,15 @@ reach it.` + recordArgHelp + exits(ends0, ends1, ends2),
 		Args:    takes(recordArg),
 		GroupID: groupProve,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return with(e.openToRead, func(log *audittrail.Log) error {
+			return e.showing("disclose", func(log *audittrail.Log, s *showing) error {
+				s.export = true
 				r, err := find(e.ctx, log, args[0])
+				if err == nil {
+					r, err = s.see(r)
+				}
+				if err == nil && r.State == audittrail.Restricted {
+					err = fmt.Errorf("record %d: its content is %s", r.Seq, r.State)
+				}
 				if err != nil {
 					return fmt.Errorf("disclose: %w", err)
 				}

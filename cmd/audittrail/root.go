@@ -39,8 +39,11 @@ func (e *env) rootCmd() *cobra.Command {
 		Long:          about,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			return e.checkOutput()
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := e.checkOutput(); err != nil {
+				return err
+			}
+			return e.checkToken(cmd)
 		},
 	}
 	// So that the help fits a terminal.

@@ -41,7 +41,9 @@ was not erased. The record is checked against its hash and against the tree.` + 
 		RunE: func(_ *cobra.Command, args []string) error {
 			return e.showing("show", func(log *audittrail.Log, s *showing) error {
 				r, err := find(e.ctx, log, args[0])
-				if err == nil && !raw {
+				if err == nil && raw {
+					err = s.known(r) // its line is sealed
+				} else if err == nil {
 					r, err = s.see(r)
 				}
 				if err != nil {

@@ -70,23 +70,34 @@ func (s *showing) open(log *audittrail.Log) error {
 	return nil
 }
 
+// known returns access.ErrDenied if whoever runs the command may not know of a
+// record.
+func (s *showing) known(r *audittrail.Record) error {
+	if s.controller == nil {
+		return nil
+	}
+	needs := []access.Permission{access.ReadEvents}
+	if s.export {
+		needs = append(needs, access.ExportData)
+	}
+	for _, p := range needs {
+		if d := s.controller.Check(s.token, p, &r.Event); !d.Allowed {
+			s.e.denied = &denial{s.token, p, &r.Event}
+			return d.Err()
+		}
+	}
+	return nil
+}
+
 // see returns a record as whoever runs the command may see it. The error is
 // access.ErrDenied if they may not know of it.
 func (s *showing) see(r *audittrail.Record) (*audittrail.Record, error) {
+	if err := s.known(r); err != nil {
+		return nil, err
+	}
 	restricted := s.desk.Restricted(r.Subject)
 	if s.controller != nil {
-		d := s.controller.Check(s.token, access.ReadEvents, &r.Event)
-		if !d.Allowed {
-			s.e.denied = &denial{s.token, access.ReadEvents, &r.Event}
-			return nil, d.Err()
-		}
-		if s.export {
-			if d = s.controller.Check(s.token, access.ExportData, &r.Event); !d.Allowed {
-				s.e.denied = &denial{s.token, access.ExportData, &r.Event}
-				return nil, d.Err()
-			}
-		}
-		d = s.controller.Check(s.token, access.ReadContent, &r.Event)
+		d := s.controller.Check(s.token, access.ReadContent, &r.Event)
 		restricted = !d.Allowed || restricted && !d.SeesRestricted()
 	}
 	if r.State != audittrail.Readable {

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/access"
+)
+
+// permits says which permission a command needs of whoever gives it a token. The
+// longest name that a command begins with counts. Commands that are not here
+// read no log, or ask themselves: see asks.
+var permits = map[string]access.Permission{
+	"log":            access.WriteEvents,
+	"import":         access.WriteEvents,
+	"stat":           access.ReadEvents,
+	"query":          access.ReadEvents,
+	"export":         access.ExportData,
+	"reindex":        access.ManageKeys,
+	"verify":         access.Verify,
+	"prove":          access.Verify,
+	"checkpoint":     access.Verify,
+	"consistency":    access.Verify,
+	"tree":           access.Verify,
+	"report":         access.ViewReports,
+	"lineage":        access.ReadEvents,
+	"lineage add":    access.ManageLineage,
+	"lineage import": access.ManageLineage,
+	"retention":      access.ManageRetention,
+	"archive":        access.ManageRetention,
+	"archive list":   access.Verify,
+	"archive verify": access.Verify,
+	"rebuild":        access.ManageKeys,
+	"keys":           access.ManageKeys,
+	"keys show":      access.Verify,
+	"doctor":         access.Verify,
+}
+
+// asks are the commands that check a token themselves, or need none.
+var asks = []string{
+	"show", "tail", "disclose", "access", "gdpr", "hold", // they do
+	"keys restore", "init", "check", "demo", "bench", "man", "version", "completion", "help", // they read no log of anybody
+	"gdpr certificate",
+}
+
+// permissionOf is what a command needs; empty if it asks itself.
+func permissionOf(cmd *cobra.Command) (p access.Permission, known bool) {
+	name := strings.TrimPrefix(cmd.CommandPath(), "audittrail ")
+	within := func(group string) bool { return name == group || strings.HasPrefix(name, group+" ") }
+	longest := ""
+	for group, permission := range permits {
+		if within(group) && len(group) > len(longest) {
+			longest, p = group, permission
+		}
+	}
+	for _, group := range asks {
+		if within(group) && len(group) > len(longest) {
+			longest, p = group, ""
+		}
+	}
+	return p, longest != ""
+}
+
+// checkToken refuses a command that the token in the environment does not
+// permit.
+func (e *env) checkToken(cmd *cobra.Command) error {
+	p, _ := permissionOf(cmd)
+	if p == "" || e.getenv(tokenVar) == "" {
+		return nil
+	}
+	err := e.readAccess(func(_ *audittrail.Log, c *access.Controller) error {
+		who, err := e.acting(c, p)
+		if err == nil && !who.grant.Scope.Empty() && p != access.Verify {
+			// These commands are about the whole log.
+			err = fmt.Errorf("$%s: %w: '%s' does not keep to the scope of the token %s", tokenVar, access.ErrDenied, cmd.CommandPath(), who.grant.ID)
+		}
+		return err
+	})
+	if absent(err) {
+		return nil // the command says so itself
+	}
+	return err
+}
