@@ -466,3 +466,37 @@ func TestErasedInArchives(t *testing.T) {
 	}
 	wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Erased})
 }
+
+// TestAppliedAdvances: what governs a log without destroying anything is not
+// gone over again at every opening.
+func TestAppliedAdvances(t *testing.T) {
+	dir := t.TempDir()
+	log := open(t, dir, audittrail.Options{Create: true})
+	a := mustAppend(t, log, about("ann", "one")).Seq
+	var wg sync.WaitGroup
+	for range 600 {
+		wg.Go(func() {
+			if _, err := log.Administer(context.WithoutCancel(t.Context()), grant("")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	mustClose(t, log)
+	for range 2 {
+		log = open(t, dir, audittrail.Options{})
+		wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Readable})
+		mustClose(t, log)
+	}
+	ring, err := keyring.Open(t.Context(), filepath.Join(dir, "keys"), keyring.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seq, _ := ring.Applied()
+	if err := ring.Close(); err != nil || seq != 600 {
+		t.Errorf("Applied = %d, %v, want 600", seq, err)
+	}
+	log = open(t, dir, audittrail.Options{})
+	erase(t, log, "ann")
+	wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Erased})
+}

@@ -11,6 +11,7 @@ import (
 	"audittrail/event"
 	"audittrail/internal/barrier"
 	"audittrail/internal/segment"
+	"audittrail/keyring"
 	"audittrail/record"
 )
 
@@ -160,10 +161,13 @@ func (l *Log) unapplied() uint64 {
 // in between, or an older keyring was brought back.
 func (l *Log) finishDestructions(ctx context.Context) error {
 	var t toll
-	if err := l.ordered(ctx, l.unapplied(), &t); err != nil {
+	from := l.unapplied()
+	if err := l.ordered(ctx, from, &t); err != nil {
 		return err
 	}
-	if t.last != nil {
+	if t.last == nil {
+		l.advanceApplied(from)
+	} else {
 		d := &doom{late: true, hash: t.last.Hash, Doomed: Doomed{
 			Subjects: slices.SortedFunc(maps.Keys(t.subjects), compareSubjects),
 			Classes:  slices.Sorted(maps.Keys(t.classes)), Seq: t.last.Seq,
@@ -173,6 +177,27 @@ func (l *Log) finishDestructions(ctx context.Context) error {
 		}
 	}
 	return l.settleEscrows(ctx)
+}
+
+// manyRecords is how many administrative records are looked at again at every
+// Open, rather than to write down that there is no order among them.
+const manyRecords = 500
+
+// advanceApplied tells the keyring that nothing up to the log's last
+// administrative record is left to carry out.
+func (l *Log) advanceApplied(from uint64) {
+	seqs, err := l.store.Administrative(from)
+	if err != nil || len(seqs) < manyRecords {
+		return
+	}
+	last := seqs[len(seqs)-1]
+	line, err := l.store.Line(last)
+	if t, ok := record.ParseTail(line); err == nil && ok {
+		err = l.ring.Destroy(keyring.Destruction{Seq: last, Hash: t.Hash})
+	}
+	if err != nil { // it is looked at again, then
+		l.opts.Logger.Warn("write down what was carried out", slog.Any("error", err))
+	}
 }
 
 // A guard keeps a reader from what its keyring still has and should not: it is
