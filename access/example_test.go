@@ -16,17 +16,17 @@ func ExampleController() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	trail, err := audittrail.Open(dir, audittrail.Options{Create: true})
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer trail.Close()
+	defer func() { _ = trail.Close() }()
 	c, err := access.Open(context.Background(), trail, access.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 
 	token, _, err := c.Grant(context.Background(), access.Request{
 		User: "alice", Role: access.Viewer, For: 90 * 24 * time.Hour,

@@ -3,6 +3,7 @@ package privacy
 import (
 	"archive/zip"
 	"bufio"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -26,8 +27,8 @@ type Purposes map[string]Purpose
 
 // A Purpose is of one retention class.
 type Purpose struct {
-	Purpose string `json:"purpose,omitempty"`
-	Stays   string `json:"stays,omitempty"`
+	Purpose string `json:"purpose"`
+	Stays   string `json:"stays"`
 }
 
 // A Class is what is held on a person in one retention class.
@@ -97,6 +98,7 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 		if p.Purpose == "" && name == audittrail.GovernanceClass {
 			p.Purpose = "to show who had access to the log, and what was done about this person's data"
 		}
+		p.Stays = cmp.Or(p.Stays, "no end is set")
 		h.Classes = append(h.Classes, Class{name, classes[name], p})
 	}
 	return h, nil
