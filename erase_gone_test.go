@@ -500,3 +500,44 @@ func TestAppliedAdvances(t *testing.T) {
 	erase(t, log, "ann")
 	wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Erased})
 }
+
+// TestOlderKeyringOnDamage: a reader of a damaged log does not show who was
+// erased, either.
+func TestOlderKeyringOnDamage(t *testing.T) {
+	dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "keys")
+	o := audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 3000})
+	log := open(t, dir, o)
+	a := mustAppend(t, log, about("ann", "one")).Seq
+	b := mustAppend(t, log, about("bob", "two")).Seq
+	mustClose(t, log)
+	copyTree(t, filepath.Join(dir, "keys"), kept)
+	log = open(t, dir, o)
+	erase(t, log, "ann")
+	for i := range 12 {
+		mustAppend(t, log, about("", fmt.Sprint(i)))
+	}
+	mustClose(t, log)
+	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	copyTree(t, kept, filepath.Join(dir, "keys"))
+	// The first segment loses its side file, and bob's line an end.
+	name := filepath.Join(dir, "log", firstSegment)
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := len(lines(text)[0]) + len(lines(text)[1]) - 10
+	text[at] ^= 1
+	if err := os.WriteFile(name, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(strings.TrimSuffix(name, ".jsonl") + ".side"); err != nil {
+		t.Fatal(err)
+	}
+	reader := open(t, dir, audittrail.Options{ReadOnly: true})
+	wantStates(t, reader, map[uint64]audittrail.State{a: audittrail.Erased})
+	if _, err := reader.Get(t.Context(), b); err == nil {
+		t.Error("the damaged record is read")
+	}
+}
