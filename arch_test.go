@@ -92,7 +92,7 @@ var rooms = map[string]room{
 	},
 	"internal/config":                {ours: []string{"internal/vfs"}, theirs: []string{"github.com/BurntSushi/toml"}},
 	"evidence/certificate":           {ours: []string{"event", "record", "tlog", "internal/barrier", "internal/cjson"}},
-	"privacy":                        {ours: []string{".", "event", "record", "query", "evidence/certificate"}},
+	"privacy":                        {ours: []string{".", "access", "event", "record", "query", "evidence/certificate"}},
 	"access":                         {ours: []string{".", "event", "record", "internal/vfs"}},
 	"cmd/audittrail/internal/intake": {ours: []string{".", "event"}},
 	"cmd/audittrail": {

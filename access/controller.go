@@ -378,5 +378,16 @@ func (c *Controller) List() []Use {
 	return all
 }
 
+// Lookup returns a grant by its id.
+func (c *Controller) Lookup(id ID) (*Grant, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	h, ok := c.t.byID[id]
+	if !ok {
+		return nil, false
+	}
+	return h.Grant, true
+}
+
 // Roles returns the roles that there are, and what they permit.
 func (c *Controller) Roles() []Role { return slices.Clone(c.roles.roles) }

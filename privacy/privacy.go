@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"audittrail"
+	"audittrail/access"
 	"audittrail/event"
 	"audittrail/query"
 	"audittrail/record"
@@ -342,4 +343,25 @@ func (d *Desk) ReleaseApproval(id, hold string, now time.Time) (Approval, error)
 		err = &ApprovalError{"it is not for the release of that hold"}
 	}
 	return a, err
+}
+
+// SecondPerson refuses an approval that was not given by a second person: asker
+// is the grant of whoever asks for what was approved, or nil if they came
+// without a token and are not known by name. What was given with a token that
+// has been revoked since counts no more.
+func SecondPerson(c *access.Controller, a Approval, asker *access.Grant) error {
+	id, err := access.ParseID(a.By)
+	if err != nil {
+		return &ApprovalError{"it was given without a token; have it given anew"}
+	}
+	g, ok := c.Lookup(id)
+	switch {
+	case !ok:
+		return &ApprovalError{"nobody is known any more who gave it; have it given anew"}
+	case !g.Revoked.IsZero():
+		return &ApprovalError{"the token with which it was given was revoked; have it given anew"}
+	case asker != nil && asker.User == g.User:
+		return &ApprovalError{"who approved it is the one who asks for it; a second person must"}
+	}
+	return nil
 }

@@ -146,19 +146,7 @@ func (e *env) checkApproval(id string, who actor, find func() (privacy.Approval,
 	if err != nil {
 		return err
 	}
-	for _, u := range who.controller.List() {
-		if u.ID.String() != a.By {
-			continue
-		}
-		switch {
-		case u.State == access.Revoked:
-			return &privacy.ApprovalError{Problem: "the token with which it was given was revoked; have it given anew"}
-		case who.grant != nil && who.grant.User == u.User:
-			return &privacy.ApprovalError{Problem: "who approved it is the one who asks for it; a second person must"}
-		}
-		return nil
-	}
-	return &privacy.ApprovalError{Problem: "nobody is known any more who gave it; have it given anew"}
+	return privacy.SecondPerson(who.controller, a, who.grant)
 }
 
 func (e *env) answerCmd() *cobra.Command {
