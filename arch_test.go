@@ -81,8 +81,9 @@ var rooms = map[string]room{
 	},
 	"query/internal/tally":  {},
 	"query/internal/filter": {theirs: []string{"github.com/google/cel-go"}},
+	"query/internal/search": {ours: []string{"event", "internal/index/text"}},
 	"query": {ours: []string{
-		".", "event", "record", "query/internal/tally", "query/internal/filter",
+		".", "event", "record", "query/internal/tally", "query/internal/filter", "query/internal/search",
 	}},
 	"report/document": {ours: []string{"event", "internal/cjson", "tlog"}},
 	"report/drawing":  {ours: []string{"report/document"}},

@@ -53,7 +53,7 @@ func (e *Engine) find(ctx context.Context, q *Query, yield func(*Hit, error) boo
 		if !p.holds(r) {
 			continue
 		}
-		if !yield(&Hit{Record: r, cursors: cursors}, nil) {
+		if !yield(p.hit(r, cursors), nil) {
 			return nil
 		}
 		if left--; left == 0 {

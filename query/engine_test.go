@@ -104,6 +104,10 @@ func TestFind(t *testing.T) {
 		{"filter on times", query.Query{Filter: `time >= timestamp("2026-11-03T02:00:00Z") && logged != time`}, []uint64{4, 3}},
 		{"filter on cost", query.Query{Filter: `cost < 0.02 && currency == "USD"`, Models: []string{"a"}}, []uint64{1}},
 		{"filter on what is absent", query.Query{Filter: `!present(model_id)`}, []uint64{4}},
+		{"text", query.Query{Text: "two OR three OR four"}, []uint64{3, 2, 1}},
+		{"text in a field, and a model", query.Query{Text: "prompt:t*", Models: []string{"b"}}, []uint64{2}},
+		{"not a text", query.Query{Text: "-one", Users: []string{"ada"}}, []uint64{4, 1}},
+		{"substring", query.Query{Text: `substring:hre`}, []uint64{2}},
 		{"other class", query.Query{Classes: []string{"standard/1999-01"}}, []uint64{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -138,6 +142,7 @@ func TestBadQueries(t *testing.T) {
 		"query: cost: the least, 2, is more than the most, 1":                                             {Cost: query.Range{Min: new(int64(2)), Max: new(int64(1))}},
 		`query: outcome: "fine" is none of success, error, partial, blocked, refused, timeout, cancelled`: {Outcomes: []string{"fine"}},
 		`query: filter: it gives string, not true or false; compare it with something`:                    {Filter: "type"},
+		"query: text: at byte 4: a quote that is not closed":                                              {Text: `one "two`},
 		`query: cursor: it is not the cursor of a hit`:                                                    {Cursor: "x"},
 		`query: cursor: it belongs to another query; give the query it came from, or none to begin anew`:  {Cursor: cursor},
 		`query: class: some name a month and some do not; write all of them in one of the two forms`:      {Classes: []string{"standard", "standard/2026-11"}},
@@ -336,5 +341,56 @@ func TestSize(t *testing.T) {
 		if err != nil || table.Rows[0][0].Int() != int64(len(want)) {
 			t.Errorf("Group at size %d = %v, %v, want %d", size, table, err, len(want))
 		}
+	}
+}
+
+func TestMatches(t *testing.T) {
+	log := newLog(t)
+	appendAll(t, log, event.Event{Type: event.ToolCall, Prompt: "Refund, please", Tool: &event.Tool{Name: "pay", Arguments: json.RawMessage(`{"why":"a refund"}`)}})
+	e := query.New(log, nil)
+	for h, err := range e.Find(t.Context(), query.Query{Text: "refund"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []query.Match{{Field: "prompt", Text: "Refund, please", End: 6}, {Field: "arguments", Text: "a refund", Start: 2, End: 8}}
+		if diff := cmp.Diff(want, h.Matches); diff != "" {
+			t.Errorf("matches (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// What was erased keeps its structure, counts as it did, and has no text.
+func TestErased(t *testing.T) {
+	log := newLog(t)
+	appendAll(t, log, some()...)
+	ada, _, err := log.Subject("ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"ada"}, Reason: "asked", Basis: "GDPR art. 17"}); err != nil {
+		t.Fatal(err)
+	}
+	e := query.New(log, nil)
+	for _, test := range []struct {
+		q    query.Query
+		want []uint64
+	}{
+		{query.Query{Models: []string{"a"}}, []uint64{1, 0}},
+		{query.Query{Users: []string{"ada"}}, []uint64{}},
+		{query.Query{Subjects: subjects(ada)}, []uint64{4, 1, 0}},
+		{query.Query{Text: "one"}, []uint64{}},
+		{query.Query{Text: "-nothing", Types: event.Types()}, []uint64{3, 2}},
+	} {
+		if diff := cmp.Diff(test.want, found(t, e, test.q)); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", test.q, diff)
+		}
+	}
+	got := table(t, e, query.Query{Types: event.Types()}, query.Grouping{By: []string{"user"}, Aggregates: []string{"count", "sum(input_tokens)"}})
+	rows := []string{`["bob",1,30]`, `["` + ada.String() + `",3,10]`}
+	if ada.String() < "bob" {
+		rows[0], rows[1] = rows[1], rows[0]
+	}
+	if want := "[" + rows[0] + "," + rows[1] + ",[null,1,null]]"; got != want {
+		t.Errorf("by user: %s, want %s", got, want)
 	}
 }

@@ -10,12 +10,14 @@ import (
 
 	"audittrail"
 	"audittrail/query/internal/filter"
+	"audittrail/query/internal/search"
 )
 
 // A plan is a query made ready: its conditions, all of which must hold.
 type plan struct {
 	conditions []condition
-	nothing    bool // no record can match: it asks for a user whom nobody knows
+	text       *search.Expr // nil: any
+	nothing    bool         // no record can match: it asks for a user whom nobody knows
 }
 
 // A condition decides about one record.
@@ -124,18 +126,35 @@ func (e *Engine) plan(q *Query) (*plan, error) {
 	for k, v := range q.Labels {
 		p.conditions = append(p.conditions, &labelled{k, v})
 	}
+	if err := p.expressions(q); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// expressions adds the conditions that are written in a language.
+func (p *plan) expressions(q *Query) error {
 	if q.Filter != "" {
 		n, err := filter.Compile(q.Filter, filterFields)
 		var bad *filter.Error
 		switch {
 		case errors.As(err, &bad):
-			return nil, problem("filter", "%v", err)
+			return problem("filter", "%v", err)
 		case err != nil:
-			return nil, err
+			return err
 		}
 		p.conditions = append(p.conditions, &expression{n})
 	}
-	return p, nil
+	if q.Text == "" {
+		return nil
+	}
+	x, err := search.Parse(q.Text)
+	if err != nil {
+		return problem("text", "%v", err)
+	}
+	p.text = x
+	p.conditions = append(p.conditions, &wording{x})
+	return nil
 }
 
 // times adds the bounds of the event's time.

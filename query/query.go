@@ -45,6 +45,10 @@ type Query struct {
 	Latency         Range // in microseconds
 	Cost            Range // in 10^-9 of the currency, whichever it is
 
+	// Text is a text query: words, "phrases", prefix*, field:word, AND (which
+	// need not be written), OR, -not, parentheses, substring:"…" and /patterns/.
+	// Content that cannot be read any more has no text, and never matches.
+	Text string
 	// Filter is an expression in CEL (cel.dev) over the clear fields, such as
 	// `latency_ms > 100 && labels["team"] == "x"`. What needs a field that a
 	// record lacks does not hold, and nor does its opposite; present(latency_ms)
@@ -87,8 +91,19 @@ type Hit struct {
 	// Record was read from the log, and checked against its hash and the tree,
 	// for this hit. Where its State is not Readable, it has structure alone.
 	*audittrail.Record
+	// Matches are places where words that Text asks for stand, in the order of
+	// the event's fields: at most a hundred.
+	Matches []Match
 
 	cursors cursors
+}
+
+// A Match is a place in the text of an event.
+type Match struct {
+	Field string // prompt, response, system, input, output, arguments, result, error or metadata
+	Text  string // of the field; of JSON, the string in which it stands
+	Start int    // bytes: what matches is Text[Start:End]
+	End   int
 }
 
 // Cursor continues the query behind this hit: see Query.Cursor.

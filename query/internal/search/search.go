@@ -1,0 +1,362 @@
+// Package search is the language in which queries ask for text: words,
+// "phrases", prefix*, field:word, AND (which need not be written), OR, -not and
+// parentheses, substring:"…" and /patterns/. It reads it ([Parse]), decides about an
+// event that has been opened ([Expr.Match]), and finds the places of the text in it
+// ([Expr.Places]).
+//
+// Words are those of package text: case and accents do not matter. A condition
+// holds for an event as a whole: each of two words may stand in another field,
+// and a negated one stands nowhere.
+package search
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"audittrail/event"
+	"audittrail/internal/index/text"
+)
+
+// An Expr is a text query.
+type Expr struct{ root node }
+
+// A Match is a place where text was found: Text[Start:End], in one piece of the
+// text of a field. Of JSON, each string is a piece.
+type Match struct {
+	Field      text.Field
+	Text       string
+	Start, End int // bytes
+}
+
+// Match decides about an event that has been opened.
+func (x *Expr) Match(e *event.Event) bool {
+	d := read(e)
+	return x.root.holds(&d)
+}
+
+// Places returns where the words that were asked for stand in an event, in its
+// order. Places that overlap are one. There are at most limit.
+func (x *Expr) Places(e *event.Event, limit int) []Match {
+	d := read(e)
+	var all []Match
+	for i := range d {
+		all = d[i].places(x.root, limit, all)
+	}
+	return all
+}
+
+// Negative tells whether the query matches what has no text at all.
+func (x *Expr) Negative() bool { return x.root.holds(new(document)) }
+
+// Scans tells whether the query asks for what no index knows.
+func (x *Expr) Scans() bool { return x.root.scans() }
+
+// A document is the text of an event.
+type document []piece
+
+type piece struct {
+	field text.Field
+	text  string
+	words []text.Word
+	cut   bool // into words
+}
+
+func read(e *event.Event) document {
+	var d document
+	for f, s := range text.Of(e) {
+		d = append(d, piece{field: f, text: s})
+	}
+	return d
+}
+
+// in tells whether the piece is of a field.
+func (p *piece) in(f text.Field) bool { return f == text.Any || f == p.field }
+
+func (p *piece) cutUp() []text.Word {
+	if !p.cut {
+		p.cut = true
+		for w := range text.Words(p.text) {
+			p.words = append(p.words, w)
+		}
+	}
+	return p.words
+}
+
+// A span is a part of a piece's text.
+type span struct{ start, end int }
+
+// places adds the places of a piece.
+func (p *piece) places(root node, limit int, all []Match) []Match {
+	var spans []span
+	root.spans(p, &spans)
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.end, b.end)) })
+	first := len(all)
+	for _, s := range spans {
+		switch last := len(all) - 1; {
+		case last >= first && s.start < all[last].End:
+			all[last].End = max(all[last].End, s.end)
+		case len(all) >= limit:
+			return all
+		default:
+			all = append(all, Match{p.field, p.text, s.start, s.end})
+		}
+	}
+	return all
+}
+
+// A node is a part of a text query.
+type node interface {
+	holds(d *document) bool
+	spans(p *piece, to *[]span) // where it stands in a piece; nowhere, if negated
+	scans() bool
+}
+
+type (
+	both   []node
+	either []node
+	no     struct{ node node }
+)
+
+func (n both) holds(d *document) bool {
+	for _, m := range n {
+		if !m.holds(d) {
+			return false
+		}
+	}
+	return true
+}
+
+func (n either) holds(d *document) bool {
+	for _, m := range n {
+		if m.holds(d) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n no) holds(d *document) bool { return !n.node.holds(d) }
+
+func (n both) spans(p *piece, to *[]span)   { spansOf(n, p, to) }
+func (n either) spans(p *piece, to *[]span) { spansOf(n, p, to) }
+func (n no) spans(*piece, *[]span)          {}
+
+func spansOf(all []node, p *piece, to *[]span) {
+	for _, m := range all {
+		m.spans(p, to)
+	}
+}
+
+func (n both) scans() bool   { return anyScans(n) }
+func (n either) scans() bool { return anyScans(n) }
+func (n no) scans() bool     { return n.node.scans() }
+
+func anyScans(all []node) bool {
+	for _, m := range all {
+		if m.scans() {
+			return true
+		}
+	}
+	return false
+}
+
+// A phrase is one word, or several in a row.
+type phrase struct {
+	field  text.Field
+	words  []text.Word // without their parts
+	prefix bool        // the last word is only the beginning of one
+	terms  []string    // that the index has of them; without the last word, if it is a prefix
+	exact  bool        // what has these has the phrase
+}
+
+func newPhrase(field text.Field, s string, prefix bool) *phrase {
+	n := &phrase{field: field, prefix: prefix}
+	for w := range text.Words(s) {
+		if last := len(n.words) - 1; last < 0 || n.words[last].Pos != w.Pos {
+			n.words = append(n.words, w)
+		}
+	}
+	if !prefix {
+		n.terms, n.exact = text.Terms(s)
+		return n
+	}
+	if last := len(n.words) - 1; last > 0 {
+		n.terms, _ = text.Terms(s[:n.words[last].Start])
+	} else if last == 0 {
+		n.exact = !n.words[0].Cut
+	}
+	return n
+}
+
+func (n *phrase) scans() bool { return false }
+
+func (n *phrase) holds(d *document) bool {
+	for i := range *d {
+		p := &(*d)[i]
+		if !p.in(n.field) {
+			continue
+		}
+		words := p.cutUp()
+		for at := range words {
+			if _, ok := n.standsAt(words, at); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (n *phrase) spans(p *piece, to *[]span) {
+	if !p.in(n.field) {
+		return
+	}
+	words := p.cutUp()
+	for at := range words {
+		if end, ok := n.standsAt(words, at); ok {
+			*to = append(*to, span{words[at].Start, end})
+		}
+	}
+}
+
+// standsAt tells whether the phrase begins with one of a text's words, and
+// where it ends.
+func (n *phrase) standsAt(words []text.Word, at int) (end int, ok bool) {
+	for i := range n.words {
+		last := i == len(n.words)-1
+		if i > 0 {
+			if at, ok = n.next(words, at, i); !ok {
+				return 0, false
+			}
+			end = max(end, words[at].End)
+		} else if !n.is(0, &words[at]) {
+			return 0, false
+		}
+		end = max(end, words[at].End)
+		if last {
+			return end, true
+		}
+	}
+	return 0, false
+}
+
+// next finds the i-th word of the phrase at the position behind a word.
+func (n *phrase) next(words []text.Word, at, i int) (int, bool) {
+	pos := words[at].Pos + 1
+	for at++; at < len(words) && words[at].Pos <= pos; at++ {
+		if words[at].Pos == pos && n.is(i, &words[at]) {
+			return at, true
+		}
+	}
+	return 0, false
+}
+
+// is tells whether a word of a text is the i-th word of the phrase. Characters
+// without spaces between them have none in the text either.
+func (n *phrase) is(i int, w *text.Word) bool {
+	want := &n.words[i]
+	if want.Close && !w.Close {
+		return false
+	}
+	if n.prefix && i == len(n.words)-1 {
+		return strings.HasPrefix(w.Term, want.Term)
+	}
+	return w.Term == want.Term
+}
+
+// A substring is characters anywhere, without regard to case and accents.
+type substring struct {
+	field  text.Field
+	folded string
+}
+
+func (n *substring) scans() bool { return true }
+
+func (n *substring) holds(d *document) bool {
+	for i := range *d {
+		p := &(*d)[i]
+		if p.in(n.field) && strings.Contains(text.Fold(p.text), n.folded) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *substring) spans(p *piece, to *[]span) {
+	if !p.in(n.field) {
+		return
+	}
+	folded, from := foldWithPlaces(p.text)
+	if folded != text.Fold(p.text) {
+		// Characters that change each other: the place cannot be told.
+		if strings.Contains(text.Fold(p.text), n.folded) {
+			*to = append(*to, span{0, len(p.text)})
+		}
+		return
+	}
+	for at := 0; ; {
+		i := strings.Index(folded[at:], n.folded)
+		if i < 0 {
+			return
+		}
+		at += i
+		start, end := from[at], from[at+len(n.folded)]
+		if end == start { // half of a character that folds into two
+			_, size := utf8.DecodeRuneInString(p.text[start:])
+			end += size
+		}
+		*to = append(*to, span{start, end})
+		at += len(n.folded)
+	}
+}
+
+// foldWithPlaces folds characters one by one, and tells of each byte of the
+// result where in the text it comes from.
+func foldWithPlaces(s string) (folded string, from []int) {
+	var b strings.Builder
+	for i, r := range s {
+		f := text.Fold(string(r))
+		if f == "" && len(from) > 0 {
+			continue // a mark belongs to what it is on
+		}
+		for range len(f) {
+			from = append(from, i)
+		}
+		b.WriteString(f)
+	}
+	return b.String(), append(from, len(s))
+}
+
+// maxSpans is how many places of a pattern are told of one piece.
+const maxSpans = 1000
+
+// A pattern is a regular expression (RE2), which takes time in proportion to
+// the text.
+type pattern struct {
+	field text.Field
+	re    *regexp.Regexp
+}
+
+func (n *pattern) scans() bool { return true }
+
+func (n *pattern) holds(d *document) bool {
+	for i := range *d {
+		if p := &(*d)[i]; p.in(n.field) && n.re.MatchString(p.text) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *pattern) spans(p *piece, to *[]span) {
+	if !p.in(n.field) {
+		return
+	}
+	for _, m := range n.re.FindAllStringIndex(p.text, maxSpans) {
+		if m[0] < m[1] { // a pattern may find nothing, which cannot be marked
+			*to = append(*to, span{m[0], m[1]})
+		}
+	}
+}

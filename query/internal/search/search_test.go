@@ -1,0 +1,222 @@
+package search_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"audittrail/event"
+	"audittrail/query/internal/search"
+)
+
+func parse(t *testing.T, q string) *search.Expr {
+	t.Helper()
+	x, err := search.Parse(q)
+	if err != nil {
+		t.Fatalf("Parse(%s): %v", q, err)
+	}
+	return x
+}
+
+// What matches is marked with brackets.
+func TestMatch(t *testing.T) {
+	long := strings.Repeat("x", 100)
+	for _, test := range []struct{ query, text, want string }{
+		{"refund", "Refund my order", "[Refund] my order"},
+		{"refund", "refunds", "no"},
+		{"refund*", "refunds and REFUNDABLE", "[refunds] and [REFUNDABLE]"},
+		{"café", "CAFE, Café and cafe\u0301", "[CAFE], [Café] and [cafe\u0301]"},
+		{"straße", "STRASSE", "[STRASSE]"},
+		{"my order", "order of my own", "[order] of [my] own"},
+		{"my AND order", "order of my own", "[order] of [my] own"},
+		{`"my order"`, "order of my own", "no"},
+		{`"my order"`, "My, order! my order", "[My, order]! [my order]"},
+		{`"a b a b"`, "a b a b a b", "[a b a b a b]"},
+		{"refund OR order", "an order", "an [order]"},
+		{"a b OR c", "c", "[c]"},
+		{"a (b OR c)", "c", "no"},
+		{"a (b OR c)", "c a", "[c] [a]"},
+		{"a -b", "a c", "[a] c"},
+		{"a -b", "a b", "no"},
+		{"a NOT b", "a b", "no"},
+		{"-a", "b", "b"},
+		{"--a", "a", "a"},
+		{"-(a b)", "a", "a"},
+		{`-"a b"`, "a b", "no"},
+		{"e-mail", "an e-mail", "an [e-mail]"},
+		{"e-mail", "mail e", "no"},
+		{"John", "John's", "[John]'s"},
+		{`"John said"`, "John's said", "[John's said]"},
+		{"user_id", "the user_id is", "the [user_id] is"},
+		{"user", "the user_id is", "the [user]_id is"},
+		{"東京", "私は東京都に", "私は[東京]都に"},
+		{"京東", "東京", "no"},
+		{"東京", "東 京", "no"},
+		{"東*", "東京", "[東]京"},
+		{"한국", "한국어", "[한국]어"},
+		{"prompt:a", "a", "[a]"},
+		{"response:a", "a", "no"},
+		{"prompt:(a OR b)", "b", "[b]"},
+		{"any:a", "a", "[a]"},
+		{`prompt:"a b"`, "a b", "[a b]"},
+		{"-response:a", "a", "a"},
+		{`substring:"y or"`, "my order", "m[y or]der"},
+		{"substring:ÉF", "cafe\u0301 cafef", "cafe\u0301 caf[ef]"},
+		{`substring:"!"`, "a! b!", "a[!] b[!]"},
+		{"substring:a", "æb", "[æ]b"},
+		{`/or.er/`, "my order", "my [order]"},
+		{`/OR.ER/i`, "my order", "my [order]"},
+		{`/OR.ER/`, "my order", "no"},
+		{`/x*/`, "y", "y"},
+		{`/a\/b/`, "a/b", "[a/b]"},
+		{`prompt:/^my/`, "my my", "[my] my"},
+		{`"OR"`, "this or that", "this [or] that"},
+		{`"a \"quote\""`, `a "quote"`, `[a "quote]"`},
+		{"ORDER", "order", "[order]"},
+		{long, long, "[" + long + "]"},
+		{long + "y", long + "z", "[" + long + "z]"}, // terms are cut off
+		{`"learning mach"*`, "Learning machines", "[Learning machines]"},
+		{`"learn"*`, "Learning", "[Learning]"},
+		{"e-ma*", "e-mail", "[e-mail]"},
+	} {
+		x := parse(t, test.query)
+		e := &event.Event{Prompt: test.text}
+		got := "no"
+		if x.Match(e) {
+			got = test.text
+			places := x.Places(e, 100)
+			for i := len(places) - 1; i >= 0; i-- {
+				m := places[i]
+				got = got[:m.Start] + "[" + got[m.Start:m.End] + "]" + got[m.End:]
+			}
+		}
+		if got != test.want {
+			t.Errorf("%s in %q = %q, want %q", test.query, test.text, got, test.want)
+		}
+	}
+}
+
+// Every field can be searched, by each of its names and without one.
+func TestFields(t *testing.T) {
+	raw := func(s string) json.RawMessage { return json.RawMessage(s) }
+	e := &event.Event{
+		Prompt: "wa", Response: "wb", SystemInstructions: "wc", Error: "wd",
+		InputMessages:  raw(`[{"role":"user","content":"we\nwee"}]`),
+		OutputMessages: raw(`[{"role":"assistant","content":"wf"}]`),
+		Tool:           &event.Tool{Arguments: raw(`{"city":"wg"}`), Result: raw(`{"n":12}`)},
+		Metadata:       map[string]json.RawMessage{"wi": raw(`"wj"`)},
+	}
+	for q, want := range map[string]string{
+		"prompt:wa": "prompt", "response:wb": "response", "system:wc": "system", "system_instructions:wc": "system",
+		"error:wd": "error", "input:we": "input", "messages:we": "input", "input_messages:wee": "input",
+		"output:wf": "output", "arguments:wg": "arguments", "args:city": "arguments", "result:12": "result",
+		"metadata:wi": "metadata", "meta:wj": "metadata",
+	} {
+		_, word, _ := strings.Cut(q, ":")
+		for _, q := range []string{q, word} {
+			x := parse(t, q)
+			places := x.Places(e, 10)
+			if !x.Match(e) || len(places) != 1 || places[0].Field.String() != want {
+				t.Errorf("%s: %v, %v, want %s", q, x.Match(e), places, want)
+			}
+		}
+	}
+	for _, q := range []string{`"we wf"`, `"wa wb"`, "role", "prompt:wb"} {
+		if parse(t, q).Match(e) {
+			t.Errorf("%s matches, though it stands in no one piece", q)
+		}
+	}
+}
+
+func TestPlacesAreBounded(t *testing.T) {
+	e := &event.Event{Prompt: strings.Repeat("word ", 1000)}
+	if got := parse(t, "word").Places(e, 7); len(got) != 7 {
+		t.Errorf("Places(7) = %d places", len(got))
+	}
+}
+
+func TestBadQueries(t *testing.T) {
+	fields := "prompt, response, system, input, output, arguments, result, error, metadata"
+	for q, want := range map[string]string{
+		"":                                    "at byte 0: it is empty",
+		"   ":                                 "at byte 0: it is empty",
+		"a (b":                                "at byte 2: a ( without its )",
+		"a)":                                  "at byte 1: a ) without its (",
+		"()":                                  "at byte 1: a ) with nothing before it",
+		`a "b`:                                "at byte 2: a quote that is not closed",
+		"a OR":                                "at byte 2: an OR with nothing after it; in quotes it is a word",
+		"OR a":                                "at byte 3: an OR with nothing before it; in quotes it is a word",
+		"a AND":                               "at byte 2: an AND with nothing after it; in quotes it is a word",
+		"a AND OR b":                          "at byte 2: an AND with nothing after it; in quotes it is a word",
+		"a -":                                 "at byte 2: a minus sign or NOT with nothing after it",
+		"a - b":                               "at byte 2: a minus sign or NOT with nothing after it",
+		"NOT":                                 "at byte 0: a minus sign or NOT with nothing after it",
+		"*":                                   "at byte 0: a * with nothing before it would match everything",
+		"a*b":                                 "at byte 1: a * stands at the end of a word only; /pattern/ finds more",
+		"a !!!":                               `at byte 2: there is no word in it; substring:"…" finds other characters`,
+		"http://x":                            "at byte 0: no field of text is called that: there are " + fields + "; in quotes it is part of a phrase",
+		"prompt:":                             "at byte 7: prompt: with nothing after it",
+		"prompt: a":                           "at byte 7: prompt: with nothing after it",
+		"prompt:response:a":                   "at byte 7: response within prompt: no text is in two fields",
+		"/a":                                  "at byte 0: a / without its second one; in quotes it is part of a phrase",
+		"/a(/":                                "at byte 0: error parsing regexp: missing closing ): `a(`",
+		"/a/x":                                "at byte 3: only an i can follow a pattern",
+		"/" + strings.Repeat("a", 2000) + "/": "at byte 0: a pattern of 2000 bytes; at most 1024 are possible",
+		"/((a{1000}){1000}){1000}/":           "at byte 0: error parsing regexp: invalid repeat count: `{1000}`",
+		`substring:""`:                        "at byte 10: substring: of nothing",
+		"a \xff":                              "at byte 2: it is not UTF-8",
+		strings.Repeat("(", 100):              "at byte 64: more than 64 levels of parentheses and minus signs",
+		strings.Repeat("-", 100):              "at byte 64: more than 64 levels of parentheses and minus signs",
+		strings.Repeat("a ", 300):             "at byte 512: more than 256 words, phrases and patterns",
+		strings.Repeat("a", 1e6):              "at byte 16384: it has 1000000 bytes; at most 16384 are possible",
+		strings.Repeat("prompt:", 100) + "a":  "at byte 448: more than 64 levels of fields, parentheses and minus signs",
+	} {
+		_, err := search.Parse(q)
+		var bad *search.Error
+		if !errors.As(err, &bad) || err.Error() != want {
+			t.Errorf("Parse(%.40q) = %v, want %s", q, err, want)
+		}
+	}
+}
+
+func TestNegative(t *testing.T) {
+	for q, want := range map[string]bool{"a": false, "-a": true, "a -b": false, "a OR -b": true, "-(a b)": true, "/x*/": false, "--a": false} {
+		if got := parse(t, q).Negative(); got != want {
+			t.Errorf("%s: Negative = %v, want %v", q, got, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, q := range []string{`a "b c" -d*`, `prompt:(x OR y)`, `substring:"z" /r/i`, "東京 AND NOT é"} {
+		f.Add(q, "a b c d 東京")
+	}
+	f.Fuzz(func(t *testing.T, q, s string) {
+		x, err := search.Parse(q)
+		if err != nil {
+			var bad *search.Error
+			if !errors.As(err, &bad) || bad.At < 0 || bad.At > len(q) {
+				t.Errorf("Parse(%q): %v", q, err)
+			}
+			return
+		}
+		e := &event.Event{Prompt: s}
+		matched := x.Match(e)
+		end := 0
+		for _, m := range x.Places(e, 10) {
+			if m.Start < end || m.End <= m.Start || m.End > len(s) {
+				t.Errorf("%q in %q: place %d to %d behind %d", q, s, m.Start, m.End, end)
+			}
+			end = m.End
+		}
+		// A query and its opposite never agree.
+		if opposite, err := search.Parse("-(" + q + ")"); err == nil && opposite.Match(e) == matched {
+			t.Errorf("%q and its opposite both say %v of %q", q, matched, s)
+		}
+		if both, err := search.Parse(fmt.Sprintf("(%s) OR -(%s)", q, q)); err == nil && !both.Match(e) {
+			t.Errorf("neither %q nor its opposite holds for %q", q, s)
+		}
+	})
+}
