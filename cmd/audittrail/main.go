@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	_ "time/tzdata" // for --zone, also where the system has no time zones
 
 	"golang.org/x/term"
 )

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/access"
+	"audittrail/query"
+)
+
+// defaultLimit is how many records query prints unless told otherwise.
+const defaultLimit = 100
+
+// queryOptions are the flags of query beside those of the selection.
+type queryOptions struct {
+	*selection
+	limit    int
+	oldest   bool
+	count    bool
+	by, aggs []string
+}
+
+func (e *env) queryCmd() *cobra.Command {
+	var o queryOptions
+	cmd := &cobra.Command{
+		Use:   "query",
+		Short: "Find, count and add up records",
+		Long: `Query lists the records that meet all conditions, the newest first, counts them,
+or adds them up by group. Content that was erased or has expired is found by
+what stands in the clear, and shown as gone. docs/query.md has the languages of
+--text and --filter, and the aggregates.
+
+` + whenHelp + exits(ends0, ends1, ends2),
+		Example: `  audittrail query -m gpt-4 --text '"credit card" -test' --start 7d
+  audittrail query -u user-001 --start yesterday -o jsonl
+  audittrail query --count-only --outcome error --start today --zone local
+  audittrail query --group-by model_id,day --agg 'count,sum(cost),p95(latency_ms)'`,
+		Args:    takes(),
+		GroupID: groupRead,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(cmd); err != nil {
+				return fmt.Errorf("query: %w", err)
+			}
+			return e.query(o)
+		},
+	}
+	o.selection = selectionFlags(cmd)
+	f := cmd.Flags()
+	f.IntVarP(&o.limit, "limit", "n", defaultLimit, "most `records` to list; 0 is no limit")
+	f.BoolVar(&o.oldest, "oldest-first", false, "in the order of the log")
+	f.BoolVar(&o.count, "count-only", false, "only how many there are")
+	f.StringSliceVar(&o.by, "group-by", nil, "`fields` to group by: model_id, outcome, user, label:KEY, hour, day, week, month, …")
+	f.StringSliceVar(&o.aggs, "agg", nil, "`aggregates` of each group: count, sum(input_tokens), avg, min, max, p50, p95, p99, distinct(user) (default count)")
+	return cmd
+}
+
+func (o *queryOptions) check(cmd *cobra.Command) error {
+	grouped := len(o.by)+len(o.aggs) > 0
+	switch {
+	case o.limit < 0:
+		return fmt.Errorf("read --limit: it is %d; 0 is no limit", o.limit)
+	case o.count && grouped:
+		return errors.New("--count-only and --group-by are one or the other; --agg count counts each group")
+	case (o.count || grouped) && (cmd.Flags().Changed("limit") || o.oldest):
+		return errors.New("--limit and --oldest-first are for lists of records, not for counts")
+	}
+	return nil
+}
+
+func (e *env) query(o queryOptions) error {
+	q, zone, err := o.read(e.now())
+	if err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	q.OldestFirst = o.oldest
+	if o.count || len(o.by)+len(o.aggs) > 0 {
+		return with(e.openToRead, func(log *audittrail.Log) error {
+			engine := query.New(log, nil)
+			if o.count {
+				return e.queryCount(engine, q)
+			}
+			return e.queryGroups(engine, q, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone})
+		})
+	}
+	return e.showing("query", func(log *audittrail.Log, s *showing) error {
+		return e.queryList(query.New(log, nil), s, q, o.limit, zone)
+	})
+}
+
+func (e *env) queryCount(engine *query.Engine, q query.Query) error {
+	n, err := engine.Count(e.ctx, q)
+	if err != nil {
+		return err
+	}
+	if e.output == asTable {
+		_, err := fmt.Fprintln(e.stdout, n)
+		return err
+	}
+	return e.sheet(struct {
+		Count uint64 `json:"count"`
+	}{n}, []field{{"count", strconv.FormatUint(n, 10)}})
+}
+
+func (e *env) queryGroups(engine *query.Engine, q query.Query, g query.Grouping) error {
+	t, err := engine.Group(e.ctx, q, g)
+	if err != nil {
+		return err
+	}
+	columns := make([]column, len(t.Columns))
+	for i, name := range t.Columns {
+		columns[i] = column{name: name, width: columnsOf(name), right: i >= len(g.By)}
+	}
+	rows := make([]row, 0, len(t.Rows))
+	for _, values := range t.Rows {
+		r := row{value: groupJSON{t.Columns, values}}
+		for i, v := range values {
+			r.cells = append(r.cells, v.String())
+			columns[i].width = min(max(columns[i].width, columnsOf(oneLine(v.String()))), widestGroup)
+		}
+		rows = append(rows, r)
+	}
+	return e.list(columns, func(yield func(row, error) bool) {
+		for _, r := range rows {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	})
+}
+
+// widestGroup is the most columns of the terminal that one value of a group
+// takes.
+const widestGroup = 40
+
+// hitColumns are the columns of a list of hits.
+func hitColumns(zone *time.Location) []column {
+	return []column{
+		{name: "seq", width: 6, right: true},
+		{name: "time", width: len(hitTime(time.Unix(0, 0), zone))},
+		{name: "type", width: 11},
+		{name: "model", width: 12},
+		{name: "content", width: 20},
+	}
+}
+
+// hitTime is a time with its zone.
+func hitTime(t time.Time, zone *time.Location) string {
+	return t.In(zone).Format("2006-01-02 15:04:05Z07:00")
+}
+
+func (e *env) queryList(engine *query.Engine, s *showing, q query.Query, limit int, zone *time.Location) error {
+	out := bufio.NewWriter(e.stdout)
+	put, end := e.rowWriter(out, hitColumns(zone))
+	shown, more := 0, false
+	for h, err := range engine.Find(e.ctx, q) {
+		if err != nil {
+			return errors.Join(out.Flush(), err)
+		}
+		r, err := s.see(h.Record)
+		if errors.Is(err, access.ErrDenied) || err == nil && q.Text != "" && r != h.Record {
+			continue // as if it were not there: that words stand in it says what it says
+		}
+		if err != nil {
+			return errors.Join(out.Flush(), err)
+		}
+		if more = limit > 0 && shown == limit; more {
+			break
+		}
+		shown++
+		if err := put(hitRow(r, h.Matches, zone)); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(end(), out.Flush()); err != nil {
+		return err
+	}
+	if more {
+		e.note("cut off at %s: --limit N shows more, --limit 0 all", count(limit, "record", "records"))
+	}
+	return nil
+}
+
+func hitRow(r *audittrail.Record, matches []query.Match, zone *time.Location) row {
+	text := gist(r)
+	if len(matches) > 0 {
+		text = snippet(matches)
+	}
+	return row{
+		cells: []string{
+			strconv.FormatUint(r.Seq, 10), hitTime(r.Event.Time, zone), string(r.Event.Type), r.Event.ModelID, text,
+		},
+		value: recordJSON(r),
+	}
+}
+
+// snippet is the text around the first place that matches, with the places in
+// brackets.
+func snippet(matches []query.Match) string {
+	const before, after = 16, 240 // bytes
+	first := matches[0]
+	from := max(0, first.Start-before)
+	for from > 0 && !startsRune(first.Text[from]) {
+		from--
+	}
+	var b strings.Builder
+	if from > 0 {
+		b.WriteString("…")
+	}
+	at := from
+	for _, m := range matches {
+		if m.Field != first.Field || m.Text != first.Text || m.Start < at {
+			break
+		}
+		b.WriteString(first.Text[at:m.Start] + "[" + first.Text[m.Start:m.End] + "]")
+		at = m.End
+	}
+	end := min(len(first.Text), at+after)
+	for end < len(first.Text) && !startsRune(first.Text[end]) {
+		end++
+	}
+	b.WriteString(first.Text[at:end])
+	return oneLine(b.String())
+}
+
+func startsRune(b byte) bool { return b&0xc0 != 0x80 }
