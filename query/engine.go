@@ -7,12 +7,15 @@ import (
 	"slices"
 
 	"audittrail"
+	"audittrail/record"
 )
 
 // An Engine answers queries about one log. Its methods may be called from many
 // goroutines, also while the log is being written.
 type Engine struct {
 	log *audittrail.Log
+
+	hidden func(record.Subject) bool // nil: none is
 }
 
 // New makes an engine over an open log. Without an index, nil, it reads the
@@ -21,6 +24,15 @@ func New(log *audittrail.Log, _ *index) *Engine { return &Engine{log: log} }
 
 // An index is what finds records faster than reading all of them.
 type index struct{}
+
+// Hiding returns an engine over the same log for which the content of some
+// subjects has no text: which records have a word says what they say. Hiding is
+// asked again for every query.
+func (e *Engine) Hiding(hidden func(record.Subject) bool) *Engine {
+	with := *e
+	with.hidden = hidden
+	return &with
+}
 
 // Find yields the records that match, in the order of q, from those that were
 // durable when it was called. After an error it yields no more.

@@ -12,6 +12,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/query"
+	"audittrail/record"
 )
 
 // day is the first day of the events in these tests.
@@ -392,5 +393,28 @@ func TestErased(t *testing.T) {
 	}
 	if want := "[" + rows[0] + "," + rows[1] + ",[null,1,null]]"; got != want {
 		t.Errorf("by user: %s, want %s", got, want)
+	}
+}
+
+// Content that is hidden has no text, not even for a count.
+func TestHiding(t *testing.T) {
+	log := newLog(t)
+	appendAll(t, log, some()...)
+	bob, _, err := log.Subject("bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := query.New(log, nil).Hiding(func(s record.Subject) bool { return s == bob })
+	for text, want := range map[string][]uint64{"three OR four": {3}, "-one": {4, 3, 1}} {
+		got := found(t, e, query.Query{Text: text})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", text, diff)
+		}
+		if n, err := e.Count(t.Context(), query.Query{Text: text}); err != nil || int(n) != len(want) {
+			t.Errorf("Count(%s) = %d, %v, want %d", text, n, err, len(want))
+		}
+	}
+	if got := found(t, e, query.Query{Users: []string{"bob"}}); len(got) != 1 {
+		t.Errorf("found %v, want the record's structure", got)
 	}
 }

@@ -126,14 +126,14 @@ func (e *Engine) plan(q *Query) (*plan, error) {
 	for k, v := range q.Labels {
 		p.conditions = append(p.conditions, &labelled{k, v})
 	}
-	if err := p.expressions(q); err != nil {
+	if err := e.expressions(p, q); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
 // expressions adds the conditions that are written in a language.
-func (p *plan) expressions(q *Query) error {
+func (e *Engine) expressions(p *plan, q *Query) error {
 	if q.Filter != "" {
 		n, err := filter.Compile(q.Filter, filterFields)
 		var bad *filter.Error
@@ -153,7 +153,7 @@ func (p *plan) expressions(q *Query) error {
 		return problem("text", "%v", err)
 	}
 	p.text = x
-	p.conditions = append(p.conditions, &wording{x})
+	p.conditions = append(p.conditions, &wording{x, e.hidden})
 	return nil
 }
 

@@ -41,7 +41,7 @@ what stands in the clear, and shown as gone. docs/query.md has the languages of
 		Example: `  audittrail query -m gpt-4 --text '"credit card" -test' --start 7d
   audittrail query -u user-001 --start yesterday -o jsonl
   audittrail query --count-only --outcome error --start today --zone local
-  audittrail query --group-by model_id,day --agg 'count,sum(cost),p95(latency_ms)'`,
+  audittrail query --group-by model_id,day --agg 'count,p95(latency_ms)'`,
 		Args:    takes(),
 		GroupID: groupRead,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -80,17 +80,20 @@ func (e *env) query(o queryOptions) error {
 		return fmt.Errorf("query: %w", err)
 	}
 	q.OldestFirst = o.oldest
-	if o.count || len(o.by)+len(o.aggs) > 0 {
-		return with(e.openToRead, func(log *audittrail.Log) error {
-			engine := query.New(log, nil)
-			if o.count {
-				return e.queryCount(engine, q)
-			}
-			return e.queryGroups(engine, q, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone})
-		})
-	}
 	return e.showing("query", func(log *audittrail.Log, s *showing) error {
-		return e.queryList(query.New(log, nil), s, q, o.limit, zone)
+		if q.Text != "" {
+			if err := s.readsContent(); err != nil {
+				return fmt.Errorf("query: --text: %w", err)
+			}
+		}
+		engine := query.New(log, nil).Hiding(s.desk.Restricted)
+		switch {
+		case o.count:
+			return e.queryCount(engine, q)
+		case len(o.by)+len(o.aggs) > 0:
+			return e.queryGroups(engine, q, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone})
+		}
+		return e.queryList(engine, s, q, o.limit, zone)
 	})
 }
 

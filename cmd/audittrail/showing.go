@@ -89,6 +89,19 @@ func (s *showing) known(r *audittrail.Record) error {
 	return nil
 }
 
+// readsContent returns access.ErrDenied if whoever runs the command may not read
+// contents: which records have a word in them says what they say.
+func (s *showing) readsContent() error {
+	if s.controller == nil {
+		return nil
+	}
+	d := s.controller.Check(s.token, access.ReadContent, nil)
+	if !d.Allowed {
+		s.e.denied = &denial{s.token, access.ReadContent, nil}
+	}
+	return d.Err()
+}
+
 // see returns a record as whoever runs the command may see it. The error is
 // access.ErrDenied if they may not know of it.
 func (s *showing) see(r *audittrail.Record) (*audittrail.Record, error) {

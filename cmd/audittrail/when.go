@@ -8,8 +8,8 @@ import (
 )
 
 // whenHelp says in the help of a command how times are written.
-const whenHelp = `Times are RFC 3339, a date or a date and time in --zone, today, yesterday, or how
-long ago: 90m, 24h, 7d, 2w. The start is included, the end is not.`
+const whenHelp = `Times are RFC 3339, a date or a date and time in --zone, today, yesterday, or
+how long ago: 90m, 24h, 7d, 2w. The start is included, the end is not.`
 
 // zoneOf reads the time zone of --zone.
 func zoneOf(name string) (*time.Location, error) {
