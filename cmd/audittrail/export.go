@@ -1,0 +1,281 @@
+package main
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/access"
+	"audittrail/event"
+	"audittrail/internal/vfs"
+	"audittrail/privacy"
+	"audittrail/query"
+)
+
+// exportOptions are the flags of export beside those of the selection.
+type exportOptions struct {
+	*selection
+	format   string
+	out      string
+	metadata bool
+	limit    int
+	newest   bool
+}
+
+func (e *env) exportCmd() *cobra.Command {
+	var o exportOptions
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Write out the records that meet conditions",
+		Long: `Export writes the records that meet all conditions, in the order of the log, to
+standard output or to a file, which appears under its name only when it is
+whole. It takes the conditions of query, and holds no more than a few records
+in memory, however many there are. JSON lines have the events under the names
+that import takes, and what the log made of them; CSV has a column for each
+field, empty where a record lacks it.
+
+` + whenHelp + exits(ends0, ends1, ends2),
+		Example: `  audittrail export --start 2026-11-01 --end 2026-12-01 --out november.jsonl
+  audittrail export --format csv --metadata-only -m gpt-4 > calls.csv`,
+		Args:    takes(),
+		GroupID: groupRead,
+		RunE: func(*cobra.Command, []string) error {
+			if o.format != asJSONL && o.format != asCSV {
+				return fmt.Errorf("export: read --format: %q is neither jsonl nor csv", o.format)
+			}
+			if err := e.export(o); err != nil {
+				return fmt.Errorf("export: %w", err)
+			}
+			return nil
+		},
+	}
+	o.selection = selectionFlags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.format, "format", asJSONL, "`form` of the file: jsonl or csv")
+	f.StringVar(&o.out, "out", "", "`file` to write (default standard output)")
+	f.BoolVar(&o.metadata, "metadata-only", false, "without contents, users and sessions: only what stands in the clear")
+	f.IntVarP(&o.limit, "limit", "n", 0, "most `records` to write (default no limit)")
+	f.BoolVar(&o.newest, "newest-first", false, "in the opposite order")
+	return cmd
+}
+
+func (e *env) export(o exportOptions) error {
+	q, _, err := o.read(e.now())
+	if err != nil {
+		return err
+	}
+	if o.limit < 0 {
+		return fmt.Errorf("read --limit: it is %d; 0 is no limit", o.limit)
+	}
+	q.OldestFirst = !o.newest
+	return e.showing("export", func(log *audittrail.Log, s *showing) error {
+		s.export = true
+		if q.Text != "" {
+			if err := s.readsContent(); err != nil {
+				return fmt.Errorf("--text: %w", err)
+			}
+		}
+		if o.out == "" {
+			return e.exportTo(e.stdout, log, s, q, o)
+		}
+		return writeWhole(o.out, func(f *os.File) error { return e.exportTo(f, log, s, q, o) })
+	})
+}
+
+// writeWhole writes a file that nobody else can read and that must not be there
+// yet. It has its name only when it is whole and durable.
+func writeWhole(name string, write func(*os.File) error) error {
+	if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, fmt.Errorf("write %s: it exists already; name a new file", name))
+	}
+	dir := filepath.Dir(name)
+	file, err := os.CreateTemp(dir, ".audittrail-export-*")
+	if err != nil {
+		return err
+	}
+	err = write(file)
+	if err == nil {
+		err = file.Sync()
+	}
+	err = errors.Join(err, file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return vfs.OS.SyncDir(dir)
+}
+
+func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Query, o exportOptions) error {
+	size, err := log.Size()
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriterSize(w, 64<<10)
+	put, end := exportWriter(out, o.format)
+	progress, finish := e.ticks("exporting", false)
+	defer finish()
+	n, gone := 0, 0
+	engine := query.New(log, nil).Hiding(s.desk.Restricted)
+	for h, err := range engine.Find(e.ctx, q) {
+		if err != nil {
+			return err
+		}
+		r, err := o.see(s, h, q.Text != "")
+		if errors.Is(err, access.ErrDenied) {
+			continue // as if it were not there
+		}
+		if err == nil {
+			err = put(r)
+		}
+		if err != nil {
+			return err
+		}
+		if n++; r.State != audittrail.Readable {
+			gone++
+		}
+		if done := h.Seq + 1; q.OldestFirst {
+			progress(done, size)
+		} else {
+			progress(size-h.Seq, size)
+		}
+		if n == o.limit {
+			break
+		}
+	}
+	if err := errors.Join(end(), out.Flush()); err != nil {
+		return err
+	}
+	e.note("%s written; the content of %s cannot be read here", count(n, "record", "records"), number(gone))
+	return nil
+}
+
+// see returns a record as it is written out. The error is access.ErrDenied if it
+// is not.
+func (o *exportOptions) see(s *showing, h *query.Hit, words bool) (*audittrail.Record, error) {
+	if !o.metadata {
+		r, err := s.see(h.Record)
+		if err == nil && words && r != h.Record {
+			return nil, access.ErrDenied // that words stand in it says what it says
+		}
+		return r, err
+	}
+	if err := s.known(h.Record); err != nil || h.State != audittrail.Readable {
+		return h.Record, err
+	}
+	r := privacy.Hide(h.Record)
+	r.State = audittrail.Readable
+	return r, nil
+}
+
+// exportWriter returns what writes one record, and what ends the file.
+func exportWriter(out *bufio.Writer, format string) (put func(*audittrail.Record) error, end func() error) {
+	if format == asJSONL {
+		return func(r *audittrail.Record) error {
+			_, err := out.Write(append(recordJSON(r), '\n'))
+			return err
+		}, func() error { return nil }
+	}
+	w := csv.NewWriter(out)
+	names := make([]string, len(exportColumns))
+	for i, c := range exportColumns {
+		names[i] = c.name
+	}
+	head := w.Write(names)
+	cells := make([]string, len(names))
+	return func(r *audittrail.Record) error {
+		x := newExported(r)
+		for i, c := range exportColumns {
+			cells[i] = c.text(x)
+		}
+		return errors.Join(head, w.Write(cells))
+	}, func() error { w.Flush(); return errors.Join(head, w.Error()) }
+}
+
+// exportColumns are the columns of an export to CSV.
+var exportColumns = []struct {
+	name string
+	text func(*exported) string
+}{
+	{"seq", func(r *exported) string { return strconv.FormatUint(r.Seq, 10) }},
+	{"uuid", func(r *exported) string { return r.ID.String() }},
+	{"hash", func(r *exported) string { return r.Hash.String() }},
+	{"logged", func(r *exported) string { return string(event.AppendTime(nil, r.Logged)) }},
+	{"class", func(r *exported) string { return r.Class }},
+	{"subject", func(r *exported) string { return r.Subject.String() }},
+	{"state", func(r *exported) string { return r.State.String() }},
+	{"id", func(r *exported) string { return r.Event.ID }},
+	{"type", func(r *exported) string { return string(r.Event.Type) }},
+	{"time", func(r *exported) string { return string(event.AppendTime(nil, r.Event.Time)) }},
+	{"model_id", func(r *exported) string { return r.Event.ModelID }},
+	{"model_version", func(r *exported) string { return r.Event.ModelVersion }},
+	{"provider", func(r *exported) string { return r.Event.Provider }},
+	{"deployment_id", func(r *exported) string { return r.Event.DeploymentID }},
+	{"user_id", func(r *exported) string { return r.Event.UserID }},
+	{"session_id", func(r *exported) string { return r.Event.SessionID }},
+	{"trace_id", func(r *exported) string { return r.Event.TraceID }},
+	{"span_id", func(r *exported) string { return r.Event.SpanID }},
+	{"parent_span_id", func(r *exported) string { return r.Event.ParentSpanID }},
+	{"prompt", func(r *exported) string { return r.Event.Prompt }},
+	{"response", func(r *exported) string { return r.Event.Response }},
+	{"system_instructions", func(r *exported) string { return r.Event.SystemInstructions }},
+	{"input_messages", func(r *exported) string { return string(r.Event.InputMessages) }},
+	{"output_messages", func(r *exported) string { return string(r.Event.OutputMessages) }},
+	{"tool", func(r *exported) string { return r.tool().Name }},
+	{"tool_call_id", func(r *exported) string { return r.tool().CallID }},
+	{"tool_arguments", func(r *exported) string { return string(r.tool().Arguments) }},
+	{"tool_result", func(r *exported) string { return string(r.tool().Result) }},
+	{"outcome", func(r *exported) string { return r.Event.Outcome }},
+	{"finish_reason", func(r *exported) string { return r.Event.FinishReason }},
+	{"error", func(r *exported) string { return r.Event.Error }},
+	{"severity", func(r *exported) string { return r.Event.Severity }},
+	{"category", func(r *exported) string { return r.Event.Category }},
+	{"retention_class", func(r *exported) string { return r.Event.RetentionClass }},
+	{"latency_ms", func(r *exported) string { return r.member("latency_ms") }},
+	{"input_tokens", func(r *exported) string { return r.member("input_tokens") }},
+	{"output_tokens", func(r *exported) string { return r.member("output_tokens") }},
+	{"cached_tokens", func(r *exported) string { return r.member("cached_tokens") }},
+	{"reasoning_tokens", func(r *exported) string { return r.member("reasoning_tokens") }},
+	{"cost", func(r *exported) string { return r.member("cost") }},
+	{"producer", func(r *exported) string { return r.member("producer") }},
+	{"labels", func(r *exported) string { return r.member("labels") }},
+	{"metadata", func(r *exported) string { return r.member("metadata") }},
+}
+
+// An exported record is one on its way into a file.
+type exported struct {
+	*audittrail.Record
+	members map[string]json.RawMessage // of what is no text
+}
+
+func newExported(r *audittrail.Record) *exported {
+	ev := event.Event{
+		Latency: r.Event.Latency, InputTokens: r.Event.InputTokens, OutputTokens: r.Event.OutputTokens,
+		CachedTokens: r.Event.CachedTokens, ReasoningTokens: r.Event.ReasoningTokens, Cost: r.Event.Cost,
+		Producer: r.Event.Producer, Labels: r.Event.Labels, Metadata: r.Event.Metadata,
+	}
+	e := &exported{Record: r}
+	must(json.Unmarshal(event.AppendJSON(nil, &ev), &e.members))
+	return e
+}
+
+// member is the JSON of a field.
+func (e *exported) member(name string) string { return string(e.members[name]) }
+
+func (e *exported) tool() event.Tool {
+	if e.Event.Tool == nil {
+		return event.Tool{}
+	}
+	return *e.Event.Tool
+}
