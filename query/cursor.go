@@ -44,7 +44,7 @@ func (c cursors) at(seq uint64) string {
 // there are.
 func (q *Query) span(size uint64) (from, to uint64, err error) {
 	if q.Cursor == "" {
-		return 0, size, nil
+		return min(q.From, size), size, nil
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(q.Cursor)
 	if err != nil || len(b) != cursorLen {
@@ -60,7 +60,7 @@ func (q *Query) span(size uint64) (from, to uint64, err error) {
 	case seq >= size:
 		return 0, 0, fmt.Errorf("cursor: it is of record %d, and the log has %d; is it another log?", seq, size)
 	case q.OldestFirst:
-		return seq + 1, size, nil
+		return max(seq+1, min(q.From, size)), size, nil
 	}
-	return 0, seq, nil
+	return min(q.From, seq), seq, nil
 }

@@ -138,7 +138,7 @@ func (e *Engine) each(ctx context.Context, q *Query, use func([]*audittrail.Reco
 		return err
 	}
 	var some []*audittrail.Record
-	for r, err := range e.log.Records(ctx, 0, size) {
+	for r, err := range e.log.Records(ctx, min(q.From, size), size) {
 		if err != nil {
 			return err
 		}

@@ -418,3 +418,32 @@ func TestHiding(t *testing.T) {
 		t.Errorf("found %v, want the record's structure", got)
 	}
 }
+
+// Followed are the records that match, also of people who come later.
+func TestFollow(t *testing.T) {
+	log := newLog(t)
+	appendAll(t, log, some()...)
+	e := query.New(log, nil)
+	var got []uint64
+	for h, err := range e.Follow(t.Context(), query.Query{Users: []string{"ada", "eve"}, From: 1}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, h.Seq)
+		if h.Seq == 4 {
+			appendAll(t, log, event.Event{Type: event.Prompt, UserID: "zoe"}, event.Event{Type: event.Prompt, UserID: "eve"})
+		}
+		if h.Seq == 6 {
+			break
+		}
+	}
+	if diff := cmp.Diff([]uint64{1, 4, 6}, got); diff != "" {
+		t.Errorf("followed (-want +got):\n%s", diff)
+	}
+	if got := found(t, e, query.Query{From: 5}); !cmp.Equal(got, []uint64{6, 5}) {
+		t.Errorf("from 5: %v", got)
+	}
+	if n, err := e.Count(t.Context(), query.Query{From: 5}); n != 2 || err != nil {
+		t.Errorf("Count from 5 = %d, %v", n, err)
+	}
+}

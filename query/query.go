@@ -60,6 +60,9 @@ type Query struct {
 	// there are.
 	Size uint64
 
+	// From is the smallest sequence number that counts.
+	From uint64
+
 	// OldestFirst asks for the order of the log; otherwise the newest record
 	// comes first. The order is that of sequence numbers.
 	OldestFirst bool

@@ -13,30 +13,40 @@ import (
 
 	"audittrail"
 	"audittrail/access"
+	"audittrail/query"
 )
 
 func (e *env) tailCmd() *cobra.Command {
 	var n uint64
 	var follow bool
+	var selected *selection
 	cmd := &cobra.Command{
 		Use:   "tail",
 		Short: "List the newest records",
 		Long: `Tail lists the newest records, oldest first, and with -f every further one when
-it is durable, until it is interrupted. It works beside the process that writes.` +
+it is durable, until it is interrupted. It works beside the process that writes,
+and takes the conditions of query.
+
+` + whenHelp +
 			exits(ends0, ends1, ends2),
 		Example: `  audittrail tail -n 20
   audittrail tail -f -o jsonl | jq .model_id`,
 		Args:    takes(),
 		GroupID: groupRead,
 		RunE: func(*cobra.Command, []string) error {
+			q, _, err := selected.read(e.now())
+			if err != nil {
+				return fmt.Errorf("tail: %w", err)
+			}
 			return e.showing("tail", func(log *audittrail.Log, s *showing) error {
-				if err := e.tail(log, s, n, follow); err != nil {
+				if err := e.tail(log, s, q, n, follow); err != nil {
 					return fmt.Errorf("tail: %w", err)
 				}
 				return nil
 			})
 		},
 	}
+	selected = selectionFlags(cmd)
 	cmd.Flags().Uint64VarP(&n, "lines", "n", 10, "`number` of records")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is recorded from now on")
 	return cmd
@@ -79,21 +89,51 @@ func gist(r *audittrail.Record) string {
 	return fit(oneLine(strings.ToValidUTF8(text, "")), enough)
 }
 
-func (e *env) tail(log *audittrail.Log, s *showing, n uint64, follow bool) error {
+// lastHits makes a query of one for the newest n records of the log as it is,
+// the oldest of them first.
+func (e *env) lastHits(engine *query.Engine, log *audittrail.Log, q *query.Query, n uint64) error {
 	size, err := log.Size()
 	if err != nil {
 		return err
 	}
-	from := size - min(n, size)
-	records := log.Records(e.ctx, from, size)
+	last := *q
+	last.Size, last.Limit = size, int(min(n, 1<<30))
+	q.From, q.Size, q.OldestFirst = size, size, true
+	if n == 0 || size == 0 {
+		return nil
+	}
+	for h, err := range engine.Find(e.ctx, last) {
+		if err != nil {
+			return err
+		}
+		q.From = h.Seq
+	}
+	return nil
+}
+
+func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, n uint64, follow bool) error {
+	if q.Text != "" {
+		if err := s.readsContent(); err != nil {
+			return fmt.Errorf("--text: %w", err)
+		}
+	}
+	engine := query.New(log, nil).Hiding(s.desk.Restricted)
+	if err := e.lastHits(engine, log, &q, n); err != nil {
+		return err
+	}
+	records := engine.Find(e.ctx, q)
 	if follow {
-		records = log.Follow(e.ctx, from)
+		records = engine.Follow(e.ctx, q)
 	}
 	out := bufio.NewWriter(e.stdout)
 	rows := func(yield func(row, error) bool) {
-		for r, err := range records {
+		for h, err := range records {
+			var r *audittrail.Record
 			if err == nil {
-				r, err = s.see(r)
+				r, err = s.see(h.Record)
+			}
+			if err == nil && q.Text != "" && r != h.Record {
+				continue // that words stand in it says what it says
 			}
 			if errors.Is(err, access.ErrDenied) {
 				continue // as if it were not there
@@ -113,7 +153,7 @@ func (e *env) tail(log *audittrail.Log, s *showing, n uint64, follow bool) error
 			}
 		}
 	}
-	err = e.writeList(out, recordColumns, iter.Seq2[row, error](rows))
+	err := e.writeList(out, recordColumns, iter.Seq2[row, error](rows))
 	if follow && e.ctx.Err() != nil && errors.Is(err, e.ctx.Err()) {
 		err = nil // that is how it ends
 	}

@@ -1,0 +1,45 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"audittrail"
+)
+
+// Follow yields the records that match from q.From on, and then every new one
+// as it becomes durable, until ctx ends or the log is closed. It heeds neither
+// order nor size, limit or cursor.
+func (e *Engine) Follow(ctx context.Context, q Query) iter.Seq2[*Hit, error] {
+	return func(yield func(*Hit, error) bool) {
+		users := q.Users
+		q.Users = nil // who is not known yet may be recorded any time
+		p, err := e.plan(&q)
+		if err != nil {
+			yield(nil, fmt.Errorf("query: %w", err))
+			return
+		}
+		if len(users) > 0 {
+			p.conditions = append(p.conditions, about(users))
+		}
+		cursors := q.identity()
+		for r, err := range e.log.Follow(ctx, q.From) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if p.holds(r) && !yield(p.hit(r, cursors), nil) {
+				return
+			}
+		}
+	}
+}
+
+// about is the condition that a record is about one of some users, as its own
+// content says.
+type about []string
+
+func (c about) holds(r *audittrail.Record) bool {
+	return r.State == audittrail.Readable && contains(c, r.Event.UserID)
+}
