@@ -16,7 +16,7 @@ func Terms(phrase string) (terms []string, exact bool) {
 	for i, w := range all {
 		paired := i+1 < len(all) && all[i+1].Close
 		if w.Close {
-			terms = append(terms, all[i-1].Term+w.Term)
+			terms = append(terms, string(appendPair(nil, []byte(all[i-1].Term), []byte(w.Term))))
 		} else if !paired {
 			terms = append(terms, w.Term)
 		}

@@ -55,7 +55,7 @@ type Scanner struct {
 	term []byte
 	pair []byte // the term of the word before and this one, if close
 	prev int    // length of the previous term in pair
-	buf  [2 * MaxTerm]byte
+	buf  [3*MaxTerm + 1]byte
 }
 
 // Term returns the term of the word, valid until the next Scan.
@@ -236,7 +236,7 @@ func (sc *Scanner) within() bool {
 		switch {
 		case unicode.IsLetter(r):
 			word, hasLetter = true, true
-		case unicode.IsNumber(r), unicode.Is(unicode.So, r):
+		case unicode.IsNumber(r), unicode.Is(unicode.So, r) && r != utf8.RuneError:
 			word = true
 		case !unicode.IsMark(r) && !unicode.Is(unicode.Cf, r):
 			parts = true
@@ -270,11 +270,17 @@ func (sc *Scanner) foldLoose(start, end int) {
 	sc.found(start, end, true)
 	sc.fold(sc.Text[start:end])
 	if sc.close {
-		sc.pair = append(sc.buf[MaxTerm:MaxTerm+sc.prev:2*MaxTerm], sc.term...)
-		if len(sc.pair) > MaxTerm {
-			sc.close = false
-		}
+		sc.pair = appendPair(sc.buf[MaxTerm+sc.prev:MaxTerm+sc.prev], sc.buf[MaxTerm:MaxTerm+sc.prev], sc.term)
+		sc.close = len(sc.pair) <= MaxTerm
 	}
+}
+
+// appendPair appends the term of two characters in a row. What stands between
+// them is in no word: one sign that stands for both has another term.
+func appendPair(dst, a, b []byte) []byte {
+	dst = append(dst, a...)
+	dst = append(dst, 0)
+	return append(dst, b...)
 }
 
 // part takes the next part out of the word: a run of letters, digits and their
