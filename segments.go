@@ -375,3 +375,9 @@ var (
 	// ErrSegmentInUse means that a segment cannot leave the log yet.
 	ErrSegmentInUse = archive.ErrNotWhole
 )
+
+// Gone returns the ranges of records that were archived or dropped, each by its
+// first sequence number and the one behind its last, in order. It reads no
+// file. What of them governs the log, or tells what was done with it, is here:
+// see Records.
+func (l *Log) Gone() [][2]uint64 { return l.store.Gone() }

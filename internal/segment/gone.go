@@ -324,3 +324,22 @@ func (s *Store) Kept(ctx context.Context) iter.Seq2[[]byte, error] {
 		}
 	}
 }
+
+// Gone returns the ranges of records whose lines have left the log, each by its
+// first sequence number and the one behind its last, in order.
+func (s *Store) Gone() [][2]uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all [][2]uint64
+	for i, g := range s.segs {
+		if g.gone == nil || i+1 == len(s.segs) {
+			continue
+		}
+		if n := len(all); n > 0 && all[n-1][1] == g.first {
+			all[n-1][1] = s.segs[i+1].first
+		} else {
+			all = append(all, [2]uint64{g.first, s.segs[i+1].first})
+		}
+	}
+	return all
+}
