@@ -75,6 +75,14 @@ var rooms = map[string]room{
 		},
 		theirs: []string{"filippo.io/age"},
 	},
+	"internal/index/block": {
+		ours:   []string{".", "event", "keyring", "record", "internal/index/text"},
+		theirs: []string{"github.com/RoaringBitmap/roaring", "github.com/klauspost/compress"},
+	},
+	"internal/index": {
+		ours:   []string{".", "event", "keyring", "record", "internal/index/block", "internal/index/text", "internal/vfs"},
+		theirs: []string{"github.com/RoaringBitmap/roaring"},
+	},
 	"retention": {
 		ours:   []string{".", "event", "record"},
 		theirs: []string{"github.com/BurntSushi/toml"},

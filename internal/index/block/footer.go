@@ -1,0 +1,155 @@
+package block
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	"audittrail/internal/index/text"
+	"audittrail/record"
+)
+
+// The first and last bytes of a file.
+const (
+	magic     = "audittrail-index/v1\n"
+	endMagic  = "\nend\n"
+	tailLen   = tagLen + 4 + len(endMagic)
+	maxFooter = 1 << 16
+)
+
+// A footer says what stands where in the file. It is JSON with its members in
+// this order.
+type footer struct {
+	V       int         `json:"v"`
+	Origin  string      `json:"origin"`
+	Text    int         `json:"text"` // the version of the rules for terms
+	First   uint64      `json:"first"`
+	Rows    int         `json:"rows"`
+	Last    string      `json:"last"` // the hash of the last record, or zeros
+	Texts   []textPart  `json:"texts"`
+	Numbers []numPart   `json:"numbers"`
+	Pages   pagePart    `json:"pages"`
+	Places  sectionPart `json:"directory"`
+}
+
+// A sectionPart is where something stands.
+type sectionPart struct {
+	At  int64 `json:"at"`
+	Len int   `json:"len"`
+}
+
+type textPart struct {
+	Name   string      `json:"name"`
+	Values int         `json:"values"` // with the absent one
+	Where  sectionPart `json:"where"`
+	Bytes  int         `json:"bytes"` // of the values, in front of the codes
+	Tag    []byte      `json:"tag"`
+}
+
+type numPart struct {
+	Name  string      `json:"name"`
+	Known int         `json:"known"`
+	Min   int64       `json:"min"`
+	Max   int64       `json:"max"`
+	Scale int64       `json:"scale"`
+	Where sectionPart `json:"where"`
+	Tag   []byte      `json:"tag"`
+}
+
+type pagePart struct {
+	Count int   `json:"count"`
+	At    int64 `json:"at"`
+}
+
+func (f *footer) encode() ([]byte, error) {
+	b, err := json.Marshal(f)
+	if err == nil && len(b) > maxFooter {
+		err = fmt.Errorf("footer of %d bytes", len(b))
+	}
+	return b, err
+}
+
+// parseFooter reads what encode returns, and nothing else.
+func parseFooter(b []byte) (*footer, error) {
+	f := new(footer)
+	if err := json.Unmarshal(b, f); err != nil {
+		return nil, fmt.Errorf("%w: its footer is not of the right form", ErrDamaged)
+	}
+	again, err := f.encode()
+	if err != nil || !bytes.Equal(again, b) {
+		return nil, fmt.Errorf("%w: its footer is not of the right form", ErrDamaged)
+	}
+	return f, f.check()
+}
+
+// A VersionError means that a block is of another version of the format.
+type VersionError struct{ Block, Text int }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("index block is of version %d.%d; this program knows %d.%d", e.Block, e.Text, version, text.Version)
+}
+
+const version = 1
+
+// check holds what encoding again does not show.
+func (f *footer) check() error {
+	if f.V != version || f.Text != text.Version {
+		return &VersionError{f.V, f.Text}
+	}
+	_, err := record.ParseHash(f.Last)
+	bad := err != nil || f.Rows <= 0 || f.Rows > MaxRows || len(f.Texts) != int(textColumns) || len(f.Numbers) != int(numberColumns)
+	at := int64(len(magic))
+	for i := 0; !bad && i < len(f.Texts); i++ {
+		p := &f.Texts[i]
+		bad = p.Name != textTraits[i].name || p.Values < 1 || p.Values > f.Rows+1 || p.Bytes < 0 || len(p.Tag) != tagLen ||
+			p.Where != (sectionPart{at, p.length(f.Rows, textTraits[i].inverted)})
+		at += int64(p.Where.Len)
+	}
+	for i := 0; !bad && i < len(f.Numbers); i++ {
+		p := &f.Numbers[i]
+		bad = p.Name != numberNames[i] || p.Known < 0 || p.Known > f.Rows || p.Min > p.Max || p.Scale < 1 || len(p.Tag) != tagLen ||
+			p.Known == 0 && (p.Min != 0 || p.Max != 0 || p.Scale != 1) ||
+			p.span()%uint64(p.Scale) != 0 || p.Where != (sectionPart{at, p.length(f.Rows)})
+		at += int64(p.Where.Len)
+	}
+	if bad || f.Pages.At != at || f.Pages.Count < 0 || f.Places.At < at || f.Places.Len < tagLen || f.Places.Len > maxDirectory {
+		return fmt.Errorf("%w: its footer contradicts itself", ErrDamaged)
+	}
+	return nil
+}
+
+// length is that of a column of text: values, codes and, if it is inverted, the
+// rows by their codes.
+func (p *textPart) length(rows int, inverted bool) int {
+	n := p.Bytes + rows*widthOf(uint64(p.Values-1))
+	if inverted {
+		n += (p.Values+1)*widthOf(uint64(rows)) + rows*widthOf(uint64(rows-1))
+	}
+	return n
+}
+
+// length is that of a column of numbers: which rows have one, unless all or
+// none have, and the numbers, unless none has.
+func (p *numPart) length(rows int) int {
+	n := 0
+	if p.Known > 0 && p.Known < rows {
+		n = (rows + 63) / 64 * 8
+	}
+	if p.Known > 0 {
+		n += rows * p.width()
+	}
+	return n
+}
+
+func (p *numPart) span() uint64 { return uint64(p.Max) - uint64(p.Min) }
+
+func (p *numPart) width() int { return widthOf(p.span() / uint64(p.Scale)) }
+
+// appendTail appends the footer and what stands behind it.
+func appendTail(dst, foot []byte, s *sealer) []byte {
+	dst = append(dst, foot...)
+	dst = append(dst, s.tag(foot, partFooter, 0)...)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(foot)))
+	return append(dst, endMagic...)
+}

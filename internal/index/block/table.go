@@ -1,0 +1,307 @@
+package block
+
+import (
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"audittrail"
+	"audittrail/internal/index/text"
+	"audittrail/record"
+)
+
+// A Table is a range of records in memory. One goroutine adds to it, while
+// others read what was there when they began.
+type Table struct {
+	first uint64
+
+	mu      sync.RWMutex // guards all below
+	rows    int
+	last    record.Hash
+	texts   [textColumns]dictionary
+	numbers [numberColumns]series
+	dead    *roaring.Bitmap // rows whose text is not to be found any more
+
+	// Postings: the entries of a term are a list from its newest one back.
+	terms map[string]uint32 // of a term and its field: see key
+	keys  []string          // of the terms
+	heads []int32           // the newest entry of each term
+	row   []uint32          // of each entry
+	prev  []int32           // the entry before, of the same term; -1 is none
+	bytes int               // about how much memory there is in it
+
+	key []byte // scratch
+}
+
+// A dictionary is a growing column of text.
+type dictionary struct {
+	codes  []uint32
+	values []string
+	index  map[string]uint32
+}
+
+// A series is a growing column of numbers.
+type series struct {
+	values   []int64
+	presence []uint64
+	known    int
+	min, max int64
+}
+
+// NewTable makes an empty table that begins at a record.
+func NewTable(first uint64) *Table {
+	t := &Table{first: first, terms: make(map[string]uint32), dead: roaring.New()}
+	for i := range t.texts {
+		t.texts[i].values = []string{""}
+		t.texts[i].index = map[string]uint32{"": 0}
+	}
+	return t
+}
+
+// First is the first record.
+func (t *Table) First() uint64 { return t.first }
+
+// Rows is how many records there are.
+func (t *Table) Rows() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.rows
+}
+
+// Last is the hash of the last record, or zero if that is not here.
+func (t *Table) Last() record.Hash {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.last
+}
+
+// Add takes in the next record. Its text cannot be found if searchable is
+// false.
+func (t *Table) Add(r *audittrail.Record, searchable bool) {
+	var texts [textColumns]string
+	var numbers [numberColumns]number
+	textsOf(r, &texts)
+	numbersOf(r, &numbers)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	row := t.rows
+	for i := range t.texts {
+		t.bytes += t.texts[i].add(texts[i])
+	}
+	for i := range t.numbers {
+		t.numbers[i].add(row, numbers[i])
+	}
+	t.bytes += 9 * int(numberColumns)
+	t.rows++
+	t.last = r.Hash
+	if searchable && r.State == audittrail.Readable {
+		t.addText(uint32(row), r)
+	}
+}
+
+func (d *dictionary) add(s string) (bytes int) {
+	code, ok := d.index[s]
+	if !ok {
+		code = uint32(len(d.values))
+		d.values = append(d.values, s)
+		d.index[s] = code
+		bytes = 2*len(s) + 64
+	}
+	d.codes = append(d.codes, code)
+	return bytes + 4
+}
+
+func (s *series) add(row int, v number) {
+	if row%64 == 0 {
+		s.presence = append(s.presence, 0)
+	}
+	s.values = append(s.values, v.n)
+	if !v.known {
+		return
+	}
+	// The word is copied by who reads: see Numbers.
+	s.presence[row/64] |= 1 << (row % 64)
+	if s.known == 0 || v.n < s.min {
+		s.min = v.n
+	}
+	if s.known == 0 || v.n > s.max {
+		s.max = v.n
+	}
+	s.known++
+}
+
+// addText enters the terms of a record.
+func (t *Table) addText(row uint32, r *audittrail.Record) {
+	for field, s := range text.Of(&r.Event) {
+		sc := text.Scanner{Text: s}
+		for sc.Scan() {
+			t.addTerm(row, field, sc.Term())
+			if p := sc.Pair(); p != nil {
+				t.addTerm(row, field, p)
+			}
+		}
+	}
+}
+
+// key is what a term in a field is called: so all fields of a term follow each
+// other, and the terms are in order. No term has a byte as small as a field.
+func key(dst []byte, field text.Field, term []byte) []byte {
+	return append(append(dst, term...), byte(field))
+}
+
+func (t *Table) addTerm(row uint32, field text.Field, term []byte) {
+	t.key = key(t.key[:0], field, term)
+	id, ok := t.terms[string(t.key)]
+	if !ok {
+		id = uint32(len(t.keys))
+		k := string(t.key)
+		t.terms[k] = id
+		t.keys, t.heads = append(t.keys, k), append(t.heads, -1)
+		t.bytes += len(k) + 64
+	}
+	head := t.heads[id]
+	if head >= 0 && t.row[head] == row {
+		return
+	}
+	t.heads[id] = int32(len(t.row))
+	t.row, t.prev = append(t.row, row), append(t.prev, head)
+	t.bytes += 8
+}
+
+// Full tells whether no more should be added.
+func (t *Table) Full() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.row) > math.MaxInt32/2 || t.bytes > MaxTableBytes
+}
+
+// MaxTableBytes is about the most memory that a table is to take.
+const MaxTableBytes = 64 << 20
+
+// Forget makes the text of rows unfindable, of those in front of a record that
+// it is told to.
+func (t *Table) Forget(before uint64, doomed func(subject, class string) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	memo := make(map[[2]uint32]bool)
+	for row := range t.rows {
+		if t.first+uint64(row) >= before {
+			return
+		}
+		k := [2]uint32{t.texts[Subject].codes[row], t.texts[Class].codes[row]}
+		is, ok := memo[k]
+		if !ok {
+			is = doomed(t.texts[Subject].values[k[0]], t.texts[Class].values[k[1]])
+			memo[k] = is
+		}
+		if is {
+			t.dead.Add(uint32(row))
+		}
+	}
+}
+
+// Texts returns a column of text.
+func (t *Table) Texts(c TextColumn) (*Texts, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	d := &t.texts[c]
+	return &Texts{
+		values: d.values, hex: textTraits[c].hex, codes: d.codes[:t.rows:t.rows], index: d.index, growing: &t.mu,
+	}, nil
+}
+
+// Numbers returns a column of numbers.
+func (t *Table) Numbers(c NumberColumn) (*Numbers, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	s := &t.numbers[c]
+	out := &Numbers{n: t.rows, values: s.values[:t.rows:t.rows], min: s.min, max: s.max, scale: 1, none: s.known == 0}
+	if s.known < t.rows {
+		out.presence = slices.Clone(s.presence)
+	}
+	return out, nil
+}
+
+// NumberBounds returns the least and the largest number of a column.
+func (t *Table) NumberBounds(c NumberColumn) (least, most int64, known bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	s := &t.numbers[c]
+	return s.min, s.max, s.known > 0
+}
+
+// Term returns the rows that have a term in a field, or in any.
+func (t *Table) Term(field text.Field, term string) (*roaring.Bitmap, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	set := roaring.New()
+	for _, f := range fieldsOf(field) {
+		if id, ok := t.terms[string(key(nil, f, []byte(term)))]; ok {
+			t.collect(set, id)
+		}
+	}
+	set.AndNot(t.dead)
+	return set, nil
+}
+
+// fieldsOf are the fields that one stands for.
+func fieldsOf(field text.Field) []text.Field {
+	if field == text.Any {
+		return text.Fields()
+	}
+	return []text.Field{field}
+}
+
+func (t *Table) collect(set *roaring.Bitmap, id uint32) {
+	for i := t.heads[id]; i >= 0; i = t.prev[i] {
+		set.Add(t.row[i])
+	}
+}
+
+// Prefix returns the rows that have a term with a prefix in a field, or in any.
+func (t *Table) Prefix(field text.Field, prefix string) (*roaring.Bitmap, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	set := roaring.New()
+	for id, k := range t.keys {
+		if matches(k, field, prefix) {
+			t.collect(set, uint32(id))
+		}
+	}
+	set.AndNot(t.dead)
+	return set, nil
+}
+
+// matches tells whether a key is of a term with a prefix, in a field or any.
+func matches(key string, field text.Field, prefix string) bool {
+	n := len(key) - 1
+	return n >= len(prefix) && key[:len(prefix)] == prefix && (field == text.Any || text.Field(key[n]) == field)
+}
+
+// postings yields the keys in order with their rows, those that are dead left
+// out.
+func (t *Table) postings(yield func(key string, rows []uint32, err error) bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	ids := make([]uint32, len(t.keys))
+	for i := range ids {
+		ids[i] = uint32(i)
+	}
+	slices.SortFunc(ids, func(a, b uint32) int { return compare(t.keys[a], t.keys[b]) })
+	var rows []uint32
+	living := t.dead.IsEmpty()
+	for _, id := range ids {
+		rows = rows[:0]
+		for i := t.heads[id]; i >= 0; i = t.prev[i] {
+			if living || !t.dead.Contains(t.row[i]) {
+				rows = append(rows, t.row[i])
+			}
+		}
+		slices.Reverse(rows)
+		if len(rows) > 0 && !yield(t.keys[id], rows, nil) {
+			return
+		}
+	}
+}

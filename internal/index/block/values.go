@@ -1,0 +1,156 @@
+package block
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// Texts are a column of text: for each row the code of its value. Code 0 is
+// absent, and its value is empty.
+type Texts struct {
+	values []string // of the codes, in the form of the file, or
+	flat   []byte   // where they stand, each as long as the others, but for the first
+	stride int      // from one to the next in flat
+	index  map[string]uint32
+	sorted bool // values ascend, and there is no index
+
+	growing *sync.RWMutex // held while index changes
+
+	hex bool
+
+	codes []uint32 // of the rows, or
+	file  packed
+
+	starts, rows packed // of each code, where its rows begin, and the rows; if inverted
+}
+
+// Values returns how many codes there are.
+func (t *Texts) Values() int {
+	if t.flat != nil {
+		return 1 + len(t.flat)/t.stride
+	}
+	return len(t.values)
+}
+
+// raw returns the value of a code in the form of the file.
+func (t *Texts) raw(code uint32) string {
+	if t.flat == nil {
+		return t.values[code]
+	}
+	if code == 0 {
+		return ""
+	}
+	end := int(code) * t.stride
+	return string(t.flat[end-t.stride+1 : end])
+}
+
+// Value returns the value of a code, as it stands in a record.
+func (t *Texts) Value(code uint32) string {
+	if t.hex {
+		return hex.EncodeToString([]byte(t.raw(code)))
+	}
+	return t.raw(code)
+}
+
+// Find returns the code of a value, and false if no row has it.
+func (t *Texts) Find(value string) (uint32, bool) {
+	if t.hex && value != "" {
+		value = unhex(value)
+		if value == "" {
+			return 0, false
+		}
+	}
+	return t.find(value)
+}
+
+func (t *Texts) find(value string) (uint32, bool) {
+	if t.sorted {
+		i, ok := sort.Find(t.Values(), func(i int) int { return compare(value, t.raw(uint32(i))) })
+		return uint32(i), ok
+	}
+	t.growing.RLock()
+	defer t.growing.RUnlock()
+	code, ok := t.index[value]
+	return code, ok && int(code) < len(t.values)
+}
+
+// Code returns the code of a row.
+func (t *Texts) Code(row int) uint32 {
+	if t.codes != nil {
+		return t.codes[row]
+	}
+	return uint32(t.file.at(row))
+}
+
+// Codes fills dst with the codes of the rows from one on.
+func (t *Texts) Codes(dst []uint32, from int) {
+	if t.codes != nil {
+		copy(dst, t.codes[from:])
+		return
+	}
+	switch t.file.width {
+	case 0:
+		clear(dst)
+	case 1:
+		for i, c := range t.file.b[from : from+len(dst)] {
+			dst[i] = uint32(c)
+		}
+	case 2:
+		b := t.file.b[2*from:]
+		for i := range dst {
+			dst[i] = uint32(binary.LittleEndian.Uint16(b[2*i:]))
+		}
+	default:
+		for i := range dst {
+			dst[i] = uint32(t.file.at(from + i))
+		}
+	}
+}
+
+// Rows returns the rows that have a code, if that is known without looking at
+// all of them.
+func (t *Texts) Rows(code uint32) (*roaring.Bitmap, bool) {
+	if t.starts.b == nil {
+		return nil, false
+	}
+	from, to := t.starts.at(int(code)), t.starts.at(int(code)+1)
+	set := roaring.New()
+	for i := from; i < to; i++ {
+		set.Add(uint32(t.rows.at(int(i))))
+	}
+	return set, true
+}
+
+// Numbers are a column of numbers.
+type Numbers struct {
+	n        int
+	values   []int64  // of the rows, or
+	file     packed   // which has those of the rows, from min on, in steps of scale
+	presence []uint64 // bit i: row i has a number; nil if all have
+	none     bool     // no row has
+
+	min, max, scale int64
+}
+
+// Bounds returns the least and the largest number, and false if there is none.
+func (t *Numbers) Bounds() (least, most int64, known bool) { return t.min, t.max, !t.none }
+
+// At returns the number of a row, and whether it has one.
+func (t *Numbers) At(row int) (int64, bool) {
+	if t.none || t.presence != nil && t.presence[row/64]>>(row%64)&1 == 0 {
+		return 0, false
+	}
+	if t.values != nil {
+		return t.values[row], true
+	}
+	// Without signs, so that what is far apart does not overflow.
+	return int64(uint64(t.min) + t.file.at(row)*uint64(t.scale)), true
+}
+
+// compare orders texts, the empty one first.
+func compare(a, b string) int { return strings.Compare(a, b) }

@@ -1,0 +1,255 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"audittrail"
+	"audittrail/internal/index/block"
+	"audittrail/internal/vfs"
+	"audittrail/keyring"
+)
+
+const (
+	// DefaultBlockRows is how many records a new block has.
+	DefaultBlockRows = 16384
+	// maxRows is how many a merged one has at most.
+	maxRows = 1 << 21
+	// idleRows is how many records may be left to be read from the log: fewer
+	// are not worth a file.
+	idleRows = 1024
+	// queueBytes bounds the records that wait to be indexed. Beyond it they are
+	// read from the log again.
+	queueBytes = 32 << 20
+	// maxPending is how many full tables may wait to be written.
+	maxPending = 3
+	// mostInMemory is how many records a reader indexes for itself.
+	mostInMemory = 1 << 16
+
+	defaultCache = 192 << 20
+)
+
+// Options say how to keep an index. The zero value reads one.
+type Options struct {
+	// Write is set by the process that has the log open for writing.
+	Write bool
+	// FS is the file system; nil is vfs.OS.
+	FS vfs.FS
+	// Logger is told of what is made anew; nil is nobody.
+	Logger *slog.Logger
+	// CacheBytes bounds what is kept of blocks in memory; 0 is 192 MiB.
+	CacheBytes int
+	// BlockRows is how many records a new block has; 0 is DefaultBlockRows.
+	BlockRows int
+}
+
+// An Index is what is known of a log's records. Its methods may be called from
+// many goroutines.
+type Index struct {
+	dir   string
+	o     Options
+	log   *audittrail.Log // set by Attach
+	cache *block.Cache
+
+	queue queue // of new records
+
+	// building is held for reading while a block is written or put in place,
+	// and for writing while blocks are purged.
+	building sync.RWMutex
+
+	mu         sync.Mutex     // guards all below
+	blocks     []*openBlock   // ascending, without overlap
+	tables     []*block.Table // ascending, of ranges that no block covers
+	manifest   string         // the text that the blocks are from
+	generation uint64         // of the keyring, when tables were made
+	doomed     []audittrail.Doomed
+	mended     bool // it was said that something is made anew
+
+	wake    chan struct{} // the keeper has something to do
+	merge   chan struct{} // the merger has
+	cancel  context.CancelFunc
+	working sync.WaitGroup
+	reading sync.Mutex // held while a reader catches up
+}
+
+// New makes the index in a folder. It knows nothing until Attach.
+func New(dir string, o Options) *Index {
+	if o.FS == nil {
+		o.FS = vfs.OS
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = defaultCache
+	}
+	if o.BlockRows == 0 {
+		o.BlockRows = DefaultBlockRows
+	}
+	x := &Index{
+		dir: dir, o: o, cache: block.NewCache(o.CacheBytes),
+		wake: make(chan struct{}, 1), merge: make(chan struct{}, 1),
+	}
+	x.queue.ready = make(chan struct{}, 1)
+	return x
+}
+
+// Options returns the options of a log with those that let this index follow
+// it.
+func (x *Index) Options(o audittrail.Options) audittrail.Options {
+	if x.o.Write {
+		o.Observer, o.Purge = x.observe, x.purge
+	}
+	return o
+}
+
+// Attach begins to follow an open log, which was opened with x.Options. Close
+// the index before the log.
+func (x *Index) Attach(log *audittrail.Log) error {
+	x.log = log
+	if !x.o.Write {
+		return nil // Snapshot looks
+	}
+	if err := vfs.MakeDir(x.o.FS, x.dir, 0o755); err != nil {
+		return fmt.Errorf("open index: %w", err)
+	}
+	if err := x.load(); err != nil {
+		return fmt.Errorf("open index: %w", err)
+	}
+	if err := x.sweep(); err != nil {
+		return fmt.Errorf("open index: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	x.cancel = cancel
+	x.working.Go(x.follow)
+	x.working.Go(func() { x.keep(ctx) })
+	x.working.Go(func() { x.mergeLoop(ctx) })
+	poke(x.wake)
+	return nil
+}
+
+// Close writes what is not in a file yet, unless that is little, and lets go of
+// the files. Snapshots must be closed before.
+func (x *Index) Close() error {
+	var err error
+	if x.cancel != nil {
+		x.queue.close()
+		x.cancel()
+		x.working.Wait()
+		err = x.finish()
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, b := range x.blocks {
+		err = errors.Join(err, b.drop())
+	}
+	x.blocks, x.tables = nil, nil
+	return err
+}
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// A queue holds new records until they are indexed.
+type queue struct {
+	mu     sync.Mutex // guards all below
+	some   []*audittrail.Record
+	bytes  int
+	closed bool
+	ready  chan struct{}
+}
+
+// observe takes new records. It is called by the goroutine that writes the log,
+// and does next to nothing.
+func (x *Index) observe(some []*audittrail.Record) { x.queue.put(some) }
+
+func (q *queue) put(some []*audittrail.Record) {
+	q.mu.Lock()
+	for _, r := range some {
+		q.bytes += r.Size + 1024
+	}
+	q.some = append(q.some, some...)
+	if q.bytes > queueBytes {
+		q.some, q.bytes = nil, 0 // the log has them
+	}
+	q.mu.Unlock()
+	poke(q.ready)
+}
+
+func (q *queue) take() (some []*audittrail.Record, closed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	some = q.some
+	q.some, q.bytes = nil, 0
+	return some, q.closed
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	poke(q.ready)
+}
+
+// follow indexes new records until the queue is closed and empty.
+func (x *Index) follow() {
+	for range x.queue.ready {
+		some, closed := x.queue.take()
+		for _, r := range some {
+			x.add(r)
+		}
+		if closed {
+			return
+		}
+	}
+}
+
+// add puts a new record into the newest table. If that is full, or does not end
+// in front of the record, it begins another. If too many wait to be written, it
+// leaves the record to be read from the log.
+func (x *Index) add(r *audittrail.Record) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var t *block.Table
+	if n := len(x.tables); n > 0 {
+		t = x.tables[n-1]
+	}
+	if t == nil || end(t) != r.Seq || t.Rows() >= x.o.BlockRows || t.Full() {
+		if len(x.tables) > maxPending {
+			return
+		}
+		t = block.NewTable(r.Seq)
+		x.tables = append(x.tables, t)
+		poke(x.wake)
+	}
+	t.Add(r, !x.isDoomed(r))
+}
+
+// A ranged is a range of records.
+type ranged interface {
+	First() uint64
+	Rows() int
+}
+
+func end(r ranged) uint64 { return r.First() + uint64(r.Rows()) }
+
+// isDoomed tells whether a record is about somebody who is being forgotten, or
+// of a class that expires. It is called with mu held.
+func (x *Index) isDoomed(r *audittrail.Record) bool {
+	for i := range x.doomed {
+		if dooms(&x.doomed[i], string(r.Subject[:]), r.Class, r.Seq) {
+			return true
+		}
+	}
+	return false
+}
+
+// keyOf is the id of a block's key.
+type keyOf = keyring.FileID

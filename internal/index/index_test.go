@@ -1,0 +1,454 @@
+package index_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/internal/index"
+	"audittrail/internal/index/block"
+	"audittrail/internal/index/text"
+	"audittrail/record"
+)
+
+// A pair is a log and its index.
+type pair struct {
+	*audittrail.Log
+	x *index.Index
+}
+
+func (p *pair) close(t *testing.T) {
+	t.Helper()
+	if err := errors.Join(p.x.Close(), p.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openPair opens a log with its index, in small blocks.
+func openPair(t *testing.T, dir string, o audittrail.Options, io index.Options) *pair {
+	t.Helper()
+	io.Write = !o.ReadOnly
+	if io.BlockRows == 0 {
+		io.BlockRows = 64
+	}
+	x := index.New(filepath.Join(dir, "index"), io)
+	log, err := audittrail.Open(dir, x.Options(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Attach(log); err != nil {
+		t.Fatal(errors.Join(err, log.Close()))
+	}
+	return &pair{log, x}
+}
+
+func (p *pair) append(t *testing.T, from, n int) {
+	t.Helper()
+	events := make([]event.Event, 0, n)
+	for i := from; i < from+n; i++ {
+		events = append(events, sample(i))
+	}
+	for len(events) > 0 {
+		k := min(len(events), 37)
+		if _, err := p.AppendBatch(t.Context(), events[:k]); err != nil {
+			t.Fatal(err)
+		}
+		events = events[k:]
+	}
+}
+
+var words = strings.Fields("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron")
+
+func sample(i int) event.Event {
+	r := rand.New(rand.NewPCG(1, uint64(i)))
+	var b strings.Builder
+	for range 8 {
+		b.WriteString(words[r.IntN(len(words))] + " ")
+	}
+	fmt.Fprintf(&b, "number%d", i)
+	return event.Event{
+		Type: event.Types()[r.IntN(3)], ModelID: fmt.Sprintf("m%d", r.IntN(4)),
+		UserID: fmt.Sprintf("user-%d", r.IntN(9)), Prompt: b.String(),
+	}
+}
+
+// truth is what a plain scan of the log says: the records with a word, and
+// those of a model.
+func truth(t *testing.T, log *audittrail.Log, word, model string) (found, ofModel []uint64) {
+	t.Helper()
+	for r, err := range log.Records(t.Context(), 0, record.MaxSeq) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Event.ModelID == model {
+			ofModel = append(ofModel, r.Seq)
+		}
+		if r.State != audittrail.Readable {
+			continue
+		}
+		has := false
+		for _, s := range text.Of(&r.Event) {
+			for w := range text.Words(s) {
+				has = has || w.Term == word
+			}
+		}
+		if has {
+			found = append(found, r.Seq)
+		}
+	}
+	return found, ofModel
+}
+
+// answers are what a snapshot says, with the log read where it must be.
+func answers(ctx context.Context, p *pair, word, model string) (found, ofModel []uint64, indexed int, err error) {
+	s, err := p.x.Snapshot(ctx)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	next := uint64(0)
+	for _, c := range s.Chunks() {
+		if c.First != next {
+			return nil, nil, 0, fmt.Errorf("a chunk begins with %d, want %d", c.First, next)
+		}
+		next += uint64(c.Rows)
+		if !c.Indexed() {
+			for r, err := range p.Records(ctx, c.First, next) {
+				if err != nil {
+					return nil, nil, 0, err
+				}
+				if r.Event.ModelID == model {
+					ofModel = append(ofModel, r.Seq)
+				}
+				if strings.Contains(r.Event.Prompt+" ", word+" ") {
+					found = append(found, r.Seq)
+				}
+			}
+			continue
+		}
+		indexed += c.Rows
+		set, err := c.Term(text.Any, word)
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		for _, row := range set.ToArray() {
+			found = append(found, c.First+uint64(row))
+		}
+		col, err := c.Texts(block.Model)
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		code, ok := col.Find(model)
+		for row := range c.Rows {
+			if ok && col.Code(row) == code {
+				ofModel = append(ofModel, c.First+uint64(row))
+			}
+		}
+	}
+	if next != s.Size() {
+		return nil, nil, 0, fmt.Errorf("the chunks end with %d of %d records", next, s.Size())
+	}
+	return found, ofModel, indexed, nil
+}
+
+// hold compares what an index says with what the log says.
+func hold(t *testing.T, p *pair) (indexed int) {
+	t.Helper()
+	for _, word := range []string{"alpha", "omicron", "number7", "unheard"} {
+		want, wantModel := truth(t, p.Log, word, "m2")
+		var got, gotModel []uint64
+		var err error
+		for range 9 { // a damaged block is given up, and the question asked again
+			got, gotModel, indexed, err = answers(t.Context(), p, word, "m2")
+			if !errors.Is(err, block.ErrDamaged) {
+				break
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) || fmt.Sprint(gotModel) != fmt.Sprint(wantModel) {
+			t.Fatalf("%q: found %v, want %v; of the model %v, want %v", word, got, want, gotModel, wantModel)
+		}
+	}
+	return indexed
+}
+
+func blockFiles(t *testing.T, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "index", "*.block"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// TestFollow finds every record at once, in the process that writes, in one
+// beside it, and in the next.
+func TestFollow(t *testing.T) {
+	dir := t.TempDir()
+	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})
+	reader := openPair(t, dir, audittrail.Options{ReadOnly: true}, index.Options{})
+	for i := range 5 {
+		p.append(t, 300*i, 300)
+		hold(t, p)
+		hold(t, reader)
+	}
+	p.close(t)
+	hold(t, reader)
+	reader.close(t)
+	if n := len(blockFiles(t, dir)); n == 0 || n > 12 {
+		t.Errorf("%d blocks of 1,500 records, want some, and not one for each 64", n)
+	}
+	reader = openPair(t, dir, audittrail.Options{ReadOnly: true}, index.Options{})
+	if n := hold(t, reader); n != 1500 {
+		t.Errorf("%d of 1,500 records are indexed", n)
+	}
+	reader.close(t)
+}
+
+// TestShortProcesses leave few records out of the index, however many there
+// are.
+func TestShortProcesses(t *testing.T) {
+	dir := t.TempDir()
+	o := audittrail.Options{Create: true}
+	for i := range 60 {
+		p := openPair(t, dir, o, index.Options{BlockRows: 256})
+		p.append(t, 50*i, 50)
+		p.close(t)
+	}
+	if n := len(blockFiles(t, dir)); n == 0 || n > 16 {
+		t.Errorf("%d blocks after 60 processes", n)
+	}
+	reader := openPair(t, dir, audittrail.Options{ReadOnly: true}, index.Options{})
+	hold(t, reader)
+	reader.close(t)
+}
+
+// TestMadeAnew damages, removes and exchanges what an index is made of. The
+// answers stay the same, and there is a word about it.
+func TestMadeAnew(t *testing.T) {
+	fill := func(t *testing.T) string {
+		dir := t.TempDir()
+		p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})
+		p.append(t, 0, 1200)
+		p.close(t)
+		return dir
+	}
+	foreign := fill(t)
+	for name, harm := range map[string]func(t *testing.T, dir string){
+		"missing":       func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "index")) },
+		"no manifest":   func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "index", "manifest")) },
+		"bad manifest":  func(t *testing.T, dir string) { change(t, filepath.Join(dir, "index", "manifest"), 3) },
+		"missing block": func(t *testing.T, dir string) { remove(t, blockFiles(t, dir)[0]) },
+		"flipped bit":   func(t *testing.T, dir string) { change(t, blockFiles(t, dir)[0], -20) },
+		"cut off": func(t *testing.T, dir string) {
+			if err := os.Truncate(blockFiles(t, dir)[0], 100); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"foreign": func(t *testing.T, dir string) {
+			remove(t, filepath.Join(dir, "index"))
+			if err := os.CopyFS(filepath.Join(dir, "index"), os.DirFS(filepath.Join(foreign, "index"))); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := fill(t)
+			harm(t, dir)
+			var said syncBuffer
+			logger := slog.New(slog.NewTextHandler(&said, nil))
+			reader := openPair(t, dir, audittrail.Options{ReadOnly: true}, index.Options{Logger: logger})
+			hold(t, reader)
+			reader.close(t)
+			p := openPair(t, dir, audittrail.Options{}, index.Options{Logger: logger})
+			hold(t, p)
+			p.close(t)
+			if name != "missing" && name != "no manifest" && !strings.Contains(said.String(), "made anew") {
+				t.Errorf("nothing was said: %s", said.String())
+			}
+			p = openPair(t, dir, audittrail.Options{}, index.Options{})
+			p.append(t, 1200, 1100)
+			hold(t, p)
+			p.close(t)
+			reader = openPair(t, dir, audittrail.Options{ReadOnly: true}, index.Options{})
+			if n := hold(t, reader); n != 2300 {
+				t.Errorf("%d of 2,300 records are indexed", n)
+			}
+			reader.close(t)
+		})
+	}
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func remove(t *testing.T, name string) {
+	t.Helper()
+	if err := os.RemoveAll(name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func change(t *testing.T, name string, at int) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[(len(b)+at)%len(b)] ^= 4
+	if err := os.WriteFile(name, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestErase takes a person out of blocks, tables and what is being built, while
+// others read.
+func TestErase(t *testing.T) {
+	dir := t.TempDir()
+	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})
+	reader := openPair(t, dir, audittrail.Options{ReadOnly: true}, index.Options{})
+	p.append(t, 0, 2000)
+	hold(t, reader)
+	stop := make(chan struct{})
+	var beside sync.WaitGroup
+	beside.Go(func() {
+		for i := 2000; ; i += 10 {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			var events []event.Event
+			for j := range 10 {
+				events = append(events, sample(i+j))
+			}
+			if _, err := p.AppendBatch(context.Background(), events); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	beside.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, _, _, err := answers(context.Background(), reader, "alpha", "m1"); err != nil && !errors.Is(err, block.ErrDamaged) {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	old := map[string][]byte{}
+	for _, name := range blockFiles(t, dir) {
+		b, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // merged meanwhile
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		old[name] = b
+	}
+	if _, err := p.Erase(t.Context(), audittrail.Erasure{Users: []string{"user-3"}, Reason: "asked", Basis: "GDPR 17(1)(b)"}); err != nil {
+		t.Fatal(err)
+	}
+	close(stop)
+	beside.Wait()
+	hold(t, p)
+	hold(t, reader)
+	// Copies of the old blocks open no more: their keys are gone, or they had
+	// nothing of the person.
+	for name := range old {
+		if _, err := os.Stat(name); err == nil {
+			continue
+		}
+		if err := os.WriteFile(name, old[name], 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.close(t)
+	reader.close(t)
+	p = openPair(t, dir, audittrail.Options{}, index.Options{})
+	hold(t, p)
+	p.close(t)
+}
+
+// TestPurgeClass takes the text of a class out of the index, up to a record.
+func TestPurgeClass(t *testing.T) {
+	dir := t.TempDir()
+	x := index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: 64})
+	o := x.Options(audittrail.Options{Create: true})
+	if _, err := o.Purge(t.Context(), audittrail.Doomed{}); err == nil {
+		t.Error("Purge before Attach = nil, want an error, so that all keys go")
+	}
+	log, err := audittrail.Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Attach(log); err != nil {
+		t.Fatal(err)
+	}
+	p := &pair{log, x}
+	p.append(t, 0, 300)
+	class := record.ClassOf(audittrail.DefaultClass, time.Now())
+	if _, err := o.Purge(t.Context(), audittrail.Doomed{Classes: []string{class}, Seq: 200}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		word string
+		want string
+	}{{"number7", "[]"}, {"number199", "[]"}, {"number200", "[200]"}, {"number299", "[299]"}} {
+		if got, _, _, err := answers(t.Context(), p, c.word, "m2"); err != nil || fmt.Sprint(got) != c.want {
+			t.Errorf("%s: found %v, %v, want %s", c.word, got, err, c.want)
+		}
+	}
+	p.close(t)
+}
+
+// TestOverflow leaves records to be read from the log when they come too fast,
+// and finds them all the same.
+func TestOverflow(t *testing.T) {
+	dir := t.TempDir()
+	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})
+	big := sample(1)
+	big.Response = strings.Repeat("x", 12<<20)
+	for range 4 {
+		if _, err := p.AppendBatch(t.Context(), []event.Event{sample(2), big, sample(3), big, sample(4), big}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.append(t, 5, 300)
+	hold(t, p)
+	p.close(t)
+}

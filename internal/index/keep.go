@@ -1,0 +1,317 @@
+package index
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/bits"
+	"slices"
+
+	"audittrail"
+	"audittrail/internal/index/block"
+	"audittrail/keyring"
+)
+
+// keep writes blocks as there are records for them, and indexes what a process
+// before this one, or a full queue, has left out.
+func (x *Index) keep(ctx context.Context) {
+	for {
+		did, err := x.keepOnce(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			x.o.Logger.Warn("build index", slog.Any("error", err))
+			did = false // until there is something new
+		}
+		if did {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-x.wake:
+		}
+	}
+}
+
+// keepOnce writes one block, if there is one to be written.
+func (x *Index) keepOnce(ctx context.Context) (did bool, err error) {
+	x.mu.Lock()
+	var full *block.Table
+	if len(x.tables) > 0 {
+		newest := len(x.tables) - 1
+		for i, t := range x.tables {
+			if i < newest || t.Rows() >= x.o.BlockRows {
+				full = t
+				break
+			}
+		}
+	}
+	x.mu.Unlock()
+	if full != nil {
+		return true, x.publish(full)
+	}
+	return x.mend(ctx, idleRows)
+}
+
+// publish writes a table that nothing is added to any more as a block.
+func (x *Index) publish(t *block.Table) error {
+	x.building.RLock()
+	defer x.building.RUnlock()
+	b, err := x.writeBlock([]block.Source{t}, nil)
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := x.replace(nil, []*openBlock{b}); err != nil {
+		return fmt.Errorf("%w; %w", err, x.discard([]*openBlock{b}))
+	}
+	x.tables = slices.DeleteFunc(x.tables, func(other *block.Table) bool { return other == t })
+	poke(x.merge)
+	return nil
+}
+
+// mend writes a block of the first records that nothing covers, if they are at
+// least some.
+func (x *Index) mend(ctx context.Context, least uint64) (did bool, err error) {
+	size, err := x.log.Size()
+	if err != nil {
+		return false, err
+	}
+	x.mu.Lock()
+	gaps := x.gaps(size)
+	x.mu.Unlock()
+	for _, g := range gaps {
+		if g.to-g.from < least {
+			continue
+		}
+		t, err := x.tableOf(ctx, g.from, min(g.to, g.from+uint64(x.o.BlockRows)))
+		if err != nil {
+			return false, err
+		}
+		return true, x.publish(t)
+	}
+	return false, nil
+}
+
+// tableOf indexes records that are read from the log.
+func (x *Index) tableOf(ctx context.Context, from, to uint64) (*block.Table, error) {
+	t := block.NewTable(from)
+	return t, x.extend(ctx, t, to)
+}
+
+// extend adds records up to one to a table, or fewer if it is full then.
+func (x *Index) extend(ctx context.Context, t *block.Table, to uint64) error {
+	for r, err := range x.log.Records(ctx, end(t), to) {
+		if err != nil {
+			return fmt.Errorf("index the log: %w", err)
+		}
+		for end(t) < r.Seq {
+			t.Add(absent, false)
+		}
+		x.mu.Lock()
+		doomed := x.isDoomed(r)
+		x.mu.Unlock()
+		t.Add(r, !doomed)
+		if t.Full() {
+			return nil
+		}
+	}
+	for end(t) < to {
+		t.Add(absent, false)
+	}
+	return ctx.Err()
+}
+
+// absent stands for a record that has left the log: it has no type.
+var absent = &audittrail.Record{}
+
+// A gap is a range that neither blocks nor tables cover.
+type gap struct{ from, to uint64 }
+
+// gaps returns them, of a log of a size. It is called with mu held.
+func (x *Index) gaps(size uint64) []gap {
+	var all []gap
+	at := uint64(0)
+	for _, r := range x.ranges() {
+		if r.First() > at {
+			all = append(all, gap{at, min(r.First(), size)})
+		}
+		at = max(at, end(r))
+	}
+	if at < size {
+		all = append(all, gap{at, size})
+	}
+	return all
+}
+
+// ranges are blocks and tables in order. Where they overlap, the block counts,
+// and the table is left out.
+func (x *Index) ranges() []ranged {
+	all := make([]ranged, 0, len(x.blocks)+len(x.tables))
+	for _, b := range x.blocks {
+		all = append(all, b)
+	}
+	for _, t := range x.tables {
+		if !slices.ContainsFunc(x.blocks, func(b *openBlock) bool { return b.First() < end(t) && t.First() < end(b) }) {
+			all = append(all, t)
+		}
+	}
+	slices.SortFunc(all, func(a, b ranged) int {
+		if a.First() < b.First() {
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+// finish leaves no long rest to the next process: if there are many records
+// that no block covers, it writes one of the first of them, and of those that
+// are in memory.
+func (x *Index) finish() error {
+	x.mu.Lock()
+	tables := slices.Clone(x.tables)
+	rows := 0
+	for _, t := range tables {
+		rows += t.Rows()
+	}
+	x.mu.Unlock()
+	size, err := x.log.Size()
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	open := uint64(rows)
+	for _, g := range x.gaps(size) {
+		open += g.to - g.from
+	}
+	x.mu.Unlock()
+	if open < idleRows {
+		return nil
+	}
+	if _, err := x.mend(context.Background(), 1); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if t.Rows() > 0 {
+			if err := x.publish(t); err != nil {
+				return err
+			}
+		}
+	}
+	return x.mergeSmall()
+}
+
+// mergeLoop merges blocks as there are enough of one size.
+func (x *Index) mergeLoop(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-x.merge:
+		}
+		for ctx.Err() == nil {
+			did, err := x.mergeOnce(maxRows)
+			if err != nil {
+				x.o.Logger.Warn("merge index", slog.Any("error", err))
+			}
+			if !did || err != nil {
+				break
+			}
+		}
+	}
+}
+
+// mergeSmall merges what short processes leave behind each other.
+func (x *Index) mergeSmall() error {
+	for {
+		did, err := x.mergeOnce(4 * x.o.BlockRows)
+		if !did || err != nil {
+			return err
+		}
+	}
+}
+
+// fanIn is how many blocks of one size become one.
+const fanIn = 8
+
+// level is the power of fanIn that a block has.
+func level(b *openBlock) int { return (bits.Len(uint(b.Rows())) - 1) / 3 }
+
+// mergeable returns blocks to be merged: eight of one level that follow each
+// other, or a block with a larger one behind it.
+func (x *Index) mergeable(most int) []*openBlock {
+	for i := 0; i < len(x.blocks); {
+		j, rows := i+1, x.blocks[i].Rows()
+		for j < len(x.blocks) && x.blocks[j].First() == end(x.blocks[j-1]) && level(x.blocks[j]) == level(x.blocks[i]) && j-i < fanIn {
+			rows += x.blocks[j].Rows()
+			j++
+		}
+		larger := j < len(x.blocks) && x.blocks[j].First() == end(x.blocks[j-1]) && level(x.blocks[j]) > level(x.blocks[i])
+		if larger && rows+x.blocks[j].Rows() <= most {
+			return x.blocks[i : j+1]
+		}
+		if j-i == fanIn && rows <= most {
+			return x.blocks[i:j]
+		}
+		i = j
+	}
+	return nil
+}
+
+// mergeOnce merges some blocks into one of at most so many rows.
+func (x *Index) mergeOnce(most int) (did bool, err error) {
+	x.building.RLock()
+	defer x.building.RUnlock()
+	x.mu.Lock()
+	old := slices.Clone(x.mergeable(most))
+	x.mu.Unlock()
+	if len(old) == 0 {
+		return false, nil
+	}
+	var sources []block.Source
+	for _, b := range old {
+		b.acquire()
+		sources = append(sources, b)
+	}
+	merged, err := x.writeBlock(sources, nil)
+	for _, b := range old {
+		if rerr := b.release(); err == nil {
+			err = rerr
+		}
+	}
+	if err != nil {
+		return false, x.suspect(old, err)
+	}
+	x.mu.Lock()
+	for _, b := range old {
+		if !slices.Contains(x.blocks, b) { // found to be damaged meanwhile
+			x.mu.Unlock()
+			return true, x.abandon([]*openBlock{merged})
+		}
+	}
+	err = x.replace(old, []*openBlock{merged})
+	x.mu.Unlock()
+	if err != nil {
+		return false, fmt.Errorf("%w; %w", err, x.abandon([]*openBlock{merged}))
+	}
+	return true, x.abandon(old)
+}
+
+// abandon discards blocks and their keys.
+func (x *Index) abandon(blocks []*openBlock) error {
+	if err := x.discard(blocks); err != nil {
+		return err
+	}
+	return x.log.DropFileKeys(idsOf(blocks)...)
+}
+
+func idsOf(blocks []*openBlock) (ids []keyring.FileID) {
+	for _, b := range blocks {
+		ids = append(ids, b.id)
+	}
+	return ids
+}

@@ -1,0 +1,306 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"audittrail/internal/index/block"
+	"audittrail/internal/index/text"
+)
+
+// A Snapshot is every record that was durable when it was taken.
+type Snapshot struct {
+	x      *Index
+	size   uint64
+	chunks []*Chunk
+	held   []*openBlock
+}
+
+// A Chunk is a range of records, of which row i is record First+i.
+type Chunk struct {
+	First uint64
+	Rows  int
+	// Gone are ranges of rows whose records have left the log, but for those of
+	// types that govern it: first and one behind the last.
+	Gone [][2]int
+
+	source searchable // nil: the log has to be read
+	block  *openBlock // of source, if it is one
+	x      *Index
+}
+
+// searchable is what blocks and tables can be asked for.
+type searchable interface {
+	Texts(block.TextColumn) (*block.Texts, error)
+	Numbers(block.NumberColumn) (*block.Numbers, error)
+	NumberBounds(block.NumberColumn) (least, most int64, known bool)
+	Term(text.Field, string) (*roaring.Bitmap, error)
+	Prefix(text.Field, string) (*roaring.Bitmap, error)
+}
+
+// Snapshot returns what there is to be asked now. Close it.
+func (x *Index) Snapshot(ctx context.Context) (*Snapshot, error) {
+	size, err := x.log.Size()
+	if err != nil {
+		return nil, err
+	}
+	if err := x.catchUp(ctx, size); err != nil {
+		return nil, fmt.Errorf("read index: %w", err)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := &Snapshot{x: x, size: size}
+	at := uint64(0)
+	for _, r := range x.ranges() {
+		if r.First() >= size {
+			break
+		}
+		s.fill(at, r.First())
+		at = min(end(r), size)
+		c := &Chunk{First: r.First(), Rows: int(at - r.First()), x: x}
+		switch r := r.(type) {
+		case *openBlock:
+			r.acquire()
+			s.held = append(s.held, r)
+			c.source, c.block = r, r
+		case *block.Table:
+			c.source = r
+		}
+		if c.Rows > 0 {
+			s.chunks = append(s.chunks, c)
+		}
+	}
+	s.fill(at, size)
+	s.markGone(x.log.Gone())
+	return s, nil
+}
+
+// fill adds chunks that have to be read from the log.
+func (s *Snapshot) fill(from, to uint64) {
+	const most = 1 << 20
+	for from < to {
+		n := min(to-from, most)
+		s.chunks = append(s.chunks, &Chunk{First: from, Rows: int(n)})
+		from += n
+	}
+}
+
+func (s *Snapshot) markGone(gone [][2]uint64) {
+	for _, c := range s.chunks {
+		for _, g := range gone {
+			from, to := max(g[0], c.First), min(g[1], c.First+uint64(c.Rows))
+			if from < to {
+				c.Gone = append(c.Gone, [2]int{int(from - c.First), int(to - c.First)})
+			}
+		}
+	}
+}
+
+// Size is the number of records that count.
+func (s *Snapshot) Size() uint64 { return s.size }
+
+// Chunks returns the records in ranges that follow each other.
+func (s *Snapshot) Chunks() []*Chunk { return s.chunks }
+
+// Close lets go of the files.
+func (s *Snapshot) Close() error {
+	var errs []error
+	for _, b := range s.held {
+		errs = append(errs, b.release())
+	}
+	s.held, s.chunks = nil, nil
+	return errors.Join(errs...)
+}
+
+// Indexed tells whether the chunk can be asked. If not, its records are to be
+// read from the log.
+func (c *Chunk) Indexed() bool { return c.source != nil }
+
+// InFile tells whether the chunk is a block in a file.
+func (c *Chunk) InFile() bool { return c.block != nil }
+
+// Texts returns a column of text.
+func (c *Chunk) Texts(col block.TextColumn) (*block.Texts, error) {
+	t, err := c.source.Texts(col)
+	return t, c.failed(err)
+}
+
+// Numbers returns a column of numbers.
+func (c *Chunk) Numbers(col block.NumberColumn) (*block.Numbers, error) {
+	t, err := c.source.Numbers(col)
+	return t, c.failed(err)
+}
+
+// NumberBounds returns the least and the largest number of a column. It reads
+// nothing. There may be others in the log of which the chunk tells nothing.
+func (c *Chunk) NumberBounds(col block.NumberColumn) (least, most int64, known bool) {
+	return c.source.NumberBounds(col)
+}
+
+// Term returns the rows that have a term in a field, or in any.
+func (c *Chunk) Term(field text.Field, term string) (*roaring.Bitmap, error) {
+	set, err := c.source.Term(field, term)
+	return c.within(set), c.failed(err)
+}
+
+// Prefix returns the rows that have a term with a prefix in a field, or in any.
+func (c *Chunk) Prefix(field text.Field, prefix string) (*roaring.Bitmap, error) {
+	set, err := c.source.Prefix(field, prefix)
+	return c.within(set), c.failed(err)
+}
+
+// within leaves out the rows that came after the snapshot.
+func (c *Chunk) within(set *roaring.Bitmap) *roaring.Bitmap {
+	if c.block == nil && set != nil {
+		set.RemoveRange(uint64(c.Rows), 1<<32)
+	}
+	return set
+}
+
+// failed looks whether an error means that the chunk's block is to be made
+// anew. The question can then be asked again of another snapshot.
+func (c *Chunk) failed(err error) error {
+	if err == nil || c.block == nil {
+		return err
+	}
+	return c.x.suspect([]*openBlock{c.block}, err)
+}
+
+// suspect looks which of some blocks cannot be read any more, and gives them up.
+// It returns the error that came of them.
+func (x *Index) suspect(blocks []*openBlock, err error) error {
+	if !errors.Is(err, block.ErrDamaged) {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	bad := blocks
+	if len(bad) > 1 {
+		bad = slices.DeleteFunc(slices.Clone(blocks), func(b *openBlock) bool { return block.Check(b.Block) == nil })
+	}
+	x.renewing(err)
+	if !x.o.Write {
+		x.blocks = slices.DeleteFunc(x.blocks, func(b *openBlock) bool { return slices.Contains(bad, b) })
+		for _, b := range bad {
+			err = errors.Join(err, b.drop())
+		}
+		return err
+	}
+	bad = slices.DeleteFunc(slices.Clone(bad), func(b *openBlock) bool { return !slices.Contains(x.blocks, b) })
+	if rerr := x.replace(bad, nil); rerr != nil {
+		return errors.Join(err, rerr)
+	}
+	poke(x.wake)
+	return errors.Join(err, x.discard(bad))
+}
+
+// catchUp lets a reader see what was recorded and written since it looked last,
+// and indexes what is not in a block. In the process that writes, what is left
+// from before it began is indexed.
+func (x *Index) catchUp(ctx context.Context, size uint64) error {
+	x.reading.Lock()
+	defer x.reading.Unlock()
+	if !x.o.Write {
+		if err := x.reload(); err != nil {
+			return err
+		}
+	}
+	x.mu.Lock()
+	gaps := x.gaps(size)
+	x.mu.Unlock()
+	total := uint64(0)
+	for _, g := range gaps {
+		total += g.to - g.from
+	}
+	if total > mostInMemory || x.o.Write && total > idleRows {
+		return nil // it is read from the log, until it is in blocks
+	}
+	for _, g := range gaps {
+		if err := x.cover(ctx, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cover indexes a range that nothing covers, in memory.
+func (x *Index) cover(ctx context.Context, g gap) error {
+	x.mu.Lock()
+	var t *block.Table
+	for _, other := range x.tables {
+		if end(other) == g.from && !x.o.Write && other.Rows() < x.o.BlockRows && !other.Full() {
+			t = other
+		}
+	}
+	x.mu.Unlock()
+	isNew := t == nil
+	if isNew {
+		t = block.NewTable(g.from)
+	}
+	for end(t) < g.to {
+		if err := x.extend(ctx, t, g.to); err != nil {
+			return err
+		}
+		if isNew {
+			x.insert(t)
+		}
+		if end(t) < g.to {
+			t, isNew = block.NewTable(end(t)), true
+		}
+	}
+	return nil
+}
+
+// insert puts a table among the others, unless something covers its records
+// by now.
+func (x *Index) insert(t *block.Table) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, r := range x.ranges() {
+		if r.First() < end(t) && t.First() < end(r) {
+			return
+		}
+	}
+	x.tables = append(x.tables, t)
+	slices.SortFunc(x.tables, func(a, b *block.Table) int {
+		if a.First() < b.First() {
+			return -1
+		}
+		return 1
+	})
+}
+
+// reload makes a reader take in what the process that writes has changed.
+func (x *Index) reload() error {
+	generation, err := x.log.Generation()
+	if err != nil {
+		return nil // without a keyring, there is no index: the log is read
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if generation != x.generation {
+		// Somebody may have been forgotten.
+		x.generation, x.tables, x.manifest = generation, nil, ""
+		for _, b := range x.blocks {
+			if err := b.drop(); err != nil {
+				return err
+			}
+		}
+		x.blocks = nil
+	}
+	before := x.manifest
+	if err := x.load(); err != nil {
+		return err
+	}
+	if x.manifest != before {
+		// Tables that a block covers now are not needed any more.
+		x.tables = slices.DeleteFunc(x.tables, func(t *block.Table) bool {
+			return slices.ContainsFunc(x.blocks, func(b *openBlock) bool { return b.First() < end(t) && t.First() < end(b) })
+		})
+	}
+	return nil
+}
