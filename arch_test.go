@@ -93,6 +93,10 @@ var rooms = map[string]room{
 	"query": {ours: []string{
 		".", "event", "record", "query/internal/tally", "query/internal/filter", "query/internal/search",
 	}},
+	"report": {ours: []string{
+		".", "event", "internal/barrier", "query", "record", "retention", "tlog", "report/document", "report/rules",
+	}},
+	"report/rules":    {theirs: []string{"github.com/BurntSushi/toml"}},
 	"report/document": {ours: []string{"event", "internal/cjson", "tlog"}},
 	"report/drawing":  {ours: []string{"report/document"}},
 	"report/render": {
@@ -107,6 +111,7 @@ var rooms = map[string]room{
 	"cmd/audittrail": {
 		ours: []string{
 			".", "access", "privacy", "query", "evidence/certificate", "event", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
+			"report", "report/document", "report/render", "report/rules",
 			"cmd/audittrail/internal/intake",
 		},
 		theirs: []string{

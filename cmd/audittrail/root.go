@@ -68,7 +68,7 @@ func (e *env) rootCmd() *cobra.Command {
 	root.AddCommand(
 		e.demoCmd(), e.benchCmd(), e.initCmd(), e.logCmd(), e.importCmd(),
 		e.showCmd(), e.queryCmd(), e.exportCmd(), e.tailCmd(), e.statCmd(),
-		e.verifyCmd(), e.proveCmd(), e.checkCmd(), e.checkpointCmd(), e.consistencyCmd(), e.discloseCmd(), e.treeCmd(),
+		e.verifyCmd(), e.reportCmd(), e.proveCmd(), e.checkCmd(), e.checkpointCmd(), e.consistencyCmd(), e.discloseCmd(), e.treeCmd(),
 		e.accessCmd(), e.gdprCmd(), e.holdCmd(),
 		e.retentionCmd(), e.archiveCmd(), e.rebuildCmd(), e.keysCmd(), e.doctorCmd(), e.benchCmd(), e.manCmd(), e.versionCmd(),
 	)

@@ -59,6 +59,7 @@ func TestScript(t *testing.T) {
 			"generate": generateCmd,
 			"segments": segmentsCmd,
 			"forge":    forgeCmd,
+			"replace":  replaceCmd,
 			"search":   searchCmd,
 		},
 	})
@@ -255,6 +256,20 @@ func searchCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if (found == "") != neg {
 		ts.Fatalf("%q found in: %q", args[1], found)
 	}
+}
+
+// replaceCmd: replace FILE OLD NEW puts another text in the place of one, which
+// must be there.
+func replaceCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: replace FILE OLD NEW")
+	}
+	edit(ts, args[0], func(data []byte) []byte {
+		if !bytes.Contains(data, []byte(args[1])) {
+			ts.Fatalf("%s does not have %s", args[0], args[1])
+		}
+		return bytes.Replace(data, []byte(args[1]), []byte(args[2]), 1)
+	})
 }
 
 func atoi(ts *testscript.TestScript, s string) int {

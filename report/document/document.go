@@ -197,6 +197,7 @@ const (
 	Wary  Tone = "wary"
 	Bad   Tone = "bad"
 	Plain Tone = "plain"
+	Dim   Tone = "dim"
 )
 
 // Section returns the section of that name, or nil.

@@ -166,6 +166,13 @@ func (r *Report) statement(encoded []byte) []string {
 	return []string{strconv.FormatUint(r.Size, 10), r.Root, hex.EncodeToString(digest[:])}
 }
 
+// Digest is the SHA-256 of the encoded report in hexadecimal, which is what the
+// log signs.
+func (f *File) Digest() string {
+	digest := sha256.Sum256(f.Encoded)
+	return hex.EncodeToString(digest[:])
+}
+
 // A File is a report as it is handed out: the report, its bytes, and the log's
 // signed statement that it made it, which is empty if it has none.
 type File struct {

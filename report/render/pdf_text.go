@@ -65,7 +65,7 @@ func (p *pages) broken(text string, width float64) []string {
 	var lines []string
 	for para := range strings.SplitSeq(text, "\n") {
 		line := ""
-		for _, word := range strings.Fields(para) {
+		for word := range strings.FieldsSeq(para) {
 			next := strings.TrimLeft(line+" "+word, " ")
 			if p.GetStringWidth(next) <= width {
 				line = next

@@ -87,7 +87,7 @@ func (s *summary) section(sec *document.Section, n int) {
 		s.table(&sec.Tables[i])
 	}
 	if len(sec.Gaps) > 0 {
-		s.wrapped("  ", "dim", "Not evidenced: "+strings.Join(sec.Gaps, " "))
+		s.wrapped("  ", document.Dim, "Not evidenced: "+strings.Join(sec.Gaps, " "))
 	}
 }
 
@@ -139,7 +139,7 @@ func (s *summary) table(t *document.Table) {
 		}
 		text := strings.TrimRight(b.String(), " ")
 		if i == 0 {
-			text = s.paint("dim", text)
+			text = s.paint(document.Dim, text)
 		}
 		s.say("%s\n", text)
 	}
@@ -151,7 +151,7 @@ func Wrap(text string, width int) []string {
 	width = max(width, 1)
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		for utf8.RuneCountInString(word) > width {
 			room := width
 			if line != "" {

@@ -1,0 +1,412 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/query"
+	"audittrail/report"
+	"audittrail/report/document"
+	"audittrail/report/render"
+	"audittrail/report/rules"
+	"audittrail/tlog"
+)
+
+// The forms of a report beside those of -o.
+const (
+	asHTML     = "html"
+	asPDF      = "pdf"
+	asMarkdown = "md"
+)
+
+type reportOptions struct {
+	kind, start, end, zone string
+	model, format, out     string
+	frameworks, own        []string
+	at                     uint64
+	noRecord               bool
+}
+
+func (e *env) reportCmd() *cobra.Command {
+	var o reportOptions
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "Make a compliance report",
+		Long: `Report computes a compliance report from the log: a summary for the terminal, or
+a file in --format. Every figure names the query that gives it; what the log
+does not evidence stands at the end of each section. The JSON form is signed
+with the log's key, and 'report verify' computes it again. docs/reports.md says
+what each section holds.
+
+` + strings.Join(render.Wrap("Types: "+strings.Join(report.Types(), ", ")+".", 80), "\n") + `
+` + strings.Join(render.Wrap("Frameworks: "+strings.Join(rules.Names(), ", ")+"; --rules adds a file of your own.", 80), "\n") + `
+
+A report counts the records of the newest checkpoint, or the first N with
+--at N; the same log, size, period and program give the same bytes. That it was
+made is recorded afterwards, if nobody else is writing.
+
+` + whenHelp + exits(ends0, "1  no report could be made, or the log could not be checked", "2  the report was made, and the log was altered", "3  the report was made, and something is missing from it"),
+		Example: `  audittrail report
+  audittrail report --type usage --start 2026-10-01 --end 2026-11-01 \
+      --format pdf --out october.pdf
+  audittrail report --framework ai-act,gdpr --format html --out report.html
+  audittrail report --format json --out report.json`,
+		Args:    takes(),
+		GroupID: groupProve,
+		RunE:    func(*cobra.Command, []string) error { return e.report(o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.kind, "type", report.Full, "which `report`")
+	timeFlags(f, &o.start, &o.end, &o.zone)
+	f.StringVarP(&o.model, "model", "m", "", "only events of this model, where that means something")
+	f.StringVar(&o.format, "format", "", "`form` of the report: html, pdf, md, json or csv (default that of -o)")
+	f.StringVar(&o.out, "out", "", "`file` to write (default standard output); for csv, a folder gets a file for each table")
+	f.StringSliceVar(&o.frameworks, "framework", nil, "`rules` to hold the log against (default all that come with the program)")
+	f.StringArrayVar(&o.own, "rules", nil, "`file` of rules of your own; may be repeated")
+	f.Uint64Var(&o.at, "at", 0, "count only the first `N` records")
+	f.BoolVar(&o.noRecord, "no-record", false, "do not record that the report was made")
+	cmd.AddCommand(e.reportVerifyCmd())
+	return cmd
+}
+
+// packs reads the rules that were asked for.
+func (e *env) packs(names, own []string) ([]*rules.Pack, error) {
+	var all []*rules.Pack
+	if names == nil {
+		names = rules.Names()
+	}
+	add := func(p *rules.Pack) error {
+		if slices.ContainsFunc(all, func(q *rules.Pack) bool { return q.ID == p.ID }) {
+			return fmt.Errorf("two rule files are called %q", p.ID)
+		}
+		all = append(all, p)
+		return nil
+	}
+	for _, name := range names {
+		p, err := rules.Builtin(name)
+		if err == nil {
+			err = add(p)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read --framework: %w", err)
+		}
+	}
+	for _, name := range own {
+		text, err := e.readInput(name, rules.MaxFile)
+		var p *rules.Pack
+		if err == nil {
+			p, err = rules.Parse(text)
+		}
+		if err == nil {
+			err = add(p)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read --rules %s: %w", inputName(name), err)
+		}
+	}
+	return all, nil
+}
+
+// programVersion is what a report says of the program that made it.
+func programVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown)"
+	}
+	return cmp.Or(info.Main.Version, "(unknown)")
+}
+
+func (e *env) report(o reportOptions) error {
+	form := cmp.Or(o.format, e.output)
+	if !slices.Contains([]string{asTable, asJSON, asCSV, asHTML, asPDF, asMarkdown}, form) {
+		return fmt.Errorf("report: read --format: %q is none of html, pdf, md, json and csv", form)
+	}
+	if form == asPDF && o.out == "" && e.outTerminal {
+		return errors.New("report: a PDF is nothing for a terminal: name a file with --out")
+	}
+	zone, err := zoneOf(o.zone)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	ro := report.Options{Type: o.kind, Model: o.model, Program: programVersion(), Size: o.at}
+	if ro.Start, err = parseWhen("--start", o.start, e.now(), zone); err == nil {
+		ro.End, err = parseWhen("--end", o.end, e.now(), zone)
+	}
+	if err == nil {
+		ro.Rules, err = e.packs(o.frameworks, o.own)
+	}
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	var f *document.File
+	err = with(e.openToRead, func(log *audittrail.Log) error {
+		f, err = e.makeReport(log, ro)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := e.writeReport(f, form, o.out); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	if !o.noRecord && f.Report.Status != document.Altered {
+		e.recordReport(f, form)
+	}
+	return reportStatus(f.Report)
+}
+
+// reportStatus is how the command ends after a report that was made.
+func reportStatus(r *document.Report) error {
+	switch r.Status {
+	case document.Altered:
+		return &exitError{code: exitAltered}
+	case document.Unchecked:
+		return &exitError{code: exitFailed}
+	case document.Incomplete:
+		return &exitError{code: exitMissing}
+	}
+	return nil
+}
+
+// makeReport computes a report and signs it, if the keyring is there.
+func (e *env) makeReport(log *audittrail.Log, o report.Options) (*document.File, error) {
+	progress, finish := e.ticks("verifying", true)
+	o.Progress = progress
+	r, err := report.Make(e.ctx, log, query.New(log, nil), o)
+	finish()
+	if err != nil {
+		return nil, err
+	}
+	f, err := document.Sign(r, log.SignStatement)
+	if errors.Is(err, audittrail.ErrNoKeys) {
+		return document.Sign(r, nil)
+	}
+	return f, err
+}
+
+// writeReport writes a report in its form where it was asked for.
+func (e *env) writeReport(f *document.File, form, out string) error {
+	if info, err := os.Stat(out); form == asCSV && out != "" && (err == nil && info.IsDir() || strings.HasSuffix(out, "/")) {
+		if err := os.MkdirAll(out, 0o755); err != nil {
+			return err
+		}
+		return render.Tables(f.Report, func(name string) (io.WriteCloser, error) {
+			return os.OpenFile(filepath.Join(out, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		})
+	}
+	if out != "" {
+		return writeWhole(out, func(w *os.File) error { return e.renderReport(w, f, form) })
+	}
+	return e.renderReport(e.stdout, f, form)
+}
+
+func (e *env) renderReport(w io.Writer, f *document.File, form string) error {
+	switch form {
+	case asJSON:
+		_, err := w.Write(f.Bytes())
+		return err
+	case asCSV:
+		return render.CSV(w, f.Report)
+	case asHTML:
+		return render.HTML(w, f)
+	case asPDF:
+		return render.PDF(w, f)
+	case asMarkdown:
+		return render.Markdown(w, f)
+	}
+	width := 80
+	if e.width > 0 {
+		width = min(e.width, 100)
+	}
+	return render.Summary(w, f, width, func(t document.Tone, s string) string {
+		switch t {
+		case document.Good:
+			return e.paint(good, s)
+		case document.Wary:
+			return e.paint(wary, s)
+		case document.Bad:
+			return e.paint(bad, s)
+		case document.Dim:
+			return e.paint(dim, s)
+		}
+		return s
+	})
+}
+
+// recordReport records that a report was made, and of what.
+func (e *env) recordReport(f *document.File, form string) {
+	r := f.Report
+	e.recordBeside("that the report was made", func(log *audittrail.Log) error {
+		detail := struct {
+			Type   string        `json:"type"`
+			Form   string        `json:"form"`
+			Size   uint64        `json:"size"`
+			Start  document.Time `json:"start,omitzero"`
+			End    document.Time `json:"end,omitzero"`
+			Digest string        `json:"digest"`
+		}{r.Type, form, r.Size, r.Start, r.End, f.Digest()}
+		raw, err := json.Marshal(detail)
+		if err != nil {
+			return err
+		}
+		_, err = log.Administer(e.ctx, event.Event{Type: event.ReportMade, Category: r.Type, Metadata: map[string]json.RawMessage{"report": raw}})
+		return err
+	})
+}
+
+func (e *env) reportVerifyCmd() *cobra.Command {
+	var keys, own []string
+	cmd := &cobra.Command{
+		Use:   "verify FILE",
+		Short: "Compute a report again and compare",
+		Long: `Verify checks the signature of a report in its JSON form, computes the report
+again from the log at the size that it names, and names every figure that
+differs. With --key, one of those keys, or one that took over from it, must have
+signed; otherwise the keyring's word is taken for who may.` +
+			exits("0  signed, and all of it is what the log gives", ends1, "2  altered, not signed by the log, or the log gives something else"),
+		Example: `  audittrail report verify report.json
+  audittrail report verify --key "$(cat log.vkey)" report.json`,
+		Args: takes("FILE"),
+		RunE: func(_ *cobra.Command, args []string) error { return e.reportVerify(args[0], keys, own) },
+	}
+	cmd.Flags().StringArrayVar(&keys, "key", nil, "verifier `key` of the log; may be repeated")
+	cmd.Flags().StringArrayVar(&own, "rules", nil, "`file` of rules of your own that the report used")
+	return cmd
+}
+
+// trustedKeys are the keys that may have signed a report of that size.
+func trustedKeys(log *audittrail.Log, pinned []string, size uint64) ([]string, error) {
+	if len(pinned) == 0 {
+		keys, err := log.Keys()
+		if err != nil {
+			return nil, err
+		}
+		pinned = []string{keys[0].VKey}
+	}
+	notes, err := log.Rotations()
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, key := range pinned {
+		eras, err := tlog.ResolveSigner(key, notes)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, eras.Since(size)...)
+	}
+	return all, nil
+}
+
+func (e *env) reportVerify(name string, keys, own []string) error {
+	b, err := e.readInput(name, document.MaxFile)
+	if err != nil {
+		return fmt.Errorf("report verify: %w", err)
+	}
+	f, err := document.ReadFile(b)
+	if err != nil {
+		return fmt.Errorf("report verify: %w", err)
+	}
+	return with(e.openToRead, func(log *audittrail.Log) error {
+		trusted, err := trustedKeys(log, keys, f.Report.Size)
+		if err == nil {
+			err = f.Verify(trusted)
+		}
+		unsigned := errors.Is(err, document.ErrDigest) || errors.Is(err, document.ErrUnsigned) || errors.Is(err, tlog.ErrBadSignature)
+		if err != nil && !unsigned {
+			return doesNotHold(err)
+		}
+		if unsigned {
+			// What was changed is told by what the log gives.
+			e.note("%s", err)
+		}
+		if err := e.recompute(log, f, own, !unsigned); err != nil || !unsigned {
+			return err
+		}
+		return &exitError{code: exitAltered}
+	})
+}
+
+// recompute makes a report again and says what differs.
+func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, signed bool) error {
+	was := f.Report
+	names := []string{} // none is not all
+	for _, r := range was.Rules {
+		if slices.Contains(rules.Names(), r.ID) {
+			names = append(names, r.ID)
+		}
+	}
+	packs, err := e.packs(names, own)
+	if err != nil {
+		return fmt.Errorf("report verify: %w", err)
+	}
+	progress, finish := e.ticks("verifying", true)
+	is, err := report.Make(e.ctx, log, query.New(log, nil), report.Options{
+		Type: was.Type, Start: was.Start.Time, End: was.End.Time, Model: was.Model, Rules: packs, Program: programVersion(), Size: was.Size, Progress: progress,
+	})
+	finish()
+	if err != nil {
+		return err
+	}
+	found := document.Compare(was, is)
+	if e.output != asTable {
+		err = e.list(differenceColumns, func(yield func(row, error) bool) {
+			for _, d := range found {
+				if !yield(row{[]string{d.Where, d.Was, d.Is}, d}, nil) {
+					return
+				}
+			}
+		})
+	} else {
+		err = e.sayDifferences(was, found, signed)
+	}
+	if err == nil && len(found) > 0 {
+		err = &exitError{code: exitAltered}
+	}
+	return err
+}
+
+// differenceColumns are the columns of what differs.
+var differenceColumns = []column{{name: "where", width: 40}, {name: "was", width: 20}, {name: "is", width: 20}}
+
+func (e *env) sayDifferences(r *document.Report, found []document.Difference, signed bool) error {
+	by := "the log's key signed it"
+	if !signed {
+		by = "the log's key did not sign it as it stands"
+	}
+	if len(found) == 0 {
+		verdict := e.paint(good, "holds")
+		if !signed {
+			verdict = e.paint(bad, "is not the log's")
+		}
+		figures := 0
+		for _, s := range r.Sections {
+			figures += len(s.Figures)
+		}
+		_, err := fmt.Fprintf(e.stdout, "The report %s: %s, and the log gives the same\n%s, %s and all tables again, at %s.\n",
+			verdict, by, count(figures, "figure", "figures"), count(len(r.Sources), "query", "queries"), count(r.Size, "record", "records"))
+		return err
+	}
+	if _, err := fmt.Fprintf(e.stdout, "The report %s: %s, and the log gives something else\nin %s.\n", e.paint(bad, "DOES NOT HOLD"), by, count(len(found), "place", "places")); err != nil {
+		return err
+	}
+	for _, d := range found {
+		text := visible(d.String())
+		if _, err := fmt.Fprintln(e.stdout, "  "+strings.Join(render.Wrap(fit(text, 400), 76), "\n  ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}

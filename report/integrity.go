@@ -1,0 +1,142 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/query"
+	"audittrail/report/document"
+)
+
+// verify checks the log, and says at the top what is wrong with it.
+func (m *maker) verify() {
+	v, err := m.log.Verify(m.ctx, audittrail.VerifyOptions{Progress: m.o.Progress})
+	if err != nil {
+		m.worse(document.Unchecked, document.Bad, fmt.Sprintf("The log could not be verified: %v.", err))
+		return
+	}
+	m.verified = v
+	problems, altered := m.problems()
+	switch {
+	case altered > 0:
+		m.worse(document.Altered, document.Bad, fmt.Sprintf("The log was ALTERED: %s among the records that count; the integrity section lists them.", plural(altered, "problem", "problems")))
+	case v.Count(audittrail.KindUnreadable) > 0:
+		m.worse(document.Unchecked, document.Bad, "The log could not be checked: a file cannot be read.")
+	case len(problems) > 0:
+		m.worse(document.Incomplete, document.Wary, fmt.Sprintf("The log is not altered, but %s of its records: see the integrity section.", plural(len(problems), "problem was found with one", "problems were found with some")))
+	}
+	for _, missing := range v.Missing {
+		m.worse(document.Incomplete, document.Wary, "The check of the log lacked something: "+missing+".")
+	}
+}
+
+// problems are those of the records that count, and how many of them are
+// alterations. If there are more than were kept, all count.
+func (m *maker) problems() (list []audittrail.Problem, altered int) {
+	for _, p := range m.verified.Problems {
+		if p.Seq < m.o.Size {
+			list = append(list, p)
+			if p.Kind != audittrail.KindTorn && p.Kind != audittrail.KindLost && p.Kind != audittrail.KindUnreadable {
+				altered++
+			}
+		}
+	}
+	if more := m.verified.ProblemCount - uint64(len(m.verified.Problems)); more > 0 && altered > 0 {
+		altered += int(more)
+	}
+	return list, altered
+}
+
+func (m *maker) integrity(s *document.Section) error {
+	q := m.source("verify", "the first "+recordsText(m.o.Size)+" against their hashes, the chain and the tree: audittrail verify", nil, query.Grouping{}, m.o.Size)
+	state := document.StateOf(document.Good, "intact")
+	switch m.doc.Status {
+	case document.Altered:
+		state = document.StateOf(document.Bad, "ALTERED")
+	case document.Unchecked:
+		state = document.StateOf(document.Bad, "not checked")
+	}
+	figure(s, "state", "The log", state, "", q)
+	figure(s, "records", "Records that the checkpoint covers", document.CountOf(m.o.Size), "", q)
+	figure(s, "root", "Root of their tree", document.CodeOf(m.doc.Root), "", q)
+	if m.verified != nil {
+		problems, altered := m.problems()
+		figure(s, "alterations", "Alterations", document.CountOf(altered), "", q)
+		var rows [][]document.Value
+		for _, p := range problems {
+			rows = append(rows, []document.Value{document.CountOf(p.Seq), document.StateOf(document.Bad, string(p.Kind)), document.CodeOf(fmt.Sprintf("%s, byte %d", p.File, p.Offset)), document.TextOf(p.Detail)})
+		}
+		if len(rows) > 0 {
+			add(s, "problems", "What is wrong", columns("record+", "kind", "where", "detail"), rows, "", q)
+		}
+	}
+	if err := m.keys(s); err != nil {
+		return err
+	}
+	return m.governed(s, "acts", "What the log did to itself", event.SignerRotated, event.MasterRotated, event.KeysBackedUp, event.LogRepaired, event.LogRebuilt)
+}
+
+// keys lists who signs and has signed.
+func (m *maker) keys(s *document.Section) error {
+	keys, err := m.log.Keys()
+	if err != nil {
+		return fmt.Errorf("list the log's keys: %w", err)
+	}
+	q := m.source("keys", "the log's verifier keys: audittrail keys show", nil, query.Grouping{}, 0)
+	var rows [][]document.Value
+	for _, k := range keys {
+		if k.From > m.o.Size {
+			continue
+		}
+		until := document.TextOf("in force")
+		if k.Until != nil && *k.Until <= m.o.Size {
+			until = document.CountOf(*k.Until)
+		}
+		rows = append(rows, []document.Value{document.CodeOf(k.VKey), document.TimeOf(k.Created), document.CountOf(k.From), until})
+	}
+	figure(s, "keys", "Keys that have signed", document.CountOf(len(rows)), "", q)
+	add(s, "signers", "Keys of the log", columns("verifier key", "made", "from size+", "until size+"), rows, "", q)
+	return nil
+}
+
+// governed lists administrative records of some types.
+func (m *maker) governed(s *document.Section, id, title string, types ...event.Type) error {
+	if m.ownErr != nil {
+		return m.ownErr
+	}
+	var rows [][]document.Value
+	for _, r := range m.own {
+		if slices.Contains(types, r.Event.Type) {
+			rows = append(rows, []document.Value{document.TimeOf(r.Event.Time), document.TextOf(words(string(r.Event.Type))), document.CountOf(r.Seq)})
+		}
+	}
+	q := m.administrative(types...)
+	add(s, id, title, columns("time", "what", "record+"), rows, "", q)
+	return nil
+}
+
+// administrative is the source of figures from records that govern the log.
+// They count for the whole log, whatever the period: they govern all of it.
+func (m *maker) administrative(types ...event.Type) string {
+	n := uint64(0)
+	for _, r := range m.own {
+		if slices.Contains(types, r.Event.Type) {
+			n++
+		}
+	}
+	q := query.Query{Types: types, Size: m.o.Size}
+	return m.source("administrative", "records that govern the log, over its whole life", &q, query.Grouping{}, n)
+}
+
+// of returns the administrative records of some types.
+func (m *maker) of(types ...event.Type) []*audittrail.Record {
+	var some []*audittrail.Record
+	for _, r := range m.own {
+		if slices.Contains(types, r.Event.Type) {
+			some = append(some, r)
+		}
+	}
+	return some
+}

@@ -1,0 +1,261 @@
+// Package report computes compliance reports from a log: what was recorded,
+// whether it is intact and complete, how long it stays, which models ran and
+// what they were made of, who oversaw them, what went wrong, and which controls
+// of which laws and standards all that speaks to.
+//
+// A report counts the records below one size of the log, and no later ones; it
+// reads no clock, and the same log, size, period and program give the same
+// bytes. What the log does not evidence is said at the end of every section.
+//
+// It does not promise that anybody complies with anything. That the log was
+// altered, cut or emptied is said at the top, and the report is still made.
+package report
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/query"
+	"audittrail/report/document"
+	"audittrail/report/rules"
+	"audittrail/tlog"
+)
+
+// Full is the type of a report with all sections.
+const Full = "full"
+
+// A kind is one section: what it is about, and what computes it.
+type kind struct {
+	id, title string
+	intro     string
+	compute   func(*maker, *document.Section) error
+}
+
+// kinds are the sections in the order of reading. The last looks at all others.
+var kinds = []kind{
+	{"scope", "Scope", "Which systems, producers and kinds of events the log holds for the period. Figures are computed from the records that the checkpoint covers; events count by when they happened.", (*maker).scope},
+	{"integrity", "Integrity", "Every record was checked against its own hash, the chain, and the signed Merkle tree.", (*maker).integrity},
+	{"completeness", "Completeness", "Whether producers' own sequence numbers have gaps, and which calls were begun and never answered.", (*maker).completeness},
+	{"retention", "Retention", "How long records stay by policy, held against the floors that laws name; holds, expirations, archives and what was dropped.", (*maker).retention},
+	{"inventory", "Model inventory", "Models and versions that were used or registered.", (*maker).inventory},
+	{"lineage", "Lineage", "From datasets over training runs and versions to deployments, as they were registered.", (*maker).lineage},
+	{"usage", "Usage", "Calls of models: events of type response, error and embedding, each of which is one answer of a model, or none.", (*maker).usage},
+	{"oversight", "Human oversight", "Reviews by people, what they came to, and how long they took; decisions, feedback and evaluations.", (*maker).oversight},
+	{"safety", "Safety", "Results of guardrails, refusals, denied tools, and safety incidents by severity and category.", (*maker).safety},
+	{"incidents", "Incidents", "Safety incidents one by one, with the time by which each must be reported, where its producer said what kind it is.", (*maker).incidents},
+	{"privacy", "Privacy", "Data subjects, erasures, restrictions, expirations, and answers to requests for access.", (*maker).privacy},
+	{"access", "Access", "Who was granted and refused access to the log, and what was read, exported and reported from it.", (*maker).access},
+	{"controls", "Control matrix", "What the figures above evidence of the selected rules. The verdict is about evidence in this log, not about compliance.", (*maker).controls},
+}
+
+// Types returns what a report can be of.
+func Types() []string {
+	types := []string{Full}
+	for _, k := range kinds {
+		types = append(types, k.id)
+	}
+	return types
+}
+
+// Options say what to report.
+type Options struct {
+	Type       string    // one of Types; if empty, Full
+	Start, End time.Time // of the events; zero is open
+	Model      string    // only events of this model, where that makes sense
+	Rules      []*rules.Pack
+	Program    string // version of the program
+	Size       uint64 // records that count; if 0, those of the newest checkpoint
+	// Progress is told how far the check of the log has come.
+	Progress func(done, total uint64)
+}
+
+// ErrType means that there is no report of that type.
+var ErrType = errors.New("no such report")
+
+// A maker makes one report.
+type maker struct {
+	ctx    context.Context
+	log    *audittrail.Log
+	engine *query.Engine
+	o      Options
+	doc    *document.Report
+
+	verified *audittrail.Verification
+	events   uint64 // of the period
+	own      []*audittrail.Record
+	ownErr   error
+}
+
+// Make computes a report. What is wrong with the log is in the report; the error
+// is for when there can be none.
+func Make(ctx context.Context, log *audittrail.Log, engine *query.Engine, o Options) (*document.Report, error) {
+	if o.Type == "" {
+		o.Type = Full
+	}
+	if !slices.Contains(Types(), o.Type) {
+		return nil, fmt.Errorf("report: %w: %q is none of %s", ErrType, o.Type, strings.Join(Types(), ", "))
+	}
+	if !o.Start.IsZero() && !o.End.IsZero() && !o.Start.Before(o.End) {
+		return nil, fmt.Errorf("report: the end, %s, is not after the start, %s", o.End.Format(time.RFC3339), o.Start.Format(time.RFC3339))
+	}
+	m := &maker{ctx: ctx, log: log, engine: engine, o: o}
+	if err := m.begin(); err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	m.look()
+	for _, k := range kinds {
+		if o.Type != Full && o.Type != k.id && o.Type != "controls" {
+			continue
+		}
+		if err := m.section(&k); err != nil {
+			return nil, fmt.Errorf("report: %w", err)
+		}
+	}
+	if o.Type == "controls" { // the others were needed, and are not asked for
+		m.doc.Sections = m.doc.Sections[len(m.doc.Sections)-1:]
+	}
+	// What was encoded and read again is in the form that a file has it in.
+	b, err := m.doc.Encode()
+	if err == nil {
+		m.doc, err = document.Decode(b)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	return m.doc, nil
+}
+
+// begin finds out what counts.
+func (m *maker) begin() error {
+	signed, err := m.log.Checkpoint(m.ctx)
+	if err != nil {
+		return err
+	}
+	head, err := tlog.ReadCheckpoint(signed)
+	if err != nil {
+		return err
+	}
+	size, root := head.Size, head.Root
+	if m.o.Size > 0 {
+		if m.o.Size > head.Size {
+			return fmt.Errorf("at %d records: %w: the newest checkpoint covers %d", m.o.Size, audittrail.ErrNoRecord, head.Size)
+		}
+		size = m.o.Size
+		if root, err = m.log.Root(size); err != nil {
+			return err
+		}
+	}
+	m.o.Size = size
+	m.doc = &document.Report{
+		Version: document.Version, Type: m.o.Type, Program: m.o.Program, Origin: m.log.Origin(), Size: size, Root: root.String(),
+		Start: document.Time{Time: m.o.Start.UTC()}, End: document.Time{Time: m.o.End.UTC()}, Model: m.o.Model, Status: document.Sound,
+	}
+	if m.o.Start.IsZero() {
+		m.doc.Start = document.Time{}
+	}
+	if m.o.End.IsZero() {
+		m.doc.End = document.Time{}
+	}
+	for _, p := range m.o.Rules {
+		m.doc.Rules = append(m.doc.Rules, document.Rules{ID: p.ID, Title: p.Title, Source: p.Source, AsOf: p.AsOf, Digest: p.DigestText(), Note: p.Note})
+	}
+	if size == 0 {
+		return nil
+	}
+	if last, err := m.log.Get(m.ctx, size-1); err == nil {
+		m.doc.AsOf = document.Time{Time: last.Logged.UTC()}
+	} else if m.ctx.Err() != nil {
+		return m.ctx.Err()
+	}
+	return nil
+}
+
+// look finds what must stand at the top.
+func (m *maker) look() {
+	m.verify()
+	for r, err := range m.log.Administrative(m.ctx, 0) {
+		if err != nil {
+			m.ownErr = fmt.Errorf("read what governs the log: %w", err)
+			m.worse(document.Incomplete, document.Wary, m.ownErr.Error())
+			break
+		}
+		if r.Seq >= m.o.Size {
+			break
+		}
+		m.own = append(m.own, r)
+	}
+	if gone := m.log.Gone(); len(gone) > 0 {
+		n := uint64(0)
+		for _, g := range gone {
+			n += min(g[1], m.o.Size) - min(g[0], m.o.Size)
+		}
+		if n > 0 {
+			m.notice(document.Wary, fmt.Sprintf("%s records have left the log by retention (archived or dropped): their hashes are still in the tree, but they are in no figure below.", document.Thousands(int64(n))))
+		}
+	}
+	erased := 0
+	for _, r := range m.own {
+		if r.Event.Type == event.SubjectErased {
+			erased += len(subjectsOf(r))
+		}
+	}
+	if erased > 0 {
+		m.notice(document.Plain, fmt.Sprintf("%s forgotten (erased): the content is gone, and the records are still counted by what stands in the clear.", plural(erased, "data subject", "data subjects")))
+	}
+}
+
+// worse lowers the report's status, and says why.
+func (m *maker) worse(s document.Status, tone document.Tone, why string) {
+	order := []document.Status{document.Sound, document.Incomplete, document.Unchecked, document.Altered}
+	if slices.Index(order, s) > slices.Index(order, m.doc.Status) {
+		m.doc.Status = s
+	}
+	m.notice(tone, why)
+}
+
+func (m *maker) notice(tone document.Tone, text string) {
+	m.doc.Notices = append(m.doc.Notices, document.Notice{Tone: tone, Text: text})
+}
+
+// section computes one. One that cannot be computed says so, and why.
+func (m *maker) section(k *kind) error {
+	s := document.Section{ID: k.id, Title: k.title, Intro: k.intro, AskedBy: m.citations(k.id), Gaps: slices.Clone(gaps[k.id])}
+	if err := k.compute(m, &s); err != nil {
+		if m.ctx.Err() != nil {
+			return m.ctx.Err()
+		}
+		s.Failed = err.Error()
+		m.worse(document.Incomplete, document.Bad, fmt.Sprintf("The section on %s could not be computed, or not all of it.", strings.ToLower(k.title)))
+	}
+	m.doc.Sections = append(m.doc.Sections, s)
+	if k.id == "scope" && m.events == 0 && s.Failed == "" {
+		m.notice(document.Wary, "The log holds no event for this period: what follows is empty for that reason.")
+	}
+	return nil
+}
+
+// citations are the places in the rules that a section speaks to.
+func (m *maker) citations(section string) []document.Citation {
+	var all []document.Citation
+	for _, p := range m.o.Rules {
+		for _, c := range p.Controls {
+			if slices.Contains(c.Sections, section) {
+				all = append(all, document.Citation{Rules: p.ID, Place: c.Place, Title: c.Title})
+			}
+		}
+	}
+	return all
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return document.Thousands(int64(n)) + " " + many
+}
