@@ -97,6 +97,7 @@ var rooms = map[string]room{
 		".", "event", "internal/barrier", "query", "record", "retention", "tlog", "report/document", "report/rules",
 	}},
 	"report/rules":    {theirs: []string{"github.com/BurntSushi/toml"}},
+	"lineage":         {ours: []string{".", "event", "record", "query", "internal/cjson"}},
 	"report/document": {ours: []string{"event", "internal/cjson", "tlog"}},
 	"report/drawing":  {ours: []string{"report/document"}},
 	"report/render": {
@@ -135,6 +136,7 @@ const (
 // belong here; logic does not.
 var roomy = map[string]string{
 	".":              "until what is not its waist has rooms of its own",
+	"lineage":        "until matching and impact have a room of their own",
 	"cmd/audittrail": "one file for each command: flags in, results out",
 }
 

@@ -1,0 +1,184 @@
+package lineage
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/query"
+)
+
+// An Impact is what came of some things.
+type Impact struct {
+	Of          []*Node
+	Descendants []Reach // all that is downstream of them, nearest first
+
+	Streams  []Stream // the calls that versions and deployments among them answered
+	Calls    uint64
+	Possible uint64 // calls besides, that may have been answered by one of several versions
+	Users    []UserCalls
+	Days     []DayCalls
+
+	Unregistered []Stream // calls of which nobody knows what stands behind them
+}
+
+// A UserCalls is how many calls are about a person, who is named by the subject
+// id once erased.
+type UserCalls struct {
+	User  string `json:"user"`
+	Calls uint64 `json:"calls"`
+}
+
+// A DayCalls is how many calls happened on a day, in UTC.
+type DayCalls struct {
+	Day   string `json:"day"`
+	Calls uint64 `json:"calls"`
+}
+
+// Impact finds what came of some things of the graph: what was made of them,
+// and which of the calls were answered by that.
+func (u *Usage) Impact(ctx context.Context, of []*Node) (*Impact, error) {
+	im := &Impact{Of: of, Descendants: u.graph.Walk(of, Downstream, 0), Unregistered: u.Unregistered()}
+	reached := make([]bool, u.graph.Len())
+	for _, r := range im.Descendants {
+		reached[r.at] = true
+	}
+	// Of a deployment or a template, only what went through it.
+	for _, s := range u.Streams {
+		switch m := s.Match; {
+		case m.Model != nil && (reached[m.Model.at] || m.Deployment != nil && reached[m.Deployment.at]):
+			im.Calls += s.Calls
+			im.Streams = append(im.Streams, s)
+		case m.Certainty == Ambiguous && slices.ContainsFunc(m.Candidates, func(n *Node) bool { return reached[n.at] }):
+			if !slices.ContainsFunc(m.Candidates, func(n *Node) bool { return !reached[n.at] }) {
+				im.Calls += s.Calls
+				im.Streams = append(im.Streams, s)
+				continue
+			}
+			im.Possible += s.Calls
+		case m.Model != nil && m.Deployment == nil && slices.ContainsFunc(u.graph.deployments(m.Model), func(n *Node) bool { return reached[n.at] }):
+			im.Possible += s.Calls
+		}
+	}
+	users, err := u.spread(ctx, im.Streams, "user")
+	if err != nil {
+		return nil, fmt.Errorf("count the users concerned: %w", err)
+	}
+	for _, user := range slices.Sorted(maps.Keys(users)) {
+		im.Users = append(im.Users, UserCalls{user, users[user]})
+	}
+	slices.SortStableFunc(im.Users, func(a, b UserCalls) int { return cmp.Compare(b.Calls, a.Calls) })
+	days, err := u.spread(ctx, im.Streams, "day")
+	if err != nil {
+		return nil, fmt.Errorf("count the days concerned: %w", err)
+	}
+	for _, day := range slices.Sorted(maps.Keys(days)) {
+		im.Days = append(im.Days, DayCalls{day, days[day]})
+	}
+	return im, nil
+}
+
+// spread counts the calls of some streams by user or by day. Calls that are
+// about nobody count for no user.
+func (u *Usage) spread(ctx context.Context, streams []Stream, by string) (map[string]uint64, error) {
+	out := make(map[string]uint64)
+	whole, rest := u.whole(streams)
+	if len(whole) > 0 {
+		q := u.query
+		q.Models = whole
+		table, err := u.engine.Group(ctx, q, query.Grouping{By: []string{by, "type"}})
+		if err != nil {
+			return nil, err
+		}
+		addRows(out, table.Rows, func([]query.Value) bool { return true })
+	}
+	// Streams of one model in one stretch of time are counted together.
+	type stretch struct {
+		model, deployment string
+		from, to          time.Time
+	}
+	parts := make(map[stretch]map[names]bool)
+	for _, s := range rest {
+		n := names{s.ModelID, s.ModelVersion, s.DeploymentID}
+		at := stretch{model: n.model, from: s.From, to: s.To}
+		if n.model == "" {
+			at.deployment = n.deployment
+		}
+		if parts[at] == nil {
+			parts[at] = make(map[names]bool)
+		}
+		parts[at][n] = true
+	}
+	for at, wanted := range parts {
+		q, _ := within(u.query, names{model: at.model, deployment: at.deployment}, Stream{From: at.from, To: at.to})
+		table, err := u.engine.Group(ctx, q, query.Grouping{By: []string{by, "type", "model_id", "model_version", "deployment_id"}})
+		if err != nil {
+			return nil, err
+		}
+		addRows(out, table.Rows, func(row []query.Value) bool {
+			return wanted[names{row[2].String(), row[3].String(), row[4].String()}]
+		})
+	}
+	return out, nil
+}
+
+// whole returns the models all of whose calls are in streams, and the streams of
+// other models.
+func (u *Usage) whole(streams []Stream) (models []string, rest []Stream) {
+	total, mine := make(map[string]uint64), make(map[string]uint64)
+	for _, s := range u.Streams {
+		total[s.ModelID] += s.Calls
+	}
+	for _, s := range streams {
+		mine[s.ModelID] += s.Calls
+	}
+	for _, s := range streams {
+		if s.ModelID == "" || mine[s.ModelID] != total[s.ModelID] {
+			rest = append(rest, s)
+		}
+	}
+	for model, n := range mine {
+		if model != "" && n == total[model] {
+			models = append(models, model)
+		}
+	}
+	slices.Sort(models)
+	return models, rest
+}
+
+// addRows adds the counts of calls: the first column says of what, the second
+// is the type of event, the last the count.
+func addRows(out map[string]uint64, rows [][]query.Value, wanted func([]query.Value) bool) {
+	for _, row := range rows {
+		if of := row[0].String(); of != "" && !event.Type(row[1].String()).Reserved() && wanted(row) {
+			out[of] += uint64(row[len(row)-1].Int())
+		}
+	}
+}
+
+// An Explanation is what stands behind one recorded answer.
+type Explanation struct {
+	Seq   uint64
+	Call  Call
+	Match Match
+	Up    []Reach // what the model version was made of, and the deployment stands on
+}
+
+// Explain finds what stands behind a record.
+func (g *Graph) Explain(r *audittrail.Record) Explanation {
+	x := Explanation{Seq: r.Seq, Call: Call{r.Event.ModelID, r.Event.ModelVersion, r.Event.DeploymentID, r.Event.Time}}
+	x.Match = g.Match(x.Call)
+	from := slices.Clone(x.Match.Candidates)
+	for _, n := range []*Node{x.Match.Deployment, x.Match.Model} {
+		if n != nil {
+			from = append(from, n)
+		}
+	}
+	x.Up = g.Walk(from, Upstream, 0)
+	return x
+}

@@ -1,0 +1,270 @@
+package lineage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/record"
+)
+
+// A Log is what a tracker needs of an [audittrail.Log].
+type Log interface {
+	Administer(context.Context, event.Event) (audittrail.Receipt, error)
+	Administrative(context.Context, uint64, ...event.Type) iter.Seq2[*audittrail.Record, error]
+}
+
+// A Tracker registers things in a log and keeps the graph of them. Its methods
+// may be called from many goroutines. A log has one tracker in the process that
+// writes to it; in those that read, any number.
+type Tracker struct {
+	log Log
+
+	mu    sync.Mutex // held while something is registered; guards all below
+	graph *Graph
+	next  uint64 // the first record that the graph does not reflect yet
+	view  *Graph // a copy for callers, as long as it is true
+}
+
+// A Registered thing has an id and a record.
+type Registered struct {
+	ID   string      `json:"id"`
+	Seq  uint64      `json:"seq"`
+	Hash record.Hash `json:"hash"`
+	// Duplicate is true if the same thing was there before.
+	Duplicate bool `json:"-"`
+}
+
+// Open reads the graph from a log.
+func Open(ctx context.Context, log Log) (*Tracker, error) {
+	t := &Tracker{log: log, graph: newGraph()}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(ctx); err != nil {
+		return nil, fmt.Errorf("open lineage: %w", err)
+	}
+	return t, nil
+}
+
+// Graph returns the graph as it is now, with what others have registered. As
+// long as nothing is, it returns the same one; making a new one takes time that
+// grows with the graph.
+func (t *Tracker) Graph(ctx context.Context) (*Graph, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(ctx); err != nil {
+		return nil, fmt.Errorf("read lineage: %w", err)
+	}
+	if t.view == nil {
+		t.view = t.graph.clone()
+	}
+	return t.view, nil
+}
+
+// refresh takes in what was recorded since; called with mu held.
+func (t *Tracker) refresh(ctx context.Context) error {
+	for r, err := range t.log.Administrative(ctx, t.next, eventTypes...) {
+		if err != nil {
+			return err
+		}
+		if err := t.take(r); err != nil {
+			return err
+		}
+		t.next = r.Seq + 1
+	}
+	return nil
+}
+
+// take takes a record into the graph.
+func (t *Tracker) take(r *audittrail.Record) error {
+	kind, ok := kindOf(r.Event.Type)
+	if !ok && r.Event.Type != event.ModelRetired {
+		return nil
+	}
+	t.view = nil
+	var err error
+	switch {
+	case r.State == audittrail.Sealed:
+		return audittrail.ErrNoKeys // nothing of it can be read
+	case r.State != audittrail.Readable:
+		err = fmt.Errorf("its content is %s", r.State)
+	case ok:
+		err = t.takeThing(r, kind)
+	default:
+		err = t.takeRetirement(r)
+	}
+	if err != nil {
+		t.graph.faults = append(t.graph.faults, Fault{r.Seq, err.Error()})
+	}
+	return nil
+}
+
+func (t *Tracker) takeThing(r *audittrail.Record, kind Kind) error {
+	thing, err := Decode(kind, r.Event.Metadata[forms[kind].key])
+	if err != nil {
+		return err
+	}
+	known, err := t.graph.admit(thing, r.Event.Time)
+	if err == nil && known == nil {
+		t.graph.add(&Node{
+			ID: thing.Identity(), Kind: kind, Thing: thing,
+			Seq: r.Seq, Hash: r.Hash, Registered: r.Event.Time,
+		})
+	}
+	return err
+}
+
+func (t *Tracker) takeRetirement(r *audittrail.Record) error {
+	retirement, err := decodeRetirement(r.Event.Metadata[retirementKey])
+	if err != nil {
+		return err
+	}
+	n, same, err := t.graph.retirable(retirement, r.Event.Time)
+	if err == nil && !same {
+		n.Retired = retirement
+	}
+	return err
+}
+
+// RegisterDataset registers a dataset.
+func (t *Tracker) RegisterDataset(ctx context.Context, d Dataset) (Registered, error) {
+	return t.Register(ctx, &d)
+}
+
+// RegisterTrainingRun registers a training run.
+func (t *Tracker) RegisterTrainingRun(ctx context.Context, r TrainingRun) (Registered, error) {
+	return t.Register(ctx, &r)
+}
+
+// RegisterModelVersion registers a version of a model.
+func (t *Tracker) RegisterModelVersion(ctx context.Context, m ModelVersion) (Registered, error) {
+	return t.Register(ctx, &m)
+}
+
+// DeployModel registers that a model version answers somewhere.
+func (t *Tracker) DeployModel(ctx context.Context, d Deployment) (Registered, error) {
+	return t.Register(ctx, &d)
+}
+
+// RegisterPrompt registers a prompt template.
+func (t *Tracker) RegisterPrompt(ctx context.Context, p PromptTemplate) (Registered, error) {
+	return t.Register(ctx, &p)
+}
+
+// RegisterEvaluation registers an evaluation of a model version.
+func (t *Tracker) RegisterEvaluation(ctx context.Context, e Evaluation) (Registered, error) {
+	return t.Register(ctx, &e)
+}
+
+// Register registers a thing of any kind, and completes it. The same thing
+// again is the same thing. It is refused with a *[FieldError], a
+// *[ConflictError], a *[ReferenceError], a *[CycleError] or a *[RetiredError].
+func (t *Tracker) Register(ctx context.Context, thing Thing) (Registered, error) {
+	fail := func(err error) (Registered, error) {
+		return Registered{}, fmt.Errorf("register %s: %w", thing.Kind(), err)
+	}
+	if err := Complete(thing); err != nil {
+		return fail(err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(ctx); err != nil {
+		return fail(err)
+	}
+	now := time.Now()
+	known, err := t.graph.admit(thing, now)
+	if err != nil {
+		return fail(err)
+	}
+	if known != nil {
+		return Registered{ID: known.ID, Seq: known.Seq, Hash: known.Hash, Duplicate: true}, nil
+	}
+	receipt, err := t.log.Administer(ctx, t.eventOf(thing, now))
+	if err != nil {
+		return fail(err)
+	}
+	if err := t.refresh(ctx); err != nil {
+		return fail(err)
+	}
+	return Registered{ID: thing.Identity(), Seq: receipt.Seq, Hash: receipt.Hash}, nil
+}
+
+// eventOf is the event that registers a thing at the time for which it was
+// admitted.
+func (t *Tracker) eventOf(thing Thing, now time.Time) event.Event {
+	form := forms[thing.Kind()]
+	e := event.Event{
+		Type:     form.event,
+		Time:     now,
+		ID:       "lineage " + thing.Identity(),
+		Metadata: map[string]json.RawMessage{form.key: Encode(thing)},
+	}
+	switch v := thing.(type) {
+	case *ModelVersion:
+		e.ModelID, e.ModelVersion = v.Name, v.Version
+	case *Deployment:
+		e.DeploymentID = v.ID
+		t.nameModel(&e, v.Model)
+	}
+	return e
+}
+
+// nameModel gives an event the name and version of a model that is there.
+func (t *Tracker) nameModel(e *event.Event, id string) {
+	if n, ok := t.graph.Node(id); ok {
+		if m, ok := n.Thing.(*ModelVersion); ok {
+			e.ModelID, e.ModelVersion = m.Name, m.Version
+		}
+	}
+}
+
+// RetireModel ends a model version with all its deployments, or one deployment,
+// at the time that is given or else now.
+func (t *Tracker) RetireModel(ctx context.Context, r Retirement) (Registered, error) {
+	fail := func(err error) (Registered, error) {
+		return Registered{}, fmt.Errorf("retire: %w", err)
+	}
+	normalize(r.fields())
+	if err := r.check(); err != nil {
+		return fail(err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(ctx); err != nil {
+		return fail(err)
+	}
+	now := time.Now().UTC()
+	n, same, err := t.graph.retirable(&r, now)
+	if err != nil {
+		return fail(err)
+	}
+	if same {
+		return Registered{ID: n.ID, Seq: n.Seq, Hash: n.Hash, Duplicate: true}, nil
+	}
+	if r.At.IsZero() {
+		r.At = now
+	}
+	e := event.Event{
+		Type: event.ModelRetired, Time: now, ID: "lineage retirement of " + n.ID,
+		Metadata: map[string]json.RawMessage{retirementKey: encode(r.fields())},
+	}
+	if d, ok := n.Thing.(*Deployment); ok {
+		e.DeploymentID = d.ID
+		t.nameModel(&e, d.Model)
+	} else {
+		t.nameModel(&e, n.ID)
+	}
+	receipt, err := t.log.Administer(ctx, e)
+	if err != nil {
+		return fail(err)
+	}
+	if err := t.refresh(ctx); err != nil {
+		return fail(err)
+	}
+	return Registered{ID: n.ID, Seq: receipt.Seq, Hash: receipt.Hash}, nil
+}

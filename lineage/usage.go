@@ -1,0 +1,191 @@
+package lineage
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"audittrail/event"
+	"audittrail/query"
+)
+
+// An Engine counts what a log holds, as a *[query.Engine] does.
+type Engine interface {
+	Group(context.Context, query.Query, query.Grouping) (*query.Table, error)
+}
+
+// A Stream is the calls that carry the same names and were answered by the same
+// model version. A call is a record of something other than the log's
+// administration.
+type Stream struct {
+	ModelID      string
+	ModelVersion string
+	DeploymentID string
+	// From (inclusive) and To (exclusive) bound the stream where calls of these
+	// names are answered by one thing at one time and by another at another.
+	From, To time.Time
+
+	Calls       uint64
+	Types       map[string]uint64 // of them, by type of event
+	First, Last time.Time
+	Match       Match
+}
+
+// names are what calls of a stream carry.
+type names struct{ model, version, deployment string }
+
+func (n names) at(t time.Time) Call { return Call{n.model, n.version, n.deployment, t} }
+
+// A Usage is who answered the calls that a log holds.
+type Usage struct {
+	graph   *Graph
+	engine  Engine
+	query   query.Query
+	Streams []Stream // sorted by their names, then by time; none of them Unnamed
+	Unnamed uint64   // records that name neither model nor deployment
+}
+
+// Usage finds out who answered the calls that match a query.
+func (g *Graph) Usage(ctx context.Context, e Engine, q query.Query) (*Usage, error) {
+	u := &Usage{graph: g, engine: e, query: q}
+	all, err := u.count(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("count calls: %w", err)
+	}
+	cache := make(map[string]map[names]*Stream)
+	for n, s := range all {
+		if n.model == "" && n.deployment == "" {
+			u.Unnamed += s.Calls
+			continue
+		}
+		pieces := g.pieces(n, s.First, s.Last)
+		if len(pieces) == 1 {
+			s.Match = pieces[0].Match
+			u.Streams = append(u.Streams, *s)
+			continue
+		}
+		for _, p := range pieces {
+			part, err := u.piece(ctx, n, p, cache)
+			if err != nil {
+				return nil, fmt.Errorf("count calls: %w", err)
+			}
+			if part != nil {
+				u.Streams = append(u.Streams, *part)
+			}
+		}
+	}
+	slices.SortFunc(u.Streams, func(a, b Stream) int {
+		return cmp.Or(cmp.Compare(a.ModelID, b.ModelID), cmp.Compare(a.ModelVersion, b.ModelVersion),
+			cmp.Compare(a.DeploymentID, b.DeploymentID), a.From.Compare(b.From))
+	})
+	return u, nil
+}
+
+// count adds up calls by the names that they carry.
+func (u *Usage) count(ctx context.Context, q query.Query) (map[names]*Stream, error) {
+	table, err := u.engine.Group(ctx, q, query.Grouping{
+		By:         []string{"model_id", "model_version", "deployment_id", "type"},
+		Aggregates: []string{"count", "min(time)", "max(time)"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[names]*Stream)
+	for _, row := range table.Rows {
+		kind := row[3].String()
+		if event.Type(kind).Reserved() {
+			continue
+		}
+		n := names{row[0].String(), row[1].String(), row[2].String()}
+		s := all[n]
+		if s == nil {
+			s = &Stream{ModelID: n.model, ModelVersion: n.version, DeploymentID: n.deployment, Types: make(map[string]uint64)}
+			all[n] = s
+		}
+		calls, first, last := uint64(row[4].Int()), row[5].Time(), row[6].Time()
+		s.Calls += calls
+		s.Types[kind] += calls
+		if s.First.IsZero() || first.Before(s.First) {
+			s.First = first
+		}
+		if last.After(s.Last) {
+			s.Last = last
+		}
+	}
+	return all, nil
+}
+
+// pieces are the stretches of time between two times, both included, in which
+// calls of the same names match the same.
+func (g *Graph) pieces(n names, first, last time.Time) []Stream {
+	pieces := []Stream{{Match: g.Match(n.at(first))}}
+	for _, turn := range g.turns(n.at(first)) {
+		if !turn.After(first) || turn.After(last) {
+			continue
+		}
+		m := g.Match(n.at(turn))
+		before := &pieces[len(pieces)-1]
+		if before.Match.Model == m.Model && before.Match.Deployment == m.Deployment &&
+			before.Match.Certainty == m.Certainty && slices.Equal(before.Match.Candidates, m.Candidates) {
+			continue
+		}
+		before.To = turn
+		pieces = append(pieces, Stream{From: turn, Match: m})
+	}
+	return pieces
+}
+
+// piece counts the calls of some names in a stretch of time.
+func (u *Usage) piece(ctx context.Context, n names, p Stream, cache map[string]map[names]*Stream) (*Stream, error) {
+	q, ok := within(u.query, n, p)
+	if !ok {
+		return nil, nil
+	}
+	key := fmt.Sprintf("%q %q %s %s", q.Models, q.Deployments, q.Start, q.End)
+	counted, ok := cache[key]
+	if !ok {
+		var err error
+		if counted, err = u.count(ctx, q); err != nil {
+			return nil, err
+		}
+		cache[key] = counted
+	}
+	s := counted[n]
+	if s == nil {
+		return nil, nil
+	}
+	part := *s
+	part.From, part.To, part.Match = p.From, p.To, p.Match
+	return &part, nil
+}
+
+// within narrows a query to a stretch of time and to a model, or else to a
+// deployment. It reports whether anything can be left.
+func within(q query.Query, n names, p Stream) (query.Query, bool) {
+	if p.From.After(q.Start) {
+		q.Start = p.From
+	}
+	if !p.To.IsZero() && (q.End.IsZero() || p.To.Before(q.End)) {
+		q.End = p.To
+	}
+	if n.model != "" {
+		q.Models = []string{n.model}
+	} else {
+		q.Deployments = []string{n.deployment}
+	}
+	return q, q.Start.IsZero() || q.End.IsZero() || q.Start.Before(q.End)
+}
+
+// Unregistered returns the streams of calls that found no model version,
+// because nobody registered it, or because it may be one of several.
+func (u *Usage) Unregistered() []Stream {
+	var out []Stream
+	for _, s := range u.Streams {
+		if s.Match.Model == nil {
+			out = append(out, s)
+		}
+	}
+	return out
+}
