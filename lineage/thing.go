@@ -51,7 +51,7 @@ type Dataset struct {
 	Version     string
 	Description string
 	// Digest is "ALGORITHM:HEX": "sha256:…" of a file, "dir-sha256:…" of a
-	// folder, as package artifact computes it.
+	// folder, as docs/format/lineage.md says.
 	Digest       string
 	Format       string
 	RecordCount  *int64

@@ -436,6 +436,54 @@ func TestPurgeClass(t *testing.T) {
 	p.close(t)
 }
 
+// TestColumns holds numbers and beginnings of words, of blocks and tables, against
+// the log.
+func TestColumns(t *testing.T) {
+	dir := t.TempDir()
+	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})
+	p.append(t, 0, 500)
+	s, err := p.x.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := 0
+	for _, c := range s.Chunks() {
+		if !c.Indexed() {
+			continue
+		}
+		times, err := c.Numbers(block.Time)
+		if err != nil {
+			t.Fatal(err)
+		}
+		least, most, known := c.NumberBounds(block.Time)
+		set, err := c.Prefix(text.Prompt, "number1")
+		if err != nil || !known {
+			t.Fatal(known, err)
+		}
+		for row := range c.Rows {
+			seq := c.First + uint64(row)
+			r, err := p.Get(t.Context(), seq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, ok := times.At(row); !ok || n != r.Event.Time.UnixNano() || n < least || n > most {
+				t.Errorf("record %d: time %d, %v, of %d to %d", seq, n, ok, least, most)
+			}
+			if want := strings.HasPrefix(fmt.Sprint(seq), "1"); set.Contains(uint32(row)) != want {
+				t.Errorf("record %d has a word that begins with number1: %v, want %v", seq, !want, want)
+			}
+			with++
+		}
+	}
+	if with == 0 {
+		t.Error("nothing was indexed")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.close(t)
+}
+
 // TestOverflow leaves records to be read from the log when they come too fast,
 // and finds them all the same.
 func TestOverflow(t *testing.T) {

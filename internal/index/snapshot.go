@@ -120,9 +120,6 @@ func (s *Snapshot) Close() error {
 // read from the log.
 func (c *Chunk) Indexed() bool { return c.source != nil }
 
-// InFile tells whether the chunk is a block in a file.
-func (c *Chunk) InFile() bool { return c.block != nil }
-
 // Texts returns a column of text.
 func (c *Chunk) Texts(col block.TextColumn) (*block.Texts, error) {
 	t, err := c.source.Texts(col)
