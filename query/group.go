@@ -11,8 +11,7 @@ import (
 	"audittrail/query/internal/tally"
 )
 
-// Group adds up the records that match. It opens no content, and heeds neither
-// limit nor cursor.
+// Group adds up the records that match. It heeds neither limit nor cursor.
 func (e *Engine) Group(ctx context.Context, q Query, g Grouping) (*Table, error) {
 	gr, err := newGrouper(g)
 	if err == nil {
