@@ -89,7 +89,10 @@ var rooms = map[string]room{
 	},
 	"query/internal/tally":  {},
 	"query/internal/filter": {theirs: []string{"github.com/google/cel-go"}},
-	"query/internal/search": {ours: []string{"event", "internal/index/text"}},
+	"query/internal/search": {
+		ours:   []string{".", "event", "internal/index/block", "internal/index/text"},
+		theirs: []string{"github.com/RoaringBitmap/roaring"},
+	},
 	"query": {ours: []string{
 		".", "event", "record", "query/internal/tally", "query/internal/filter", "query/internal/search",
 	}},

@@ -112,6 +112,7 @@ type node interface {
 	holds(d *document) bool
 	spans(p *piece, to *[]span) // where it stands in a piece; nowhere, if negated
 	scans() bool
+	rows(in Lookup) (Rows, error)
 }
 
 type (

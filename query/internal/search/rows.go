@@ -1,0 +1,105 @@
+package search
+
+import (
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"audittrail/internal/index/text"
+)
+
+// A Lookup knows in which rows terms stand.
+type Lookup interface {
+	Term(field text.Field, term string) (*roaring.Bitmap, error)
+	Prefix(field text.Field, prefix string) (*roaring.Bitmap, error)
+}
+
+// Rows are those that can match: the rows of Set, or, if Outside, all others.
+// Unless they are Exact, each has to be looked at.
+type Rows struct {
+	Set     *roaring.Bitmap
+	Outside bool
+	Exact   bool
+}
+
+// Rows asks an index which rows can match. It leaves none out.
+func (x *Expr) Rows(in Lookup) (Rows, error) { return x.root.rows(in) }
+
+// unknown is all rows, of which nothing is known.
+func unknown() Rows { return Rows{Set: roaring.New(), Outside: true} }
+
+func (a Rows) and(b Rows) Rows {
+	exact := a.Exact && b.Exact
+	switch {
+	case a.Outside && b.Outside:
+		return Rows{roaring.Or(a.Set, b.Set), true, exact}
+	case a.Outside:
+		return Rows{roaring.AndNot(b.Set, a.Set), false, exact}
+	case b.Outside:
+		return Rows{roaring.AndNot(a.Set, b.Set), false, exact}
+	}
+	return Rows{roaring.And(a.Set, b.Set), false, exact}
+}
+
+func (a Rows) or(b Rows) Rows {
+	exact := a.Exact && b.Exact
+	switch {
+	case a.Outside && b.Outside:
+		return Rows{roaring.And(a.Set, b.Set), true, exact}
+	case a.Outside:
+		return Rows{roaring.AndNot(a.Set, b.Set), true, exact}
+	case b.Outside:
+		return Rows{roaring.AndNot(b.Set, a.Set), true, exact}
+	}
+	return Rows{roaring.Or(a.Set, b.Set), false, exact}
+}
+
+func (n both) rows(in Lookup) (Rows, error)   { return join(n, in, Rows.and) }
+func (n either) rows(in Lookup) (Rows, error) { return join(n, in, Rows.or) }
+
+func join(all []node, in Lookup, with func(a, b Rows) Rows) (Rows, error) {
+	var out Rows
+	for i, m := range all {
+		r, err := m.rows(in)
+		if err != nil {
+			return r, err
+		}
+		if i == 0 {
+			out = r
+		} else {
+			out = with(out, r)
+		}
+	}
+	return out, nil
+}
+
+func (n no) rows(in Lookup) (Rows, error) {
+	r, err := n.node.rows(in)
+	if err != nil || !r.Exact {
+		return unknown(), err // what only may match may also not match
+	}
+	r.Outside = !r.Outside
+	return r, nil
+}
+
+func (n *phrase) rows(in Lookup) (Rows, error) {
+	out := unknown()
+	out.Exact = true
+	for _, term := range n.terms {
+		set, err := in.Term(n.field, term)
+		if err != nil {
+			return out, err
+		}
+		out = out.and(Rows{set, false, true})
+	}
+	if last := len(n.words) - 1; n.prefix && last >= 0 {
+		set, err := in.Prefix(n.field, n.words[last].Term)
+		if err != nil {
+			return out, err
+		}
+		out = out.and(Rows{set, false, true})
+	}
+	out.Exact = n.exact
+	return out, nil
+}
+
+func (n *substring) rows(Lookup) (Rows, error) { return unknown(), nil }
+func (n *pattern) rows(Lookup) (Rows, error)   { return unknown(), nil }

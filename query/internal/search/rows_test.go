@@ -1,0 +1,60 @@
+package search_test
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/internal/index/block"
+)
+
+// TestRows asks an index which rows can match, and holds that against every
+// row's text: none that matches is left out, and none that does not is in an
+// exact answer.
+func TestRows(t *testing.T) {
+	words := []string{"refund", "refunds", "bond", "John's", "safe", "退款", "平成", "㍻", "user_id", "crème"}
+	r := rand.New(rand.NewPCG(3, 4))
+	say := func() string {
+		var some []string
+		for range r.IntN(4) {
+			some = append(some, words[r.IntN(len(words))])
+		}
+		return strings.Join(some, " ")
+	}
+	table := block.NewTable(0)
+	var events []event.Event
+	for range 400 {
+		e := event.Event{Type: event.Prompt, Prompt: say(), Response: say()}
+		events = append(events, e)
+		rec := &audittrail.Record{}
+		rec.Event = e
+		table.Add(rec, true)
+	}
+	exact := 0
+	for _, q := range []string{
+		"refund", "refund*", "-refund", "refund bond", "refund OR bond", "bond -refund", "-bond -refund", "-(bond refund)",
+		`"safe bond"`, `-"safe bond"`, `"safe bond" OR refund`, `bond -"safe bond"`, "prompt:bond", "prompt:bond -response:safe",
+		"退", "退款", "平成", "㍻", "user", "john", "creme", `substring:"fund"`, `refund substring:"und s"`, `-substring:"fund"`, "/re.und/",
+		"prompt:re* -response:refund", "unheard", "-unheard", `"bond ref*"`,
+	} {
+		x := parse(t, q)
+		rows, err := x.Rows(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows.Exact {
+			exact++
+		}
+		for i := range events {
+			in, want := rows.Set.Contains(uint32(i)) != rows.Outside, x.Match(&events[i])
+			if want && !in || in && !want && rows.Exact {
+				t.Errorf("%s: row %d, %q and %q: in the rows: %v, matches: %v, exact: %v", q, i, events[i].Prompt, events[i].Response, in, want, rows.Exact)
+			}
+		}
+	}
+	if exact < 12 {
+		t.Errorf("%d answers are exact: an index that is never sure is of no use", exact)
+	}
+}
