@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -16,13 +17,13 @@ import (
 // what was ordered happens once there is room, and nothing comes in between.
 func TestEraseOnFullDisk(t *testing.T) {
 	disk := vfs.NewMem()
-	full := false
+	var full atomic.Bool // the signer writes beside this test
 	o := audittrail.Options{Create: true, LockWait: -1, Purge: func(context.Context, audittrail.Doomed) ([]keyring.FileID, error) {
-		full = true
+		full.Store(true)
 		return nil, nil
 	}}
 	disk.Inject(func(op vfs.Op) error {
-		if full && op.Kind == vfs.OpWrite && strings.Contains(op.Name, "ring-") {
+		if full.Load() && op.Kind == vfs.OpWrite && strings.Contains(op.Name, "ring-") {
 			return syscall.ENOSPC
 		}
 		return nil
@@ -49,7 +50,7 @@ func TestEraseOnFullDisk(t *testing.T) {
 	}
 	mustAppend(t, log, about("bob", "goes on"))
 
-	full = false
+	full.Store(false)
 	o.Purge = nil
 	disk.Inject(nil)
 	hold(t, log, audittrail.Hold{User: "bob"}) // whose turn finishes what was left
