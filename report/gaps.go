@@ -25,7 +25,7 @@ var gaps = map[string][]string{
 	},
 	"lineage": {
 		"Data, runs and versions that nobody registered.",
-		"That what was registered is true; digests can be held against files with 'audittrail lineage verify-artifact'.",
+		"That what was registered is true, or that a file is the one whose digest was registered.",
 	},
 	"usage": {
 		"Calls that no application submitted.",
