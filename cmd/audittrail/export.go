@@ -95,8 +95,8 @@ func (e *env) export(o exportOptions) error {
 // writeWhole writes a file that nobody else can read and that must not be there
 // yet. It has its name only when it is whole and durable.
 func writeWhole(name string, write func(*os.File) error) error {
-	if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(err, fmt.Errorf("write %s: it exists already; name a new file", name))
+	if err := absentFile(name); err != nil {
+		return err
 	}
 	dir := filepath.Dir(name)
 	file, err := os.CreateTemp(dir, ".audittrail-export-*")
@@ -109,12 +109,44 @@ func writeWhole(name string, write func(*os.File) error) error {
 	}
 	err = errors.Join(err, file.Close())
 	if err == nil {
-		err = os.Rename(file.Name(), name)
+		err = giveName(file.Name(), name)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
+		return errors.Join(err, ignoreAbsent(os.Remove(file.Name())))
 	}
 	return vfs.OS.SyncDir(dir)
+}
+
+// absentFile refuses the name of a file that is there.
+func absentFile(name string) error {
+	_, err := os.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("write %s: it exists already; name a new file", name)
+}
+
+// giveName gives a file its name, unless another has come by it meanwhile. A
+// rename would put the file over that one, so it is linked; where a file system
+// has no links, what remains is to look once more.
+func giveName(tmp, name string) error {
+	if err := os.Link(tmp, name); err == nil {
+		return os.Remove(tmp)
+	}
+	if err := absentFile(name); err != nil {
+		return err
+	}
+	return os.Rename(tmp, name)
+}
+
+func ignoreAbsent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Query, o exportOptions) error {
@@ -127,7 +159,7 @@ func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Que
 	progress, finish := e.ticks("exporting", false)
 	defer finish()
 	n, gone := 0, 0
-	engine := query.New(log, nil).Hiding(s.desk.Restricted)
+	engine := query.New(log).Hiding(s.desk.Restricted)
 	for h, err := range engine.Find(e.ctx, q) {
 		if err != nil {
 			return err
