@@ -405,7 +405,7 @@ func TestImpactAndExplain(t *testing.T) {
 		}
 	}
 	g := graphOf(t, tr)
-	usage, err := g.Usage(t.Context(), query.New(log, nil), query.Query{})
+	usage, err := g.Usage(t.Context(), query.New(log), query.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}

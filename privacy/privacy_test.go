@@ -33,7 +33,7 @@ func open(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *pri
 
 func desk(t *testing.T, log *audittrail.Log) *privacy.Desk {
 	t.Helper()
-	d, err := privacy.Open(t.Context(), log, query.New(log, nil))
+	d, err := privacy.Open(t.Context(), log, query.New(log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +254,7 @@ func TestCertify(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range [][]*audittrail.Forgotten{done, done[:1], done[1:]} {
-		counts, err := privacy.CountRecords(t.Context(), query.New(log, nil), part)
+		counts, err := privacy.CountRecords(t.Context(), query.New(log), part)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,7 +283,7 @@ func TestCountsStay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	engine := query.New(log, nil)
+	engine := query.New(log)
 	usage := func() string {
 		t.Helper()
 		table, err := engine.Group(t.Context(), query.Query{Types: []event.Type{event.Response}}, query.Grouping{

@@ -66,7 +66,7 @@ func found(t *testing.T, e *query.Engine, q query.Query) []uint64 {
 func TestFind(t *testing.T) {
 	log := newLog(t)
 	appendAll(t, log, some()...)
-	e := query.New(log, nil)
+	e := query.New(log)
 	bob, _, err := log.Subject("bob")
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func subjects[S any](s ...S) []S { return s }
 func TestBadQueries(t *testing.T) {
 	log := newLog(t)
 	appendAll(t, log, some()...)
-	e := query.New(log, nil)
+	e := query.New(log)
 	cursor := ""
 	for h, err := range e.Find(t.Context(), query.Query{Models: []string{"a"}}) {
 		if err != nil {
@@ -162,7 +162,7 @@ func TestBadQueries(t *testing.T) {
 func TestCursor(t *testing.T) {
 	log := newLog(t)
 	appendAll(t, log, some()...)
-	e := query.New(log, nil)
+	e := query.New(log)
 	for _, oldest := range []bool{false, true} {
 		q := query.Query{OldestFirst: oldest, Users: []string{"ada"}}
 		all := found(t, e, q)
@@ -188,7 +188,7 @@ func TestCursor(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	log := newLog(t)
 	appendAll(t, log, some()...)
-	e := query.New(log, nil)
+	e := query.New(log)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if n, err := e.Count(ctx, query.Query{}); !errors.Is(err, context.Canceled) {
@@ -218,7 +218,7 @@ func table(t *testing.T, e *query.Engine, q query.Query, g query.Grouping) strin
 func TestGroup(t *testing.T) {
 	log := newLog(t)
 	appendAll(t, log, some()...)
-	e := query.New(log, nil)
+	e := query.New(log)
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
 		t.Fatal(err)
@@ -270,7 +270,7 @@ func TestGroupCurrencies(t *testing.T) {
 	for _, c := range []string{"EUR", "USD", "USD"} {
 		appendAll(t, log, event.Event{Type: event.Response, ModelID: c, Cost: &event.Cost{Nano: 5, Currency: c}})
 	}
-	e := query.New(log, nil)
+	e := query.New(log)
 	sum := []string{"sum(cost)"}
 	want := "query: aggregate: the costs of a row are in more than one currency; group by currency as well"
 	if got := table(t, e, query.Query{}, query.Grouping{Aggregates: sum}); got != want {
@@ -287,7 +287,7 @@ func TestGroupCurrencies(t *testing.T) {
 // A day, and an hour, may begin late or come twice where clocks are changed.
 func TestSpansAndChangesOfClocks(t *testing.T) {
 	log := newLog(t)
-	e := query.New(log, nil)
+	e := query.New(log)
 	for _, at := range []string{
 		"2018-11-03T23:30:00-03:00", "2018-11-04T01:00:00-02:00", // São Paulo has no midnight that day
 		"2026-10-25T02:30:00+02:00", "2026-10-25T02:30:00+01:00", "2026-10-25T03:00:00+01:00", // Berlin has two such hours
@@ -329,7 +329,7 @@ func TestSpansAndChangesOfClocks(t *testing.T) {
 func TestSize(t *testing.T) {
 	log := newLog(t)
 	appendAll(t, log, some()...)
-	e := query.New(log, nil)
+	e := query.New(log)
 	for size, want := range map[uint64][]uint64{0: {4, 3, 2, 1, 0}, 3: {2, 1, 0}, 9: {4, 3, 2, 1, 0}} {
 		q := query.Query{Size: size}
 		if diff := cmp.Diff(want, found(t, e, q)); diff != "" {
@@ -348,7 +348,7 @@ func TestSize(t *testing.T) {
 func TestMatches(t *testing.T) {
 	log := newLog(t)
 	appendAll(t, log, event.Event{Type: event.ToolCall, Prompt: "Refund, please", Tool: &event.Tool{Name: "pay", Arguments: json.RawMessage(`{"why":"a refund"}`)}})
-	e := query.New(log, nil)
+	e := query.New(log)
 	for h, err := range e.Find(t.Context(), query.Query{Text: "refund"}) {
 		if err != nil {
 			t.Fatal(err)
@@ -371,7 +371,7 @@ func TestErased(t *testing.T) {
 	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"ada"}, Reason: "asked", Basis: "GDPR art. 17"}); err != nil {
 		t.Fatal(err)
 	}
-	e := query.New(log, nil)
+	e := query.New(log)
 	for _, test := range []struct {
 		q    query.Query
 		want []uint64
@@ -404,7 +404,7 @@ func TestHiding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := query.New(log, nil).Hiding(func(s record.Subject) bool { return s == bob })
+	e := query.New(log).Hiding(func(s record.Subject) bool { return s == bob })
 	for text, want := range map[string][]uint64{"three OR four": {3}, "-one": {4, 3, 1}} {
 		got := found(t, e, query.Query{Text: text})
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -423,7 +423,7 @@ func TestHiding(t *testing.T) {
 func TestFollow(t *testing.T) {
 	log := newLog(t)
 	appendAll(t, log, some()...)
-	e := query.New(log, nil)
+	e := query.New(log)
 	var got []uint64
 	for h, err := range e.Follow(t.Context(), query.Query{Users: []string{"ada", "eve"}, From: 1}) {
 		if err != nil {

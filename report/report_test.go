@@ -94,7 +94,7 @@ func made(t *testing.T, log *audittrail.Log, o report.Options) *document.Report 
 	if o.Rules == nil {
 		o.Rules = packs(t)
 	}
-	r, err := report.Make(t.Context(), log, query.New(log, nil), o)
+	r, err := report.Make(t.Context(), log, query.New(log), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestSameBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants(t, made(t, log, report.Options{}), map[string]string{"retention.holds": "0"})
-	if _, err := report.Make(t.Context(), log, query.New(log, nil), report.Options{Size: 1000}); !errors.Is(err, audittrail.ErrNoRecord) {
+	if _, err := report.Make(t.Context(), log, query.New(log), report.Options{Size: 1000}); !errors.Is(err, audittrail.ErrNoRecord) {
 		t.Errorf("at a size that the log does not have: %v, want ErrNoRecord", err)
 	}
 }
@@ -217,10 +217,10 @@ func TestTypes(t *testing.T) {
 			t.Errorf("%s has %d sections, want %d", typ, len(r.Sections), want)
 		}
 	}
-	if _, err := report.Make(t.Context(), log, query.New(log, nil), report.Options{Type: "everything"}); !errors.Is(err, report.ErrType) {
+	if _, err := report.Make(t.Context(), log, query.New(log), report.Options{Type: "everything"}); !errors.Is(err, report.ErrType) {
 		t.Errorf("a type that there is none of: %v, want ErrType", err)
 	}
-	if _, err := report.Make(t.Context(), log, query.New(log, nil), report.Options{Start: day, End: day}); err == nil {
+	if _, err := report.Make(t.Context(), log, query.New(log), report.Options{Start: day, End: day}); err == nil {
 		t.Error("an empty span of time: no error")
 	}
 }

@@ -42,7 +42,7 @@ func (e *env) withDesk(open func() (*audittrail.Log, error), p access.Permission
 		if err != nil {
 			return err
 		}
-		desk, err := privacy.Open(e.ctx, log, query.New(log, nil))
+		desk, err := privacy.Open(e.ctx, log, query.New(log))
 		if err != nil {
 			return err
 		}

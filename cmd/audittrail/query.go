@@ -86,7 +86,7 @@ func (e *env) query(o queryOptions) error {
 				return fmt.Errorf("query: --text: %w", err)
 			}
 		}
-		engine := query.New(log, nil).Hiding(s.desk.Restricted)
+		engine := query.New(log).Hiding(s.desk.Restricted)
 		switch {
 		case o.count:
 			return e.queryCount(engine, q)

@@ -184,7 +184,7 @@ func reportStatus(r *document.Report) error {
 func (e *env) makeReport(log *audittrail.Log, o report.Options) (*document.File, error) {
 	progress, finish := e.ticks("verifying", true)
 	o.Progress = progress
-	r, err := report.Make(e.ctx, log, query.New(log, nil), o)
+	r, err := report.Make(e.ctx, log, query.New(log), o)
 	finish()
 	if err != nil {
 		return nil, err
@@ -353,7 +353,7 @@ func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, sig
 		return fmt.Errorf("report verify: %w", err)
 	}
 	progress, finish := e.ticks("verifying", true)
-	is, err := report.Make(e.ctx, log, query.New(log, nil), report.Options{
+	is, err := report.Make(e.ctx, log, query.New(log), report.Options{
 		Type: was.Type, Start: was.Start.Time, End: was.End.Time, Model: was.Model, Rules: packs, Program: programVersion(), Size: was.Size, Progress: progress,
 	})
 	finish()
