@@ -3,6 +3,7 @@ package index_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,7 @@ import (
 	"audittrail/internal/index"
 	"audittrail/internal/index/block"
 	"audittrail/internal/index/text"
+	"audittrail/keyring"
 	"audittrail/record"
 )
 
@@ -387,15 +389,24 @@ func TestErase(t *testing.T) {
 	beside.Wait()
 	hold(t, p)
 	hold(t, reader)
-	// Copies of the old blocks open no more: their keys are gone, or they had
-	// nothing of the person.
+	// What was written anew, or merged, has no key any more: copies of it are
+	// of no use to anybody.
+	anew := 0
 	for name := range old {
 		if _, err := os.Stat(name); err == nil {
 			continue
 		}
-		if err := os.WriteFile(name, old[name], 0o644); err != nil {
+		anew++
+		id, err := hex.DecodeString(strings.TrimSuffix(filepath.Base(name), ".block"))
+		if err != nil {
 			t.Fatal(err)
 		}
+		if _, err := p.FileKey(keyring.FileID(id)); !errors.Is(err, keyring.ErrLost) {
+			t.Errorf("the key of a block from before the erasure: %v, want ErrLost", err)
+		}
+	}
+	if anew == 0 {
+		t.Error("no block was written anew")
 	}
 	p.close(t)
 	reader.close(t)
@@ -477,6 +488,75 @@ func TestColumns(t *testing.T) {
 	}
 	if with == 0 {
 		t.Error("nothing was indexed")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.close(t)
+}
+
+// TestPurgeWhatComes forgets what is ordered to be forgotten, and has not been
+// indexed yet: records wait in a queue, or in the log.
+func TestPurgeWhatComes(t *testing.T) {
+	dir := t.TempDir()
+	x := index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: 64})
+	o := x.Options(audittrail.Options{Create: true})
+	log, err := audittrail.Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Attach(log); err != nil {
+		t.Fatal(err)
+	}
+	p := &pair{log, x}
+	class := record.ClassOf(audittrail.DefaultClass, time.Now())
+	if _, err := o.Purge(t.Context(), audittrail.Doomed{Classes: []string{class}, Seq: 1200}); err != nil {
+		t.Fatal(err)
+	}
+	p.append(t, 0, 2300) // of which less than 1,024 are left out of blocks, the newest
+	p.close(t)
+	reader := openPair(t, dir, audittrail.Options{ReadOnly: true}, index.Options{})
+	for word, want := range map[string]string{"number7": "[]", "number1199": "[]", "number1200": "[1200]"} {
+		if got, _, _, err := answers(t.Context(), reader, word, "m2"); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("%s: found %v, %v, want %s", word, got, err, want)
+		}
+	}
+	reader.close(t)
+}
+
+// TestSnapshot tells nothing of what was recorded after it was taken.
+func TestSnapshot(t *testing.T) {
+	p := openPair(t, t.TempDir(), audittrail.Options{Create: true}, index.Options{BlockRows: 1 << 20})
+	p.append(t, 0, 50)
+	var s *index.Snapshot
+	for indexed := 0; indexed < 50; { // by the goroutine beside
+		var err error
+		if s, err = p.x.Snapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range s.Chunks() {
+			if c.Indexed() {
+				indexed = c.Rows
+			}
+		}
+	}
+	p.append(t, 50, 50)
+	for {
+		_, _, indexed, err := answers(t.Context(), p, "alpha", "m2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if indexed == 100 {
+			break
+		}
+	}
+	c := s.Chunks()[0]
+	set, err := c.Prefix(text.Any, "number")
+	if err != nil || set.GetCardinality() != 50 || set.Maximum() != 49 {
+		t.Errorf("rows %v, %v, want the 50 of the snapshot", set, err)
+	}
+	if set, err = c.Term(text.Prompt, "number77"); err != nil || !set.IsEmpty() {
+		t.Errorf("rows %v, %v, of what came later", set, err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
