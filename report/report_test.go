@@ -18,6 +18,7 @@ import (
 	"audittrail/report"
 	"audittrail/report/document"
 	"audittrail/report/rules"
+	"audittrail/retention"
 )
 
 var day = time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
@@ -294,5 +295,30 @@ func TestAltered(t *testing.T) {
 	wants(t, r, map[string]string{"integrity.state": "ALTERED", "integrity.alterations": "1", "controls.evidenced": "0", "controls.partial": "0"})
 	if s := r.Section("usage"); s == nil || s.Failed == "" {
 		t.Error("usage was computed from a record that was altered")
+	}
+}
+
+// TestDatesAgree holds the legal floors of retention against the rule packs: one
+// report must not have a duty begin on two days.
+func TestDatesAgree(t *testing.T) {
+	compared := 0
+	for _, f := range retention.Floors() {
+		pack, err := rules.Builtin(f.Framework)
+		if err != nil {
+			continue // a floor of a law without a pack
+		}
+		_, article, ok := strings.Cut(f.Rule, "Article ")
+		for _, c := range pack.Controls {
+			if !ok || c.Place != "Art. "+article || c.From == "" {
+				continue
+			}
+			compared++
+			if c.From != f.Applies {
+				t.Errorf("%s applies from %s by the floors, and from %s by the rules", f.Rule, f.Applies, c.From)
+			}
+		}
+	}
+	if compared < 2 {
+		t.Errorf("%d dates compared, want those of the AI Act at least", compared)
 	}
 }
