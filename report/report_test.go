@@ -322,3 +322,19 @@ func TestDatesAgree(t *testing.T) {
 		t.Errorf("%d dates compared, want those of the AI Act at least", compared)
 	}
 }
+
+// TestNamesOfTypes spells the product's own types in words, and leaves names
+// that others gave as they are.
+func TestNamesOfTypes(t *testing.T) {
+	log, _ := newLog(t,
+		event.Event{Type: event.ToolCall, Time: day},
+		event.Event{Type: "x.prompt_template.published", Time: day})
+	text := string(encoded(t, made(t, log, report.Options{Type: "scope"})))
+	for name, want := range map[string]bool{
+		`"tool call"`: true, `"x.prompt_template.published"`: true, `"x.prompt template.published"`: false,
+	} {
+		if strings.Contains(text, name) != want {
+			t.Errorf("the report has %s: %v, want %v", name, !want, want)
+		}
+	}
+}

@@ -10,8 +10,14 @@ import (
 	"audittrail/report/document"
 )
 
-// words spells a type's name.
-func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
+// words spells a type's name, unless it is a custom one, which is another's own
+// term.
+func words(name string) string {
+	if strings.HasPrefix(name, "x.") {
+		return name
+	}
+	return strings.ReplaceAll(name, "_", " ")
+}
 
 func (m *maker) scope(s *document.Section) error {
 	types, err := m.group("all events by type", m.base(), []string{"type"}, "min(time)", "max(time)")
