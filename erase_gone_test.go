@@ -52,7 +52,8 @@ func TestErasedIsGone(t *testing.T) {
 	erase(t, log, "zoe-the-secret")
 	mustClose(t, log)
 
-	secrets := []string{"zoe", "cheese", "moon", "lane 7"}
+	// Long enough that no key or sealed text has one of them by chance.
+	secrets := []string{"zoe-the-secret", "zoe's own id", "moon is made", "cheese and wine", "cheese again", "zoe-lane 7"}
 	plain := 0
 	err = filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
