@@ -100,7 +100,8 @@ var rooms = map[string]room{
 		".", "event", "internal/barrier", "query", "record", "retention", "tlog", "report/document", "report/rules",
 	}},
 	"report/rules":    {theirs: []string{"github.com/BurntSushi/toml"}},
-	"lineage":         {ours: []string{".", "event", "record", "query", "internal/cjson"}},
+	"lineage":         {ours: []string{".", "event", "record", "internal/cjson"}},
+	"lineage/usage":   {ours: []string{".", "event", "lineage", "query"}},
 	"report/document": {ours: []string{"event", "internal/cjson", "tlog"}},
 	"report/drawing":  {ours: []string{"report/document"}},
 	"report/render": {
@@ -139,7 +140,6 @@ const (
 // belong here; logic does not.
 var roomy = map[string]string{
 	".":              "until what is not its waist has rooms of its own",
-	"lineage":        "until matching and impact have a room of their own",
 	"cmd/audittrail": "one file for each command: flags in, results out",
 }
 

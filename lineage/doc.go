@@ -17,9 +17,8 @@
 // and another thing under a used id is refused, as is a reference to nothing,
 // a cycle, and a model deployed after it was retired.
 //
-// Recorded calls find their model version by the names that they carry, at the
-// time when they happened: see [Graph.Match]. From there [Impact] tells what
-// came of a dataset, and [Explain] what stands behind an answer.
+// Recorded calls find their model version by the names that they carry: that is
+// package usage.
 //
 // The log proves that something was registered, when, and that it was not
 // altered since, and not that it is true.

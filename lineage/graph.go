@@ -137,6 +137,37 @@ func (g *Graph) Down(n *Node) iter.Seq[Edge] {
 	}
 }
 
+// Versions returns the model versions of a name, in the order in which they were
+// registered.
+func (g *Graph) Versions(model string) []*Node {
+	var out []*Node
+	for _, at := range g.models[model] {
+		out = append(out, g.nodes[at])
+	}
+	return out
+}
+
+// Span is when a deployment of this graph answers: from (inclusive) to
+// (exclusive), which is zero if it still does. A from that nobody gave is when it
+// was registered, which is not when it began.
+func (g *Graph) Span(deployment *Node) (from, to time.Time, given bool) {
+	d := deployment.Thing.(*Deployment)
+	from, to, given = d.From, d.To, true
+	if from.IsZero() {
+		from, given = deployment.Registered, false
+	}
+	end := func(r *Retirement) {
+		if r != nil && (to.IsZero() || r.At.Before(to)) {
+			to = r.At
+		}
+	}
+	end(deployment.Retired)
+	if model, ok := g.Node(d.Model); ok { // not in every Subgraph
+		end(model.Retired)
+	}
+	return from, to, given
+}
+
 // add puts a complete thing in, whose references all lead somewhere.
 func (g *Graph) add(n *Node) {
 	n.at = len(g.nodes)

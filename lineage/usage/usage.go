@@ -1,4 +1,4 @@
-package lineage
+package usage
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"audittrail/event"
+	"audittrail/lineage"
 	"audittrail/query"
 )
 
@@ -40,15 +41,15 @@ func (n names) at(t time.Time) Call { return Call{n.model, n.version, n.deployme
 
 // A Usage is who answered the calls that a log holds.
 type Usage struct {
-	graph   *Graph
+	graph   *lineage.Graph
 	engine  Engine
 	query   query.Query
 	Streams []Stream // sorted by their names, then by time; none of them Unnamed
 	Unnamed uint64   // records that name neither model nor deployment
 }
 
-// Usage finds out who answered the calls that match a query.
-func (g *Graph) Usage(ctx context.Context, e Engine, q query.Query) (*Usage, error) {
+// Of finds out who answered the calls that match a query.
+func Of(ctx context.Context, g *lineage.Graph, e Engine, q query.Query) (*Usage, error) {
 	u := &Usage{graph: g, engine: e, query: q}
 	all, err := u.count(ctx, q)
 	if err != nil {
@@ -60,13 +61,13 @@ func (g *Graph) Usage(ctx context.Context, e Engine, q query.Query) (*Usage, err
 			u.Unnamed += s.Calls
 			continue
 		}
-		pieces := g.pieces(n, s.First, s.Last)
-		if len(pieces) == 1 {
-			s.Match = pieces[0].Match
+		parts := pieces(g, n, s.First, s.Last)
+		if len(parts) == 1 {
+			s.Match = parts[0].Match
 			u.Streams = append(u.Streams, *s)
 			continue
 		}
-		for _, p := range pieces {
+		for _, p := range parts {
 			part, err := u.piece(ctx, n, p, cache)
 			if err != nil {
 				return nil, fmt.Errorf("count calls: %w", err)
@@ -119,22 +120,22 @@ func (u *Usage) count(ctx context.Context, q query.Query) (map[names]*Stream, er
 
 // pieces are the stretches of time between two times, both included, in which
 // calls of the same names match the same.
-func (g *Graph) pieces(n names, first, last time.Time) []Stream {
-	pieces := []Stream{{Match: g.Match(n.at(first))}}
-	for _, turn := range g.turns(n.at(first)) {
+func pieces(g *lineage.Graph, n names, first, last time.Time) []Stream {
+	out := []Stream{{Match: Find(g, n.at(first))}}
+	for _, turn := range turns(g, n.at(first)) {
 		if !turn.After(first) || turn.After(last) {
 			continue
 		}
-		m := g.Match(n.at(turn))
-		before := &pieces[len(pieces)-1]
+		m := Find(g, n.at(turn))
+		before := &out[len(out)-1]
 		if before.Match.Model == m.Model && before.Match.Deployment == m.Deployment &&
 			before.Match.Certainty == m.Certainty && slices.Equal(before.Match.Candidates, m.Candidates) {
 			continue
 		}
 		before.To = turn
-		pieces = append(pieces, Stream{From: turn, Match: m})
+		out = append(out, Stream{From: turn, Match: m})
 	}
-	return pieces
+	return out
 }
 
 // piece counts the calls of some names in a stretch of time.

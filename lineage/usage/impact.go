@@ -1,4 +1,4 @@
-package lineage
+package usage
 
 import (
 	"cmp"
@@ -10,13 +10,14 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/lineage"
 	"audittrail/query"
 )
 
 // An Impact is what came of some things.
 type Impact struct {
-	Of          []*Node
-	Descendants []Reach // all that is downstream of them, nearest first
+	Of          []*lineage.Node
+	Descendants []lineage.Reach // all that is downstream of them, nearest first
 
 	Streams  []Stream // the calls that versions and deployments among them answered
 	Calls    uint64
@@ -42,26 +43,26 @@ type DayCalls struct {
 
 // Impact finds what came of some things of the graph: what was made of them,
 // and which of the calls were answered by that.
-func (u *Usage) Impact(ctx context.Context, of []*Node) (*Impact, error) {
-	im := &Impact{Of: of, Descendants: u.graph.Walk(of, Downstream, 0), Unregistered: u.Unregistered()}
-	reached := make([]bool, u.graph.Len())
+func (u *Usage) Impact(ctx context.Context, of []*lineage.Node) (*Impact, error) {
+	im := &Impact{Of: of, Descendants: u.graph.Walk(of, lineage.Downstream, 0), Unregistered: u.Unregistered()}
+	reached := make(map[*lineage.Node]bool, len(im.Descendants))
 	for _, r := range im.Descendants {
-		reached[r.at] = true
+		reached[r.Node] = true
 	}
 	// Of a deployment or a template, only what went through it.
 	for _, s := range u.Streams {
 		switch m := s.Match; {
-		case m.Model != nil && (reached[m.Model.at] || m.Deployment != nil && reached[m.Deployment.at]):
+		case m.Model != nil && (reached[m.Model] || m.Deployment != nil && reached[m.Deployment]):
 			im.Calls += s.Calls
 			im.Streams = append(im.Streams, s)
-		case m.Certainty == Ambiguous && slices.ContainsFunc(m.Candidates, func(n *Node) bool { return reached[n.at] }):
-			if !slices.ContainsFunc(m.Candidates, func(n *Node) bool { return !reached[n.at] }) {
+		case m.Certainty == Ambiguous && slices.ContainsFunc(m.Candidates, func(n *lineage.Node) bool { return reached[n] }):
+			if !slices.ContainsFunc(m.Candidates, func(n *lineage.Node) bool { return !reached[n] }) {
 				im.Calls += s.Calls
 				im.Streams = append(im.Streams, s)
 				continue
 			}
 			im.Possible += s.Calls
-		case m.Model != nil && m.Deployment == nil && slices.ContainsFunc(u.graph.deployments(m.Model), func(n *Node) bool { return reached[n.at] }):
+		case m.Model != nil && m.Deployment == nil && slices.ContainsFunc(deployments(u.graph, m.Model), func(n *lineage.Node) bool { return reached[n] }):
 			im.Possible += s.Calls
 		}
 	}
@@ -166,19 +167,19 @@ type Explanation struct {
 	Seq   uint64
 	Call  Call
 	Match Match
-	Up    []Reach // what the model version was made of, and the deployment stands on
+	Up    []lineage.Reach // what the model version was made of, and the deployment stands on
 }
 
 // Explain finds what stands behind a record.
-func (g *Graph) Explain(r *audittrail.Record) Explanation {
+func Explain(g *lineage.Graph, r *audittrail.Record) Explanation {
 	x := Explanation{Seq: r.Seq, Call: Call{r.Event.ModelID, r.Event.ModelVersion, r.Event.DeploymentID, r.Event.Time}}
-	x.Match = g.Match(x.Call)
+	x.Match = Find(g, x.Call)
 	from := slices.Clone(x.Match.Candidates)
-	for _, n := range []*Node{x.Match.Deployment, x.Match.Model} {
+	for _, n := range []*lineage.Node{x.Match.Deployment, x.Match.Model} {
 		if n != nil {
 			from = append(from, n)
 		}
 	}
-	x.Up = g.Walk(from, Upstream, 0)
+	x.Up = g.Walk(from, lineage.Upstream, 0)
 	return x
 }

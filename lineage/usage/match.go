@@ -1,9 +1,11 @@
-package lineage
+package usage
 
 import (
 	"fmt"
 	"slices"
 	"time"
+
+	"audittrail/lineage"
 )
 
 // A Call is what a recorded call says about where it went.
@@ -35,55 +37,43 @@ const (
 // A Match is what a call was answered by.
 type Match struct {
 	Certainty  Certainty
-	Model      *Node   // nil unless Exact or Inferred
-	Deployment *Node   // nil where it is not known
-	Candidates []*Node // the versions that an Ambiguous call may have gone to
-	Reason     string  // in words
+	Model      *lineage.Node   // nil unless Exact or Inferred
+	Deployment *lineage.Node   // nil where it is not known
+	Candidates []*lineage.Node // the versions that an Ambiguous call may have gone to
+	Reason     string          // in words
 }
 
-// span is when a deployment answers: from (inclusive) to (exclusive). A from
-// that nobody gave is when it was registered, which is not when it began.
-func (g *Graph) span(n *Node) (from, to time.Time, given bool) {
-	d := n.Thing.(*Deployment)
-	from, to, given = d.From, d.To, true
-	if from.IsZero() {
-		from, given = n.Registered, false
-	}
-	end := func(r *Retirement) {
-		if r != nil && (to.IsZero() || r.At.Before(to)) {
-			to = r.At
-		}
-	}
-	end(n.Retired)
-	end(g.nodes[g.index[d.Model]].Retired)
-	return from, to, given
-}
-
-// Live reports whether a deployment is known to answer at a time.
-func (g *Graph) Live(n *Node, t time.Time) bool {
-	from, to, _ := g.span(n)
+// live reports whether a deployment is known to answer at a time.
+func live(g *lineage.Graph, n *lineage.Node, t time.Time) bool {
+	from, to, _ := g.Span(n)
 	return !t.Before(from) && (to.IsZero() || t.Before(to))
 }
 
 // maybe reports whether a deployment can have answered at a time: it has not
 // ended, and nobody said when it began.
-func (g *Graph) maybe(n *Node, t time.Time) bool {
-	_, to, given := g.span(n)
-	return g.Live(n, t) || !given && (to.IsZero() || t.Before(to))
+func maybe(g *lineage.Graph, n *lineage.Node, t time.Time) bool {
+	from, to, given := g.Span(n)
+	return (!given || !t.Before(from)) && (to.IsZero() || t.Before(to))
 }
 
 // deployments are those of a model version.
-func (g *Graph) deployments(model *Node) []*Node {
-	var out []*Node
-	for _, e := range model.down {
-		if n := g.nodes[e.to]; n.Kind == KindDeployment {
-			out = append(out, n)
+func deployments(g *lineage.Graph, model *lineage.Node) []*lineage.Node {
+	var out []*lineage.Node
+	for e := range g.Down(model) {
+		if e.To.Kind == lineage.KindDeployment {
+			out = append(out, e.To)
 		}
 	}
 	return out
 }
 
-// Match finds what a call was answered by.
+// modelOf is the model version of a deployment.
+func modelOf(g *lineage.Graph, deployment *lineage.Node) *lineage.Node {
+	n, _ := g.Node(deployment.Thing.(*lineage.Deployment).Model)
+	return n
+}
+
+// Find finds what a call was answered by.
 //
 //  1. A deployment id that is registered leads to its model version, unless the
 //     call names another model or version beside it, or the deployment had
@@ -97,17 +87,17 @@ func (g *Graph) deployments(model *Node) []*Node {
 // A model may also be named by its version's id, or as NAME@VERSION. Where the
 // version is found and the deployment is not, it is the one whose environment
 // the deployment id names, or else the only one of that version that was live.
-func (g *Graph) Match(c Call) Match {
+func Find(g *lineage.Graph, c Call) Match {
 	if c.ModelID == "" && c.DeploymentID == "" {
 		return Match{Certainty: Unnamed, Reason: "the record names neither a model nor a deployment"}
 	}
 	reason := ""
-	if n, ok := g.Node(c.DeploymentID); ok && n.Kind == KindDeployment {
-		model := g.nodes[g.index[n.Thing.(*Deployment).Model]]
+	if n, ok := g.Node(c.DeploymentID); ok && n.Kind == lineage.KindDeployment {
+		model := modelOf(g, n)
 		switch {
 		case !agrees(model, c):
 			reason = fmt.Sprintf("deployment %s is one of %s, not of what the call names; ", n.ID, model.ID)
-		case !g.maybe(n, c.Time):
+		case !maybe(g, n, c.Time):
 			reason = fmt.Sprintf("deployment %s did not answer at that time; ", n.ID)
 		default:
 			return Match{Certainty: Exact, Model: model, Deployment: n, Reason: "the call names the deployment"}
@@ -118,32 +108,29 @@ func (g *Graph) Match(c Call) Match {
 	if c.ModelID == "" {
 		return Match{Certainty: Unregistered, Reason: reason + "and the call names no model"}
 	}
-	m := g.matchModel(c)
+	m := findModel(g, c)
 	m.Reason = reason + m.Reason
 	if m.Model != nil {
-		m.Deployment = g.guessDeployment(m.Model, c)
+		m.Deployment = guessDeployment(g, m.Model, c)
 	}
 	return m
 }
 
 // agrees reports whether a call that names a deployment names its model, or no
 // other.
-func agrees(model *Node, c Call) bool {
-	m := model.Thing.(*ModelVersion)
+func agrees(model *lineage.Node, c Call) bool {
+	m := model.Thing.(*lineage.ModelVersion)
 	if c.ModelID != "" && c.ModelID != m.Name && c.ModelID != model.ID && c.ModelID != m.Label() {
 		return false
 	}
 	return c.ModelVersion == "" || c.ModelVersion == m.Version
 }
 
-func (g *Graph) matchModel(c Call) Match {
-	var versions []*Node
-	for _, at := range g.models[c.ModelID] {
-		versions = append(versions, g.nodes[at])
-	}
+func findModel(g *lineage.Graph, c Call) Match {
+	versions := g.Versions(c.ModelID)
 	if len(versions) == 0 {
 		for _, id := range []string{c.ModelID, "model:" + c.ModelID} {
-			if n, ok := g.Node(id); ok && n.Kind == KindModel && agrees(n, c) {
+			if n, ok := g.Node(id); ok && n.Kind == lineage.KindModel && agrees(n, c) {
 				return Match{Certainty: Exact, Model: n, Reason: "the call names the version"}
 			}
 		}
@@ -151,21 +138,21 @@ func (g *Graph) matchModel(c Call) Match {
 	}
 	if c.ModelVersion != "" {
 		for _, n := range versions {
-			if n.Thing.(*ModelVersion).Version == c.ModelVersion {
+			if n.Thing.(*lineage.ModelVersion).Version == c.ModelVersion {
 				return Match{Certainty: Exact, Model: n, Reason: "the call names model and version"}
 			}
 		}
 		return Match{Certainty: Unregistered, Reason: "nobody has registered this version of the model"}
 	}
 	for _, way := range []struct {
-		test   func(*Node, time.Time) bool
+		test   func(*lineage.Graph, *lineage.Node, time.Time) bool
 		reason string
 	}{
-		{g.Live, "the version that answered at that time"},
-		{g.maybe, "the version whose deployment has no known beginning"},
+		{live, "the version that answered at that time"},
+		{maybe, "the version whose deployment has no known beginning"},
 	} {
-		some := slices.DeleteFunc(slices.Clone(versions), func(n *Node) bool {
-			return !slices.ContainsFunc(g.deployments(n), func(d *Node) bool { return way.test(d, c.Time) })
+		some := slices.DeleteFunc(slices.Clone(versions), func(n *lineage.Node) bool {
+			return !slices.ContainsFunc(deployments(g, n), func(d *lineage.Node) bool { return way.test(g, d, c.Time) })
 		})
 		if len(some) == 1 {
 			return Match{Certainty: Inferred, Model: some[0], Reason: way.reason}
@@ -182,50 +169,47 @@ func (g *Graph) matchModel(c Call) Match {
 
 // guessDeployment finds the deployment of a model version that a call went to,
 // if there is but one.
-func (g *Graph) guessDeployment(model *Node, c Call) *Node {
-	var live []*Node
-	for _, d := range g.deployments(model) {
-		if !g.maybe(d, c.Time) {
+func guessDeployment(g *lineage.Graph, model *lineage.Node, c Call) *lineage.Node {
+	var found []*lineage.Node
+	for _, d := range deployments(g, model) {
+		if !maybe(g, d, c.Time) {
 			continue
 		}
-		if c.DeploymentID == "" || c.DeploymentID == d.Thing.(*Deployment).Environment {
-			live = append(live, d)
+		if c.DeploymentID == "" || c.DeploymentID == d.Thing.(*lineage.Deployment).Environment {
+			found = append(found, d)
 		}
 	}
-	if len(live) == 1 {
-		return live[0]
+	if len(found) == 1 {
+		return found[0]
 	}
 	return nil
 }
 
 // turns are the times, in order, at which a call of these names may begin to
 // match something else.
-func (g *Graph) turns(c Call) []time.Time {
+func turns(g *lineage.Graph, c Call) []time.Time {
 	var out []time.Time
-	note := func(n *Node) {
-		from, to, _ := g.span(n)
+	note := func(n *lineage.Node) {
+		from, to, _ := g.Span(n)
 		out = append(out, from)
 		if !to.IsZero() {
 			out = append(out, to)
 		}
 	}
-	if n, ok := g.Node(c.DeploymentID); ok && n.Kind == KindDeployment {
+	if n, ok := g.Node(c.DeploymentID); ok && n.Kind == lineage.KindDeployment {
 		note(n)
 	}
-	var models []*Node
-	for _, at := range g.models[c.ModelID] {
-		models = append(models, g.nodes[at])
-	}
+	models := g.Versions(c.ModelID)
 	for _, id := range []string{c.ModelID, "model:" + c.ModelID} {
-		if n, ok := g.Node(id); ok && n.Kind == KindModel {
+		if n, ok := g.Node(id); ok && n.Kind == lineage.KindModel {
 			models = append(models, n)
 		}
 	}
 	for _, n := range models {
-		if v := n.Thing.(*ModelVersion).Version; c.ModelVersion != "" && v != c.ModelVersion {
+		if v := n.Thing.(*lineage.ModelVersion).Version; c.ModelVersion != "" && v != c.ModelVersion {
 			continue
 		}
-		for _, d := range g.deployments(n) {
+		for _, d := range deployments(g, n) {
 			note(d)
 		}
 	}
