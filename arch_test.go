@@ -66,12 +66,13 @@ var rooms = map[string]room{
 	"internal/escrow":     {ours: []string{"record", "internal/vfs"}},
 	"internal/recovery":   {ours: []string{"record", "tlog", "keyring", "internal/segment", "internal/tree"}},
 	"internal/checkpoint": {ours: []string{"tlog", "keyring", "internal/recovery", "internal/segment", "internal/tree"}},
+	"internal/content":    {ours: []string{"event", "record", "keyring", "internal/segment", "internal/tree"}},
 	".": {
 		ours: []string{
 			"event", "record", "tlog", "keyring",
 			"internal/vfs", "internal/segment", "internal/tree", "internal/audit", "internal/recovery",
 			"internal/archive", "internal/remnant", "internal/salvage", "internal/vouch",
-			"internal/barrier", "internal/checkpoint", "internal/escrow",
+			"internal/barrier", "internal/checkpoint", "internal/content", "internal/escrow",
 		},
 		theirs: []string{"filippo.io/age"},
 	},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"audittrail/internal/content"
 	"audittrail/record"
 )
 
@@ -138,7 +139,7 @@ func (l *Log) findFirst(ctx context.Context, it *item) error {
 			continue
 		}
 		prk, err := l.ring.ForOpening(r.Subject, r.Class)
-		if state, ok := stateOf(err); ok {
+		if state, ok := content.StateOf(err); ok {
 			return &IDConflictError{Seq: seq, State: state}
 		}
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"audittrail/internal/barrier"
+	"audittrail/internal/content"
 	"audittrail/internal/escrow"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
@@ -75,7 +76,7 @@ func (l *Log) opening(s record.Subject, class string) (record.PRK, State, error)
 		return record.PRK{}, refused, err
 	}
 	prk, err := l.ring.ForOpening(s, class)
-	state, absent := stateOf(err)
+	state, absent := content.StateOf(err)
 	switch {
 	case absent && state == Erased, refused == Readable && absent:
 		return prk, state, nil
@@ -204,7 +205,7 @@ func (l *Log) escrow(ctx context.Context, d *doom) error {
 			return nil
 		}
 		prk, err := l.ring.ForOpening(r.Subject, r.Class)
-		if _, absent := stateOf(err); absent {
+		if _, absent := content.StateOf(err); absent {
 			return nil
 		}
 		if err != nil {

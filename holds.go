@@ -10,6 +10,7 @@ import (
 
 	"audittrail/event"
 	"audittrail/internal/barrier"
+	"audittrail/internal/content"
 	"audittrail/record"
 )
 
@@ -48,7 +49,7 @@ func (l *Log) knownHolds(ctx context.Context, f func(*barrier.Holds)) error {
 	defer l.holds.mu.Unlock()
 	list := &l.holds.list
 	if size := l.store.Size(); list.Next() < size {
-		err := l.eachOwn(ctx, list.Next(), holdTypes, func(r *Record) error {
+		err := l.records.EachOwn(ctx, list.Next(), holdTypes, func(r *content.Record) error {
 			return list.Take(&r.Record, r.State == Readable)
 		})
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"audittrail/internal/barrier"
 	"audittrail/internal/checkpoint"
+	"audittrail/internal/content"
 	"audittrail/internal/segment"
 	"audittrail/internal/tree"
 	"audittrail/keyring"
@@ -28,6 +29,8 @@ type Log struct {
 	store *segment.Store
 	tree  *tree.Tree
 	lock  interface{ Close() error } // nil if read-only
+
+	records content.Reader
 
 	origin string
 	eras   tlog.Eras // which signer counts for which sizes; of the writer

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"audittrail/event"
+	"audittrail/internal/content"
 	"audittrail/internal/recovery"
 	"audittrail/internal/segment"
 	"audittrail/internal/tree"
@@ -93,13 +94,18 @@ func (l *Log) openFiles(readOnly bool) error {
 	var err error
 	l.store, err = segment.Open(l.opts.fs, filepath.Join(l.dir, logDir), l.opts.roll)
 	if err != nil {
-		return fmt.Errorf("open log: %w", err)
+		return err
 	}
-	l.tree, err = tree.Open(l.opts.fs, filepath.Join(l.dir, treeDir), readOnly)
-	if err != nil {
-		return fmt.Errorf("open log: %w", err)
+	if l.tree, err = tree.Open(l.opts.fs, filepath.Join(l.dir, treeDir), readOnly); err != nil {
+		return err
 	}
+	l.furnish()
 	return nil
+}
+
+// furnish makes what reads the files that were opened.
+func (l *Log) furnish() {
+	l.records = content.Reader{Store: l.store, Tree: l.tree, Ring: l.ring, Key: l.keyOf}
 }
 
 func (l *Log) ringOptions() keyring.Options {
@@ -123,7 +129,7 @@ func (l *Log) openToRead() error {
 		return fmt.Errorf("open log: %w", err)
 	}
 	if err := l.openFiles(true); err != nil {
-		return err
+		return fmt.Errorf("open log: %w", err)
 	}
 	return l.store.Refresh(ctx, l.hasWriter())
 }
@@ -151,7 +157,7 @@ func (l *Log) openToWrite() error {
 		}
 	}
 	if err := l.openFiles(false); err != nil {
-		return err
+		return fmt.Errorf("open log: %w", err)
 	}
 	found := recovery.Log{
 		Store: l.store, Tree: l.tree, Ring: l.ring, Eras: l.eras, Origin: l.origin,

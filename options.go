@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"audittrail/internal/content"
 	"audittrail/internal/recovery"
 	"audittrail/internal/segment"
 	"audittrail/internal/vfs"
@@ -178,15 +179,9 @@ func (e *BatchError) Error() string { return fmt.Sprintf("event %d of the batch:
 // Unwrap returns the reason.
 func (e *BatchError) Unwrap() error { return e.Err }
 
-// A TamperError names a record that disagrees with the tree.
-type TamperError struct {
-	Seq       uint64
-	Want, Got record.Hash
-}
-
-func (e *TamperError) Error() string {
-	return fmt.Sprintf("record %d: its hash is %v, the tree has %v: the log was altered; run verify", e.Seq, e.Got, e.Want)
-}
+// A TamperError names a record, by its Seq, that disagrees with the tree: Got is
+// the hash that it has, Want the one that it should have.
+type TamperError = content.TamperError
 
 // A BehindError means that a log lacks what was signed: records are gone, or
 // an old copy was put in its place. It is not written to.

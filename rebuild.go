@@ -9,10 +9,10 @@ import (
 
 	"audittrail/event"
 	"audittrail/internal/barrier"
+	"audittrail/internal/content"
 	"audittrail/internal/remnant"
 	"audittrail/internal/salvage"
 	"audittrail/internal/segment"
-	"audittrail/internal/tree"
 	"audittrail/keyring"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -113,10 +113,7 @@ func openOld(ctx context.Context, o *Rebuilding) (*Log, error) {
 		return nil, fmt.Errorf("without its keyring, no content can be read: %w", err)
 	}
 	l.ring, l.origin = ring, ring.Origin()
-	if l.store, err = segment.Open(l.opts.fs, filepath.Join(l.dir, logDir), l.opts.roll); err == nil {
-		l.tree, err = tree.Open(l.opts.fs, filepath.Join(l.dir, treeDir), true)
-	}
-	if err == nil {
+	if err = l.openFiles(true); err == nil {
 		err = l.guardAll(ctx)
 	}
 	if err != nil {
@@ -169,7 +166,7 @@ func (s *salvager) survey(ctx context.Context) error {
 	}
 	// A place is no part of what a record's content authenticates.
 	s.limit = min(s.limit+size, record.MaxSeq)
-	err = s.each(ctx, func(seq uint64, r *Record, why salvage.Reason) error {
+	err = s.each(ctx, func(seq uint64, r *content.Record, why salvage.Reason) error {
 		switch {
 		case why != "":
 			s.account.Lose(seq, why)
@@ -207,7 +204,7 @@ func (s *salvager) departed(g *segment.Info) {
 // each calls f for every line that says which record it is, in the order in
 // which they stand: with the record if it can be carried over, or with why it
 // cannot. Others it counts.
-func (s *salvager) each(ctx context.Context, f func(uint64, *Record, salvage.Reason) error) error {
+func (s *salvager) each(ctx context.Context, f func(uint64, *content.Record, salvage.Reason) error) error {
 	s.found.Junk = 0
 	take := func(line []byte) error {
 		seq, r, why := s.look(line)
@@ -245,7 +242,7 @@ func (s *salvager) each(ctx context.Context, f func(uint64, *Record, salvage.Rea
 
 // look says what a line is. Without a record and a reason, it is none, or was
 // altered.
-func (s *salvager) look(line []byte) (uint64, *Record, salvage.Reason) {
+func (s *salvager) look(line []byte) (uint64, *content.Record, salvage.Reason) {
 	t, ok := record.ParseTail(line)
 	if !ok || !record.Intact(line, &t) || t.Seq >= s.limit {
 		return 0, nil, ""
@@ -258,7 +255,7 @@ func (s *salvager) look(line []byte) (uint64, *Record, salvage.Reason) {
 		}
 		want = entry[:]
 	}
-	r, err := s.log.view(append([]byte(nil), line...), t.Seq, want)
+	r, err := s.log.records.View(append([]byte(nil), line...), t.Seq, want)
 	var newer *record.VersionError
 	switch {
 	case errors.As(err, &newer):
@@ -305,7 +302,7 @@ func (s *salvager) carry(ctx context.Context, to *Log) error {
 		return err
 	}
 	done := make(map[uint64]struct{}) // of those whose place another line claims too
-	err := s.each(ctx, func(seq uint64, r *Record, why salvage.Reason) error {
+	err := s.each(ctx, func(seq uint64, r *content.Record, why salvage.Reason) error {
 		if why != "" || !s.account.Has(seq) {
 			return nil
 		}

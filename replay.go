@@ -10,64 +10,11 @@ import (
 
 	"audittrail/event"
 	"audittrail/internal/barrier"
+	"audittrail/internal/content"
 	"audittrail/internal/segment"
 	"audittrail/keyring"
 	"audittrail/record"
 )
-
-// own reads a record by which the log governs itself, whatever a guard says.
-func (l *Log) own(seq uint64) (*Record, error) {
-	line, want, err := l.lineOf(seq)
-	if err != nil {
-		return nil, err
-	}
-	r, err := checked(line, seq, want)
-	if err != nil {
-		return nil, err
-	}
-	prk, err := l.ring.ForOpening(r.Subject, r.Class)
-	if state, ok := stateOf(err); ok {
-		r.State = state
-		return r, nil
-	}
-	if err == nil {
-		err = r.Open(prk)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open record %d: %w", seq, err)
-	}
-	r.State = Readable
-	return r, nil
-}
-
-// eachOwn calls f with the administrative records of some types, from a
-// sequence number on.
-func (l *Log) eachOwn(ctx context.Context, from uint64, types []event.Type, f func(*Record) error) error {
-	seqs, err := l.store.Administrative(from)
-	if err != nil {
-		return fmt.Errorf("list administrative records: %w", err)
-	}
-	for _, seq := range seqs {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		line, err := l.store.Line(seq)
-		if err != nil {
-			return err
-		}
-		if _, kind, ok := record.Glance(line); !ok || !slices.Contains(types, event.Type(kind)) {
-			continue
-		}
-		r, err := l.own(seq)
-		if err == nil {
-			err = f(r)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 var destructions = []event.Type{event.SubjectErased, event.ClassExpired}
 
@@ -75,11 +22,11 @@ var destructions = []event.Type{event.SubjectErased, event.ClassExpired}
 type toll struct {
 	subjects map[record.Subject]struct{}
 	classes  map[string]struct{}
-	last     *Record // the newest order
+	last     *content.Record // the newest order
 }
 
 // take adds what a record orders.
-func (t *toll) take(r *Record, system record.Subject) error {
+func (t *toll) take(r *content.Record, system record.Subject) error {
 	if r.Subject != system || r.State != Readable {
 		return fmt.Errorf("record %d orders a destruction, and is not the log's own: run verify", r.Seq)
 	}
@@ -109,7 +56,7 @@ func (t *toll) take(r *Record, system record.Subject) error {
 
 // ordered adds to a toll what was ordered from a sequence number on.
 func (l *Log) ordered(ctx context.Context, from uint64, t *toll) error {
-	return l.eachOwn(ctx, from, destructions, func(r *Record) error { return t.take(r, l.ring.System()) })
+	return l.records.EachOwn(ctx, from, destructions, func(r *content.Record) error { return t.take(r, l.ring.System()) })
 }
 
 // salvaged is ordered for a log that is damaged: it goes over all lines, in
@@ -122,7 +69,7 @@ func (l *Log) salvaged(ctx context.Context, t *toll) error {
 		}
 		if r, err := record.Decode(slices.Clone(line)); err == nil {
 			if prk, err := l.ring.ForOpening(r.Subject, r.Class); err == nil && r.Open(prk) == nil {
-				_ = t.take(&Record{Record: *r}, l.ring.System()) // of what is not authentic nothing is believed
+				_ = t.take(&content.Record{Record: *r}, l.ring.System()) // of what is not authentic nothing is believed
 			}
 		}
 	}

@@ -110,7 +110,7 @@ func (l *Log) saidOf(ctx context.Context, live bool) (map[uint64]remnant.Stateme
 		if !record.HasKind(line, "segments_") {
 			continue
 		}
-		r, err := l.view(line, seq, nil)
+		r, err := l.records.View(line, seq, nil)
 		if err != nil {
 			return nil, err
 		}

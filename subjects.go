@@ -3,6 +3,7 @@ package audittrail
 import (
 	"fmt"
 
+	"audittrail/internal/content"
 	"audittrail/keyring"
 	"audittrail/record"
 )
@@ -32,7 +33,7 @@ func (l *Log) User(s record.Subject) (string, State, error) {
 		return "", state, err
 	}
 	user, err := l.ring.User(s)
-	if state, ok := stateOf(err); ok {
+	if state, ok := content.StateOf(err); ok {
 		return "", state, nil
 	}
 	return user, Readable, err

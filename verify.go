@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"audittrail/internal/audit"
+	"audittrail/internal/content"
 	"audittrail/internal/segment"
 	"audittrail/internal/vouch"
 	"audittrail/keyring"
@@ -172,6 +173,7 @@ func verifyDir(ctx context.Context, l *Log, o VerifyOptions) (*Verification, err
 	}
 	var v *Verification
 	if l.store, err = segment.Open(l.opts.fs, filepath.Join(l.dir, logDir), l.opts.roll); err == nil {
+		l.furnish()
 		v, err = l.verifyTwice(ctx, o, missing)
 		err = errors.Join(err, l.store.Close())
 	}
@@ -291,7 +293,7 @@ func (l *Log) ringEvidence() (*vouch.Ring, error) {
 // keyState says what has become of the key to some records.
 func (l *Log) keyState(subject record.Subject, class string) (record.PRK, audit.KeyState, error) {
 	prk, err := l.ring.ForOpening(subject, class)
-	switch state, absent := stateOf(err); {
+	switch state, absent := content.StateOf(err); {
 	case absent && state == Lost:
 		return prk, audit.KeyLost, nil
 	case absent && state == Expired:

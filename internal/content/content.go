@@ -1,0 +1,201 @@
+// Package content makes records of a log's lines: it checks each against its
+// own hash and against the tree, and opens it if its key is there.
+//
+// It promises that a record that it returns without an error is the one of that
+// place, as far as the tree goes, and that records come in their order. Which
+// keys are there, it is told: what was ordered to be destroyed, and what a hold
+// keeps, is for others to say.
+package content
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"audittrail/event"
+	"audittrail/internal/segment"
+	"audittrail/internal/tree"
+	"audittrail/keyring"
+	"audittrail/record"
+)
+
+// A State says whether the content of a record can be read, and why not.
+type State int
+
+// What they mean, the package audittrail says, which shows them.
+const (
+	Readable State = iota
+	Sealed
+	Erased
+	Expired
+	Lost
+	Archived
+	Dropped
+	Restricted
+)
+
+var stateNames = [...]string{"readable", "sealed", "erased", "expired", "lost", "archived", "dropped", "restricted"}
+
+func (s State) String() string {
+	if s < 0 || int(s) >= len(stateNames) {
+		return fmt.Sprintf("State(%d)", int(s))
+	}
+	return stateNames[s]
+}
+
+// MarshalText gives what String gives.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// StateOf reads the state from a keyring's error, and tells whether it is one
+// that says why a key is absent.
+func StateOf(err error) (State, bool) {
+	switch {
+	case errors.Is(err, keyring.ErrErased):
+		return Erased, true
+	case errors.Is(err, keyring.ErrExpired):
+		return Expired, true
+	case errors.Is(err, keyring.ErrLost):
+		return Lost, true
+	}
+	return Readable, false
+}
+
+// A Record is one record as its reader sees it. Where State is Readable, Event
+// has the content; otherwise only the clear fields.
+type Record struct {
+	record.Record
+	State State
+}
+
+// A TamperError names a record that disagrees with the tree.
+type TamperError struct {
+	Seq       uint64
+	Want, Got record.Hash
+}
+
+func (e *TamperError) Error() string {
+	return fmt.Sprintf("record %d: its hash is %v, the tree has %v: the log was altered; run verify", e.Seq, e.Got, e.Want)
+}
+
+// A Reader reads the records of a log.
+type Reader struct {
+	Store *segment.Store
+	Tree  *tree.Tree
+	Ring  *keyring.Ring // for the log's own records
+	// Key finds the key to a record's content, or says why there is none.
+	Key func(*record.Record) (record.Key, State, error)
+}
+
+// Get returns a record that has not left the log.
+func (l *Reader) Get(seq uint64) (*Record, error) {
+	line, want, err := l.line(seq)
+	if err != nil {
+		return nil, err
+	}
+	return l.View(line, seq, want)
+}
+
+// line returns the line of a record, and the hash that the tree has of it, if it
+// has one.
+func (l *Reader) line(seq uint64) (line, want []byte, err error) {
+	if line, err = l.Store.Line(seq); err != nil || seq >= l.Tree.Size() {
+		return line, nil, err
+	}
+	var entry [1][32]byte
+	if err := l.Tree.ReadEntries(seq, entry[:]); err != nil {
+		return nil, nil, fmt.Errorf("read record %d: %w", seq, err)
+	}
+	return line, entry[0][:], nil
+}
+
+// View decodes, checks and opens a line, which it keeps. want is the hash that
+// the tree has, if it has one.
+func (l *Reader) View(line []byte, seq uint64, want []byte) (*Record, error) {
+	out, err := checked(line, seq, want)
+	if err != nil {
+		return nil, err
+	}
+	key, state, err := l.Key(&out.Record)
+	if err == nil && state == Readable {
+		err = out.OpenWith(key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open record %d: %w", seq, err)
+	}
+	out.State = state
+	return out, nil
+}
+
+// checked decodes a line and checks its hash.
+func checked(line []byte, seq uint64, want []byte) (*Record, error) {
+	r, err := record.Decode(line)
+	if err != nil {
+		return nil, fmt.Errorf("read record %d: %w", seq, err)
+	}
+	covered, _ := record.Covered(line) // Decode has seen the end
+	got := record.HashOf(covered)
+	if got != r.Hash {
+		return nil, &TamperError{Seq: seq, Want: r.Hash, Got: got}
+	}
+	if want != nil && !bytes.Equal(got[:], want) {
+		return nil, &TamperError{Seq: seq, Want: record.Hash(want), Got: got}
+	}
+	return &Record{Record: *r, State: Sealed}, nil
+}
+
+// own reads a record by which the log governs itself with the keyring's key,
+// whatever Key says.
+func (l *Reader) own(seq uint64) (*Record, error) {
+	line, want, err := l.line(seq)
+	if err != nil {
+		return nil, err
+	}
+	r, err := checked(line, seq, want)
+	if err != nil {
+		return nil, err
+	}
+	prk, err := l.Ring.ForOpening(r.Subject, r.Class)
+	if state, ok := StateOf(err); ok {
+		r.State = state
+		return r, nil
+	}
+	if err == nil {
+		err = r.Open(prk)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open record %d: %w", seq, err)
+	}
+	r.State = Readable
+	return r, nil
+}
+
+// EachOwn calls f with the administrative records of some types, from a
+// sequence number on, opened with the keyring's key, whatever Key says.
+func (l *Reader) EachOwn(ctx context.Context, from uint64, types []event.Type, f func(*Record) error) error {
+	seqs, err := l.Store.Administrative(from)
+	if err != nil {
+		return fmt.Errorf("list administrative records: %w", err)
+	}
+	for _, seq := range seqs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		line, err := l.Store.Line(seq)
+		if err != nil {
+			return err
+		}
+		if _, kind, ok := record.Glance(line); !ok || !slices.Contains(types, event.Type(kind)) {
+			continue
+		}
+		r, err := l.own(seq)
+		if err == nil {
+			err = f(r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

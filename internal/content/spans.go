@@ -1,0 +1,137 @@
+package content
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"runtime"
+	"sync"
+
+	"audittrail/record"
+)
+
+// A span is consecutive lines, and what is made of them.
+type span struct {
+	first   uint64
+	lines   [][]byte
+	bytes   int
+	entries [][32]byte // the hashes of the first of them that the tree has
+
+	done    chan struct{} // closed when the records are there
+	records []*Record
+	err     error // why there are no more records
+}
+
+const (
+	// A span ends at whichever comes first. The first one is short, for who
+	// reads only a few records.
+	firstSpan = 16
+	spanLines = 256
+	spanBytes = 1 << 20
+)
+
+// Records yields the records from (inclusive) to to (exclusive) that
+// are here, and returns the sequence number behind the last, and whether to go
+// on. Spans are opened on all processors, and yielded in order.
+func (l *Reader) Records(ctx context.Context, from, to uint64, yield func(*Record, error) bool) (uint64, bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	queue := make(chan *span, 2*runtime.GOMAXPROCS(0))
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer cancel()
+	working.Go(func() {
+		defer close(queue)
+		for s := range l.spans(ctx, from, to) {
+			select {
+			case queue <- s:
+				working.Go(func() { l.openSpan(s) })
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	seq := from
+	for s := range queue {
+		<-s.done
+		for _, r := range s.records {
+			if !yield(r, nil) {
+				return seq, false
+			}
+			seq = r.Seq + 1
+		}
+		if s.err != nil {
+			yield(nil, s.err)
+			return seq, false
+		}
+	}
+	return seq, true
+}
+
+// spans yields the lines from one sequence number to another in pieces. After
+// one with an error it yields no more.
+func (l *Reader) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
+	return func(yield func(*span) bool) {
+		treeSize := l.Tree.Size()
+		s, limit := &span{first: from, done: make(chan struct{})}, firstSpan
+		put := func() bool {
+			next := s.first + uint64(len(s.lines))
+			if s.err == nil && s.first < treeSize {
+				s.entries = make([][32]byte, min(next, treeSize)-s.first)
+				if err := l.Tree.ReadEntries(s.first, s.entries); err != nil {
+					s.lines, s.err = nil, fmt.Errorf("read record %d: %w", s.first, err)
+				}
+			}
+			last := s.err != nil
+			if !yield(s) || last {
+				return false
+			}
+			s, limit = &span{first: next, done: make(chan struct{})}, spanLines
+			return true
+		}
+		for line, err := range l.Store.Lines(ctx, from, to) {
+			if err != nil {
+				if len(s.lines) > 0 && !put() {
+					return
+				}
+				s.err = err
+				put()
+				return
+			}
+			t, _ := record.ParseTail(line) // Lines has looked at it
+			if t.Seq != s.first+uint64(len(s.lines)) {
+				// Those between have left the log.
+				if len(s.lines) > 0 && !put() {
+					return
+				}
+				s.first = t.Seq
+			}
+			s.lines = append(s.lines, bytes.Clone(line))
+			s.bytes += len(line)
+			if (len(s.lines) >= limit || s.bytes >= spanBytes) && !put() {
+				return
+			}
+		}
+		if len(s.lines) > 0 {
+			put()
+		}
+	}
+}
+
+// openSpan makes records of a span's lines.
+func (l *Reader) openSpan(s *span) {
+	defer close(s.done)
+	s.records = make([]*Record, 0, len(s.lines))
+	for i, line := range s.lines {
+		var want []byte
+		if i < len(s.entries) {
+			want = s.entries[i][:]
+		}
+		r, err := l.View(line, s.first+uint64(i), want)
+		if err != nil {
+			s.err = err
+			return
+		}
+		s.records = append(s.records, r)
+	}
+}
