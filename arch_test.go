@@ -53,7 +53,7 @@ var rooms = map[string]room{
 	},
 	"internal/segment": {ours: []string{"event", "record", "internal/remnant", "internal/vfs"}},
 	"internal/archive": {
-		ours:   []string{"event", "record", "tlog", "internal/remnant", "internal/segment", "internal/vfs"},
+		ours:   []string{"event", "record", "tlog", "internal/content", "internal/remnant", "internal/segment", "internal/vfs"},
 		theirs: []string{"github.com/klauspost/compress"},
 	},
 	"internal/audit/lines": {ours: []string{"internal/vfs"}},

@@ -119,14 +119,18 @@ func (l *Log) findFirst(ctx context.Context, it *item) error {
 	}
 	for _, seq := range seqs {
 		line, err := l.store.Line(seq)
-		if gone := l.whereGone(ctx, err); gone != err {
+		if gone := l.left.Where(ctx, err); gone != err {
 			if same, err := l.store.HasID(seq, it.id); err != nil || !same {
 				if err != nil {
 					return err
 				}
 				continue
 			}
-			return &IDConflictError{Seq: seq, State: stateOfGone(gone)}
+			state := Archived
+			if errors.As(gone, new(*DroppedError)) {
+				state = Dropped
+			}
+			return &IDConflictError{Seq: seq, State: state}
 		}
 		if err != nil {
 			return err

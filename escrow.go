@@ -197,7 +197,7 @@ func (l *Log) escrow(ctx context.Context, d *doom) error {
 	if err != nil {
 		return err
 	}
-	err = l.scan(ctx, 0, l.store.Size(), func(_, class []byte) bool {
+	err = l.left.Scan(ctx, 0, l.store.Size(), func(_, class []byte) bool {
 		_, ok := out.classes[string(class)]
 		return ok
 	}, func(r *record.Record) error {
@@ -281,10 +281,10 @@ func (l *Log) settleEscrow(ctx context.Context, e *keyring.Escrow, keeps func(*r
 	}
 	out := newEscrowSet(l, upTo)
 	out.classes[e.Class] = nil
-	lines := archivedLines{log: l}
-	defer lines.close()
+	lines := l.left.Cursor()
+	defer lines.Close()
 	err = old.Each(func(seq uint64, key record.Key) error {
-		line, err := lines.line(ctx, seq)
+		line, err := lines.Line(ctx, seq)
 		if dropped := new(DroppedError); errors.As(err, &dropped) {
 			return nil // nobody reads it again
 		}

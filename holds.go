@@ -222,7 +222,7 @@ func (h *held) look(ctx context.Context) error {
 	if len(h.scan) == 0 {
 		return nil
 	}
-	err := h.log.scan(ctx, h.seen, size, func(subject, _ []byte) bool {
+	err := h.log.left.Scan(ctx, h.seen, size, func(subject, _ []byte) bool {
 		_, ok := h.subjects[string(subject)]
 		return ok
 	}, func(r *record.Record) error {
@@ -238,28 +238,4 @@ func (h *held) look(ctx context.Context) error {
 	}
 	h.seen = size
 	return h.refusal()
-}
-
-// scan decodes the records from (inclusive) to to (exclusive) whose subject and
-// class are wanted, and calls f with them. It reads archives where they are.
-func (l *Log) scan(ctx context.Context, from, to uint64, want func(subject, class []byte) bool, f func(*record.Record) error) error {
-	var finder record.Finder
-	for line, err := range l.everyLine(ctx, from, to) {
-		if err != nil {
-			return err
-		}
-		subject, class := finder.Find(line)
-		if subject != nil && !want(subject, class) {
-			continue
-		}
-		r, err := record.Decode(slices.Clone(line))
-		if err == nil {
-			err = f(r)
-		}
-		if err != nil {
-			t, _ := record.ParseTail(line) // Lines has looked at it
-			return fmt.Errorf("record %d: %w", t.Seq, err)
-		}
-	}
-	return nil
 }

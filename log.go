@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"audittrail/internal/archive"
 	"audittrail/internal/barrier"
 	"audittrail/internal/checkpoint"
 	"audittrail/internal/content"
@@ -38,7 +39,8 @@ type Log struct {
 	keysMu sync.Mutex // held while keys are replaced
 	moves  sync.Mutex // held while segments are moved
 
-	departed departed
+	keeper *archive.Keeper
+	left   archive.Register
 
 	gate       barrier.Gate        // between those who seal and what is destroyed
 	governing  *semaphore.Weighted // held by one who erases, expires, holds or releases

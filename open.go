@@ -106,6 +106,8 @@ func (l *Log) openFiles(readOnly bool) error {
 // furnish makes what reads the files that were opened.
 func (l *Log) furnish() {
 	l.records = content.Reader{Store: l.store, Tree: l.tree, Ring: l.ring, Key: l.keyOf}
+	l.keeper = l.newKeeper()
+	l.left.Keeper, l.left.Records, l.left.Refresh = l.keeper, &l.records, l.refresh
 }
 
 func (l *Log) ringOptions() keyring.Options {

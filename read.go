@@ -64,7 +64,7 @@ func (l *Log) get(ctx context.Context, seq uint64) (*Record, error) {
 	}
 	r, err := l.records.Get(seq)
 	if err != nil {
-		return nil, l.whereGone(ctx, err)
+		return nil, l.left.Where(ctx, err)
 	}
 	return (*Record)(r), nil
 }

@@ -2,15 +2,11 @@ package audittrail
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
-	"sync"
 	"time"
 
 	"audittrail/internal/archive"
 	"audittrail/internal/remnant"
-	"audittrail/internal/segment"
 	"audittrail/record"
 )
 
@@ -73,106 +69,15 @@ func (l *Log) CountClasses(ctx context.Context, first uint64) (map[string]ClassC
 	return counts, nil
 }
 
-// An ArchivedError means that a record is not in the log any more, but in an
-// archive.
-type ArchivedError struct {
-	Seq     uint64
-	First   uint64 // of its segment
-	Archive string // its place; empty if that cannot be read without the keyring
-}
+// An ArchivedError means that the record Seq is not in the log any more, but in
+// an archive: with its segment, whose first record is First, in the place
+// Archive, which is empty if it cannot be read without the keyring.
+type ArchivedError = archive.ArchivedError
 
-func (e *ArchivedError) Error() string {
-	where := e.Archive
-	if where == "" {
-		where = "a place that only the keyring tells"
-	}
-	return fmt.Sprintf("record %d was archived in %s, with the segment of record %d; 'audittrail archive restore %[3]d' brings it back", e.Seq, where, e.First)
-}
-
-// A DroppedError means that a record was dropped. Its hash is still in the
-// tree, so that its absence is accounted for, and a copy of it can be proved.
-type DroppedError struct {
-	Seq   uint64
-	First uint64 // of its segment
-	By    uint64 // the record that says so
-}
-
-func (e *DroppedError) Error() string {
-	return fmt.Sprintf("record %d was dropped, as record %d says; its hash is kept", e.Seq, e.By)
-}
-
-// departed is what the log says of segments that have left it.
-type departed struct {
-	mu   sync.Mutex // guards all
-	next uint64     // records before it were read
-	said map[uint64]remnant.Statement
-}
-
-// statements brings what the log says of its segments up to its end.
-func (l *Log) statements(ctx context.Context) (map[uint64]remnant.Statement, error) {
-	d := &l.departed
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	seqs, err := l.store.Administrative(d.next)
-	if err != nil {
-		return nil, err
-	}
-	said := make(map[uint64]remnant.Statement, len(d.said))
-	maps.Copy(said, d.said)
-	for _, seq := range seqs {
-		line, err := l.store.Line(seq)
-		if err != nil {
-			return nil, err
-		}
-		if record.HasKind(line, "segments_") {
-			r, err := l.Get(ctx, seq)
-			if err != nil {
-				return nil, err
-			}
-			if s, ok := remnant.ParseStatement(&r.Record); ok {
-				said[s.First] = s
-			}
-		}
-		d.next = seq + 1
-	}
-	d.said = said
-	return said, nil
-}
-
-// whereGone says where a record is that has left the log.
-func (l *Log) whereGone(ctx context.Context, err error) error {
-	var gone *segment.GoneError
-	if !errors.As(err, &gone) {
-		return err
-	}
-	// A reader sees the files of a segment go before it looks how far the log
-	// has come.
-	serr := l.refresh(ctx)
-	var said map[uint64]remnant.Statement
-	if serr == nil {
-		said, serr = l.statements(ctx)
-	}
-	s, ok := said[gone.First]
-	if serr != nil {
-		return errors.Join(err, serr)
-	}
-	switch {
-	case !ok:
-		return fmt.Errorf("%w, and no record says so; run verify", err)
-	case s.Dropped:
-		return &DroppedError{Seq: gone.Seq, First: gone.First, By: s.Seq}
-	}
-	return &ArchivedError{Seq: gone.Seq, First: gone.First, Archive: s.To}
-}
-
-// stateOfGone is the state of a record whose Get gives that error.
-func stateOfGone(err error) State {
-	var dropped *DroppedError
-	if errors.As(err, &dropped) {
-		return Dropped
-	}
-	return Archived
-}
+// A DroppedError means that the record Seq was dropped, with the segment whose
+// first record is First, as the record By says. Its hash is still in the tree,
+// so that its absence is accounted for, and a copy of it can be proved.
+type DroppedError = archive.DroppedError
 
 // First returns the sequence number of the oldest record from which on records
 // are here. Some behind it may have left the log as well: see Segments.
@@ -196,11 +101,10 @@ func (l *Log) segments(ctx context.Context) ([]Segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	said, err := l.statements(ctx)
+	said, err := l.left.Statements(ctx)
 	if err != nil {
 		return nil, err
 	}
-	keeper := l.keeper()
 	all := make([]Segment, 0, len(infos))
 	for i, g := range infos {
 		s := Segment{First: g.First, Records: g.Records, Bytes: g.Size, State: SegmentHere, Newest: i == len(infos)-1}
@@ -212,9 +116,9 @@ func (l *Log) segments(ctx context.Context) ([]Segment, error) {
 			}
 			s.Archive, s.Reason, s.Seq, s.Classes = st.To, st.Reason, st.Seq, st.Classes
 			if st.Dropped {
-				s.State, s.Leftover = SegmentDropped, keeper.Left(&st)
+				s.State, s.Leftover = SegmentDropped, l.keeper.Left(&st)
 			} else {
-				s.Unreachable = !keeper.There(&st)
+				s.Unreachable = !l.keeper.There(&st)
 			}
 		case g.Records > 0:
 			if s.FirstLogged, s.LastLogged, err = l.loggedBetween(g.First, g.First+g.Records-1); err != nil {
@@ -240,8 +144,8 @@ func (l *Log) loggedBetween(first, last uint64) (from, to time.Time, err error) 
 	return from, to, nil
 }
 
-// keeper is what moves segments.
-func (l *Log) keeper() *archive.Keeper {
+// newKeeper makes what moves segments.
+func (l *Log) newKeeper() *archive.Keeper {
 	return &archive.Keeper{
 		FS: l.opts.fs, Store: l.store, Origin: l.origin, Entries: l.tree.ReadEntries, Sign: l.SignStatement,
 		Keys: func(size uint64) []string {
@@ -282,7 +186,7 @@ func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(
 	l.moves.Lock()
 	defer l.moves.Unlock()
 	for _, first := range firsts {
-		said, err := l.statements(ctx)
+		said, err := l.left.Statements(ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
@@ -290,7 +194,7 @@ func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(
 		if s, ok := said[first]; ok {
 			st = &s
 		}
-		if err := do(l.keeper(), first, st); err != nil {
+		if err := do(l.keeper, first, st); err != nil {
 			return fmt.Errorf("%s of record %d: %w", what, first, err)
 		}
 	}
@@ -351,13 +255,13 @@ func (l *Log) RestoreSegments(ctx context.Context, firsts []uint64) error {
 // end, and holds it against the tree. An archive that is not there is
 // fs.ErrNotExist.
 func (l *Log) CheckArchive(ctx context.Context, first uint64) error {
-	said, err := l.statements(ctx)
+	said, err := l.left.Statements(ctx)
 	if err == nil {
 		s, ok := said[first]
 		if !ok || s.Dropped {
 			return fmt.Errorf("check archive of record %d: there is none", first)
 		}
-		_, err = l.keeper().Check(ctx, &s)
+		_, err = l.keeper.Check(ctx, &s)
 	}
 	if err != nil {
 		return fmt.Errorf("check archive of record %d: %w", first, err)

@@ -1,15 +1,10 @@
 package audittrail
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"iter"
 	"strings"
 
-	"audittrail/internal/remnant"
-	"audittrail/internal/segment"
 	"audittrail/record"
 )
 
@@ -60,7 +55,7 @@ func (l *Log) holdsOn(ctx context.Context, first uint64) ([]Hold, error) {
 		if g.First != first {
 			continue
 		}
-		err = l.scan(ctx, g.First, g.First+g.Records, func(_, _ []byte) bool { return left > 0 }, func(r *record.Record) error {
+		err = l.left.Scan(ctx, g.First, g.First+g.Records, func(_, _ []byte) bool { return left > 0 }, func(r *record.Record) error {
 			for i := range holds {
 				// What governs the log stays anyway.
 				if !met[i] && !r.Event.Type.Reserved() && holds[i].Matches(r, func(u string) bool { s, ok := subjects[u]; return ok && s == r.Subject }) {
@@ -78,91 +73,4 @@ func (l *Log) holdsOn(ctx context.Context, first uint64) ([]Hold, error) {
 		}
 	}
 	return found, err
-}
-
-// everyLine yields the lines of the records from (inclusive) to to (exclusive),
-// also of those that were archived, which are read where they are. Those that
-// were dropped are passed over. A line is valid until the next one.
-func (l *Log) everyLine(ctx context.Context, from, to uint64) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		infos, err := l.store.Segments()
-		var said map[uint64]remnant.Statement
-		if err == nil {
-			said, err = l.statements(ctx)
-		}
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		for _, g := range infos {
-			if g.First+g.Records <= from || g.First >= to {
-				continue
-			}
-			lines := l.store.Lines(ctx, max(from, g.First), min(to, g.First+g.Records))
-			if s, ok := said[g.First]; ok && g.Gone != nil && !s.Dropped {
-				lines = l.fromArchive(ctx, &g, &s)
-			}
-			for line, err := range lines {
-				t, _ := record.ParseTail(line)
-				if err == nil && (t.Seq < from || t.Seq >= to) {
-					continue
-				}
-				if !yield(line, err) || err != nil {
-					return
-				}
-			}
-		}
-	}
-}
-
-// fromArchive yields the lines of an archive.
-func (l *Log) fromArchive(ctx context.Context, g *segment.Info, s *remnant.Statement) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		for line, err := range l.keeper().Lines(ctx, s) {
-			if err != nil && ctx.Err() == nil {
-				err = errors.Join(&ArchivedError{Seq: g.First, First: g.First, Archive: s.To}, err)
-			}
-			if !yield(line, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// archivedLines reads lines in ascending order, also such that were archived.
-type archivedLines struct {
-	log   *Log
-	first uint64 // of the segment whose archive is open
-	next  func() ([]byte, error, bool)
-	stop  func()
-}
-
-func (a *archivedLines) close() {
-	if a.stop != nil {
-		a.stop()
-	}
-	a.stop = nil
-}
-
-func (a *archivedLines) line(ctx context.Context, seq uint64) ([]byte, error) {
-	line, err := a.log.store.Line(seq)
-	err = a.log.whereGone(ctx, err)
-	var archived *ArchivedError
-	if !errors.As(err, &archived) {
-		return line, err
-	}
-	if a.stop == nil || a.first != archived.First {
-		a.close()
-		a.first = archived.First
-		a.next, a.stop = iter.Pull2(a.log.everyLine(ctx, archived.First, record.MaxSeq))
-	}
-	for {
-		line, err, ok := a.next()
-		if err != nil || !ok {
-			return nil, errors.Join(archived, err)
-		}
-		if t, _ := record.ParseTail(line); t.Seq == seq {
-			return bytes.Clone(line), nil
-		}
-	}
 }

@@ -9,9 +9,8 @@ import (
 
 	"audittrail/internal/archive"
 	"audittrail/internal/audit"
-	"audittrail/internal/remnant"
+	"audittrail/internal/content"
 	"audittrail/internal/vouch"
-	"audittrail/record"
 )
 
 // verifyLeft looks at the segments that have left the log: whether some did
@@ -43,7 +42,13 @@ func (l *Log) verifyArchives(ctx context.Context, o VerifyOptions, evidence *vou
 	if err != nil {
 		return err
 	}
-	said, err := l.saidOf(ctx, evidence.Live)
+	if l.store.Size() == 0 { // the log need not be open in full
+		if err := l.store.Refresh(ctx, evidence.Live); err != nil {
+			return err
+		}
+	}
+	register := archive.Register{Records: &content.Reader{Store: l.store, Ring: l.ring, Key: l.keyOf}}
+	said, err := register.Statements(ctx)
 	if err != nil {
 		return err
 	}
@@ -87,36 +92,4 @@ func (l *Log) kept(ctx context.Context, from uint64, dst [][32]byte) error {
 		i++
 	}
 	return nil
-}
-
-// saidOf reads what the administrative records say of segments, whether or not
-// the log is open in full.
-func (l *Log) saidOf(ctx context.Context, live bool) (map[uint64]remnant.Statement, error) {
-	if l.store.Size() == 0 {
-		if err := l.store.Refresh(ctx, live); err != nil {
-			return nil, err
-		}
-	}
-	seqs, err := l.store.Administrative(0)
-	if err != nil {
-		return nil, err
-	}
-	said := make(map[uint64]remnant.Statement)
-	for _, seq := range slices.Sorted(slices.Values(seqs)) {
-		line, err := l.store.Peek(seq)
-		if err != nil {
-			return nil, err
-		}
-		if !record.HasKind(line, "segments_") {
-			continue
-		}
-		r, err := l.records.View(line, seq, nil)
-		if err != nil {
-			return nil, err
-		}
-		if s, ok := remnant.ParseStatement(&r.Record); ok {
-			said[s.First] = s
-		}
-	}
-	return said, nil
 }

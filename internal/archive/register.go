@@ -1,0 +1,237 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+
+	"audittrail/internal/content"
+	"audittrail/internal/remnant"
+	"audittrail/internal/segment"
+	"audittrail/record"
+)
+
+// An ArchivedError means that a record is not in the log any more, but in an
+// archive.
+type ArchivedError struct {
+	Seq     uint64
+	First   uint64 // of its segment
+	Archive string // its place; empty if that cannot be read without the keyring
+}
+
+func (e *ArchivedError) Error() string {
+	where := e.Archive
+	if where == "" {
+		where = "a place that only the keyring tells"
+	}
+	return fmt.Sprintf("record %d was archived in %s, with the segment of record %d; 'audittrail archive restore %[3]d' brings it back", e.Seq, where, e.First)
+}
+
+// A DroppedError means that a record was dropped. Its hash is still in the
+// tree, so that its absence is accounted for, and a copy of it can be proved.
+type DroppedError struct {
+	Seq   uint64
+	First uint64 // of its segment
+	By    uint64 // the record that says so
+}
+
+func (e *DroppedError) Error() string {
+	return fmt.Sprintf("record %d was dropped, as record %d says; its hash is kept", e.Seq, e.By)
+}
+
+// A Register is what a log says of the segments that have left it, and finds
+// their records where they are.
+type Register struct {
+	Keeper  *Keeper
+	Records *content.Reader
+	// Refresh brings a reader up to where the log's writer is.
+	Refresh func(context.Context) error
+
+	mu   sync.Mutex // guards both below
+	next uint64     // records before it were read
+	said map[uint64]remnant.Statement
+}
+
+// Statements returns what the log says of its segments up to its end, by their
+// first records.
+func (g *Register) Statements(ctx context.Context) (map[uint64]remnant.Statement, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	store := g.Records.Store
+	seqs, err := store.Administrative(g.next)
+	if err != nil {
+		return nil, err
+	}
+	said := make(map[uint64]remnant.Statement, len(g.said))
+	maps.Copy(said, g.said)
+	for _, seq := range seqs {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		line, err := store.Line(seq)
+		if err != nil {
+			return nil, err
+		}
+		if record.HasKind(line, "segments_") {
+			r, err := g.Records.Get(seq)
+			if err != nil {
+				return nil, err
+			}
+			if s, ok := remnant.ParseStatement(&r.Record); ok {
+				said[s.First] = s
+			}
+		}
+		g.next = seq + 1
+	}
+	g.said = said
+	return said, nil
+}
+
+// Where says where a record is that has left the log, if that is what an error
+// of its store says. Other errors it returns as they are.
+func (g *Register) Where(ctx context.Context, err error) error {
+	var gone *segment.GoneError
+	if !errors.As(err, &gone) {
+		return err
+	}
+	// A reader sees the files of a segment go before it looks how far the log
+	// has come.
+	serr := g.Refresh(ctx)
+	var said map[uint64]remnant.Statement
+	if serr == nil {
+		said, serr = g.Statements(ctx)
+	}
+	s, ok := said[gone.First]
+	if serr != nil {
+		return errors.Join(err, serr)
+	}
+	switch {
+	case !ok:
+		return fmt.Errorf("%w, and no record says so; run verify", err)
+	case s.Dropped:
+		return &DroppedError{Seq: gone.Seq, First: gone.First, By: s.Seq}
+	}
+	return &ArchivedError{Seq: gone.Seq, First: gone.First, Archive: s.To}
+}
+
+// Lines yields the lines of the records from (inclusive) to to (exclusive),
+// also of those that were archived, which are read where they are. Those that
+// were dropped are passed over. A line is valid until the next one.
+func (g *Register) Lines(ctx context.Context, from, to uint64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		infos, err := g.Records.Store.Segments()
+		var said map[uint64]remnant.Statement
+		if err == nil {
+			said, err = g.Statements(ctx)
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, info := range infos {
+			if info.First+info.Records <= from || info.First >= to {
+				continue
+			}
+			lines := g.Records.Store.Lines(ctx, max(from, info.First), min(to, info.First+info.Records))
+			if s, ok := said[info.First]; ok && info.Gone != nil && !s.Dropped {
+				lines = g.archived(ctx, info.First, &s)
+			}
+			for line, err := range lines {
+				t, _ := record.ParseTail(line)
+				if err == nil && (t.Seq < from || t.Seq >= to) {
+					continue
+				}
+				if !yield(line, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// archived yields the lines of an archive.
+func (g *Register) archived(ctx context.Context, first uint64, s *remnant.Statement) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for line, err := range g.Keeper.Lines(ctx, s) {
+			if err != nil && ctx.Err() == nil {
+				err = errors.Join(&ArchivedError{Seq: first, First: first, Archive: s.To}, err)
+			}
+			if !yield(line, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Scan decodes the records from (inclusive) to to (exclusive) whose subject and
+// class are wanted, and calls f with them. It reads archives where they are.
+func (g *Register) Scan(ctx context.Context, from, to uint64, want func(subject, class []byte) bool, f func(*record.Record) error) error {
+	var finder record.Finder
+	for line, err := range g.Lines(ctx, from, to) {
+		if err != nil {
+			return err
+		}
+		subject, class := finder.Find(line)
+		if subject != nil && !want(subject, class) {
+			continue
+		}
+		r, err := record.Decode(slices.Clone(line))
+		if err == nil {
+			err = f(r)
+		}
+		if err != nil {
+			t, _ := record.ParseTail(line) // Lines has looked at it
+			return fmt.Errorf("record %d: %w", t.Seq, err)
+		}
+	}
+	return nil
+}
+
+// A Cursor reads lines in ascending order, also such that were archived. Close
+// it.
+type Cursor struct {
+	register *Register
+	first    uint64 // of the segment whose archive is open
+	next     func() ([]byte, error, bool)
+	stop     func()
+}
+
+// Cursor returns a cursor.
+func (g *Register) Cursor() *Cursor { return &Cursor{register: g} }
+
+// Close lets go of an archive that is open.
+func (c *Cursor) Close() {
+	if c.stop != nil {
+		c.stop()
+	}
+	c.stop = nil
+}
+
+// Line returns the line of a record behind those that it was asked for before.
+func (c *Cursor) Line(ctx context.Context, seq uint64) ([]byte, error) {
+	line, err := c.register.Records.Store.Line(seq)
+	err = c.register.Where(ctx, err)
+	var archived *ArchivedError
+	if !errors.As(err, &archived) {
+		return line, err
+	}
+	if c.stop == nil || c.first != archived.First {
+		c.Close()
+		c.first = archived.First
+		c.next, c.stop = iter.Pull2(c.register.Lines(ctx, archived.First, record.MaxSeq))
+	}
+	for {
+		line, err, ok := c.next()
+		if err != nil || !ok {
+			return nil, errors.Join(archived, err)
+		}
+		if t, _ := record.ParseTail(line); t.Seq == seq {
+			return bytes.Clone(line), nil
+		}
+	}
+}
