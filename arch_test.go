@@ -95,7 +95,7 @@ var rooms = map[string]room{
 		theirs: []string{"github.com/RoaringBitmap/roaring"},
 	},
 	"query": {ours: []string{
-		".", "event", "record", "query/internal/tally", "query/internal/filter", "query/internal/search",
+		".", "event", "record", "internal/index/text", "query/internal/tally", "query/internal/filter", "query/internal/search",
 	}},
 	"report": {ours: []string{
 		".", "event", "internal/barrier", "query", "record", "retention", "tlog", "report/document", "report/rules",

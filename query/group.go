@@ -9,12 +9,14 @@ import (
 
 	"audittrail"
 	"audittrail/query/internal/tally"
+	"audittrail/record"
 )
 
 // Group adds up the records that match. It heeds neither limit nor cursor.
 func (e *Engine) Group(ctx context.Context, q Query, g Grouping) (*Table, error) {
 	gr, err := newGrouper(g)
 	if err == nil {
+		gr.log = e.log
 		err = e.each(ctx, &q, gr.add)
 	}
 	var t *Table
@@ -29,6 +31,7 @@ func (e *Engine) Group(ctx context.Context, q Query, g Grouping) (*Table, error)
 
 // A grouper gathers the groups of a Grouping.
 type grouper struct {
+	log        *audittrail.Log
 	columns    []string
 	zone       *time.Location
 	by         []*coder
@@ -36,6 +39,8 @@ type grouper struct {
 	tallies    []tally.Tally
 
 	currencies tally.Tally // how many a group has, if that matters
+
+	people map[string]bool // of subjects: whether somebody is behind it
 
 	groups map[string]int32
 	keys   [][]uint32 // the codes of a group
@@ -46,7 +51,7 @@ type grouper struct {
 }
 
 func newGrouper(g Grouping) (*grouper, error) {
-	gr := &grouper{zone: g.Zone, groups: make(map[string]int32)}
+	gr := &grouper{zone: g.Zone, groups: make(map[string]int32), people: make(map[string]bool)}
 	if gr.zone == nil {
 		gr.zone = time.UTC
 	}
@@ -99,7 +104,9 @@ func (gr *grouper) add(some []*audittrail.Record) error {
 		return err
 	}
 	for i := range gr.aggregates {
-		gr.count(&gr.aggregates[i], gr.tallies[i], some)
+		if err := gr.count(&gr.aggregates[i], gr.tallies[i], some); err != nil {
+			return err
+		}
 	}
 	if gr.currencies == nil {
 		return nil
@@ -143,19 +150,46 @@ func (gr *grouper) assign(some []*audittrail.Record) error {
 }
 
 // count adds the records, whose groups are known, to one aggregate.
-func (gr *grouper) count(a *aggregate, t tally.Tally, some []*audittrail.Record) {
+func (gr *grouper) count(a *aggregate, t tally.Tally, some []*audittrail.Record) error {
 	if a.field == nil && a.over == nil {
 		t.Add(gr.group, nil)
-		return
+		return nil
 	}
 	gr.known, gr.values = gr.known[:0], gr.values[:0]
 	for i, r := range some {
 		n, ok := a.of(r)
+		if ok && a.over != nil && a.over.user {
+			var err error
+			if ok, err = gr.isPerson(a.over.text(r)); err != nil {
+				return err
+			}
+		}
 		if ok {
 			gr.known, gr.values = append(gr.known, gr.group[i]), append(gr.values, n)
 		}
 	}
 	t.Add(gr.known, gr.values)
+	return nil
+}
+
+// isPerson tells whether a subject stands for somebody, who may be erased: the
+// one of the log's own records does not.
+func (gr *grouper) isPerson(subject string) (bool, error) {
+	is, known := gr.people[subject]
+	if known {
+		return is, nil
+	}
+	s, err := record.ParseSubject(subject)
+	if err != nil {
+		return false, err
+	}
+	user, state, err := gr.log.User(s)
+	if err != nil {
+		return false, err
+	}
+	is = user != "" || state != audittrail.Readable
+	gr.people[subject] = is
+	return is, nil
 }
 
 // of is what a record contributes.
@@ -168,7 +202,7 @@ func (a *aggregate) of(r *audittrail.Record) (int64, bool) {
 		return a.field.number(r)
 	case d.isText():
 		s := d.text(r)
-		return fingerprint(s), s != "" && !(d.user && r.State == audittrail.Readable && r.Event.UserID == "")
+		return fingerprint(s), s != ""
 	}
 	n, ok := d.number(r)
 	if ok && d.span != "" {
