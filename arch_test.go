@@ -100,11 +100,17 @@ var rooms = map[string]room{
 	"report": {ours: []string{
 		".", "event", "internal/barrier", "query", "record", "retention", "tlog", "report/document", "report/rules",
 	}},
-	"report/rules":    {theirs: []string{"github.com/BurntSushi/toml"}},
-	"lineage":         {ours: []string{".", "event", "record", "internal/cjson"}},
-	"lineage/usage":   {ours: []string{".", "event", "lineage", "query"}},
-	"report/document": {ours: []string{"event", "internal/cjson", "tlog"}},
-	"report/drawing":  {ours: []string{"report/document"}},
+	"report/rules":  {theirs: []string{"github.com/BurntSushi/toml"}},
+	"lineage":       {ours: []string{".", "event", "record", "internal/cjson"}},
+	"lineage/usage": {ours: []string{".", "event", "lineage", "query"}},
+	"lineage/drawing": {
+		ours:   []string{".", "event", "lineage", "record", "lineage/drawing/internal/layers", "lineage/drawing/internal/rails"},
+		theirs: []string{"github.com/rivo/uniseg"},
+	},
+	"lineage/drawing/internal/layers": {},
+	"lineage/drawing/internal/rails":  {},
+	"report/document":                 {ours: []string{"event", "internal/cjson", "tlog"}},
+	"report/drawing":                  {ours: []string{"report/document"}},
 	"report/render": {
 		ours:   []string{"report/document", "report/drawing"},
 		theirs: []string{"codeberg.org/go-pdf/fpdf", "github.com/go-fonts/liberation"},
