@@ -17,16 +17,22 @@ func (l *Log) Administer(ctx context.Context, e event.Event) (Receipt, error) {
 	if !e.Type.Reserved() || e.Type.Own() {
 		return Receipt{}, fmt.Errorf("administer: %w", &event.FieldError{Field: "type", Problem: fmt.Sprintf("%q is none by which the log is administered", e.Type)})
 	}
+	receipt, err := l.govern(ctx, e)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("administer: %w", err)
+	}
+	return receipt, nil
+}
+
+// govern appends an event that governs the log.
+func (l *Log) govern(ctx context.Context, e event.Event) (Receipt, error) {
 	it := &item{event: e, reserved: true}
 	it.alone[0] = it
 	err := l.prepare(it)
 	if err == nil {
 		err = l.run(ctx, it.alone[:])
 	}
-	if err != nil {
-		return Receipt{}, fmt.Errorf("administer: %w", err)
-	}
-	return it.receipt, nil
+	return it.receipt, err
 }
 
 // Administrative yields the records that govern the log, from a sequence number

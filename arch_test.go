@@ -67,12 +67,16 @@ var rooms = map[string]room{
 	"internal/recovery":   {ours: []string{"record", "tlog", "keyring", "internal/segment", "internal/tree"}},
 	"internal/checkpoint": {ours: []string{"tlog", "keyring", "internal/recovery", "internal/segment", "internal/tree"}},
 	"internal/content":    {ours: []string{"event", "record", "keyring", "internal/segment", "internal/tree"}},
+	"internal/custody": {ours: []string{
+		"event", "record", "keyring", "internal/archive", "internal/barrier", "internal/content", "internal/escrow",
+		"internal/segment", "internal/vfs",
+	}},
 	".": {
 		ours: []string{
 			"event", "record", "tlog", "keyring",
 			"internal/vfs", "internal/segment", "internal/tree", "internal/audit", "internal/recovery",
 			"internal/archive", "internal/remnant", "internal/salvage", "internal/vouch",
-			"internal/barrier", "internal/checkpoint", "internal/content", "internal/escrow",
+			"internal/barrier", "internal/checkpoint", "internal/content", "internal/custody",
 		},
 		theirs: []string{"filippo.io/age"},
 	},

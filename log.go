@@ -14,6 +14,7 @@ import (
 	"audittrail/internal/barrier"
 	"audittrail/internal/checkpoint"
 	"audittrail/internal/content"
+	"audittrail/internal/custody"
 	"audittrail/internal/segment"
 	"audittrail/internal/tree"
 	"audittrail/keyring"
@@ -39,16 +40,11 @@ type Log struct {
 	keysMu sync.Mutex // held while keys are replaced
 	moves  sync.Mutex // held while segments are moved
 
-	keeper *archive.Keeper
-	left   archive.Register
+	custody *custody.Custody
+	keeper  *archive.Keeper
+	left    archive.Register
 
-	gate       barrier.Gate        // between those who seal and what is destroyed
-	governing  *semaphore.Weighted // held by one who erases, expires, holds or releases
-	unfinished *doom               // guarded by governing: ordered, but not done yet
-	holds      holds
-	guard      guard
-	escrows    escrows
-
+	gate    barrier.Gate            // between those who seal and what is destroyed
 	classes atomic.Pointer[classes] // replaced whole
 
 	claims claims              // ids that are being appended
@@ -147,7 +143,7 @@ func (l *Log) Close() error {
 		l.settling.Wait()
 		errs = append(errs, l.signer.Stop())
 	}
-	errs = append(errs, l.escrows.close(), l.store.Close(), l.tree.Close())
+	errs = append(errs, l.custody.Close(), l.store.Close(), l.tree.Close())
 	if l.ring != nil {
 		errs = append(errs, l.ring.Close())
 	}

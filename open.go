@@ -17,6 +17,7 @@ import (
 
 	"audittrail/event"
 	"audittrail/internal/content"
+	"audittrail/internal/custody"
 	"audittrail/internal/recovery"
 	"audittrail/internal/segment"
 	"audittrail/internal/tree"
@@ -25,9 +26,11 @@ import (
 )
 
 const (
-	logDir   = "log"
-	treeDir  = "tree"
-	lockName = "LOCK"
+	logDir  = "log"
+	treeDir = "tree"
+	// escrowDir holds the keys of records that a hold keeps beyond their class.
+	escrowDir = "escrow"
+	lockName  = "LOCK"
 )
 
 // Open opens the log in the folder dir. Close it.
@@ -41,7 +44,7 @@ func Open(dir string, o Options) (*Log, error) {
 	if err := o.complete(dir); err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, opts: o, room: semaphore.NewWeighted(roomBytes), governing: semaphore.NewWeighted(1), wake: make(chan struct{}, 1)}
+	l := &Log{dir: dir, opts: o, room: semaphore.NewWeighted(roomBytes), wake: make(chan struct{}, 1)}
 	l.classes.Store(newClasses(o.Classes, nil))
 	if err := l.find(); err != nil {
 		return nil, fmt.Errorf("open log %s: %w", dir, err)
@@ -105,7 +108,11 @@ func (l *Log) openFiles(readOnly bool) error {
 
 // furnish makes what reads the files that were opened.
 func (l *Log) furnish() {
-	l.records = content.Reader{Store: l.store, Tree: l.tree, Ring: l.ring, Key: l.keyOf}
+	l.custody = custody.New(custody.Log{
+		FS: l.opts.fs, Escrows: filepath.Join(l.dir, escrowDir), Ring: l.ring, Store: l.store, Records: &l.records,
+		Left: &l.left, Rand: l.opts.rand, Logger: l.opts.Logger, Refresh: l.refresh, Writer: l.custodian(),
+	})
+	l.records = content.Reader{Store: l.store, Tree: l.tree, Ring: l.ring, Key: l.custody.KeyOf}
 	l.keeper = l.newKeeper()
 	l.left.Keeper, l.left.Records, l.left.Refresh = l.keeper, &l.records, l.refresh
 }
@@ -180,7 +187,7 @@ func (l *Log) openToWrite() error {
 			return errors.Join(err, l.Close())
 		}
 	}
-	if err := l.finishDestructions(context.Background()); err != nil {
+	if err := l.custody.FinishAll(context.Background()); err != nil {
 		return errors.Join(fmt.Errorf("open log: finish what was ordered to be destroyed: %w", err), l.Close())
 	}
 	if err := l.publishSigners(context.Background()); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"audittrail/internal/content"
+	"audittrail/internal/custody"
 	"audittrail/internal/recovery"
 	"audittrail/internal/segment"
 	"audittrail/internal/vfs"
@@ -141,7 +142,7 @@ var (
 	// ErrNoLog means that there is no log in the folder.
 	ErrNoLog = errors.New("no log here")
 	// ErrReadOnly means that the log was opened for reading.
-	ErrReadOnly = errors.New("the log is open for reading only")
+	ErrReadOnly = custody.ErrReadOnly
 	// ErrClosed means that the log has been closed.
 	ErrClosed = errors.New("the log is closed")
 	// ErrTooLarge means that an event is over Options.MaxEventBytes.
@@ -149,7 +150,7 @@ var (
 	// ErrLocked means that another process has the log open for writing.
 	ErrLocked = vfs.ErrLocked
 	// ErrNoKeys means that the log was opened without its keyring.
-	ErrNoKeys = errors.New("the log is open without its keyring")
+	ErrNoKeys = custody.ErrNoKeys
 	// ErrNoRecord means that no record has that sequence number or id.
 	ErrNoRecord = segment.ErrBeyond
 )

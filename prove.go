@@ -89,7 +89,7 @@ func (l *Log) Disclose(ctx context.Context, seq uint64) (record.Disclosure, erro
 	if err != nil {
 		return record.Disclosure{}, err
 	}
-	key, state, err := l.keyOf(&r.Record)
+	key, state, err := l.custody.KeyOf(&r.Record)
 	if err != nil {
 		return record.Disclosure{}, fmt.Errorf("disclose record %d: %w", seq, err)
 	}

@@ -114,7 +114,7 @@ func openOld(ctx context.Context, o *Rebuilding) (*Log, error) {
 	}
 	l.ring, l.origin = ring, ring.Origin()
 	if err = l.openFiles(true); err == nil {
-		err = l.guardAll(ctx)
+		err = l.custody.GuardAll(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.abandon())

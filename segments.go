@@ -220,12 +220,12 @@ func (l *Log) ArchiveSegments(ctx context.Context, firsts []uint64, to, reason s
 func (l *Log) DropSegments(ctx context.Context, firsts []uint64, reason string) error {
 	return l.moving(ctx, "drop the segment", firsts, func(k *archive.Keeper, first uint64, said *remnant.Statement) error {
 		// So that no hold is placed meanwhile.
-		if err := l.govern(ctx); err != nil {
+		if err := l.custody.Govern(ctx); err != nil {
 			return err
 		}
-		defer l.governing.Release(1)
+		defer l.custody.Release()
 		if said == nil || !said.Dropped {
-			held, err := l.holdsOn(ctx, first)
+			held, err := l.custody.HoldsOn(ctx, first)
 			if err == nil && len(held) > 0 {
 				err = &SegmentHeldError{First: first, Holds: held}
 			}

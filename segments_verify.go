@@ -47,7 +47,7 @@ func (l *Log) verifyArchives(ctx context.Context, o VerifyOptions, evidence *vou
 			return err
 		}
 	}
-	register := archive.Register{Records: &content.Reader{Store: l.store, Ring: l.ring, Key: l.keyOf}}
+	register := archive.Register{Records: &content.Reader{Store: l.store, Ring: l.ring, Key: l.custody.KeyOf}}
 	said, err := register.Statements(ctx)
 	if err != nil {
 		return err

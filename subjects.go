@@ -19,7 +19,7 @@ func (l *Log) Subject(user string) (record.Subject, bool, error) {
 	if err != nil || !ok {
 		return record.Subject{}, false, err
 	}
-	state, err := l.refused(s, "")
+	state, err := l.custody.Refused(s, "")
 	return s, err == nil && state == Readable, err
 }
 
@@ -29,7 +29,7 @@ func (l *Log) User(s record.Subject) (string, State, error) {
 	if l.ring == nil {
 		return "", Sealed, nil
 	}
-	if state, err := l.refused(s, ""); err != nil || state != Readable {
+	if state, err := l.custody.Refused(s, ""); err != nil || state != Readable {
 		return "", state, err
 	}
 	user, err := l.ring.User(s)
@@ -45,7 +45,7 @@ func (l *Log) StateOf(s record.Subject, class string) (State, error) {
 	if l.ring == nil {
 		return Sealed, nil
 	}
-	_, state, err := l.opening(s, class)
+	_, state, err := l.custody.Opening(s, class)
 	return state, err
 }
 

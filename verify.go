@@ -270,7 +270,7 @@ func (l *Log) countStates(v *Verification, r *audit.Result) {
 	if l.ring == nil || v.Expired == 0 {
 		return
 	}
-	held, missing := l.countHeld(v.First)
+	held, missing := l.custody.CountHeld(v.First)
 	v.Held, v.Missing = min(held, v.Expired), append(v.Missing, missing...)
 	v.Expired -= v.Held
 }

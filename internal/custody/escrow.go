@@ -1,0 +1,240 @@
+package custody
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"slices"
+
+	"audittrail/internal/archive"
+	"audittrail/internal/barrier"
+	"audittrail/internal/content"
+	"audittrail/internal/escrow"
+	"audittrail/internal/vfs"
+	"audittrail/keyring"
+	"audittrail/record"
+)
+
+func (c *Custody) escrowName(id keyring.FileID) string {
+	return filepath.Join(c.Escrows, hex.EncodeToString(id[:]))
+}
+
+// escrow puts aside the keys of those records that are held, of the classes
+// that a doom is about to destroy.
+func (c *Custody) escrow(ctx context.Context, d *Doom) error {
+	if len(d.Classes) == 0 {
+		return nil
+	}
+	var active []barrier.Hold
+	var upTo uint64
+	if err := c.readHolds(ctx, func(hs *barrier.Holds) { active, upTo = hs.Active(), hs.Released() }); err != nil {
+		return err
+	}
+	living, err := c.Ring.Classes()
+	if err != nil {
+		return err
+	}
+	out := newEscrowSet(c, upTo)
+	for _, class := range d.Classes {
+		if slices.Contains(living, class) && slices.ContainsFunc(active, func(h barrier.Hold) bool { return h.Reaches(class) }) {
+			out.classes[class] = nil
+		}
+	}
+	if len(out.classes) == 0 {
+		return nil
+	}
+	keeps, err := c.keepers(active)
+	if err != nil {
+		return err
+	}
+	err = c.Left.Scan(ctx, 0, c.Store.Size(), func(_, class []byte) bool {
+		_, ok := out.classes[string(class)]
+		return ok
+	}, func(r *record.Record) error {
+		if !keeps(r) {
+			return nil
+		}
+		prk, err := c.Ring.ForOpening(r.Subject, r.Class)
+		if _, absent := content.StateOf(err); absent {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		key, err := r.KeyFrom(prk)
+		if err != nil {
+			return err
+		}
+		return out.add(r.Class, r.Seq, key)
+	})
+	return out.finish(err)
+}
+
+// CountHeld counts the records from a sequence number on that are in escrow, and
+// says which escrows cannot be read.
+func (c *Custody) CountHeld(from uint64) (held uint64, missing []string) {
+	all, err := c.Ring.Escrows()
+	if err != nil {
+		return 0, []string{fmt.Sprintf("what is held: %v", err)}
+	}
+	for _, e := range all {
+		file, err := escrow.Open(c.FS, c.escrowName(e.File), e.Class, (*[32]byte)(&e.Key))
+		if err == nil {
+			err = file.Each(func(seq uint64, _ record.Key) error {
+				if seq >= from {
+					held++
+				}
+				return nil
+			})
+			_ = file.Close() // only read from: nothing to lose
+		}
+		if err != nil {
+			missing = append(missing, fmt.Sprintf("what is held of class %s: %v", e.Class, err))
+		}
+	}
+	return held, missing
+}
+
+// settleEscrows lets go of what is in escrow, and no hold keeps any more.
+func (c *Custody) settleEscrows(ctx context.Context) error {
+	all, err := c.Ring.Escrows()
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	var active []barrier.Hold
+	var upTo uint64
+	if err := c.readHolds(ctx, func(hs *barrier.Holds) { active, upTo = hs.Active(), hs.Released() }); err != nil {
+		return err
+	}
+	keeps, err := c.keepers(active)
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		if e.Seq < upTo {
+			if err := c.settleEscrow(ctx, &e, keeps, upTo); err != nil {
+				return fmt.Errorf("let go of what is held no more in class %s: %w", e.Class, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Custody) settleEscrow(ctx context.Context, e *keyring.Escrow, keeps func(*record.Record) bool, upTo uint64) error {
+	old, err := escrow.Open(c.FS, c.escrowName(e.File), e.Class, (*[32]byte)(&e.Key))
+	if errors.Is(err, fs.ErrNotExist) {
+		c.Logger.Warn("what a hold kept is gone: its escrow is not there", slog.String("class", e.Class))
+		return c.Ring.SetEscrows(keyring.Escrow{Class: e.Class, Seq: upTo})
+	}
+	if err != nil {
+		return err
+	}
+	out := newEscrowSet(c, upTo)
+	out.classes[e.Class] = nil
+	lines := c.Left.Cursor()
+	defer lines.Close()
+	err = old.Each(func(seq uint64, key record.Key) error {
+		line, err := lines.Line(ctx, seq)
+		if dropped := new(archive.DroppedError); errors.As(err, &dropped) {
+			return nil // nobody reads it again
+		}
+		if err != nil {
+			return err
+		}
+		r, err := record.Decode(line)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", seq, err)
+		}
+		if !keeps(r) {
+			return nil
+		}
+		return out.add(e.Class, seq, key)
+	})
+	if cerr := old.Close(); err == nil {
+		err = cerr
+	}
+	if err := out.finish(err); err != nil {
+		return err
+	}
+	// Its key is gone: that the file goes, too, is for tidiness.
+	if err := c.FS.Remove(c.escrowName(e.File)); err != nil {
+		c.Logger.Warn("remove an escrow that nothing opens any more", slog.Any("error", err))
+	}
+	return nil
+}
+
+// An escrowSet is new escrows of classes that are being written.
+type escrowSet struct {
+	custody *Custody
+	upTo    uint64
+	classes map[string]*newEscrow // nil as long as nothing is in it
+}
+
+type newEscrow struct {
+	keyring.Escrow
+	w *escrow.Writer
+}
+
+func newEscrowSet(c *Custody, upTo uint64) *escrowSet {
+	return &escrowSet{custody: c, upTo: upTo, classes: map[string]*newEscrow{}}
+}
+
+func (s *escrowSet) add(class string, seq uint64, key record.Key) error {
+	e := s.classes[class]
+	if e == nil {
+		var err error
+		if e, err = s.begin(class); err != nil {
+			return err
+		}
+		s.classes[class] = e
+	}
+	return e.w.Add(seq, key)
+}
+
+func (s *escrowSet) begin(class string) (*newEscrow, error) {
+	c := s.custody
+	e := &newEscrow{Escrow: keyring.Escrow{Class: class, Seq: s.upTo}}
+	for _, b := range [][]byte{e.File[:], e.Key[:]} {
+		if _, err := io.ReadFull(c.Rand, b); err != nil {
+			return nil, fmt.Errorf("read random bytes: %w", err)
+		}
+	}
+	if err := vfs.MakeDir(c.FS, c.Escrows, 0o755); err != nil {
+		return nil, err
+	}
+	var err error
+	e.w, err = escrow.Create(c.FS, c.escrowName(e.File), class, (*[32]byte)(&e.Key))
+	return e, err
+}
+
+// finish makes the escrows durable and puts them in force; after an error it
+// takes them back. A class for which there is nothing loses its escrow.
+func (s *escrowSet) finish(err error) error {
+	var all []keyring.Escrow
+	some := false
+	for class, e := range s.classes {
+		switch {
+		case e == nil:
+			if _, ok, eerr := s.custody.Ring.Escrow(class); ok || eerr != nil {
+				all, err = append(all, keyring.Escrow{Class: class, Seq: s.upTo}), errors.Join(err, eerr)
+			}
+		case err == nil:
+			all, some = append(all, e.Escrow), true
+			err = e.w.Close()
+		default:
+			err = errors.Join(err, e.w.Abandon())
+		}
+	}
+	if err == nil && some {
+		err = s.custody.FS.SyncDir(s.custody.Escrows)
+	}
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	return s.custody.Ring.SetEscrows(all...)
+}

@@ -1,0 +1,179 @@
+package custody
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"audittrail/event"
+	"audittrail/internal/barrier"
+	"audittrail/internal/content"
+	"audittrail/internal/segment"
+	"audittrail/record"
+)
+
+var destructions = []event.Type{event.SubjectErased, event.ClassExpired}
+
+// A toll is what orders destroyed.
+type toll struct {
+	subjects map[record.Subject]struct{}
+	classes  map[string]struct{}
+	last     *content.Record // the newest order
+}
+
+// take adds what a record orders.
+func (t *toll) take(r *content.Record, system record.Subject) error {
+	if r.Subject != system || r.State != content.Readable {
+		return fmt.Errorf("record %d orders a destruction, and is not the log's own: run verify", r.Seq)
+	}
+	if t.subjects == nil {
+		t.subjects, t.classes = map[record.Subject]struct{}{}, map[string]struct{}{}
+	}
+	t.last = r
+	if r.Event.Type == event.SubjectErased {
+		e, err := barrier.ReadErasure(r.Event.Metadata)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", r.Seq, err)
+		}
+		for _, s := range e.Subjects {
+			t.subjects[s] = struct{}{}
+		}
+		return nil
+	}
+	e, err := barrier.ReadExpiry(r.Event.Metadata)
+	if err != nil {
+		return fmt.Errorf("record %d: %w", r.Seq, err)
+	}
+	for _, c := range e.Classes {
+		t.classes[c] = struct{}{}
+	}
+	return nil
+}
+
+// ordered adds to a toll what was ordered from a sequence number on.
+func (c *Custody) ordered(ctx context.Context, from uint64, t *toll) error {
+	return c.Records.EachOwn(ctx, from, destructions, func(r *content.Record) error { return t.take(r, c.Ring.System()) })
+}
+
+// salvaged is ordered for a log that is damaged: it goes over all lines, in
+// whatever place they stand, and goes by those that are whole and authentic.
+func (c *Custody) salvaged(ctx context.Context, t *toll) error {
+	take := func(line []byte) {
+		_, kind, ok := record.Glance(line)
+		if end, whole := record.ParseTail(line); !ok || !whole || !slices.Contains(destructions, event.Type(kind)) || !record.Intact(line, &end) {
+			return
+		}
+		if r, err := record.Decode(slices.Clone(line)); err == nil {
+			if prk, err := c.Ring.ForOpening(r.Subject, r.Class); err == nil && r.Open(prk) == nil {
+				_ = t.take(&content.Record{Record: *r}, c.Ring.System()) // of what is not authentic nothing is believed
+			}
+		}
+	}
+	for line, err := range c.Store.Kept(ctx) {
+		if err != nil {
+			return err
+		}
+		take(line)
+	}
+	for raw, err := range c.Store.Scan(ctx, segment.Pos{}) {
+		if err != nil {
+			return err
+		}
+		take(raw.Line)
+	}
+	return nil
+}
+
+// unapplied returns the number of the first record whose order the keyring may
+// not have carried out.
+func (c *Custody) unapplied() uint64 {
+	seq, hash := c.Ring.Applied()
+	if hash == (record.Hash{}) || seq >= c.Store.Size() {
+		return 0
+	}
+	// Where it is not known, everything is carried out again, which changes
+	// nothing that is done.
+	line, err := c.Store.Line(seq)
+	if t, ok := record.ParseTail(line); err != nil || !ok || t.Hash != hash {
+		return 0
+	}
+	return seq + 1
+}
+
+// A guard keeps a reader from what its keyring still has and should not: it is
+// older than the log, or a writer was stopped between order and deed.
+type guard struct {
+	mu         sync.RWMutex // guards what follows
+	generation uint64       // of the keyring, when it was looked at
+	next       uint64       // records in front of this one were looked at
+	toll
+}
+
+// Refused tells whether an order that the keyring has not heard of destroyed
+// the keys of a subject or of a class.
+func (c *Custody) Refused(s record.Subject, class string) (content.State, error) {
+	if c.Writer != nil {
+		return content.Readable, nil
+	}
+	generation, err := c.Ring.Follow()
+	if err != nil {
+		return content.Readable, err
+	}
+	g := &c.guard
+	size := c.Store.Size()
+	g.mu.RLock()
+	current := g.generation == generation && g.next >= size
+	state := g.state(s, class)
+	g.mu.RUnlock()
+	if current {
+		return state, nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := c.lookAgain(g, generation, size); err != nil {
+		return content.Readable, fmt.Errorf("look for what was ordered to be destroyed: %w", err)
+	}
+	return g.state(s, class), nil
+}
+
+func (g *guard) state(s record.Subject, class string) content.State {
+	if _, ok := g.subjects[s]; ok {
+		return content.Erased
+	}
+	if _, ok := g.classes[class]; ok {
+		return content.Expired
+	}
+	return content.Readable
+}
+
+// GuardAll looks once, at all lines of a log that may be damaged.
+func (c *Custody) GuardAll(ctx context.Context) (err error) {
+	g := &c.guard
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.generation, err = c.Ring.Follow(); err != nil {
+		return err
+	}
+	g.next = record.MaxSeq + 1
+	return c.salvaged(ctx, &g.toll)
+}
+
+// lookAgain brings a guard up to the log and its keyring.
+func (c *Custody) lookAgain(g *guard, generation, size uint64) error {
+	from := g.next
+	if g.generation != generation {
+		g.toll = toll{}
+		from = c.unapplied()
+	}
+	ctx := context.Background()
+	if err := c.ordered(ctx, from, &g.toll); err != nil {
+		c.Logger.Warn("the log is damaged; going over all of it for what was ordered to be destroyed", slog.Any("error", err))
+		if err := c.salvaged(ctx, &g.toll); err != nil {
+			return err
+		}
+	}
+	g.generation, g.next = generation, size
+	return nil
+}
