@@ -175,7 +175,7 @@ func (v Value) String() string {
 	case Money:
 		return money(v.N) + " " + v.Text
 	case Share:
-		return decimal(v.N, 4, 2) + " %"
+		return percent(v.N) + " %"
 	case Bytes:
 		return bytesText(v.N)
 	case Instant:
@@ -228,6 +228,19 @@ func decimal(n int64, scale, digits int) string {
 	s := fmt.Sprintf("%0*d", scale+1, n)
 	whole, fraction := s[:len(s)-scale], s[len(s)-scale:]
 	return sign + whole + "." + fraction[:digits]
+}
+
+// percent rounds millionths to hundredths of a percent. Only nothing is 0.00, and
+// only the whole is 100.00.
+func percent(n int64) string {
+	rounded := (n + 50) / 100
+	if n > 0 {
+		rounded = max(rounded, 1)
+	}
+	if n < 1e6 {
+		rounded = min(rounded, 9999)
+	}
+	return decimal(rounded, 2, 2)
 }
 
 // money writes an amount with as many digits as small amounts need.
