@@ -112,12 +112,7 @@ func (s *summary) table(t *document.Table) {
 			widths[c] = max(widths[c], utf8.RuneCountInString(text))
 		}
 	}
-	columns := 0
-	for room := s.width - 2; columns < len(widths); columns++ {
-		if room -= widths[columns] + 2; room < -2 {
-			break
-		}
-	}
+	shown := s.columns(t, widths)
 	more := ""
 	if hidden := max(t.Total, uint64(len(t.Rows))) - uint64(len(rows)); hidden > 0 {
 		more = fmt.Sprintf(" (%s more)", document.Thousands(int64(hidden)))
@@ -130,7 +125,8 @@ func (s *summary) table(t *document.Table) {
 	}
 	for i, line := range slices.Insert(cells, 0, names) {
 		var b strings.Builder
-		for c, text := range line[:columns] {
+		for _, c := range shown {
+			text := line[c]
 			pad := strings.Repeat(" ", widths[c]-utf8.RuneCountInString(text))
 			if t.Columns[c].Numeric {
 				text, pad = pad+text, ""
@@ -143,6 +139,33 @@ func (s *summary) table(t *document.Table) {
 		}
 		s.say("%s\n", text)
 	}
+}
+
+// columns are those of a table that fit, in their order: the first, then those
+// that hold news, then the others from the left.
+func (s *summary) columns(t *document.Table, widths []int) []int {
+	news := func(c int) bool {
+		return slices.ContainsFunc(t.Rows, func(row []document.Value) bool { return row[c].Kind == document.State })
+	}
+	var shown []int
+	room := s.width
+	for _, wanted := range []func(c int) bool{
+		func(c int) bool { return c == 0 },
+		func(c int) bool { return c > 0 && news(c) },
+		func(c int) bool { return c > 0 && !news(c) },
+	} {
+		for c, width := range widths {
+			if !wanted(c) {
+				continue
+			}
+			if room -= width + 2; room < 0 {
+				break
+			}
+			shown = append(shown, c)
+		}
+	}
+	slices.Sort(shown)
+	return shown
 }
 
 // Wrap breaks text into lines of at most so many characters, at spaces where
