@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -177,6 +179,14 @@ func countValue(v query.Value) document.Value {
 	return document.CountOf(v.Int())
 }
 
+// bytesValue is a value of size.
+func bytesValue(v query.Value) document.Value {
+	if v.Kind() == query.Absent {
+		return document.Value{}
+	}
+	return document.BytesOf(v.Int())
+}
+
 // latencyValue is a value of latency_ms.
 func latencyValue(v query.Value) document.Value {
 	if v.Kind() == query.Absent {
@@ -233,6 +243,11 @@ func add(s *document.Section, id, title string, cols []document.Column, rows [][
 		t.Rows, t.Total = rows[:maxRows], uint64(len(rows))
 	}
 	s.Tables = append(s.Tables, t)
+}
+
+// mostFirst sorts rows by the number in a column, the largest first.
+func mostFirst(rows [][]document.Value, column int) {
+	slices.SortStableFunc(rows, func(a, b []document.Value) int { return cmp.Compare(b[column].N, a[column].N) })
 }
 
 // bucket is the span of time by which the period is shown, so that there are

@@ -14,7 +14,7 @@ import (
 )
 
 func (m *maker) retention(s *document.Section) error {
-	t, err := m.group("records by retention class and month", m.base(), []string{"class"}, "min(logged)", "max(logged)")
+	t, err := m.group("records by retention class and month", m.base(), []string{"class"}, "min(logged)", "max(logged)", "sum(size)")
 	if err != nil {
 		return err
 	}
@@ -54,9 +54,9 @@ func (m *maker) retention(s *document.Section) error {
 		if c, ok := policy.Class(name); err == nil && ok && !c.KeepFor.IsZero() {
 			keeps = c.KeepFor.String()
 		}
-		rows = append(rows, []document.Value{textValue(r[0]), document.CountOf(t.n(i, 0)), document.TextOf(keeps), timeValue(r[2]), timeValue(r[3])})
+		rows = append(rows, []document.Value{textValue(r[0]), document.CountOf(t.n(i, 0)), bytesValue(r[4]), document.TextOf(keeps), timeValue(r[2]), timeValue(r[3])})
 	}
-	add(s, "classes", "Classes", columns("class and month", "records+", "kept", "first logged", "last logged"), rows, "", t.source, q)
+	add(s, "classes", "Classes", columns("class and month", "records+", "content+", "kept", "first logged", "last logged"), rows, "Content: its length, rounded up as it is before it is sealed, also of what was erased since.", t.source, q)
 	m.floors(s, frameworks)
 	return m.governed(s, "acts", "What was done", event.RetentionPolicySet, event.ClassExpired, event.HoldPlaced, event.HoldReleased, event.SegmentsArchived, event.SegmentsDropped)
 }

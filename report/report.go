@@ -21,6 +21,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/lineage"
 	"audittrail/query"
 	"audittrail/report/document"
 	"audittrail/report/rules"
@@ -90,6 +91,8 @@ type maker struct {
 	events   uint64 // of the period
 	own      []*audittrail.Record
 	ownErr   error
+	graph    *lineage.Graph // of what was registered
+	graphErr error
 }
 
 // Make computes a report. What is wrong with the log is in the report; the error
@@ -190,6 +193,7 @@ func (m *maker) look() {
 		}
 		m.own = append(m.own, r)
 	}
+	m.provenance()
 	if gone := m.log.Gone(); len(gone) > 0 {
 		n := uint64(0)
 		for _, g := range gone {

@@ -1,8 +1,6 @@
 package report
 
 import (
-	"cmp"
-	"slices"
 	"strings"
 
 	"audittrail/event"
@@ -43,6 +41,7 @@ func (m *maker) scope(s *document.Section) error {
 	for i, r := range types.rows {
 		rows = append(rows, []document.Value{document.TextOf(words(r[0].String())), document.CountOf(types.n(i, 0)), timeValue(r[2]), timeValue(r[3])})
 	}
+	mostFirst(rows, 1)
 	add(s, "by_type", "Events by type", columns("type", "events+", "first", "last"), rows, "", types.source)
 	systems, err := m.group("events by deployment and producer", m.base(), []string{"deployment_id", "producer"}, "distinct(model_id)", "min(time)", "max(time)")
 	if err != nil {
@@ -52,6 +51,7 @@ func (m *maker) scope(s *document.Section) error {
 	for i, r := range systems.rows {
 		rows = append(rows, []document.Value{textValue(r[0]), textValue(r[1]), document.CountOf(systems.n(i, 0)), countValue(r[3]), timeValue(r[4]), timeValue(r[5])})
 	}
+	mostFirst(rows, 2)
 	add(s, "systems", "Systems", columns("deployment", "producer", "events+", "models+", "first", "last"), rows, "Owners, where they were registered, are in the model inventory.", systems.source)
 	return nil
 }
@@ -259,6 +259,7 @@ func (m *maker) byModel(s *document.Section, calls query.Query, bad *table) erro
 			countValue(r[3]), countValue(r[4]), latencyValue(r[5]), latencyValue(r[6]),
 		})
 	}
+	mostFirst(rows, 2)
 	add(s, "by_model", "By model", columns("model", "version", "calls+", "failed+", "input tokens+", "output tokens+", "median+", "95th percentile+"), rows, "", t.source, bad.source)
 	return nil
 }
@@ -282,7 +283,7 @@ func (m *maker) byCostAndSubject(s *document.Section, calls query.Query) error {
 	for i, r := range t.rows {
 		rows = append(rows, []document.Value{document.CodeOf(r[0].String()), document.CountOf(t.n(i, 0)), countValue(r[2]), countValue(r[3]), timeValue(r[4])})
 	}
-	slices.SortStableFunc(rows, func(a, b []document.Value) int { return cmp.Compare(b[1].N, a[1].N) })
+	mostFirst(rows, 1)
 	const shown = 50
 	total := len(rows)
 	add(s, "by_subject", "By data subject, those with the most calls", columns("subject", "calls+", "input tokens+", "output tokens+", "last"), rows[:min(shown, total)], "A subject is what stands in the log for a person; 'audittrail gdpr status' leads from one to the other while the person is not forgotten.", t.source)
