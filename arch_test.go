@@ -61,7 +61,9 @@ var rooms = map[string]room{
 	"internal/audit": {ours: []string{
 		"record", "tlog", "internal/audit/lines", "internal/remnant", "internal/tree", "internal/vfs",
 	}},
-	"internal/salvage":    {ours: []string{"record"}},
+	"internal/salvage": {ours: []string{
+		"event", "record", "tlog", "internal/barrier", "internal/content", "internal/remnant", "internal/segment",
+	}},
 	"internal/vouch":      {ours: []string{"tlog", "internal/audit", "internal/tree", "internal/vfs"}},
 	"internal/barrier":    {ours: []string{"event", "record", "internal/cjson"}},
 	"internal/escrow":     {ours: []string{"record", "internal/vfs"}},

@@ -8,11 +8,8 @@ import (
 	"path/filepath"
 
 	"audittrail/event"
-	"audittrail/internal/barrier"
 	"audittrail/internal/content"
-	"audittrail/internal/remnant"
 	"audittrail/internal/salvage"
-	"audittrail/internal/segment"
 	"audittrail/keyring"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -80,12 +77,15 @@ func rebuild(ctx context.Context, o *Rebuilding) (*Rebuilt, error) {
 		return nil, fmt.Errorf("open the old log in %s: %w", o.From, err)
 	}
 	defer func() { _ = old.abandon() }() // only read from: nothing to lose
-	s := &salvager{log: old, progress: o.Progress, said: make(map[uint64]remnant.Statement)}
-	if err := s.survey(ctx); err != nil {
+	s := salvage.New(&old.records, o.Progress)
+	if err := s.Survey(ctx); err != nil {
 		return nil, err
 	}
-	s.found.Reason = o.Reason
-	if s.found.Carry == 0 {
+	found := &Rebuilt{
+		Origin: old.origin, Size: s.Size, Root: s.Root, Signed: s.Signed, Reason: o.Reason,
+		Carry: s.Carried(), Lost: s.Losses(), Copies: s.Copies(), Junk: s.Junk,
+	}
+	if found.Carry == 0 {
 		return nil, fmt.Errorf("no record in %s can be read", o.From)
 	}
 	n := o.New
@@ -95,7 +95,7 @@ func rebuild(ctx context.Context, o *Rebuilding) (*Rebuilt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &s.found, errors.Join(s.carry(ctx, fresh), fresh.Close())
+	return found, errors.Join(carry(ctx, s, found, fresh), fresh.Close())
 }
 
 // openOld opens the parts of a log that need not open.
@@ -122,172 +122,12 @@ func openOld(ctx context.Context, o *Rebuilding) (*Log, error) {
 	return l, nil
 }
 
-// A salvager goes over an old log.
-type salvager struct {
-	log      *Log
-	progress func(done, total uint64)
-	account  salvage.Account
-	found    Rebuilt
-	vouched  uint64                       // records that the tree vouches for
-	said     map[uint64]remnant.Statement // of segments that have left
-	holds    barrier.Holds
-	limit    uint64 // records that so many bytes can hold
-	read     uint64 // bytes
-	total    uint64
-}
-
-// minLine is less than any record's line has.
-const minLine = 200
-
-// survey finds out what can be carried over.
-func (s *salvager) survey(ctx context.Context) error {
-	l := s.log
-	s.found.Origin = l.origin
-	size, root := l.ring.Signed()
-	if size > 0 {
-		h := tlog.Hash(root)
-		s.found.Signed, s.found.Root = size, &h
-		if got, err := l.tree.Root(size); err == nil && got == h {
-			s.vouched = size
-		}
-	}
-	s.found.Size = size
-	infos, err := l.store.Segments()
-	if err != nil {
-		return err
-	}
-	for _, g := range infos {
-		if g.Gone == nil {
-			s.total += 2 * uint64(g.Size)
-			s.limit += uint64(g.Size)/minLine + 1
-		} else {
-			s.limit += g.Records
-		}
-	}
-	// A place is no part of what a record's content authenticates.
-	s.limit = min(s.limit+size, record.MaxSeq)
-	err = s.each(ctx, func(seq uint64, r *content.Record, why salvage.Reason) error {
-		switch {
-		case why != "":
-			s.account.Lose(seq, why)
-		case !s.account.Carry(seq, r.ID, seq < s.vouched):
-			return nil
-		}
-		s.found.Size = max(s.found.Size, seq+1)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, g := range infos {
-		if g.Gone != nil {
-			s.departed(&g)
-		}
-	}
-	s.account.Finish(s.found.Size)
-	s.found.Carry, s.found.Lost, s.found.Copies = s.account.Carried(), s.account.Losses(), s.account.Copies()
-	return nil
-}
-
-// departed counts the records of a segment that has left the old log.
-func (s *salvager) departed(g *segment.Info) {
-	why := salvage.Archived
-	if s.said[g.First].Dropped {
-		why = salvage.Dropped
-	}
-	for seq := g.First; seq < g.First+g.Records; seq++ {
-		s.account.Lose(seq, why)
-	}
-	s.found.Size = max(s.found.Size, g.First+g.Records)
-}
-
-// each calls f for every line that says which record it is, in the order in
-// which they stand: with the record if it can be carried over, or with why it
-// cannot. Others it counts.
-func (s *salvager) each(ctx context.Context, f func(uint64, *content.Record, salvage.Reason) error) error {
-	s.found.Junk = 0
-	take := func(line []byte) error {
-		seq, r, why := s.look(line)
-		if why == "" && r == nil {
-			s.found.Junk++
-			return nil
-		}
-		return f(seq, r, why)
-	}
-	for line, err := range s.log.store.Kept(ctx) {
-		if err != nil {
-			return err
-		}
-		if err := take(line); err != nil {
-			return err
-		}
-	}
-	for raw, err := range s.log.store.Scan(ctx, segment.Pos{}) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			return fmt.Errorf("%w; copy what can be read of the disk, and rebuild from the copy", err)
-		}
-		s.read += uint64(len(raw.Line)) + 1
-		if s.progress != nil {
-			s.progress(min(s.read, s.total), s.total)
-		}
-		if err := take(raw.Line); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// look says what a line is. Without a record and a reason, it is none, or was
-// altered.
-func (s *salvager) look(line []byte) (uint64, *content.Record, salvage.Reason) {
-	t, ok := record.ParseTail(line)
-	if !ok || !record.Intact(line, &t) || t.Seq >= s.limit {
-		return 0, nil, ""
-	}
-	var want []byte
-	if t.Seq < s.vouched {
-		entry, err := s.log.tree.Entry(t.Seq)
-		if err != nil || entry != t.Hash {
-			return 0, nil, ""
-		}
-		want = entry[:]
-	}
-	r, err := s.log.records.View(append([]byte(nil), line...), t.Seq, want)
-	var newer *record.VersionError
-	switch {
-	case errors.As(err, &newer):
-		return t.Seq, nil, salvage.Newer
-	case err != nil:
-		return 0, nil, ""
-	case r.State == Erased:
-		return t.Seq, nil, salvage.Erased
-	case r.State == Expired:
-		return t.Seq, nil, salvage.Expired
-	case r.State != Readable:
-		return t.Seq, nil, salvage.Lost
-	case r.Event.Type.Own():
-		if st, ok := remnant.ParseStatement(&r.Record); ok && st.Seq >= s.said[st.First].Seq {
-			s.said[st.First] = st
-		}
-		if r.Event.Type == event.HoldPlaced || r.Event.Type == event.HoldReleased {
-			if r.Seq >= s.holds.Next() && s.holds.Take(&r.Record, true) != nil {
-				return 0, nil, ""
-			}
-		}
-		return t.Seq, nil, salvage.OwnAct
-	}
-	return t.Seq, r, ""
-}
-
 // carry writes the new log.
-func (s *salvager) carry(ctx context.Context, to *Log) error {
-	if err := s.begin(ctx, to); err != nil {
+func carry(ctx context.Context, s *salvage.Salvager, found *Rebuilt, to *Log) error {
+	if err := begin(ctx, found, to); err != nil {
 		return err
 	}
-	for _, h := range s.holds.Active() {
+	for _, h := range s.Holds() {
 		if _, err := to.PlaceHold(ctx, h); err != nil {
 			return err
 		}
@@ -301,17 +141,7 @@ func (s *salvager) carry(ctx context.Context, to *Log) error {
 		events, classes, bytes = events[:0], classes[:0], 0
 		return err
 	}
-	done := make(map[uint64]struct{}) // of those whose place another line claims too
-	err := s.each(ctx, func(seq uint64, r *content.Record, why salvage.Reason) error {
-		if why != "" || !s.account.Has(seq) {
-			return nil
-		}
-		if s.found.Copies > 0 {
-			if _, again := done[seq]; again {
-				return nil
-			}
-			done[seq] = struct{}{}
-		}
+	err := s.Each(ctx, func(r *content.Record) error {
 		e := r.Event
 		e.RetentionClass, _, _ = record.SplitClass(r.Class)
 		events, classes = append(events, e), append(classes, r.Class)
@@ -328,8 +158,8 @@ func (s *salvager) carry(ctx context.Context, to *Log) error {
 
 // begin writes the first record, or finds that it is there, after an
 // interruption.
-func (s *salvager) begin(ctx context.Context, to *Log) error {
-	b, err := json.Marshal(&s.found)
+func begin(ctx context.Context, found *Rebuilt, to *Log) error {
+	b, err := json.Marshal(found)
 	if err != nil {
 		return err
 	}

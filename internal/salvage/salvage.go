@@ -1,8 +1,8 @@
 // Package salvage accounts for what of a log can be carried over into another:
 // which records are whole and can be read, and what became of each of the others.
 //
-// It reads nothing itself. It promises that every place of the log is counted
-// once, and that what it calls carried is one record of each place.
+// It promises that every place of the log is counted once, and that what it
+// calls carried is one record of each place, whole and authentic.
 package salvage
 
 import (
@@ -53,10 +53,10 @@ type Account struct {
 	copies  uint64
 }
 
-// Carry takes a record, unless its place was taken already, or it is a copy. It
+// carry takes a record, unless its place was taken already, or it is a copy. It
 // tells whether it is carried over. vouched is whether the tree says that the
 // record is in its place; without that, its id tells a copy.
-func (a *Account) Carry(seq uint64, id record.ID, vouched bool) bool {
+func (a *Account) carry(seq uint64, id record.ID, vouched bool) bool {
 	if a.known(seq) {
 		a.copies++
 		return false
@@ -88,9 +88,9 @@ func (a *Account) known(seq uint64) bool {
 	return false
 }
 
-// Lose counts a record that is not carried over. What is known of its place
+// lose counts a record that is not carried over. What is known of its place
 // already stays.
-func (a *Account) Lose(seq uint64, why Reason) {
+func (a *Account) lose(seq uint64, why Reason) {
 	if a.known(seq) {
 		return
 	}
@@ -102,10 +102,10 @@ func (a *Account) Lose(seq uint64, why Reason) {
 	a.lost[why] = s
 }
 
-// Finish counts every place below size of which nothing is known as damaged.
-func (a *Account) Finish(size uint64) {
+// finish counts every place below size of which nothing is known as damaged.
+func (a *Account) finish(size uint64) {
 	for seq := range size {
-		a.Lose(seq, Damaged)
+		a.lose(seq, Damaged)
 	}
 }
 
@@ -115,9 +115,6 @@ func (a *Account) Carried() uint64 { return a.carried.count() }
 // Copies returns how many whole lines were not taken since their record was
 // there before.
 func (a *Account) Copies() uint64 { return a.copies }
-
-// Has tells whether the record of a place is carried over.
-func (a *Account) Has(seq uint64) bool { return a.carried.has(seq) }
 
 // Losses returns what is not carried over, by reason.
 func (a *Account) Losses() []Loss {

@@ -1,0 +1,205 @@
+package salvage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"audittrail/event"
+	"audittrail/internal/barrier"
+	"audittrail/internal/content"
+	"audittrail/internal/remnant"
+	"audittrail/internal/segment"
+	"audittrail/record"
+	"audittrail/tlog"
+)
+
+// A Salvager goes over an old log, which need not be whole.
+type Salvager struct {
+	Account
+
+	// What the survey has found of the log.
+	Size   uint64     // what its newest checkpoint covers, or more
+	Root   *tlog.Hash // that was signed last; nil if that is not known
+	Signed uint64     // how many records that covers
+	Junk   uint64     // lines that are no record or were altered
+
+	log      *content.Reader
+	progress func(done, total uint64)
+	vouched  uint64                       // records that the tree vouches for
+	said     map[uint64]remnant.Statement // of segments that have left
+	holds    barrier.Holds
+	limit    uint64 // records that so many bytes can hold
+	read     uint64 // bytes
+	total    uint64
+}
+
+// New returns what goes over a log, and tells how many of how many bytes it has
+// gone over, which are twice those of the log.
+func New(log *content.Reader, progress func(done, total uint64)) *Salvager {
+	return &Salvager{log: log, progress: progress, said: make(map[uint64]remnant.Statement)}
+}
+
+// minLine is less than any record's line has.
+const minLine = 200
+
+// Survey finds out what can be carried over.
+func (s *Salvager) Survey(ctx context.Context) error {
+	l := s.log
+	size, root := l.Ring.Signed()
+	if size > 0 {
+		h := tlog.Hash(root)
+		s.Signed, s.Root = size, &h
+		if got, err := l.Tree.Root(size); err == nil && got == h {
+			s.vouched = size
+		}
+	}
+	s.Size = size
+	infos, err := l.Store.Segments()
+	if err != nil {
+		return err
+	}
+	for _, g := range infos {
+		if g.Gone == nil {
+			s.total += 2 * uint64(g.Size)
+			s.limit += uint64(g.Size)/minLine + 1
+		} else {
+			s.limit += g.Records
+		}
+	}
+	// A place is no part of what a record's content authenticates.
+	s.limit = min(s.limit+size, record.MaxSeq)
+	err = s.each(ctx, func(seq uint64, r *content.Record, why Reason) error {
+		switch {
+		case why != "":
+			s.lose(seq, why)
+		case !s.carry(seq, r.ID, seq < s.vouched):
+			return nil
+		}
+		s.Size = max(s.Size, seq+1)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, g := range infos {
+		if g.Gone != nil {
+			s.departed(&g)
+		}
+	}
+	s.finish(s.Size)
+	return nil
+}
+
+// departed counts the records of a segment that has left the old log.
+func (s *Salvager) departed(g *segment.Info) {
+	why := Archived
+	if s.said[g.First].Dropped {
+		why = Dropped
+	}
+	for seq := g.First; seq < g.First+g.Records; seq++ {
+		s.lose(seq, why)
+	}
+	s.Size = max(s.Size, g.First+g.Records)
+}
+
+// each calls f for every line that says which record it is, in the order in
+// which they stand: with the record if it can be carried over, or with why it
+// cannot. Others it counts.
+func (s *Salvager) each(ctx context.Context, f func(uint64, *content.Record, Reason) error) error {
+	s.Junk = 0
+	take := func(line []byte) error {
+		seq, r, why := s.look(line)
+		if why == "" && r == nil {
+			s.Junk++
+			return nil
+		}
+		return f(seq, r, why)
+	}
+	for line, err := range s.log.Store.Kept(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := take(line); err != nil {
+			return err
+		}
+	}
+	for raw, err := range s.log.Store.Scan(ctx, segment.Pos{}) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("%w; copy what can be read of the disk, and rebuild from the copy", err)
+		}
+		s.read += uint64(len(raw.Line)) + 1
+		if s.progress != nil {
+			s.progress(min(s.read, s.total), s.total)
+		}
+		if err := take(raw.Line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look says what a line is. Without a record and a reason, it is none, or was
+// altered.
+func (s *Salvager) look(line []byte) (uint64, *content.Record, Reason) {
+	t, ok := record.ParseTail(line)
+	if !ok || !record.Intact(line, &t) || t.Seq >= s.limit {
+		return 0, nil, ""
+	}
+	var want []byte
+	if t.Seq < s.vouched {
+		entry, err := s.log.Tree.Entry(t.Seq)
+		if err != nil || entry != t.Hash {
+			return 0, nil, ""
+		}
+		want = entry[:]
+	}
+	r, err := s.log.View(append([]byte(nil), line...), t.Seq, want)
+	var newer *record.VersionError
+	switch {
+	case errors.As(err, &newer):
+		return t.Seq, nil, Newer
+	case err != nil:
+		return 0, nil, ""
+	case r.State == content.Erased:
+		return t.Seq, nil, Erased
+	case r.State == content.Expired:
+		return t.Seq, nil, Expired
+	case r.State != content.Readable:
+		return t.Seq, nil, Lost
+	case r.Event.Type.Own():
+		if st, ok := remnant.ParseStatement(&r.Record); ok && st.Seq >= s.said[st.First].Seq {
+			s.said[st.First] = st
+		}
+		if r.Event.Type == event.HoldPlaced || r.Event.Type == event.HoldReleased {
+			if r.Seq >= s.holds.Next() && s.holds.Take(&r.Record, true) != nil {
+				return 0, nil, ""
+			}
+		}
+		return t.Seq, nil, OwnAct
+	}
+	return t.Seq, r, ""
+}
+
+// Holds returns the holds that are in force in the log, oldest first.
+func (s *Salvager) Holds() []barrier.Hold { return s.holds.Active() }
+
+// Each calls f with the records that are carried over. Survey comes first.
+func (s *Salvager) Each(ctx context.Context, f func(*content.Record) error) error {
+	done := make(map[uint64]struct{}) // of those whose place another line claims too
+	return s.each(ctx, func(seq uint64, r *content.Record, why Reason) error {
+		if why != "" || !s.carried.has(seq) {
+			return nil
+		}
+		if s.copies > 0 {
+			if _, again := done[seq]; again {
+				return nil
+			}
+			done[seq] = struct{}{}
+		}
+		return f(r)
+	})
+}
