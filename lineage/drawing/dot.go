@@ -20,7 +20,7 @@ var looks = map[lineage.Kind]look{
 	lineage.KindDeployment: {"box", "[", "]", "#c2504a"},
 }
 
-func drawDOT(p *pen, s *scene, o Options) {
+func drawDOT(p *pen, s *scene, o Options) error {
 	p.put("digraph lineage {\n")
 	p.put("\tgraph [rankdir=LR, ranksep=0.7, nodesep=0.2, fontname=\"Helvetica\", label=", dotText(o.Title), ", labelloc=t];\n")
 	p.put("\tnode [fontname=\"Helvetica\", fontsize=11, margin=\"0.15,0.08\"];\n")
@@ -39,6 +39,7 @@ func drawDOT(p *pen, s *scene, o Options) {
 		p.putf("\tn%d -> n%d [label=%s];\n", l.from, l.to, dotText(l.role))
 	}
 	p.put("}\n")
+	return nil
 }
 
 // dotText quotes lines of text for Graphviz, which in a label takes a backslash

@@ -1,12 +1,14 @@
 // Package drawing draws the graph of a lineage: for terminals, for the programs
-// that lay out DOT and Mermaid, and for programs in JSON.
+// that lay out DOT and Mermaid, as a picture in SVG, and for programs in JSON.
 //
 // The same graph gives the same bytes. Names come from whoever registers
 // things, so no drawing lets them be anything but text: what acts on a terminal
 // or on the order of what is shown is spelled out, and what a form uses for
 // itself is quoted.
 //
-// Drawings grow with the graph, and take graphs of any size.
+// Text, DOT, Mermaid and JSON grow with the graph, and take graphs of any size.
+// A picture stops making sense at some size, from which on it is refused with a
+// *[SizeError].
 package drawing
 
 import (
@@ -26,14 +28,16 @@ const (
 	Text    Form = "text" // for terminals, with the characters of Unicode
 	DOT     Form = "dot"  // for Graphviz
 	Mermaid Form = "mermaid"
+	SVG     Form = "svg"
 	JSON    Form = "json" // see docs/format/lineage-graph.md
 )
 
 // forms draw.
-var forms = map[Form]func(*pen, *scene, Options){
+var forms = map[Form]func(*pen, *scene, Options) error{
 	Text:    drawText,
 	DOT:     drawDOT,
 	Mermaid: drawMermaid,
+	SVG:     drawSVG,
 	JSON:    drawJSON,
 }
 
@@ -74,7 +78,9 @@ func Draw(w io.Writer, g *lineage.Graph, o Options) error {
 		return fmt.Errorf("draw the lineage: there is no form %q; there are %v", o.Form, Forms())
 	}
 	p := &pen{bufio.NewWriter(w)}
-	draw(p, sceneOf(g), o)
+	if err := draw(p, sceneOf(g), o); err != nil {
+		return fmt.Errorf("draw the lineage: %w", err)
+	}
 	if err := p.w.Flush(); err != nil {
 		return fmt.Errorf("draw the lineage: %w", err)
 	}

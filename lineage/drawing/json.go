@@ -37,7 +37,7 @@ type edgeJSON struct {
 	Role string `json:"role"`
 }
 
-func drawJSON(p *pen, s *scene, _ Options) {
+func drawJSON(p *pen, s *scene, _ Options) error {
 	enc := json.NewEncoder(p.w)
 	enc.SetEscapeHTML(false)
 	first := true
@@ -65,6 +65,7 @@ func drawJSON(p *pen, s *scene, _ Options) {
 		item(f)
 	}
 	p.put("]}\n")
+	return nil
 }
 
 func nodeOf(n *lineage.Node) nodeJSON {

@@ -15,7 +15,7 @@ const (
 	mermaidText  = 50_000
 )
 
-func drawMermaid(p *pen, s *scene, o Options) {
+func drawMermaid(p *pen, s *scene, o Options) error {
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")
 	fmt.Fprintf(&b, "accTitle: %s\n", mermaidQuote(o.Title))
@@ -37,6 +37,7 @@ func drawMermaid(p *pen, s *scene, o Options) {
 			len(s.links), len(text), mermaidEdges, mermaidText)
 	}
 	p.put(text)
+	return nil
 }
 
 // mermaidClasses gives nodes the looks of their kinds.

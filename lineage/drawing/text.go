@@ -14,7 +14,7 @@ const (
 	leastNote   = 12 // a note that has less room is left out
 )
 
-func drawText(p *pen, s *scene, o Options) {
+func drawText(p *pen, s *scene, o Options) error {
 	limit := min(max((o.Width-kindColumns-restColumns)/2, 2), mostRails)
 	rows := rails.Draw(s.up, limit)
 	wide := 0
@@ -36,6 +36,7 @@ func drawText(p *pen, s *scene, o Options) {
 	if len(rows) > 0 {
 		p.put("\n", fit("○ made of nothing registered   ● made of what its lines come from", o.Width), "\n")
 	}
+	return nil
 }
 
 // caption is the kind of a node, its name, and what is worth knowing beside.

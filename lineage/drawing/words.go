@@ -77,6 +77,9 @@ func facts(n *lineage.Node) []string {
 			out = append(out, before+plain(s))
 		}
 	}
+	if n.Retired != nil {
+		add("retired ", date(n.Retired.At))
+	}
 	switch t := n.Thing.(type) {
 	case *lineage.Dataset:
 		if t.RecordCount != nil {
@@ -100,9 +103,6 @@ func facts(n *lineage.Node) []string {
 		}
 		add("from ", date(t.From))
 		add("to ", date(t.To))
-	}
-	if n.Retired != nil {
-		add("retired ", date(n.Retired.At))
 	}
 	return out
 }
