@@ -91,6 +91,7 @@ var rooms = map[string]room{
 		ours:   []string{".", "event", "keyring", "record", "internal/index/block", "internal/index/text", "internal/vfs"},
 		theirs: []string{"github.com/RoaringBitmap/roaring"},
 	},
+	"internal/corpus": {ours: []string{"event"}},
 	"retention": {
 		ours:   []string{".", "event", "record"},
 		theirs: []string{"github.com/BurntSushi/toml"},
