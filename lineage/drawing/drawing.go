@@ -1,5 +1,6 @@
 // Package drawing draws the graph of a lineage: for terminals, for the programs
-// that lay out DOT and Mermaid, as a picture in SVG, and for programs in JSON.
+// that lay out DOT and Mermaid, as a picture in SVG, as a page in HTML, and for
+// programs in JSON.
 //
 // The same graph gives the same bytes. Names come from whoever registers
 // things, so no drawing lets them be anything but text: what acts on a terminal
@@ -29,6 +30,7 @@ const (
 	DOT     Form = "dot"  // for Graphviz
 	Mermaid Form = "mermaid"
 	SVG     Form = "svg"
+	HTML    Form = "html" // the picture and all details, in one page without a script
 	JSON    Form = "json" // see docs/format/lineage-graph.md
 )
 
@@ -38,6 +40,7 @@ var forms = map[Form]func(*pen, *scene, Options) error{
 	DOT:     drawDOT,
 	Mermaid: drawMermaid,
 	SVG:     drawSVG,
+	HTML:    drawHTML,
 	JSON:    drawJSON,
 }
 
