@@ -64,7 +64,7 @@ var rooms = map[string]room{
 	"internal/salvage": {ours: []string{
 		"event", "record", "tlog", "internal/barrier", "internal/content", "internal/remnant", "internal/segment",
 	}},
-	"internal/vouch":      {ours: []string{"tlog", "internal/audit", "internal/tree", "internal/vfs"}},
+	"internal/vouch":      {ours: []string{"tlog", "keyring", "internal/audit", "internal/tree", "internal/vfs"}},
 	"internal/barrier":    {ours: []string{"event", "record", "internal/cjson"}},
 	"internal/escrow":     {ours: []string{"record", "internal/vfs"}},
 	"internal/recovery":   {ours: []string{"record", "tlog", "keyring", "internal/segment", "internal/tree"}},
@@ -74,12 +74,17 @@ var rooms = map[string]room{
 		"event", "record", "keyring", "internal/archive", "internal/barrier", "internal/content", "internal/escrow",
 		"internal/segment", "internal/vfs",
 	}},
+	"internal/inspection": {ours: []string{
+		"record", "tlog", "keyring", "internal/archive", "internal/audit", "internal/content", "internal/custody",
+		"internal/segment", "internal/vfs", "internal/vouch",
+	}},
 	".": {
 		ours: []string{
 			"event", "record", "tlog", "keyring",
 			"internal/vfs", "internal/segment", "internal/tree", "internal/audit", "internal/recovery",
 			"internal/archive", "internal/remnant", "internal/salvage", "internal/vouch",
 			"internal/barrier", "internal/checkpoint", "internal/content", "internal/custody",
+			"internal/inspection",
 		},
 		theirs: []string{"filippo.io/age"},
 	},

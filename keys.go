@@ -12,6 +12,7 @@ import (
 
 	"audittrail/event"
 	"audittrail/internal/checkpoint"
+	"audittrail/internal/vouch"
 	"audittrail/keyring"
 	"audittrail/tlog"
 )
@@ -79,7 +80,7 @@ func (l *Log) rotate(c *checkpoint.Signer) error {
 	if err := l.ring.CommitSigner(next, head.Size, note); err != nil {
 		return err
 	}
-	if l.eras, err = erasOf(l.ring); err != nil {
+	if l.eras, err = vouch.Eras(l.ring); err != nil {
 		return err
 	}
 	return l.publishRotation(note)
@@ -138,16 +139,6 @@ func (l *Log) rotationRecorded(ctx context.Context, note []byte) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// erasOf says which of a keyring's keys counts for which sizes.
-func erasOf(ring *keyring.Ring) (tlog.Eras, error) {
-	signers := ring.Signers()
-	notes := make([][]byte, 0, len(signers))
-	for _, s := range signers[1:] {
-		notes = append(notes, s.Note)
-	}
-	return tlog.ResolveSigner(signers[0].VKey, notes)
 }
 
 // RotateMaster wraps the keyring under another master key. The log is not

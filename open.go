@@ -22,6 +22,7 @@ import (
 	"audittrail/internal/segment"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
+	"audittrail/internal/vouch"
 	"audittrail/keyring"
 )
 
@@ -233,7 +234,7 @@ func (l *Log) openRing() error {
 		return fmt.Errorf("open log: %w", err)
 	}
 	l.ring, l.origin = ring, ring.Origin()
-	l.eras, err = erasOf(ring)
+	l.eras, err = vouch.Eras(ring)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"audittrail/internal/archive"
 	"audittrail/internal/remnant"
+	"audittrail/internal/vouch"
 	"audittrail/record"
 )
 
@@ -152,7 +153,7 @@ func (l *Log) newKeeper() *archive.Keeper {
 			if l.ring == nil {
 				return nil
 			}
-			eras, err := erasOf(l.ring)
+			eras, err := vouch.Eras(l.ring)
 			if err != nil {
 				return nil
 			}

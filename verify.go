@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 
 	"audittrail/internal/audit"
-	"audittrail/internal/content"
+	"audittrail/internal/inspection"
 	"audittrail/internal/segment"
 	"audittrail/internal/vouch"
 	"audittrail/keyring"
-	"audittrail/record"
 	"audittrail/tlog"
 )
 
@@ -56,9 +54,6 @@ const (
 	KindUnreadable = audit.Unreadable // a file cannot be read, and nothing is known of its records
 )
 
-// attempts is how often a log is verified whose writer moves segments meanwhile.
-const attempts = 3
-
 // A Problem is one place at which a log is not what it should be.
 type Problem struct {
 	Seq    uint64 `json:"seq"` // the first record that is concerned
@@ -100,7 +95,6 @@ type Verification struct {
 	Sealed bool `json:"sealed"`
 
 	kinds map[Kind]uint64
-	moved bool // segments were moved meanwhile
 }
 
 // Valid tells whether there is no problem of any kind.
@@ -129,7 +123,7 @@ func (l *Log) Verify(ctx context.Context, o VerifyOptions) (*Verification, error
 	if closed {
 		return nil, fmt.Errorf("verify: %w", ErrClosed)
 	}
-	v, err := l.verifyTwice(ctx, o, nil)
+	v, err := l.verify(ctx, o, nil)
 	if err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
@@ -174,7 +168,7 @@ func verifyDir(ctx context.Context, l *Log, o VerifyOptions) (*Verification, err
 	var v *Verification
 	if l.store, err = segment.Open(l.opts.fs, filepath.Join(l.dir, logDir), l.opts.roll); err == nil {
 		l.furnish()
-		v, err = l.verifyTwice(ctx, o, missing)
+		v, err = l.verify(ctx, o, missing)
 		err = errors.Join(err, l.store.Close())
 	}
 	if l.ring != nil {
@@ -186,144 +180,24 @@ func verifyDir(ctx context.Context, l *Log, o VerifyOptions) (*Verification, err
 	return v, nil
 }
 
-// verifyTwice verifies again what a writer may have put in order meanwhile.
-func (l *Log) verifyTwice(ctx context.Context, o VerifyOptions, missing []string) (*Verification, error) {
-	live := l.lock != nil || l.hasWriter()
-	v, err := l.verify(ctx, o, live, missing)
-	if err == nil && !v.Valid() && !live && l.hasWriter() {
-		live = true
-		v, err = l.verify(ctx, o, live, missing)
+func (l *Log) verify(ctx context.Context, o VerifyOptions, missing []string) (*Verification, error) {
+	in := &inspection.Log{
+		FS: l.opts.fs, Lines: filepath.Join(l.dir, logDir), Tree: filepath.Join(l.dir, treeDir),
+		Store: l.store, Ring: l.ring, Custody: l.custody, Writer: l.lock != nil, HasWriter: l.hasWriter,
 	}
-	for range attempts {
-		if err != nil || v.Valid() || !live || !v.moved {
-			break
-		}
-		v, err = l.verify(ctx, o, live, missing)
-	}
-	return v, err
-}
-
-func (l *Log) verify(ctx context.Context, o VerifyOptions, live bool, missing []string) (*Verification, error) {
-	found := &audit.Findings{Max: o.MaxProblems}
-	if found.Max <= 0 {
-		found.Max = 1000
-	}
-	evidence := &vouch.Evidence{
-		FS: l.opts.fs, Tree: filepath.Join(l.dir, treeDir), Live: live, Pinned: o.VKeys, Checkpoints: o.Checkpoints,
-	}
-	a := &audit.Log{FS: l.opts.fs, Tree: evidence.Tree, From: o.From, Progress: o.Progress}
-	v := &Verification{First: o.From, Sealed: l.ring == nil, Root: audit.EmptyRoot}
-	if l.ring != nil {
-		ring, err := l.ringEvidence()
-		if err != nil {
-			return nil, err
-		}
-		evidence.Ring, a.Keys = ring, l.keyState
-	}
-	heads, absent, err := evidence.Heads(found)
+	r, err := in.Run(ctx, inspection.Options(o), missing)
 	if err != nil {
 		return nil, err
 	}
-	a.Heads, v.Missing = heads, slices.Concat([]string{}, missing, absent)
-	for _, h := range heads {
-		if h.Size > v.CheckpointSize {
-			v.CheckpointSize, v.Root = h.Size, h.Root
-		}
+	v := &Verification{
+		Records: r.Records, Left: r.Left, Archived: r.Archived, First: o.From, Bytes: r.Bytes,
+		Root: r.Root, CheckpointSize: r.CheckpointSize, Unsigned: r.Unsigned,
+		Erased: r.Erased, Expired: r.Expired, Held: r.Held,
+		Problems: make([]Problem, 0), ProblemCount: r.Found.Count, Missing: r.Missing,
+		Sealed: l.ring == nil, kinds: r.Found.Kinds,
 	}
-	if a.Files, err = l.auditFiles(ctx, v.CheckpointSize, live); err != nil {
-		return nil, err
-	}
-	r, err := a.Check(ctx, found)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.verifyLeft(ctx, a, &r, o, evidence, v, found); err != nil {
-		return nil, err
-	}
-	if o.From > 0 && r.Records == 0 && o.From > v.CheckpointSize {
-		return nil, fmt.Errorf("from record %d: %w", o.From, ErrNoRecord)
-	}
-	if r.Newer > 0 {
-		v.Missing = append(v.Missing, fmt.Sprintf("%d records of a newer format were not understood: their hashes were checked", r.Newer))
-	}
-	if r.Blind {
-		v.Missing = append(v.Missing, "the hashes in tree/: they are gone or altered as well, so that besides what breaks the chain, records may have been rewritten")
-	}
-	if r.Unsigned > 0 && v.Sealed {
-		v.Missing = append(v.Missing, fmt.Sprintf("the keyring, or a newer checkpoint: %d records behind the checkpoint are chained, but nothing vouches for them", r.Unsigned))
-	}
-	v.Records, v.Unsigned, v.Left = r.Records, r.Unsigned, r.Left
-	l.countStates(v, &r)
-	v.Bytes += r.Bytes
-	v.ProblemCount, v.kinds = found.Count, found.Kinds
-	v.Problems = make([]Problem, 0)
-	for _, p := range found.Kept() {
+	for _, p := range r.Found.Kept() {
 		v.Problems = append(v.Problems, Problem(p))
 	}
 	return v, nil
-}
-
-// countStates tells the records whose contents are gone from those that a hold
-// keeps.
-func (l *Log) countStates(v *Verification, r *audit.Result) {
-	v.Erased, v.Expired = r.Erased, r.Expired
-	if l.ring == nil || v.Expired == 0 {
-		return
-	}
-	held, missing := l.custody.CountHeld(v.First)
-	v.Held, v.Missing = min(held, v.Expired), append(v.Missing, missing...)
-	v.Expired -= v.Held
-}
-
-// ringEvidence is what the keyring says of the log's signatures.
-func (l *Log) ringEvidence() (*vouch.Ring, error) {
-	eras, err := erasOf(l.ring)
-	if err != nil {
-		return nil, err
-	}
-	r := &vouch.Ring{Origin: l.ring.Origin(), Eras: eras}
-	for _, s := range l.ring.Signers()[1:] {
-		r.Notes = append(r.Notes, s.Note)
-	}
-	size, root := l.ring.Signed()
-	r.Signed = audit.Head{Size: size, Root: root, Name: "the keyring, which remembers what it has signed,"}
-	return r, nil
-}
-
-// keyState says what has become of the key to some records.
-func (l *Log) keyState(subject record.Subject, class string) (record.PRK, audit.KeyState, error) {
-	prk, err := l.ring.ForOpening(subject, class)
-	switch state, absent := content.StateOf(err); {
-	case absent && state == Lost:
-		return prk, audit.KeyLost, nil
-	case absent && state == Expired:
-		return prk, audit.KeyExpired, nil
-	case absent:
-		return prk, audit.KeyErased, nil
-	}
-	return prk, audit.KeyHere, err
-}
-
-// auditFiles lists the segments. Beside a writer they are read as far as it
-// has told its callers: what stands behind that is just being written.
-func (l *Log) auditFiles(ctx context.Context, signed uint64, live bool) ([]audit.File, error) {
-	if live && l.lock == nil {
-		// If that cannot be told, what is signed is durable at least.
-		_ = l.store.Refresh(ctx, true)
-	}
-	size := max(l.store.Size(), signed)
-	files, err := audit.Files(l.opts.fs, filepath.Join(l.dir, logDir))
-	if err != nil || !live || size == 0 {
-		return files, err
-	}
-	end, err := l.store.End(ctx, size-1)
-	if err != nil {
-		return files, ctx.Err() // for the check to say what is wrong with that record
-	}
-	for i := range files {
-		if files[i].First == end.First {
-			files[i].Size = min(files[i].Size, end.Offset)
-		}
-	}
-	return slices.DeleteFunc(files, func(f audit.File) bool { return f.First > end.First }), nil
 }

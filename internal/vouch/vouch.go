@@ -14,6 +14,7 @@ import (
 	"audittrail/internal/audit"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
+	"audittrail/keyring"
 	"audittrail/tlog"
 )
 
@@ -32,6 +33,31 @@ type Ring struct {
 	Eras   tlog.Eras
 	Notes  [][]byte   // by which keys replaced keys
 	Signed audit.Head // the last that was signed; its size is 0 if none was
+}
+
+// RingOf returns what a keyring says.
+func RingOf(ring *keyring.Ring) (*Ring, error) {
+	eras, err := Eras(ring)
+	if err != nil {
+		return nil, err
+	}
+	size, root := ring.Signed()
+	return &Ring{
+		Origin: ring.Origin(), Eras: eras, Notes: notesOf(ring),
+		Signed: audit.Head{Size: size, Root: root, Name: "the keyring, which remembers what it has signed,"},
+	}, nil
+}
+
+// Eras says which of a keyring's keys counts for which sizes.
+func Eras(ring *keyring.Ring) (tlog.Eras, error) {
+	return tlog.ResolveSigner(ring.Signers()[0].VKey, notesOf(ring))
+}
+
+func notesOf(ring *keyring.Ring) (notes [][]byte) {
+	for _, s := range ring.Signers()[1:] {
+		notes = append(notes, s.Note)
+	}
+	return notes
 }
 
 // Evidence is what is known of a log besides its lines.

@@ -1,0 +1,266 @@
+// Package inspection holds a whole log against what was signed: its lines, the
+// archives of those that have left it, and what holds keep. The log need not
+// open, nor be at rest.
+//
+// It promises that what a writer does meanwhile is not reported as damage.
+package inspection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"audittrail/internal/archive"
+	"audittrail/internal/audit"
+	"audittrail/internal/content"
+	"audittrail/internal/custody"
+	"audittrail/internal/segment"
+	"audittrail/internal/vfs"
+	"audittrail/internal/vouch"
+	"audittrail/keyring"
+	"audittrail/record"
+	"audittrail/tlog"
+)
+
+// attempts is how often a log is inspected whose writer moves segments meanwhile.
+const attempts = 3
+
+// A Log is the parts of a log that is to be inspected.
+type Log struct {
+	FS      vfs.FS
+	Lines   string // the folder of its segments
+	Tree    string // that of the tree's files
+	Store   *segment.Store
+	Ring    *keyring.Ring // nil if it is not at hand
+	Custody *custody.Custody
+
+	Writer    bool        // this process writes it
+	HasWriter func() bool // some process does
+}
+
+// Options say what to hold a log against.
+type Options struct {
+	From        uint64
+	VKeys       []string
+	Checkpoints [][]byte
+	Progress    func(done, total uint64)
+	MaxProblems int
+}
+
+// A Result is what was found.
+type Result struct {
+	audit.Result // but for what holds keep of the expired
+	Held         uint64
+	Archived     uint64 // records whose archives were read, and hold them
+	Found        *audit.Findings
+
+	// The newest signed root, and how many records it covers.
+	Root           tlog.Hash
+	CheckpointSize uint64
+	// Missing is what would have been needed, or was asked for, and is not there.
+	Missing []string
+
+	moved bool // segments were moved meanwhile
+}
+
+// Run inspects a log, and again what a writer may have put in order meanwhile.
+// Of what is missing something may be known before.
+func (l *Log) Run(ctx context.Context, o Options, missing []string) (*Result, error) {
+	live := l.Writer || l.HasWriter()
+	v, err := l.inspect(ctx, o, live, missing)
+	if err == nil && v.Found.Count > 0 && !live && l.HasWriter() {
+		live = true
+		v, err = l.inspect(ctx, o, live, missing)
+	}
+	for range attempts {
+		if err != nil || v.Found.Count == 0 || !live || !v.moved {
+			break
+		}
+		v, err = l.inspect(ctx, o, live, missing)
+	}
+	return v, err
+}
+
+func (l *Log) inspect(ctx context.Context, o Options, live bool, missing []string) (*Result, error) {
+	found := &audit.Findings{Max: o.MaxProblems}
+	if found.Max <= 0 {
+		found.Max = 1000
+	}
+	evidence := &vouch.Evidence{
+		FS: l.FS, Tree: l.Tree, Live: live, Pinned: o.VKeys, Checkpoints: o.Checkpoints,
+	}
+	a := &audit.Log{FS: l.FS, Tree: evidence.Tree, From: o.From, Progress: o.Progress}
+	v := &Result{Found: found, Root: audit.EmptyRoot}
+	if l.Ring != nil {
+		ring, err := vouch.RingOf(l.Ring)
+		if err != nil {
+			return nil, err
+		}
+		evidence.Ring, a.Keys = ring, l.keyState
+	}
+	heads, absent, err := evidence.Heads(found)
+	if err != nil {
+		return nil, err
+	}
+	a.Heads, v.Missing = heads, slices.Concat([]string{}, missing, absent)
+	for _, h := range heads {
+		if h.Size > v.CheckpointSize {
+			v.CheckpointSize, v.Root = h.Size, h.Root
+		}
+	}
+	if a.Files, err = l.auditFiles(ctx, v.CheckpointSize, live); err != nil {
+		return nil, err
+	}
+	if v.Result, err = a.Check(ctx, found); err != nil {
+		return nil, err
+	}
+	if err := l.inspectLeft(ctx, a, o, evidence, v); err != nil {
+		return nil, err
+	}
+	if o.From > 0 && v.Records == 0 && o.From > v.CheckpointSize {
+		return nil, fmt.Errorf("from record %d: %w", o.From, segment.ErrBeyond)
+	}
+	if v.Newer > 0 {
+		v.Missing = append(v.Missing, fmt.Sprintf("%d records of a newer format were not understood: their hashes were checked", v.Newer))
+	}
+	if v.Blind {
+		v.Missing = append(v.Missing, "the hashes in tree/: they are gone or altered as well, so that besides what breaks the chain, records may have been rewritten")
+	}
+	if v.Unsigned > 0 && l.Ring == nil {
+		v.Missing = append(v.Missing, fmt.Sprintf("the keyring, or a newer checkpoint: %d records behind the checkpoint are chained, but nothing vouches for them", v.Unsigned))
+	}
+	l.countHeld(v, o.From)
+	return v, nil
+}
+
+// countHeld tells the records whose contents have expired from those that a hold
+// keeps.
+func (l *Log) countHeld(v *Result, from uint64) {
+	if l.Ring == nil || v.Expired == 0 {
+		return
+	}
+	held, missing := l.Custody.CountHeld(from)
+	v.Held, v.Missing = min(held, v.Expired), append(v.Missing, missing...)
+	v.Expired -= v.Held
+}
+
+// keyState says what has become of the key to some records.
+func (l *Log) keyState(subject record.Subject, class string) (record.PRK, audit.KeyState, error) {
+	prk, err := l.Ring.ForOpening(subject, class)
+	switch state, absent := content.StateOf(err); {
+	case absent && state == content.Lost:
+		return prk, audit.KeyLost, nil
+	case absent && state == content.Expired:
+		return prk, audit.KeyExpired, nil
+	case absent:
+		return prk, audit.KeyErased, nil
+	}
+	return prk, audit.KeyHere, err
+}
+
+// auditFiles lists the segments. Beside a writer they are read as far as it
+// has told its callers: what stands behind that is just being written.
+func (l *Log) auditFiles(ctx context.Context, signed uint64, live bool) ([]audit.File, error) {
+	if live && !l.Writer {
+		// If that cannot be told, what is signed is durable at least.
+		_ = l.Store.Refresh(ctx, true)
+	}
+	size := max(l.Store.Size(), signed)
+	files, err := audit.Files(l.FS, l.Lines)
+	if err != nil || !live || size == 0 {
+		return files, err
+	}
+	end, err := l.Store.End(ctx, size-1)
+	if err != nil {
+		return files, ctx.Err() // for the check to say what is wrong with that record
+	}
+	for i := range files {
+		if files[i].First == end.First {
+			files[i].Size = min(files[i].Size, end.Offset)
+		}
+	}
+	return slices.DeleteFunc(files, func(f audit.File) bool { return f.First > end.First }), nil
+}
+
+// inspectLeft looks at the segments that have left the log: whether some did
+// meanwhile, so that what was found means nothing, and what their archives are.
+func (l *Log) inspectLeft(ctx context.Context, a *audit.Log, o Options, evidence *vouch.Evidence, v *Result) error {
+	if v.Found.Count > 0 {
+		again, err := l.auditFiles(ctx, v.CheckpointSize, evidence.Live)
+		v.moved = err == nil && !slices.EqualFunc(a.Files, again, func(x, y audit.File) bool { return x.Path == y.Path })
+		return nil
+	}
+	if v.Left == 0 {
+		return nil
+	}
+	return l.inspectArchives(ctx, o, evidence, v)
+}
+
+// inspectArchives reads the archives of the segments that have left an intact log,
+// where they can be reached. The hashes that it holds them against were verified.
+func (l *Log) inspectArchives(ctx context.Context, o Options, evidence *vouch.Evidence, v *Result) error {
+	origin, err := evidence.Origin()
+	if err != nil {
+		return err
+	}
+	keeper := &archive.Keeper{
+		FS: l.FS, Store: l.Store, Origin: origin, Keys: evidence.Keys,
+		Entries: func(from uint64, dst [][32]byte) error { return l.kept(ctx, from, dst) },
+	}
+	infos, err := l.Store.Segments()
+	if err != nil {
+		return err
+	}
+	if l.Store.Size() == 0 { // the log need not be open in full
+		if err := l.Store.Refresh(ctx, evidence.Live); err != nil {
+			return err
+		}
+	}
+	register := archive.Register{Records: &content.Reader{Store: l.Store, Ring: l.Ring, Key: l.Custody.KeyOf}}
+	said, err := register.Statements(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range infos {
+		s, ok := said[g.First]
+		if g.Gone == nil || !ok || s.Dropped || g.First+g.Records <= o.From {
+			continue
+		}
+		what := fmt.Sprintf("the archive of records %d to %d", g.First, g.First+g.Records-1)
+		if s.To == "" {
+			v.Missing = append(v.Missing, what+": only the keyring tells where it is")
+			continue
+		}
+		m, err := keeper.Check(ctx, &s)
+		switch {
+		case err == nil:
+			v.Archived += m.Records
+			v.Bytes += uint64(m.Bytes)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, archive.ErrDamaged), errors.Is(err, archive.ErrManifest), errors.Is(err, archive.ErrForeign):
+			v.Found.Add(audit.Problem{Seq: g.First, Kind: audit.Modified, File: archive.PackedFile(s.To, s.First), Detail: err.Error()})
+		case errors.Is(err, fs.ErrNotExist):
+			v.Missing = append(v.Missing, fmt.Sprintf("%s: it is not in %s", what, s.To))
+		default:
+			v.Missing = append(v.Missing, fmt.Sprintf("%s: it cannot be read in %s: %v", what, s.To, err))
+		}
+	}
+	return nil
+}
+
+// kept fills dst with the hashes of records from one on, as the log's own folder
+// has them.
+func (l *Log) kept(ctx context.Context, from uint64, dst [][32]byte) error {
+	i := 0
+	for h, err := range l.Store.Hashes(ctx, from, from+uint64(len(dst))) {
+		if err != nil {
+			return err
+		}
+		dst[i] = h
+		i++
+	}
+	return nil
+}
