@@ -107,8 +107,15 @@ var rooms = map[string]room{
 		ours:   []string{".", "event", "internal/index/block", "internal/index/text"},
 		theirs: []string{"github.com/RoaringBitmap/roaring"},
 	},
+	"query/internal/pick": {
+		ours: []string{
+			".", "event", "record", "internal/index", "internal/index/block", "query/internal/filter", "query/internal/search",
+		},
+		theirs: []string{"github.com/RoaringBitmap/roaring"},
+	},
 	"query": {ours: []string{
-		".", "event", "record", "internal/index/text", "query/internal/tally", "query/internal/filter", "query/internal/search",
+		".", "event", "record", "internal/index", "internal/index/block", "internal/index/text",
+		"query/internal/tally", "query/internal/filter", "query/internal/pick", "query/internal/search",
 	}},
 	"report": {ours: []string{
 		".", "event", "internal/barrier", "lineage", "lineage/usage", "query", "record", "retention", "tlog", "report/document", "report/rules",

@@ -2,19 +2,24 @@ package query
 
 import (
 	"audittrail"
+	"audittrail/internal/index/block"
+	"audittrail/query/internal/pick"
 )
 
 // A coder numbers the values of a dimension in the order in which it meets
 // them.
 type coder struct {
 	*dimension
-	texts   []string
+	values  []string
 	byText  map[string]uint32
 	numbers []int64 // 0 is the first of them where there is none
 	byNum   map[int64]uint32
 
 	from, to int64 // the span that was met last
 	last     uint32
+
+	known    *block.Texts // whose codes were met last
+	fromFile []uint32     // what they are here, and one more; 0 is not known yet
 }
 
 // absentCode is the code of what is absent.
@@ -23,7 +28,7 @@ const absentCode = 0
 func newCoder(d *dimension) *coder {
 	return &coder{
 		dimension: d,
-		texts:     []string{""}, byText: map[string]uint32{"": absentCode},
+		values:    []string{""}, byText: map[string]uint32{"": absentCode},
 		numbers: []int64{0}, byNum: make(map[int64]uint32),
 	}
 }
@@ -43,8 +48,8 @@ func (c *coder) code(r *audittrail.Record) uint32 {
 func (c *coder) textCode(s string) uint32 {
 	code, ok := c.byText[s]
 	if !ok {
-		code = uint32(len(c.texts))
-		c.texts = append(c.texts, s)
+		code = uint32(len(c.values))
+		c.values = append(c.values, s)
 		c.byText[s] = code
 	}
 	return code
@@ -57,7 +62,7 @@ func (c *coder) numberCode(n int64) uint32 {
 	}
 	if n < c.from || n >= c.to {
 		start, end := c.bucket(n)
-		c.from, c.to = nanos(start), nanos(end)
+		c.from, c.to = block.Nanos(start), block.Nanos(end)
 		c.last = c.exactCode(c.from)
 	}
 	return c.last
@@ -73,13 +78,61 @@ func (c *coder) exactCode(n int64) uint32 {
 	return code
 }
 
+// codesOf numbers the values of the rows of a window, for which out has room.
+func (c *coder) codesOf(w *pick.Window, out []uint32) error {
+	if !c.isText() {
+		which, values, err := w.Numbers(c.field, nil, nil)
+		clear(out)
+		for i, n := range values {
+			out[which[i]] = c.numberCode(n)
+		}
+		return err
+	}
+	d, codes, err := c.texts(w)
+	if err != nil {
+		return err
+	}
+	defer w.Release()
+	if c.known != d.Texts {
+		c.known, c.fromFile = d.Texts, make([]uint32, d.Values())
+	}
+	for i, code := range codes {
+		mine := c.fromFile[code]
+		if mine == 0 {
+			mine = c.textCode(d.Value(code)) + 1
+			c.fromFile[code] = mine
+		}
+		out[i] = mine - 1
+	}
+	return nil
+}
+
+// merged returns what the codes of another coder of the same dimension are
+// here.
+func (c *coder) merged(other *coder) []uint32 {
+	if c.isText() {
+		codes := make([]uint32, len(other.values))
+		for i, s := range other.values {
+			codes[i] = c.textCode(s)
+		}
+		return codes
+	}
+	codes := make([]uint32, len(other.numbers))
+	for i, n := range other.numbers {
+		if i != absentCode {
+			codes[i] = c.exactCode(n)
+		}
+	}
+	return codes
+}
+
 // value is the value of a code.
 func (c *coder) value(log *audittrail.Log, code uint32) (Value, error) {
 	if code == absentCode {
 		return Value{}, nil
 	}
 	if c.isText() {
-		return c.textValue(log, c.texts[code])
+		return c.textValue(log, c.values[code])
 	}
 	return c.numberValue(c.numbers[code]), nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"audittrail"
+	"audittrail/query/internal/pick"
 	"audittrail/record"
 )
 
@@ -15,7 +16,7 @@ import (
 // values.
 type dimension struct {
 	name  string
-	field *field // nil: a label
+	field *pick.Field // nil: a label
 	label string
 	user  bool // the field is subject, whose user is wanted
 	span  string
@@ -52,14 +53,22 @@ func (d *dimension) text(r *audittrail.Record) string {
 	if d.field == nil {
 		return r.Event.Labels[d.label]
 	}
-	return d.field.text(r)
+	return d.field.Text(r)
 }
 
 // isText tells whether values are texts, and not numbers.
-func (d *dimension) isText() bool { return d.field == nil || d.field.text != nil }
+func (d *dimension) isText() bool { return d.field == nil || d.field.Text != nil }
 
 // number is the value of a record, where it is a number.
-func (d *dimension) number(r *audittrail.Record) (int64, bool) { return d.field.number(r) }
+func (d *dimension) number(r *audittrail.Record) (int64, bool) { return d.field.Number(r) }
+
+// texts are the values of the rows of a window, where they are texts.
+func (d *dimension) texts(w *pick.Window) (pick.Dictionary, []uint32, error) {
+	if d.field == nil {
+		return w.Labels(d.label)
+	}
+	return w.Texts(d.field)
+}
 
 // bucket returns the span that a time is in.
 func (d *dimension) bucket(nano int64) (start, end time.Time) {
@@ -144,10 +153,10 @@ func (d *dimension) numberValue(n int64) Value {
 	switch {
 	case d.span != "":
 		return Value{kind: Bucket, t: instant(n).In(d.zone), s: d.labelOf(instant(n).In(d.zone))}
-	case d.field.time:
+	case d.field.Time:
 		return InstantValue(instant(n).In(d.zone))
 	}
-	return decimalValue(n, d.field.scale)
+	return decimalValue(n, d.field.Scale)
 }
 
 // fingerprint is a number that stands for a text where different ones are

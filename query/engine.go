@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
+	"runtime"
 
 	"audittrail"
+	"audittrail/internal/index"
+	"audittrail/query/internal/pick"
 	"audittrail/record"
 )
 
@@ -14,12 +16,23 @@ import (
 // goroutines, also while the log is being written.
 type Engine struct {
 	log *audittrail.Log
+	x   *index.Index // nil: the log is read
 
-	hidden func(record.Subject) bool // nil: none is
+	hidden  func(record.Subject) bool // nil: none is
+	explain *Explanation              // nil: not wanted
+
+	slots chan struct{} // taken while a query works, so that memory is bounded
 }
 
 // New makes an engine over an open log, which it reads for every query.
-func New(log *audittrail.Log) *Engine { return &Engine{log: log} }
+func New(log *audittrail.Log) *Engine { return Over(log, nil) }
+
+// Over makes an engine over an open log and what follows it. The answers are
+// those of New, sooner: an index that knows only some of the log, or cannot be
+// read, is helped out with the log itself.
+func Over(log *audittrail.Log, x *index.Index) *Engine {
+	return &Engine{log: log, x: x, slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
+}
 
 // Hiding returns an engine over the same log for which the content of some
 // subjects has no text: which records have a word says what they say. Hiding is
@@ -41,7 +54,7 @@ func (e *Engine) Find(ctx context.Context, q Query) iter.Seq2[*Hit, error] {
 }
 
 func (e *Engine) find(ctx context.Context, q *Query, yield func(*Hit, error) bool) error {
-	p, err := e.plan(q)
+	p, err := e.plan(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -49,26 +62,14 @@ func (e *Engine) find(ctx context.Context, q *Query, yield func(*Hit, error) boo
 	if err != nil {
 		return err
 	}
-	from, to, err := q.span(size)
-	if err != nil || p.nothing {
+	f := &finder{
+		engine: e, plan: p, cursors: q.identity(), forward: q.OldestFirst, yield: yield,
+		left: q.Limit, limited: q.Limit > 0,
+	}
+	if f.from, f.to, err = q.span(size); err != nil || p.nothing {
 		return err
 	}
-	left, cursors := q.Limit, q.identity()
-	for r, err := range e.records(ctx, from, to, q.OldestFirst) {
-		if err != nil {
-			return err
-		}
-		if !p.holds(r) {
-			continue
-		}
-		if !yield(p.hit(r, cursors), nil) {
-			return nil
-		}
-		if left--; left == 0 {
-			return nil
-		}
-	}
-	return ctx.Err()
+	return e.ask(ctx, func(s *asked) error { return f.find(ctx, s) })
 }
 
 // size is how many records a query is about.
@@ -80,76 +81,44 @@ func (e *Engine) size(q *Query) (uint64, error) {
 	return size, err
 }
 
-// window is how many records are read at once to see them backwards.
-const window = 1024
-
-// records yields the records from one sequence number to another, in either
-// direction.
-func (e *Engine) records(ctx context.Context, from, to uint64, forward bool) iter.Seq2[*audittrail.Record, error] {
-	if forward {
-		return e.log.Records(ctx, from, to)
-	}
-	return func(yield func(*audittrail.Record, error) bool) {
-		for to > from {
-			first := max(from, to-min(to, window))
-			var some []*audittrail.Record
-			for r, err := range e.log.Records(ctx, first, to) {
-				if err != nil {
-					yield(nil, err)
-					return
-				}
-				some = append(some, r)
-			}
-			for _, r := range slices.Backward(some) {
-				if !yield(r, nil) {
-					return
-				}
-			}
-			to = first
-		}
-	}
-}
-
 // Count returns how many records match. It heeds neither limit nor cursor.
 func (e *Engine) Count(ctx context.Context, q Query) (uint64, error) {
-	n := uint64(0)
-	err := e.each(ctx, &q, func(some []*audittrail.Record) error {
-		n += uint64(len(some))
+	n := counter(0)
+	err := e.total(ctx, &q, func() (sink, error) { return new(counter), nil }, func(s sink) error {
+		n += *s.(*counter)
 		return nil
 	})
 	if err != nil {
 		return 0, fmt.Errorf("query: %w", err)
 	}
-	return n, nil
+	return uint64(n), nil
 }
 
-// each hands out all records that match, some at a time.
-func (e *Engine) each(ctx context.Context, q *Query, use func([]*audittrail.Record) error) error {
-	p, err := e.plan(q)
-	if err != nil || p.nothing {
-		return err
+// A counter counts.
+type counter uint64
+
+func (n *counter) add(some batch) error {
+	*n += counter(some.size())
+	return nil
+}
+
+// take enters the work of a query, and returns what leaves it.
+func (e *Engine) take(ctx context.Context) (leave func(), err error) {
+	select {
+	case e.slots <- struct{}{}:
+		return func() { <-e.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	size, err := e.size(q)
-	if err != nil {
-		return err
-	}
-	var some []*audittrail.Record
-	for r, err := range e.log.Records(ctx, min(q.From, size), size) {
-		if err != nil {
-			return err
+}
+
+// views are the chunks of an index, or of none, under the conditions of a plan.
+func (s *asked) views(p *plan, from, to uint64) []*pick.View {
+	views := make([]*pick.View, 0, len(s.chunks))
+	for _, c := range s.chunks {
+		if c.First < to && c.First+uint64(c.Rows) > from {
+			views = append(views, pick.NewView(c, from, to, p.conditions))
 		}
-		if p.holds(r) {
-			some = append(some, r)
-		}
-		if len(some) == window {
-			if err := use(some); err != nil {
-				return err
-			}
-			some = some[:0]
-		}
 	}
-	if len(some) == 0 {
-		return ctx.Err()
-	}
-	return use(some)
+	return views
 }

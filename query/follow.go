@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-
-	"audittrail"
 )
 
 // Follow yields the records that match from q.From on, and then every new one
@@ -15,13 +13,13 @@ func (e *Engine) Follow(ctx context.Context, q Query) iter.Seq2[*Hit, error] {
 	return func(yield func(*Hit, error) bool) {
 		users := q.Users
 		q.Users = nil // who is not known yet may be recorded any time
-		p, err := e.plan(&q)
+		p, err := e.plan(ctx, &q)
 		if err != nil {
 			yield(nil, fmt.Errorf("query: %w", err))
 			return
 		}
 		if len(users) > 0 {
-			p.conditions = append(p.conditions, about(users))
+			p.users = users
 		}
 		cursors := q.identity()
 		for r, err := range e.log.Follow(ctx, q.From) {
@@ -34,12 +32,4 @@ func (e *Engine) Follow(ctx context.Context, q Query) iter.Seq2[*Hit, error] {
 			}
 		}
 	}
-}
-
-// about is the condition that a record is about one of some users, as its own
-// content says.
-type about []string
-
-func (c about) holds(r *audittrail.Record) bool {
-	return r.State == audittrail.Readable && contains(c, r.Event.UserID)
 }

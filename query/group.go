@@ -2,26 +2,25 @@ package query
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
 
 	"audittrail"
 	"audittrail/query/internal/tally"
-	"audittrail/record"
 )
 
 // Group adds up the records that match. It heeds neither limit nor cursor.
 func (e *Engine) Group(ctx context.Context, q Query, g Grouping) (*Table, error) {
-	gr, err := newGrouper(g)
+	whole, err := newGrouper(e.log, g)
 	if err == nil {
-		gr.log = e.log
-		err = e.each(ctx, &q, gr.add)
+		err = e.total(ctx, &q, func() (sink, error) { return newGrouper(e.log, g) }, func(s sink) error {
+			return whole.merge(s.(*grouper))
+		})
 	}
 	var t *Table
 	if err == nil {
-		t, err = gr.table(e.log)
+		t, err = whole.table(e.log)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
@@ -29,29 +28,25 @@ func (e *Engine) Group(ctx context.Context, q Query, g Grouping) (*Table, error)
 	return t, nil
 }
 
-// A grouper gathers the groups of a Grouping.
+// A grouper gathers the groups of a Grouping. It belongs to one goroutine.
 type grouper struct {
-	log        *audittrail.Log
 	columns    []string
 	zone       *time.Location
 	by         []*coder
+	levels     []level // of by: groups are the nodes of the last
 	aggregates []aggregate
 	tallies    []tally.Tally
 
-	currencies tally.Tally // how many a group has, if that matters
+	currencies tally.Tally // how many a group has, if that matters: of the last aggregate
 
-	people map[string]bool // of subjects: whether somebody is behind it
-
-	groups map[string]int32
-	keys   [][]uint32 // the codes of a group
-
-	group  []int32 // scratch: of each record
-	known  []int32 // scratch: of those that have a number
+	group  []int32  // scratch: of each record
+	codes  []uint32 // scratch: of one dimension
+	known  []int32  // scratch: of those that have a number
 	values []int64
 }
 
-func newGrouper(g Grouping) (*grouper, error) {
-	gr := &grouper{zone: g.Zone, groups: make(map[string]int32), people: make(map[string]bool)}
+func newGrouper(log *audittrail.Log, g Grouping) (*grouper, error) {
+	gr := &grouper{zone: g.Zone}
 	if gr.zone == nil {
 		gr.zone = time.UTC
 	}
@@ -66,40 +61,46 @@ func newGrouper(g Grouping) (*grouper, error) {
 		return nil, problem("aggregate", "%d of them, at most %d are possible", len(asked), maxAggregates)
 	}
 	gr.columns = slices.Concat(g.By, asked)
-	byCurrency := false
 	for _, name := range g.By {
 		d, err := newDimension("group by", name, gr.zone)
 		if err != nil {
 			return nil, err
 		}
-		byCurrency = byCurrency || name == "currency"
-		gr.by = append(gr.by, newCoder(d))
+		gr.by, gr.levels = append(gr.by, newCoder(d)), append(gr.levels, level{})
 	}
+	costs := false
 	for _, text := range asked {
-		a, err := parseAggregate(text, gr.zone)
+		a, err := gr.ask(log, text)
 		if err != nil {
 			return nil, err
 		}
-		if a.field != nil && a.field.name == "cost" && a.kind != "count" && !byCurrency && gr.currencies == nil {
-			gr.currencies, err = tally.New("distinct")
-			if err != nil {
-				return nil, err
-			}
-		}
-		t, err := tally.New(a.kind)
-		if err != nil {
-			return nil, err
-		}
-		gr.aggregates, gr.tallies = append(gr.aggregates, a), append(gr.tallies, t)
+		costs = costs || a.field != nil && a.field.Name == "cost" && a.kind != "count"
 	}
-	if len(gr.by) == 0 {
-		gr.groups[""], gr.keys = 0, [][]uint32{nil}
+	if costs && !slices.Contains(g.By, "currency") {
+		if _, err := gr.ask(log, "distinct(currency)"); err != nil {
+			return nil, err
+		}
+		gr.currencies = gr.tallies[len(asked)]
 	}
 	return gr, nil
 }
 
+// ask adds an aggregate.
+func (gr *grouper) ask(log *audittrail.Log, text string) (aggregate, error) {
+	a, err := parseAggregate(text, gr.zone)
+	if err != nil {
+		return a, err
+	}
+	if a.over != nil {
+		a.prints = newPrinter(log, a.over)
+	}
+	t, err := tally.New(a.kind)
+	gr.aggregates, gr.tallies = append(gr.aggregates, a), append(gr.tallies, t)
+	return a, err
+}
+
 // add adds records.
-func (gr *grouper) add(some []*audittrail.Record) error {
+func (gr *grouper) add(some batch) error {
 	if err := gr.assign(some); err != nil {
 		return err
 	}
@@ -108,126 +109,101 @@ func (gr *grouper) add(some []*audittrail.Record) error {
 			return err
 		}
 	}
-	if gr.currencies == nil {
-		return nil
-	}
-	gr.known, gr.values = gr.known[:0], gr.values[:0]
-	for i, r := range some {
-		if c := currency(r); c != "" {
-			gr.known, gr.values = append(gr.known, gr.group[i]), append(gr.values, fingerprint(c))
-		}
-	}
-	gr.currencies.Add(gr.known, gr.values)
 	return nil
 }
 
 // assign finds the group of each record.
-func (gr *grouper) assign(some []*audittrail.Record) error {
-	gr.group = slices.Grow(gr.group[:0], len(some))[:len(some)]
+func (gr *grouper) assign(some batch) error {
+	n := some.size()
+	gr.group = slices.Grow(gr.group[:0], n)[:n]
+	gr.codes = slices.Grow(gr.codes[:0], n)[:n]
 	clear(gr.group)
-	if len(gr.by) == 0 {
-		return nil
-	}
-	codes := make([]uint32, len(gr.by))
-	key := make([]byte, 0, 4*maxBy)
-	for i, r := range some {
-		key = key[:0]
-		for j, c := range gr.by {
-			codes[j] = c.code(r)
-			key = binary.LittleEndian.AppendUint32(key, codes[j])
+	for i, c := range gr.by {
+		if err := some.codes(c, gr.codes); err != nil {
+			return err
 		}
-		g, ok := gr.groups[string(key)]
-		if !ok {
-			if len(gr.keys) == maxGroups {
-				return problem("group by", "more than %d rows; group by less, or narrow the query down", maxGroups)
-			}
-			g = int32(len(gr.keys))
-			gr.groups[string(key)], gr.keys = g, append(gr.keys, slices.Clone(codes))
+		l := &gr.levels[i]
+		for j, code := range gr.codes {
+			gr.group[j] = l.child(gr.group[j], code)
 		}
-		gr.group[i] = g
+		if l.full() {
+			return errTooManyRows
+		}
 	}
 	return nil
 }
+
+var errTooManyRows = problem("group by", "more than %d rows; group by less, or narrow the query down", maxGroups)
 
 // count adds the records, whose groups are known, to one aggregate.
-func (gr *grouper) count(a *aggregate, t tally.Tally, some []*audittrail.Record) error {
-	if a.field == nil && a.over == nil {
+func (gr *grouper) count(a *aggregate, t tally.Tally, some batch) error {
+	var err error
+	switch {
+	case a.over != nil:
+		gr.known, gr.values, err = some.prints(a.prints, gr.known[:0], gr.values[:0])
+	case a.field == nil:
 		t.Add(gr.group, nil)
 		return nil
+	case a.field.Text != nil:
+		gr.values = gr.values[:0]
+		gr.known, err = some.present(a.field, gr.known[:0])
+	default:
+		gr.known, gr.values, err = some.numbers(a.field, gr.known[:0], gr.values[:0])
 	}
-	gr.known, gr.values = gr.known[:0], gr.values[:0]
-	for i, r := range some {
-		n, ok := a.of(r)
-		if ok && a.over != nil && a.over.user {
-			var err error
-			if ok, err = gr.isPerson(a.over.text(r)); err != nil {
-				return err
-			}
-		}
-		if ok {
-			gr.known, gr.values = append(gr.known, gr.group[i]), append(gr.values, n)
-		}
+	for i, row := range gr.known {
+		gr.known[i] = gr.group[row]
 	}
 	t.Add(gr.known, gr.values)
+	return err
+}
+
+// merge adds what another grouper of the same Grouping has.
+func (gr *grouper) merge(other *grouper) error {
+	groups := []int32{0}
+	for i, l := range other.levels {
+		codes := gr.by[i].merged(other.by[i])
+		next := make([]int32, len(l.nodes))
+		for j, n := range l.nodes {
+			next[j] = gr.levels[i].child(groups[n.parent], codes[n.code])
+		}
+		if groups = next; gr.levels[i].full() {
+			return errTooManyRows
+		}
+	}
+	for i, t := range other.tallies {
+		for g := range groups {
+			gr.tallies[i].Merge(groups[g], t, int32(g))
+		}
+	}
 	return nil
 }
 
-// isPerson tells whether a subject stands for somebody, who may be erased: the
-// one of the log's own records does not.
-func (gr *grouper) isPerson(subject string) (bool, error) {
-	is, known := gr.people[subject]
-	if known {
-		return is, nil
+// groups is how many there are.
+func (gr *grouper) groups() int {
+	if len(gr.levels) == 0 {
+		return 1
 	}
-	s, err := record.ParseSubject(subject)
-	if err != nil {
-		return false, err
-	}
-	user, state, err := gr.log.User(s)
-	if err != nil {
-		return false, err
-	}
-	is = user != "" || state != audittrail.Readable
-	gr.people[subject] = is
-	return is, nil
-}
-
-// of is what a record contributes.
-func (a *aggregate) of(r *audittrail.Record) (int64, bool) {
-	d := a.over
-	switch {
-	case d == nil && a.field.text != nil:
-		return 0, a.field.text(r) != ""
-	case d == nil:
-		return a.field.number(r)
-	case d.isText():
-		s := d.text(r)
-		return fingerprint(s), s != ""
-	}
-	n, ok := d.number(r)
-	if ok && d.span != "" {
-		start, _ := d.bucket(n)
-		n = nanos(start)
-	}
-	return n, ok
+	return len(gr.levels[len(gr.levels)-1].nodes)
 }
 
 // table is what the records came to.
 func (gr *grouper) table(log *audittrail.Log) (*Table, error) {
-	t := &Table{Columns: gr.columns, Rows: make([][]Value, len(gr.keys))}
-	for g, codes := range gr.keys {
-		row := make([]Value, 0, len(gr.columns))
-		for i, c := range gr.by {
-			v, err := c.value(log, codes[i])
+	t := &Table{Columns: gr.columns, Rows: make([][]Value, gr.groups())}
+	for g := range t.Rows {
+		row := make([]Value, len(gr.by), len(gr.columns))
+		node := int32(g)
+		for i, c := range slices.Backward(gr.by) {
+			n := gr.levels[i].nodes[node]
+			v, err := c.value(log, n.code)
 			if err != nil {
 				return nil, err
 			}
-			row = append(row, v)
+			row[i], node = v, n.parent
 		}
 		if gr.currencies != nil && gr.currencies.Result(int32(g)).N > 1 {
 			return nil, problem("aggregate", "the costs of a row are in more than one currency; group by currency as well")
 		}
-		for i := range gr.aggregates {
+		for i := range len(gr.columns) - len(gr.by) {
 			row = append(row, gr.aggregates[i].value(gr.tallies[i].Result(int32(g)), gr.zone))
 		}
 		t.Rows[g] = row
@@ -235,3 +211,59 @@ func (gr *grouper) table(log *audittrail.Log) (*Table, error) {
 	sortRows(t.Rows, len(gr.by))
 	return t, nil
 }
+
+// A level numbers the pairs of a node of the level above and a code.
+type level struct {
+	nodes    []node
+	children [][]int32 // of the first parents, by code: which node, and one more
+	others   map[node]int32
+}
+
+type node struct {
+	parent int32
+	code   uint32
+}
+
+// Which children are in a list, and not in a map.
+const (
+	listedParents = 4096
+	listedCodes   = 1024
+)
+
+// child returns the node of a pair.
+func (l *level) child(parent int32, code uint32) int32 {
+	if parent >= listedParents || code >= listedCodes {
+		return l.otherChild(node{parent, code})
+	}
+	if int(parent) < len(l.children) {
+		if list := l.children[parent]; int(code) < len(list) && list[code] > 0 {
+			return list[code] - 1
+		}
+	} else {
+		l.children = append(l.children, make([][]int32, int(parent)+1-len(l.children))...)
+	}
+	list := l.children[parent]
+	if missing := int(code) + 1 - len(list); missing > 0 {
+		list = append(list, make([]int32, missing)...)
+		l.children[parent] = list
+	}
+	l.nodes = append(l.nodes, node{parent, code})
+	list[code] = int32(len(l.nodes))
+	return list[code] - 1
+}
+
+func (l *level) otherChild(n node) int32 {
+	id, ok := l.others[n]
+	if !ok {
+		if l.others == nil {
+			l.others = make(map[node]int32)
+		}
+		id = int32(len(l.nodes))
+		l.nodes = append(l.nodes, n)
+		l.others[n] = id
+	}
+	return id
+}
+
+// full tells whether there are more nodes than a table can have rows.
+func (l *level) full() bool { return len(l.nodes) > maxGroups }

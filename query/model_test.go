@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"audittrail"
+	"audittrail/internal/index"
 	"audittrail/query"
 	"audittrail/record"
 )
@@ -36,6 +38,52 @@ var ways = []way{
 		reader := mustOpen(t, dir, audittrail.Options{ReadOnly: true})
 		return log, query.New(reader), func() error { return errors.Join(reader.Close(), log.Close()) }
 	}},
+	{"index", indexed(32, func(log *audittrail.Log, x *index.Index, _ string) (*query.Engine, func() error, error) {
+		return query.Over(log, x), func() error { return nil }, nil
+	})},
+	{"index beside the writer", indexed(16, beside(index.Options{}))},
+	{"half an index beside the writer", indexed(16, beside(index.Options{InMemory: 4}))},
+	{"index that nobody keeps", func(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
+		log := mustOpen(t, dir, o)
+		e, end, err := beside(index.Options{})(log, nil, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return log, e, func() error { return errors.Join(end(), log.Close()) }
+	}},
+}
+
+// indexed opens a log with an index that is kept beside it, in blocks of so many
+// records.
+func indexed(rows int, engine func(*audittrail.Log, *index.Index, string) (*query.Engine, func() error, error)) func(*testing.T, string, audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
+	return func(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
+		t.Helper()
+		x := index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: rows})
+		log := mustOpen(t, dir, x.Options(o))
+		if err := x.Attach(log); err != nil {
+			t.Fatal(err)
+		}
+		e, end, err := engine(log, x, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return log, e, func() error { return errors.Join(end(), x.Close(), log.Close()) }
+	}
+}
+
+// beside makes an engine as another process would.
+func beside(o index.Options) func(*audittrail.Log, *index.Index, string) (*query.Engine, func() error, error) {
+	return func(_ *audittrail.Log, _ *index.Index, dir string) (*query.Engine, func() error, error) {
+		reader, err := audittrail.Open(dir, audittrail.Options{ReadOnly: true})
+		if err != nil {
+			return nil, nil, err
+		}
+		x := index.New(filepath.Join(dir, "index"), o)
+		if err := x.Attach(reader); err != nil {
+			return nil, nil, errors.Join(err, reader.Close())
+		}
+		return query.Over(reader, x), func() error { return errors.Join(x.Close(), reader.Close()) }, nil
+	}
 }
 
 func mustOpen(t *testing.T, dir string, o audittrail.Options) *audittrail.Log {

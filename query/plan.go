@@ -1,90 +1,73 @@
 package query
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"audittrail"
+	"audittrail/internal/index/block"
 	"audittrail/query/internal/filter"
+	"audittrail/query/internal/pick"
 	"audittrail/query/internal/search"
 )
 
+// fieldNamed returns the field of that name, or an error that lists them.
+func fieldNamed(part, name string) (*pick.Field, error) {
+	f, ok := pick.Named(name)
+	if !ok {
+		names := make([]string, len(pick.Fields))
+		for i, f := range pick.Fields {
+			names[i] = f.Name
+		}
+		return nil, problem(part, "%q is no clear field: %s", name, strings.Join(names, ", "))
+	}
+	return f, nil
+}
+
 // A plan is a query made ready: its conditions, all of which must hold.
 type plan struct {
-	conditions []condition
+	conditions []pick.Condition
 	text       *search.Expr // nil: any
+	users      []string     // one of whom it is about, as its own content says; nil: anybody
 	nothing    bool         // no record can match: it asks for a user whom nobody knows
-}
-
-// A condition decides about one record.
-type condition interface {
-	holds(r *audittrail.Record) bool
-}
-
-// oneOf is the condition that a field of text has one of some values.
-type oneOf struct {
-	field  *field
-	values map[string]bool
-}
-
-func (c *oneOf) holds(r *audittrail.Record) bool { return c.values[c.field.text(r)] }
-
-// within is the condition that a field of numbers is in a range.
-type within struct {
-	field *field
-	Range
-}
-
-func (c *within) holds(r *audittrail.Record) bool {
-	n, known := c.field.number(r)
-	return known && c.Range.holds(n)
-}
-
-// labelled is the condition that a record has a label of that value.
-type labelled struct{ key, value string }
-
-func (c *labelled) holds(r *audittrail.Record) bool {
-	v, ok := r.Event.Labels[c.key]
-	return ok && v == c.value
 }
 
 func (p *plan) holds(r *audittrail.Record) bool {
 	for _, c := range p.conditions {
-		if !c.holds(r) {
+		if !c.Holds(r) {
 			return false
 		}
+	}
+	if p.users != nil && !(r.State == audittrail.Readable && slices.Contains(p.users, r.Event.UserID)) {
+		return false
 	}
 	return !p.nothing
 }
 
 func (p *plan) oneOf(name string, values []string) error {
 	f, err := fieldNamed(name, name)
-	if err != nil {
-		return err
+	if err == nil {
+		p.conditions = append(p.conditions, pick.OneOf(f, values))
 	}
-	c := &oneOf{field: f, values: make(map[string]bool, len(values))}
-	for _, v := range values {
-		c.values[v] = true
-	}
-	p.conditions = append(p.conditions, c)
-	return nil
+	return err
 }
 
 func (p *plan) within(name string, r Range) error {
 	f, err := fieldNamed(name, name)
-	if err != nil {
-		return err
+	if err == nil {
+		p.conditions = append(p.conditions, pick.Within(f, r.Min, r.Max))
 	}
-	p.conditions = append(p.conditions, &within{f, r})
-	return nil
+	return err
 }
 
 // plan makes a query ready.
-func (e *Engine) plan(q *Query) (*plan, error) {
+func (e *Engine) plan(ctx context.Context, q *Query) (*plan, error) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}
@@ -124,18 +107,18 @@ func (e *Engine) plan(q *Query) (*plan, error) {
 		}
 	}
 	for k, v := range q.Labels {
-		p.conditions = append(p.conditions, &labelled{k, v})
+		p.conditions = append(p.conditions, pick.Labelled(k, v))
 	}
-	if err := e.expressions(p, q); err != nil {
+	if err := e.expressions(ctx, p, q); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
 // expressions adds the conditions that are written in a language.
-func (e *Engine) expressions(p *plan, q *Query) error {
+func (e *Engine) expressions(ctx context.Context, p *plan, q *Query) error {
 	if q.Filter != "" {
-		n, err := filter.Compile(q.Filter, filterFields)
+		n, err := filter.Compile(q.Filter, pick.FilterFields)
 		var bad *filter.Error
 		switch {
 		case errors.As(err, &bad):
@@ -143,7 +126,7 @@ func (e *Engine) expressions(p *plan, q *Query) error {
 		case err != nil:
 			return err
 		}
-		p.conditions = append(p.conditions, &expression{n})
+		p.conditions = append(p.conditions, pick.Satisfying(n))
 	}
 	if q.Text == "" {
 		return nil
@@ -152,8 +135,12 @@ func (e *Engine) expressions(p *plan, q *Query) error {
 	if err != nil {
 		return problem("text", "%v", err)
 	}
+	holds, err := e.log.Holds(ctx)
+	if err != nil {
+		return err
+	}
 	p.text = x
-	p.conditions = append(p.conditions, &wording{x, e.hidden})
+	p.conditions = append(p.conditions, pick.Worded(x, e.log, e.hidden, len(holds) > 0))
 	return nil
 }
 
@@ -161,10 +148,10 @@ func (e *Engine) expressions(p *plan, q *Query) error {
 func (p *plan) times(q *Query) error {
 	var r Range
 	if !q.Start.IsZero() {
-		r.Min = new(nanos(q.Start))
+		r.Min = new(block.Nanos(q.Start))
 	}
 	if !q.End.IsZero() {
-		end := nanos(q.End)
+		end := block.Nanos(q.End)
 		if end == math.MinInt64 {
 			p.nothing = true
 			return nil
@@ -175,24 +162,6 @@ func (p *plan) times(q *Query) error {
 		return nil
 	}
 	return p.within("time", r)
-}
-
-// The times that nanoseconds since 1970 can tell.
-var (
-	firstNano = time.Unix(0, math.MinInt64)
-	lastNano  = time.Unix(0, math.MaxInt64)
-)
-
-// nanos is a time in nanoseconds since 1970. What is before 1677 or after 2262
-// counts as the first or last one that there is.
-func nanos(t time.Time) int64 {
-	switch {
-	case t.Before(firstNano):
-		return math.MinInt64
-	case t.After(lastNano):
-		return math.MaxInt64
-	}
-	return t.UnixNano()
 }
 
 // instant is the time of nanos.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"audittrail/query/internal/pick"
 	"audittrail/query/internal/tally"
 )
 
@@ -47,9 +48,11 @@ const (
 
 // An aggregate is one that was asked for.
 type aggregate struct {
-	kind  string     // count, sum, …
-	field *field     // nil: every record counts
-	over  *dimension // for distinct: what is counted
+	kind  string      // count, sum, …
+	field *pick.Field // nil: every record counts
+	over  *dimension  // for distinct: what is counted
+
+	prints *printer // of over
 }
 
 // parseAggregate reads "kind" or "kind(field)".
@@ -78,9 +81,9 @@ func parseAggregate(text string, zone *time.Location) (aggregate, error) {
 	switch {
 	case err != nil:
 		return a, err
-	case f.number == nil && kind != "count":
+	case f.Number == nil && kind != "count":
 		return a, problem(part, "%s is no number; of it there are count(%[1]s) and distinct(%[1]s)", name)
-	case f.time && kind != "count" && kind != "min" && kind != "max":
+	case f.Time && kind != "count" && kind != "min" && kind != "max":
 		return a, problem(part, "%s of a time means nothing; of %s there are min, max, count and distinct", kind, name)
 	}
 	a.field = f
@@ -94,12 +97,12 @@ func (a *aggregate) value(r tally.Result, zone *time.Location) Value {
 		return Value{}
 	case a.kind == "count" || a.kind == "distinct":
 		return IntegerValue(r.N)
-	case a.field.time:
+	case a.field.Time:
 		return InstantValue(instant(r.N).In(zone))
 	case r.Whole:
-		return decimalValue(r.N, a.field.scale)
+		return decimalValue(r.N, a.field.Scale)
 	}
-	return FloatValue(r.F / float64(pow10(uint8(a.field.scale))))
+	return FloatValue(r.F / float64(pow10(uint8(a.field.Scale))))
 }
 
 // sortRows sorts by the first columns.

@@ -2,22 +2,10 @@ package query
 
 import (
 	"audittrail"
-	"audittrail/query/internal/search"
-	"audittrail/record"
 )
 
 // maxMatches is how many places of a hit are told.
 const maxMatches = 100
-
-// A wording is the condition that a record has some text.
-type wording struct {
-	*search.Expr
-	hidden func(record.Subject) bool
-}
-
-func (c *wording) holds(r *audittrail.Record) bool {
-	return r.State == audittrail.Readable && !(c.hidden != nil && c.hidden(r.Subject)) && c.Match(&r.Event)
-}
 
 // hit makes a hit of a record that matches.
 func (p *plan) hit(r *audittrail.Record, c cursors) *Hit {

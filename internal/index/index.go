@@ -26,9 +26,8 @@ const (
 	queueBytes = 32 << 20
 	// maxPending is how many full tables may wait to be written.
 	maxPending = 3
-	// mostInMemory is how many records a reader indexes for itself.
-	mostInMemory = 1 << 16
 
+	defaultInMemory = 1 << 16
 	defaultCache = 192 << 20
 )
 
@@ -44,6 +43,9 @@ type Options struct {
 	CacheBytes int
 	// BlockRows is how many records a new block has; 0 is DefaultBlockRows.
 	BlockRows int
+	// InMemory is how many records a reader indexes for itself at most, which no
+	// block has; 0 is 65,536. More are read from the log.
+	InMemory int
 }
 
 // An Index is what is known of a log's records. Its methods may be called from
@@ -88,6 +90,9 @@ func New(dir string, o Options) *Index {
 	}
 	if o.BlockRows == 0 {
 		o.BlockRows = DefaultBlockRows
+	}
+	if o.InMemory == 0 {
+		o.InMemory = defaultInMemory
 	}
 	x := &Index{
 		dir: dir, o: o, cache: block.NewCache(o.CacheBytes),

@@ -38,6 +38,7 @@ type searchable interface {
 	Texts(block.TextColumn) (*block.Texts, error)
 	Numbers(block.NumberColumn) (*block.Numbers, error)
 	NumberBounds(block.NumberColumn) (least, most int64, known bool)
+	Absent() int
 	Term(text.Field, string) (*roaring.Bitmap, error)
 	Prefix(text.Field, string) (*roaring.Bitmap, error)
 }
@@ -51,6 +52,17 @@ func (x *Index) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if err := x.catchUp(ctx, size); err != nil {
 		return nil, fmt.Errorf("read index: %w", err)
 	}
+	s := x.snapshot(size)
+	s.markGone(x.log.Gone())
+	for _, c := range s.chunks {
+		if err := c.checkGone(); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return s, nil
+}
+
+func (x *Index) snapshot(size uint64) *Snapshot {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s := &Snapshot{x: x, size: size}
@@ -75,18 +87,24 @@ func (x *Index) Snapshot(ctx context.Context) (*Snapshot, error) {
 		}
 	}
 	s.fill(at, size)
-	s.markGone(x.log.Gone())
-	return s, nil
+	return s
 }
 
 // fill adds chunks that have to be read from the log.
-func (s *Snapshot) fill(from, to uint64) {
+func (s *Snapshot) fill(from, to uint64) { s.chunks = append(s.chunks, unindexed(from, to)...) }
+
+// Unindexed is a log of a size without an index, in chunks that have to be read
+// from it.
+func Unindexed(size uint64) []*Chunk { return unindexed(0, size) }
+
+func unindexed(from, to uint64) (chunks []*Chunk) {
 	const most = 1 << 20
 	for from < to {
 		n := min(to-from, most)
-		s.chunks = append(s.chunks, &Chunk{First: from, Rows: int(n)})
+		chunks = append(chunks, &Chunk{First: from, Rows: int(n)})
 		from += n
 	}
+	return chunks
 }
 
 func (s *Snapshot) markGone(gone [][2]uint64) {
@@ -98,6 +116,29 @@ func (s *Snapshot) markGone(gone [][2]uint64) {
 			}
 		}
 	}
+}
+
+// checkGone leaves a chunk to be read from the log, if records that had left it
+// when they were indexed have come back.
+func (c *Chunk) checkGone() error {
+	if !c.Indexed() || c.Absent() == 0 {
+		return nil
+	}
+	types, err := c.Texts(block.Type)
+	if err != nil {
+		return err
+	}
+	at := 0
+	for _, g := range append(slices.Clone(c.Gone), [2]int{c.Rows, c.Rows}) {
+		for ; at < g[0]; at++ {
+			if types.Code(at) == 0 {
+				c.source, c.block = nil, nil
+				return nil
+			}
+		}
+		at = max(at, g[1])
+	}
+	return nil
 }
 
 // Size is the number of records that count.
@@ -131,6 +172,10 @@ func (c *Chunk) Numbers(col block.NumberColumn) (*block.Numbers, error) {
 	t, err := c.source.Numbers(col)
 	return t, c.failed(err)
 }
+
+// Absent is how many rows are of records that had left the log when they were
+// indexed.
+func (c *Chunk) Absent() int { return c.source.Absent() }
 
 // NumberBounds returns the least and the largest number of a column. It reads
 // nothing. There may be others in the log of which the chunk tells nothing.
@@ -213,7 +258,7 @@ func (x *Index) catchUp(ctx context.Context, size uint64) error {
 	for _, g := range gaps {
 		total += g.to - g.from
 	}
-	if total > mostInMemory || x.o.Write && total > idleRows {
+	if total > uint64(x.o.InMemory) || x.o.Write && total > idleRows {
 		return nil // it is read from the log, until it is in blocks
 	}
 	for _, g := range gaps {

@@ -2,6 +2,7 @@ package block
 
 import (
 	"encoding/hex"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -79,6 +80,9 @@ var numberNames = [numberColumns]string{
 // textsOf puts the texts of a record into t, in the form of the file.
 func textsOf(r *audittrail.Record, t *[textColumns]string) {
 	e := &r.Event
+	if e.Type == "" {
+		return // a record that has left the log
+	}
 	*t = [textColumns]string{
 		Type: string(e.Type), Model: e.ModelID, Version: e.ModelVersion, Provider: e.Provider,
 		Deployment: e.DeploymentID, Outcome: e.Outcome, Severity: e.Severity, Category: e.Category,
@@ -119,6 +123,9 @@ type number struct {
 
 func numbersOf(r *audittrail.Record, t *[numberColumns]number) {
 	e := &r.Event
+	if e.Type == "" {
+		return // a record that has left the log
+	}
 	*t = [numberColumns]number{
 		Time: {Nanos(e.Time), true}, Logged: {Nanos(r.Logged), true}, Size: {int64(r.Size), true},
 		InputTokens: optional(e.InputTokens), OutputTokens: optional(e.OutputTokens),
@@ -161,11 +168,31 @@ func joinLabels(labels map[string]string) string {
 // ParseLabels reads the value of column Labels.
 func ParseLabels(s string) map[string]string {
 	m := make(map[string]string)
-	for s != "" {
-		var k, v string
-		k, s, _ = strings.Cut(s, "\x00")
-		v, s, _ = strings.Cut(s, "\x00")
+	for k, v := range labels(s) {
 		m[k] = v
 	}
 	return m
+}
+
+// Label returns one label of a value of column Labels, and whether it is there.
+func Label(s, key string) (value string, ok bool) {
+	for k, v := range labels(s) {
+		if k == key {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+func labels(s string) iter.Seq2[string, string] {
+	return func(yield func(k, v string) bool) {
+		for s != "" {
+			var k, v string
+			k, s, _ = strings.Cut(s, "\x00")
+			v, s, _ = strings.Cut(s, "\x00")
+			if !yield(k, v) {
+				return
+			}
+		}
+	}
 }

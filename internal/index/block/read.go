@@ -198,6 +198,9 @@ func (b *Block) NumberBounds(c NumberColumn) (least, most int64, known bool) {
 	return p.Min, p.Max, p.Known > 0
 }
 
+// Absent is how many rows are of records that had left the log.
+func (b *Block) Absent() int { return b.foot.Rows - b.foot.Numbers[Size].Known }
+
 // Places returns the directory.
 func (b *Block) directory() (*directory, error) {
 	return get(b.cache, cacheKey{b, partDirectory, 0}, func() (*directory, int, error) {

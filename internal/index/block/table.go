@@ -232,6 +232,13 @@ func (t *Table) NumberBounds(c NumberColumn) (least, most int64, known bool) {
 	return s.min, s.max, s.known > 0
 }
 
+// Absent is how many rows are of records that had left the log.
+func (t *Table) Absent() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.rows - t.numbers[Size].known
+}
+
 // Term returns the rows that have a term in a field, or in any.
 func (t *Table) Term(field text.Field, term string) (*roaring.Bitmap, error) {
 	t.mu.RLock()

@@ -3,6 +3,8 @@ package block
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"math"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -119,11 +121,11 @@ func (t *Texts) Rows(code uint32) (*roaring.Bitmap, bool) {
 		return nil, false
 	}
 	from, to := t.starts.at(int(code)), t.starts.at(int(code)+1)
-	set := roaring.New()
+	all := make([]uint32, 0, to-from)
 	for i := from; i < to; i++ {
-		set.Add(uint32(t.rows.at(int(i))))
+		all = append(all, uint32(t.rows.at(int(i))))
 	}
-	return set, true
+	return roaring.BitmapOf(all...), true
 }
 
 // Numbers are a column of numbers.
@@ -142,14 +144,60 @@ func (t *Numbers) Bounds() (least, most int64, known bool) { return t.min, t.max
 
 // At returns the number of a row, and whether it has one.
 func (t *Numbers) At(row int) (int64, bool) {
-	if t.none || t.presence != nil && t.presence[row/64]>>(row%64)&1 == 0 {
+	if !t.has(uint32(row)) {
 		return 0, false
 	}
+	return t.of(uint32(row)), true
+}
+
+// Pick appends the numbers that some rows have, and which of the rows those are.
+func (t *Numbers) Pick(rows []uint32, which []int32, values []int64) ([]int32, []int64) {
+	if t.none {
+		return which, values
+	}
+	which, values = slices.Grow(which, len(rows)), slices.Grow(values, len(rows))
+	for i, row := range rows {
+		if t.has(row) {
+			which, values = append(which, int32(i)), append(values, t.of(row))
+		}
+	}
+	return which, values
+}
+
+// Within leaves those of some rows whose numbers are in a range. A nil end is
+// open.
+func (t *Numbers) Within(rows []uint32, least, most *int64) []uint32 {
+	low, high := int64(math.MinInt64), int64(math.MaxInt64)
+	if least != nil {
+		low = *least
+	}
+	if most != nil {
+		high = *most
+	}
+	n := 0
+	for _, row := range rows {
+		rows[n] = row
+		if t.has(row) {
+			if v := t.of(row); low <= v && v <= high {
+				n++
+			}
+		}
+	}
+	return rows[:n]
+}
+
+// has tells whether a row has a number.
+func (t *Numbers) has(row uint32) bool {
+	return !t.none && (t.presence == nil || t.presence[row/64]>>(row%64)&1 == 1)
+}
+
+// of is the number of a row that has one.
+func (t *Numbers) of(row uint32) int64 {
 	if t.values != nil {
-		return t.values[row], true
+		return t.values[row]
 	}
 	// Without signs, so that what is far apart does not overflow.
-	return int64(uint64(t.min) + t.file.at(row)*uint64(t.scale)), true
+	return int64(uint64(t.min) + t.file.at(int(row))*uint64(t.scale))
 }
 
 // compare orders texts, the empty one first.

@@ -1,0 +1,100 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"audittrail"
+	"audittrail/internal/index"
+	"audittrail/query/internal/pick"
+)
+
+// asked is what one attempt at a query asks: chunks that together are all
+// records.
+type asked struct {
+	log     *audittrail.Log
+	explain *Explanation
+	chunks  []*index.Chunk
+	opened  atomic.Uint64
+}
+
+// An indexError is a failure of the index, without which the answer is found as
+// well.
+type indexError struct{ err error }
+
+func (e *indexError) Error() string { return e.err.Error() }
+func (e *indexError) Unwrap() error { return e.err }
+
+// attempts is how often the index is asked before the log is read instead. What
+// is damaged was given up the time before.
+const attempts = 4
+
+// ask has the index asked, and if that fails, the log itself.
+func (e *Engine) ask(ctx context.Context, use func(*asked) error) error {
+	for n := range attempts {
+		err := e.askOnce(ctx, n < attempts-1, use)
+		var failed *indexError
+		if !errors.As(err, &failed) || ctx.Err() != nil {
+			return err
+		}
+		e.explain.note("the index could not be read, and is asked again or done without: " + failed.Error())
+	}
+	return nil
+}
+
+func (e *Engine) askOnce(ctx context.Context, indexed bool, use func(*asked) error) (err error) {
+	s := &asked{log: e.log, explain: e.explain}
+	start := time.Now()
+	if e.x == nil || !indexed {
+		size, err := e.log.Size()
+		if err != nil {
+			return err
+		}
+		s.chunks = index.Unindexed(size)
+	} else {
+		snapshot, err := e.x.Snapshot(ctx)
+		if err != nil {
+			return &indexError{err}
+		}
+		defer func() {
+			if cerr := snapshot.Close(); err == nil && cerr != nil {
+				e.explain.note(cerr.Error())
+			}
+		}()
+		s.chunks = snapshot.Chunks()
+	}
+	e.explain.begin(len(s.chunks), time.Since(start))
+	err = use(s)
+	e.explain.end(s.opened.Load())
+	return err
+}
+
+// prepare asks the index what it knows about the conditions.
+func (s *asked) prepare(v *pick.View) error {
+	start := time.Now()
+	if err := v.Prepare(); err != nil {
+		return &indexError{err}
+	}
+	s.explain.prepared(v, time.Since(start))
+	return nil
+}
+
+// filter leaves the rows of a window that satisfy the conditions.
+func (s *asked) filter(v *pick.View, w *pick.Window) error {
+	if s.explain == nil {
+		return wrapped(w.Filter())
+	}
+	start, n := time.Now(), len(w.Rows)
+	err := w.Filter()
+	s.explain.filtered(v, n, len(w.Rows), time.Since(start))
+	return wrapped(err)
+}
+
+func wrapped(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &indexError{err}
+}

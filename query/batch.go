@@ -1,0 +1,191 @@
+package query
+
+import (
+	"audittrail"
+	"audittrail/internal/index/block"
+	"audittrail/query/internal/pick"
+	"audittrail/record"
+)
+
+// A batch is some records that match, or rows of an index that stand for them.
+type batch interface {
+	size() int
+	// codes numbers the values of a dimension, for which out has room.
+	codes(c *coder, out []uint32) error
+	// present appends which records have a field of text.
+	present(f *pick.Field, which []int32) ([]int32, error)
+	// numbers appends the numbers of a field, and which records have them.
+	numbers(f *pick.Field, which []int32, values []int64) ([]int32, []int64, error)
+	// prints does so with numbers that stand for the values of a dimension.
+	prints(p *printer, which []int32, values []int64) ([]int32, []int64, error)
+}
+
+// opened are records.
+type opened []*audittrail.Record
+
+func (b opened) size() int { return len(b) }
+
+func (b opened) codes(c *coder, out []uint32) error {
+	for i, r := range b {
+		out[i] = c.code(r)
+	}
+	return nil
+}
+
+func (b opened) present(f *pick.Field, which []int32) ([]int32, error) {
+	for i, r := range b {
+		if f.Text(r) != "" {
+			which = append(which, int32(i))
+		}
+	}
+	return which, nil
+}
+
+func (b opened) numbers(f *pick.Field, which []int32, values []int64) ([]int32, []int64, error) {
+	for i, r := range b {
+		if n, ok := f.Number(r); ok {
+			which, values = append(which, int32(i)), append(values, n)
+		}
+	}
+	return which, values, nil
+}
+
+func (b opened) prints(p *printer, which []int32, values []int64) ([]int32, []int64, error) {
+	for i, r := range b {
+		n, ok, err := p.of(r)
+		if err != nil {
+			return which, values, err
+		}
+		if ok {
+			which, values = append(which, int32(i)), append(values, n)
+		}
+	}
+	return which, values, nil
+}
+
+// rows are those of an index.
+type rows struct{ *pick.Window }
+
+func (b rows) size() int { return len(b.Rows) }
+
+func (b rows) codes(c *coder, out []uint32) error { return c.codesOf(b.Window, out) }
+
+func (b rows) present(f *pick.Field, which []int32) ([]int32, error) {
+	_, codes, err := b.Texts(f)
+	for i, code := range codes {
+		if code != 0 {
+			which = append(which, int32(i))
+		}
+	}
+	b.Release()
+	return which, err
+}
+
+func (b rows) numbers(f *pick.Field, which []int32, values []int64) ([]int32, []int64, error) {
+	return b.Numbers(f, which, values)
+}
+
+func (b rows) prints(p *printer, which []int32, values []int64) ([]int32, []int64, error) {
+	if !p.isText() {
+		first := len(values)
+		which, values, err := b.Numbers(p.field, which, values)
+		for i, n := range values[first:] {
+			values[first+i] = p.ofNumber(n)
+		}
+		return which, values, err
+	}
+	d, codes, err := p.texts(b.Window)
+	if err != nil {
+		return which, values, err
+	}
+	defer b.Release()
+	p.knows(d)
+	for i, code := range codes {
+		t := &p.known[code]
+		if !t.asked {
+			if t.print, t.counts, err = p.ofText(d.Value(code)); err != nil {
+				return which, values, err
+			}
+			t.asked = true
+		}
+		if t.counts {
+			which, values = append(which, int32(i)), append(values, t.print)
+		}
+	}
+	return which, values, nil
+}
+
+// A printer gives the values of a dimension numbers that tell them apart, for
+// counting different ones.
+type printer struct {
+	*coder
+	log    *audittrail.Log
+	nobody string // what subject stands for no user, once that is known
+
+	file  *block.Texts // of which these are
+	known []print
+}
+
+type print struct {
+	asked, counts bool
+	print         int64
+}
+
+func newPrinter(log *audittrail.Log, d *dimension) *printer {
+	return &printer{coder: newCoder(d), log: log}
+}
+
+// knows makes room for the codes of a column.
+func (p *printer) knows(d pick.Dictionary) {
+	if p.file != d.Texts {
+		p.file, p.known = d.Texts, make([]print, d.Values())
+	}
+}
+
+func (p *printer) of(r *audittrail.Record) (n int64, counts bool, err error) {
+	if p.isText() {
+		return p.ofText(p.text(r))
+	}
+	n, counts = p.number(r)
+	if counts {
+		n = p.ofNumber(n)
+	}
+	return n, counts, nil
+}
+
+func (p *printer) ofText(s string) (n int64, counts bool, err error) {
+	if s == "" || s == p.nobody {
+		return 0, false, nil
+	}
+	if p.user {
+		is, err := p.isNobody(s)
+		if err != nil || is {
+			return 0, false, err
+		}
+	}
+	return fingerprint(s), true, nil
+}
+
+// isNobody tells whether a subject is that of records without a user.
+func (p *printer) isNobody(subject string) (bool, error) {
+	if p.nobody != "" {
+		return false, nil // there is one only
+	}
+	s, err := record.ParseSubject(subject)
+	if err != nil {
+		return false, err
+	}
+	user, state, err := p.log.User(s)
+	if err != nil || state != audittrail.Readable || user != "" {
+		return false, err
+	}
+	p.nobody = subject
+	return true, nil
+}
+
+func (p *printer) ofNumber(n int64) int64 {
+	if p.span == "" {
+		return n
+	}
+	return p.numbers[p.numberCode(n)]
+}

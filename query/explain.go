@@ -1,0 +1,109 @@
+package query
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"audittrail/query/internal/pick"
+)
+
+// An Explanation tells how queries were answered: see Engine.Explaining.
+type Explanation struct {
+	mu sync.Mutex // guards all below, while a query runs
+
+	Chunks   []ExplainedChunk // in the order of the log
+	Opened   uint64           // records that were read from the log
+	Notes    []string         // what went differently than it should have
+	Snapshot time.Duration    // how long it took to see what there is
+
+}
+
+// An ExplainedChunk is a part of the log, and how it was gone through.
+type ExplainedChunk struct {
+	First   uint64 // the sequence number of its first record
+	Records int
+	Indexed bool   // otherwise it is read from the log
+	Skipped string // why nothing of it was read; empty if something was
+	Rows    uint64 // that the index left to look at
+	Read    uint64 // of them looked at
+	Matched uint64 // of them matched, as far as the index can tell
+	Opens   bool   // what matches has to be opened to be sure
+
+	Looking   time.Duration // in the index
+	Filtering time.Duration // through its rows, on all processors together
+}
+
+// Explaining returns an engine that fills x for a query.
+func (e *Engine) Explaining(x *Explanation) *Engine {
+	with := *e
+	with.explain = x
+	return &with
+}
+
+func (x *Explanation) note(text string) {
+	if x == nil {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.Notes = append(x.Notes, text)
+}
+
+// begin begins another attempt.
+func (x *Explanation) begin(chunks int, took time.Duration) {
+	if x == nil {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.Chunks, x.Snapshot = make([]ExplainedChunk, 0, chunks), took
+}
+
+func (x *Explanation) end(opened uint64) {
+	if x == nil {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.Opened += opened
+	slices.SortFunc(x.Chunks, func(a, b ExplainedChunk) int {
+		if a.First < b.First {
+			return -1
+		}
+		return 1
+	})
+}
+
+// chunk returns that of a view. It is called with mu held.
+func (x *Explanation) chunk(v *pick.View) *ExplainedChunk {
+	for i := range x.Chunks {
+		if x.Chunks[i].First == v.First() {
+			return &x.Chunks[i]
+		}
+	}
+	x.Chunks = append(x.Chunks, ExplainedChunk{
+		First: v.First(), Records: v.Len(), Indexed: v.Indexed(),
+		Skipped: v.Nothing(), Rows: v.Left(), Opens: v.Unsure(),
+	})
+	return &x.Chunks[len(x.Chunks)-1]
+}
+
+func (x *Explanation) prepared(v *pick.View, took time.Duration) {
+	if x == nil {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c := x.chunk(v)
+	c.Looking = max(c.Looking, took)
+}
+
+func (x *Explanation) filtered(v *pick.View, read, matched int, took time.Duration) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c := x.chunk(v)
+	c.Read += uint64(read)
+	c.Matched += uint64(matched)
+	c.Filtering += took
+}

@@ -1,0 +1,239 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"audittrail"
+	"audittrail/query/internal/pick"
+)
+
+// A finder finds the records of a query one after the other.
+type finder struct {
+	engine  *Engine
+	plan    *plan
+	cursors cursors
+	forward bool
+	yield   func(*Hit, error) bool
+
+	from, to uint64 // the records that are still to be seen
+	left     int    // how many are still wanted, if
+	limited  bool
+	piece    int // how many records are opened at once
+}
+
+// Records are opened in pieces of at most so many, and so many bytes. The first
+// piece is small, for who wants only a few.
+const (
+	firstPiece = 64
+	mostPiece  = 1024
+	pieceBytes = 8 << 20
+)
+
+var errEnough = errors.New("nobody wants more")
+
+// find goes on with what is still to be seen.
+func (f *finder) find(ctx context.Context, s *asked) error {
+	views := s.views(f.plan, f.from, f.to)
+	if !f.forward {
+		slices.Reverse(views)
+	}
+	f.piece = firstPiece
+	var w pick.Window
+	for _, v := range views {
+		for {
+			more, err := f.next(ctx, s, v, &w)
+			if err != nil {
+				return err
+			}
+			if !more {
+				break
+			}
+			if err := f.see(ctx, s, &w); err != nil {
+				if errors.Is(err, errEnough) {
+					return nil
+				}
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// next takes a window of a view.
+func (f *finder) next(ctx context.Context, s *asked, v *pick.View, w *pick.Window) (more bool, err error) {
+	leave, err := f.engine.take(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	if err := s.prepare(v); err != nil {
+		return false, err
+	}
+	if !v.Next(w, !f.forward) {
+		return false, nil
+	}
+	return true, s.filter(v, w)
+}
+
+// see opens the records of a window, and yields those that match.
+func (f *finder) see(ctx context.Context, s *asked, w *pick.Window) error {
+	seqs := make([]uint64, len(w.Rows))
+	for i := range seqs {
+		seqs[i] = w.Seq(i)
+	}
+	for len(seqs) > 0 {
+		n := min(f.piece, len(seqs))
+		if f.limited && !w.Unsure {
+			n = min(n, f.left)
+		}
+		some, rest := seqs[:n], seqs[n:]
+		if !f.forward {
+			rest, some = seqs[:len(seqs)-n], seqs[len(seqs)-n:]
+		}
+		records, err := f.open(ctx, s, some)
+		if errors.Is(err, errTooMuch) {
+			f.piece = max(1, n/4)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := f.hand(records); err != nil {
+			return err
+		}
+		f.piece, seqs = min(4*f.piece, mostPiece), rest
+	}
+	return ctx.Err()
+}
+
+func (f *finder) open(ctx context.Context, s *asked, seqs []uint64) ([]*audittrail.Record, error) {
+	leave, err := f.engine.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	most := pieceBytes
+	if len(seqs) == 1 {
+		most = 0
+	}
+	records, err := s.fetch(ctx, seqs, most)
+	if !f.forward {
+		slices.Reverse(records)
+	}
+	return records, err
+}
+
+// hand yields records that match.
+func (f *finder) hand(records []*audittrail.Record) error {
+	for _, r := range records {
+		if !f.plan.holds(r) {
+			continue
+		}
+		if !f.yield(f.plan.hit(r, f.cursors), nil) {
+			return errEnough
+		}
+		f.to = r.Seq
+		if f.forward {
+			f.from, f.to = r.Seq+1, max(f.to, r.Seq+1)
+		}
+		if f.left--; f.limited && f.left == 0 {
+			return errEnough
+		}
+	}
+	return nil
+}
+
+// errTooMuch tells that records have too many bytes to be held at once.
+var errTooMuch = errors.New("too many bytes")
+
+// near is how far apart records may be to be read in one go.
+const near = 16
+
+// fetch opens the records of sequence numbers, without those that have left the
+// log. If they have more bytes than most, and that is not 0, it is errTooMuch.
+func (s *asked) fetch(ctx context.Context, seqs []uint64, most int) ([]*audittrail.Record, error) {
+	s.opened.Add(uint64(len(seqs)))
+	var out []*audittrail.Record
+	bytes := 0
+	for len(seqs) > 0 {
+		n := 1
+		for n < len(seqs) && seqs[n]-seqs[n-1] <= near {
+			n++
+		}
+		var some []*audittrail.Record
+		var err error
+		if n >= near {
+			some, err = s.read(ctx, seqs[:n], most)
+		} else {
+			for n < len(seqs) && n < near && seqs[n]-seqs[n-1] > near { // lone ones together
+				n++
+			}
+			some, err = s.get(ctx, seqs[:n])
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range some {
+			bytes += r.Size
+		}
+		if most > 0 && bytes > most {
+			return nil, errTooMuch
+		}
+		out, seqs = append(out, some...), seqs[n:]
+	}
+	return out, nil
+}
+
+// read opens records that stand near each other.
+func (s *asked) read(ctx context.Context, seqs []uint64, most int) (some []*audittrail.Record, err error) {
+	bytes := 0
+	for r, err := range s.log.Records(ctx, seqs[0], seqs[len(seqs)-1]+1) {
+		if err != nil {
+			return nil, err
+		}
+		for len(seqs) > 0 && seqs[0] < r.Seq {
+			seqs = seqs[1:]
+		}
+		if len(seqs) == 0 || seqs[0] != r.Seq {
+			continue
+		}
+		some = append(some, r)
+		if bytes += r.Size; most > 0 && bytes > most {
+			return nil, errTooMuch
+		}
+	}
+	return some, ctx.Err()
+}
+
+// get opens records one by one.
+func (s *asked) get(ctx context.Context, seqs []uint64) ([]*audittrail.Record, error) {
+	all := make([]*audittrail.Record, len(seqs))
+	one := func(i int) error {
+		r, err := s.log.Get(ctx, seqs[i])
+		var archived *audittrail.ArchivedError
+		var dropped *audittrail.DroppedError
+		if errors.As(err, &archived) || errors.As(err, &dropped) {
+			return nil
+		}
+		all[i] = r
+		return err
+	}
+	var err error
+	if len(seqs) <= 2 {
+		for i := range seqs {
+			err = errors.Join(err, one(i))
+		}
+	} else {
+		var g errgroup.Group
+		g.SetLimit(workers())
+		for i := range seqs {
+			g.Go(func() error { return one(i) })
+		}
+		err = g.Wait()
+	}
+	return slices.DeleteFunc(all, func(r *audittrail.Record) bool { return r == nil }), err
+}
