@@ -226,6 +226,9 @@ func (x *Index) add(r *audittrail.Record) {
 	if n := len(x.tables); n > 0 {
 		t = x.tables[n-1]
 	}
+	if t != nil && r.Seq < end(t) || len(x.blocks) > 0 && r.Seq < end(x.blocks[len(x.blocks)-1]) {
+		return // a query could not wait for it
+	}
 	if t == nil || end(t) != r.Seq || t.Rows() >= x.o.BlockRows || t.Full() {
 		if len(x.tables) > maxPending {
 			return

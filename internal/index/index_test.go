@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -578,5 +579,31 @@ func TestOverflow(t *testing.T) {
 	}
 	p.append(t, 5, 300)
 	hold(t, p)
+	p.close(t)
+}
+
+// TestSnapshotAhead takes snapshots that cannot wait for what is indexed
+// beside, which is more often so with more threads than processors: no record
+// stands in two chunks.
+func TestSnapshotAhead(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
+	p := openPair(t, t.TempDir(), audittrail.Options{Create: true}, index.Options{})
+	for n := range 300 {
+		p.append(t, n, 1)
+		s, err := p.x.Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := uint64(0)
+		for _, c := range s.Chunks() {
+			if c.First != at {
+				t.Fatalf("after %d records, a chunk begins at %d, want %d", n+1, c.First, at)
+			}
+			at += uint64(c.Rows)
+		}
+		if err := s.Close(); err != nil || at != s.Size() {
+			t.Fatalf("after %d records, the chunks end at %d of %d: %v", n+1, at, s.Size(), err)
+		}
+	}
 	p.close(t)
 }
