@@ -16,7 +16,6 @@ type Explanation struct {
 	Opened   uint64           // records that were read from the log
 	Notes    []string         // what went differently than it should have
 	Snapshot time.Duration    // how long it took to see what there is
-
 }
 
 // An ExplainedChunk is a part of the log, and how it was gone through.

@@ -28,7 +28,7 @@ const (
 	maxPending = 3
 
 	defaultInMemory = 1 << 16
-	defaultCache = 192 << 20
+	defaultCache    = 192 << 20
 )
 
 // Options say how to keep an index. The zero value reads one.
