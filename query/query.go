@@ -86,10 +86,6 @@ func AtMost(n int64) Range { return Range{Max: &n} }
 
 func (r Range) open() bool { return r.Min == nil && r.Max == nil }
 
-func (r Range) holds(n int64) bool {
-	return (r.Min == nil || n >= *r.Min) && (r.Max == nil || n <= *r.Max)
-}
-
 // A Hit is a record that matches.
 type Hit struct {
 	// Record was read from the log, and checked against its hash and the tree,
