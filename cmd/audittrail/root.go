@@ -67,7 +67,7 @@ func (e *env) rootCmd() *cobra.Command {
 	root.SetCompletionCommandGroupID(groupKeep)
 	root.AddCommand(
 		e.demoCmd(), e.benchCmd(), e.initCmd(), e.logCmd(), e.importCmd(),
-		e.showCmd(), e.queryCmd(), e.exportCmd(), e.tailCmd(), e.statCmd(),
+		e.showCmd(), e.queryCmd(), e.exportCmd(), e.tailCmd(), e.statCmd(), e.lineageCmd(),
 		e.verifyCmd(), e.reportCmd(), e.proveCmd(), e.checkCmd(), e.checkpointCmd(), e.consistencyCmd(), e.discloseCmd(), e.treeCmd(),
 		e.accessCmd(), e.gdprCmd(), e.holdCmd(),
 		e.retentionCmd(), e.archiveCmd(), e.rebuildCmd(), e.keysCmd(), e.doctorCmd(), e.benchCmd(), e.manCmd(), e.versionCmd(),
