@@ -144,6 +144,7 @@ var rooms = map[string]room{
 	"cmd/audittrail": {
 		ours: []string{
 			".", "access", "privacy", "query", "evidence/certificate", "event", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
+			"internal/corpus", "internal/index",
 			"report", "report/document", "report/render", "report/rules", "lineage",
 			"cmd/audittrail/internal/intake",
 		},

@@ -56,6 +56,7 @@ folder on the disk that the log will be on.` +
 	f.IntVar(&o.writers, "writers", 512, "how many append at once")
 	f.IntVar(&o.size, "size", 1024, "bytes of one event, as JSON")
 	f.BoolVar(&o.keep, "keep", false, "leave the log there, and say where")
+	cmd.AddCommand(e.benchQueryCmd())
 	return cmd
 }
 
@@ -120,14 +121,8 @@ func (e *env) bench(o benchOptions) error {
 // it again.
 func (e *env) benchFolder() (dir string, remove func() error, err error) {
 	parent := cmp.Or(e.dir, ".")
-	for _, part := range []string{"log/*.jsonl", "tree/checkpoint", "keys/ring-*"} {
-		found, err := fs.Glob(os.DirFS(parent), part)
-		if err != nil {
-			return "", nil, err
-		}
-		if len(found) > 0 {
-			return "", nil, fmt.Errorf("work in %s: it holds a log; name another folder on its disk with --dir", parent)
-		}
+	if err := holdsNoLog(parent); err != nil {
+		return "", nil, err
 	}
 	_, err = os.Stat(parent)
 	made := errors.Is(err, fs.ErrNotExist)
@@ -142,4 +137,18 @@ func (e *env) benchFolder() (dir string, remove func() error, err error) {
 		}
 		return err
 	}, err
+}
+
+// holdsNoLog refuses to work in the folder of a log.
+func holdsNoLog(dir string) error {
+	for _, part := range []string{"log/*.jsonl", "tree/checkpoint", "keys/ring-*"} {
+		found, err := fs.Glob(os.DirFS(dir), part)
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			return fmt.Errorf("work in %s: it holds a log; name another folder on its disk with --dir", dir)
+		}
+	}
+	return nil
 }

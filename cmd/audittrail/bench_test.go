@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -37,9 +38,13 @@ func (h *hurry) now() time.Time {
 
 // runBench runs bench with a clock in a hurry.
 func runBench(ctx context.Context, clock *hurry, args ...string) (out, errs string, status int) {
+	return runHurried(ctx, clock, append([]string{"bench", "--writers", "4", "--size", "300"}, args...))
+}
+
+func runHurried(ctx context.Context, clock *hurry, args []string) (out, errs string, status int) {
 	var stdout, stderr bytes.Buffer
 	e := &env{
-		ctx: ctx, args: append([]string{"bench", "--writers", "4", "--size", "300"}, args...),
+		ctx: ctx, args: args,
 		stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr,
 		getenv: func(string) string { return "" }, now: clock.now,
 	}
@@ -58,24 +63,7 @@ func TestBenchMeasuresEverything(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &result); err != nil {
 		t.Fatalf("bench -o json: %v: %s", err, out)
 	}
-	var look func(name string, v any)
-	look = func(name string, v any) {
-		switch v := v.(type) {
-		case map[string]any:
-			for k, sub := range v {
-				look(name+"."+k, sub)
-			}
-		case float64:
-			if v <= 0 {
-				t.Errorf("%s = %v, want more", name, v)
-			}
-		case string:
-			if v == "" {
-				t.Errorf("%s is empty", name)
-			}
-		}
-	}
-	look("", result)
+	noneMissing(t, "", result)
 	for _, name := range []string{"append", "alone", "verify", "open", "read", "memory", "limits", "ratios"} {
 		if result[name] == nil {
 			t.Errorf("bench -o json has no %q", name)
@@ -83,6 +71,29 @@ func TestBenchMeasuresEverything(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("bench left the folder that it made: %v", err)
+	}
+}
+
+// noneMissing looks for figures that are nought.
+func noneMissing(t *testing.T, name string, v any) {
+	t.Helper()
+	switch v := v.(type) {
+	case map[string]any:
+		for k, sub := range v {
+			noneMissing(t, name+"."+k, sub)
+		}
+	case []any:
+		for i, sub := range v {
+			noneMissing(t, fmt.Sprintf("%s[%d]", name, i), sub)
+		}
+	case float64:
+		if v <= 0 {
+			t.Errorf("%s = %v, want more", name, v)
+		}
+	case string:
+		if v == "" {
+			t.Errorf("%s is empty", name)
+		}
 	}
 }
 

@@ -45,6 +45,12 @@ var (
 // common is the rank of the word that Corpus.Common returns.
 const common = 4
 
+// Model is the id of a model, of Models that there are.
+const (
+	Model  = "atlas-mini"
+	Models = 19
+)
+
 // Common returns a word that most events have.
 func (c *Corpus) Common() string { return c.words[common] }
 

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audittrail/internal/corpus"
+	"audittrail/internal/vfs"
+)
+
+type benchQueryOptions struct {
+	events  int
+	keep    bool
+	rebuild bool
+}
+
+func (e *env) benchQueryCmd() *cobra.Command {
+	var o benchQueryOptions
+	cmd := &cobra.Command{
+		Use:   "query",
+		Short: "Measure this machine: how fast records are found on it",
+		Long: `Bench query makes a log of events of about 1 KB each, with made-up text in which
+some words are common and most are rare, of 5,000 users, 20 models and half a
+year, and its index beside it. It measures both, and how long queries of several
+kinds take: the first time, with nothing in the process's memory, and again.
+What a query finds is held against what is known of the events.
+
+The log is made in audittrail-bench-query within the folder of --dir (default
+the present one), which must not hold a log, and removed unless --keep is given.
+One that was kept there is used again: so many events need be made only once.
+The texts, the seed and so the answers are always the same.` +
+			exits(ends0, ends1),
+		Example: `  audittrail bench query
+  audittrail bench query --events 10000000 --dir /var/lib --keep
+  audittrail bench query -o json | jq '.queries[] | {name, p50_ms}'`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, name := range []string{"keys", "master"} {
+				if cmd.Flags().Changed(name) {
+					return fmt.Errorf("bench query: it has no use for --%s: its log has keys of its own", name)
+				}
+			}
+			if err := e.benchQuery(o, cmd.Flags().Changed("events")); err != nil {
+				return fmt.Errorf("bench query: %w", err)
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&o.events, "events", 100_000, "how many events to append")
+	f.BoolVar(&o.keep, "keep", false, "leave the log there, for another run")
+	f.BoolVar(&o.rebuild, "rebuild", false, "also measure how long the index takes to be made anew from the log")
+	return cmd
+}
+
+// A queryBench is one run of bench query.
+type queryBench struct {
+	*bench
+	o      benchQueryOptions
+	corpus *corpus.Corpus
+	result queryBenchResult
+}
+
+const (
+	queryBenchFolder = "audittrail-bench-query"
+	queryBenchMade   = "made.json" // what was measured while the log was made, and that it is whole
+	queryBenchSeed   = 1
+
+	minQueryEvents = 1000
+	queryRoom      = 2600 // bytes of a record and its part of the index, at most
+)
+
+func (q *queryBench) indexDir() string { return filepath.Join(q.logDir(), "index") }
+
+func (e *env) benchQuery(o benchQueryOptions, chosen bool) error {
+	if e.output == asCSV {
+		return errors.New("read -o: it prints a table or json")
+	}
+	if o.events < minQueryEvents || o.events > maxBenchEvents {
+		return fmt.Errorf("read --events: it is %d, want %s to %s", o.events, number(minQueryEvents), number(maxBenchEvents))
+	}
+	parent := cmp.Or(e.dir, ".")
+	if err := holdsNoLog(parent); err != nil {
+		return err
+	}
+	dir := filepath.Join(parent, queryBenchFolder)
+	q := &queryBench{bench: &bench{env: e, dir: dir}, o: o}
+	made, err := q.there(chosen)
+	if err != nil {
+		return err
+	}
+	if !made {
+		q.result = queryBenchResult{
+			Events: o.events, Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
+		}
+	}
+	q.corpus = corpus.New(queryBenchSeed, q.result.Events)
+	err = q.run(made)
+	q.stage("")
+	if !made && (!o.keep || err != nil) {
+		removed := os.RemoveAll(dir)
+		switch {
+		case removed != nil:
+			return errors.Join(err, fmt.Errorf("remove what it made: %w", removed))
+		case e.ctx.Err() != nil:
+			return errors.New("interrupted; what it made is removed")
+		}
+	} else {
+		q.result.Kept = dir
+	}
+	if err != nil {
+		return err
+	}
+	return e.printQueryBench(&q.result)
+}
+
+// there reads what is known of a log that was kept, if there is one.
+func (q *queryBench) there(chosen bool) (bool, error) {
+	text, err := vfs.ReadFile(vfs.OS, filepath.Join(q.dir, queryBenchMade), 1<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(q.dir); err == nil {
+			return false, fmt.Errorf("work in %s: it is there, but not the whole of it; remove it", q.dir)
+		}
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(text, &q.result); err != nil {
+		return false, fmt.Errorf("read %s: it is not what bench query writes; remove the folder", filepath.Join(q.dir, queryBenchMade))
+	}
+	if n := q.result.Events; n < minQueryEvents || chosen && n != q.o.events {
+		return false, fmt.Errorf("use the log in %s again: it has %s events, not %s; remove it, or leave --events out",
+			q.dir, number(n), number(q.o.events))
+	}
+	return true, nil
+}
+
+// run makes what is not there, and measures.
+func (q *queryBench) run(made bool) error {
+	if !made {
+		if err := q.make(); err != nil {
+			return err
+		}
+		text, err := json.Marshal(&q.result)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(q.dir, queryBenchMade), text, 0o600); err != nil {
+			return err
+		}
+	}
+	if q.o.rebuild {
+		if err := q.rebuild(); err != nil {
+			return err
+		}
+	}
+	if err := q.opening(); err != nil {
+		return err
+	}
+	return q.ask()
+}
+
+// A benchQuery is what was measured of one kind of query.
+type benchQuery struct {
+	Name    string `json:"name"`
+	Asks    string `json:"asks"`
+	Results uint64 `json:"results"`
+	Runs    int    `json:"runs"`
+	First   figure `json:"first_ms"`
+	latency
+}
+
+// A queryBenchResult is what bench query measured, as it prints it in JSON.
+type queryBenchResult struct {
+	Events int    `json:"events"`
+	Cores  int    `json:"cores"`
+	System string `json:"system"`
+	Go     string `json:"go"`
+
+	Made   benchMade    `json:"made"`
+	Anew   *benchAnew   `json:"index_made_anew,omitempty"`
+	Open   benchOpen    `json:"open"`
+	Asked  []benchQuery `json:"queries"`
+	Memory benchMemory  `json:"memory"`
+	Kept   string       `json:"kept,omitempty"`
+}
+
+// A benchMade is what was measured while the log was made. It is kept with it.
+type benchMade struct {
+	EventBytes figure `json:"event_bytes"`           // as JSON, on average
+	Maker      figure `json:"events_made_per_s"`     // without a log
+	Plain      figure `json:"append_per_s"`          // the first events, without an index
+	Compared   int    `json:"append_compared"`       // how many these are
+	Beside     figure `json:"append_beside_per_s"`   // the same, with an index
+	All        figure `json:"append_all_per_s"`      // all events, with an index
+	Indexed    figure `json:"index_per_s"`           // until all of them were indexed
+	LastTenth  figure `json:"append_last_per_s"`     // the last tenth of them
+	Lag        figure `json:"index_behind_ms"`       // when the last append had returned
+	Closing    figure `json:"close_ms"`              // of index and log
+	Log        figure `json:"log_bytes_per_event"`   // on the disk
+	Index      figure `json:"index_bytes_per_event"` // on the disk
+
+	Memory benchMemory `json:"memory"`
+}
+
+type benchAnew struct {
+	PerSecond figure        `json:"records_per_s"`
+	Took      time.Duration `json:"took_ns"`
+}
+
+type benchOpen struct {
+	Read  figure `json:"read_ms"`
+	Write figure `json:"write_ms"`
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/internal/index"
+	"audittrail/internal/vfs"
+)
+
+const (
+	queryBatch    = 512 // events that one writer appends at once
+	queryWriters  = 4
+	queryCompared = 200_000 // events that are appended with and without an index
+)
+
+// withIndex opens a log with its index, hands both to use, and closes them.
+func (q *queryBench) withIndex(dir string, o audittrail.Options, use func(*audittrail.Log, *index.Index) error) error {
+	x := index.New(filepath.Join(dir, "index"), index.Options{Write: !o.ReadOnly})
+	log, err := audittrail.Open(dir, x.Options(o))
+	if err != nil {
+		return err
+	}
+	if err = x.Attach(log); err == nil {
+		err = use(log, x)
+	}
+	return errors.Join(err, x.Close(), log.Close())
+}
+
+var queryNew = audittrail.Options{Create: true, Origin: "audittrail.bench.example"}
+
+// make makes the log, and measures that.
+func (q *queryBench) make() error {
+	if err := os.MkdirAll(q.dir, 0o755); err != nil {
+		return err
+	}
+	free, err := vfs.OS.Free(q.dir)
+	if err != nil {
+		return err
+	}
+	if need := uint64(q.o.events)*queryRoom + 64<<20; free < need {
+		return fmt.Errorf("%s free on that disk, and some %s needed; take fewer events, or another disk with --dir",
+			bytesText(int64(free)), bytesText(int64(need)))
+	}
+	m := &q.result.Made
+	m.Compared = min(queryCompared, q.o.events)
+	q.stage("how fast events are made up")
+	if err := q.making(); err != nil {
+		return err
+	}
+	q.stage("appends without an index")
+	plain := filepath.Join(q.dir, "plain")
+	log, err := audittrail.Open(plain, queryNew)
+	if err != nil {
+		return err
+	}
+	took, err := q.append(log, 0, m.Compared)
+	m.Plain = perSecond(m.Compared, took)
+	if err := errors.Join(err, log.Close(), os.RemoveAll(plain)); err != nil {
+		return err
+	}
+	forgetPeak()
+	var closing time.Time
+	err = q.withIndex(q.logDir(), queryNew, func(log *audittrail.Log, x *index.Index) error {
+		defer func() { closing = q.now() }()
+		return q.appendAll(log, x)
+	})
+	if err != nil {
+		return err
+	}
+	m.Closing = milliseconds(q.now().Sub(closing))
+	m.Memory = peakMemory()
+	return q.weigh()
+}
+
+// making measures the maker of the events alone.
+func (q *queryBench) making() error {
+	m := &q.result.Made
+	n := min(20_000, q.o.events)
+	began := q.now()
+	var size atomic.Int64
+	_, err := q.each4(0, n, func(events []event.Event) error {
+		for i := range events {
+			size.Add(int64(len(event.AppendJSON(nil, &events[i]))))
+		}
+		return nil
+	})
+	m.Maker, m.EventBytes = perSecond(n, q.now().Sub(began)), figure(size.Load())/figure(n)
+	return err
+}
+
+// appendAll appends all events with an index beside, and waits for it.
+func (q *queryBench) appendAll(log *audittrail.Log, x *index.Index) error {
+	m := &q.result.Made
+	n := q.o.events
+	q.stage("appends with an index")
+	began := q.now()
+	took, err := q.append(log, 0, m.Compared)
+	if err != nil {
+		return err
+	}
+	m.Beside = perSecond(m.Compared, took)
+	tenth := max(m.Compared, n-n/10)
+	const some = 100_000
+	var last time.Time
+	for at := m.Compared; at < n; {
+		if last.IsZero() && at >= tenth {
+			last = q.now()
+		}
+		to := min(at+some, n)
+		if at < tenth {
+			to = min(to, tenth)
+		}
+		q.stage(fmt.Sprintf("appends with an index: %s of %s", number(at), number(n)))
+		if _, err := q.append(log, at, to); err != nil {
+			return err
+		}
+		at = to
+	}
+	ended := q.now()
+	m.All, m.LastTenth = perSecond(n, ended.Sub(began)), m.Beside
+	if !last.IsZero() {
+		m.LastTenth = perSecond(n-tenth, ended.Sub(last))
+	}
+	q.stage("how far the index is behind")
+	if err := q.caughtUp(x); err != nil {
+		return err
+	}
+	m.Lag, m.Indexed = milliseconds(q.now().Sub(ended)), perSecond(n, q.now().Sub(began))
+	return nil
+}
+
+// append appends events from one number to another, in batches, from some
+// goroutines.
+func (q *queryBench) append(log *audittrail.Log, from, to int) (time.Duration, error) {
+	return q.each4(from, to, func(events []event.Event) error {
+		_, err := log.AppendBatch(q.ctx, events)
+		return err
+	})
+}
+
+// each4 makes the events from one number to another in batches, and hands them
+// out in some goroutines.
+func (q *queryBench) each4(from, to int, use func([]event.Event) error) (time.Duration, error) {
+	var next atomic.Int64
+	next.Store(int64(from))
+	var group sync.WaitGroup
+	errs := make([]error, queryWriters)
+	ctx, cancel := context.WithCancel(q.ctx)
+	defer cancel()
+	began := q.now()
+	for w := range queryWriters {
+		group.Go(func() {
+			events := make([]event.Event, 0, queryBatch)
+			for ctx.Err() == nil {
+				end := int(next.Add(queryBatch))
+				events = events[:0]
+				for i := end - queryBatch; i < min(end, to); i++ {
+					events = append(events, q.corpus.Event(i))
+				}
+				if len(events) == 0 {
+					return
+				}
+				if errs[w] = use(events); errs[w] != nil {
+					cancel()
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	return q.now().Sub(began), errors.Join(append(errs, q.ctx.Err())...)
+}
+
+// caughtUp waits until everything can be found by the index.
+func (q *queryBench) caughtUp(x *index.Index) error {
+	const every = 2 * time.Millisecond
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		s, err := x.Snapshot(q.ctx)
+		if err != nil {
+			return err
+		}
+		behind := slices.ContainsFunc(s.Chunks(), func(c *index.Chunk) bool { return !c.Indexed() })
+		if err := s.Close(); err != nil || !behind {
+			return err
+		}
+		select {
+		case <-q.ctx.Done():
+			return q.ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// weigh looks how much there is on the disk.
+func (q *queryBench) weigh() error {
+	m := &q.result.Made
+	for _, of := range []struct {
+		dir string
+		per *figure
+	}{{q.logDir(), &m.Log}, {q.indexDir(), &m.Index}} {
+		size := int64(0)
+		err := filepath.WalkDir(of.dir, func(_ string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			info, err := d.Info()
+			if err == nil {
+				size += info.Size()
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		*of.per = figure(size) / figure(q.o.events)
+	}
+	m.Log -= m.Index
+	return nil
+}
+
+// rebuild removes the index and measures how long it takes to be there again.
+func (q *queryBench) rebuild() error {
+	q.stage("how long the index takes to be made anew")
+	if err := os.RemoveAll(q.indexDir()); err != nil {
+		return err
+	}
+	began := q.now()
+	return q.withIndex(q.logDir(), audittrail.Options{}, func(_ *audittrail.Log, x *index.Index) error {
+		err := q.caughtUp(x)
+		took := q.now().Sub(began)
+		q.result.Anew = &benchAnew{perSecond(q.result.Events, took), took}
+		return err
+	})
+}
+
+// opening measures how long it takes until log and index can be asked.
+func (q *queryBench) opening() error {
+	q.stage("opening")
+	for _, how := range []struct {
+		o    audittrail.Options
+		took *figure
+	}{{audittrail.Options{ReadOnly: true}, &q.result.Open.Read}, {audittrail.Options{}, &q.result.Open.Write}} {
+		var all []time.Duration
+		for range opens {
+			began := q.now()
+			err := q.withIndex(q.logDir(), how.o, func(_ *audittrail.Log, x *index.Index) error {
+				s, err := x.Snapshot(q.ctx)
+				all = append(all, q.now().Sub(began))
+				if err != nil {
+					return err
+				}
+				return s.Close()
+			})
+			if err != nil {
+				return err
+			}
+		}
+		slices.Sort(all)
+		*how.took = milliseconds(all[len(all)/2])
+	}
+	return nil
+}
