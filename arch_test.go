@@ -141,12 +141,16 @@ var rooms = map[string]room{
 	"privacy":                        {ours: []string{".", "access", "event", "record", "query", "evidence/certificate"}},
 	"access":                         {ours: []string{".", "event", "record", "internal/vfs"}},
 	"cmd/audittrail/internal/intake": {ours: []string{".", "event"}},
+	"cmd/audittrail/internal/table": {
+		ours:   []string{".", "event", "record"},
+		theirs: []string{"github.com/parquet-go/parquet-go"},
+	},
 	"cmd/audittrail": {
 		ours: []string{
 			".", "access", "privacy", "query", "evidence/certificate", "event", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
 			"internal/corpus", "internal/index",
 			"report", "report/document", "report/render", "report/rules", "lineage",
-			"cmd/audittrail/internal/intake",
+			"cmd/audittrail/internal/intake", "cmd/audittrail/internal/table",
 		},
 		theirs: []string{
 			"filippo.io/age", "github.com/schollz/progressbar/v3", "github.com/spf13/cobra", "github.com/spf13/pflag",

@@ -16,6 +16,7 @@ import (
 
 	"audittrail"
 	"audittrail/access"
+	"audittrail/cmd/audittrail/internal/table"
 	"audittrail/event"
 	"audittrail/internal/vfs"
 	"audittrail/privacy"
@@ -42,16 +43,21 @@ standard output or to a file, which appears under its name only when it is
 whole. It takes the conditions of query, and holds no more than a few records
 in memory, however many there are. JSON lines have the events under the names
 that import takes, and what the log made of them; CSV has a column for each
-field, empty where a record lacks it.
+field, empty where a record lacks it; Parquet, for DuckDB, pandas and the like,
+has typed columns, null where a record lacks them.
 
 ` + whenHelp + exits(ends0, ends1, ends2),
 		Example: `  audittrail export --start 2026-11-01 --end 2026-12-01 --out november.jsonl
-  audittrail export --format csv --metadata-only -m gpt-4 > calls.csv`,
+  audittrail export --format csv --metadata-only -m gpt-4 > calls.csv
+  audittrail export --format parquet --out calls.parquet`,
 		Args:    takes(),
 		GroupID: groupRead,
 		RunE: func(*cobra.Command, []string) error {
-			if o.format != asJSONL && o.format != asCSV {
-				return fmt.Errorf("export: read --format: %q is neither jsonl nor csv", o.format)
+			if o.format != asJSONL && o.format != asCSV && o.format != asParquet {
+				return fmt.Errorf("export: read --format: %q is neither jsonl nor csv nor parquet", o.format)
+			}
+			if o.format == asParquet && o.out == "" && e.outTerminal {
+				return errors.New("export: write parquet: standard output is a terminal, which cannot show it; name a file with --out, or redirect the output")
 			}
 			if err := e.export(o); err != nil {
 				return fmt.Errorf("export: %w", err)
@@ -61,7 +67,7 @@ field, empty where a record lacks it.
 	}
 	o.selection = selectionFlags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.format, "format", asJSONL, "`form` of the file: jsonl or csv")
+	f.StringVar(&o.format, "format", asJSONL, "`form` of the file: jsonl, csv or parquet")
 	f.StringVar(&o.out, "out", "", "`file` to write (default standard output)")
 	f.BoolVar(&o.metadata, "metadata-only", false, "without contents, users and sessions: only what stands in the clear")
 	f.IntVarP(&o.limit, "limit", "n", 0, "most `records` to write (default no limit)")
@@ -155,7 +161,7 @@ func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Que
 		return err
 	}
 	out := bufio.NewWriterSize(w, 64<<10)
-	put, end := exportWriter(out, o.format)
+	put, end := exportWriter(out, o)
 	progress, finish := e.ticks("exporting", false)
 	defer finish()
 	n, gone := 0, 0
@@ -212,8 +218,12 @@ func (o *exportOptions) see(s *showing, h *query.Hit, words bool) (*audittrail.R
 }
 
 // exportWriter returns what writes one record, and what ends the file.
-func exportWriter(out *bufio.Writer, format string) (put func(*audittrail.Record) error, end func() error) {
-	if format == asJSONL {
+func exportWriter(out *bufio.Writer, o exportOptions) (put func(*audittrail.Record) error, end func() error) {
+	switch o.format {
+	case asParquet:
+		w := table.NewWriter(out, !o.metadata)
+		return w.Write, w.Close
+	case asJSONL:
 		return func(r *audittrail.Record) error {
 			_, err := out.Write(append(recordJSON(r), '\n'))
 			return err

@@ -17,6 +17,8 @@ const (
 	asJSON  = "json"
 	asJSONL = "jsonl"
 	asCSV   = "csv"
+
+	asParquet = "parquet" // of exports
 )
 
 // checkOutput refuses a form that there is none of.
