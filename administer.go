@@ -17,22 +17,14 @@ func (l *Log) Administer(ctx context.Context, e event.Event) (Receipt, error) {
 	if !e.Type.Reserved() || e.Type.Own() {
 		return Receipt{}, fmt.Errorf("administer: %w", &event.FieldError{Field: "type", Problem: fmt.Sprintf("%q is none by which the log is administered", e.Type)})
 	}
-	receipt, err := l.govern(ctx, e)
+	if l.lock == nil {
+		return Receipt{}, fmt.Errorf("administer: %w", ErrReadOnly)
+	}
+	receipt, err := l.sequence.Govern(ctx, e)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("administer: %w", err)
 	}
-	return receipt, nil
-}
-
-// govern appends an event that governs the log.
-func (l *Log) govern(ctx context.Context, e event.Event) (Receipt, error) {
-	it := &item{event: e, reserved: true}
-	it.alone[0] = it
-	err := l.prepare(it)
-	if err == nil {
-		err = l.run(ctx, it.alone[:])
-	}
-	return it.receipt, err
+	return Receipt(receipt), nil
 }
 
 // Administrative yields the records that govern the log, from a sequence number
@@ -67,17 +59,4 @@ func (l *Log) Administrative(ctx context.Context, from uint64, types ...event.Ty
 			}
 		}
 	}
-}
-
-// observed is a new record for the observer, but for what its place gives it.
-// The caller of Append keeps its event, and may change what that points to.
-func observed(s *record.Sealing, size int) *Record {
-	r := &Record{State: Readable}
-	r.ID, r.Session, r.Size, r.Class, r.Subject = s.ID, s.Session, size, s.Class, s.Subject
-	r.Event = event.Clone(s.Event)
-	r.Event.Time = r.Event.Time.UTC()
-	if r.Event.ID == "" {
-		r.Event.ID = s.ID.String()
-	}
-	return r
 }

@@ -1,14 +1,8 @@
 package audittrail
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"runtime"
-	"slices"
-	"sync"
 
 	"audittrail/event"
 	"audittrail/record"
@@ -35,312 +29,30 @@ type Receipt struct {
 // whether the record is in the log is open: append it again under an id to
 // find out.
 func (l *Log) Append(ctx context.Context, e event.Event) (Receipt, error) {
-	it := items.Get().(*item)
-	it.event, it.alone[0] = e, it
-	err := l.prepare(it)
-	if err == nil {
-		err = l.run(ctx, it.alone[:])
+	if l.lock == nil {
+		return Receipt{}, fmt.Errorf("append: %w", ErrReadOnly)
 	}
-	receipt := it.receipt
-	if err != nil {
-		// It may still be on its way, and is left to the garbage collector.
-		return Receipt{}, fmt.Errorf("append: %w", err)
-	}
-	*it = item{}
-	items.Put(it)
-	return receipt, nil
+	receipt, err := l.sequence.Append(ctx, e)
+	return Receipt(receipt), err
 }
-
-// items are the items of single appends, to be used again.
-var items = sync.Pool{New: func() any { return new(item) }}
 
 // AppendBatch records events in their order, all of them or none, and returns
 // when they are durable. If one is refused, the error is a *BatchError that
 // names it.
 func (l *Log) AppendBatch(ctx context.Context, events []event.Event) ([]Receipt, error) {
-	all := make([]*item, len(events))
-	first := make(map[record.ID]*item)
-	for i := range events {
-		all[i] = &item{event: events[i], index: i}
+	if len(events) == 0 {
+		return []Receipt{}, nil
 	}
-	if err := each(all, l.prepare); err != nil {
-		return nil, fmt.Errorf("append: %w", err)
-	}
-	// An id that stands in the batch twice must mean the same event.
-	own := make([]*item, 0, len(all))
-	for _, it := range all {
-		if other := first[it.id]; it.given && other != nil {
-			if other.digest != it.digest {
-				return nil, fmt.Errorf("append: %w", &BatchError{it.index, &event.FieldError{Field: "id", Problem: fmt.Sprintf("it is that of event %d of the batch, which is another event", other.index)}})
-			}
-			it.same = other
-			continue
-		}
-		first[it.id] = it
-		own = append(own, it)
-	}
-	if err := l.run(ctx, own); err != nil {
-		return nil, fmt.Errorf("append: %w", err)
-	}
-	receipts := make([]Receipt, len(all))
-	for i, it := range all {
-		if it.same != nil {
-			it.receipt = it.same.receipt
-			it.receipt.Duplicate = true
-		}
-		receipts[i] = it.receipt
-	}
-	return receipts, nil
-}
-
-// An item is an event on its way into the log.
-type item struct {
-	event event.Event
-	index int  // in its batch
-	given bool // the client gave the id
-	// reserved events govern the log, or tell what was done with it
-	reserved bool
-	class    string // with its month, if it keeps that of another log
-	id       record.ID
-	digest   [32]byte
-	same     *item // the earlier one of the batch with the same id
-
-	claim   *claim
-	draft   *record.Draft
-	seen    *Record // for the observer, if there is one
-	receipt Receipt
-
-	random [32]byte // salt, and what an id is made of
-	alone  [1]*item // the item itself, as the list of a single append
-}
-
-// each runs f on all items, on all processors where there are many, and
-// returns the error of the first item that has one.
-func each(items []*item, f func(*item) error) error {
-	if len(items) == 1 {
-		if err := f(items[0]); err != nil {
-			return &BatchError{items[0].index, err}
-		}
-		return nil
-	}
-	const few = 16
-	workers := min(runtime.GOMAXPROCS(0), len(items)/few)
-	errs := make([]error, len(items))
-	if workers < 2 {
-		for i, it := range items {
-			if errs[i] = f(it); errs[i] != nil {
-				break
-			}
-		}
-	} else {
-		var wg sync.WaitGroup
-		for w := range workers {
-			wg.Go(func() {
-				for i := w; i < len(items); i += workers {
-					if errs[i] = f(items[i]); errs[i] != nil {
-						return
-					}
-				}
-			})
-		}
-		wg.Wait()
-	}
-	for i, err := range errs {
-		if err != nil {
-			return &BatchError{items[i].index, err}
-		}
-	}
-	return nil
-}
-
-// prepare checks an event and finds its id, before anything is made of it.
-func (l *Log) prepare(it *item) error {
 	if l.lock == nil {
-		return ErrReadOnly
+		return nil, fmt.Errorf("append: %w", &BatchError{Err: ErrReadOnly})
 	}
-	e := &it.event
-	if e.Type.Reserved() && !it.reserved {
-		return &event.FieldError{Field: "type", Problem: fmt.Sprintf("%q: only the log itself records such events", e.Type)}
-	}
-	if n := contentBytes(e); n > l.opts.MaxEventBytes {
-		return fmt.Errorf("%w: its content has %d bytes, the limit is %d", ErrTooLarge, n, l.opts.MaxEventBytes)
-	}
-	if err := event.Canonicalize(e); err != nil {
-		return err
-	}
-	if e.ID != "" {
-		it.given = true
-		it.digest = event.Digest(e) // of what was given: a policy may change
-		id, err := record.ParseID(e.ID)
-		if err != nil {
-			id = l.ring.ClientID(e.ID)
-		}
-		it.id = id
-	}
-	if it.class != "" {
-		return nil
-	}
-	return l.classes.Load().place(e, it.reserved)
-}
-
-// contentBytes is the length of what an event holds that has no limit of its
-// own.
-func contentBytes(e *event.Event) int {
-	n := len(e.Prompt) + len(e.Response) + len(e.SystemInstructions) + len(e.Error) +
-		len(e.InputMessages) + len(e.OutputMessages)
-	if e.Tool != nil {
-		n += len(e.Tool.Arguments) + len(e.Tool.Result)
-	}
-	for k, v := range e.Metadata {
-		n += len(k) + len(v)
-	}
-	return n
-}
-
-// run takes the ids of the items, seals those that are new, and waits until
-// they are durable.
-func (l *Log) run(ctx context.Context, items []*item) error {
-	if len(items) == 0 {
-		return nil
-	}
-	fresh := items
-	if slices.ContainsFunc(items, func(it *item) bool { return it.given }) {
-		var err error
-		fresh, err = l.claimAll(ctx, items)
-		if err != nil {
-			return err
-		}
-	}
-	b, err := l.commitAll(ctx, fresh)
-	if b != nil && err != nil && ctx.Err() != nil {
-		// Written or not: whoever appends these ids next looks into the log,
-		// once it is there or refused. The items have no receipts to give.
-		l.settling.Go(func() {
-			<-b.done
-			l.settleAll(items, err)
-		})
-		return err
-	}
-	l.settleAll(items, err)
-	return err
-}
-
-func (l *Log) settleAll(items []*item, err error) {
-	for _, it := range items {
-		if it.claim != nil {
-			l.claims.settle(it, err)
-		}
-	}
-}
-
-// commitAll seals the items and waits until they are durable. It returns the
-// batch that they are in, if it came that far.
-func (l *Log) commitAll(ctx context.Context, items []*item) (*batch, error) {
-	if len(items) == 0 {
-		return nil, nil
-	}
-	b, at, room, err := l.sealAll(ctx, items)
+	appended, err := l.sequence.AppendBatch(ctx, events)
 	if err != nil {
 		return nil, err
 	}
-	if ctx.Done() == nil {
-		<-b.done // cheaper than to choose
-	} else if !finished(ctx, b) {
-		l.settling.Go(func() { // its bytes are in flight until it is done
-			<-b.done
-			l.room.Release(room)
-		})
-		return b, fmt.Errorf("%w; whether the record was written is not known", ctx.Err())
+	receipts := make([]Receipt, len(appended))
+	for i := range appended {
+		receipts[i] = Receipt(appended[i])
 	}
-	l.room.Release(room)
-	if b.err != nil {
-		return b, b.err
-	}
-	for i, it := range items {
-		it.receipt = Receipt{Seq: b.first + uint64(at+i), ID: it.id, Hash: record.Hash(b.hashes[at+i])}
-	}
-	return b, nil
-}
-
-// sealAll seals the items and hands them to the committer. It returns the batch
-// that they are in, the place of the first, and the room that they take.
-func (l *Log) sealAll(ctx context.Context, items []*item) (b *batch, at int, room int64, err error) {
-	err = l.gate.Enter(ctx, func(yield func(string) bool) {
-		for _, it := range items {
-			if !yield(it.event.UserID) {
-				return
-			}
-		}
-	})
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	defer l.gate.Leave()
-	if err := each(items, l.seal); err != nil {
-		if len(items) == 1 {
-			return nil, 0, 0, errors.Unwrap(err)
-		}
-		return nil, 0, 0, err
-	}
-	bytes := int64(0)
-	for _, it := range items {
-		bytes += int64(it.draft.MaxLen())
-	}
-	if bytes > maxBatchBytes {
-		return nil, 0, 0, fmt.Errorf("a batch of %d bytes: the limit is %d; append it in parts", bytes, maxBatchBytes)
-	}
-	room = min(bytes, roomBytes)
-	if err := l.room.Acquire(ctx, room); err != nil {
-		return nil, 0, 0, err
-	}
-	if b, at, err = l.enqueue(items); err != nil {
-		l.room.Release(room)
-		return nil, 0, 0, err
-	}
-	return b, at, room, nil
-}
-
-// finished waits for a batch, and tells whether it came before ctx ended.
-func finished(ctx context.Context, b *batch) bool {
-	select {
-	case <-b.done:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// seal makes the draft of an item.
-func (l *Log) seal(it *item) error {
-	e := &it.event
-	now := l.opts.now()
-	if e.Time.IsZero() {
-		e.Time = now
-	}
-	if _, err := io.ReadFull(l.opts.rand, it.random[:]); err != nil {
-		return fmt.Errorf("read random bytes: %w", err)
-	}
-	s := record.Sealing{Event: e, Salt: [16]byte(it.random[:16])}
-	if it.given {
-		s.Digest = &it.digest
-	} else {
-		it.id = record.NewID(now.UnixMilli(), [16]byte(it.random[16:]))
-	}
-	s.ID = it.id
-	s.Class = cmp.Or(it.class, ofRecord(e, now))
-	if l.gate.Expiring(s.Class) {
-		return fmt.Errorf("class %s is about to expire, and the clock is back in its month", s.Class)
-	}
-	var err error
-	s.Subject, s.PRK, err = l.ring.ForSealing(e.UserID, s.Class)
-	if err != nil {
-		return err
-	}
-	if e.SessionID != "" {
-		s.Session = l.ring.Session(e.SessionID)
-	}
-	if it.draft, err = record.Seal(&s); err == nil && l.opts.Observer != nil {
-		it.seen = observed(&s, it.draft.Size)
-	}
-	return err
+	return receipts, nil
 }

@@ -3,16 +3,9 @@ package audittrail
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"audittrail/event"
-	"audittrail/record"
 )
-
-// governance is the class of what governs a log. Its key is the keyring's for
-// life: so a keyring that was brought back from a backup can read what was
-// ordered since, and above all what it must forget.
-const governance = GovernanceClass + "/0001-01"
 
 // classes are the retention classes of a log, and how an event comes by one.
 type classes struct {
@@ -74,12 +67,4 @@ func (c *classes) place(e *event.Event, reserved bool) error {
 		return fmt.Errorf("the retention policy gives the event the class %q, which this log does not have; it has %q", e.RetentionClass, c.names)
 	}
 	return &event.FieldError{Field: "retention_class", Problem: fmt.Sprintf("%q is unknown; this log has %q", e.RetentionClass, c.names)}
-}
-
-// ofRecord is the class that a record gets which is accepted at some time.
-func ofRecord(e *event.Event, now time.Time) string {
-	if e.RetentionClass == GovernanceClass {
-		return governance
-	}
-	return record.ClassOf(e.RetentionClass, now)
 }

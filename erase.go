@@ -2,13 +2,13 @@ package audittrail
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
 	"audittrail/event"
 	"audittrail/internal/barrier"
 	"audittrail/internal/custody"
+	"audittrail/internal/sequence"
 	"audittrail/keyring"
 	"audittrail/record"
 )
@@ -123,33 +123,15 @@ func (l *Log) Classes() ([]string, error) {
 	return l.ring.Classes()
 }
 
-// settle waits until what was handed to the committer is durable, or refused.
-func (l *Log) settle() {
-	l.mu.Lock()
-	batches := [...]*batch{l.writing, l.filling}
-	l.mu.Unlock()
-	for _, b := range batches {
-		if b != nil {
-			<-b.done
-		}
-	}
-}
-
 // custodian is what a custody needs of a log that is open for writing.
 func (l *Log) custodian() *custody.Writer {
 	if l.lock == nil {
 		return nil
 	}
 	w := &custody.Writer{
-		Gate: &l.gate, Settle: l.settle, Checkpoint: l.Checkpoint,
-		Append: func(ctx context.Context, e event.Event) (custody.Receipt, error) {
-			receipt, err := l.govern(ctx, e)
-			return custody.Receipt(receipt), err
-		},
-		Commit: func(t event.Type, metadata map[string]json.RawMessage) (custody.Receipt, error) {
-			receipt, err := l.commitOwn(l.ownEvent(t, metadata))
-			return custody.Receipt(receipt), err
-		},
+		Gate: &l.gate, Checkpoint: l.Checkpoint, Commit: l.commitOwn,
+		Append: func(ctx context.Context, e event.Event) (sequence.Receipt, error) { return l.sequence.Govern(ctx, e) },
+		Settle: func() { l.sequence.Settle() },
 	}
 	if l.opts.Purge != nil {
 		w.Purge = func(ctx context.Context, d *custody.Doom) ([]keyring.FileID, error) {

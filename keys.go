@@ -12,6 +12,7 @@ import (
 
 	"audittrail/event"
 	"audittrail/internal/checkpoint"
+	"audittrail/internal/sequence"
 	"audittrail/internal/vouch"
 	"audittrail/keyring"
 	"audittrail/tlog"
@@ -92,7 +93,7 @@ func (l *Log) publishRotation(note []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.commitOwn(l.ownEvent(event.SignerRotated, map[string]json.RawMessage{"note": text}))
+	_, err = l.commitOwn(event.SignerRotated, map[string]json.RawMessage{"note": text})
 	if err != nil {
 		return err
 	}
@@ -152,7 +153,7 @@ func (l *Log) RotateMaster(ctx context.Context, master keyring.Master) error {
 	if err := l.ring.RotateMaster(ctx, master); err != nil {
 		return fmt.Errorf("rotate master key: %w", err)
 	}
-	_, err := l.commitOwn(l.ownEvent(event.MasterRotated, nil))
+	_, err := l.commitOwn(event.MasterRotated, nil)
 	return err
 }
 
@@ -174,13 +175,13 @@ func (l *Log) BackupKeys(ctx context.Context, w io.Writer, to age.Recipient, exp
 	if err != nil {
 		return info, fmt.Errorf("back up keyring: %w", err)
 	}
-	_, err = l.commitOwn(l.ownEvent(event.KeysBackedUp, map[string]json.RawMessage{"backup": b}))
+	_, err = l.commitOwn(event.KeysBackedUp, map[string]json.RawMessage{"backup": b})
 	return info, err
 }
 
-// ownEvent is an event by which the log records what it did itself.
-func (l *Log) ownEvent(t event.Type, metadata map[string]json.RawMessage) event.Event {
-	return event.Event{Type: t, Time: l.opts.now(), Metadata: metadata}
+// commitOwn records what the log did itself.
+func (l *Log) commitOwn(t event.Type, metadata map[string]json.RawMessage) (sequence.Receipt, error) {
+	return l.sequence.Commit(event.Event{Type: t, Time: l.opts.now(), Metadata: metadata})
 }
 
 // Backups returns the backups of the keyring that have not expired: what was

@@ -6,9 +6,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"audittrail/internal/archive"
 	"audittrail/internal/barrier"
@@ -16,9 +13,9 @@ import (
 	"audittrail/internal/content"
 	"audittrail/internal/custody"
 	"audittrail/internal/segment"
+	"audittrail/internal/sequence"
 	"audittrail/internal/tree"
 	"audittrail/keyring"
-	"audittrail/record"
 	"audittrail/tlog"
 )
 
@@ -44,31 +41,12 @@ type Log struct {
 	keeper  *archive.Keeper
 	left    archive.Register
 
-	gate    barrier.Gate            // between those who seal and what is destroyed
-	classes atomic.Pointer[classes] // replaced whole
-
-	claims claims              // ids that are being appended
-	room   *semaphore.Weighted // bytes of records in flight
-
-	mu      sync.Mutex // guards all below
-	filling *batch     // takes records until the committer takes it
-	writing *batch     // what the committer has taken
-	closed  bool
-	wake    chan struct{} // holds a token when filling has something
-
-	committed sync.WaitGroup // the committer
-	settling  sync.WaitGroup // appends whose callers did not wait
-	signer    checkpoint.Signer
-	changed   broadcast // when records became visible
-
-	last lastRecord // of the committer
-}
-
-// lastRecord is the end of the chain.
-type lastRecord struct {
-	hash   record.Hash
-	logged time.Time
-	mono   time.Time // the clock's reading for it, zero if before this process
+	gate     barrier.Gate        // between those who seal and what is destroyed
+	sequence *sequence.Sequencer // nil if read-only
+	signer   checkpoint.Signer
+	classes  atomic.Pointer[classes] // replaced whole
+	changed  broadcast               // when records became visible
+	closed   atomic.Bool
 }
 
 // A broadcast wakes everybody who waits.
@@ -129,18 +107,12 @@ func (l *Log) refresh(ctx context.Context) error {
 // Close waits for the appends that are under way, signs a last checkpoint, and
 // closes the files. Appends that begin later fail with ErrClosed.
 func (l *Log) Close() error {
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
+	if l.closed.Swap(true) {
 		return nil
 	}
-	l.closed = true
-	l.poke()
-	l.mu.Unlock()
 	var errs []error
 	if l.lock != nil {
-		l.committed.Wait()
-		l.settling.Wait()
+		l.sequence.Close()
 		errs = append(errs, l.signer.Stop())
 	}
 	errs = append(errs, l.custody.Close(), l.store.Close(), l.tree.Close())

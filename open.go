@@ -13,13 +13,12 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"audittrail/event"
 	"audittrail/internal/content"
 	"audittrail/internal/custody"
 	"audittrail/internal/recovery"
 	"audittrail/internal/segment"
+	"audittrail/internal/sequence"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
 	"audittrail/internal/vouch"
@@ -45,7 +44,7 @@ func Open(dir string, o Options) (*Log, error) {
 	if err := o.complete(dir); err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, opts: o, room: semaphore.NewWeighted(roomBytes), wake: make(chan struct{}, 1)}
+	l := &Log{dir: dir, opts: o}
 	l.classes.Store(newClasses(o.Classes, nil))
 	if err := l.find(); err != nil {
 		return nil, fmt.Errorf("open log %s: %w", dir, err)
@@ -177,12 +176,10 @@ func (l *Log) openToWrite() error {
 	if err != nil {
 		return err
 	}
-	l.last = lastRecord{hash: found.Last.Hash, logged: found.Last.Logged}
-	l.committed.Add(1)
-	go l.commitLoop()
 	l.signer.Store, l.signer.Tree, l.signer.Ring = l.store, l.tree, l.ring
 	l.signer.Origin, l.signer.Logger, l.signer.Closed = l.origin, l.opts.Logger, ErrClosed
 	l.signer.Start()
+	l.sequence = sequence.New(l.sequenced(found.Last))
 	if repair != nil {
 		if err := l.recordRepair(repair); err != nil {
 			return errors.Join(err, l.Close())
@@ -195,6 +192,26 @@ func (l *Log) openToWrite() error {
 		return errors.Join(err, l.Close())
 	}
 	return nil
+}
+
+// sequenced is what a sequencer needs of the log, whose last record is last.
+func (l *Log) sequenced(last recovery.End) sequence.Log {
+	parts := sequence.Log{
+		Store: l.store, Left: &l.left, Ring: l.ring, Gate: &l.gate, Last: last, Now: l.opts.now, Rand: l.opts.rand,
+		MaxEventBytes: l.opts.MaxEventBytes, AcceptClock: l.opts.AcceptClock,
+		Place: func(e *event.Event, reserved bool) error { return l.classes.Load().place(e, reserved) },
+		Sign:  l.signer.Add, Durable: l.changed.wake,
+	}
+	if l.opts.Observer != nil {
+		parts.Observer = func(records []*content.Record) {
+			seen := make([]*Record, len(records))
+			for i, r := range records {
+				seen[i] = (*Record)(r)
+			}
+			l.opts.Observer(seen)
+		}
+	}
+	return parts
 }
 
 // takeLock takes the writer's lock, waiting a little for one that is about to
@@ -292,7 +309,7 @@ func (l *Log) recordRepair(r *recovery.Repair) error {
 	if err != nil {
 		return fmt.Errorf("record repair: %w", err)
 	}
-	_, err = l.commitOwn(event.Event{
+	_, err = l.sequence.Commit(event.Event{
 		Type: event.LogRepaired, Time: l.opts.now().UTC().Truncate(time.Microsecond),
 		Metadata: map[string]json.RawMessage{"repair": b},
 	})

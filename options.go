@@ -15,6 +15,7 @@ import (
 	"audittrail/internal/custody"
 	"audittrail/internal/recovery"
 	"audittrail/internal/segment"
+	"audittrail/internal/sequence"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -144,9 +145,9 @@ var (
 	// ErrReadOnly means that the log was opened for reading.
 	ErrReadOnly = custody.ErrReadOnly
 	// ErrClosed means that the log has been closed.
-	ErrClosed = errors.New("the log is closed")
+	ErrClosed = sequence.ErrClosed
 	// ErrTooLarge means that an event is over Options.MaxEventBytes.
-	ErrTooLarge = errors.New("event too large")
+	ErrTooLarge = sequence.ErrTooLarge
 	// ErrLocked means that another process has the log open for writing.
 	ErrLocked = vfs.ErrLocked
 	// ErrNoKeys means that the log was opened without its keyring.
@@ -155,30 +156,14 @@ var (
 	ErrNoRecord = segment.ErrBeyond
 )
 
-// An IDConflictError means that an event's id belongs to a record already that
-// was made from another event.
-type IDConflictError struct {
-	Seq   uint64
-	State State // why the first record cannot be compared, if it is not Readable
-}
+// An IDConflictError means that an event's id belongs to the record Seq already,
+// which was made from another event. If State is not Readable, it says why the
+// two cannot be compared.
+type IDConflictError = sequence.IDConflictError
 
-func (e *IDConflictError) Error() string {
-	if e.State != Readable {
-		return fmt.Sprintf("the event's id belongs to record %d, whose content is %s and cannot be compared; give the event another id", e.Seq, e.State)
-	}
-	return fmt.Sprintf("the event's id belongs to record %d, which was made from another event; give this one another id", e.Seq)
-}
-
-// A BatchError names the event for which a whole batch was refused.
-type BatchError struct {
-	Index int // in the batch, from 0
-	Err   error
-}
-
-func (e *BatchError) Error() string { return fmt.Sprintf("event %d of the batch: %v", e.Index, e.Err) }
-
-// Unwrap returns the reason.
-func (e *BatchError) Unwrap() error { return e.Err }
+// A BatchError names the event for which a whole batch was refused by its Index
+// in the batch, from 0. Err, which it wraps, is the reason.
+type BatchError = sequence.BatchError
 
 // A TamperError names a record, by its Seq, that disagrees with the tree: Got is
 // the hash that it has, Want the one that it should have.
@@ -197,14 +182,8 @@ type DamagedError = recovery.DamagedError
 // record.
 type LineError = segment.LineError
 
-// A ClockError means that the system's clock is so far ahead of the log that a
-// fault is likelier than a pause. Taking it over would pin every later record
-// to that time, since time in a log never goes back.
-type ClockError struct {
-	Clock, Logged time.Time
-}
-
-func (e *ClockError) Error() string {
-	return fmt.Sprintf("the clock says %s, but the last record was logged %s; set the clock, or accept it with AcceptClock (--accept-clock)",
-		e.Clock.UTC().Format(time.RFC3339), e.Logged.UTC().Format(time.RFC3339))
-}
+// A ClockError means that the system's clock, which says Clock, is so far ahead
+// of the log, whose last record is of Logged, that a fault is likelier than a
+// pause. Taking it over would pin every later record to that time, since time in
+// a log never goes back.
+type ClockError = sequence.ClockError

@@ -145,10 +145,7 @@ func (l *Log) Follow(ctx context.Context, from uint64) iter.Seq2[*Record, error]
 				return
 			}
 			from = next
-			l.mu.Lock()
-			closed := l.closed
-			l.mu.Unlock()
-			if closed {
+			if l.closed.Load() {
 				return
 			}
 			// The writer itself is told; a reader has to look.

@@ -137,7 +137,7 @@ func carry(ctx context.Context, s *salvage.Salvager, found *Rebuilt, to *Log) er
 	var classes []string
 	bytes := 0
 	flush := func() error {
-		err := to.adopt(ctx, events, classes)
+		err := to.sequence.Adopt(ctx, events, classes)
 		events, classes, bytes = events[:0], classes[:0], 0
 		return err
 	}
@@ -163,7 +163,7 @@ func begin(ctx context.Context, found *Rebuilt, to *Log) error {
 	if err != nil {
 		return err
 	}
-	e := to.ownEvent(event.LogRebuilt, map[string]json.RawMessage{rebuiltMember: b})
+	e := event.Event{Type: event.LogRebuilt, Time: to.opts.now(), Metadata: map[string]json.RawMessage{rebuiltMember: b}}
 	if err := event.Canonicalize(&e); err != nil {
 		return err
 	}
@@ -179,19 +179,6 @@ func begin(ctx context.Context, found *Rebuilt, to *Log) error {
 		}
 		return nil
 	}
-	_, err = to.commitOwn(e)
+	_, err = to.sequence.Commit(e)
 	return err
-}
-
-// adopt appends records of another log, with the classes and months that they
-// had there.
-func (l *Log) adopt(ctx context.Context, events []event.Event, classes []string) error {
-	all := make([]*item, len(events))
-	for i := range events {
-		all[i] = &item{event: events[i], index: i, reserved: events[i].Type.Reserved(), class: classes[i]}
-	}
-	if err := each(all, l.prepare); err != nil {
-		return err
-	}
-	return l.run(ctx, all)
 }

@@ -165,7 +165,7 @@ func (l *Log) newKeeper() *archive.Keeper {
 				return err
 			}
 			e.Time = l.opts.now()
-			if _, err := l.commitOwn(e); err != nil {
+			if _, err := l.sequence.Commit(e); err != nil {
 				return err
 			}
 			_, err = l.Checkpoint(ctx)

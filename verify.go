@@ -117,10 +117,7 @@ var ErrNoVerifierKey = vouch.ErrNoKey
 // tree whose root is signed. What is wrong with the log is in the Verification;
 // the error is for when it could not be checked.
 func (l *Log) Verify(ctx context.Context, o VerifyOptions) (*Verification, error) {
-	l.mu.Lock()
-	closed := l.closed
-	l.mu.Unlock()
-	if closed {
+	if l.closed.Load() {
 		return nil, fmt.Errorf("verify: %w", ErrClosed)
 	}
 	v, err := l.verify(ctx, o, nil)

@@ -25,6 +25,7 @@ import (
 	"audittrail/internal/content"
 	"audittrail/internal/escrow"
 	"audittrail/internal/segment"
+	"audittrail/internal/sequence"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -38,14 +39,6 @@ var (
 	// ErrNoHold means that no hold of that id is in force.
 	ErrNoHold = errors.New("no such hold is in force")
 )
-
-// A Receipt says where the log has put a record.
-type Receipt struct {
-	Seq       uint64
-	ID        record.ID
-	Hash      record.Hash
-	Duplicate bool // it was there before
-}
 
 // A Log is the parts of a log whose keys are in custody.
 type Log struct {
@@ -80,8 +73,8 @@ type Writer struct {
 	Gate *barrier.Gate // between those who seal and what is destroyed
 	// Append records an event that governs the log, once under its id. Commit
 	// records one of the log's own, with nothing in the way.
-	Append func(context.Context, event.Event) (Receipt, error)
-	Commit func(event.Type, map[string]json.RawMessage) (Receipt, error)
+	Append func(context.Context, event.Event) (sequence.Receipt, error)
+	Commit func(event.Type, map[string]json.RawMessage) (sequence.Receipt, error)
 	// Settle waits until what was appended is durable, or refused.
 	Settle func()
 	// Checkpoint signs all that is durable.

@@ -10,6 +10,7 @@ import (
 
 	"audittrail/event"
 	"audittrail/internal/barrier"
+	"audittrail/internal/sequence"
 	"audittrail/keyring"
 	"audittrail/record"
 )
@@ -29,7 +30,7 @@ type Doom struct {
 
 // An Erased says what an erasure did.
 type Erased struct {
-	Receipt  Receipt
+	Receipt  sequence.Receipt
 	Subjects []record.Subject
 	// Before and After are signed checkpoints of the log without the record
 	// that ordered it, and with it.
@@ -150,24 +151,24 @@ func (c *Custody) living(users []string) (map[string]record.Subject, error) {
 
 // Expire destroys the keys of classes, of which those without a key are passed
 // over. Whether their months are over is for the caller to know.
-func (c *Custody) Expire(ctx context.Context, classes []string, reason string) (Receipt, error) {
+func (c *Custody) Expire(ctx context.Context, classes []string, reason string) (sequence.Receipt, error) {
 	if err := c.Govern(ctx); err != nil {
-		return Receipt{}, err
+		return sequence.Receipt{}, err
 	}
 	defer c.Release()
 	living, err := c.Ring.Classes()
 	if err != nil {
-		return Receipt{}, err
+		return sequence.Receipt{}, err
 	}
 	living = slices.DeleteFunc(living, func(class string) bool { return !slices.Contains(classes, class) })
 	if len(living) == 0 {
-		return Receipt{}, nil
+		return sequence.Receipt{}, nil
 	}
 	c.Writer.Gate.Shut(nil, living)
 	receipt, err := c.orderExpiry(living, reason)
 	if err != nil {
 		c.Writer.Gate.Open()
-		return Receipt{}, err
+		return sequence.Receipt{}, err
 	}
 	_, err = c.finish(ctx)
 	return receipt, err
@@ -175,15 +176,15 @@ func (c *Custody) Expire(ctx context.Context, classes []string, reason string) (
 
 // orderExpiry records an expiry, with the gate shut. From then on it is
 // c.unfinished.
-func (c *Custody) orderExpiry(classes []string, reason string) (Receipt, error) {
+func (c *Custody) orderExpiry(classes []string, reason string) (sequence.Receipt, error) {
 	order := barrier.Expiry{Classes: classes, Reason: reason}
 	m, err := order.Metadata()
 	if err != nil {
-		return Receipt{}, err
+		return sequence.Receipt{}, err
 	}
 	receipt, err := c.Writer.Commit(event.ClassExpired, m)
 	if err != nil {
-		return Receipt{}, err
+		return sequence.Receipt{}, err
 	}
 	c.unfinished = &Doom{Classes: classes, Seq: receipt.Seq, hash: receipt.Hash}
 	return receipt, nil

@@ -11,6 +11,7 @@ import (
 	"audittrail/event"
 	"audittrail/internal/barrier"
 	"audittrail/internal/content"
+	"audittrail/internal/sequence"
 	"audittrail/record"
 )
 
@@ -91,7 +92,7 @@ func (c *Custody) Place(ctx context.Context, h *barrier.Hold) (placed barrier.Ho
 }
 
 // Lift ends a hold, and lets go of what it alone has kept.
-func (c *Custody) Lift(ctx context.Context, r *barrier.Release) (receipt Receipt, err error) {
+func (c *Custody) Lift(ctx context.Context, r *barrier.Release) (receipt sequence.Receipt, err error) {
 	err = barrier.CheckReason(r.Reason, true)
 	if err == nil {
 		err = barrier.CheckText("by", r.By, barrier.MaxName)

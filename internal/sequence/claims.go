@@ -1,4 +1,4 @@
-package audittrail
+package sequence
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"audittrail/internal/archive"
 	"audittrail/internal/content"
 	"audittrail/record"
 )
@@ -55,7 +56,7 @@ func (c *claims) settle(it *item, err error) {
 // claimAll takes the given ids of the items and returns the items that are not
 // in the log yet. The others have their receipts. After an error no claim is
 // held.
-func (l *Log) claimAll(ctx context.Context, items []*item) (fresh []*item, err error) {
+func (q *Sequencer) claimAll(ctx context.Context, items []*item) (fresh []*item, err error) {
 	// In the order of ids, so that two batches never wait for each other.
 	order := slices.Clone(items)
 	slices.SortFunc(order, func(a, b *item) int { return bytes.Compare(a.id[:], b.id[:]) })
@@ -63,7 +64,7 @@ func (l *Log) claimAll(ctx context.Context, items []*item) (fresh []*item, err e
 		if !it.given {
 			continue
 		}
-		if err = l.claimOne(ctx, it); err != nil {
+		if err = q.claimOne(ctx, it); err != nil {
 			if it.alone[0] == nil {
 				err = &BatchError{it.index, err}
 			}
@@ -73,7 +74,7 @@ func (l *Log) claimAll(ctx context.Context, items []*item) (fresh []*item, err e
 	if err != nil {
 		for _, it := range items {
 			if it.claim != nil {
-				l.claims.settle(it, err)
+				q.claims.settle(it, err)
 			}
 		}
 		return nil, err
@@ -87,12 +88,12 @@ func (l *Log) claimAll(ctx context.Context, items []*item) (fresh []*item, err e
 }
 
 // claimOne takes the id of one item, or finds its record.
-func (l *Log) claimOne(ctx context.Context, it *item) error {
+func (q *Sequencer) claimOne(ctx context.Context, it *item) error {
 	for {
-		c, own := l.claims.take(it)
+		c, own := q.claims.take(it)
 		if own {
 			it.claim = c
-			return l.findFirst(ctx, it)
+			return q.findFirst(ctx, it)
 		}
 		select {
 		case <-c.done:
@@ -112,23 +113,23 @@ func (l *Log) claimOne(ctx context.Context, it *item) error {
 }
 
 // findFirst looks for a record that has the item's id already.
-func (l *Log) findFirst(ctx context.Context, it *item) error {
-	seqs, err := l.store.FindID(ctx, it.id)
+func (q *Sequencer) findFirst(ctx context.Context, it *item) error {
+	seqs, err := q.Store.FindID(ctx, it.id)
 	if err != nil {
 		return err
 	}
 	for _, seq := range seqs {
-		line, err := l.store.Line(seq)
-		if gone := l.left.Where(ctx, err); gone != err {
-			if same, err := l.store.HasID(seq, it.id); err != nil || !same {
+		line, err := q.Store.Line(seq)
+		if gone := q.Left.Where(ctx, err); gone != err {
+			if same, err := q.Store.HasID(seq, it.id); err != nil || !same {
 				if err != nil {
 					return err
 				}
 				continue
 			}
-			state := Archived
-			if errors.As(gone, new(*DroppedError)) {
-				state = Dropped
+			state := content.Archived
+			if errors.As(gone, new(*archive.DroppedError)) {
+				state = content.Dropped
 			}
 			return &IDConflictError{Seq: seq, State: state}
 		}
@@ -142,7 +143,7 @@ func (l *Log) findFirst(ctx context.Context, it *item) error {
 		if r.ID != it.id {
 			continue
 		}
-		prk, err := l.ring.ForOpening(r.Subject, r.Class)
+		prk, err := q.Ring.ForOpening(r.Subject, r.Class)
 		if state, ok := content.StateOf(err); ok {
 			return &IDConflictError{Seq: seq, State: state}
 		}

@@ -1,11 +1,13 @@
-package audittrail
+package sequence
 
 import (
 	"fmt"
 	"time"
 
 	"audittrail/event"
+	"audittrail/internal/content"
 	"audittrail/internal/segment"
+	"audittrail/keyring"
 	"audittrail/record"
 )
 
@@ -20,7 +22,7 @@ const (
 // A batch is the records that share one sync.
 type batch struct {
 	drafts []*record.Draft
-	seen   []*Record // for the observer, if there is one
+	seen   []*content.Record // for the observer, if there is one
 	bytes  int
 
 	done   chan struct{} // closed when the fields below are set
@@ -31,16 +33,16 @@ type batch struct {
 
 // enqueue hands drafts to the committer, as one unit, and returns the batch
 // that they are in and the place of the first.
-func (l *Log) enqueue(items []*item) (*batch, int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+func (q *Sequencer) enqueue(items []*item) (*batch, int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
 		return nil, 0, ErrClosed
 	}
-	b := l.filling
+	b := q.filling
 	if b == nil {
 		b = &batch{done: make(chan struct{})}
-		l.filling = b
+		q.filling = b
 	}
 	at := len(b.drafts)
 	for _, it := range items {
@@ -50,66 +52,66 @@ func (l *Log) enqueue(items []*item) (*batch, int, error) {
 		}
 		b.bytes += it.draft.MaxLen()
 	}
-	l.poke()
+	q.poke()
 	return b, at, nil
 }
 
 // poke wakes the committer; called with mu held.
-func (l *Log) poke() {
+func (q *Sequencer) poke() {
 	select {
-	case l.wake <- struct{}{}:
+	case q.wake <- struct{}{}:
 	default:
 	}
 }
 
 // commitLoop writes batch after batch until the log is closed and nothing is
 // left. While one batch is being synced, the next one fills.
-func (l *Log) commitLoop() {
-	defer l.committed.Done()
+func (q *Sequencer) commitLoop() {
+	defer q.committed.Done()
 	var out segment.Batch
-	for range l.wake {
-		l.mu.Lock()
-		b, closed := l.filling, l.closed
-		l.filling, l.writing = nil, b
-		l.mu.Unlock()
+	for range q.wake {
+		q.mu.Lock()
+		b, closed := q.filling, q.closed
+		q.filling, q.writing = nil, b
+		q.mu.Unlock()
 		if b != nil {
-			b.err = l.commit(b, &out)
+			b.err = q.commit(b, &out)
 			for _, d := range b.drafts {
 				d.Free()
 			}
 			if b.err == nil && b.seen != nil {
-				l.opts.Observer(b.seen)
+				q.Observer(b.seen)
 			}
 			b.drafts, b.seen = nil, nil
 			close(b.done)
 			if b.err == nil {
-				l.changed.wake()
+				q.Durable()
 			}
 		}
 		if closed && b == nil {
 			return
 		}
 		if closed {
-			l.mu.Lock()
-			l.poke() // once more, to see that nothing is left
-			l.mu.Unlock()
+			q.mu.Lock()
+			q.poke() // once more, to see that nothing is left
+			q.mu.Unlock()
 		}
 	}
 }
 
 // commit gives the records of a batch their places and makes them durable.
-func (l *Log) commit(b *batch, out *segment.Batch) error {
+func (q *Sequencer) commit(b *batch, out *segment.Batch) error {
 	// A key must be durable before any record that needs it.
-	if err := l.ring.Flush(); err != nil {
+	if err := q.Ring.Flush(); err != nil {
 		return fmt.Errorf("write keyring: %w", err)
 	}
-	logged, mono, err := l.clock()
+	logged, mono, err := q.clock()
 	if err != nil {
 		return err
 	}
 	out.Reset()
-	last := l.last
-	b.first = l.store.Size()
+	last := q.last
+	b.first = q.Store.Size()
 	b.hashes = make([][32]byte, len(b.drafts))
 	for i, d := range b.drafts {
 		prev := last.hash
@@ -121,27 +123,27 @@ func (l *Log) commit(b *batch, out *segment.Batch) error {
 			b.seen[i].Tail = record.Tail{Seq: b.first + uint64(i), Logged: last.logged, Prev: prev, Hash: last.hash}
 		}
 	}
-	rolled, err := l.store.Append(out)
+	rolled, err := q.Store.Append(out)
 	if err != nil {
 		return err
 	}
 	last.mono = mono
-	l.last = last
-	l.signer.Add(b.first, b.hashes, rolled)
+	q.last = last
+	q.Sign(b.first, b.hashes, rolled)
 	return nil
 }
 
 // clock returns the time for a batch: whole microseconds, since the place of a
 // record in its batch stands in the nanoseconds, and later than the last one.
-func (l *Log) clock() (logged, mono time.Time, err error) {
-	mono = l.opts.now()
+func (q *Sequencer) clock() (logged, mono time.Time, err error) {
+	mono = q.Now()
 	logged = mono.UTC().Truncate(time.Microsecond)
-	last := l.last.logged
-	if !last.IsZero() && !l.opts.AcceptClock {
+	last := q.last.logged
+	if !last.IsZero() && !q.AcceptClock {
 		// How much time has passed is known only within one process.
 		ahead := logged.Sub(last) - maxPause
-		if !l.last.mono.IsZero() {
-			ahead = logged.Sub(last) - mono.Sub(l.last.mono) - maxJump
+		if !q.last.mono.IsZero() {
+			ahead = logged.Sub(last) - mono.Sub(q.last.mono) - maxJump
 		}
 		if ahead > 0 {
 			return logged, mono, &ClockError{Clock: logged, Logged: last}
@@ -161,17 +163,17 @@ const (
 	maxPause = 366 * 24 * time.Hour
 )
 
-// commitOwn records an event of the log's own and waits until it is durable.
-func (l *Log) commitOwn(e event.Event) (Receipt, error) {
+// Commit records an event of the log's own and waits until it is durable.
+func (q *Sequencer) Commit(e event.Event) (Receipt, error) {
 	if err := event.Canonicalize(&e); err != nil {
 		return Receipt{}, fmt.Errorf("record %s: %w", e.Type, err)
 	}
-	e.RetentionClass = GovernanceClass
+	e.RetentionClass = keyring.GovernanceClass
 	it := &item{event: e, reserved: true}
-	if err := l.seal(it); err != nil {
+	if err := q.seal(it); err != nil {
 		return Receipt{}, fmt.Errorf("record %s: %w", e.Type, err)
 	}
-	b, at, err := l.enqueue([]*item{it})
+	b, at, err := q.enqueue([]*item{it})
 	if err != nil {
 		return Receipt{}, fmt.Errorf("record %s: %w", e.Type, err)
 	}
