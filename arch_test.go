@@ -153,7 +153,7 @@ var rooms = map[string]room{
 		ours: []string{
 			".", "access", "privacy", "query", "evidence/certificate", "event", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
 			"internal/corpus", "internal/index",
-			"report", "report/document", "report/render", "report/rules", "lineage",
+			"report", "report/document", "report/render", "report/rules", "lineage", "lineage/drawing",
 			"cmd/audittrail/internal/intake", "cmd/audittrail/internal/table",
 		},
 		theirs: []string{

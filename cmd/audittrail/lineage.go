@@ -12,23 +12,39 @@ import (
 )
 
 func (e *env) lineageCmd() *cobra.Command {
+	var draw lineageDrawing
 	cmd := &cobra.Command{
 		Use:   "lineage",
 		Short: "Tell what models are made of, and what came of it",
 		Long: `Lineage tells what was registered: datasets, training runs, model versions,
 deployments, prompt templates and evaluations, and how one leads to another. All
 of it are events in the log, with the log's proof. docs/lineage.md begins at the
-beginning.` + exits(ends0, ends1, ends2, ends4),
+beginning.
+
+With --show-dag it draws the graph in the terminal, a line for each thing, what
+it was made of above it. With --format it draws it for others: dot for Graphviz,
+mermaid, a picture in svg, html with the picture and all details in one file, or
+json. What is drawn is the same for the same graph, byte for byte. A picture has
+at most 5,000 things; the others take all.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail lineage
+  audittrail lineage --show-dag
+  audittrail lineage --format html --out lineage.html
   audittrail lineage -o json`,
 		Args:    takes(),
 		GroupID: groupRead,
 		RunE: func(*cobra.Command, []string) error {
-			return e.readLineage(func(_ *audittrail.Log, g *lineage.Graph) error {
+			if err := draw.check(); err != nil {
+				return err
+			}
+			return e.readLineage(func(log *audittrail.Log, g *lineage.Graph) error {
+				if draw.wanted() {
+					return e.drawLineage(log, g, draw)
+				}
 				return e.lineageSummary(g)
 			})
 		},
 	}
+	draw.flags(cmd)
 	return cmd
 }
 

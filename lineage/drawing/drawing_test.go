@@ -70,6 +70,20 @@ func TestGolden(t *testing.T) {
 	golden(t, "organisation.text", draw(t, graphOf(t, organisation(200)), drawing.Options{}))
 }
 
+// TestPage holds the picture and the drawing of docs/lineage-drawings.md.
+func TestPage(t *testing.T) {
+	docs := filepath.Join("..", "..", "docs")
+	g := graphOf(t, bot(), "bot@3/production")
+	golden(t, filepath.Join("..", docs, "img", "lineage.svg"), draw(t, g, drawing.Options{Form: drawing.SVG, Title: "Lineage of example.com/assistant"}))
+	page, err := os.ReadFile(filepath.Join(docs, "lineage-drawings.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := draw(t, g, drawing.Options{}); !bytes.Contains(page, append([]byte("```\n"), text...)) {
+		t.Errorf("docs/lineage-drawings.md does not have this:\n%s", text)
+	}
+}
+
 // TestJSON holds a graph in JSON against the graph.
 func TestJSON(t *testing.T) {
 	g := graphOf(t, hostile())

@@ -38,8 +38,8 @@ type SizeError struct {
 }
 
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("%s of %s and %s: more than %s and %s, or than fit between them, are a picture in which nobody finds anything; draw a part, or text, dot or json, which take all",
-		e.Form, count(e.Nodes, "thing", "things"), count(e.Edges, "link", "links"),
+	return fmt.Sprintf("%s and %s are too many for %s, or too far apart: a picture has at most %s and %s; draw a part of them, or text, dot or json, which take all",
+		count(e.Nodes, "thing", "things"), count(e.Edges, "link", "links"), e.Form,
 		count(MaxNodes, "thing", "things"), count(MaxEdges, "link", "links"))
 }
 

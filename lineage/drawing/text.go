@@ -33,7 +33,9 @@ func drawText(p *pen, s *scene, o Options) error {
 			p.put(r.Below, blanks(wide+kindColumns+2-columns(r.Below)), s.madeOf(r.Hidden, room), "\n")
 		}
 	}
-	if len(rows) > 0 {
+	if len(rows) == 0 {
+		p.put("Nothing is registered.\n")
+	} else {
 		p.put("\n", fit("○ made of nothing registered   ● made of what its lines come from", o.Width), "\n")
 	}
 	return nil

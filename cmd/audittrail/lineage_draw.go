@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/lineage"
+	"audittrail/lineage/drawing"
+)
+
+// A lineageDrawing is how a command is asked to draw.
+type lineageDrawing struct {
+	dag    bool
+	format string
+	out    string
+}
+
+// flags adds the flags of commands that draw.
+func (d *lineageDrawing) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVar(&d.dag, "show-dag", false, "draw the graph in the terminal")
+	f.StringVar(&d.format, "format", "", "draw the graph as `dot|mermaid|svg|html|json`")
+	f.StringVar(&d.out, "out", "", "`file` to draw to (default standard output)")
+}
+
+// wanted reports whether a drawing was asked for, rather than something else.
+func (d *lineageDrawing) wanted() bool { return d.dag || d.format != "" || d.out != "" }
+
+// check refuses what cannot be drawn, before anything is read.
+func (d *lineageDrawing) check() error {
+	form := drawing.Form(d.format)
+	switch {
+	case d.format == "" && d.out != "" && !d.dag:
+		return errors.New("read --out: it is where a drawing goes, and none is asked for: say which with --format or --show-dag")
+	case d.format == "":
+		return nil
+	case d.dag && form != drawing.Text:
+		return fmt.Errorf("read --format: --show-dag draws for the terminal, and %q is not for it: give one of the two", d.format)
+	case !slices.Contains(drawing.Forms(), form):
+		return fmt.Errorf("read --format: %q is none of %v", d.format, drawing.Forms())
+	}
+	return nil
+}
+
+// drawLineage draws a graph, to where it was asked for.
+func (e *env) drawLineage(log *audittrail.Log, g *lineage.Graph, d lineageDrawing) error {
+	o := drawing.Options{Form: drawing.Form(d.format), Title: "Lineage of " + log.Origin(), Width: e.width}
+	write := func(w io.Writer) error { return drawing.Draw(w, g, o) }
+	if d.out == "" {
+		return write(e.stdout)
+	}
+	return writeWhole(d.out, func(f *os.File) error { return write(f) })
+}
