@@ -1,8 +1,9 @@
 package layers
 
-// ranksOf gives each node a layer to the right of all that leads to it, and
-// keeps edges short: what leads to more than leads to it stands as far right as
-// it may.
+// ranksOf gives each node a layer to the right of all that leads to it. What
+// leads to nothing stands as far left as it may, and all else just left of the
+// nearest that it leads to. So an edge that spans several layers is always one
+// of several of its node, which run together.
 func ranksOf(up, down [][]int) []int {
 	rank := make([]int, len(up))
 	for v, parents := range up {
@@ -10,24 +11,10 @@ func ranksOf(up, down [][]int) []int {
 			rank[v] = max(rank[v], rank[p]+1)
 		}
 	}
-	for range 3 {
-		for v := len(up) - 1; v >= 0; v-- {
-			if len(down[v]) <= len(up[v]) {
-				continue
-			}
-			nearest := rank[down[v][0]]
-			for _, c := range down[v] {
-				nearest = min(nearest, rank[c])
-			}
-			rank[v] = nearest - 1
-		}
-		for v, parents := range up {
-			if len(parents) <= len(down[v]) {
-				continue
-			}
-			rank[v] = 0
-			for _, p := range parents {
-				rank[v] = max(rank[v], rank[p]+1)
+	for v := len(up) - 1; v >= 0; v-- {
+		for i, c := range down[v] {
+			if i == 0 || rank[c]-1 < rank[v] {
+				rank[v] = rank[c] - 1
 			}
 		}
 	}
