@@ -59,7 +59,7 @@ func (e *env) openAccess(log *audittrail.Log) (*access.Controller, error) {
 
 // withAccess opens a log and its grants, and closes both.
 func (e *env) withAccess(open func() (*audittrail.Log, error), use func(*audittrail.Log, *access.Controller) error) error {
-	return with(open, func(log *audittrail.Log) error {
+	return e.with(open, func(log *audittrail.Log) error {
 		c, err := e.openAccess(log)
 		if err != nil {
 			return err

@@ -143,7 +143,7 @@ func (o *checkAccessOptions) about() (*event.Event, error) {
 // recordBeside opens the log for writing, without waiting for another writer,
 // to record what a command that reads has done, and says so if it cannot.
 func (e *env) recordBeside(what string, record func(*audittrail.Log) error) {
-	err := with(func() (*audittrail.Log, error) {
+	err := e.with(func() (*audittrail.Log, error) {
 		o, err := e.options()
 		if err != nil {
 			return nil, err

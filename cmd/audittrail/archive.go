@@ -37,7 +37,7 @@ func (e *env) archiveListCmd() *cobra.Command {
 		Example: "  audittrail archive list -o json | jq '.[] | select(.state == \"archived\")'",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
-			return with(e.openToRead, e.listSegments)
+			return e.with(e.openToRead, e.listSegments)
 		},
 	}
 }
@@ -131,7 +131,7 @@ func (e *env) archiveCreate(args []string, all bool, to, reason string) error {
 	if err != nil {
 		return err
 	}
-	return with(e.openToWrite, func(log *audittrail.Log) error {
+	return e.with(e.openToWrite, func(log *audittrail.Log) error {
 		firsts, err := e.segmentArgs(log, args, all, audittrail.SegmentHere)
 		if err != nil {
 			return err
@@ -187,7 +187,7 @@ verify' does that too, and everything else.` +
 		Example: "  audittrail archive verify",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return with(e.openToRead, func(log *audittrail.Log) error {
+			return e.with(e.openToRead, func(log *audittrail.Log) error {
 				if err := e.archiveVerify(log, args); err != nil {
 					return fmt.Errorf("archive verify: %w", err)
 				}
@@ -262,7 +262,7 @@ leaves again with the next 'audittrail retention apply'.` + exits(ends0, ends1, 
   audittrail archive restore --all`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return with(e.openToWrite, func(log *audittrail.Log) error {
+			return e.with(e.openToWrite, func(log *audittrail.Log) error {
 				firsts, err := e.segmentArgs(log, args, all, audittrail.SegmentArchived)
 				if err == nil {
 					err = log.RestoreSegments(e.ctx, firsts)

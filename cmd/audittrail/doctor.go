@@ -73,7 +73,7 @@ func (e *env) doctor(repair bool) error {
 			return fmt.Errorf("doctor: %w", err)
 		}
 	}
-	if err := with(e.openToRead, d.examine); err != nil {
+	if err := e.with(e.openToRead, d.examine); err != nil {
 		if errors.Is(err, audittrail.ErrNoLog) {
 			return err
 		}
@@ -116,7 +116,7 @@ func (d *doctor) repair() error {
 		o.Repair = true
 		return audittrail.Open(d.logDir(), o)
 	}
-	return with(open, func(*audittrail.Log) error { return nil })
+	return d.with(open, func(*audittrail.Log) error { return nil })
 }
 
 // examine looks at the log itself.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"audittrail"
+	"audittrail/internal/index"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 )
@@ -31,7 +32,8 @@ type env struct {
 	errTerminal bool // stderr is one
 	width       int  // columns of stdout; 0 if it is no terminal, and so has no edge
 
-	denied *denial // what the command was denied last
+	denied  *denial                          // what the command was denied last
+	indexes map[*audittrail.Log]*index.Index // of the logs that are open
 
 	flags
 }
@@ -117,12 +119,14 @@ func (e *env) passphrase(flag, spec string) (keyring.Master, error) {
 	return keyring.MasterPassphrase(vfs.OS, filepath.Join(e.keysDir(), "master.age"), text), nil
 }
 
+func (e *env) logger() *slog.Logger { return slog.New(&diagnostics{w: e.stderr}) }
+
 // options tells how to open the log that the flags and the environment name.
 func (e *env) options() (audittrail.Options, error) {
 	o := audittrail.Options{
 		KeysDir:     e.keysDir(),
 		AcceptClock: e.acceptClock,
-		Logger:      slog.New(&diagnostics{w: e.stderr}),
+		Logger:      e.logger(),
 	}
 	spec := e.masterSpec()
 	if spec == "" {
@@ -164,7 +168,7 @@ func (e *env) openToWrite() (*audittrail.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.governed(audittrail.Open(e.logDir(), o))
+	return e.governed(e.openIndexed(o))
 }
 
 // create makes a log.
@@ -174,7 +178,7 @@ func (e *env) create(origin string) (*audittrail.Log, error) {
 		return nil, err
 	}
 	o.Create, o.Origin = true, origin
-	return audittrail.Open(e.logDir(), o)
+	return e.openIndexed(o)
 }
 
 // absent tells whether an error means that there is no log, or one whose making
@@ -207,12 +211,12 @@ func (e *env) noteMaster() {
 }
 
 // with opens a log, hands it to use, and closes it.
-func with(open func() (*audittrail.Log, error), use func(*audittrail.Log) error) error {
+func (e *env) with(open func() (*audittrail.Log, error), use func(*audittrail.Log) error) error {
 	log, err := open()
 	if err != nil {
 		return err
 	}
-	return errors.Join(use(log), log.Close())
+	return errors.Join(use(log), e.close(log))
 }
 
 // note tells the user something beside the result.

@@ -165,7 +165,7 @@ func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Que
 	progress, finish := e.ticks("exporting", false)
 	defer finish()
 	n, gone := 0, 0
-	engine := query.New(log).Hiding(s.desk.Restricted)
+	engine := e.engine(log).Hiding(s.desk.Restricted)
 	for h, err := range engine.Find(e.ctx, q) {
 		if err != nil {
 			return err

@@ -14,7 +14,6 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/privacy"
-	"audittrail/query"
 	"audittrail/retention"
 )
 
@@ -42,7 +41,7 @@ func (e *env) withDesk(open func() (*audittrail.Log, error), p access.Permission
 		if err != nil {
 			return err
 		}
-		desk, err := privacy.Open(e.ctx, log, query.New(log))
+		desk, err := privacy.Open(e.ctx, log, e.engine(log))
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,6 @@ import (
 	"audittrail/access"
 	"audittrail/evidence/certificate"
 	"audittrail/privacy"
-	"audittrail/query"
 	"audittrail/record"
 	"audittrail/tlog"
 )
@@ -156,7 +155,7 @@ func (e *env) certify(log *audittrail.Log, o eraseOptions, x *erasing) error {
 		}{0, []record.Subject{}}
 		return e.sheet(none, []field{{"erased", privacy.ErrNothingHeld.Error() + ": there is nothing to erase"}})
 	}
-	counts, err := privacy.CountRecords(e.ctx, query.New(log), x.done)
+	counts, err := privacy.CountRecords(e.ctx, e.engine(log), x.done)
 	if err != nil {
 		return fmt.Errorf("gdpr erase: it was done; count the records for its certificate: %w", err)
 	}

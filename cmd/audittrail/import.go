@@ -167,7 +167,7 @@ func (e *env) importAll(args []string, o importOptions) (err error) {
 		}
 		defer func() { err = errors.Join(err, im.rejects.close()) }()
 	}
-	return with(e.openOrCreate, func(log *audittrail.Log) error {
+	return e.with(e.openOrCreate, func(log *audittrail.Log) error {
 		im.start(log, inputs)
 		for _, in := range inputs {
 			if err := im.file(in); err != nil {

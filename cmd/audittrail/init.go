@@ -33,13 +33,13 @@ disk than the log, in a key store, or in the environment: see --master.` +
 func (e *env) init(origin string) error {
 	log, err := e.openToWrite()
 	if err == nil {
-		return errors.Join(fmt.Errorf("make a log in %s: there is one already", e.logDir()), log.Close())
+		return errors.Join(fmt.Errorf("make a log in %s: there is one already", e.logDir()), e.close(log))
 	}
 	if !absent(err) {
 		return fmt.Errorf("make a log in %s: %w", e.logDir(), err)
 	}
 	create := func() (*audittrail.Log, error) { return e.create(origin) }
-	return with(create, func(log *audittrail.Log) error {
+	return e.with(create, func(log *audittrail.Log) error {
 		keys, err := log.Keys()
 		if err != nil {
 			return err

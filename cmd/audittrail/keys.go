@@ -39,7 +39,7 @@ None of them is a secret. Keep the first one outside this machine.` + exits(ends
 		Example: "  audittrail keys show -o json | jq -r .vkey",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
-			return with(e.openToRead, e.showKeys)
+			return e.with(e.openToRead, e.showKeys)
 		},
 	}
 }
@@ -92,7 +92,7 @@ checkpoints stay checkable. A copy of the old key can sign nothing that counts.`
 		Example: "  audittrail keys rotate-signer",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
-			return with(e.openToWrite, func(log *audittrail.Log) error {
+			return e.with(e.openToWrite, func(log *audittrail.Log) error {
 				if err := log.RotateSigner(e.ctx); err != nil {
 					return err
 				}
@@ -125,7 +125,7 @@ A copy of the keyring from before still opens with the old master key.` + exits(
 					return err
 				}
 			}
-			return with(e.openToWrite, func(log *audittrail.Log) error {
+			return e.with(e.openToWrite, func(log *audittrail.Log) error {
 				if err := log.RotateMaster(e.ctx, next); err != nil {
 					return err
 				}
@@ -194,7 +194,7 @@ func (e *env) backup(o backupOptions) error {
 		}
 		to = all[0]
 	}
-	return with(e.openToWrite, func(log *audittrail.Log) error {
+	return e.with(e.openToWrite, func(log *audittrail.Log) error {
 		if o.identityOut != "" {
 			identity, err := age.GenerateX25519Identity()
 			if err != nil {

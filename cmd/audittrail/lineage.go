@@ -50,7 +50,7 @@ at most 5,000 things; the others take all.` + exits(ends0, ends1, ends2, ends4),
 
 // readLineage opens the log beside whoever writes it, and reads its lineage.
 func (e *env) readLineage(use func(*audittrail.Log, *lineage.Graph) error) error {
-	return with(e.openToRead, func(log *audittrail.Log) error {
+	return e.with(e.openToRead, func(log *audittrail.Log) error {
 		g, err := e.graphOf(log)
 		if err != nil {
 			return err

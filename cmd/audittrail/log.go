@@ -70,7 +70,7 @@ func (e *env) log(ev event.Event) error {
 	if err := event.Validate(&ev); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
-	return with(e.openOrCreate, func(log *audittrail.Log) error {
+	return e.with(e.openOrCreate, func(log *audittrail.Log) error {
 		receipt, err := log.Append(e.ctx, ev)
 		if err != nil {
 			return err

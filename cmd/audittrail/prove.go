@@ -40,7 +40,7 @@ proof, the record's line and the log's verifier key. Neither shows the content.`
 		Args:    takes(recordArg),
 		GroupID: groupProve,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return with(e.openToRead, func(log *audittrail.Log) error {
+			return e.with(e.openToRead, func(log *audittrail.Log) error {
 				r, err := find(e.ctx, log, args[0])
 				if err != nil {
 					return fmt.Errorf("prove: %w", err)
@@ -71,7 +71,7 @@ all that it held then: 'audittrail verify --checkpoint FILE' on the log, or
 		Args:    takes(),
 		GroupID: groupProve,
 		RunE: func(*cobra.Command, []string) error {
-			return with(e.openToRead, func(log *audittrail.Log) error {
+			return e.with(e.openToRead, func(log *audittrail.Log) error {
 				signed, err := log.Checkpoint(e.ctx)
 				if err != nil {
 					return fmt.Errorf("checkpoint: %w", err)
@@ -102,7 +102,7 @@ and the log's verifier key checks it with 'audittrail check --consistency'.` +
 			if err != nil {
 				return fmt.Errorf("consistency: %w", err)
 			}
-			return with(e.openToRead, func(log *audittrail.Log) error {
+			return e.with(e.openToRead, func(log *audittrail.Log) error {
 				proof, err := log.ProveConsistency(e.ctx, old)
 				if err != nil {
 					return err
@@ -178,7 +178,7 @@ interrupted can be run again.` + exits(ends0, ends1, "2  the folder has the tree
 		Example: "  audittrail tree export /srv/www/log",
 		Args:    takes("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return with(e.openToRead, func(log *audittrail.Log) error {
+			return e.with(e.openToRead, func(log *audittrail.Log) error {
 				progress, finish := e.ticks("writing tiles", false)
 				err := log.ExportTree(e.ctx, args[0], progress)
 				finish()

@@ -25,6 +25,7 @@ type queryOptions struct {
 	oldest   bool
 	count    bool
 	by, aggs []string
+	explain  bool
 }
 
 func (e *env) queryCmd() *cobra.Command {
@@ -58,6 +59,7 @@ what stands in the clear, and shown as gone. docs/query.md has the languages of
 	f.BoolVar(&o.count, "count-only", false, "only how many there are")
 	f.StringSliceVar(&o.by, "group-by", nil, "`fields` to group by: model_id, outcome, user, label:KEY, hour, day, week, month, …")
 	f.StringSliceVar(&o.aggs, "agg", nil, "`aggregates` of each group: count, sum(input_tokens), avg, min, max, p50, p95, p99, distinct(user) (default count)")
+	f.BoolVar(&o.explain, "explain", false, "tell how the answer was found, in its place")
 	return cmd
 }
 
@@ -86,8 +88,10 @@ func (e *env) query(o queryOptions) error {
 				return fmt.Errorf("query: --text: %w", err)
 			}
 		}
-		engine := query.New(log).Hiding(s.desk.Restricted)
+		engine := e.engine(log).Hiding(s.desk.Restricted)
 		switch {
+		case o.explain:
+			return e.queryExplain(engine, q, &o, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone})
 		case o.count:
 			return e.queryCount(engine, q)
 		case len(o.by)+len(o.aggs) > 0:

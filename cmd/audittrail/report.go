@@ -16,7 +16,6 @@ import (
 
 	"audittrail"
 	"audittrail/event"
-	"audittrail/query"
 	"audittrail/report"
 	"audittrail/report/document"
 	"audittrail/report/render"
@@ -151,7 +150,7 @@ func (e *env) report(o reportOptions) error {
 		return fmt.Errorf("report: %w", err)
 	}
 	var f *document.File
-	err = with(e.openToRead, func(log *audittrail.Log) error {
+	err = e.with(e.openToRead, func(log *audittrail.Log) error {
 		f, err = e.makeReport(log, ro)
 		return err
 	})
@@ -184,7 +183,7 @@ func reportStatus(r *document.Report) error {
 func (e *env) makeReport(log *audittrail.Log, o report.Options) (*document.File, error) {
 	progress, finish := e.ticks("verifying", true)
 	o.Progress = progress
-	r, err := report.Make(e.ctx, log, query.New(log), o)
+	r, err := report.Make(e.ctx, log, e.engine(log), o)
 	finish()
 	if err != nil {
 		return nil, err
@@ -319,7 +318,7 @@ func (e *env) reportVerify(name string, keys, own []string) error {
 	if err != nil {
 		return fmt.Errorf("report verify: %w", err)
 	}
-	return with(e.openToRead, func(log *audittrail.Log) error {
+	return e.with(e.openToRead, func(log *audittrail.Log) error {
 		trusted, err := trustedKeys(log, keys, f.Report.Size)
 		if err == nil {
 			err = f.Verify(trusted)
@@ -353,7 +352,7 @@ func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, sig
 		return fmt.Errorf("report verify: %w", err)
 	}
 	progress, finish := e.ticks("verifying", true)
-	is, err := report.Make(e.ctx, log, query.New(log), report.Options{
+	is, err := report.Make(e.ctx, log, e.engine(log), report.Options{
 		Type: was.Type, Start: was.Start.Time, End: was.End.Time, Model: was.Model, Rules: packs, Program: programVersion(), Size: was.Size, Progress: progress,
 	})
 	finish()

@@ -37,7 +37,7 @@ func (e *env) governed(log *audittrail.Log, err error) (*audittrail.Log, error) 
 		return nil, err
 	}
 	if _, err := e.retention(log, retention.Options{}); err != nil {
-		return nil, errors.Join(err, log.Close())
+		return nil, errors.Join(err, e.close(log))
 	}
 	return log, nil
 }
@@ -132,7 +132,7 @@ func (e *env) policySet(cmd *cobra.Command, o policyFlags) error {
 			return err
 		}
 	}
-	return with(e.openToWrite, func(log *audittrail.Log) error {
+	return e.with(e.openToWrite, func(log *audittrail.Log) error {
 		m, err := e.retention(log, retention.Options{Strict: o.strict, Frameworks: o.frameworks})
 		if err != nil {
 			return err
@@ -230,7 +230,7 @@ them. As JSON it is what 'retention policy set --file' takes.` + exits(ends0, en
 		Example: "  audittrail retention policy list -o json > policy.json",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
-			return with(e.openToRead, func(log *audittrail.Log) error {
+			return e.with(e.openToRead, func(log *audittrail.Log) error {
 				m, err := e.retention(log, retention.Options{})
 				if err == nil {
 					err = e.showPolicy(m)

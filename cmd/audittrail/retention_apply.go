@@ -26,7 +26,7 @@ are in the way. It changes nothing.` + exits(ends0, ends1),
   audittrail retention plan --at 2027-12-31 -o json | jq .steps`,
 		Args: takes(),
 		RunE: func(*cobra.Command, []string) error {
-			return with(e.openToRead, func(log *audittrail.Log) error {
+			return e.with(e.openToRead, func(log *audittrail.Log) error {
 				if err := e.plan(log, at); err != nil {
 					return fmt.Errorf("retention plan: %w", err)
 				}
@@ -161,7 +161,7 @@ every day, from a timer.` + exits(ends0, ends1),
 		Example: "  audittrail retention apply",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
-			return with(e.openToWrite, func(log *audittrail.Log) error { return e.apply(log, reason) })
+			return e.with(e.openToWrite, func(log *audittrail.Log) error { return e.apply(log, reason) })
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "`why`, for the records of it (default: the retention policy)")

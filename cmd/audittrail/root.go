@@ -70,7 +70,7 @@ func (e *env) rootCmd() *cobra.Command {
 		e.showCmd(), e.queryCmd(), e.exportCmd(), e.tailCmd(), e.statCmd(), e.lineageCmd(),
 		e.verifyCmd(), e.reportCmd(), e.proveCmd(), e.checkCmd(), e.checkpointCmd(), e.consistencyCmd(), e.discloseCmd(), e.treeCmd(),
 		e.accessCmd(), e.gdprCmd(), e.holdCmd(),
-		e.retentionCmd(), e.archiveCmd(), e.rebuildCmd(), e.keysCmd(), e.doctorCmd(), e.benchCmd(), e.manCmd(), e.versionCmd(),
+		e.retentionCmd(), e.archiveCmd(), e.rebuildCmd(), e.reindexCmd(), e.keysCmd(), e.doctorCmd(), e.benchCmd(), e.manCmd(), e.versionCmd(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; '%s --help' lists the flags", err, cmd.CommandPath())

@@ -60,6 +60,7 @@ func TestScript(t *testing.T) {
 			"segments": segmentsCmd,
 			"forge":    forgeCmd,
 			"replace":  replaceCmd,
+			"damage":   damageCmd,
 			"search":   searchCmd,
 		},
 	})
@@ -255,6 +256,24 @@ func searchCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if (found == "") != neg {
 		ts.Fatalf("%q found in: %q", args[1], found)
+	}
+}
+
+// damageCmd: damage DIR changes a bit in the middle of each index block in a
+// folder, of which there must be one.
+func damageCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: damage DIR")
+	}
+	blocks, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*.block"))
+	if ts.Check(err); len(blocks) == 0 {
+		ts.Fatalf("no blocks in %s", args[0])
+	}
+	for _, name := range blocks {
+		edit(ts, name, func(data []byte) []byte {
+			data[len(data)/2] ^= 1
+			return data
+		})
 	}
 }
 

@@ -33,7 +33,7 @@ func (e *env) showing(command string, show func(*audittrail.Log, *showing) error
 		return err
 	}
 	s := &showing{e: e, token: e.getenv(tokenVar), seen: access.Reading{Command: command}}
-	err = with(e.openToRead, func(log *audittrail.Log) error {
+	err = e.with(e.openToRead, func(log *audittrail.Log) error {
 		if err := s.open(log); err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ func (e *env) statCmd() *cobra.Command {
 		Args:    takes(),
 		GroupID: groupRead,
 		RunE: func(*cobra.Command, []string) error {
-			return with(e.openToRead, func(log *audittrail.Log) error {
+			return e.with(e.openToRead, func(log *audittrail.Log) error {
 				if err := e.stat(log); err != nil {
 					return fmt.Errorf("stat: %w", err)
 				}

@@ -117,7 +117,7 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, n uint64, fol
 			return fmt.Errorf("--text: %w", err)
 		}
 	}
-	engine := query.New(log).Hiding(s.desk.Restricted)
+	engine := e.engine(log).Hiding(s.desk.Restricted)
 	if err := e.lastHits(engine, log, &q, n); err != nil {
 		return err
 	}

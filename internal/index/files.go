@@ -82,8 +82,9 @@ func parseManifest(b []byte) (*manifest, error) {
 // and nobody reads it any more.
 type openBlock struct {
 	*block.Block
-	id   keyOf
-	file vfs.File
+	id    keyOf
+	file  vfs.File
+	bytes int64
 
 	mu      sync.Mutex // guards both below
 	refs    int
@@ -120,6 +121,17 @@ func (b *openBlock) closeUnused() error {
 	return f.Close()
 }
 
+// Bytes is how large the blocks are in their files.
+func (x *Index) Bytes() int64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	n := int64(0)
+	for _, b := range x.blocks {
+		n += b.bytes
+	}
+	return n
+}
+
 func (x *Index) path(id keyOf) string {
 	return filepath.Join(x.dir, hex.EncodeToString(id[:])+blockExt)
 }
@@ -150,7 +162,7 @@ func (x *Index) open(e entry) (*openBlock, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &openBlock{Block: b, id: id, file: f}, nil
+	return &openBlock{Block: b, id: id, file: f, bytes: size}, nil
 }
 
 // load reads the manifest and opens its blocks, but for those that are open.

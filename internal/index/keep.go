@@ -9,6 +9,7 @@ import (
 
 	"audittrail"
 	"audittrail/internal/index/block"
+	"audittrail/internal/vfs"
 	"audittrail/keyring"
 )
 
@@ -55,10 +56,20 @@ func (x *Index) keepOnce(ctx context.Context) (did bool, err error) {
 	return x.mend(ctx, idleRows)
 }
 
-// publish writes a table that nothing is added to any more as a block.
+// publish writes a table that nothing is added to any more as a block, unless
+// one that was written meanwhile covers its records.
 func (x *Index) publish(t *block.Table) error {
 	x.building.RLock()
 	defer x.building.RUnlock()
+	x.mu.Lock()
+	covered := slices.ContainsFunc(x.blocks, func(b *openBlock) bool { return overlap(b, t) })
+	if covered {
+		x.forget(t)
+	}
+	x.mu.Unlock()
+	if covered {
+		return nil
+	}
 	b, err := x.writeBlock([]block.Source{t}, nil)
 	if err != nil {
 		return err
@@ -68,9 +79,60 @@ func (x *Index) publish(t *block.Table) error {
 	if err := x.replace(nil, []*openBlock{b}); err != nil {
 		return fmt.Errorf("%w; %w", err, x.discard([]*openBlock{b}))
 	}
-	x.tables = slices.DeleteFunc(x.tables, func(other *block.Table) bool { return other == t })
+	x.forget(t)
 	poke(x.merge)
 	return nil
+}
+
+// forget lets go of a table. It is called with mu held.
+func (x *Index) forget(t *block.Table) {
+	x.tables = slices.DeleteFunc(x.tables, func(other *block.Table) bool { return other == t })
+}
+
+// Renew makes the index of an open log from nothing. The index must not be
+// attached, and Close ends it.
+func (x *Index) Renew(ctx context.Context, log *audittrail.Log, progress func(records uint64)) error {
+	err := x.renew(ctx, log, progress)
+	if err != nil {
+		return fmt.Errorf("make index anew: %w", err)
+	}
+	return nil
+}
+
+func (x *Index) renew(ctx context.Context, log *audittrail.Log, progress func(records uint64)) error {
+	x.log = log
+	if err := vfs.MakeDir(x.o.FS, x.dir, 0o755); err != nil {
+		return err
+	}
+	if err := x.load(); err != nil {
+		return err
+	}
+	old := slices.Clone(x.blocks)
+	if err := x.begin(nil); err != nil {
+		return err
+	}
+	if err := x.log.DropFileKeys(idsOf(old)...); err != nil {
+		return err
+	}
+	if err := x.sweep(); err != nil {
+		return err
+	}
+	for {
+		did, err := x.mend(ctx, 1)
+		if err != nil {
+			return err
+		}
+		if !did {
+			break
+		}
+		progress(end(x.blocks[len(x.blocks)-1]))
+	}
+	for {
+		did, err := x.mergeOnce(maxRows)
+		if !did || err != nil {
+			return err
+		}
+	}
 }
 
 // mend writes a block of the first records that nothing covers, if they are at
@@ -155,7 +217,7 @@ func (x *Index) ranges() []ranged {
 		all = append(all, b)
 	}
 	for _, t := range x.tables {
-		if !slices.ContainsFunc(x.blocks, func(b *openBlock) bool { return b.First() < end(t) && t.First() < end(b) }) {
+		if !slices.ContainsFunc(x.blocks, func(b *openBlock) bool { return overlap(b, t) }) {
 			all = append(all, t)
 		}
 	}
@@ -167,6 +229,8 @@ func (x *Index) ranges() []ranged {
 	})
 	return all
 }
+
+func overlap(a, b ranged) bool { return a.First() < end(b) && b.First() < end(a) }
 
 // finish leaves no long rest to the next process: if there are many records
 // that no block covers, it writes one of the first of them, and of those that

@@ -303,7 +303,7 @@ func (x *Index) insert(t *block.Table) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, r := range x.ranges() {
-		if r.First() < end(t) && t.First() < end(r) {
+		if overlap(r, t) {
 			return
 		}
 	}
@@ -341,7 +341,7 @@ func (x *Index) reload() error {
 	if x.manifest != before {
 		// Tables that a block covers now are not needed any more.
 		x.tables = slices.DeleteFunc(x.tables, func(t *block.Table) bool {
-			return slices.ContainsFunc(x.blocks, func(b *openBlock) bool { return b.First() < end(t) && t.First() < end(b) })
+			return slices.ContainsFunc(x.blocks, func(b *openBlock) bool { return overlap(b, t) })
 		})
 	}
 	return nil

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"audittrail/query"
+)
+
+// An explanation is what query --explain prints in JSON.
+type explanation struct {
+	Hits     uint64           `json:"hits"`
+	Took     float64          `json:"took_ms"`
+	Snapshot float64          `json:"snapshot_ms"`
+	Opened   uint64           `json:"opened"`
+	Chunks   []explainedChunk `json:"chunks"`
+	Notes    []string         `json:"notes"`
+}
+
+type explainedChunk struct {
+	First     uint64  `json:"first"`
+	Records   int     `json:"records"`
+	Source    string  `json:"source"`
+	Skipped   string  `json:"skipped,omitempty"`
+	Left      uint64  `json:"left"`
+	Read      uint64  `json:"read"`
+	Matched   uint64  `json:"matched"`
+	Opens     bool    `json:"opens"`
+	Looking   float64 `json:"looking_ms"`
+	Filtering float64 `json:"filtering_ms"`
+}
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// queryExplain runs a query, and tells how it was answered in the place of the
+// answer.
+func (e *env) queryExplain(engine *query.Engine, q query.Query, o *queryOptions, g query.Grouping) error {
+	var how query.Explanation
+	engine = engine.Explaining(&how)
+	start := time.Now()
+	var hits uint64
+	var err error
+	switch {
+	case o.count:
+		hits, err = engine.Count(e.ctx, q)
+	case len(g.By)+len(g.Aggregates) > 0:
+		var t *query.Table
+		if t, err = engine.Group(e.ctx, q, g); err == nil {
+			hits = uint64(len(t.Rows))
+		}
+	default:
+		q.Limit = o.limit
+		for _, ferr := range engine.Find(e.ctx, q) {
+			if err = ferr; err == nil {
+				hits++
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return e.printExplanation(&how, hits, time.Since(start))
+}
+
+func (e *env) printExplanation(how *query.Explanation, hits uint64, took time.Duration) error {
+	x := explanation{
+		Hits: hits, Took: millis(took), Snapshot: millis(how.Snapshot), Opened: how.Opened,
+		Chunks: []explainedChunk{}, Notes: append([]string{}, how.Notes...),
+	}
+	s := sheetBuilder{}
+	s.add("result", count(hits, "record or row", "records or rows"))
+	s.add("took", fmt.Sprintf("%.1f ms, of which %.1f ms to see what there is", x.Took, x.Snapshot))
+	s.add("opened", count(how.Opened, "record of the log", "records of the log"))
+	for _, c := range how.Chunks {
+		y := explainedChunk{
+			First: c.First, Records: c.Records, Source: "log", Skipped: c.Skipped, Left: c.Rows, Read: c.Read,
+			Matched: c.Matched, Opens: c.Opens, Looking: millis(c.Looking), Filtering: millis(c.Filtering),
+		}
+		if c.Indexed {
+			y.Source = "index"
+		}
+		x.Chunks = append(x.Chunks, y)
+		s.add("from "+strconv.FormatUint(c.First, 10), y.String())
+	}
+	for _, n := range how.Notes {
+		s.add("note", n)
+	}
+	return e.sheet(x, s.fields)
+}
+
+func (c explainedChunk) String() string {
+	text := count(uint64(c.Records), "record", "records")
+	switch {
+	case c.Source == "log":
+		return text + " that the index does not have: read from the log, and opened"
+	case c.Skipped != "":
+		return text + ", passed over: " + c.Skipped
+	}
+	text += fmt.Sprintf(", %s left by the index (%.1f ms)", number(c.Left), c.Looking)
+	if c.Read > 0 {
+		text += fmt.Sprintf(", %s looked at, %s left (%.1f ms)", number(c.Read), number(c.Matched), c.Filtering)
+	}
+	if c.Opens {
+		text += ", which have to be opened"
+	}
+	return text
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/internal/index"
+)
+
+func (e *env) reindexCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "reindex",
+		Short: "Make the index anew from the log",
+		Long: `Reindex makes the index, which queries are answered from, anew from the log. It
+is never needed: an index that is missing, damaged or of another version is made
+anew by whoever writes the log next, and until then the log is read. It is for
+having that done now, such as after a restore, or before a reader is given the
+folder on media that it cannot write to.
+
+Queries of other processes go on meanwhile. After an interruption, what was made
+stays, and the rest follows.` + exits(ends0, ends1),
+		Args:    takes(),
+		GroupID: groupKeep,
+		RunE:    func(*cobra.Command, []string) error { return e.reindex() },
+	}
+}
+
+func (e *env) reindex() error {
+	o, err := e.writerOptions()
+	if err != nil {
+		return err
+	}
+	open := func() (*audittrail.Log, error) { return audittrail.Open(e.logDir(), o) }
+	return e.with(open, func(log *audittrail.Log) error {
+		size, err := log.Size()
+		if err != nil {
+			return err
+		}
+		x := index.New(e.indexDir(), index.Options{Write: true, Logger: o.Logger})
+		progress, finish := e.ticks("indexing", false)
+		start := time.Now()
+		err = x.Renew(e.ctx, log, func(records uint64) { progress(records, size) })
+		finish()
+		bytes := x.Bytes()
+		if err = errors.Join(err, x.Close()); err != nil {
+			return err
+		}
+		made := struct {
+			Records uint64  `json:"records"`
+			Bytes   int64   `json:"bytes"`
+			Seconds float64 `json:"seconds"`
+		}{size, bytes, time.Since(start).Seconds()}
+		return e.sheet(made, []field{{"records", number(size)}, {"index", bytesText(bytes)}})
+	})
+}
