@@ -22,6 +22,8 @@ folder on media that it cannot write to.
 
 Queries of other processes go on meanwhile. After an interruption, what was made
 stays, and the rest follows.` + exits(ends0, ends1),
+		Example: `  audittrail reindex
+  audittrail reindex --dir /mnt/restored/audit`,
 		Args:    takes(),
 		GroupID: groupKeep,
 		RunE:    func(*cobra.Command, []string) error { return e.reindex() },
