@@ -8,6 +8,11 @@
 //	cd bench
 //	AUDITTRAIL_BENCH_RECORDS=1000000 go test -run '^$' -bench . -benchtime 10s -timeout 60m
 //
+// or, of those of queries, which make a log and a database of so many events
+// first,
+//
+//	AUDITTRAIL_BENCH_RECORDS=1000000 go test -run '^$' -bench Query -benchtime 1s -timeout 60m
+//
 // Logs are made in the folder for temporary files; set TMPDIR to choose
 // another disk, and mind that one in memory makes every fsync free.
 package bench
