@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"audittrail/lineage"
 	"audittrail/lineage/drawing"
@@ -134,4 +135,45 @@ func TestTooLarge(t *testing.T) {
 	if err := drawing.Draw(io.Discard, graphOf(t, many), drawing.Options{Form: drawing.Text}); err != nil {
 		t.Errorf("%d nodes as text: %v", len(many), err)
 	}
+}
+
+// FuzzName has names of all sorts drawn, of which none may be more than text.
+func FuzzName(f *testing.F) {
+	for _, thing := range hostile() {
+		f.Add(thing.Label())
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		thing := &lineage.Dataset{Name: name, Licence: name, Description: name}
+		if lineage.Complete(thing) != nil {
+			t.Skip("nobody can register it")
+		}
+		g := graphOf(t, []lineage.Thing{thing})
+		for _, form := range drawing.Forms() {
+			out := draw(t, g, drawing.Options{Form: form, Title: name})
+			if !utf8.Valid(out) {
+				t.Errorf("%s of %q is no UTF-8", form, name)
+			}
+			if form != drawing.SVG && form != drawing.HTML {
+				continue
+			}
+			d := xml.NewDecoder(bytes.NewReader(out))
+			elements := svgElements
+			if form == drawing.HTML {
+				elements = slices.Concat(svgElements, pageElements)
+				d.Strict, d.AutoClose, d.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
+			}
+			for {
+				token, err := d.Token()
+				if err == io.EOF {
+					break
+				}
+				if err != nil {
+					t.Fatalf("%s of %q: %v", form, name, err)
+				}
+				if e, ok := token.(xml.StartElement); ok && !slices.Contains(elements, e.Name.Local) {
+					t.Fatalf("%s of %q has an element %s", form, name, e.Name.Local)
+				}
+			}
+		}
+	})
 }
