@@ -3,6 +3,7 @@ package query_test
 import (
 	"encoding/hex"
 	"math"
+	"math/big"
 	"time"
 
 	"audittrail/event"
@@ -78,6 +79,13 @@ var numberFields = []numberField{
 	{name: "output_tokens", of: counted(func(e *event.Event) *int64 { return e.OutputTokens })},
 	{name: "cached_tokens", of: counted(func(e *event.Event) *int64 { return e.CachedTokens })},
 	{name: "reasoning_tokens", of: counted(func(e *event.Event) *int64 { return e.ReasoningTokens })},
+	{name: "delay_ms", places: 3, of: func(f *fact) (int64, bool) {
+		d := new(big.Int).Sub(big.NewInt(nanoseconds(f.Logged)), big.NewInt(nanoseconds(f.Event.Time)))
+		if d.CmpAbs(big.NewInt(math.MaxInt64)) > 0 {
+			return int64(d.Sign()) * (math.MaxInt64 / 1000), true
+		}
+		return d.Int64() / 1000, true
+	}},
 	{name: "latency_ms", places: 3, of: counted(func(e *event.Event) *int64 {
 		if e.Latency == nil {
 			return nil

@@ -284,7 +284,7 @@ func (w *world) textIs() filter {
 
 func (w *world) numberIs() filter {
 	field := numberNamed(pick(w, []string{
-		"input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "latency_ms", "cost", "producer_seq", "size",
+		"input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "delay_ms", "latency_ms", "cost", "producer_seq", "size",
 	}))
 	n := w.near(field)
 	unit := 1.0

@@ -204,11 +204,25 @@ func (w *Window) column(name string, row *int) (func() any, error) {
 		return func() any { return d.Value(codes[*row]) }, err
 	}
 	t, err := w.view.numbersOf(f.numbers)
+	if err != nil {
+		return nil, err
+	}
+	times := t
+	if f.delay {
+		if times, err = w.view.numbersOf(block.Time); err != nil {
+			return nil, err
+		}
+	}
 	return func() any {
 		n, ok := t.At(int(w.Rows[*row]))
+		if f.delay && ok {
+			var from int64
+			from, ok = times.At(int(w.Rows[*row]))
+			n = between(from, n)
+		}
 		if !ok {
 			return nil
 		}
 		return f.Value(n)
-	}, err
+	}, nil
 }

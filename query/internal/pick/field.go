@@ -2,6 +2,7 @@ package pick
 
 import (
 	"encoding/hex"
+	"math"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ type Field struct {
 	texts   block.TextColumn    // of Text
 	part    func(string) string // what of the column's value counts; nil: all
 	numbers block.NumberColumn  // of Number
+	delay   bool                // it is what numbers is later than block.Time, in microseconds
 }
 
 // Fields are all of them.
@@ -48,6 +50,7 @@ var Fields = []Field{
 
 	{Name: "time", Number: func(r *audittrail.Record) (int64, bool) { return block.Nanos(r.Event.Time), true }, numbers: block.Time, Time: true},
 	{Name: "logged", Number: func(r *audittrail.Record) (int64, bool) { return block.Nanos(r.Logged), true }, numbers: block.Logged, Time: true},
+	{Name: "delay_ms", Number: delay, numbers: block.Logged, delay: true, Scale: 3},
 	{Name: "latency_ms", Number: latency, numbers: block.Latency, Scale: 3},
 	{Name: "input_tokens", Number: func(r *audittrail.Record) (int64, bool) { return known(r.Event.InputTokens) }, numbers: block.InputTokens},
 	{Name: "output_tokens", Number: func(r *audittrail.Record) (int64, bool) { return known(r.Event.OutputTokens) }, numbers: block.OutputTokens},
@@ -111,6 +114,24 @@ func known(n *int64) (int64, bool) {
 		return 0, false
 	}
 	return *n, true
+}
+
+// delay is how much later than it happened an event was logged, which is less
+// than nothing if its producer's clock was ahead.
+func delay(r *audittrail.Record) (int64, bool) {
+	return between(block.Nanos(r.Event.Time), block.Nanos(r.Logged)), true
+}
+
+// between is how many microseconds lie between two times in nanoseconds.
+func between(from, to int64) int64 {
+	d := to - from
+	switch {
+	case from < 0 && to > 0 && d < 0:
+		d = math.MaxInt64
+	case from > 0 && to < 0 && d > 0:
+		d = math.MinInt64
+	}
+	return d / 1000
 }
 
 func latency(r *audittrail.Record) (int64, bool) {

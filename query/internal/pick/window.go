@@ -156,6 +156,21 @@ func (w *Window) Numbers(f *Field, which []int32, values []int64) ([]int32, []in
 	if err != nil {
 		return which, values, err
 	}
+	first := len(values)
 	which, values = t.Pick(w.Rows, which, values)
-	return which, values, nil
+	if !f.delay {
+		return which, values, nil
+	}
+	times, err := w.view.numbersOf(block.Time)
+	if err != nil {
+		return which, values, err
+	}
+	from := first
+	for i := first; i < len(values); i++ {
+		if t, ok := times.At(int(w.Rows[which[i]])); ok {
+			which[from], values[from] = which[i], between(t, values[i])
+			from++
+		}
+	}
+	return which[:from], values[:from], nil
 }
