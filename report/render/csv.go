@@ -21,8 +21,14 @@ func CSV(w io.Writer, r *document.Report) error {
 		}, head...))
 	}
 	err := out.Write([]string{"section", "item", "row", "column", "kind", "value", "unit", "queries", "records", "log", "size", "root"})
+	for _, v := range topOf(r) {
+		err = errors.Join(err, put("report", v.Name, "", v.Name, v.Value, nil))
+	}
 	for i := range r.Sections {
 		s := &r.Sections[i]
+		if s.Failed != "" {
+			err = errors.Join(err, put(s.ID, "failed", "", "not computed", document.StateOf(document.Bad, s.Failed), nil))
+		}
 		for _, f := range s.Figures {
 			err = errors.Join(err, put(s.ID, f.ID, "", f.Label, f.Value, f.Sources))
 		}
@@ -41,6 +47,16 @@ func CSV(w io.Writer, r *document.Report) error {
 	return errors.Join(err, out.Error())
 }
 
+// topOf is what stands at the top of a report.
+func topOf(r *document.Report) []pair {
+	tone, text := statusText(r.Status)
+	top := []pair{{"status", document.StateOf(tone, string(r.Status))}, {"verdict", document.StateOf(tone, text)}}
+	for _, n := range r.Notices {
+		top = append(top, pair{"notice", document.StateOf(n.Tone, n.Text)})
+	}
+	return top
+}
+
 // tablesOf is everything of a section that is a table, or can be.
 func tablesOf(s *document.Section) []document.Table {
 	var all []document.Table
@@ -57,6 +73,9 @@ func tablesOf(s *document.Section) []document.Table {
 // of its own, where create makes one of that name.
 func Tables(r *document.Report, create func(name string) (io.WriteCloser, error)) error {
 	figures := document.Table{ID: "figures", Columns: []document.Column{{Name: "figure"}, {Name: "label"}, {Name: "value"}, {Name: "unit"}, {Name: "queries"}, {Name: "records"}, {Name: "size"}, {Name: "root"}}}
+	for _, v := range topOf(r) {
+		figures.Rows = append(figures.Rows, []document.Value{document.TextOf("report." + v.Name), document.TextOf(v.Name), v.Value, {}, {}, {}, document.CountOf(r.Size), document.TextOf(r.Root)})
+	}
 	for _, s := range r.Sections {
 		for _, f := range s.Figures {
 			figures.Rows = append(figures.Rows, []document.Value{
