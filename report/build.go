@@ -39,25 +39,31 @@ func (m *maker) base(types ...event.Type) query.Query {
 	return q
 }
 
+// describe is a query and its grouping as the report shows them.
+func describe(q *query.Query, g query.Grouping) *asked {
+	a := &asked{
+		Types: q.Types, Models: q.Models, Outcomes: q.Outcomes, Traces: q.Traces, Labels: q.Labels, Filter: q.Filter,
+		Size: q.Size, By: g.By, Aggregates: g.Aggregates, Limit: q.Limit,
+	}
+	if !q.Start.IsZero() {
+		a.Start = string(event.AppendTime(nil, q.Start))
+	}
+	if !q.End.IsZero() {
+		a.End = string(event.AppendTime(nil, q.End))
+	}
+	return a
+}
+
 // source lists where figures come from, and returns its name. The same query
 // again is the same source.
 func (m *maker) source(kind, text string, q *query.Query, g query.Grouping, records uint64) string {
 	s := document.Source{Kind: kind, Text: text, Records: records}
 	if q != nil {
-		a := asked{
-			Types: q.Types, Models: q.Models, Outcomes: q.Outcomes, Traces: q.Traces, Labels: q.Labels, Filter: q.Filter,
-			Size: q.Size, By: g.By, Aggregates: g.Aggregates, Limit: q.Limit,
-		}
-		if !q.Start.IsZero() {
-			a.Start = string(event.AppendTime(nil, q.Start))
-		}
-		if !q.End.IsZero() {
-			a.End = string(event.AppendTime(nil, q.End))
-		}
+		a := describe(q, g)
 		if b, err := json.Marshal(a); err == nil {
 			s.Query = b
 		}
-		s.Command = command(kind, &a)
+		s.Command = command(kind, a)
 	}
 	for _, have := range m.doc.Sources {
 		if have.Kind == s.Kind && have.Text == s.Text && string(have.Query) == string(s.Query) && have.Records == s.Records {
@@ -131,6 +137,22 @@ func (m *maker) count(text string, q query.Query) (uint64, string, error) {
 	return n, m.source("count", text, &q, query.Grouping{}, n), nil
 }
 
+// ask adds records up. What was asked before is not asked again.
+func (m *maker) ask(q query.Query, g query.Grouping) (*query.Table, error) {
+	key, err := json.Marshal(describe(&q, g))
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := m.answers[string(key)]; ok {
+		return t, nil
+	}
+	t, err := m.engine.Group(m.ctx, q, g)
+	if err == nil {
+		m.answers[string(key)] = t
+	}
+	return t, err
+}
+
 // A table is what a group of records came to.
 type table struct {
 	rows   [][]query.Value
@@ -144,7 +166,7 @@ func (m *maker) group(text string, q query.Query, by []string, aggregates ...str
 	t := &table{by: len(by)}
 	records := uint64(0)
 	if m.o.Size > 0 {
-		got, err := m.engine.Group(m.ctx, q, g)
+		got, err := m.ask(q, g)
 		if err != nil {
 			return nil, err
 		}
@@ -252,8 +274,11 @@ func mostFirst(rows [][]document.Value, column int) {
 
 // bucket is the span of time by which the period is shown, so that there are
 // neither too few nor too many.
-func bucket(first, last time.Time) string {
-	switch span := last.Sub(first); {
+func bucket(first, last query.Value) string {
+	if first.Kind() == query.Absent {
+		return "day"
+	}
+	switch span := last.Time().Sub(first.Time()); {
 	case span <= 48*time.Hour:
 		return "hour"
 	case span <= 100*24*time.Hour:
@@ -262,15 +287,6 @@ func bucket(first, last time.Time) string {
 		return "week"
 	}
 	return "month"
-}
-
-// span is the bucket for the events of a query, and what found it out.
-func (m *maker) span(q query.Query) (string, error) {
-	t, err := m.group("first and last of them", q, nil, "min(time)", "max(time)")
-	if err != nil || t.n(0, 0) == 0 {
-		return "day", err
-	}
-	return bucket(t.rows[0][1].Time(), t.rows[0][2].Time()), nil
 }
 
 // member reads the member of a record's sealed details, if they can be read.

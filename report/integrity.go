@@ -10,14 +10,23 @@ import (
 	"audittrail/report/document"
 )
 
-// verify checks the log, and says at the top what is wrong with it.
-func (m *maker) verify() {
+// verify checks the log, and returns what says what is wrong with it.
+func (m *maker) verify() (say func()) {
 	v, err := m.log.Verify(m.ctx, audittrail.VerifyOptions{Progress: m.o.Progress})
 	if err != nil {
-		m.worse(document.Unchecked, document.Bad, fmt.Sprintf("The log could not be verified: %v.", err))
-		return
+		return func() {
+			m.worse(document.Unchecked, document.Bad, fmt.Sprintf("The log could not be verified: %v.", err))
+		}
 	}
-	m.verified = v
+	return func() {
+		m.verified = v
+		m.judgeCheck()
+	}
+}
+
+// judgeCheck says what the check of the log found.
+func (m *maker) judgeCheck() {
+	v := m.verified
 	problems, altered := m.problems()
 	switch {
 	case altered > 0:

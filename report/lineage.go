@@ -58,8 +58,8 @@ type askedGroup struct {
 }
 
 // Group adds up records.
-func (c *callers) Group(ctx context.Context, q query.Query, g query.Grouping) (*query.Table, error) {
-	t, err := c.m.engine.Group(ctx, q, g)
+func (c *callers) Group(_ context.Context, q query.Query, g query.Grouping) (*query.Table, error) {
+	t, err := c.m.ask(q, g)
 	if err != nil {
 		return nil, err
 	}

@@ -243,10 +243,11 @@ func (m *maker) severities(s *document.Section) error {
 func (m *maker) trend(s *document.Section, q query.Query) error {
 	q.Types = []event.Type{event.SafetyIncident, event.Guardrail}
 	q.Outcomes = nil
-	span, err := m.span(q)
+	ends, err := m.group("first and last of them", q, nil, "min(time)", "max(time)")
 	if err != nil {
 		return err
 	}
+	span := bucket(ends.rows[0][1], ends.rows[0][2])
 	t, err := m.group("incidents and blocks by "+span, q, []string{span, "type", "outcome"})
 	if err != nil {
 		return err

@@ -88,7 +88,7 @@ type maker struct {
 	doc    *document.Report
 
 	verified *audittrail.Verification
-	events   uint64 // of the period
+	answers  map[string]*query.Table // of queries that were asked
 	own      []*audittrail.Record
 	ownErr   error
 	graph    *lineage.Graph // of what was registered
@@ -107,18 +107,14 @@ func Make(ctx context.Context, log *audittrail.Log, engine *query.Engine, o Opti
 	if !o.Start.IsZero() && !o.End.IsZero() && !o.Start.Before(o.End) {
 		return nil, fmt.Errorf("report: the end, %s, is not after the start, %s", o.End.Format(time.RFC3339), o.Start.Format(time.RFC3339))
 	}
-	m := &maker{ctx: ctx, log: log, engine: engine, o: o}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m := &maker{ctx: ctx, log: log, engine: engine, o: o, answers: make(map[string]*query.Table)}
 	if err := m.begin(); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
-	m.look()
-	for _, k := range kinds {
-		if o.Type != Full && o.Type != k.id && o.Type != "controls" {
-			continue
-		}
-		if err := m.section(&k); err != nil {
-			return nil, fmt.Errorf("report: %w", err)
-		}
+	if err := m.sections(cancel); err != nil {
+		return nil, fmt.Errorf("report: %w", err)
 	}
 	if o.Type == "controls" { // the others were needed, and are not asked for
 		m.doc.Sections = m.doc.Sections[len(m.doc.Sections)-1:]
@@ -132,6 +128,52 @@ func Make(ctx context.Context, log *audittrail.Log, engine *query.Engine, o Opti
 		return nil, fmt.Errorf("report: %w", err)
 	}
 	return m.doc, nil
+}
+
+// sections computes them. The check of the log goes on beside those that do not
+// need what it finds.
+func (m *maker) sections(cancel func()) error {
+	found := make(chan func())
+	go func() { found <- m.verify() }()
+	checked := false
+	defer func() {
+		if !checked {
+			cancel()
+			<-found
+		}
+	}()
+	m.look()
+	wanted := func(k *kind) bool { return m.o.Type == Full || m.o.Type == k.id || m.o.Type == "controls" }
+	var late []*kind
+	for i := range kinds {
+		k := &kinds[i]
+		if !wanted(k) {
+			continue
+		}
+		if k.id == "integrity" || k.id == "controls" {
+			late = append(late, k)
+		} else if err := m.section(k); err != nil {
+			return err
+		}
+	}
+	say := <-found
+	checked = true
+	after := m.doc.Notices
+	m.doc.Notices = nil
+	say() // what it found stands first
+	m.doc.Notices = append(m.doc.Notices, after...)
+	for _, k := range late {
+		if err := m.section(k); err != nil {
+			return err
+		}
+		slices.SortStableFunc(m.doc.Sections, func(a, b document.Section) int { return place(a.ID) - place(b.ID) })
+	}
+	return m.ctx.Err()
+}
+
+// place is where a section stands.
+func place(id string) int {
+	return slices.IndexFunc(kinds, func(k kind) bool { return k.id == id })
 }
 
 // begin finds out what counts.
@@ -179,9 +221,11 @@ func (m *maker) begin() error {
 	return nil
 }
 
-// look finds what must stand at the top.
+// look finds what must stand at the top, besides what the check of the log finds.
 func (m *maker) look() {
-	m.verify()
+	if types, err := m.byType(); err == nil && types.total(0) == 0 {
+		m.notice(document.Wary, "The log holds no event for this period: what follows is empty for that reason.")
+	}
 	for r, err := range m.log.Administrative(m.ctx, 0) {
 		if err != nil {
 			m.ownErr = fmt.Errorf("read what governs the log: %w", err)
@@ -238,9 +282,6 @@ func (m *maker) section(k *kind) error {
 		m.worse(document.Incomplete, document.Bad, fmt.Sprintf("The section on %s could not be computed, or not all of it.", strings.ToLower(k.title)))
 	}
 	m.doc.Sections = append(m.doc.Sections, s)
-	if k.id == "scope" && m.events == 0 && s.Failed == "" {
-		m.notice(document.Wary, "The log holds no event for this period: what follows is empty for that reason.")
-	}
 	return nil
 }
 

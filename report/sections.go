@@ -17,17 +17,21 @@ func words(name string) string {
 	return strings.ReplaceAll(name, "_", " ")
 }
 
+// byType are all events of the period.
+func (m *maker) byType() (*table, error) {
+	return m.group("all events by type", m.base(), []string{"type"}, "min(time)", "max(time)")
+}
+
 func (m *maker) scope(s *document.Section) error {
-	types, err := m.group("all events by type", m.base(), []string{"type"}, "min(time)", "max(time)")
+	types, err := m.byType()
 	if err != nil {
 		return err
 	}
-	m.events = uint64(types.total(0))
 	whole, err := m.group("how many different there are", m.base(), nil, "distinct(model_id)", "distinct(provider)", "distinct(deployment_id)", "distinct(producer)", "distinct(subject)", "min(time)", "max(time)")
 	if err != nil {
 		return err
 	}
-	figure(s, "events", "Events in the period", document.CountOf(m.events), "", types.source)
+	figure(s, "events", "Events in the period", document.CountOf(types.total(0)), "", types.source)
 	for i, f := range []struct{ id, label string }{{"models", "Models"}, {"providers", "Providers"}, {"deployments", "Deployments"}, {"producers", "Producers"}, {"subjects", "Data subjects"}} {
 		note := ""
 		if f.id == "subjects" {
@@ -107,34 +111,54 @@ func (m *maker) completeness(s *document.Section) error {
 // exactDistinct is up to how many the engine counts different values exactly.
 const exactDistinct = 131072
 
+// maxTraced is of how many prompts the traces are looked at one by one.
+const maxTraced = 250_000
+
 // unanswered counts calls that were begun and never finished: of each trace,
 // the prompts that neither a response nor an error nor a guardrail's block
-// stands against.
+// stands against. Of many prompts, it is the least that there can be.
 func (m *maker) unanswered(s *document.Section) error {
 	q := m.base(event.Prompt, event.Response, event.Failure)
-	t, err := m.group("prompts and answers by trace", q, []string{"trace_id", "type"})
-	if err != nil {
-		q := m.source("group", "prompts and answers by trace", &q, query.Grouping{By: []string{"trace_id", "type"}}, 0)
-		figure(s, "unanswered", "Prompts without an answer", document.Value{}, "Not computed: "+err.Error()+".", q)
-		return m.ctx.Err()
-	}
 	blocked := m.base(event.Guardrail)
 	blocked.Outcomes = []string{event.OutcomeBlocked, event.OutcomeRefused}
+	all, err := m.group("prompts and answers", q, []string{"type"}, "count(trace_id)")
+	if err != nil {
+		return err
+	}
+	prompts, traced, answered := int64(0), int64(0), int64(0)
+	for i, r := range all.rows {
+		if r[0].String() == string(event.Prompt) {
+			prompts, traced = all.n(i, 0), all.n(i, 1)
+		} else {
+			answered += all.n(i, 1)
+		}
+	}
+	defer func() {
+		figure(s, "untraced", "Prompts without a trace", document.CountOf(prompts-traced), "Whether they were answered cannot be told.", all.source)
+	}()
+	if traced > maxTraced {
+		b, err := m.group("guardrails that blocked", blocked, nil, "count(trace_id)")
+		if err != nil {
+			return err
+		}
+		least := max(0, traced-answered-b.n(0, 1))
+		figure(s, "unanswered", "Prompts without an answer", document.CountOf(least), "The least that there can be, of all prompts less all answers and blocks: where a trace has more answers than prompts, others are missing that many more. Up to 250,000 prompts, traces are looked at one by one.", all.source, b.source)
+		return nil
+	}
+	t, err := m.group("prompts and answers by trace", q, []string{"trace_id", "type"})
+	if err != nil {
+		return err
+	}
 	b, err := m.group("guardrails that blocked, by trace", blocked, []string{"trace_id"})
 	if err != nil {
 		return err
 	}
 	open := make(map[string]int64)
-	loose := int64(0)
 	for i, r := range t.rows {
-		n := t.n(i, 0)
-		switch {
-		case r[0].Kind() == query.Absent && r[1].String() == string(event.Prompt):
-			loose += n
-		case r[1].String() == string(event.Prompt):
-			open[r[0].String()] += n
-		default:
-			open[r[0].String()] -= n
+		if r[1].String() == string(event.Prompt) {
+			open[r[0].String()] += t.n(i, 0)
+		} else {
+			open[r[0].String()] -= t.n(i, 0)
 		}
 	}
 	for i, r := range b.rows {
@@ -146,20 +170,19 @@ func (m *maker) unanswered(s *document.Section) error {
 		unanswered += max(0, n)
 	}
 	figure(s, "unanswered", "Prompts without an answer", document.CountOf(unanswered), "In their trace, less what a guardrail blocked.", t.source, b.source)
-	figure(s, "untraced", "Prompts without a trace", document.CountOf(loose), "Whether they were answered cannot be told.", t.source)
 	return nil
 }
 
 // skew counts events whose producer's clock was ahead of the log's.
 func (m *maker) skew(s *document.Section) error {
 	q := m.base()
-	q.Filter = `time > logged + duration("60s")`
+	q.Filter = "delay_ms < -60000"
 	n, source, err := m.count("events that claim to be later than the log took them", q)
 	if err != nil {
 		return err
 	}
 	figure(s, "ahead", "Events from clocks ahead", document.CountOf(n), "Their time is more than a minute after the log took them.", source)
-	q.Filter = `logged > time + duration("3600s")`
+	q.Filter = "delay_ms > 3600000"
 	if n, source, err = m.count("events that came late", q); err != nil {
 		return err
 	}
@@ -175,7 +198,7 @@ var failures = []string{event.OutcomeError, event.OutcomeTimeout, event.OutcomeC
 
 func (m *maker) usage(s *document.Section) error {
 	calls := m.base(answers...)
-	aggregates := []string{"sum(input_tokens)", "sum(output_tokens)", "sum(cached_tokens)", "sum(reasoning_tokens)", "p50(latency_ms)", "p95(latency_ms)", "p99(latency_ms)"}
+	aggregates := []string{"sum(input_tokens)", "sum(output_tokens)", "sum(cached_tokens)", "sum(reasoning_tokens)", "p50(latency_ms)", "p95(latency_ms)", "p99(latency_ms)", "min(time)", "max(time)"}
 	all, err := m.group("all calls", calls, nil, aggregates...)
 	if err != nil {
 		return err
@@ -196,7 +219,7 @@ func (m *maker) usage(s *document.Section) error {
 	for i, f := range []struct{ id, label string }{{"p50", "Latency, median"}, {"p95", "Latency, 95th percentile"}, {"p99", "Latency, 99th percentile"}} {
 		figure(s, f.id, f.label, latencyValue(r[i+5]), "", all.source)
 	}
-	if err := m.byTime(s, calls); err != nil {
+	if err := m.byTime(s, calls, bucket(r[8], r[9])); err != nil {
 		return err
 	}
 	if err := m.byModel(s, calls, bad); err != nil {
@@ -206,11 +229,7 @@ func (m *maker) usage(s *document.Section) error {
 }
 
 // byTime draws the calls and their latency over the period.
-func (m *maker) byTime(s *document.Section, calls query.Query) error {
-	span, err := m.span(calls)
-	if err != nil {
-		return err
-	}
+func (m *maker) byTime(s *document.Section, calls query.Query, span string) error {
 	t, err := m.group("calls by "+span, calls, []string{span}, "p50(latency_ms)", "p95(latency_ms)", "p99(latency_ms)")
 	if err != nil {
 		return err
