@@ -150,6 +150,15 @@ func ParseJSON(k Kind, data []byte) (Thing, error) {
 	return t, nil
 }
 
+// Update reads fields as [ParseJSON] does into a thing that is not complete yet.
+// They take the place of what it has in them.
+func Update(t Thing, data []byte) error {
+	if err := decode(t.fields(), data); err != nil {
+		return fmt.Errorf("read a %s: %w", t.Kind(), err)
+	}
+	return nil
+}
+
 func kindNames() string {
 	var names []string
 	for _, k := range Kinds() {
@@ -203,6 +212,7 @@ func (f field) read(d *cjson.Decoder) (err error) {
 	case *string:
 		*v, err = d.String()
 	case *[]string:
+		*v = nil
 		return d.Array(func() error {
 			if len(*v) == MaxRefs {
 				return problem(f.name, "more than %d", MaxRefs)

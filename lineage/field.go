@@ -2,6 +2,7 @@ package lineage
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -167,6 +168,61 @@ func (r *Retirement) fields() []field {
 		{name: "reason", value: &r.Reason, as: text},
 		{name: "thing", value: &r.Thing, as: ident, edge: isRetired},
 	}
+}
+
+// A FieldType says what a field holds, and so how it is written in JSON.
+type FieldType string
+
+// The types of fields.
+const (
+	TypeText   FieldType = "text"
+	TypeID     FieldType = "id"     // of another thing
+	TypeIDs    FieldType = "ids"    // of other things, an array
+	TypeCount  FieldType = "count"  // a number
+	TypeBool   FieldType = "bool"   // true or false
+	TypeTime   FieldType = "time"   // a text
+	TypeValues FieldType = "values" // an object with any values
+)
+
+// A Field describes one of the fields that things of a kind have.
+type Field struct {
+	Name   string
+	Type   FieldType
+	Refers []Kind // what the things may be whose ids it holds
+}
+
+// Fields describes the fields of a kind, in the order of their names.
+func Fields(k Kind) []Field {
+	t := New(k)
+	if t == nil {
+		return nil
+	}
+	var out []Field
+	for _, f := range t.fields() {
+		d := Field{Name: f.name}
+		if f.edge != nil {
+			d.Refers = slices.Clone(f.edge.kinds)
+		}
+		switch f.value.(type) {
+		case *string:
+			d.Type = TypeText
+			if f.edge != nil {
+				d.Type = TypeID
+			}
+		case *[]string:
+			d.Type = TypeIDs
+		case **int64:
+			d.Type = TypeCount
+		case **bool:
+			d.Type = TypeBool
+		case *time.Time:
+			d.Type = TypeTime
+		case *map[string]json.RawMessage:
+			d.Type = TypeValues
+		}
+		out = append(out, d)
+	}
+	return out
 }
 
 // absent reports whether a field says nothing.
