@@ -124,9 +124,10 @@ var rooms = map[string]room{
 	"report": {ours: []string{
 		".", "event", "internal/barrier", "lineage", "lineage/usage", "query", "record", "retention", "tlog", "report/document", "report/rules",
 	}},
-	"report/rules":  {theirs: []string{"github.com/BurntSushi/toml"}},
-	"lineage":       {ours: []string{".", "event", "record", "internal/cjson"}},
-	"lineage/usage": {ours: []string{".", "event", "lineage", "query"}},
+	"report/rules":     {theirs: []string{"github.com/BurntSushi/toml"}},
+	"lineage":          {ours: []string{".", "event", "record", "internal/cjson"}},
+	"lineage/artifact": {},
+	"lineage/usage":    {ours: []string{".", "event", "lineage", "query"}},
 	"lineage/drawing": {
 		ours:   []string{".", "event", "lineage", "record", "lineage/drawing/internal/layers", "lineage/drawing/internal/rails"},
 		theirs: []string{"github.com/rivo/uniseg"},
@@ -153,7 +154,7 @@ var rooms = map[string]room{
 		ours: []string{
 			".", "access", "privacy", "query", "evidence/certificate", "event", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
 			"internal/corpus", "internal/index",
-			"report", "report/document", "report/render", "report/rules", "lineage", "lineage/drawing",
+			"report", "report/document", "report/render", "report/rules", "lineage", "lineage/artifact", "lineage/usage", "lineage/drawing",
 			"cmd/audittrail/internal/intake", "cmd/audittrail/internal/table",
 		},
 		theirs: []string{

@@ -30,7 +30,7 @@ at most 5,000 things; the others take all.` + exits(ends0, ends1, ends2, ends4),
   audittrail lineage --show-dag
   audittrail lineage --format html --out lineage.html
   audittrail lineage -o json`,
-		Args:    takes(),
+		Args:    subcommands,
 		GroupID: groupRead,
 		RunE: func(*cobra.Command, []string) error {
 			if err := draw.check(); err != nil {
@@ -45,6 +45,7 @@ at most 5,000 things; the others take all.` + exits(ends0, ends1, ends2, ends4),
 		},
 	}
 	draw.flags(cmd)
+	cmd.AddCommand(e.lineageAddCmd(), e.lineageRetireCmd())
 	return cmd
 }
 
