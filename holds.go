@@ -13,7 +13,8 @@ import (
 // released. Its conditions are ANDed, and an empty one is met by all.
 type Hold = barrier.Hold
 
-// A HeldError means that holds keep what was to be erased.
+// A HeldError means that Holds, oldest first, keep what was to be erased: of the
+// people concerned, Users, who are not part of the error's text.
 type HeldError = barrier.HeldError
 
 // ErrNoHold means that no hold of that id is in force.

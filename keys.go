@@ -13,9 +13,7 @@ import (
 	"audittrail/event"
 	"audittrail/internal/checkpoint"
 	"audittrail/internal/sequence"
-	"audittrail/internal/vouch"
 	"audittrail/keyring"
-	"audittrail/tlog"
 )
 
 // Keys returns the keys that sign or have signed this log's checkpoints, the
@@ -44,47 +42,11 @@ func (l *Log) RotateSigner(ctx context.Context) error {
 	defer l.keysMu.Unlock()
 	// In the checkpointer, so that the old key signs nothing beyond the size
 	// at which its time ends.
-	err := l.signer.Run(ctx, func(c *checkpoint.Signer) error {
-		if err := l.rotate(c); err != nil {
-			return err
-		}
-		_, err := c.SignAnew()
-		return err
-	})
+	err := l.signer.Run(ctx, func(c *checkpoint.Signer) error { return c.Rotate(l.publishRotation) })
 	if err != nil {
 		return fmt.Errorf("rotate signer: %w", err)
 	}
 	return nil
-}
-
-func (l *Log) rotate(c *checkpoint.Signer) error {
-	signed, err := c.Sign()
-	if err != nil {
-		return err
-	}
-	head, err := tlog.ReadCheckpoint(signed)
-	if err != nil {
-		return err
-	}
-	next, err := l.ring.NewSigner()
-	if err != nil {
-		return err
-	}
-	signers := l.ring.Signers()
-	note, err := tlog.SignRotation(tlog.Rotation{
-		Origin: l.origin, Size: head.Size, Root: head.Root,
-		Old: signers[len(signers)-1].VKey, New: next.VKey(),
-	}, l.ring.Signer(), next.Signer())
-	if err != nil {
-		return err
-	}
-	if err := l.ring.CommitSigner(next, head.Size, note); err != nil {
-		return err
-	}
-	if l.eras, err = vouch.Eras(l.ring); err != nil {
-		return err
-	}
-	return l.publishRotation(note)
 }
 
 // publishRotation records a rotation in the log, and then beside the tree.
@@ -125,17 +87,12 @@ func (l *Log) publishSigners(ctx context.Context) error {
 }
 
 func (l *Log) rotationRecorded(ctx context.Context, note []byte) (bool, error) {
-	seqs, err := l.store.Administrative(0)
-	if err != nil {
-		return false, err
-	}
-	for _, seq := range seqs {
-		r, err := l.Get(ctx, seq)
+	for r, err := range l.Administrative(ctx, 0, event.SignerRotated) {
 		if err != nil {
 			return false, err
 		}
 		var text string
-		if r.Event.Type == event.SignerRotated && json.Unmarshal(r.Event.Metadata["note"], &text) == nil && text == string(note) {
+		if json.Unmarshal(r.Event.Metadata["note"], &text) == nil && text == string(note) {
 			return true, nil
 		}
 	}

@@ -16,7 +16,6 @@ import (
 	"audittrail/internal/sequence"
 	"audittrail/internal/tree"
 	"audittrail/keyring"
-	"audittrail/tlog"
 )
 
 // A Log is an append-only sequence of records. Its methods may be called from
@@ -32,7 +31,6 @@ type Log struct {
 	records content.Reader
 
 	origin string
-	eras   tlog.Eras // which signer counts for which sizes; of the writer
 
 	keysMu sync.Mutex // held while keys are replaced
 	moves  sync.Mutex // held while segments are moved

@@ -160,6 +160,10 @@ func (l *Log) openToWrite() error {
 	if err := l.openRing(); err != nil {
 		return err
 	}
+	eras, err := vouch.Eras(l.ring)
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
 	for _, name := range []string{logDir, treeDir} {
 		if err := vfs.MakeDir(l.opts.fs, filepath.Join(l.dir, name), 0o755); err != nil {
 			return fmt.Errorf("open log: %w", err)
@@ -169,7 +173,7 @@ func (l *Log) openToWrite() error {
 		return fmt.Errorf("open log: %w", err)
 	}
 	found := recovery.Log{
-		Store: l.store, Tree: l.tree, Ring: l.ring, Eras: l.eras, Origin: l.origin,
+		Store: l.store, Tree: l.tree, Ring: l.ring, Eras: eras, Origin: l.origin,
 		Now: l.opts.now, Logger: l.opts.Logger, Repair: l.opts.Repair,
 	}
 	repair, err := found.Run(context.Background())
@@ -251,10 +255,6 @@ func (l *Log) openRing() error {
 		return fmt.Errorf("open log: %w", err)
 	}
 	l.ring, l.origin = ring, ring.Origin()
-	l.eras, err = vouch.Eras(ring)
-	if err != nil {
-		return fmt.Errorf("open log: %w", err)
-	}
 	return nil
 }
 

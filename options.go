@@ -170,16 +170,18 @@ type BatchError = sequence.BatchError
 type TamperError = content.TamperError
 
 // A BehindError means that a log lacks what was signed: records are gone, or
-// an old copy was put in its place. It is not written to.
+// an old copy was put in its place. It is not written to. It has Have records,
+// where Signed were signed; Detail says what is wrong with them.
 type BehindError = recovery.BehindError
 
 // A DamagedError means that the end of the log, behind its last checkpoint, is
 // not what an interrupted write leaves: something was altered, or the disk lost
-// what it had confirmed. Options.Repair cuts it off.
+// what it had confirmed. Options.Repair cuts it off. Where the record Seq should
+// be, in File at the byte Offset, is what Detail says.
 type DamagedError = recovery.DamagedError
 
-// A LineError means that what stands where a record should be is not that
-// record.
+// A LineError means that what stands where the record Seq should be, in File at
+// the byte Offset, is not that record.
 type LineError = segment.LineError
 
 // A ClockError means that the system's clock, which says Clock, is so far ahead

@@ -206,8 +206,37 @@ func (c *Signer) Sign() ([]byte, error) {
 	return signed, nil
 }
 
-// SignAnew signs the same size once more, when the key is another.
-func (c *Signer) SignAnew() ([]byte, error) {
+// Rotate replaces the key that signs, and signs the same size once more. publish
+// makes known the note by which the old key hands over to the new one, which
+// both have signed; the old one is gone by then.
+func (c *Signer) Rotate(publish func(note []byte) error) error {
+	signed, err := c.Sign()
+	if err != nil {
+		return err
+	}
+	head, err := tlog.ReadCheckpoint(signed)
+	if err != nil {
+		return err
+	}
+	next, err := c.Ring.NewSigner()
+	if err != nil {
+		return err
+	}
+	signers := c.Ring.Signers()
+	note, err := tlog.SignRotation(tlog.Rotation{
+		Origin: c.Origin, Size: head.Size, Root: head.Root,
+		Old: signers[len(signers)-1].VKey, New: next.VKey(),
+	}, c.Ring.Signer(), next.Signer())
+	if err != nil {
+		return err
+	}
+	if err := c.Ring.CommitSigner(next, head.Size, note); err != nil {
+		return err
+	}
+	if err := publish(note); err != nil {
+		return err
+	}
 	c.signed = nil
-	return c.Sign()
+	_, err = c.Sign()
+	return err
 }

@@ -125,9 +125,6 @@ func (w *Writer) Add(seq uint64, key record.Key) error {
 	return nil
 }
 
-// Some tells whether anything was added.
-func (w *Writer) Some() bool { return w.some }
-
 func (w *Writer) flush(last bool) error {
 	nonce, aad := w.seal.bind(w.n, last)
 	sealed := w.seal.aead.Seal(nil, nonce, w.page, aad)

@@ -23,7 +23,6 @@ const (
 type batch struct {
 	drafts []*record.Draft
 	seen   []*content.Record // for the observer, if there is one
-	bytes  int
 
 	done   chan struct{} // closed when the fields below are set
 	first  uint64
@@ -50,7 +49,6 @@ func (q *Sequencer) enqueue(items []*item) (*batch, int, error) {
 		if it.seen != nil {
 			b.seen = append(b.seen, it.seen)
 		}
-		b.bytes += it.draft.MaxLen()
 	}
 	q.poke()
 	return b, at, nil
