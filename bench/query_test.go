@@ -48,7 +48,7 @@ func BenchmarkQuery(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			e := query.New(log)
+			e := query.Over(log, x)
 			took := asks(b, func() error { return errors.Join(x.Close(), log.Close()) }, func(i int) (int64, error) {
 				return q.ours(b.Context(), e, i)
 			}, q.found)

@@ -39,7 +39,7 @@ func (q *queryBench) ask() error {
 		b := benchQuery{Name: kind.name, Asks: kind.asks}
 		// A new index has nothing in memory.
 		err := q.withIndex(q.logDir(), audittrail.Options{ReadOnly: true}, func(log *audittrail.Log, x *index.Index) error {
-			return q.measure(query.New(log), kind, &b)
+			return q.measure(query.Over(log, x), kind, &b)
 		})
 		if err != nil {
 			return fmt.Errorf("query, %s: %w", kind.name, err)
