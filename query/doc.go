@@ -1,10 +1,16 @@
 // Package query finds, counts and adds up what a log holds.
 //
+//	store, err := query.Open("audit", audittrail.Options{Create: true})
+//	receipt, err := store.Log.Append(ctx, event)
+//	for hit, err := range store.Engine.Find(ctx, query.Query{Users: []string{"ada"}, Text: "refund"}) { … }
+//
 // An [Engine] answers over an open log, also one that is being written, or that
 // another process writes: it sees every record that was acknowledged before it
-// was asked. [Engine.Find] yields records, each read from the log again and
-// checked against its hash; so are those that [Engine.Count] and [Engine.Group]
-// go over, since every query reads the log. A record whose content was erased or
+// was asked. It asks an index, which [Open] keeps or reads, and the log for what
+// the index does not have; the answers are the same with, without and with half
+// an index. [Engine.Find] yields records, each read from the log again and
+// checked against its hash; [Engine.Count] and [Engine.Group] open none, unless
+// a condition cannot be decided without. A record whose content was erased or
 // has expired is found by what stands in the clear, and shown without content.
 //
 // Fields have the names, and numbers the units, that the edge form of an event

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"audittrail"
-	"audittrail/internal/index"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
+	"audittrail/query"
 )
 
 // An env is all that a command sees of the process it runs in, so that tests
@@ -32,8 +32,8 @@ type env struct {
 	errTerminal bool // stderr is one
 	width       int  // columns of stdout; 0 if it is no terminal, and so has no edge
 
-	denied  *denial                          // what the command was denied last
-	indexes map[*audittrail.Log]*index.Index // of the logs that are open
+	denied *denial                          // what the command was denied last
+	stores map[*audittrail.Log]*query.Store // of the logs that are open
 
 	flags
 }
@@ -159,7 +159,7 @@ func (e *env) openToRead() (*audittrail.Log, error) {
 		return nil, err
 	}
 	o.ReadOnly = true
-	return audittrail.Open(e.logDir(), o)
+	return e.openStore(o)
 }
 
 // openToWrite opens the log that is there.
@@ -168,7 +168,7 @@ func (e *env) openToWrite() (*audittrail.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.governed(e.openIndexed(o))
+	return e.governed(e.openStore(o))
 }
 
 // create makes a log.
@@ -178,7 +178,7 @@ func (e *env) create(origin string) (*audittrail.Log, error) {
 		return nil, err
 	}
 	o.Create, o.Origin = true, origin
-	return e.openIndexed(o)
+	return e.openStore(o)
 }
 
 // absent tells whether an error means that there is no log, or one whose making
