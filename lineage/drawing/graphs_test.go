@@ -70,14 +70,12 @@ func graphOf(t testing.TB, things []lineage.Thing, retired ...string) *lineage.G
 	return g
 }
 
-func ref[T any](v T) *T { return &v }
-
 // bot is a support bot in two versions.
 func bot() []lineage.Thing {
 	return []lineage.Thing{
-		&lineage.Dataset{Name: "crawl", Version: "1", RecordCount: ref(int64(48_000_000)), Licence: "CC-BY-4.0", Digest: "sha256:" + strings.Repeat("ab", 32)},
-		&lineage.Dataset{Name: "tickets", Version: "2026-10", RecordCount: ref(int64(120_400)), PersonalData: ref(true)},
-		&lineage.Dataset{Name: "instructions", Version: "3", RecordCount: ref(int64(52_000)), Sources: []string{"dataset:crawl@1", "dataset:tickets@2026-10"}},
+		&lineage.Dataset{Name: "crawl", Version: "1", RecordCount: new(int64(48_000_000)), Licence: "CC-BY-4.0", Digest: "sha256:" + strings.Repeat("ab", 32)},
+		&lineage.Dataset{Name: "tickets", Version: "2026-10", RecordCount: new(int64(120_400)), PersonalData: new(true)},
+		&lineage.Dataset{Name: "instructions", Version: "3", RecordCount: new(int64(52_000)), Sources: []string{"dataset:crawl@1", "dataset:tickets@2026-10"}},
 		&lineage.TrainingRun{Name: "base-1", Model: "base", Datasets: []string{"dataset:crawl@1"}, End: day(2), Metrics: map[string]json.RawMessage{"loss": json.RawMessage("1.92")}},
 		&lineage.ModelVersion{Name: "base", Version: "1", Run: "run:base-1", Format: "safetensors", Licence: "Apache-2.0"},
 		&lineage.TrainingRun{Name: "bot-3", Model: "bot", Datasets: []string{"dataset:instructions@3"}, BaseModel: "model:base@1", Code: "git:5f1c2aa", End: day(3)},
@@ -85,7 +83,7 @@ func bot() []lineage.Thing {
 		&lineage.TrainingRun{Name: "bot-4", Model: "bot", Datasets: []string{"dataset:instructions@3"}, BaseModel: "model:base@1", End: day(9)},
 		&lineage.ModelVersion{Name: "bot", Version: "4", Run: "run:bot-4", Parent: "model:bot@3", RiskTier: "limited"},
 		&lineage.PromptTemplate{Name: "polite", Version: "1", Text: "Be polite."},
-		&lineage.Dataset{Name: "red team", Version: "7", RecordCount: ref(int64(900))},
+		&lineage.Dataset{Name: "red team", Version: "7", RecordCount: new(int64(900))},
 		&lineage.Evaluation{ID: "evaluation:manners", Model: "model:bot@3", Datasets: []string{"dataset:red team@7"}, Result: "passed"},
 		&lineage.Evaluation{ID: "evaluation:manners-4", Model: "model:bot@4", Datasets: []string{"dataset:red team@7"}, Result: "passed", End: day(10)},
 		&lineage.Deployment{ID: "bot@3/production", Model: "model:bot@3", Environment: "production", From: day(4), Prompts: []string{"prompt:polite@1"}},
@@ -131,7 +129,7 @@ func organisation(n int) []lineage.Thing {
 	for i := 0; len(things) < n; i++ {
 		team := teams[i%len(teams)]
 		version := fmt.Sprint(i/len(teams) + 1)
-		d := &lineage.Dataset{Name: team + "-cases", Version: version, RecordCount: ref(int64(rng.IntN(1_000_000))), PersonalData: ref(rng.IntN(2) == 0)}
+		d := &lineage.Dataset{Name: team + "-cases", Version: version, RecordCount: new(int64(rng.IntN(1_000_000))), PersonalData: new(rng.IntN(2) == 0)}
 		data = append(data, add(d))
 		if i >= len(teams) && rng.IntN(2) == 0 {
 			data = append(data, add(&lineage.Dataset{Name: team + "-clean", Version: version, Sources: []string{d.ID, pick(data)}}))
