@@ -31,6 +31,7 @@ type env struct {
 	outTerminal bool // stdout is one
 	errTerminal bool // stderr is one
 	width       int  // columns of stdout; 0 if it is no terminal, and so has no edge
+	height      int  // lines of stdout; 0 if it is no terminal
 
 	denied *denial                          // what the command was denied last
 	stores map[*audittrail.Log]*query.Store // of the logs that are open

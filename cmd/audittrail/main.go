@@ -28,8 +28,8 @@ func process() int {
 		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	if e.outTerminal {
-		if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
-			e.width = width
+		if width, height, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+			e.width, e.height = width, height
 		}
 	}
 	return e.run()

@@ -37,6 +37,7 @@ type column struct {
 	width int
 	right bool // aligned, as numbers are
 	wrap  bool // what does not fit goes into further lines; for the last one
+	marks bool // cells can have marks of what matches
 }
 
 // A row is one item of a list: a cell for each column, and what stands for all
@@ -97,6 +98,11 @@ func (e *env) rowWriter(out *bufio.Writer, columns []column) (put func(row) erro
 		w := csv.NewWriter(out)
 		rest := w.Write(names)
 		put = func(r row) error {
+			for i, c := range columns {
+				if c.marks {
+					r.cells[i] = unmarked.Replace(r.cells[i])
+				}
+			}
 			err := errors.Join(rest, w.Write(r.cells))
 			rest = nil
 			w.Flush()
@@ -132,6 +138,9 @@ func (e *env) tableLine(columns []column, cells []string) string {
 			cell = fit(cell, width)
 		}
 		pad := strings.Repeat(" ", max(0, c.width-columnsOf(cell)))
+		if c.marks {
+			cell = e.marked(cell)
+		}
 		switch {
 		case c.right:
 			b.WriteString(pad + cell)
@@ -198,11 +207,13 @@ const (
 	wary tone = "33"
 	bad  tone = "31"
 	dim  tone = "2"
+
+	found tone = "1;33" // of what was searched for
 )
 
 // paint gives text a tone, where the terminal and the user take colours.
 func (e *env) paint(t tone, text string) string {
-	if !e.outTerminal || e.noColor || e.getenv("NO_COLOR") != "" {
+	if !e.colours() {
 		return text
 	}
 	return "\x1b[" + string(t) + "m" + text + "\x1b[0m"

@@ -4,8 +4,8 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +26,7 @@ type queryOptions struct {
 	count    bool
 	by, aggs []string
 	explain  bool
+	noPager  bool
 }
 
 func (e *env) queryCmd() *cobra.Command {
@@ -60,6 +61,7 @@ what stands in the clear, and shown as gone. docs/query.md has the languages of
 	f.StringSliceVar(&o.by, "group-by", nil, "`fields` to group by: model_id, outcome, user, label:KEY, hour, day, week, month, …")
 	f.StringSliceVar(&o.aggs, "agg", nil, "`aggregates` of each group: count, sum(input_tokens), avg, min, max, p50, p95, p99, distinct(user) (default count)")
 	f.BoolVar(&o.explain, "explain", false, "tell how the answer was found, in its place")
+	f.BoolVar(&o.noPager, "no-pager", false, "do not show long tables with $PAGER, or else less, on a terminal")
 	return cmd
 }
 
@@ -95,9 +97,9 @@ func (e *env) query(o queryOptions) error {
 		case o.count:
 			return e.queryCount(engine, q)
 		case len(o.by)+len(o.aggs) > 0:
-			return e.queryGroups(engine, q, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone})
+			return e.queryGroups(engine, q, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone}, o.noPager)
 		}
-		return e.queryList(engine, s, q, o.limit, zone)
+		return e.queryList(engine, s, q, &o, zone)
 	})
 }
 
@@ -115,7 +117,7 @@ func (e *env) queryCount(engine *query.Engine, q query.Query) error {
 	}{n}, []field{{"count", strconv.FormatUint(n, 10)}})
 }
 
-func (e *env) queryGroups(engine *query.Engine, q query.Query, g query.Grouping) error {
+func (e *env) queryGroups(engine *query.Engine, q query.Query, g query.Grouping, noPager bool) error {
 	t, err := engine.Group(e.ctx, q, g)
 	if err != nil {
 		return err
@@ -133,12 +135,16 @@ func (e *env) queryGroups(engine *query.Engine, q query.Query, g query.Grouping)
 		}
 		rows = append(rows, r)
 	}
-	return e.list(columns, func(yield func(row, error) bool) {
-		for _, r := range rows {
-			if !yield(r, nil) {
-				return
+	return e.paged(noPager, func(w io.Writer) error {
+		out := bufio.NewWriter(w)
+		err := e.writeList(out, columns, func(yield func(row, error) bool) {
+			for _, r := range rows {
+				if !yield(r, nil) {
+					return
+				}
 			}
-		}
+		})
+		return errors.Join(err, out.Flush())
 	})
 }
 
@@ -153,87 +159,80 @@ func hitColumns(zone *time.Location) []column {
 		{name: "time", width: len(hitTime(time.Unix(0, 0), zone))},
 		{name: "type", width: 11},
 		{name: "model", width: 12},
-		{name: "content", width: 20},
+		{name: "content", width: 20, marks: true},
 	}
 }
+
+// widestHit is how many columns the content of a hit has where there is no
+// terminal.
+const widestHit = 200
 
 // hitTime is a time with its zone.
 func hitTime(t time.Time, zone *time.Location) string {
 	return t.In(zone).Format("2006-01-02 15:04:05Z07:00")
 }
 
-func (e *env) queryList(engine *query.Engine, s *showing, q query.Query, limit int, zone *time.Location) error {
-	out := bufio.NewWriter(e.stdout)
-	put, end := e.rowWriter(out, hitColumns(zone))
-	shown, more := 0, false
+func (e *env) queryList(engine *query.Engine, s *showing, q query.Query, o *queryOptions, zone *time.Location) error {
+	more := false
+	err := e.paged(o.noPager, func(w io.Writer) (err error) {
+		more, err = e.writeHits(w, engine, s, q, o.limit, zone)
+		return err
+	})
+	if err == nil && more {
+		e.note("cut off at %s: --limit N shows more, --limit 0 all", count(o.limit, "record", "records"))
+	}
+	return err
+}
+
+// writeHits prints the records that match, and tells whether there are more.
+func (e *env) writeHits(w io.Writer, engine *query.Engine, s *showing, q query.Query, limit int, zone *time.Location) (more bool, err error) {
+	out := bufio.NewWriter(w)
+	columns := hitColumns(zone)
+	last := columns[len(columns)-1]
+	room := e.width
+	for _, c := range columns[:len(columns)-1] {
+		room -= c.width + 2
+	}
+	if room = max(room, last.width); e.width == 0 {
+		room = widestHit
+	}
+	put, end := e.rowWriter(out, columns)
+	shown := 0
 	for h, err := range engine.Find(e.ctx, q) {
 		if err != nil {
-			return errors.Join(out.Flush(), err)
+			return false, errors.Join(out.Flush(), err)
 		}
 		r, err := s.see(h.Record)
 		if errors.Is(err, access.ErrDenied) || err == nil && q.Text != "" && r != h.Record {
 			continue // as if it were not there: that words stand in it says what it says
 		}
 		if err != nil {
-			return errors.Join(out.Flush(), err)
+			return false, errors.Join(out.Flush(), err)
 		}
-		if more = limit > 0 && shown == limit; more {
+		if limit > 0 && shown == limit {
+			more = true
 			break
 		}
 		shown++
-		if err := put(hitRow(r, h.Matches, zone)); err != nil {
-			return err
+		if err := put(hitRow(r, h.Matches, q.Text != "", zone, room)); err != nil {
+			return false, err
 		}
 	}
-	if err := errors.Join(end(), out.Flush()); err != nil {
-		return err
-	}
-	if more {
-		e.note("cut off at %s: --limit N shows more, --limit 0 all", count(limit, "record", "records"))
-	}
-	return nil
+	return more, errors.Join(end(), out.Flush())
 }
 
-func hitRow(r *audittrail.Record, matches []query.Match, zone *time.Location) row {
-	text := gist(r)
+func hitRow(r *audittrail.Record, matches []query.Match, words bool, zone *time.Location, room int) row {
+	text, value := unmarked.Replace(gist(r)), recordJSON(r)
 	if len(matches) > 0 {
-		text = snippet(matches)
+		text = snippet(matches, room)
+	}
+	if words {
+		value = withMatches(value, matches)
 	}
 	return row{
 		cells: []string{
 			strconv.FormatUint(r.Seq, 10), hitTime(r.Event.Time, zone), string(r.Event.Type), r.Event.ModelID, text,
 		},
-		value: recordJSON(r),
+		value: value,
 	}
 }
-
-// snippet is the text around the first place that matches, with the places in
-// brackets.
-func snippet(matches []query.Match) string {
-	const before, after = 16, 240 // bytes
-	first := matches[0]
-	from := max(0, first.Start-before)
-	for from > 0 && !startsRune(first.Text[from]) {
-		from--
-	}
-	var b strings.Builder
-	if from > 0 {
-		b.WriteString("…")
-	}
-	at := from
-	for _, m := range matches {
-		if m.Field != first.Field || m.Text != first.Text || m.Start < at {
-			break
-		}
-		b.WriteString(first.Text[at:m.Start] + "[" + first.Text[m.Start:m.End] + "]")
-		at = m.End
-	}
-	end := min(len(first.Text), at+after)
-	for end < len(first.Text) && !startsRune(first.Text[end]) {
-		end++
-	}
-	b.WriteString(first.Text[at:end])
-	return oneLine(b.String())
-}
-
-func startsRune(b byte) bool { return b&0xc0 != 0x80 }

@@ -87,6 +87,9 @@ func columnsOfRune(r rune) int {
 	if r < 0x300 {
 		return 1
 	}
+	if r == markStart || r == markEnd {
+		return 0
+	}
 	if unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf) {
 		return 0
 	}
