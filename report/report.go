@@ -12,6 +12,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -198,7 +199,7 @@ func (m *maker) begin() error {
 	}
 	m.o.Size = size
 	m.doc = &document.Report{
-		Version: document.Version, Type: m.o.Type, Program: m.o.Program, Origin: m.log.Origin(), Size: size, Root: root.String(),
+		Version: document.Version, Type: m.o.Type, Program: m.o.Program, Origin: cmp.Or(m.log.Origin(), head.Origin), Size: size, Root: root.String(),
 		Start: document.Time{Time: m.o.Start.UTC()}, End: document.Time{Time: m.o.End.UTC()}, Model: m.o.Model, Status: document.Sound,
 	}
 	if m.o.Start.IsZero() {
