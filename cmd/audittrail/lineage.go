@@ -45,7 +45,7 @@ at most 5,000 things; the others take all.` + exits(ends0, ends1, ends2, ends4),
 		},
 	}
 	draw.flags(cmd)
-	cmd.AddCommand(e.lineageAddCmd(), e.lineageRetireCmd())
+	cmd.AddCommand(e.lineageAddCmd(), e.lineageRetireCmd(), e.lineageShowCmd(), e.lineagePathCmd(), e.lineageArtifactCmd())
 	return cmd
 }
 

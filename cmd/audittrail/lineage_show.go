@@ -1,0 +1,318 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/lineage"
+	"audittrail/record"
+)
+
+const thingArg = "THING"
+
+const thingHelp = `
+
+A thing is named by its id, or by NAME@VERSION; a NAME will do where it has one
+version.`
+
+func (e *env) lineageShowCmd() *cobra.Command {
+	var up, down bool
+	var depth int
+	cmd := &cobra.Command{
+		Use:   "show " + thingArg,
+		Short: "Show one thing, or what it stands on, or what came of it",
+		Long: `Show prints what was registered of one thing, and the things beside it. With
+--up it lists instead what the thing was made of, and with --down what was made
+of it, the nearest first; --depth bounds how many links away.` + thingHelp + exits(ends0, ends1, ends2, ends4),
+		Example: `  audittrail lineage show tickets@2026-10
+  audittrail lineage show bot@3 --up
+  audittrail lineage show tickets@2026-10 --down --depth 2 -o json`,
+		Args: takes(thingArg),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			limited := cmd.Flags().Changed("depth")
+			switch {
+			case limited && depth < 1:
+				return fmt.Errorf("lineage show: read --depth: it is %d; it must be at least 1", depth)
+			case limited && !up && !down:
+				return errors.New("lineage show: --depth is of --up or --down: give one of them")
+			}
+			return e.readLineage(func(_ *audittrail.Log, g *lineage.Graph) error {
+				n, err := g.FindOne(args[0])
+				if err != nil {
+					return fmt.Errorf("lineage show: %w", err)
+				}
+				if up || down {
+					return e.lineageWalk(g, n, up, down, depth)
+				}
+				return e.showThing(g, n)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&up, "up", false, "list what it was made of")
+	f.BoolVar(&down, "down", false, "list what was made of it")
+	f.IntVar(&depth, "depth", 0, "most `links` away (default all)")
+	return cmd
+}
+
+// A thingJSON is a thing as show prints it in JSON.
+type thingJSON struct {
+	ID         string          `json:"id"`
+	Kind       lineage.Kind    `json:"kind"`
+	Seq        uint64          `json:"seq"`
+	Hash       record.Hash     `json:"hash"`
+	Registered time.Time       `json:"registered"`
+	Retired    *retiredJSON    `json:"retired"`
+	Thing      json.RawMessage `json:"thing"`
+	Up         []linkJSON      `json:"up"`
+	Down       []linkJSON      `json:"down"`
+}
+
+type retiredJSON struct {
+	At         time.Time                  `json:"at"`
+	Reason     string                     `json:"reason,omitempty"`
+	Attributes map[string]json.RawMessage `json:"attributes,omitempty"`
+}
+
+// A linkJSON is one thing beside another: what stands upstream is Role to what
+// stands downstream.
+type linkJSON struct {
+	ID   string       `json:"id"`
+	Kind lineage.Kind `json:"kind"`
+	Role string       `json:"role"`
+}
+
+// mostLinks is how many things beside a thing are named on a terminal.
+const mostLinks = 20
+
+func (e *env) showThing(g *lineage.Graph, n *lineage.Node) error {
+	t := thingJSON{
+		ID: n.ID, Kind: n.Kind, Seq: n.Seq, Hash: n.Hash, Registered: n.Registered.UTC(), Thing: lineage.Encode(n.Thing),
+		Up: []linkJSON{}, Down: []linkJSON{},
+	}
+	for edge := range g.Up(n) {
+		t.Up = append(t.Up, linkJSON{edge.From.ID, edge.From.Kind, edge.Role})
+	}
+	for edge := range g.Down(n) {
+		t.Down = append(t.Down, linkJSON{edge.To.ID, edge.To.Kind, edge.Role})
+	}
+	var s sheetBuilder
+	s.add("kind", kindNames[n.Kind].one)
+	if err := thingFields(&s, n, t.Thing); err != nil {
+		return err
+	}
+	if r := n.Retired; r != nil {
+		t.Retired = &retiredJSON{At: r.At.UTC(), Reason: r.Reason, Attributes: r.Attributes}
+		s.add("retired", timeText(r.At))
+		s.add("reason", r.Reason)
+	}
+	for i, l := range t.Down[:min(len(t.Down), mostLinks)] {
+		name := ""
+		if i == 0 {
+			name = "went into"
+		}
+		s.fields = append(s.fields, field{name, fmt.Sprintf("%s (%s)", l.ID, l.Role)})
+	}
+	if more := len(t.Down) - mostLinks; more > 0 {
+		s.fields = append(s.fields, field{"", "and " + number(more) + " more: --down lists all"})
+	}
+	s.add("registered", timeText(n.Registered))
+	s.add("record", strconv.FormatUint(n.Seq, 10))
+	s.add("hash", n.Hash.String())
+	return e.sheet(t, s.fields)
+}
+
+// thingFields adds what was registered of a thing, in the order of the flags of
+// lineage add.
+func thingFields(s *sheetBuilder, n *lineage.Node, encoded []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(encoded, &members); err != nil {
+		return err
+	}
+	types := map[string]lineage.FieldType{}
+	for _, f := range lineage.Fields(n.Kind) {
+		types[f.Name] = f.Type
+	}
+	for _, u := range thingUsage {
+		raw, ok := members[u.field]
+		if !ok {
+			continue
+		}
+		name := strings.ReplaceAll(u.field, "_", " ")
+		switch types[u.field] {
+		case lineage.TypeIDs:
+			var ids []string
+			if err := json.Unmarshal(raw, &ids); err != nil {
+				return err
+			}
+			for i, id := range ids[:min(len(ids), mostLinks)] {
+				if i > 0 {
+					name = ""
+				}
+				s.fields = append(s.fields, field{name, id})
+			}
+			if more := len(ids) - mostLinks; more > 0 {
+				s.fields = append(s.fields, field{"", "and " + number(more) + " more: --up lists all"})
+			}
+		case lineage.TypeValues:
+			var pairs map[string]json.RawMessage
+			if err := json.Unmarshal(raw, &pairs); err != nil {
+				return err
+			}
+			for _, k := range slices.Sorted(maps.Keys(pairs)) {
+				s.add(strings.TrimSuffix(name, "s")+" "+k, plain(pairs[k]))
+			}
+		case lineage.TypeTime:
+			var at time.Time
+			if err := json.Unmarshal(raw, &at); err != nil {
+				return err
+			}
+			s.add(name, timeText(at))
+		case lineage.TypeBool:
+			s.add(name, map[string]string{"true": "yes", "false": "no"}[string(raw)])
+		default:
+			s.add(name, plain(raw))
+		}
+	}
+	return nil
+}
+
+// A reachJSON is a thing that a walk came to.
+type reachJSON struct {
+	ID    string       `json:"id"`
+	Kind  lineage.Kind `json:"kind"`
+	Depth int          `json:"depth"`
+	Up    bool         `json:"up"`
+	Role  string       `json:"role"`
+	To    string       `json:"to"` // the nearer thing that it has this role to, or that has it to this
+}
+
+// lineageWalk lists what stands upstream or downstream of a thing.
+func (e *env) lineageWalk(g *lineage.Graph, n *lineage.Node, up, down bool, depth int) error {
+	var all []reachJSON
+	if up {
+		all = append(all, reaches(g, n, lineage.Upstream, depth)...)
+	}
+	if down {
+		all = append(all, reaches(g, n, lineage.Downstream, depth)...)
+	}
+	columns := []column{{name: "depth", width: 5, right: true}, {name: "kind", width: 10}, {name: "id", width: 24}, {name: "role", width: 30}}
+	for _, r := range all {
+		columns[2].width = min(max(columns[2].width, columnsOf(r.ID)), 40)
+	}
+	return e.list(columns, func(yield func(row, error) bool) {
+		for _, r := range all {
+			role := r.Role + " of " + r.To
+			if !r.Up {
+				role = r.To + " is its " + r.Role
+			}
+			if !yield(row{[]string{strconv.Itoa(r.Depth), string(r.Kind), r.ID, role}, r}, nil) {
+				return
+			}
+		}
+	})
+}
+
+// reaches is what a walk from one thing comes to, without the thing itself, and
+// by which link it may have come.
+func reaches(g *lineage.Graph, n *lineage.Node, dir lineage.Direction, depth int) []reachJSON {
+	at := map[*lineage.Node]int{}
+	var out []reachJSON
+	for _, r := range g.Walk([]*lineage.Node{n}, dir, depth) {
+		at[r.Node] = r.Depth
+		if r.Depth == 0 {
+			continue
+		}
+		found := reachJSON{ID: r.ID, Kind: r.Kind, Depth: r.Depth, Up: dir == lineage.Upstream}
+		nearer := func(other *lineage.Node, role string) bool {
+			d, seen := at[other]
+			if seen && d == r.Depth-1 {
+				found.Role, found.To = role, other.ID
+				return true
+			}
+			return false
+		}
+		if found.Up {
+			for edge := range g.Down(r.Node) {
+				if nearer(edge.To, edge.Role) {
+					break
+				}
+			}
+		} else {
+			for edge := range g.Up(r.Node) {
+				if nearer(edge.From, edge.Role) {
+					break
+				}
+			}
+		}
+		out = append(out, found)
+	}
+	return out
+}
+
+func (e *env) lineagePathCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "path A B",
+		Short: "Show how one thing leads to another",
+		Long: `Path lists the links of a shortest way from one thing to another, from what
+something was made of to what was made of it. If it is B that leads to A, it
+shows that way.` + thingHelp + exits(ends0, "1  it did not, or neither leads to the other", ends2, ends4),
+		Example: "  audittrail lineage path tickets@2026-10 prod-7",
+		Args:    takes("A", "B"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return e.readLineage(func(_ *audittrail.Log, g *lineage.Graph) error {
+				if err := e.lineagePath(g, args[0], args[1]); err != nil {
+					return fmt.Errorf("lineage path: %w", err)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func (e *env) lineagePath(g *lineage.Graph, a, b string) error {
+	from, err := g.FindOne(a)
+	if err != nil {
+		return err
+	}
+	to, err := g.FindOne(b)
+	if err != nil {
+		return err
+	}
+	if from == to {
+		return fmt.Errorf("both are %s", from.ID)
+	}
+	path := g.Path(from, to)
+	if path == nil {
+		if path = g.Path(to, from); path == nil {
+			return fmt.Errorf("neither of %s and %s leads to the other", from.ID, to.ID)
+		}
+		e.note("%s leads to %s, not the other way round", to.ID, from.ID)
+	}
+	type step struct {
+		From string `json:"from"`
+		Role string `json:"role"`
+		To   string `json:"to"`
+	}
+	columns := []column{{name: "from", width: 20}, {name: "is its", width: 8}, {name: "to", width: 30}}
+	for _, edge := range path {
+		columns[0].width = min(max(columns[0].width, columnsOf(edge.From.ID)), 40)
+	}
+	return e.list(columns, func(yield func(row, error) bool) {
+		for _, edge := range path {
+			s := step{edge.From.ID, edge.Role, edge.To.ID}
+			if !yield(row{[]string{s.From, s.Role, s.To}, s}, nil) {
+				return
+			}
+		}
+	})
+}
