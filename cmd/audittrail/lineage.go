@@ -38,7 +38,7 @@ at most 5,000 things; the others take all.` + exits(ends0, ends1, ends2, ends4),
 			}
 			return e.readLineage(func(log *audittrail.Log, g *lineage.Graph) error {
 				if draw.wanted() {
-					return e.drawLineage(log, g, draw)
+					return e.drawLineage(log, g, draw, "")
 				}
 				return e.lineageSummary(g)
 			})

@@ -48,9 +48,34 @@ func (d *lineageDrawing) check() error {
 	return nil
 }
 
+// walkOf is which way to go from a thing: both, if none was asked for.
+func walkOf(up, down bool) lineage.Direction {
+	switch {
+	case up && !down:
+		return lineage.Upstream
+	case down && !up:
+		return lineage.Downstream
+	}
+	return lineage.Upstream | lineage.Downstream
+}
+
+// drawPart draws what a thing was made of, what was made of it, or both.
+func (e *env) drawPart(log *audittrail.Log, g *lineage.Graph, n *lineage.Node, dir lineage.Direction, depth int, d lineageDrawing) error {
+	part := ": "
+	switch dir {
+	case lineage.Upstream:
+		part += "what " + n.Label() + " was made of"
+	case lineage.Downstream:
+		part += "what was made of " + n.Label()
+	default:
+		part += n.Label()
+	}
+	return e.drawLineage(log, g.Subgraph(g.Walk([]*lineage.Node{n}, dir, depth)), d, part)
+}
+
 // drawLineage draws a graph, to where it was asked for.
-func (e *env) drawLineage(log *audittrail.Log, g *lineage.Graph, d lineageDrawing) error {
-	o := drawing.Options{Form: drawing.Form(d.format), Title: "Lineage of " + log.Origin(), Width: e.width}
+func (e *env) drawLineage(log *audittrail.Log, g *lineage.Graph, d lineageDrawing, part string) error {
+	o := drawing.Options{Form: drawing.Form(d.format), Title: "Lineage of " + log.Origin() + part, Width: e.width}
 	write := func(w io.Writer) error { return drawing.Draw(w, g, o) }
 	if d.out == "" {
 		return write(e.stdout)

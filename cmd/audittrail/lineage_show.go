@@ -27,30 +27,41 @@ version.`
 func (e *env) lineageShowCmd() *cobra.Command {
 	var up, down bool
 	var depth int
+	var draw lineageDrawing
 	cmd := &cobra.Command{
 		Use:   "show " + thingArg,
 		Short: "Show one thing, or what it stands on, or what came of it",
 		Long: `Show prints what was registered of one thing, and the things beside it. With
 --up it lists instead what the thing was made of, and with --down what was made
-of it, the nearest first; --depth bounds how many links away.` + thingHelp + exits(ends0, ends1, ends2, ends4),
+of it, the nearest first; --depth bounds how many links away.
+
+With --show-dag or --format it draws that, as lineage draws all; without --up
+and --down it draws both.` + thingHelp + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail lineage show tickets@2026-10
   audittrail lineage show bot@3 --up
-  audittrail lineage show tickets@2026-10 --down --depth 2 -o json`,
+  audittrail lineage show tickets@2026-10 --down --depth 2 -o json
+  audittrail lineage show bot@3 --up --show-dag`,
 		Args: takes(thingArg),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			limited := cmd.Flags().Changed("depth")
 			switch {
 			case limited && depth < 1:
 				return fmt.Errorf("lineage show: read --depth: it is %d; it must be at least 1", depth)
-			case limited && !up && !down:
-				return errors.New("lineage show: --depth is of --up or --down: give one of them")
+			case limited && !up && !down && !draw.wanted():
+				return errors.New("lineage show: --depth is of --up or --down, or of a drawing: ask for one of them")
 			}
-			return e.readLineage(func(_ *audittrail.Log, g *lineage.Graph) error {
+			if err := draw.check(); err != nil {
+				return err
+			}
+			return e.readLineage(func(log *audittrail.Log, g *lineage.Graph) error {
 				n, err := g.FindOne(args[0])
 				if err != nil {
 					return fmt.Errorf("lineage show: %w", err)
 				}
-				if up || down {
+				switch {
+				case draw.wanted():
+					return e.drawPart(log, g, n, walkOf(up, down), depth, draw)
+				case up || down:
 					return e.lineageWalk(g, n, up, down, depth)
 				}
 				return e.showThing(g, n)
@@ -61,6 +72,7 @@ of it, the nearest first; --depth bounds how many links away.` + thingHelp + exi
 	f.BoolVar(&up, "up", false, "list what it was made of")
 	f.BoolVar(&down, "down", false, "list what was made of it")
 	f.IntVar(&depth, "depth", 0, "most `links` away (default all)")
+	draw.flags(cmd)
 	return cmd
 }
 

@@ -58,5 +58,5 @@ func ExampleDraw() {
 	// ●    model       bot@1  (risk: limited)
 	// ╰─●  deployment  bot@1/production
 	//
-	// ○ made of nothing registered   ● made of what its lines come from
+	// ○ made of nothing drawn here   ● made of what its lines come from
 }

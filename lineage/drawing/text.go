@@ -36,7 +36,7 @@ func drawText(p *pen, s *scene, o Options) error {
 	if len(rows) == 0 {
 		p.put("Nothing is registered.\n")
 	} else {
-		p.put("\n", fit("○ made of nothing registered   ● made of what its lines come from", o.Width), "\n")
+		p.put("\n", fit("○ made of nothing drawn here   ● made of what its lines come from", o.Width), "\n")
 	}
 	return nil
 }
