@@ -44,7 +44,9 @@ func TestGraph(t *testing.T) {
 			g.Edges = append(g.Edges, [2]int{i - 1, i})
 		}
 	}
+	g.Edges = append(g.Edges, [2]int{0, 4}, [2]int{0, drawing.MaxNodes - 4}) // within a layer
 	d := drawing.OfGraph(&g)
+	within(t, d)
 	boxes := make(map[drawing.Point]bool)
 	for _, s := range d.Shapes {
 		if s.Kind == drawing.Box && s.Ink == drawing.Paper {

@@ -30,15 +30,24 @@ func OfGraph(g *document.Graph) *Drawing {
 	for _, l := range layers {
 		tallest = max(tallest, len(l))
 	}
+	left, right := float64(headRoom), float64(headRoom)
+	for _, e := range g.Edges { // those that go back, or stay, leave their layer
+		if slices.Contains(layers[0], e[1]) {
+			left = layerGap
+		}
+		if slices.Contains(layers[len(layers)-1], e[0]) {
+			right = layerGap
+		}
+	}
 	d := &Drawing{
-		Width:  float64(len(layers)*(boxWidth+layerGap) - layerGap + 2*headRoom),
+		Width:  left + float64(len(layers)*(boxWidth+layerGap)-layerGap) + right,
 		Height: float64(tallest*(boxHeight+boxGap) - boxGap + 2*headRoom),
 	}
 	place := make([]Point, len(g.Nodes))
 	for x, l := range layers {
 		top := headRoom + float64((tallest-len(l))*(boxHeight+boxGap))/2
 		for y, n := range l {
-			place[n] = Point{headRoom + float64(x*(boxWidth+layerGap)), top + float64(y*(boxHeight+boxGap))}
+			place[n] = Point{left + float64(x*(boxWidth+layerGap)), top + float64(y*(boxHeight+boxGap))}
 		}
 	}
 	for _, e := range g.Edges {
