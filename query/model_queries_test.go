@@ -115,7 +115,7 @@ func (w *world) anyOf(q *asked) {
 	k := pick(w, kinds)
 	of := textNamed(k.name)
 	values := w.valuesOf(of)
-	if closed := k.name == "outcome" || k.name == "severity" || strings.HasSuffix(k.name, "class"); !closed && w.rng.IntN(4) == 0 {
+	if closed := k.name == "outcome" || k.name == "severity" || k.name == "trace_id" || strings.HasSuffix(k.name, "class"); !closed && w.rng.IntN(4) == 0 {
 		values = append(values, "unheard of")
 	}
 	if len(values) == 0 || len(*k.to) > 0 {

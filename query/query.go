@@ -1,10 +1,12 @@
 package query
 
 import (
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"audittrail"
 	"audittrail/event"
@@ -140,12 +142,20 @@ func (q *Query) check() error {
 			return problem(r.name, "the least, %d, is more than the most, %d", *r.Min, *r.Max)
 		}
 	}
+	return q.checkValues()
+}
+
+// checkValues refuses what no field can hold.
+func (q *Query) checkValues() error {
 	total := len(q.Labels) + len(q.Subjects) + len(q.Types)
 	for _, s := range q.sets() {
 		total += len(s.values)
 		for _, v := range s.values {
 			if len(v) > maxValue {
 				return problem(s.name, "a value of %d bytes, at most %d are possible", len(v), maxValue)
+			}
+			if !utf8.ValidString(v) {
+				return problem(s.name, "a value is not UTF-8")
 			}
 		}
 	}
@@ -167,6 +177,16 @@ func (q *Query) check() error {
 			if !contains(s.some, v) {
 				return problem(s.name, "%q is none of %s", v, strings.Join(s.some, ", "))
 			}
+		}
+	}
+	for _, id := range q.Traces {
+		if b, err := hex.DecodeString(id); err != nil || len(b) != 16 || strings.ToLower(id) != id {
+			return problem("trace_id", "%q is no trace id: 32 hexadecimal digits, in lower case", id)
+		}
+	}
+	for _, c := range q.Classes {
+		if _, _, err := record.SplitClass(c); err != nil && !event.ValidClass(c) {
+			return problem("class", "%q is no retention class, such as standard, nor one of a month, such as standard/2026-11", c)
 		}
 	}
 	return nil

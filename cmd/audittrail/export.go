@@ -52,7 +52,10 @@ has typed columns, null where a record lacks them.
   audittrail export --format parquet --out calls.parquet`,
 		Args:    takes(),
 		GroupID: groupRead,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("output") {
+				return errors.New("export: read -o: it is for results that are shown; the form of the file is --format")
+			}
 			if o.format != asJSONL && o.format != asCSV && o.format != asParquet {
 				return fmt.Errorf("export: read --format: %q is neither jsonl nor csv nor parquet", o.format)
 			}

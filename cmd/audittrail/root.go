@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 const about = `AuditTrail is a flight recorder for AI systems. It records every prompt,
@@ -73,13 +75,30 @@ func (e *env) rootCmd() *cobra.Command {
 		e.retentionCmd(), e.archiveCmd(), e.rebuildCmd(), e.reindexCmd(), e.keysCmd(), e.doctorCmd(), e.benchCmd(), e.manCmd(), e.versionCmd(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; '%s --help' lists the flags", err, cmd.CommandPath())
+		return fmt.Errorf("%w; '%s --help' lists the flags", flagError(err), cmd.CommandPath())
 	})
 	root.SetArgs(e.args)
 	root.SetIn(e.stdin)
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	return root
+}
+
+// flagError says in words what is wrong with the value of a flag.
+func flagError(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	wants := map[string]string{
+		"bool":   "neither true nor false",
+		"int":    "no whole number, or too large a one",
+		"uint64": "no whole number from 0 on, or too large a one",
+	}[bad.GetFlag().Value.Type()]
+	if wants == "" {
+		return err
+	}
+	return fmt.Errorf("read --%s: %q is %s", bad.GetFlag().Name, bad.GetValue(), wants)
 }
 
 // The groups of commands in the help.

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+const (
+	empty   = ": it is empty; leave it out, or say what is wanted"
+	noTime  = " is no time: write 2026-11-02T15:04:05Z, 2026-11-02, yesterday, or how long ago, such as 7d"
+	noRange = " is no range such as 10..20, 10.. or ..20"
+	noClass = " is no retention class, such as standard, nor one of a month, such as standard/2026-11"
+	noTrace = " is no trace id: 32 hexadecimal digits, in lower case"
+	noBool  = " is neither true nor false; 'audittrail COMMAND --help' lists the flags"
+)
+
+// badSelections are what query, export and tail refuse alike. The error of each
+// begins with the command's name.
+var badSelections = map[string]string{
+	"--type=":                            "read --type" + empty,
+	"--type=promt":                       `type: "promt" is no event type: prompt, response, tool_call, tool_result, retrieval, embedding, guardrail, evaluation, feedback, human_review, decision, safety_incident, error, or x.NAME`,
+	"--model=":                           "read --model" + empty,
+	"--model=a\xff":                      "model_id: a value is not UTF-8",
+	"--model-version=":                   "read --model-version" + empty,
+	"--provider=":                        "read --provider" + empty,
+	"--deployment=":                      "read --deployment" + empty,
+	"--user=":                            "read --user" + empty,
+	"--user=" + strings.Repeat("a", 2e3): "user_id: a value of 2000 bytes, at most 1024 are possible",
+	"--subject=":                         "read --subject" + empty,
+	"--subject=00":                       "read --subject: subject of 2 characters is not 32 lower-case hexadecimal digits",
+	"--session=":                         "read --session" + empty,
+	"--trace=":                           "read --trace" + empty,
+	"--trace=xyz":                        `trace_id: "xyz"` + noTrace,
+	"--trace=0123456789ABCDEF0123456789ABCDEF": `trace_id: "0123456789ABCDEF0123456789ABCDEF"` + noTrace,
+	"--producer=":              "read --producer" + empty,
+	"--outcome=":               "read --outcome" + empty,
+	"--outcome=fine":           `outcome: "fine" is none of success, error, partial, blocked, refused, timeout, cancelled`,
+	"--severity=":              "read --severity" + empty,
+	"--severity=dire":          `severity: "dire" is none of info, low, medium, high, critical`,
+	"--category=":              "read --category" + empty,
+	"--tool=":                  "read --tool" + empty,
+	"--class=":                 "read --class" + empty,
+	"--class=No/2026-11":       `class: "No/2026-11"` + noClass,
+	"--class=standard/2026-13": `class: "standard/2026-13"` + noClass,
+	"--class=standard --class=standard/2026-1": `class: "standard/2026-1"` + noClass,
+	"--class=short --class=standard/2026-11":   "class: some name a month and some do not; write all of them in one of the two forms",
+	"--label=":                                 "read --label" + empty,
+	"--label=team":                             `read --label: "team" is not KEY=VALUE`,
+	"--label==x":                               `read --label: "=x" is not KEY=VALUE`,
+	"--label=a=1 --label=a=2":                  "read --label: a is given two values, and no record has both",
+	"--start=":                                 "read --start" + empty,
+	"--start=2026-13-01":                       `read --start: "2026-13-01"` + noTime,
+	"--start=-1d":                              `read --start: "-1d"` + noTime,
+	"--start=99999999d":                        `read --start: "99999999d"` + noTime,
+	"--end=":                                   "read --end" + empty,
+	"--end=soon":                               `read --end: "soon"` + noTime,
+	"--start=2026-11-03 --end=2026-11-03":      "end: 2026-11-03T00:00:00Z is not after the start, 2026-11-03T00:00:00Z",
+	"--zone=":                                  "read --zone" + empty,
+	"--zone=Nowhere":                           `read --zone: "Nowhere" is no time zone such as Europe/Berlin, UTC or local`,
+	"--input-tokens=":                          "read --input-tokens" + empty,
+	"--input-tokens=1.5":                       `read --input-tokens: "1.5"` + noRange,
+	"--input-tokens=5..1":                      "input_tokens: the least, 5, is more than the most, 1",
+	"--output-tokens=..":                       `read --output-tokens: ".."` + noRange,
+	"--cached-tokens=1..2..3":                  `read --cached-tokens: "1..2..3"` + noRange,
+	"--reasoning-tokens=9007199254740993":      `read --reasoning-tokens: "9007199254740993"` + noRange,
+	"--latency-ms=NaN":                         `read --latency-ms: "NaN"` + noRange,
+	"--latency-ms=1e400":                       `read --latency-ms: "1e400"` + noRange,
+	"--cost=x..":                               `read --cost: "x.."` + noRange,
+	"--text=":                                  "read --text" + empty,
+	"--text=(":                                 "text: at byte 1: something is missing at the end",
+	"--text=-":                                 "text: at byte 0: a minus sign or NOT with nothing after it",
+	"--text=" + strings.Repeat("a", 20_000):    "text: at byte 16384: it has 20000 bytes; at most 16384 are possible",
+	"--filter=":                                "read --filter" + empty,
+	"--filter=size":                            "filter: it gives int, not true or false; compare it with something",
+	"--filter=prompt==1":                       `filter: at line 1, column 1: "prompt" is no clear field: `,
+	"--filter=" + strings.Repeat("a", 5_000):   "filter: it has 5000 bytes; at most 4096 are possible",
+}
+
+// badFlags are what each command refuses besides. COMMAND stands for its name.
+var badFlags = map[string]map[string]string{
+	"query": {
+		"--limit=x":                             `read --limit: "x" is no whole number, or too large a one; 'audittrail COMMAND --help' lists the flags`,
+		"--limit=99999999999999999999":          `read --limit: "99999999999999999999" is no whole number, or too large a one; 'audittrail COMMAND --help' lists the flags`,
+		"--limit=-1":                            "query: read --limit: it is -1; 0 is no limit",
+		"--oldest-first=maybe":                  `read --oldest-first: "maybe"` + noBool,
+		"--count-only=2":                        `read --count-only: "2"` + noBool,
+		"--no-pager=x":                          `read --no-pager: "x"` + noBool,
+		"--explain=x":                           `read --explain: "x"` + noBool,
+		"--count-only --group-by=type":          "query: --count-only and --group-by are one or the other; --agg count counts each group",
+		"--count-only --limit=5":                "query: --limit and --oldest-first are for lists of records, not for counts",
+		"--group-by=type --oldest-first":        "query: --limit and --oldest-first are for lists of records, not for counts",
+		"--group-by=":                           "query: read --group-by" + empty,
+		"--group-by=prompt":                     `query: group by: "prompt" is no clear field: `,
+		"--group-by=model_id,":                  `query: group by: "" is no clear field: `,
+		"--group-by=label:":                     "query: group by: label: of what? Write label:KEY",
+		"--agg=":                                "query: read --agg" + empty,
+		"--agg=median(cost)":                    `query: aggregate: "median" is none of count, sum, avg, min, max, p50, p95, p99, distinct`,
+		"--agg=sum(":                            `query: aggregate: "sum(" is not of the form sum(input_tokens)`,
+		"--agg=sum":                             "query: aggregate: sum of what? Write sum(input_tokens), for example",
+		"--agg=sum(model_id)":                   "query: aggregate: model_id is no number; of it there are count(model_id) and distinct(model_id)",
+		"--agg=" + strings.Repeat("count,", 33): "query: aggregate: 34 of them, at most 32 are possible",
+		"-o=xml":                                `read -o: "xml" is none of table, json, jsonl and csv`,
+	},
+	"export": {
+		"--format=":           `export: read --format: "" is neither jsonl nor csv nor parquet`,
+		"--format=xml":        `export: read --format: "xml" is neither jsonl nor csv nor parquet`,
+		"--out=":              "export: read --out" + empty,
+		"--out=.":             "export: write .: it exists already; name a new file",
+		"--metadata-only=x":   `read --metadata-only: "x"` + noBool,
+		"--newest-first=x":    `read --newest-first: "x"` + noBool,
+		"--limit=x":           `read --limit: "x" is no whole number, or too large a one; 'audittrail COMMAND --help' lists the flags`,
+		"--limit=-1":          "export: read --limit: it is -1; 0 is no limit",
+		"-o=csv":              "export: read -o: it is for results that are shown; the form of the file is --format",
+		"--out=no/where.json": "export: open no/.audittrail-export-",
+	},
+	"tail": {
+		"--lines=-1": `read --lines: "-1" is no whole number from 0 on, or too large a one; 'audittrail COMMAND --help' lists the flags`,
+		"--lines=x":  `read --lines: "x" is no whole number from 0 on, or too large a one; 'audittrail COMMAND --help' lists the flags`,
+		"--follow=x": `read --follow: "x"` + noBool,
+	},
+}
+
+// TestBadFlags gives every flag of query, export and tail what it cannot take.
+// An error that goes on with a list, or a name that is made up, is given up to
+// there.
+func TestBadFlags(t *testing.T) {
+	dir := aLog(t, 3, func(int) string { return "words" })
+	for command, own := range badFlags {
+		all := map[string]string{
+			"extra":     "audittrail COMMAND takes no argument: 1 was given; see 'audittrail COMMAND --help'",
+			"--unheard": "unknown flag: --unheard; 'audittrail COMMAND --help' lists the flags",
+		}
+		for args, problem := range badSelections {
+			if strings.HasPrefix(problem, "read ") {
+				all[args] = command + ": " + problem
+			} else {
+				all[args] = "query: " + problem
+				if command != "query" {
+					all[args] = command + ": query: " + problem
+				}
+			}
+		}
+		maps.Copy(all, own)
+		for args, problem := range all {
+			e, stdout, stderr := newEnv(t, append([]string{"--dir", dir, command}, strings.Split(args, " ")...)...)
+			want := "audittrail: " + strings.ReplaceAll(problem, "COMMAND", command)
+			if status := e.run(); status != exitFailed {
+				t.Errorf("%s %.60s: exit status %d, want %d", command, args, status, exitFailed)
+			}
+			got := strings.TrimSuffix(stderr.String(), "\n")
+			open := strings.HasSuffix(want, ": ") || strings.HasSuffix(want, "-")
+			if got != want && !(open && strings.HasPrefix(got, want)) || strings.Contains(got, "\n") || stdout.Len() > 0 {
+				t.Errorf("%s %.60s: %s, want %s", command, args, got, want)
+			}
+		}
+		e, _, _ := newEnv(t)
+		cmd, _, err := e.rootCmd().Find([]string{command})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			tried := slices.ContainsFunc(slices.Collect(maps.Keys(all)), func(args string) bool { return strings.HasPrefix(args, "--"+f.Name+"=") })
+			if !tried && f.Name != "help" {
+				t.Errorf("%s --%s is given nothing bad", command, f.Name)
+			}
+		})
+	}
+}
