@@ -24,13 +24,10 @@ type Table struct {
 	numbers [numberColumns]series
 	dead    *roaring.Bitmap // rows whose text is not to be found any more
 
-	// Postings: the entries of a term are a list from its newest one back.
-	terms map[string]uint32 // of a term and its field: see key
-	keys  []string          // of the terms
-	heads []int32           // the newest entry of each term
-	row   []uint32          // of each entry
-	prev  []int32           // the entry before, of the same term; -1 is none
-	bytes int               // about how much memory there is in it
+	// Postings: those of a term are a list from its newest one back.
+	terms terms // of a term and its field: see key
+	post  []posting
+	bytes int // about how much memory there is in it
 
 	key []byte // scratch
 }
@@ -50,9 +47,15 @@ type series struct {
 	min, max int64
 }
 
+// A posting says that a term is in a row.
+type posting struct {
+	row  uint32
+	prev int32 // the one before, of the same term; -1 is none
+}
+
 // NewTable makes an empty table that begins at a record.
 func NewTable(first uint64) *Table {
-	t := &Table{first: first, terms: make(map[string]uint32), dead: roaring.New()}
+	t := &Table{first: first, terms: newTerms(), dead: roaring.New()}
 	for i := range t.texts {
 		t.texts[i].values = []string{""}
 		t.texts[i].index = map[string]uint32{"": 0}
@@ -153,20 +156,16 @@ func key(dst []byte, field text.Field, term []byte) []byte {
 
 func (t *Table) addTerm(row uint32, field text.Field, term []byte) {
 	t.key = key(t.key[:0], field, term)
-	id, ok := t.terms[string(t.key)]
-	if !ok {
-		id = uint32(len(t.keys))
-		k := string(t.key)
-		t.terms[k] = id
-		t.keys, t.heads = append(t.keys, k), append(t.heads, -1)
-		t.bytes += len(k) + 64
+	id, isNew := t.terms.add(t.key)
+	if isNew {
+		t.bytes += len(t.key) + 64
 	}
-	head := t.heads[id]
-	if head >= 0 && t.row[head] == row {
+	is := &t.terms.list[id]
+	if !isNew && is.last == row {
 		return
 	}
-	t.heads[id] = int32(len(t.row))
-	t.row, t.prev = append(t.row, row), append(t.prev, head)
+	t.post = append(t.post, posting{row, is.head})
+	is.head, is.last = int32(len(t.post)-1), row
 	t.bytes += 8
 }
 
@@ -174,7 +173,7 @@ func (t *Table) addTerm(row uint32, field text.Field, term []byte) {
 func (t *Table) Full() bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return len(t.row) > math.MaxInt32/2 || t.bytes > MaxTableBytes
+	return len(t.post) > math.MaxInt32/2 || t.bytes > MaxTableBytes
 }
 
 // MaxTableBytes is about the most memory that a table is to take.
@@ -245,7 +244,7 @@ func (t *Table) Term(field text.Field, term string) (*roaring.Bitmap, error) {
 	defer t.mu.RUnlock()
 	set := roaring.New()
 	for _, f := range fieldsOf(field) {
-		if id, ok := t.terms[string(key(nil, f, []byte(term)))]; ok {
+		if id, ok := t.terms.get(key(nil, f, []byte(term))); ok {
 			t.collect(set, id)
 		}
 	}
@@ -262,8 +261,8 @@ func fieldsOf(field text.Field) []text.Field {
 }
 
 func (t *Table) collect(set *roaring.Bitmap, id uint32) {
-	for i := t.heads[id]; i >= 0; i = t.prev[i] {
-		set.Add(t.row[i])
+	for i := t.terms.list[id].head; i >= 0; i = t.post[i].prev {
+		set.Add(t.post[i].row)
 	}
 }
 
@@ -272,8 +271,8 @@ func (t *Table) Prefix(field text.Field, prefix string) (*roaring.Bitmap, error)
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	set := roaring.New()
-	for id, k := range t.keys {
-		if matches(k, field, prefix) {
+	for id := range t.terms.list {
+		if matches(t.terms.list[id].key, field, prefix) {
 			t.collect(set, uint32(id))
 		}
 	}
@@ -292,23 +291,52 @@ func matches(key string, field text.Field, prefix string) bool {
 func (t *Table) postings(yield func(key string, rows []uint32, err error) bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	ids := make([]uint32, len(t.keys))
+	list := t.terms.list
+	ids := make([]uint32, len(list))
 	for i := range ids {
 		ids[i] = uint32(i)
 	}
-	slices.SortFunc(ids, func(a, b uint32) int { return compare(t.keys[a], t.keys[b]) })
-	var rows []uint32
-	living := t.dead.IsEmpty()
+	slices.SortFunc(ids, func(a, b uint32) int { return compare(list[a].key, list[b].key) })
+	rows, ends := t.sorted()
 	for _, id := range ids {
-		rows = rows[:0]
-		for i := t.heads[id]; i >= 0; i = t.prev[i] {
-			if living || !t.dead.Contains(t.row[i]) {
-				rows = append(rows, t.row[i])
-			}
+		from := uint32(0)
+		if id > 0 {
+			from = ends[id-1]
 		}
-		slices.Reverse(rows)
-		if len(rows) > 0 && !yield(t.keys[id], rows, nil) {
+		some := rows[from:ends[id]]
+		if !t.dead.IsEmpty() {
+			some = slices.DeleteFunc(some, t.dead.Contains)
+		}
+		if len(some) > 0 && !yield(list[id].key, some, nil) {
 			return
 		}
 	}
+}
+
+// sorted returns the rows of all postings, by their terms, and where those of
+// each term end. To follow the lists would be to wait for memory at each step.
+func (t *Table) sorted() (rows, ends []uint32) {
+	owner := make([]uint32, len(t.post)) // the term of each posting
+	for id := range t.terms.list {
+		if head := t.terms.list[id].head; head >= 0 {
+			owner[head] = uint32(id)
+		}
+	}
+	ends = make([]uint32, len(t.terms.list)+1)
+	for i := len(t.post) - 1; i >= 0; i-- {
+		if prev := t.post[i].prev; prev >= 0 {
+			owner[prev] = owner[i]
+		}
+		ends[owner[i]+1]++
+	}
+	for id := range t.terms.list {
+		ends[id+1] += ends[id]
+	}
+	rows = make([]uint32, len(t.post))
+	for i := range t.post {
+		at := &ends[owner[i]]
+		rows[*at] = t.post[i].row
+		*at++
+	}
+	return rows, ends
 }

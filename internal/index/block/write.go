@@ -310,6 +310,9 @@ func (w *writer) pages() error {
 
 // merge hands out the entries of all sources, by their keys.
 func (w *writer) merge(put func(key string, rows []uint32) error) error {
+	if len(w.sources) == 1 {
+		return w.copy(put)
+	}
 	var h entryHeap
 	defer func() {
 		for _, e := range h {
@@ -334,7 +337,7 @@ func (w *writer) merge(put func(key string, rows []uint32) error) error {
 		k := h[0].key
 		rows = rows[:0]
 		for len(h) > 0 && h[0].key == k {
-			rows = w.take(rows, h[0])
+			rows = w.take(rows, h[0].source, h[0].rows)
 			ok, err := h[0].advance()
 			if err != nil {
 				return err
@@ -356,10 +359,25 @@ func (w *writer) merge(put func(key string, rows []uint32) error) error {
 	return nil
 }
 
-// take appends the living rows of an entry, as rows of the new block.
-func (w *writer) take(rows []uint32, e *entrySource) []uint32 {
-	base, dead := uint32(w.base[e.source]), w.dead[e.source]
-	for _, r := range e.rows {
+// copy hands out the entries of the only source.
+func (w *writer) copy(put func(key string, rows []uint32) error) (err error) {
+	var rows []uint32
+	w.sources[0].postings(func(key string, some []uint32, failed error) bool {
+		if err = failed; err != nil {
+			return false
+		}
+		if rows = w.take(rows[:0], 0, some); len(rows) > 0 {
+			err = put(key, rows)
+		}
+		return err == nil
+	})
+	return err
+}
+
+// take appends the living ones of a source's rows, as rows of the new block.
+func (w *writer) take(rows []uint32, source int, some []uint32) []uint32 {
+	base, dead := uint32(w.base[source]), w.dead[source]
+	for _, r := range some {
 		if dead == nil || !dead.Contains(r) {
 			rows = append(rows, base+r)
 		}
