@@ -1,0 +1,182 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/lineage"
+	"audittrail/lineage/usage"
+	"audittrail/query"
+)
+
+func (e *env) lineageCallsCmd() *cobra.Command {
+	var when span
+	var unregistered bool
+	cmd := &cobra.Command{
+		Use:   "calls",
+		Short: "List which registered version answered which calls",
+		Long: `Calls counts the recorded calls by the model, the version and the deployment
+that they name, and tells which registered model version answered them: exactly,
+as the only one that did at that time (inferred), as one of several (ambiguous),
+or none that was registered.
+
+` + whenHelp + exits(ends0, ends1, ends2, ends4),
+		Example: `  audittrail lineage calls
+  audittrail lineage calls --unregistered -o csv`,
+		Args: takes(),
+	}
+	when.flags(cmd)
+	cmd.Flags().BoolVar(&unregistered, "unregistered", false, "only those that found no version")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		q, err := when.query(e.now())
+		if err == nil {
+			err = e.lineageCalls(q, unregistered)
+		}
+		if err != nil {
+			return fmt.Errorf("lineage calls: %w", err)
+		}
+		return nil
+	}
+	return cmd
+}
+
+func (e *env) lineageCalls(q query.Query, unregistered bool) error {
+	return e.showing("lineage calls", func(log *audittrail.Log, s *showing) error {
+		g, err := e.graphOf(log)
+		if err != nil {
+			return err
+		}
+		u, err := e.usageOf(log, g, s, q)
+		if err != nil {
+			return err
+		}
+		streams := u.Streams
+		if unregistered {
+			streams = u.Unregistered()
+		}
+		columns := []column{
+			{name: "calls", width: 9, right: true},
+			{name: "model", width: 12},
+			{name: "version", width: 8},
+			{name: "deployment", width: 12},
+			{name: "certainty", width: 12},
+			{name: "answered by", width: 17},
+		}
+		return e.list(columns, func(yield func(row, error) bool) {
+			for _, s := range streamsJSON(streams) {
+				cells := []string{strconv.FormatUint(s.Calls, 10), s.ModelID, s.ModelVersion, s.DeploymentID, string(s.Certainty), s.answeredBy()}
+				if !yield(row{cells, s}, nil) {
+					return
+				}
+			}
+		})
+	})
+}
+
+// answeredBy is the version that answered calls, or those that may have.
+func (s streamJSON) answeredBy() string {
+	if s.Model != "" {
+		return s.Model
+	}
+	return strings.Join(s.Candidates, " or ")
+}
+
+func (e *env) lineageExplainCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain " + recordArg,
+		Short: "Tell what stands behind one recorded answer",
+		Long: `Explain tells of one record which model version answered it, and how sure that
+is, and which deployment, prompt templates, training runs and datasets stand
+behind it.` + recordArgHelp + exits("0  it did, also if nobody registered the model", ends1, ends2, ends4),
+		Example: `  audittrail lineage explain 17
+  audittrail lineage explain 17 -o json`,
+		Args: takes(recordArg),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return e.showing("lineage explain", func(log *audittrail.Log, s *showing) error {
+				r, err := find(e.ctx, log, args[0])
+				if err == nil {
+					err = s.known(r)
+				}
+				var g *lineage.Graph
+				if err == nil {
+					g, err = e.graphOf(log)
+				}
+				if err != nil {
+					return fmt.Errorf("lineage explain %s: %w", args[0], err)
+				}
+				return e.explainCall(r, usage.Explain(g, r))
+			})
+		},
+	}
+}
+
+// An explanationJSON is an explanation as it is printed.
+type explanationJSON struct {
+	Seq          uint64           `json:"seq"`
+	Type         string           `json:"type"`
+	Time         time.Time        `json:"time"`
+	ModelID      string           `json:"model_id,omitempty"`
+	ModelVersion string           `json:"model_version,omitempty"`
+	DeploymentID string           `json:"deployment_id,omitempty"`
+	Certainty    usage.Certainty  `json:"certainty"`
+	Reason       string           `json:"reason"`
+	Model        string           `json:"model,omitempty"`
+	Deployment   string           `json:"deployment,omitempty"`
+	Candidates   []string         `json:"candidates,omitempty"`
+	Up           []descendantJSON `json:"up"` // all that stands behind it
+}
+
+func (e *env) explainCall(r *audittrail.Record, x usage.Explanation) error {
+	out := explanationJSON{
+		Seq: r.Seq, Type: string(r.Event.Type), Time: x.Call.Time.UTC(),
+		ModelID: x.Call.ModelID, ModelVersion: x.Call.ModelVersion, DeploymentID: x.Call.DeploymentID,
+		Certainty: x.Match.Certainty, Reason: x.Match.Reason,
+		Model: idOf(x.Match.Model), Deployment: idOf(x.Match.Deployment), Candidates: idsOf(x.Match.Candidates),
+		Up: []descendantJSON{},
+	}
+	var s sheetBuilder
+	s.add("record", strconv.FormatUint(r.Seq, 10))
+	s.add("type", out.Type)
+	s.add("time", timeText(out.Time))
+	s.add("names", streamJSON{ModelID: out.ModelID, ModelVersion: out.ModelVersion, DeploymentID: out.DeploymentID}.called())
+	s.add("certainty", string(out.Certainty)+": "+out.Reason)
+	s.add("candidates", strings.Join(out.Candidates, "\n"))
+	s.add("answered by", out.Model)
+	if m := x.Match.Model; m != nil {
+		v := m.Thing.(*lineage.ModelVersion)
+		s.add("risk tier", v.RiskTier)
+		s.add("intended use", v.IntendedUse)
+	}
+	s.add("deployment", out.Deployment)
+	for _, reach := range x.Up {
+		out.Up = append(out.Up, descendantJSON{reach.ID, reach.Kind, reach.Depth})
+		if reach.Depth > 0 && reach.ID != out.Model { // that is there already
+			s.add(kindNames[reach.Kind].one, behind(reach.Node))
+		}
+	}
+	if x.Match.Certainty == usage.Unregistered && e.output == asTable {
+		s.add("to do", "register it: 'audittrail lineage add model --help'")
+	}
+	return e.sheet(out, s.fields)
+}
+
+// behind names a thing that stands behind an answer, with what matters of it.
+func behind(n *lineage.Node) string {
+	text := n.ID
+	d, ok := n.Thing.(*lineage.Dataset)
+	if !ok {
+		return text
+	}
+	if d.PersonalData != nil && *d.PersonalData {
+		text += ", personal data"
+	}
+	if d.Licence != "" {
+		text += ", " + d.Licence
+	}
+	return text
+}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/access"
+	"audittrail/lineage"
+	"audittrail/lineage/usage"
+	"audittrail/query"
+)
+
+// A span is when calls must have happened to count.
+type span struct{ start, end, zone string }
+
+func (s *span) flags(cmd *cobra.Command) { timeFlags(cmd.Flags(), &s.start, &s.end, &s.zone) }
+
+func (s *span) query(now time.Time) (q query.Query, err error) {
+	zone, err := zoneOf(s.zone)
+	if err == nil {
+		q.Start, err = parseWhen("start", s.start, now, zone)
+	}
+	if err == nil {
+		q.End, err = parseWhen("end", s.end, now, zone)
+	}
+	return q, err
+}
+
+func (e *env) lineageImpactCmd() *cobra.Command {
+	var when span
+	cmd := &cobra.Command{
+		Use:   "impact DATASET[@VERSION]",
+		Short: "Tell what came of a dataset, up to calls and users",
+		Long: `Impact tells which model versions and deployments descend from a dataset, or
+from any other thing, which recorded calls these answered, whom they concern,
+and on which days. Calls find their model version by the model, the version and
+the deployment that they were recorded with; those that one of several versions
+may have answered are counted apart. Calls of models that nobody registered are
+listed, too: what stands behind them is not known.
+
+A NAME without a version is all of its versions. A token that does not permit
+read_content sees how many users there are, and not who.
+
+` + whenHelp + exits(ends0, ends1, ends2, ends4),
+		Example: `  audittrail lineage impact tickets@2026-10
+  audittrail lineage impact tickets --start 2026-11-01 -o json`,
+		Args: takes("DATASET[@VERSION]"),
+	}
+	when.flags(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		q, err := when.query(e.now())
+		if err == nil {
+			err = e.lineageImpact(args[0], q)
+		}
+		if err != nil {
+			return fmt.Errorf("lineage impact: %w", err)
+		}
+		return nil
+	}
+	return cmd
+}
+
+// usageOf finds out who answered the calls that match a query.
+func (e *env) usageOf(log *audittrail.Log, g *lineage.Graph, s *showing, q query.Query) (*usage.Usage, error) {
+	return usage.Of(e.ctx, g, e.engine(log).Hiding(s.desk.Restricted), q)
+}
+
+func (e *env) lineageImpact(name string, q query.Query) error {
+	return e.showing("lineage impact", func(log *audittrail.Log, s *showing) error {
+		g, err := e.graphOf(log)
+		if err != nil {
+			return err
+		}
+		of, err := g.Find(name, lineage.KindDataset)
+		if err != nil {
+			if of, err = g.Find(name); err != nil {
+				return err
+			}
+		}
+		u, err := e.usageOf(log, g, s, q)
+		if err != nil {
+			return err
+		}
+		im, err := u.Impact(e.ctx, of)
+		if err != nil {
+			return err
+		}
+		var users []usage.UserCalls // nil: not for whoever asks
+		switch err := s.readsContent(); {
+		case err == nil:
+			if users, err = s.userCalls(log, im.Users); err != nil {
+				return err
+			}
+		case errors.Is(err, access.ErrDenied):
+			s.e.denied = nil // it gets an answer, without them
+			e.note("the token does not permit read_content: who the users are is left out")
+		default:
+			return err
+		}
+		return e.showImpact(im, users)
+	})
+}
+
+// userCalls are the users as whoever runs the command may see them: by their
+// subject ids, where what is about them is restricted.
+func (s *showing) userCalls(log *audittrail.Log, users []usage.UserCalls) ([]usage.UserCalls, error) {
+	sees := false
+	if s.controller != nil {
+		d := s.controller.Check(s.token, access.ReadContent, nil)
+		sees = d.SeesRestricted()
+	}
+	out := make([]usage.UserCalls, len(users))
+	for i, u := range users {
+		out[i] = u
+		subject, known, err := log.Subject(u.User)
+		if err != nil {
+			return nil, err
+		}
+		if known && s.desk.Restricted(subject) && !sees {
+			out[i].User = subject.String()
+		}
+	}
+	return out, nil
+}
+
+// An impactJSON is an impact as it is printed.
+type impactJSON struct {
+	Of           []string          `json:"of"`
+	Models       []string          `json:"models"`
+	Deployments  []string          `json:"deployments"`
+	Descendants  []descendantJSON  `json:"descendants"`
+	Calls        uint64            `json:"calls"`
+	Possible     uint64            `json:"possible"`
+	Subjects     int               `json:"subjects"`
+	Users        []usage.UserCalls `json:"users"` // null if they are not for whoever asks
+	Days         []usage.DayCalls  `json:"days"`
+	Streams      []streamJSON      `json:"streams"`
+	Unregistered []streamJSON      `json:"unregistered"`
+}
+
+type descendantJSON struct {
+	ID    string       `json:"id"`
+	Kind  lineage.Kind `json:"kind"`
+	Depth int          `json:"depth"`
+}
+
+// A streamJSON is calls that carry the same names.
+type streamJSON struct {
+	ModelID      string            `json:"model_id,omitempty"`
+	ModelVersion string            `json:"model_version,omitempty"`
+	DeploymentID string            `json:"deployment_id,omitempty"`
+	Calls        uint64            `json:"calls"`
+	Types        map[string]uint64 `json:"types"`
+	First        time.Time         `json:"first"`
+	Last         time.Time         `json:"last"`
+	Certainty    usage.Certainty   `json:"certainty"`
+	Model        string            `json:"model,omitempty"`
+	Deployment   string            `json:"deployment,omitempty"`
+	Candidates   []string          `json:"candidates,omitempty"`
+	Reason       string            `json:"reason"`
+}
+
+func streamsJSON(streams []usage.Stream) []streamJSON {
+	out := make([]streamJSON, len(streams))
+	for i, s := range streams {
+		out[i] = streamJSON{
+			ModelID: s.ModelID, ModelVersion: s.ModelVersion, DeploymentID: s.DeploymentID,
+			Calls: s.Calls, Types: s.Types, First: s.First.UTC(), Last: s.Last.UTC(),
+			Certainty: s.Match.Certainty, Model: idOf(s.Match.Model), Deployment: idOf(s.Match.Deployment),
+			Candidates: idsOf(s.Match.Candidates), Reason: s.Match.Reason,
+		}
+	}
+	return out
+}
+
+// idOf is the id of a node, if there is one.
+func idOf(n *lineage.Node) string {
+	if n == nil {
+		return ""
+	}
+	return n.ID
+}
+
+func idsOf(nodes []*lineage.Node) []string {
+	ids := make([]string, len(nodes))
+	for i, n := range nodes {
+		ids[i] = n.ID
+	}
+	return ids
+}
+
+// mostNamed is how many things of a sort an answer names on a terminal.
+const mostNamed = 10
+
+func (e *env) showImpact(im *usage.Impact, users []usage.UserCalls) error {
+	out := impactJSON{
+		Of: idsOf(im.Of), Models: []string{}, Deployments: []string{}, Descendants: []descendantJSON{},
+		Calls: im.Calls, Possible: im.Possible, Subjects: len(im.Users), Users: users, Days: im.Days,
+		Streams: streamsJSON(im.Streams), Unregistered: streamsJSON(im.Unregistered),
+	}
+	if out.Days == nil {
+		out.Days = []usage.DayCalls{}
+	}
+	for _, r := range im.Descendants {
+		switch r.Kind {
+		case lineage.KindModel:
+			out.Models = append(out.Models, r.ID)
+		case lineage.KindDeployment:
+			out.Deployments = append(out.Deployments, r.ID)
+		}
+		if r.Depth > 0 {
+			out.Descendants = append(out.Descendants, descendantJSON{r.ID, r.Kind, r.Depth})
+		}
+	}
+	unregistered := uint64(0)
+	for _, s := range im.Unregistered {
+		unregistered += s.Calls
+	}
+	days := number(len(out.Days))
+	if n := len(out.Days); n > 0 && e.output == asTable {
+		days += fmt.Sprintf(", from %s to %s", out.Days[0].Day, out.Days[n-1].Day)
+	}
+	fields := []field{
+		{"of", e.several(out.Of)},
+		{"model versions", e.several(out.Models)},
+		{"deployments", e.several(out.Deployments)},
+		{"calls", number(im.Calls)},
+		{"possible", number(im.Possible)},
+		{"users", number(out.Subjects)},
+		{"days", days},
+		{"unregistered", number(unregistered)},
+	}
+	if e.output == asTable {
+		fields = append(fields, e.impactDetails(out)...)
+	}
+	return e.sheet(out, fields)
+}
+
+// several names some things: in a table one a line, and not too many of them.
+func (e *env) several(names []string) string {
+	if e.output != asTable || len(names) == 0 {
+		return strconv.Itoa(len(names))
+	}
+	text := number(len(names)) + ": " + names[0]
+	for _, name := range names[1:min(len(names), mostNamed)] {
+		text += "\n   " + name
+	}
+	if more := len(names) - mostNamed; more > 0 {
+		text += "\n   and " + number(more) + " more"
+	}
+	return text
+}
+
+// impactDetails says who is concerned most, and of what nothing is known.
+func (e *env) impactDetails(im impactJSON) []field {
+	var fields []field
+	for i, u := range im.Users[:min(len(im.Users), mostNamed)] {
+		name := ""
+		if i == 0 {
+			name = "most calls"
+		}
+		fields = append(fields, field{name, oneLine(u.User) + ": " + number(u.Calls)})
+	}
+	unknown := slices.Clone(im.Unregistered)
+	slices.SortStableFunc(unknown, func(a, b streamJSON) int { return cmp.Compare(b.Calls, a.Calls) })
+	for i, s := range unknown[:min(len(unknown), mostNamed)] {
+		name := ""
+		if i == 0 {
+			name = "not known"
+		}
+		fields = append(fields, field{name, fmt.Sprintf("%s: %s, %s", oneLine(s.called()), count(s.Calls, "call", "calls"), s.Certainty)})
+	}
+	if len(unknown) > mostNamed {
+		fields = append(fields, field{"", "'audittrail lineage calls --unregistered' lists all"})
+	}
+	return fields
+}
+
+// called is what calls name.
+func (s streamJSON) called() string {
+	text := strings.TrimSpace(s.ModelID + " " + s.ModelVersion)
+	if s.DeploymentID != "" {
+		text = strings.TrimSpace(text + " at " + s.DeploymentID)
+	}
+	return text
+}
