@@ -28,19 +28,18 @@ type Log struct {
 	tree  *tree.Tree
 	lock  interface{ Close() error } // nil if read-only
 
-	records content.Reader
-
 	origin string
+
+	records content.Reader   // of what is here
+	left    archive.Register // of what has left
+	keeper  *archive.Keeper  // moves segments
+	custody *custody.Custody // of the keys
 
 	keysMu sync.Mutex // held while keys are replaced
 	moves  sync.Mutex // held while segments are moved
 
-	custody *custody.Custody
-	keeper  *archive.Keeper
-	left    archive.Register
-
 	gate     barrier.Gate        // between those who seal and what is destroyed
-	sequence *sequence.Sequencer // nil if read-only
+	sequence *sequence.Sequencer // nil if read-only, or not open yet
 	signer   checkpoint.Signer
 	classes  atomic.Pointer[classes] // replaced whole
 	changed  broadcast               // when records became visible
@@ -109,11 +108,20 @@ func (l *Log) Close() error {
 		return nil
 	}
 	var errs []error
-	if l.lock != nil {
+	if l.sequence != nil {
 		l.sequence.Close()
 		errs = append(errs, l.signer.Stop())
 	}
-	errs = append(errs, l.custody.Close(), l.store.Close(), l.tree.Close())
+	// Some are not there if Open has failed.
+	if l.custody != nil {
+		errs = append(errs, l.custody.Close())
+	}
+	if l.store != nil {
+		errs = append(errs, l.store.Close())
+	}
+	if l.tree != nil {
+		errs = append(errs, l.tree.Close())
+	}
 	if l.ring != nil {
 		errs = append(errs, l.ring.Close())
 	}

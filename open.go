@@ -56,7 +56,7 @@ func Open(dir string, o Options) (*Log, error) {
 		err = l.openToWrite()
 	}
 	if err != nil {
-		return nil, errors.Join(err, l.abandon())
+		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
@@ -73,24 +73,6 @@ func (l *Log) find() error {
 		}
 	}
 	return ErrNoLog
-}
-
-// abandon closes what a failed Open has opened.
-func (l *Log) abandon() error {
-	var errs []error
-	if l.store != nil {
-		errs = append(errs, l.store.Close())
-	}
-	if l.tree != nil {
-		errs = append(errs, l.tree.Close())
-	}
-	if l.ring != nil {
-		errs = append(errs, l.ring.Close())
-	}
-	if l.lock != nil {
-		errs = append(errs, l.lock.Close())
-	}
-	return errors.Join(errs...)
 }
 
 func (l *Log) openFiles(readOnly bool) error {
@@ -186,16 +168,13 @@ func (l *Log) openToWrite() error {
 	l.sequence = sequence.New(l.sequenced(found.Last))
 	if repair != nil {
 		if err := l.recordRepair(repair); err != nil {
-			return errors.Join(err, l.Close())
+			return err
 		}
 	}
 	if err := l.custody.FinishAll(context.Background()); err != nil {
-		return errors.Join(fmt.Errorf("open log: finish what was ordered to be destroyed: %w", err), l.Close())
+		return fmt.Errorf("open log: finish what was ordered to be destroyed: %w", err)
 	}
-	if err := l.publishSigners(context.Background()); err != nil {
-		return errors.Join(err, l.Close())
-	}
-	return nil
+	return l.publishSigners(context.Background())
 }
 
 // sequenced is what a sequencer needs of the log, whose last record is last.

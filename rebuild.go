@@ -76,7 +76,7 @@ func rebuild(ctx context.Context, o *Rebuilding) (*Rebuilt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the old log in %s: %w", o.From, err)
 	}
-	defer func() { _ = old.abandon() }() // only read from: nothing to lose
+	defer func() { _ = old.Close() }() // only read from: nothing to lose
 	s := salvage.New(&old.records, o.Progress)
 	if err := s.Survey(ctx); err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func openOld(ctx context.Context, o *Rebuilding) (*Log, error) {
 		err = l.custody.GuardAll(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(err, l.abandon())
+		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
