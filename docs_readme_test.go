@@ -28,6 +28,7 @@ var guides = []struct {
 	{page: "docs/access.md"},
 	{page: "docs/retention.md"},
 	{page: "docs/gdpr.md"},
+	{page: "docs/lineage.md"},
 }
 
 // TestGuides does what a reader of the guides does. In them,
