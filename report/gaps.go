@@ -25,7 +25,8 @@ var gaps = map[string][]string{
 	},
 	"lineage": {
 		"Data, runs and versions that nobody registered.",
-		"That what was registered is true, or that a file is the one whose digest was registered.",
+		"That what was registered is true.",
+		"Whether a file is the one whose digest was registered: 'audittrail lineage verify-artifact' tells.",
 	},
 	"usage": {
 		"Calls that no application submitted.",
