@@ -127,11 +127,11 @@ func (m *maker) privacy(s *document.Section) error {
 	if m.ownErr != nil {
 		return m.ownErr
 	}
-	whole, err := m.group("data subjects", m.base(), nil, "distinct(subject)")
+	whole, err := m.different()
 	if err != nil {
 		return err
 	}
-	figure(s, "subjects", "Data subjects in the period", countValue(whole.rows[0][1]), "The log's own subject is one of them.", whole.source)
+	figure(s, "subjects", "Data subjects in the period", countValue(whole.rows[0][5]), "The log's own subject is one of them.", whole.source)
 	erasures := m.of(event.SubjectErased)
 	q := m.administrative(event.SubjectErased)
 	var rows [][]document.Value

@@ -75,6 +75,9 @@ type Options struct {
 	Size       uint64 // records that count; if 0, those of the newest checkpoint
 	// Progress is told how far the check of the log has come.
 	Progress func(done, total uint64)
+
+	testOnlyExact  int64 // if not 0, instead of exactDistinct
+	testOnlyTraced int64 // if not 0, instead of maxTraced
 }
 
 // ErrType means that there is no report of that type.

@@ -338,3 +338,45 @@ func TestNamesOfTypes(t *testing.T) {
 		}
 	}
 }
+
+// Of a producer that sends more than can be told apart, the least that is
+// missing is told; of those beside it, what is.
+func TestManyNumbers(t *testing.T) {
+	var events []event.Event
+	for _, n := range []uint64{10, 11, 12, 12, 17} {
+		events = append(events, event.Event{Type: event.Feedback, Time: day, Producer: &event.Producer{ID: `"big" \ one`, Seq: &n}})
+	}
+	for _, n := range []uint64{1, 1, 4} {
+		events = append(events, event.Event{Type: event.Feedback, Time: day, Producer: &event.Producer{ID: "small", Seq: &n}})
+	}
+	log, _ := newLog(t, events...)
+	for _, c := range []struct {
+		most, missing, repeated int64
+	}{{100, 6, 2}, {4, 5, 1}} {
+		r := made(t, log, report.Options{Type: "completeness"}.UpTo(c.most))
+		wants(t, r, map[string]string{"completeness.numbered": "8", "completeness.missing": fmt.Sprint(c.missing), "completeness.repeated": fmt.Sprint(c.repeated)})
+		note := false
+		for _, f := range r.Sections[0].Figures {
+			note = note || f.ID == "completeness.missing" && strings.Contains(f.Note, "the least that can be missing")
+		}
+		if note != (c.most == 4) {
+			t.Errorf("up to %d: the report says that it is the least: %v", c.most, note)
+		}
+	}
+}
+
+// Of more prompts than can be looked at by trace, the least that have no answer
+// is told.
+func TestManyPrompts(t *testing.T) {
+	var events []event.Event
+	for i, types := range [][]event.Type{{event.Prompt}, {event.Prompt, event.Response, event.Response}, {event.Prompt, event.Prompt, event.Prompt, event.Failure}} {
+		for _, typ := range types {
+			events = append(events, event.Event{Type: typ, Time: day, TraceID: fmt.Sprintf("%032x", i+1)})
+		}
+	}
+	log, _ := newLog(t, append(events, event.Event{Type: event.Prompt, Time: day})...)
+	for most, want := range map[int64]string{100: "3", 4: "2"} {
+		r := made(t, log, report.Options{Type: "completeness"}.UpTo(most))
+		wants(t, r, map[string]string{"completeness.unanswered": want, "completeness.untraced": "1"})
+	}
+}

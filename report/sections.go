@@ -1,6 +1,8 @@
 package report
 
 import (
+	"cmp"
+	"strconv"
 	"strings"
 
 	"audittrail/event"
@@ -19,7 +21,12 @@ func words(name string) string {
 
 // byType are all events of the period.
 func (m *maker) byType() (*table, error) {
-	return m.group("all events by type", m.base(), []string{"type"}, "min(time)", "max(time)")
+	return m.group("all events by type", m.base(), []string{"type"}, "min(time)", "max(time)", "count(trace_id)")
+}
+
+// different is how many there are of what events name.
+func (m *maker) different() (*table, error) {
+	return m.group("how many different there are", m.base(), nil, "distinct(model_id)", "distinct(provider)", "distinct(deployment_id)", "distinct(producer)", "distinct(subject)", "min(time)", "max(time)")
 }
 
 func (m *maker) scope(s *document.Section) error {
@@ -27,7 +34,7 @@ func (m *maker) scope(s *document.Section) error {
 	if err != nil {
 		return err
 	}
-	whole, err := m.group("how many different there are", m.base(), nil, "distinct(model_id)", "distinct(provider)", "distinct(deployment_id)", "distinct(producer)", "distinct(subject)", "min(time)", "max(time)")
+	whole, err := m.different()
 	if err != nil {
 		return err
 	}
@@ -61,7 +68,11 @@ func (m *maker) scope(s *document.Section) error {
 }
 
 func (m *maker) completeness(s *document.Section) error {
-	producers, err := m.group("what producers number", m.base(), []string{"producer"}, "count(producer_seq)", "min(producer_seq)", "max(producer_seq)", "distinct(producer_seq)")
+	producers, err := m.group("what producers number", m.base(), []string{"producer"}, "count(producer_seq)", "min(producer_seq)", "max(producer_seq)")
+	if err != nil {
+		return err
+	}
+	different, source, err := m.differentNumbers(producers)
 	if err != nil {
 		return err
 	}
@@ -74,11 +85,11 @@ func (m *maker) completeness(s *document.Section) error {
 			continue
 		}
 		numbered += n
-		distinct, span := producers.n(i, 4), int64(0)
+		distinct, span := different[r[0].String()], int64(0)
 		if n > 0 {
 			span = producers.n(i, 3) - producers.n(i, 2) + 1
 		}
-		if n > exactDistinct {
+		if n > m.exactly() {
 			// Beyond that, the number of different ones is an estimate. Where
 			// none is repeated, all are different.
 			distinct, estimated = min(n, span), true
@@ -92,8 +103,8 @@ func (m *maker) completeness(s *document.Section) error {
 		note += " For producers with more than 131,072 events it is the least that can be missing: repeated numbers would hide as many gaps."
 	}
 	figure(s, "numbered", "Events with a producer's number", document.CountOf(numbered), "", producers.source)
-	figure(s, "missing", "Numbers that never arrived", document.CountOf(missing), note, producers.source)
-	figure(s, "repeated", "Numbers that arrived more than once", document.CountOf(repeated), "", producers.source)
+	figure(s, "missing", "Numbers that never arrived", document.CountOf(missing), note, producers.source, source)
+	figure(s, "repeated", "Numbers that arrived more than once", document.CountOf(repeated), "", producers.source, source)
 	if err := m.unanswered(s); err != nil {
 		return err
 	}
@@ -104,12 +115,39 @@ func (m *maker) completeness(s *document.Section) error {
 		return err
 	}
 	figure(s, "partial", "Answers that ended early", document.CountOf(n), "Outcome partial: what arrived is recorded.", q)
-	add(s, "producers", "Producers", columns("producer", "events+", "numbered+", "lowest+", "highest+", "missing+", "repeated+"), rows, "", producers.source)
+	add(s, "producers", "Producers", columns("producer", "events+", "numbered+", "lowest+", "highest+", "missing+", "repeated+"), rows, "", producers.source, source)
 	return m.skew(s)
+}
+
+// differentNumbers are how many different numbers the events of each producer
+// have, but of those that have too many to tell.
+func (m *maker) differentNumbers(producers *table) (map[string]int64, string, error) {
+	q := m.base()
+	var many []string
+	for i, r := range producers.rows {
+		if producers.n(i, 1) > m.exactly() {
+			many = append(many, strconv.Quote(r[0].String()))
+		}
+	}
+	// A filter has at most 4 KiB. Without one, the answer takes longer.
+	if list := strings.Join(many, ", "); list != "" && len(list) < 4000 {
+		q.Filter = "!(producer in [" + list + "])"
+	}
+	t, err := m.group("how many different numbers producers have", q, []string{"producer"}, "distinct(producer_seq)")
+	if err != nil {
+		return nil, "", err
+	}
+	all := make(map[string]int64)
+	for i, r := range t.rows {
+		all[r[0].String()] = t.n(i, 1)
+	}
+	return all, t.source, nil
 }
 
 // exactDistinct is up to how many the engine counts different values exactly.
 const exactDistinct = 131072
+
+func (m *maker) exactly() int64 { return cmp.Or(m.o.testOnlyExact, exactDistinct) }
 
 // maxTraced is of how many prompts the traces are looked at one by one.
 const maxTraced = 250_000
@@ -121,22 +159,23 @@ func (m *maker) unanswered(s *document.Section) error {
 	q := m.base(event.Prompt, event.Response, event.Failure)
 	blocked := m.base(event.Guardrail)
 	blocked.Outcomes = []string{event.OutcomeBlocked, event.OutcomeRefused}
-	all, err := m.group("prompts and answers", q, []string{"type"}, "count(trace_id)")
+	all, err := m.byType()
 	if err != nil {
 		return err
 	}
 	prompts, traced, answered := int64(0), int64(0), int64(0)
 	for i, r := range all.rows {
-		if r[0].String() == string(event.Prompt) {
-			prompts, traced = all.n(i, 0), all.n(i, 1)
-		} else {
-			answered += all.n(i, 1)
+		switch event.Type(r[0].String()) {
+		case event.Prompt:
+			prompts, traced = all.n(i, 0), all.n(i, 3)
+		case event.Response, event.Failure:
+			answered += all.n(i, 3)
 		}
 	}
 	defer func() {
 		figure(s, "untraced", "Prompts without a trace", document.CountOf(prompts-traced), "Whether they were answered cannot be told.", all.source)
 	}()
-	if traced > maxTraced {
+	if traced > cmp.Or(m.o.testOnlyTraced, maxTraced) {
 		b, err := m.group("guardrails that blocked", blocked, nil, "count(trace_id)")
 		if err != nil {
 			return err
