@@ -177,3 +177,16 @@ func TestRefused(t *testing.T) {
 type broken struct{ err error }
 
 func (b broken) Write([]byte) (int, error) { return 0, b.err }
+
+func BenchmarkDraw(b *testing.B) {
+	g := graphOf(b, organisation(drawing.MaxNodes))
+	for _, f := range drawing.Forms() {
+		b.Run(string(f), func(b *testing.B) {
+			for b.Loop() {
+				if err := drawing.Draw(io.Discard, g, drawing.Options{Form: f}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
