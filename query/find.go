@@ -90,11 +90,11 @@ func (f *finder) see(ctx context.Context, s *asked, w *pick.Window) error {
 		if f.limited && !w.Unsure {
 			n = min(n, f.left)
 		}
-		some, rest := seqs[:n], seqs[n:]
+		piece, rest := seqs[:n], seqs[n:]
 		if !f.forward {
-			rest, some = seqs[:len(seqs)-n], seqs[len(seqs)-n:]
+			rest, piece = seqs[:len(seqs)-n], seqs[len(seqs)-n:]
 		}
-		records, err := f.open(ctx, s, some)
+		records, err := f.open(ctx, s, piece)
 		if errors.Is(err, errTooMuch) {
 			f.piece = max(1, n/4)
 			continue
@@ -136,9 +136,10 @@ func (f *finder) hand(records []*audittrail.Record) error {
 		if !f.yield(f.plan.hit(r, f.cursors), nil) {
 			return errEnough
 		}
-		f.to = r.Seq
 		if f.forward {
-			f.from, f.to = r.Seq+1, max(f.to, r.Seq+1)
+			f.from = r.Seq + 1
+		} else {
+			f.to = r.Seq
 		}
 		if f.left--; f.limited && f.left == 0 {
 			return errEnough
@@ -150,8 +151,13 @@ func (f *finder) hand(records []*audittrail.Record) error {
 // errTooMuch tells that records have too many bytes to be held at once.
 var errTooMuch = errors.New("too many bytes")
 
-// near is how far apart records may be to be read in one go.
-const near = 16
+// Records that are near each other are read in one go, if there are some, and
+// others one by one, many at a time.
+const (
+	near = 3
+	some = 16
+	many = 256
+)
 
 // fetch opens the records of sequence numbers, without those that have left the
 // log. If they have more bytes than most, and that is not 0, it is errTooMuch.
@@ -164,32 +170,32 @@ func (s *asked) fetch(ctx context.Context, seqs []uint64, most int) ([]*audittra
 		for n < len(seqs) && seqs[n]-seqs[n-1] <= near {
 			n++
 		}
-		var some []*audittrail.Record
+		var records []*audittrail.Record
 		var err error
-		if n >= near {
-			some, err = s.read(ctx, seqs[:n], most)
+		if n >= some {
+			records, err = s.read(ctx, seqs[:n], most)
 		} else {
-			for n < len(seqs) && n < near && seqs[n]-seqs[n-1] > near { // lone ones together
+			for n < min(many, len(seqs)) && seqs[n]-seqs[n-1] > near {
 				n++
 			}
-			some, err = s.get(ctx, seqs[:n])
+			records, err = s.get(ctx, seqs[:n])
 		}
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range some {
+		for _, r := range records {
 			bytes += r.Size
 		}
 		if most > 0 && bytes > most {
 			return nil, errTooMuch
 		}
-		out, seqs = append(out, some...), seqs[n:]
+		out, seqs = append(out, records...), seqs[n:]
 	}
 	return out, nil
 }
 
 // read opens records that stand near each other.
-func (s *asked) read(ctx context.Context, seqs []uint64, most int) (some []*audittrail.Record, err error) {
+func (s *asked) read(ctx context.Context, seqs []uint64, most int) (records []*audittrail.Record, err error) {
 	bytes := 0
 	for r, err := range s.log.Records(ctx, seqs[0], seqs[len(seqs)-1]+1) {
 		if err != nil {
@@ -201,12 +207,12 @@ func (s *asked) read(ctx context.Context, seqs []uint64, most int) (some []*audi
 		if len(seqs) == 0 || seqs[0] != r.Seq {
 			continue
 		}
-		some = append(some, r)
+		records = append(records, r)
 		if bytes += r.Size; most > 0 && bytes > most {
 			return nil, errTooMuch
 		}
 	}
-	return some, ctx.Err()
+	return records, ctx.Err()
 }
 
 // get opens records one by one.

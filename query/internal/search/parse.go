@@ -3,6 +3,7 @@ package search
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"unicode/utf8"
 
@@ -15,6 +16,7 @@ const (
 	MaxDepth = 64       // parentheses and minus signs within each other
 	MaxTerms = 256      // words, phrases and patterns
 	maxRegex = 1 << 10  // length of one pattern
+	maxSteps = 512      // of a pattern
 )
 
 // An Error says where a text query is wrong.
@@ -286,8 +288,29 @@ func (p *parser) regex(field text.Field) (node, error) {
 	if err != nil {
 		return nil, p.problem(from, "%v", err)
 	}
+	steps, err := stepsOf(flags + source)
+	if err != nil {
+		return nil, p.problem(from, "%v", err)
+	}
+	if steps > maxSteps {
+		return nil, p.problem(from, "a pattern that takes %d steps for each character; at most %d are possible: repeat less within it", steps, maxSteps)
+	}
 	p.space()
 	return &pattern{field: field, re: re}, nil
+}
+
+// stepsOf returns how many instructions a pattern comes to: what a match takes
+// for each character, at the worst.
+func stepsOf(source string) (int, error) {
+	re, err := syntax.Parse(source, syntax.Perl)
+	if err != nil {
+		return 0, err
+	}
+	prog, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return 0, err
+	}
+	return len(prog.Inst), nil
 }
 
 // aliases are other names of fields, of which the first are the event's own.

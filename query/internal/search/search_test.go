@@ -220,3 +220,13 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A pattern that would take very many steps for each character is refused.
+func TestStepsOfPatterns(t *testing.T) {
+	for text, ok := range map[string]bool{"/[0-9]{400}/": true, "/([a-z]{30}){30}/": false, "/x{900}y/": false} {
+		_, err := search.Parse(text)
+		if ok != (err == nil) || err != nil && !strings.Contains(err.Error(), "at most 512 are possible") {
+			t.Errorf("Parse(%s) = %v, want it to be possible: %v", text, err, ok)
+		}
+	}
+}
