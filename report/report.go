@@ -93,6 +93,7 @@ type maker struct {
 
 	verified *audittrail.Verification
 	answers  map[string]*query.Table // of queries that were asked
+	failed   []string                // sections that could not be computed
 	own      []*audittrail.Record
 	ownErr   error
 	graph    *lineage.Graph // of what was registered
@@ -172,7 +173,18 @@ func (m *maker) sections(cancel func()) error {
 		}
 		slices.SortStableFunc(m.doc.Sections, func(a, b document.Section) int { return place(a.ID) - place(b.ID) })
 	}
+	m.sayFailed()
 	return m.ctx.Err()
+}
+
+// sayFailed says at the top which sections could not be computed.
+func (m *maker) sayFailed() {
+	switch n := len(m.failed); {
+	case n == 1:
+		m.worse(document.Incomplete, document.Bad, fmt.Sprintf("The section on %s could not be computed, or not all of it.", m.failed[0]))
+	case n > 1:
+		m.worse(document.Incomplete, document.Bad, fmt.Sprintf("%d sections could not be computed, or not all of them: %s.", n, strings.Join(m.failed, ", ")))
+	}
 }
 
 // place is where a section stands.
@@ -283,7 +295,7 @@ func (m *maker) section(k *kind) error {
 			return m.ctx.Err()
 		}
 		s.Failed = err.Error()
-		m.worse(document.Incomplete, document.Bad, fmt.Sprintf("The section on %s could not be computed, or not all of it.", strings.ToLower(k.title)))
+		m.failed = append(m.failed, strings.ToLower(k.title))
 	}
 	m.doc.Sections = append(m.doc.Sections, s)
 	return nil
