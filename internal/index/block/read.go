@@ -73,6 +73,11 @@ func open(file io.ReaderAt, size int64, key keyring.FileKey, cache *Cache) (*Blo
 // Close lets go of what was read. The file is its opener's.
 func (b *Block) Close() { b.cache.forget(b) }
 
+// uncached is the block, of which nothing is kept in memory.
+func (b *Block) uncached() *Block {
+	return &Block{file: b.file, seal: b.seal, foot: b.foot, cache: NewCache(0)}
+}
+
 // Origin is the name of the log.
 func (b *Block) Origin() string { return b.foot.Origin }
 

@@ -51,6 +51,18 @@ func (t *Texts) raw(code uint32) string {
 	return string(t.flat[end-t.stride+1 : end])
 }
 
+// appendRaw appends what raw returns.
+func (t *Texts) appendRaw(dst []byte, code uint32) []byte {
+	if t.flat == nil {
+		return append(dst, t.values[code]...)
+	}
+	if code == 0 {
+		return dst
+	}
+	end := int(code) * t.stride
+	return append(dst, t.flat[end-t.stride+1:end]...)
+}
+
 // Value returns the value of a code, as it stands in a record.
 func (t *Texts) Value(code uint32) string {
 	if t.hex {

@@ -34,6 +34,13 @@ func Write(w io.Writer, key keyring.FileKey, origin string, sources []Source, fo
 	if err != nil {
 		return err
 	}
+	// What is read of blocks to be merged, nobody asks for again.
+	sources = slices.Clone(sources)
+	for i, src := range sources {
+		if b, ok := src.(interface{ uncached() *Block }); ok {
+			sources[i] = b.uncached()
+		}
+	}
 	b := &writer{out: bufio.NewWriterSize(w, 1<<18), seal: s, sources: sources}
 	b.foot = footer{
 		V: version, Origin: origin, Text: text.Version,
@@ -110,42 +117,24 @@ func (w *writer) section(b []byte, n int) (sectionPart, []byte, error) {
 // texts writes a column of text, its values in order.
 func (w *writer) texts(c TextColumn) error {
 	columns := make([]*Texts, len(w.sources))
-	used := make(map[string]uint32)
 	for i, src := range w.sources {
 		var err error
 		if columns[i], err = src.Texts(c); err != nil {
 			return err
 		}
-		for code := range columns[i].Values() {
-			used[columns[i].raw(uint32(code))] = 0
-		}
 	}
-	used[""] = 0
-	values := make([]string, 0, len(used))
-	for v := range used {
-		values = append(values, v)
-	}
-	slices.Sort(values)
-	var b []byte
-	for i, v := range values {
-		used[v] = uint32(i)
-		b = binary.AppendUvarint(b, uint64(len(v)))
-		b = append(b, v...)
-	}
-	part := textPart{Name: textTraits[c].name, Values: len(values), Bytes: len(b)}
-	width := widthOf(uint64(len(values) - 1))
+	all := unite(columns)
+	b := all.text
+	part := textPart{Name: textTraits[c].name, Values: all.values, Bytes: len(b)}
+	width := widthOf(uint64(all.values - 1))
 	codes := make([]uint32, 0, w.foot.Rows)
 	for i, t := range columns {
-		again := make([]uint32, t.Values())
-		for code := range again {
-			again[code] = used[t.raw(uint32(code))]
-		}
 		rows := w.sources[i].Rows()
 		from := len(codes)
 		codes = codes[:from+rows]
 		t.Codes(codes[from:], 0)
 		for j, code := range codes[from:] {
-			codes[from+j] = again[code]
+			codes[from+j] = all.codes[i][code]
 		}
 	}
 	b = slices.Grow(b, part.length(w.foot.Rows, textTraits[c].inverted)-len(b))
@@ -153,7 +142,7 @@ func (w *writer) texts(c TextColumn) error {
 		b = appendPacked(b, uint64(code), width)
 	}
 	if textTraits[c].inverted {
-		b = invert(b, codes, len(values))
+		b = invert(b, codes, all.values)
 	}
 	var err error
 	part.Where, part.Tag, err = w.section(b, int(c))
