@@ -92,8 +92,9 @@ var rooms = map[string]room{
 		},
 		theirs: []string{"filippo.io/age"},
 	},
+	"internal/index/block/lru": {},
 	"internal/index/block": {
-		ours:   []string{".", "event", "keyring", "record", "internal/index/text"},
+		ours:   []string{".", "event", "keyring", "record", "internal/index/block/lru", "internal/index/text"},
 		theirs: []string{"github.com/RoaringBitmap/roaring", "github.com/klauspost/compress"},
 	},
 	"internal/index": {

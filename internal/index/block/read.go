@@ -8,6 +8,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"audittrail/internal/index/block/lru"
 	"audittrail/internal/index/text"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -71,7 +72,7 @@ func open(file io.ReaderAt, size int64, key keyring.FileKey, cache *Cache) (*Blo
 }
 
 // Close lets go of what was read. The file is its opener's.
-func (b *Block) Close() { b.cache.forget(b) }
+func (b *Block) Close() { b.cache.Forget(func(k cacheKey) bool { return k.block == b }) }
 
 // uncached is the block, of which nothing is kept in memory.
 func (b *Block) uncached() *Block {
@@ -116,7 +117,7 @@ func (b *Block) section(p sectionPart, tag []byte, n int) ([]byte, error) {
 
 // Texts returns a column of text.
 func (b *Block) Texts(c TextColumn) (*Texts, error) {
-	return get(b.cache, cacheKey{b, partColumn, int(c)}, func() (*Texts, int, error) {
+	return lru.Get(b.cache, cacheKey{b, partColumn, int(c)}, func() (*Texts, int, error) {
 		p := &b.foot.Texts[c]
 		s, err := b.section(p.Where, p.Tag, int(c))
 		if err != nil {
@@ -177,7 +178,7 @@ func uniform(values []byte, n int) bool {
 // Numbers returns a column of numbers.
 func (b *Block) Numbers(c NumberColumn) (*Numbers, error) {
 	n := int(textColumns) + int(c)
-	return get(b.cache, cacheKey{b, partColumn, n}, func() (*Numbers, int, error) {
+	return lru.Get(b.cache, cacheKey{b, partColumn, n}, func() (*Numbers, int, error) {
 		p := &b.foot.Numbers[c]
 		s, err := b.section(p.Where, p.Tag, n)
 		if err != nil {
@@ -208,7 +209,7 @@ func (b *Block) Absent() int { return b.foot.Rows - b.foot.Numbers[Size].Known }
 
 // Places returns the directory.
 func (b *Block) directory() (*directory, error) {
-	return get(b.cache, cacheKey{b, partDirectory, 0}, func() (*directory, int, error) {
+	return lru.Get(b.cache, cacheKey{b, partDirectory, 0}, func() (*directory, int, error) {
 		s, err := b.bytes(b.foot.Places.At, b.foot.Places.Len)
 		if err != nil {
 			return nil, 0, err
@@ -253,7 +254,7 @@ func (b *Block) page(d *directory, n int, cached bool) ([]byte, error) {
 		text, _, err := load()
 		return text, err
 	}
-	return get(b.cache, cacheKey{b, partPage, n}, load)
+	return lru.Get(b.cache, cacheKey{b, partPage, n}, load)
 }
 
 // from begins to read entries at the last mark that is not behind a key. It
