@@ -115,9 +115,7 @@ func TestObserver(t *testing.T) {
 	if _, err := log.Administer(t.Context(), grant("")); err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	reader := open(t, dir, audittrail.Options{ReadOnly: true})
 	var want []*audittrail.Record
 	for r, err := range reader.Records(t.Context(), 0, record.MaxSeq) {

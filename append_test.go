@@ -37,6 +37,13 @@ func create(t *testing.T) *audittrail.Log {
 	return open(t, t.TempDir(), audittrail.Options{Create: true})
 }
 
+func mustClose(t testing.TB, log *audittrail.Log) {
+	t.Helper()
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func mustAppend(t *testing.T, log *audittrail.Log, e event.Event) audittrail.Receipt {
 	t.Helper()
 	r, err := log.Append(t.Context(), e)
@@ -253,9 +260,7 @@ func TestFollowInTheWriter(t *testing.T) {
 	for range 5 {
 		mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "p"})
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	<-done
 	if want := []uint64{0, 1, 2, 3, 4}; len(seqs) > 5 || !slices.Equal(seqs, want[:len(seqs)]) {
 		t.Errorf("Follow gave %v, want a beginning of %v", seqs, want)
@@ -326,9 +331,7 @@ func TestClock(t *testing.T) {
 	if _, err := append1(); err != nil {
 		t.Errorf("23 hours ahead: %v", err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 
 	// A year of idleness is a pause; more is a clock that is wrong.
 	for _, far := range []struct {
@@ -346,9 +349,7 @@ func TestClock(t *testing.T) {
 		if far.ok != (err == nil) || !far.ok && !errors.As(err, &wrong) {
 			t.Errorf("%v ahead: %v", far.ahead, err)
 		}
-		if err := log.Close(); err != nil {
-			t.Fatal(err)
-		}
+		mustClose(t, log)
 		o.AcceptClock = true
 		o = o.With(audittrail.Seams{FS: disk.Clone(), Now: c.Now})
 		if log, err = audittrail.Open("dir", o); err != nil {
@@ -357,9 +358,7 @@ func TestClock(t *testing.T) {
 		if _, err := append1(); err != nil {
 			t.Errorf("%v ahead, accepted: %v", far.ahead, err)
 		}
-		if err := log.Close(); err != nil {
-			t.Fatal(err)
-		}
+		mustClose(t, log)
 	}
 }
 
@@ -368,10 +367,7 @@ func TestClock(t *testing.T) {
 func TestCancelledAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := vfs.NewMem()
-		log, err := audittrail.Open("dir", onDisk(disk))
-		if err != nil {
-			t.Fatal(err)
-		}
+		log := openDir(t, onDisk(disk))
 		mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "in front"})
 		release := make(chan struct{})
 		disk.Inject(func(op vfs.Op) error {

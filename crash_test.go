@@ -131,10 +131,7 @@ func TestCrashWhileRecovering(t *testing.T) {
 // kept. Nobody had been told of the batch, and so it is no damage.
 func TestBatchOutOfOrder(t *testing.T) {
 	disk := vfs.NewMem()
-	log, err := audittrail.Open("dir", onDisk(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := openDir(t, onDisk(disk))
 	for i := range 3 {
 		mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: fmt.Sprint(i)})
 	}
@@ -146,9 +143,7 @@ func TestBatchOutOfOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	killed := disk.KillOnly() // before a checkpoint covers it
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	for first := 3; first < 7; first++ {
 		after := killed.Clone()
 		edit(t, after, "log/"+firstSegment, func(b []byte) []byte {
@@ -176,10 +171,7 @@ func TestBatchOutOfOrder(t *testing.T) {
 func TestCrashWhileRotating(t *testing.T) {
 	for n := 0; ; n++ {
 		disk := vfs.NewMem()
-		log, err := audittrail.Open("dir", onDisk(disk))
-		if err != nil {
-			t.Fatal(err)
-		}
+		log := openDir(t, onDisk(disk))
 		acked := []audittrail.Receipt{mustAppend(t, log, event.Event{ID: "event 0.0", Type: event.Prompt, UserID: "user 0", Prompt: "prompt 0"})}
 		if _, err := log.Checkpoint(t.Context()); err != nil {
 			t.Fatal(err)

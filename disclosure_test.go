@@ -30,9 +30,7 @@ func disclosure(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	return string(b)
 }
 

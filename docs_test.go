@@ -40,9 +40,7 @@ func auditCopy(t *testing.T, roll int64) (dir, vkey string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	script, err := os.ReadFile(filepath.Join("docs", "verify.py"))
 	if err != nil {
 		t.Fatal(err)

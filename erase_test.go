@@ -134,9 +134,7 @@ func TestErase(t *testing.T) {
 	if back, ok, err := log.Subject("ann"); !ok || back == subject || err != nil {
 		t.Errorf("Subject = %v, %v, %v, want another", back, ok, err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	log = open(t, dir, audittrail.Options{})
 	wantStates(t, log, states)
 	wantStates(t, reader, states)
@@ -169,9 +167,7 @@ func TestEraseRefuses(t *testing.T) {
 	if n := size(t, log); n != 1 {
 		t.Errorf("%d records, want 1", n)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"ann"}, Reason: "r"}); err == nil {
 		t.Error("Erase after Close = nil, want an error")
 	}

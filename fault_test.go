@@ -15,12 +15,19 @@ func onDisk(disk vfs.FS) audittrail.Options {
 	return audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk})
 }
 
-func TestFailedSync(t *testing.T) {
-	disk := vfs.NewMem()
-	log, err := audittrail.Open("dir", onDisk(disk))
+// openDir opens the log in the folder dir of a disk.
+func openDir(t testing.TB, o audittrail.Options) *audittrail.Log {
+	t.Helper()
+	log, err := audittrail.Open("dir", o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return log
+}
+
+func TestFailedSync(t *testing.T) {
+	disk := vfs.NewMem()
+	log := openDir(t, onDisk(disk))
 	kept := mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "kept"})
 	broken := errors.New("medium error")
 	syncs := 0
@@ -51,10 +58,7 @@ func TestFailedSync(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	for room := int64(0); room < 4000; room += 97 {
 		disk := vfs.NewMem()
-		log, err := audittrail.Open("dir", onDisk(disk))
-		if err != nil {
-			t.Fatal(err)
-		}
+		log := openDir(t, onDisk(disk))
 		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "first", Prompt: "kept"})
 		free, err := disk.Free("dir")
 		if err == nil {
@@ -98,10 +102,7 @@ func used(t *testing.T, disk *vfs.Mem) int64 {
 
 func TestShortWrite(t *testing.T) {
 	disk := vfs.NewMem()
-	log, err := audittrail.Open("dir", onDisk(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := openDir(t, onDisk(disk))
 	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "kept"})
 	broken := errors.New("short write")
 	disk.Inject(func(op vfs.Op) error {
@@ -118,22 +119,15 @@ func TestShortWrite(t *testing.T) {
 	if r.Seq != 1 {
 		t.Errorf("record %d, want 1", r.Seq)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	check(t, disk.Crash(nil), nil, "after a short write")
 }
 
 func TestReadOnlyFolder(t *testing.T) {
 	disk := vfs.NewMem()
-	log, err := audittrail.Open("dir", onDisk(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := openDir(t, onDisk(disk))
 	r := mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "p"})
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	disk.Inject(func(op vfs.Op) error {
 		if op.Kind <= vfs.OpSyncDir || op.Kind == vfs.OpLock {
 			return syscall.EROFS
@@ -157,10 +151,7 @@ func TestReadOnlyFolder(t *testing.T) {
 
 func TestTooManyOpenFiles(t *testing.T) {
 	disk := vfs.NewMem()
-	log, err := audittrail.Open("dir", onDisk(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := openDir(t, onDisk(disk))
 	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "p"})
 	disk.Inject(func(op vfs.Op) error {
 		if op.Kind == vfs.OpOpen || op.Kind == vfs.OpCreate {

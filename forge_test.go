@@ -25,10 +25,7 @@ const firstSegment = "00000000000000000000.jsonl"
 func signedThenMore(t *testing.T) *vfs.Mem {
 	t.Helper()
 	disk := vfs.NewMem()
-	log, err := audittrail.Open("dir", onDisk(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := openDir(t, onDisk(disk))
 	for i := range 5 {
 		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: fmt.Sprint(i)})
 	}
@@ -40,9 +37,7 @@ func signedThenMore(t *testing.T) *vfs.Mem {
 		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: fmt.Sprint(5 + i)})
 		killed = disk.KillOnly()
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	return killed
 }
 
@@ -164,14 +159,9 @@ func TestTreeIsDerived(t *testing.T) {
 func TestForeignFiles(t *testing.T) {
 	disk := signedThenMore(t)
 	other := vfs.NewMem()
-	log, err := audittrail.Open("dir", onDisk(other))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := openDir(t, onDisk(other))
 	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "of another log"})
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	foreign, err := vfs.ReadFile(other, "dir/tree/checkpoint", 1<<20)
 	if err != nil {
 		t.Fatal(err)
@@ -228,9 +218,7 @@ func TestRepair(t *testing.T) {
 	if n := size(t, log); n != 7 {
 		t.Errorf("%d records, want 6 and the repair", n)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	names, err := disk.ReadDir("dir/log")
 	if err != nil {
 		t.Fatal(err)

@@ -109,9 +109,7 @@ func TestHolds(t *testing.T) {
 	wantHeld(t, log, []string{"dan"}, []string{"dan"}, later)
 
 	// A hold comes back with the log, and ends when it is released.
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	log = open(t, dir, audittrail.Options{})
 	wantHeld(t, log, []string{"ann"}, []string{"ann"}, byUser)
 	for _, id := range slices.DeleteFunc(want, func(id string) bool { return id == both.ID }) {
@@ -135,9 +133,7 @@ func TestHolds(t *testing.T) {
 	if v, err := log.Verify(t.Context(), audittrail.VerifyOptions{}); err != nil || !v.Valid() {
 		t.Errorf("Verify = %+v, %v", v, err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	log = open(t, dir, audittrail.Options{}) // with records of holds that nobody can read
 	if got := holdIDs(t, log); len(got) > 0 {
 		t.Errorf("Holds = %q after opening", got)
@@ -183,13 +179,6 @@ func aYear(t *testing.T, disk vfs.FS, c *clock, o audittrail.Options) *audittrai
 		t.Fatal(err)
 	}
 	return log
-}
-
-func mustClose(t *testing.T, log *audittrail.Log) {
-	t.Helper()
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestExpire lets two months end, one with records that are held.

@@ -59,9 +59,7 @@ func ruin(t *testing.T) (*vfs.Mem, map[string]*audittrail.Record) {
 		}
 	}
 	third := segments(t, log)[3]
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	edit(t, disk, segmentFile(third, ".jsonl"), func(b []byte) []byte {
 		l := lines(b)
 		again := bytes.Clone(l[3])
@@ -276,9 +274,7 @@ func TestRebuildForgets(t *testing.T) {
 	if _, err := log.Expire(t.Context(), []string{"standard/2026-01"}, "over"); err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	r := rebuilding(disk)
 	r.New = o
 	got, err := audittrail.Rebuild(t.Context(), r)
@@ -301,7 +297,5 @@ func TestRebuildForgets(t *testing.T) {
 	if err != nil || len(holds) != 1 || holds[0].ID != hold.ID || holds[0].User != "user 1" || holds[0].Reason != "a claim" {
 		t.Errorf("holds %+v, %v, want the one in force", holds, err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 }

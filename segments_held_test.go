@@ -93,9 +93,7 @@ func TestHoldsReachArchives(t *testing.T) {
 	if err != nil || counts[first.Class].Records == 0 {
 		t.Errorf("CountClasses(%d) = %v, %v, want some of %s", firsts[1], counts, err, first.Class)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	if v := intact(t, disk, "held in archives"); v.Held != uint64(got["user 2"][audittrail.Readable]) {
 		t.Errorf("verify: %d are held, want %d", v.Held, got["user 2"][audittrail.Readable])
 	}
@@ -141,7 +139,5 @@ func TestHoldsOnArchivesThatAreAway(t *testing.T) {
 	if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "user 1", Prompt: "after"}); err != nil {
 		t.Errorf("append behind an erasure that was refused: %v", err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 }

@@ -30,9 +30,7 @@ func gapped(t *testing.T) (disk *vfs.Mem, segs []audittrail.Segment, older [][]b
 		t.Fatal(err)
 	}
 	segs = segments(t, log)
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	return disk, segs, [][]byte{signed}
 }
 
@@ -148,9 +146,7 @@ func TestVerifyGapsFrom(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := size(t, log)
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	bare := disk.Clone()
 	if err := bare.Rename("dir/keys", "elsewhere"); err != nil {
 		t.Fatal(err)

@@ -37,10 +37,7 @@ func filled(t *testing.T, disk *vfs.Mem) []audittrail.Receipt {
 	if err := vfs.MakeDir(disk, place, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	log, err := audittrail.Open("dir", rolling(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := openDir(t, rolling(disk))
 	if _, err := log.Administer(t.Context(), event.Event{Type: event.AccessGranted, Labels: map[string]string{"grant": "1"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -50,19 +47,13 @@ func filled(t *testing.T, disk *vfs.Mem) []audittrail.Receipt {
 			ID: fmt.Sprintf("event %d", i), Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprintf("prompt %d", i),
 		}))
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	return acked
 }
 
 func openLog(t *testing.T, disk vfs.FS) *audittrail.Log {
 	t.Helper()
-	log, err := audittrail.Open("dir", rolling(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return log
+	return openDir(t, rolling(disk))
 }
 
 func segments(t *testing.T, log *audittrail.Log) []audittrail.Segment {
@@ -143,9 +134,7 @@ func account(t *testing.T, disk vfs.FS, acked []audittrail.Receipt, what string)
 	if granted != 1 {
 		t.Fatalf("%s: %d grants, want 1", what, granted)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 }
 
 // TestArchive moves segments, reads around them, and brings them back.
@@ -193,9 +182,7 @@ func TestArchive(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	if v := intact(t, disk, "archived"); v.Left != from || v.Archived != from {
 		t.Errorf("verify: %d have left, %d are in archives, want %d", v.Left, v.Archived, from)
 	}
@@ -233,9 +220,7 @@ func TestArchive(t *testing.T) {
 	if size2 != size1 {
 		t.Errorf("%d records, were %d: restoring adds none", size2, size1)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	account(t, disk, acked, "restored")
 }
 
@@ -296,9 +281,7 @@ func TestCrashWhileMoving(t *testing.T) {
 			if s[0].Leftover {
 				t.Fatalf("%s: the dropped archive is still there", what)
 			}
-			if err := log.Close(); err != nil {
-				t.Fatal(err)
-			}
+			mustClose(t, log)
 		}
 		crashes++
 		if err == nil {
@@ -320,9 +303,7 @@ func TestDamagedArchive(t *testing.T) {
 	if err := log.ArchiveSegments(t.Context(), firsts, place, "old"); err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	for _, ext := range []string{".jsonl.zst", ".archive"} {
 		name := place + "/" + fmt.Sprintf("%020d", firsts[1]) + ext
 		whole, err := vfs.ReadFile(disk, name, 1<<20)
@@ -394,9 +375,7 @@ func TestUnwrittenArchive(t *testing.T) {
 			t.Error("the segment has left")
 		}
 		disk.Inject(nil)
-		if err := log.Close(); err != nil {
-			t.Fatal(err)
-		}
+		mustClose(t, log)
 		account(t, disk, acked, "without an archive")
 	}
 }

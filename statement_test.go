@@ -52,16 +52,12 @@ func TestSignStatement(t *testing.T) {
 		if _, err := log.Root(c.Size + 9); !errors.Is(err, audittrail.ErrNoRecord) {
 			t.Errorf("Root beyond the tree: error is %v, want ErrNoRecord", err)
 		}
-		if err := log.Close(); err != nil {
-			t.Fatal(err)
-		}
+		mustClose(t, log)
 		if log, err = audittrail.Open(dir, audittrail.Options{ReadOnly: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	if _, err := log.SignStatement("report", "1"); !errors.Is(err, audittrail.ErrClosed) {
 		t.Errorf("SignStatement of a closed log: error is %v, want ErrClosed", err)
 	}

@@ -66,9 +66,7 @@ func TestSubjects(t *testing.T) {
 	if _, _, err := reader.NewFileKey(); !errors.Is(err, keyring.ErrReadOnly) {
 		t.Errorf("NewFileKey of a reader = %v, want ErrReadOnly", err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	if _, err := log.Generation(); !errors.Is(err, keyring.ErrClosed) {
 		t.Errorf("Generation after Close = %v, want ErrClosed", err)
 	}
@@ -79,9 +77,7 @@ func TestSubjectsWithoutKeys(t *testing.T) {
 	dir := t.TempDir()
 	log := open(t, dir, audittrail.Options{Create: true})
 	mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "ann"})
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	bare := open(t, dir, audittrail.Options{ReadOnly: true, KeysDir: t.TempDir()})
 	_, _, serr := bare.Subject("ann")
 	_, herr := bare.Session("s")

@@ -52,9 +52,7 @@ func newSpecimen(t *testing.T) *specimen {
 		t.Fatal(err)
 	}
 	s.vkey = keys[0].VKey
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	names, err := s.disk.ReadDir("dir/log")
 	if err != nil {
 		t.Fatal(err)

@@ -102,9 +102,7 @@ func TestVerifyOpen(t *testing.T) {
 			}
 		}
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	if _, err := log.Verify(t.Context(), audittrail.VerifyOptions{}); !errors.Is(err, audittrail.ErrClosed) {
 		t.Errorf("Verify after Close = %v, want ErrClosed", err)
 	}
@@ -378,16 +376,11 @@ func TestVerifyReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit(t, fork, "keys/signed", func([]byte) []byte { return s.signedAtFirst })
-	log, err := audittrail.Open("dir", onDisk(fork))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := openDir(t, onDisk(fork))
 	for i := range s.n {
 		mustAppend(t, log, event.Event{Type: event.Response, Response: fmt.Sprint("another story ", i)})
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	wantValid(t, verifyOn(t, fork, audittrail.VerifyOptions{}), s.n)
 	for _, size := range []uint64{1, 25, 40} {
 		vo := audittrail.VerifyOptions{Checkpoints: [][]byte{s.checkpoint(t, size)}}
@@ -544,10 +537,7 @@ func TestVerifyMaxProblems(t *testing.T) {
 // TestVerifyRotated follows signers from one to the next.
 func TestVerifyRotated(t *testing.T) {
 	disk := vfs.NewMem()
-	log, err := audittrail.Open("dir", onDisk(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := openDir(t, onDisk(disk))
 	old, err := log.Checkpoint(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -563,9 +553,7 @@ func TestVerifyRotated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	wantValid(t, verifyOn(t, disk, audittrail.VerifyOptions{Checkpoints: [][]byte{old}}), 7)
 	for _, k := range keys {
 		wantValid(t, verifyOn(t, disk, audittrail.VerifyOptions{VKeys: []string{k.VKey}, Checkpoints: [][]byte{old}}), 7)
@@ -592,19 +580,11 @@ func TestVerifyRotated(t *testing.T) {
 // TestVerifyLostKeys brings back a keyring from before some records.
 func TestVerifyLostKeys(t *testing.T) {
 	disk := vfs.NewMem()
-	log, err := audittrail.Open("dir", onDisk(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := openDir(t, onDisk(disk))
 	mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "early"})
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	before := disk.KillOnly()
-	log, err = audittrail.Open("dir", onDisk(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log = openDir(t, onDisk(disk))
 	for _, user := range []string{"early", "late", "late", "early"} {
 		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: user, Labels: map[string]string{
 			// As in the fields that say whose key it is.
@@ -612,9 +592,7 @@ func TestVerifyLostKeys(t *testing.T) {
 			"z\",\"subject\":\"": "0",
 		}})
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	names, err := disk.ReadDir("dir/keys")
 	if err != nil {
 		t.Fatal(err)
@@ -665,9 +643,7 @@ func TestVerifyNewerFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	signed := audittrail.SignRoot(t, log, uint64(s.n), rng.Root())
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	for name, l := range f {
 		edit(t, disk, "log/"+name, func([]byte) []byte { return bytes.Join(l, nil) })
 	}
@@ -723,13 +699,8 @@ func TestVerifyImpossible(t *testing.T) {
 // TestVerifyEmpty verifies a log without records.
 func TestVerifyEmpty(t *testing.T) {
 	disk := vfs.NewMem()
-	log, err := audittrail.Open("dir", onDisk(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := openDir(t, onDisk(disk))
 	wantValid(t, verifyOn(t, disk, audittrail.VerifyOptions{}), 0)
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, log)
 	wantValid(t, verifyOn(t, disk, audittrail.VerifyOptions{}), 0)
 }
