@@ -128,7 +128,13 @@ var rooms = map[string]room{
 	"report/rules":     {theirs: []string{"github.com/BurntSushi/toml"}},
 	"lineage":          {ours: []string{".", "event", "record", "internal/cjson"}},
 	"lineage/artifact": {},
-	"lineage/usage":    {ours: []string{".", "event", "lineage", "query"}},
+	"lineage/exchange": {
+		ours:  []string{"lineage", "lineage/exchange/document", "lineage/exchange/openlineage"},
+		tests: []string{".", "lineage"},
+	},
+	"lineage/exchange/document":    {ours: []string{"event", "lineage", "internal/cjson"}},
+	"lineage/exchange/openlineage": {ours: []string{"lineage", "lineage/exchange/document"}},
+	"lineage/usage":                {ours: []string{".", "event", "lineage", "query"}},
 	"lineage/drawing": {
 		ours:   []string{".", "event", "lineage", "record", "lineage/drawing/internal/layers", "lineage/drawing/internal/rails"},
 		theirs: []string{"github.com/rivo/uniseg"},
@@ -156,6 +162,7 @@ var rooms = map[string]room{
 			".", "access", "privacy", "query", "evidence/certificate", "event", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
 			"internal/corpus", "internal/index",
 			"report", "report/document", "report/render", "report/rules", "lineage", "lineage/artifact", "lineage/usage", "lineage/drawing",
+			"lineage/exchange",
 			"cmd/audittrail/internal/intake", "cmd/audittrail/internal/table",
 		},
 		theirs: []string{

@@ -26,15 +26,7 @@ func (e *ThingError) Unwrap() error { return e.Err }
 // *[ThingError] names what is refused. If it is interrupted, do it again: what
 // was registered is there already.
 func (t *Tracker) RegisterAll(ctx context.Context, things []Thing) ([]Registered, error) {
-	if len(things) > MaxBatch {
-		return nil, fmt.Errorf("register %d things: at most %d are possible at once", len(things), MaxBatch)
-	}
-	for _, thing := range things {
-		if err := Complete(thing); err != nil {
-			return nil, fmt.Errorf("register things: %w", &ThingError{nameOf(thing), err})
-		}
-	}
-	waves, err := order(things)
+	waves, err := arrange(things)
 	if err != nil {
 		return nil, fmt.Errorf("register things: %w", err)
 	}
@@ -58,6 +50,43 @@ func (t *Tracker) RegisterAll(ctx context.Context, things []Thing) ([]Registered
 		out[i] = done[thing.Identity()]
 	}
 	return out, nil
+}
+
+// CheckAll says what RegisterAll would do, and records nothing: things that are
+// not registered yet have no record.
+func (t *Tracker) CheckAll(ctx context.Context, things []Thing) ([]Registered, error) {
+	waves, err := arrange(things)
+	if err != nil {
+		return nil, fmt.Errorf("check things: %w", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(ctx); err != nil {
+		return nil, fmt.Errorf("check things: %w", err)
+	}
+	done, _, err := t.rehearse(waves, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("check things: %w", err)
+	}
+	out := make([]Registered, len(things))
+	for i, thing := range things {
+		out[i] = done[thing.Identity()]
+		out[i].ID = thing.Identity()
+	}
+	return out, nil
+}
+
+// arrange completes things and sorts them into waves.
+func arrange(things []Thing) ([][]Thing, error) {
+	if len(things) > MaxBatch {
+		return nil, fmt.Errorf("%d of them: at most %d are possible at once", len(things), MaxBatch)
+	}
+	for _, thing := range things {
+		if err := Complete(thing); err != nil {
+			return nil, &ThingError{nameOf(thing), err}
+		}
+	}
+	return order(things)
 }
 
 func nameOf(t Thing) string {

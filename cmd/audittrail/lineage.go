@@ -46,7 +46,8 @@ at most 5,000 things; the others take all.` + exits(ends0, ends1, ends2, ends4),
 	}
 	draw.flags(cmd)
 	cmd.AddCommand(e.lineageAddCmd(), e.lineageRetireCmd(), e.lineageShowCmd(), e.lineagePathCmd(), e.lineageArtifactCmd(),
-		e.lineageImpactCmd(), e.lineageExplainCmd(), e.lineageCallsCmd())
+		e.lineageImpactCmd(), e.lineageExplainCmd(), e.lineageCallsCmd(),
+		e.lineageImportCmd(), e.lineageExportCmd())
 	return cmd
 }
 

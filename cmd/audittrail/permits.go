@@ -29,6 +29,7 @@ var permits = map[string]access.Permission{
 	"lineage":        access.ReadEvents,
 	"lineage add":    access.ManageLineage,
 	"lineage import": access.ManageLineage,
+	"lineage export": access.ExportData,
 	"lineage retire": access.ManageLineage,
 	"retention":      access.ManageRetention,
 	"archive":        access.ManageRetention,

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/lineage"
+	"audittrail/lineage/exchange"
+)
+
+func (e *env) lineageExportCmd() *cobra.Command {
+	var format, out string
+	cmd := &cobra.Command{
+		Use:   "export --format FORMAT [ID]",
+		Short: "Write lineage as a document of another program",
+		Long: `Export writes everything that was registered, or one thing with all that it was
+made of and, if it is a model version, its evaluations. What the format has no
+place for stands in an extension, so that 'lineage import' brings back the same.
+What it cannot hold at all is left out, and said. Retirements are no part of it.
+docs/format/lineage-exchange.md says what becomes of what.` + exits(ends0, ends1, ends2, ends4),
+		Example: `  audittrail lineage export --format cyclonedx --out bom.json model:bot@3
+  audittrail lineage export --format openlineage > events.ndjson`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			id := ""
+			if len(args) > 0 {
+				id = args[0]
+			}
+			if err := e.lineageExport(exchange.Format(format), out, id); err != nil {
+				return fmt.Errorf("lineage export: %w", err)
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&format, "format", "", "`format`: "+formatNames(exchange.Writable()))
+	f.StringVar(&out, "out", "", "write a `file` that is not there yet, instead of standard output")
+	must(cmd.MarkFlagRequired("format"))
+	return cmd
+}
+
+func (e *env) lineageExport(format exchange.Format, out, id string) error {
+	return e.readLineage(func(_ *audittrail.Log, g *lineage.Graph) error {
+		var some []*lineage.Node
+		if id != "" {
+			n, err := g.FindOne(id)
+			if err != nil {
+				return err
+			}
+			some = []*lineage.Node{n}
+		}
+		nodes := exchange.Select(g, some)
+		write := func(w io.Writer) error {
+			left, err := exchange.Write(w, format, nodes)
+			for _, n := range left {
+				e.note("left out: %s", n)
+			}
+			return err
+		}
+		if out == "" {
+			return write(e.stdout)
+		}
+		return writeWhole(out, func(f *os.File) error { return write(f) })
+	})
+}

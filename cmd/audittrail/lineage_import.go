@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"audittrail"
+	"audittrail/lineage"
+	"audittrail/lineage/exchange"
+)
+
+// autoFormat has the document itself tell its format.
+const autoFormat = "auto"
+
+func (e *env) lineageImportCmd() *cobra.Command {
+	var format string
+	var dry bool
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Register what a document of another program tells of",
+		Long: `Import reads a document and registers the datasets, training runs, model
+versions and what else it tells of: all of it or, if something is wrong,
+nothing. What there is no field for is kept as attributes. The same document
+again is the same things. It prints what is registered, in which record, and
+what was kept; docs/format/lineage-exchange.md says what becomes of what. FILE
+may be - for standard input; at most 32 MiB are read.` + exits(ends0, failsToRegister, ends2, ends4),
+		Example: `  audittrail lineage import bom.json --dry-run
+  audittrail lineage import events.ndjson --format openlineage -o json`,
+		Args: takes("FILE"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := e.lineageImport(args[0], format, dry); err != nil {
+				return fmt.Errorf("lineage import: %w", err)
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&format, "format", autoFormat, "`format` of the document: "+autoFormat+", "+formatNames(exchange.Readable()))
+	f.BoolVar(&dry, "dry-run", false, "say what would be registered, and register nothing")
+	e.writerFlags(cmd)
+	return cmd
+}
+
+func formatNames(formats []exchange.Format) string {
+	names := make([]string, len(formats))
+	for i, f := range formats {
+		names[i] = string(f)
+	}
+	return strings.Join(names, ", ")
+}
+
+func (e *env) lineageImport(name, format string, dry bool) error {
+	data, err := e.readInput(name, exchange.MaxBytes)
+	if err != nil {
+		return err
+	}
+	of := exchange.Format(format)
+	if format == autoFormat {
+		if of, err = exchange.Detect(data); err != nil {
+			return err
+		}
+	}
+	use := func(t *lineage.Tracker) error {
+		g, err := t.Graph(e.ctx)
+		if err != nil {
+			return err
+		}
+		doc, err := exchange.Read(of, data, g)
+		if err != nil {
+			return err
+		}
+		register := t.RegisterAll
+		if dry {
+			register = t.CheckAll
+		}
+		done, err := register(e.ctx, doc.Things())
+		if err != nil {
+			var of *lineage.ThingError
+			if errors.As(err, &of) && doc.Place(of.ID) != "" {
+				err = fmt.Errorf("%s: %w", doc.Place(of.ID), err)
+			}
+			return err
+		}
+		for _, n := range doc.Notes {
+			e.note("%s", n)
+		}
+		return e.imported(doc, done, dry)
+	}
+	if !dry {
+		return e.lineageWriting(use)
+	}
+	return e.with(e.openToRead, func(log *audittrail.Log) error {
+		t, err := lineage.Open(e.ctx, log)
+		if err != nil {
+			return err
+		}
+		return use(t)
+	})
+}
+
+// An importedThing is a line of what import prints in JSON.
+type importedThing struct {
+	Kind lineage.Kind `json:"kind"`
+	ID   string       `json:"id"`
+	New  bool         `json:"new"`
+	Seq  *uint64      `json:"seq"` // none if it would only be registered
+	Kept []string     `json:"kept"`
+	At   string       `json:"at"` // where in the document it stands
+}
+
+// imported prints what was registered.
+func (e *env) imported(doc *exchange.Document, done []lineage.Registered, dry bool) error {
+	fresh := 0
+	columns := []column{
+		{name: "kind", width: 10},
+		{name: "id", width: 30},
+		{name: "record", width: 10, right: true},
+		{name: "kept as attributes", width: 22, wrap: true},
+	}
+	err := e.list(columns, func(yield func(row, error) bool) {
+		for i, item := range doc.Items {
+			t := importedThing{item.Thing.Kind(), done[i].ID, !done[i].Duplicate, &done[i].Seq, item.Kept, item.Place}
+			record := strconv.FormatUint(done[i].Seq, 10)
+			if t.New {
+				fresh++
+				if dry {
+					t.Seq, record = nil, "new"
+				}
+			}
+			if t.Kept == nil {
+				t.Kept = []string{}
+			}
+			if !yield(row{[]string{string(t.Kind), t.ID, record, strings.Join(t.Kept, ", ")}, t}, nil) {
+				return
+			}
+		}
+	})
+	verb := "registered"
+	if dry {
+		verb = "would register"
+	}
+	known := ""
+	if n := len(doc.Items) - fresh; n > 0 {
+		known = "; " + count(n, "is", "are") + " registered already"
+	}
+	e.note("%s %s of %s%s", verb, count(fresh, "thing", "things"), doc.Format, known)
+	return err
+}

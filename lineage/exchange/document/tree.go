@@ -1,0 +1,68 @@
+package document
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// Minus returns what an object has and another lacks or has otherwise. Objects
+// are compared member by member, everything else as a whole.
+func Minus(o, known Object) Object {
+	out := Object{}
+	for k, v := range o {
+		other, there := known[k]
+		if v == nil {
+			continue // null says nothing
+		}
+		a, isObject := v.(Object)
+		b, both := other.(Object)
+		switch {
+		case there && isObject && both:
+			if rest := Minus(a, b); len(rest) > 0 {
+				out[k] = rest
+			}
+		case !there || !reflect.DeepEqual(v, other):
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// Overlay returns an object with another on top of it: objects are laid member
+// by member, everything else as a whole.
+func Overlay(base, top Object) Object {
+	out := make(Object, len(base)+len(top))
+	maps.Copy(out, base)
+	for k, v := range top {
+		a, isObject := out[k].(Object)
+		b, both := v.(Object)
+		if isObject && both {
+			out[k] = Overlay(a, b)
+		} else {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// Within says where an object lacks what another has, or has it otherwise.
+func Within(place string, want, o Object) error {
+	for _, k := range slices.Sorted(maps.Keys(want)) {
+		v, there := o[k]
+		if !there {
+			return Errorf(Join(place, k), "missing, though the extension has it: take the extension out to read the document without it")
+		}
+		a, isObject := want[k].(Object)
+		b, both := v.(Object)
+		switch {
+		case isObject && both:
+			if err := Within(Join(place, k), a, b); err != nil {
+				return err
+			}
+		case !reflect.DeepEqual(want[k], v):
+			return Errorf(Join(place, k), "it differs from what the extension says: take the extension out to read the document without it")
+		}
+	}
+	return nil
+}

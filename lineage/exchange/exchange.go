@@ -1,0 +1,186 @@
+// Package exchange brings lineage in from documents of other programs, and out
+// into them. See docs/format/lineage-exchange.md.
+//
+// What goes out and comes in again is the same: where a format has no place for
+// something, it stands in an extension of ours. PROV-JSON and in-toto
+// statements are written only, Croissant is read only.
+package exchange
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+
+	"audittrail/lineage"
+	"audittrail/lineage/exchange/document"
+	"audittrail/lineage/exchange/openlineage"
+)
+
+// A Format is one of other people's.
+type Format string
+
+// The formats.
+const (
+	OpenLineage Format = "openlineage"
+)
+
+// MaxBytes is the size of the largest document that is read.
+const MaxBytes = document.MaxBytes
+
+// A form is what can be done with a format.
+type form struct {
+	name  Format
+	is    func(first document.Object) bool
+	read  func(data []byte, known *lineage.Graph) ([]document.Item, []string, error)
+	write func(w io.Writer, nodes []*lineage.Node) error
+}
+
+var forms = []form{
+	{OpenLineage, has("eventTime", "producer"), openlineage.Read, openlineage.Write},
+}
+
+// has recognizes a document by members of its first object.
+func has(names ...string) func(document.Object) bool {
+	return func(o document.Object) bool {
+		return !slices.ContainsFunc(names, func(name string) bool { return o[name] == nil })
+	}
+}
+
+// Readable returns the formats that can be read.
+func Readable() []Format { return those(func(f form) bool { return f.read != nil }) }
+
+// Writable returns the formats that can be written.
+func Writable() []Format { return those(func(f form) bool { return f.write != nil }) }
+
+func those(can func(form) bool) []Format {
+	var names []Format
+	for _, f := range forms {
+		if can(f) {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// Detect tells in which format a document is.
+func Detect(data []byte) (Format, error) {
+	values, err := document.Parse(data)
+	if err != nil {
+		return "", fmt.Errorf("recognize the document: %w", err)
+	}
+	first := values[0]
+	if list, ok := first.([]any); ok && len(list) > 0 {
+		first = list[0]
+	}
+	o, _ := first.(document.Object)
+	for _, f := range forms {
+		if f.is != nil && f.is(o) {
+			return f.name, nil
+		}
+	}
+	return "", fmt.Errorf("recognize the document: it is none of %s: name its format", document.List(Readable()))
+}
+
+// A Document is what was read.
+type Document struct {
+	Format Format
+	Items  []document.Item
+	Notes  []string // what was passed over, and why
+}
+
+// Read reads a document. What is registered already tells what the document
+// leaves open; nil is nothing.
+func Read(name Format, data []byte, known *lineage.Graph) (*Document, error) {
+	for _, f := range forms {
+		if f.name != name || f.read == nil {
+			continue
+		}
+		items, notes, err := f.read(data, known)
+		if err == nil && len(items) == 0 {
+			err = document.Errorf("", "nothing in it is lineage")
+			for _, n := range notes {
+				err = document.Errorf("", "nothing in it can be registered; %s", n)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		d := &Document{name, items, notes}
+		d.settle(known)
+		return d, nil
+	}
+	return nil, fmt.Errorf("read %q: there are %s", name, document.List(Readable()))
+}
+
+// Write writes things, in the order of the graph, and returns what it left out.
+func Write(w io.Writer, name Format, nodes []*lineage.Node) ([]string, error) {
+	for _, f := range forms {
+		if f.name == name && f.write != nil {
+			return nil, f.write(w, nodes)
+		}
+	}
+	return nil, fmt.Errorf("write %q: there are %s", name, document.List(Writable()))
+}
+
+// settle puts what is registered in the place of what says the same or less.
+func (d *Document) settle(known *lineage.Graph) {
+	if known == nil {
+		return
+	}
+	for i, item := range d.Items {
+		n, ok := known.Node(item.Thing.Identity())
+		if ok && n.Kind == item.Thing.Kind() && !bytes.Equal(lineage.Encode(n.Thing), lineage.Encode(item.Thing)) {
+			if len(document.Minus(document.Details(item.Thing), document.Details(n.Thing))) == 0 {
+				d.Items[i].Thing = n.Thing
+			}
+		}
+	}
+}
+
+// Things returns what a document tells of.
+func (d *Document) Things() []lineage.Thing {
+	things := make([]lineage.Thing, len(d.Items))
+	for i, item := range d.Items {
+		things[i] = item.Thing
+	}
+	return things
+}
+
+// Place tells where in the document a thing stands.
+func (d *Document) Place(id string) string {
+	for _, item := range d.Items {
+		if item.Thing.Identity() == id {
+			return item.Place
+		}
+	}
+	return ""
+}
+
+// Select returns what an export of some things holds: them, what they were made
+// of, and the evaluations of the model versions among them; everything if there
+// are none. They come in the order of the graph.
+func Select(g *lineage.Graph, some []*lineage.Node) []*lineage.Node {
+	if len(some) == 0 {
+		return slices.Collect(g.Nodes())
+	}
+	with := slices.Clone(some)
+	for _, n := range some {
+		for e := range g.Down(n) {
+			if n.Kind == lineage.KindModel && e.To.Kind == lineage.KindEvaluation {
+				with = append(with, e.To)
+			}
+		}
+	}
+	wanted := make(map[string]bool)
+	for _, r := range g.Walk(with, lineage.Upstream, 0) {
+		wanted[r.ID] = true
+	}
+	var nodes []*lineage.Node
+	for n := range g.Nodes() {
+		if wanted[n.ID] {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}

@@ -1,0 +1,290 @@
+package exchange_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"audittrail"
+	"audittrail/lineage"
+	"audittrail/lineage/exchange"
+)
+
+func openTracker(t testing.TB) *lineage.Tracker {
+	t.Helper()
+	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true, Origin: "audittrail/test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	tr, err := lineage.Open(t.Context(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+func graphOf(t testing.TB, tr *lineage.Tracker) *lineage.Graph {
+	t.Helper()
+	g, err := tr.Graph(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func register(t testing.TB, things ...lineage.Thing) (*lineage.Tracker, *lineage.Graph) {
+	t.Helper()
+	tr := openTracker(t)
+	if _, err := tr.RegisterAll(t.Context(), things); err != nil {
+		t.Fatal(err)
+	}
+	return tr, graphOf(t, tr)
+}
+
+func to[T any](v T) *T { return &v }
+
+func values(pairs ...string) map[string]json.RawMessage {
+	m := make(map[string]json.RawMessage)
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = json.RawMessage(pairs[i+1])
+	}
+	return m
+}
+
+func day(n int) time.Time { return time.Date(2026, 11, n, 8, 0, 0, 123456789, time.UTC) }
+
+// whole are things that have all fields, and some that have next to none.
+func whole() []lineage.Thing {
+	digest := "sha256:" + strings.Repeat("ab", 32)
+	odd := values("team", `"support"`, "odd <&>", `{"b":1e400,"a":["\u2028",null,true]}`, "openlineage", `7`)
+	return []lineage.Thing{
+		&lineage.Dataset{Name: "crawl"},
+		&lineage.Dataset{
+			Name: "tickets & more", Version: "2", Description: "Tickets\nof all", Digest: "dir-" + digest, Format: "parquet",
+			RecordCount: to(int64(120_000)), Location: "s3://bucket/tickets", Licence: "CC-BY-4.0", Owner: "support",
+			PersonalData: to(true), Sources: []string{"dataset:crawl"}, Run: "run:clean", Created: day(1), Attributes: odd,
+		},
+		&lineage.TrainingRun{Name: "clean", Datasets: []string{"dataset:crawl"}},
+		&lineage.PromptTemplate{Name: "polite", Version: "1", Text: "Be polite."},
+		&lineage.PromptTemplate{
+			ID: "p2", Name: "polite", Version: "1", Description: "again", Text: "Be very polite.", Digest: digest, Owner: "o",
+			Parent: "prompt:polite@1", Datasets: []string{"dataset:crawl"}, Attributes: odd,
+		},
+		&lineage.ModelVersion{Name: "base"},
+		&lineage.TrainingRun{
+			Name: "bot-3", Description: "fine-tuning", Model: "bot", Datasets: []string{"dataset:tickets & more@2"}, BaseModel: "model:base",
+			Code: "git@host:repo@8f1b2bb", Owner: "ml", Parameters: values("epochs", "3", "note", `"slow"`, "grid", `[1,2]`),
+			Metrics: values("accuracy", "0.930", "text", `"x"`), Environment: values("gpu", "8"), Start: day(2), End: day(3), Attributes: odd,
+		},
+		&lineage.ModelVersion{
+			Name: "bot", Version: "3", Description: "answers", Run: "run:bot-3", Datasets: []string{"dataset:crawl"}, Parent: "model:base",
+			Digest: digest, Format: "safetensors", Location: "models/bot", Licence: "Our own", Owner: "ml", RiskTier: "limited",
+			IntendedUse: "answers tickets", Created: day(4), Attributes: odd,
+		},
+		&lineage.Evaluation{
+			Name: "red-team", Description: "by hand", Model: "model:bot@3", Datasets: []string{"dataset:crawl"}, Prompts: []string{"p2"},
+			Metrics: values("refused", "0.98"), Result: "passed", Evaluator: "us", Report: "report.pdf", Digest: digest,
+			Start: day(5), End: day(6), Attributes: odd,
+		},
+		&lineage.Evaluation{ID: "e", Model: "model:base"},
+		&lineage.Deployment{
+			Model: "model:bot@3", Environment: "production", Endpoint: "https://bot.example", Prompts: []string{"p2"}, Owner: "ops",
+			From: day(7), To: day(8), Attributes: odd,
+		},
+		&lineage.Deployment{Model: "model:base"},
+	}
+}
+
+func encoded(things []lineage.Thing) map[string]string {
+	m := make(map[string]string)
+	for _, t := range things {
+		m[t.Identity()] = string(t.Kind()) + " " + string(lineage.Encode(t))
+	}
+	return m
+}
+
+func things(nodes []*lineage.Node) []lineage.Thing {
+	var all []lineage.Thing
+	for _, n := range nodes {
+		all = append(all, n.Thing)
+	}
+	return all
+}
+
+func write(t testing.TB, f exchange.Format, nodes []*lineage.Node) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if _, err := exchange.Write(&b, f, nodes); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// read reads a document and registers what it tells of.
+func read(t testing.TB, tr *lineage.Tracker, f exchange.Format, data []byte) (*exchange.Document, []lineage.Registered) {
+	t.Helper()
+	d, err := exchange.Read(f, data, graphOf(t, tr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := tr.RegisterAll(t.Context(), d.Things())
+	if err != nil {
+		t.Fatalf("%v\n%s", err, data)
+	}
+	return d, done
+}
+
+// bothWays are the formats that take everything, out and in.
+var bothWays = []exchange.Format{exchange.OpenLineage}
+
+func TestRoundTrip(t *testing.T) {
+	_, g := register(t, whole()...)
+	for _, f := range bothWays {
+		t.Run(string(f), func(t *testing.T) {
+			nodes := exchange.Select(g, nil)
+			data := write(t, f, nodes)
+			if got, err := exchange.Detect(data); got != f || err != nil {
+				t.Errorf("Detect = %q, %v", got, err)
+			}
+			tr := openTracker(t)
+			read(t, tr, f, data)
+			again := graphOf(t, tr)
+			if diff := cmp.Diff(encoded(things(nodes)), encoded(things(exchange.Select(again, nil)))); diff != "" {
+				t.Errorf("came back otherwise (-want +got):\n%s", diff)
+			}
+			_, done := read(t, tr, f, data)
+			for _, d := range done {
+				if !d.Duplicate {
+					t.Errorf("the second time, %s is another thing", d.ID)
+				}
+			}
+			if once := string(write(t, f, exchange.Select(again, nil))); len(once) != len(data) {
+				t.Errorf("written again it has %d bytes, and had %d", len(once), len(data))
+			}
+		})
+	}
+}
+
+// What stands beside an extension must agree with it.
+func TestAlteredBesideExtension(t *testing.T) {
+	_, g := register(t, whole()...)
+	for _, f := range bothWays {
+		data := write(t, f, exchange.Select(g, nil))
+		for _, alter := range [][2]string{{`"answers"`, `"lies"`}, {`s3://bucket/tickets`, `s3://elsewhere`}} {
+			at := bytes.Index(data, []byte(alter[0]))
+			if at < 0 {
+				t.Fatalf("%s: there is no %s", f, alter[0])
+			}
+			altered := append(append(bytes.Clone(data[:at]), alter[1]...), data[at+len(alter[0]):]...)
+			if _, err := exchange.Read(f, altered, nil); err == nil || !strings.Contains(err.Error(), "differs from what the extension says") {
+				t.Errorf("%s: %s for %s: %v", f, alter[1], alter[0], err)
+			}
+		}
+	}
+}
+
+func TestSelect(t *testing.T) {
+	_, g := register(t, whole()...)
+	n, ok := g.Node("model:bot@3")
+	if !ok {
+		t.Fatal("no model")
+	}
+	var ids []string
+	for _, n := range exchange.Select(g, []*lineage.Node{n}) {
+		if n.Kind != lineage.KindEvaluation {
+			ids = append(ids, n.ID)
+		}
+	}
+	want := []string{
+		"dataset:crawl", "prompt:polite@1", "model:base", "run:clean", "p2", "dataset:tickets & more@2", "run:bot-3", "model:bot@3",
+	}
+	if diff := cmp.Diff(len(want), len(ids)); diff != "" {
+		t.Errorf("an export of model:bot@3 has %v", ids)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	for _, tt := range []struct {
+		format   exchange.Format
+		in, want string
+	}{
+		{exchange.OpenLineage, "", "read openlineage: it is empty"},
+		{exchange.OpenLineage, "{\n \"a\":1,\n \"a\":2}", "read openlineage: line 3, byte 2: duplicate key"},
+		{exchange.OpenLineage, strings.Repeat("[", 100), "nested more than 64 deep"},
+		{exchange.OpenLineage, "[]", "read openlineage: nothing in it is lineage"},
+		{exchange.OpenLineage, `[7]`, "event 1: an object is wanted, found a number"},
+		{exchange.OpenLineage, `{"producer":"x"}`, "event 1.eventTime: missing"},
+		{exchange.OpenLineage, event(`"eventTime":"yesterday"`), `event 1.eventTime: "yesterday" is no time`},
+		{exchange.OpenLineage, event(`"schemaURL":"https://openlineage.io/spec/3-0-0/OpenLineage.json#/$defs/RunEvent"`), "event 1.schemaURL: version 3-0-0 of OpenLineage is not known"},
+		{exchange.OpenLineage, event(`"schemaURL":"x"`), "event 1.schemaURL: it names no version of OpenLineage"},
+		{exchange.OpenLineage, event(`"run":{"runId":"7"}`), "event 1.run.runId: it is no UUID"},
+		{exchange.OpenLineage, event(`"run":{}`), "event 1.run.runId: missing"},
+		{exchange.OpenLineage, event(`"eventType":"DONE"`), "event 1.eventType: it is none of START"},
+		{exchange.OpenLineage, event(`"eventType":"START"`), "has not ended"},
+		{exchange.OpenLineage, event(`"inputs":{}`), "event 1.inputs: an array is wanted, found an object"},
+		{exchange.OpenLineage, event(`"inputs":[{"namespace":"n"}]`), "event 1.inputs[0].name: missing"},
+		{exchange.OpenLineage, event(`"outputs":[{"namespace":"n","name":"d","facets":{"audittrail_thing":{"kind":"dataset","details":{"name":"d"}}}}]`), "event 1.outputs[0].facets.audittrail_thing.details: it lacks its id"},
+		{exchange.OpenLineage, event(`"outputs":[{"namespace":"n","name":"d","facets":{"audittrail_thing":{"kind":"cat","details":{"id":"d"}}}}]`), `there is no kind "cat"`},
+		{"csv", "{}", `read "csv": there are`},
+	} {
+		_, err := exchange.Read(tt.format, []byte(tt.in), nil)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("Read(%s, %.80s) = %v, want %s", tt.format, tt.in, err, tt.want)
+		}
+	}
+}
+
+func FuzzOpenLineage(f *testing.F) {
+	fuzz(f, exchange.OpenLineage, event(`"inputs":[{"namespace":"n","name":"d"}]`))
+}
+
+// fuzz holds that whatever is read can be registered together, or is refused,
+// and says the same thing when it is written and read again.
+func fuzz(f *testing.F, format exchange.Format, seeds ...string) {
+	_, g := register(f, whole()...)
+	for _, s := range seeds {
+		f.Add([]byte(s))
+	}
+	for n := range g.Nodes() {
+		var b bytes.Buffer
+		if _, err := exchange.Write(&b, format, []*lineage.Node{n}); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		d, err := exchange.Read(format, in, g)
+		if err != nil {
+			return
+		}
+		var nodes []*lineage.Node
+		seen := make(map[string]bool)
+		for _, thing := range d.Things() {
+			if seen[thing.Identity()] {
+				return
+			}
+			seen[thing.Identity()] = true
+			if err := lineage.Complete(thing); err != nil {
+				t.Fatalf("%s is not complete: %v", thing.Identity(), err)
+			}
+			nodes = append(nodes, &lineage.Node{ID: thing.Identity(), Kind: thing.Kind(), Thing: thing})
+		}
+		out := write(t, format, nodes)
+		again, err := exchange.Read(format, out, nil)
+		if err != nil {
+			t.Fatalf("what was written is refused: %v\n%s", err, out)
+		}
+		if diff := cmp.Diff(encoded(d.Things()), encoded(again.Things())); diff != "" {
+			t.Errorf("came back otherwise (-want +got):\n%s", diff)
+		}
+	})
+}

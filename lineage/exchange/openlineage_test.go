@@ -1,0 +1,122 @@
+package exchange_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"audittrail/lineage"
+	"audittrail/lineage/exchange"
+)
+
+const aRun, bRun = "01890c5e-0000-7000-8000-00000000000a", "01890c5e-0000-7000-8000-00000000000b"
+
+// event is a complete event whose members may be replaced.
+func event(members string) string {
+	all := map[string]json.RawMessage{}
+	for _, text := range []string{
+		`{"eventType":"COMPLETE","eventTime":"2026-11-02T08:00:00Z","producer":"urn:x","schemaURL":"https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent","run":{"runId":"` + aRun + `"},"job":{"namespace":"n","name":"j"}}`,
+		"{" + members + "}",
+	} {
+		if err := json.Unmarshal([]byte(text), &all); err != nil {
+			panic(err)
+		}
+	}
+	out, err := json.Marshal(all)
+	if err != nil {
+		panic(err)
+	}
+	return string(out)
+}
+
+// sparks are events as an engine sends them: two runs, and what the first wrote
+// the second reads and writes.
+func sparks(n int) string {
+	facet := func(members string) string { return `{"_producer":"urn:spark","_schemaURL":"urn:s",` + members + `}` }
+	events := []string{
+		event(`"eventType":"START","eventTime":"2026-11-02T07:00:00Z"`),
+		event(`"inputs":[{"namespace":"s3://b","name":"raw","facets":{"schema":` + facet(`"fields":[{"name":"a","type":"int"}]`) + `,"version":` + facet(`"datasetVersion":"7"`) + `},"inputFacets":{"q":` + facet(`"rows":1`) + `}}],
+			"outputs":[{"namespace":"s3://b","name":"clean","facets":{"documentation":` + facet(`"description":"clean rows","contentType":"text/plain"`) + `},"outputFacets":{"outputStatistics":` + facet(`"rowCount":12`) + `}}],
+			"run":{"runId":"` + aRun + `","facets":{"jobRunParameters":` + facet(`"parameters":[{"key":"day","value":"2026-11-02"}]`) + `}},
+			"job":{"namespace":"n","name":"j","facets":{"sourceCodeLocation":` + facet(`"type":"git","url":"https://g/x.py","version":"8f1b"`) + `}}`),
+		event(`"eventTime":"2026-11-02T09:00:00Z","run":{"runId":"` + bRun + `"},"job":{"namespace":"n","name":"k"},
+			"inputs":[{"namespace":"s3://b","name":"clean"},{"namespace":"hub","name":"base","facets":{"datasetType":` + facet(`"datasetType":"MODEL"`) + `}}],
+			"outputs":[{"namespace":"s3://b","name":"clean"},{"namespace":"hub","name":"bot","facets":{"datasetType":` + facet(`"datasetType":"MODEL"`) + `,"version":` + facet(`"datasetVersion":"1"`) + `}}]`),
+		event(`"eventTime":"2026-11-02T10:00:00Z","eventType":"RUNNING","run":{"runId":"01890c5e-0000-7000-8000-00000000000c"}`),
+	}
+	return strings.Join(events[:n], "\n")
+}
+
+func TestOpenLineageOfOthers(t *testing.T) {
+	tr := openTracker(t)
+	d, _ := read(t, tr, exchange.OpenLineage, []byte(sparks(4)))
+	var got []string
+	for _, item := range d.Items {
+		fields := map[string]json.RawMessage{}
+		if err := json.Unmarshal(lineage.Encode(item.Thing), &fields); err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, name := range []string{"name", "version", "description", "run", "datasets", "base_model", "code", "parameters", "start", "end"} {
+			if fields[name] != nil {
+				names = append(names, name+"="+string(fields[name]))
+			}
+		}
+		got = append(got, item.Thing.Identity()+": "+strings.Join(names, " "), "  kept "+strings.Join(item.Kept, " "))
+	}
+	want := strings.NewReplacer("AAA", aRun, "BBB", bRun).Replace(`dataset:s3://b/clean@AAA: name="clean" version="AAA" description="clean rows" run="run:AAA"
+  kept facets.documentation name namespace
+dataset:s3://b/clean@BBB: name="clean" version="BBB" run="run:BBB"
+  kept name namespace
+model:hub/bot@1: name="bot" version="1" run="run:BBB"
+  kept facets.datasetType facets.version name namespace
+dataset:s3://b/raw@7: name="raw" version="7"
+  kept facets.schema facets.version name namespace
+model:hub/base: name="base"
+  kept facets.datasetType name namespace
+run:AAA: name="j" datasets=["dataset:s3://b/raw@7"] code="https://g/x.py@8f1b" parameters={"day":"2026-11-02"} start="2026-11-02T07:00:00.000000000Z" end="2026-11-02T08:00:00.000000000Z"
+  kept inputFacets.dataset:s3://b/raw@7 job.facets job.namespace outputFacets.dataset:s3://b/clean@AAA producer run.facets
+run:BBB: name="k" datasets=["dataset:s3://b/clean@AAA"] base_model="model:hub/base" end="2026-11-02T09:00:00.000000000Z"
+  kept job.namespace producer`)
+	if diff := cmp.Diff(strings.Split(want, "\n"), got); diff != "" {
+		t.Errorf("read (-want +got):\n%s", diff)
+	}
+	if len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "has not ended") {
+		t.Errorf("notes = %q", d.Notes)
+	}
+	again, done := read(t, tr, exchange.OpenLineage, []byte(sparks(4)))
+	if slices.ContainsFunc(done, func(r lineage.Registered) bool { return !r.Duplicate }) {
+		t.Errorf("the same events are other things: %v", cmp.Diff(encoded(d.Things()), encoded(again.Things())))
+	}
+}
+
+// What one document leaves open, another that came before may tell.
+func TestOpenLineageAcrossDocuments(t *testing.T) {
+	tr := openTracker(t)
+	all := strings.Split(sparks(3), "\n")
+	read(t, tr, exchange.OpenLineage, []byte(strings.Join(all[:2], "\n")))
+	for range 2 {
+		read(t, tr, exchange.OpenLineage, []byte(all[2]))
+		n, ok := graphOf(t, tr).Node("run:" + bRun)
+		if !ok {
+			t.Fatal("the second run is not there")
+		}
+		run, ok := n.Thing.(*lineage.TrainingRun)
+		if want := []string{"dataset:s3://b/clean@" + aRun}; !ok || !slices.Equal(run.Datasets, want) {
+			t.Errorf("the second run was made of %v, want %v", run.Datasets, want)
+		}
+	}
+	// A third document with another run that reads what the second wrote.
+	third := strings.NewReplacer(bRun, "01890c5e-0000-7000-8000-00000000000d", "T09", "T11", `"datasetVersion":"1"`, `"datasetVersion":"2"`).Replace(all[2])
+	read(t, tr, exchange.OpenLineage, []byte(third))
+	n, ok := graphOf(t, tr).Node("run:01890c5e-0000-7000-8000-00000000000d")
+	if !ok {
+		t.Fatal("the third run is not there")
+	}
+	if run, ok := n.Thing.(*lineage.TrainingRun); !ok || !slices.Equal(run.Datasets, []string{"dataset:s3://b/clean@" + bRun}) {
+		t.Errorf("the third run was made of %v", run.Datasets)
+	}
+}
