@@ -369,14 +369,17 @@ func TestManyNumbers(t *testing.T) {
 // is told.
 func TestManyPrompts(t *testing.T) {
 	var events []event.Event
-	for i, types := range [][]event.Type{{event.Prompt}, {event.Prompt, event.Response, event.Response}, {event.Prompt, event.Prompt, event.Prompt, event.Failure}} {
+	for i, types := range [][]event.Type{{event.Prompt}, {event.Prompt, event.Response, event.Response, event.Response}, {event.Prompt, event.Prompt, event.Prompt, event.Failure}} {
 		for _, typ := range types {
 			events = append(events, event.Event{Type: typ, Time: day, TraceID: fmt.Sprintf("%032x", i+1)})
 		}
 	}
 	log, _ := newLog(t, append(events, event.Event{Type: event.Prompt, Time: day})...)
-	for most, want := range map[int64]string{100: "3", 4: "2"} {
-		r := made(t, log, report.Options{Type: "completeness"}.UpTo(most))
-		wants(t, r, map[string]string{"completeness.unanswered": want, "completeness.untraced": "1"})
+	r := made(t, log, report.Options{Type: "completeness"})
+	wants(t, r, map[string]string{"completeness.unanswered": "3", "completeness.untraced": "1"})
+	r = made(t, log, report.Options{Type: "completeness"}.UpTo(4))
+	wants(t, r, map[string]string{"completeness.unanswered": "2"})
+	if _, ok := r.Figure("completeness.untraced"); ok {
+		t.Error("prompts without a trace were counted without looking at traces")
 	}
 }

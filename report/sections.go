@@ -21,7 +21,7 @@ func words(name string) string {
 
 // byType are all events of the period.
 func (m *maker) byType() (*table, error) {
-	return m.group("all events by type", m.base(), []string{"type"}, "min(time)", "max(time)", "count(trace_id)")
+	return m.group("all events by type", m.base(), []string{"type"}, "min(time)", "max(time)")
 }
 
 // different is how many there are of what events name.
@@ -163,25 +163,21 @@ func (m *maker) unanswered(s *document.Section) error {
 	if err != nil {
 		return err
 	}
-	prompts, traced, answered := int64(0), int64(0), int64(0)
+	prompts, answered := int64(0), int64(0)
 	for i, r := range all.rows {
 		switch event.Type(r[0].String()) {
 		case event.Prompt:
-			prompts, traced = all.n(i, 0), all.n(i, 3)
+			prompts = all.n(i, 0)
 		case event.Response, event.Failure:
-			answered += all.n(i, 3)
+			answered += all.n(i, 0)
 		}
 	}
-	defer func() {
-		figure(s, "untraced", "Prompts without a trace", document.CountOf(prompts-traced), "Whether they were answered cannot be told.", all.source)
-	}()
-	if traced > cmp.Or(m.o.testOnlyTraced, maxTraced) {
-		b, err := m.group("guardrails that blocked", blocked, nil, "count(trace_id)")
+	if prompts > cmp.Or(m.o.testOnlyTraced, maxTraced) {
+		n, source, err := m.count("guardrails that blocked", blocked)
 		if err != nil {
 			return err
 		}
-		least := max(0, traced-answered-b.n(0, 1))
-		figure(s, "unanswered", "Prompts without an answer", document.CountOf(least), "The least that there can be, of all prompts less all answers and blocks: where a trace has more answers than prompts, others are missing that many more. Up to 250,000 prompts, traces are looked at one by one.", all.source, b.source)
+		figure(s, "unanswered", "Prompts without an answer", document.CountOf(max(0, prompts-answered-int64(n))), "The least that there can be: all prompts less all answers and blocks. Up to 250,000 prompts it is told by their traces.", all.source, source)
 		return nil
 	}
 	t, err := m.group("prompts and answers by trace", q, []string{"trace_id", "type"})
@@ -193,11 +189,15 @@ func (m *maker) unanswered(s *document.Section) error {
 		return err
 	}
 	open := make(map[string]int64)
+	loose := int64(0)
 	for i, r := range t.rows {
-		if r[1].String() == string(event.Prompt) {
-			open[r[0].String()] += t.n(i, 0)
-		} else {
+		switch {
+		case r[1].String() != string(event.Prompt):
 			open[r[0].String()] -= t.n(i, 0)
+		case r[0].Kind() == query.Absent:
+			loose += t.n(i, 0)
+		default:
+			open[r[0].String()] += t.n(i, 0)
 		}
 	}
 	for i, r := range b.rows {
@@ -209,6 +209,7 @@ func (m *maker) unanswered(s *document.Section) error {
 		unanswered += max(0, n)
 	}
 	figure(s, "unanswered", "Prompts without an answer", document.CountOf(unanswered), "In their trace, less what a guardrail blocked.", t.source, b.source)
+	figure(s, "untraced", "Prompts without a trace", document.CountOf(loose), "Whether they were answered cannot be told.", t.source)
 	return nil
 }
 
