@@ -92,9 +92,10 @@ var rooms = map[string]room{
 		},
 		theirs: []string{"filippo.io/age"},
 	},
-	"internal/index/block/lru": {},
+	"internal/index/block/lru":   {},
+	"internal/index/block/terms": {},
 	"internal/index/block": {
-		ours:   []string{".", "event", "keyring", "record", "internal/index/block/lru", "internal/index/text"},
+		ours:   []string{".", "event", "keyring", "record", "internal/index/block/lru", "internal/index/block/terms", "internal/index/text"},
 		theirs: []string{"github.com/RoaringBitmap/roaring", "github.com/klauspost/compress"},
 	},
 	"internal/index": {

@@ -8,6 +8,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"audittrail"
+	"audittrail/internal/index/block/terms"
 	"audittrail/internal/index/text"
 	"audittrail/record"
 )
@@ -25,11 +26,11 @@ type Table struct {
 	dead    *roaring.Bitmap // rows whose text is not to be found any more
 
 	// Postings: those of a term are a list from its newest one back.
-	terms terms // of a term and its field: see key
+	terms *terms.Set // of a term and its field: see key
 	post  []posting
 	bytes int // about how much memory there is in it
 
-	key []byte // scratch
+	some terms.Batch // scratch
 }
 
 // A dictionary is a growing column of text.
@@ -55,7 +56,7 @@ type posting struct {
 
 // NewTable makes an empty table that begins at a record.
 func NewTable(first uint64) *Table {
-	t := &Table{first: first, terms: newTerms(), dead: roaring.New()}
+	t := &Table{first: first, terms: terms.NewSet(), dead: roaring.New()}
 	for i := range t.texts {
 		t.texts[i].values = []string{""}
 		t.texts[i].index = map[string]uint32{"": 0}
@@ -137,36 +138,32 @@ func (s *series) add(row int, v number) {
 
 // addText enters the terms of a record.
 func (t *Table) addText(row uint32, r *audittrail.Record) {
+	t.some.Reset()
 	for field, s := range text.Of(&r.Event) {
 		sc := text.Scanner{Text: s}
 		for sc.Scan() {
-			t.addTerm(row, field, sc.Term())
+			t.some.Add(t.terms, sc.Term(), byte(field))
 			if p := sc.Pair(); p != nil {
-				t.addTerm(row, field, p)
+				t.some.Add(t.terms, p, byte(field))
 			}
 		}
 	}
+	t.some.Enter(t.terms, func(is *terms.Term, isNew bool) {
+		if isNew {
+			t.bytes += len(is.Key) + 64
+		} else if is.Last == row {
+			return
+		}
+		t.post = append(t.post, posting{row, is.Head})
+		is.Head, is.Last = int32(len(t.post)-1), row
+		t.bytes += 8
+	})
 }
 
 // key is what a term in a field is called: so all fields of a term follow each
 // other, and the terms are in order. No term has a byte as small as a field.
 func key(dst []byte, field text.Field, term []byte) []byte {
 	return append(append(dst, term...), byte(field))
-}
-
-func (t *Table) addTerm(row uint32, field text.Field, term []byte) {
-	t.key = key(t.key[:0], field, term)
-	id, isNew := t.terms.add(t.key)
-	if isNew {
-		t.bytes += len(t.key) + 64
-	}
-	is := &t.terms.list[id]
-	if !isNew && is.last == row {
-		return
-	}
-	t.post = append(t.post, posting{row, is.head})
-	is.head, is.last = int32(len(t.post)-1), row
-	t.bytes += 8
 }
 
 // Full tells whether no more should be added.
@@ -244,7 +241,7 @@ func (t *Table) Term(field text.Field, term string) (*roaring.Bitmap, error) {
 	defer t.mu.RUnlock()
 	set := roaring.New()
 	for _, f := range fieldsOf(field) {
-		if id, ok := t.terms.get(key(nil, f, []byte(term))); ok {
+		if id, ok := t.terms.Get(key(nil, f, []byte(term))); ok {
 			t.collect(set, id)
 		}
 	}
@@ -261,7 +258,7 @@ func fieldsOf(field text.Field) []text.Field {
 }
 
 func (t *Table) collect(set *roaring.Bitmap, id uint32) {
-	for i := t.terms.list[id].head; i >= 0; i = t.post[i].prev {
+	for i := t.terms.All()[id].Head; i >= 0; i = t.post[i].prev {
 		set.Add(t.post[i].row)
 	}
 }
@@ -271,8 +268,8 @@ func (t *Table) Prefix(field text.Field, prefix string) (*roaring.Bitmap, error)
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	set := roaring.New()
-	for id := range t.terms.list {
-		if matches(t.terms.list[id].key, field, prefix) {
+	for id, is := range t.terms.All() {
+		if matches(is.Key, field, prefix) {
 			t.collect(set, uint32(id))
 		}
 	}
@@ -291,12 +288,12 @@ func matches(key string, field text.Field, prefix string) bool {
 func (t *Table) postings(yield func(key string, rows []uint32, err error) bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	list := t.terms.list
+	list := t.terms.All()
 	ids := make([]uint32, len(list))
 	for i := range ids {
 		ids[i] = uint32(i)
 	}
-	slices.SortFunc(ids, func(a, b uint32) int { return compare(list[a].key, list[b].key) })
+	slices.SortFunc(ids, func(a, b uint32) int { return compare(list[a].Key, list[b].Key) })
 	rows, ends := t.sorted()
 	for _, id := range ids {
 		from := uint32(0)
@@ -307,7 +304,7 @@ func (t *Table) postings(yield func(key string, rows []uint32, err error) bool) 
 		if !t.dead.IsEmpty() {
 			some = slices.DeleteFunc(some, t.dead.Contains)
 		}
-		if len(some) > 0 && !yield(list[id].key, some, nil) {
+		if len(some) > 0 && !yield(list[id].Key, some, nil) {
 			return
 		}
 	}
@@ -316,20 +313,19 @@ func (t *Table) postings(yield func(key string, rows []uint32, err error) bool) 
 // sorted returns the rows of all postings, by their terms, and where those of
 // each term end. To follow the lists would be to wait for memory at each step.
 func (t *Table) sorted() (rows, ends []uint32) {
+	list := t.terms.All()
 	owner := make([]uint32, len(t.post)) // the term of each posting
-	for id := range t.terms.list {
-		if head := t.terms.list[id].head; head >= 0 {
-			owner[head] = uint32(id)
-		}
+	for id, is := range list {
+		owner[is.Head] = uint32(id)
 	}
-	ends = make([]uint32, len(t.terms.list)+1)
+	ends = make([]uint32, len(list)+1)
 	for i := len(t.post) - 1; i >= 0; i-- {
 		if prev := t.post[i].prev; prev >= 0 {
 			owner[prev] = owner[i]
 		}
 		ends[owner[i]+1]++
 	}
-	for id := range t.terms.list {
+	for id := range list {
 		ends[id+1] += ends[id]
 	}
 	rows = make([]uint32, len(t.post))
