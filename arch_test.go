@@ -130,8 +130,13 @@ var rooms = map[string]room{
 	"lineage":          {ours: []string{".", "event", "record", "internal/cjson"}},
 	"lineage/artifact": {},
 	"lineage/exchange": {
-		ours:  []string{"lineage", "lineage/exchange/document", "lineage/exchange/openlineage"},
-		tests: []string{".", "lineage"},
+		ours:   []string{"lineage", "lineage/exchange/cyclonedx", "lineage/exchange/document", "lineage/exchange/openlineage"},
+		tests:  []string{".", "lineage"},
+		theirs: []string{"github.com/CycloneDX/cyclonedx-go"}, // in tests
+	},
+	"lineage/exchange/cyclonedx": {
+		ours:   []string{"lineage", "lineage/exchange/document"},
+		theirs: []string{"github.com/CycloneDX/cyclonedx-go"},
 	},
 	"lineage/exchange/document":    {ours: []string{"event", "lineage", "internal/cjson"}},
 	"lineage/exchange/openlineage": {ours: []string{"lineage", "lineage/exchange/document"}},

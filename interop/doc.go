@@ -1,6 +1,7 @@
 // Package interop holds what AuditTrail writes against verifiers that other
 // people wrote: Tessera's fsck reads the exported tree, Torchwood the tree and
-// the proofs. The tests run the command and read its files as a stranger
+// the proofs, CycloneDX's schema and its JavaScript library bills of materials.
+// The tests run the command and read its files as a stranger
 // would, and import nothing of AuditTrail.
 //
 // It is a module of its own, so that none of these enters the project's own

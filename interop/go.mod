@@ -6,6 +6,8 @@ tool github.com/transparency-dev/tessera/cmd/fsck
 
 require (
 	filippo.io/torchwood v0.9.0
+	github.com/CycloneDX/cyclonedx-go v0.12.0
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	golang.org/x/mod v0.33.0
 )
 

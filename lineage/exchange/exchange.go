@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"audittrail/lineage"
+	"audittrail/lineage/exchange/cyclonedx"
 	"audittrail/lineage/exchange/document"
 	"audittrail/lineage/exchange/openlineage"
 )
@@ -23,6 +24,7 @@ type Format string
 // The formats.
 const (
 	OpenLineage Format = "openlineage"
+	CycloneDX   Format = "cyclonedx"
 )
 
 // MaxBytes is the size of the largest document that is read.
@@ -38,6 +40,7 @@ type form struct {
 
 var forms = []form{
 	{OpenLineage, has("eventTime", "producer"), openlineage.Read, openlineage.Write},
+	{CycloneDX, has("bomFormat"), cyclonedx.Read, cyclonedx.Write},
 }
 
 // has recognizes a document by members of its first object.

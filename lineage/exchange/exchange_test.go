@@ -65,7 +65,8 @@ func day(n int) time.Time { return time.Date(2026, 11, n, 8, 0, 0, 123456789, ti
 // whole are things that have all fields, and some that have next to none.
 func whole() []lineage.Thing {
 	digest := "sha256:" + strings.Repeat("ab", 32)
-	odd := values("team", `"support"`, "odd <&>", `{"b":1e400,"a":["\u2028",null,true]}`, "openlineage", `7`)
+	odd := values("team", `"support"`, "odd <&>", `{"b":1e400,"a":["\u2028",null,true]}`, "openlineage", `7`, "cyclonedx",
+		`{"name":"x","type":"file","bom-ref":"r","purl":"pkg:a/b","properties":[{"name":"p","value":"1"}],"modelCard":{"modelParameters":{"datasets":[{"ref":"zz"}],"task":"chat"}}}`)
 	return []lineage.Thing{
 		&lineage.Dataset{Name: "crawl"},
 		&lineage.Dataset{
@@ -144,7 +145,7 @@ func read(t testing.TB, tr *lineage.Tracker, f exchange.Format, data []byte) (*e
 }
 
 // bothWays are the formats that take everything, out and in.
-var bothWays = []exchange.Format{exchange.OpenLineage}
+var bothWays = []exchange.Format{exchange.OpenLineage, exchange.CycloneDX}
 
 func TestRoundTrip(t *testing.T) {
 	_, g := register(t, whole()...)
@@ -234,6 +235,17 @@ func TestRefused(t *testing.T) {
 		{exchange.OpenLineage, event(`"inputs":[{"namespace":"n"}]`), "event 1.inputs[0].name: missing"},
 		{exchange.OpenLineage, event(`"outputs":[{"namespace":"n","name":"d","facets":{"audittrail_thing":{"kind":"dataset","details":{"name":"d"}}}}]`), "event 1.outputs[0].facets.audittrail_thing.details: it lacks its id"},
 		{exchange.OpenLineage, event(`"outputs":[{"namespace":"n","name":"d","facets":{"audittrail_thing":{"kind":"cat","details":{"id":"d"}}}}]`), `there is no kind "cat"`},
+		{exchange.CycloneDX, bill(`"specVersion":"1.4"`), `specVersion: version "1.4" of CycloneDX is not read; 1.5, 1.6 and 1.7 are`},
+		{exchange.CycloneDX, bill(`"specVersion":"2.0"`), `specVersion: version "2.0" of CycloneDX is not read`},
+		{exchange.CycloneDX, bill(`"bomFormat":"SPDX"`), "bomFormat: it is not CycloneDX"},
+		{exchange.CycloneDX, bill(`"serialNumber":7`), "it is no bill of materials: json: cannot unmarshal number"},
+		{exchange.CycloneDX, bill(`"components":[{"type":"data"}]`), "components[0].name: missing"},
+		{exchange.CycloneDX, bill(`"components":[{"type":"library","name":"a"}]`), "nothing in it is lineage"},
+		{exchange.CycloneDX, bill(`"components":[{"type":"data","name":"a","bom-ref":"1"},{"type":"file","name":"b","bom-ref":"1"}]`), `components[1].bom-ref: "1" stands at another component, too`},
+		{exchange.CycloneDX, bill(`"components":[{"type":"machine-learning-model","name":"a","modelCard":{"modelParameters":{"datasets":[{"ref":"d"}]}}}]`), `components[0].modelCard.modelParameters.datasets[0].ref: nothing in the bill has the bom-ref "d"`},
+		{exchange.CycloneDX, bill(`"components":[{"type":"data","name":"a","hashes":[{"alg":"SHA-256","content":"xyz"}]}]`), `components[0]: digest: "sha256:xyz" is not ALGORITHM:HEX`},
+		{exchange.CycloneDX, bill(`"components":[{"type":"data","name":"a","properties":[{"name":"audittrail:thing","value":"{"}]}]`), "components[0].properties: audittrail:thing: line 1"},
+		{exchange.CycloneDX, bill("") + "{}", "2 JSON values"},
 		{"csv", "{}", `read "csv": there are`},
 	} {
 		_, err := exchange.Read(tt.format, []byte(tt.in), nil)
@@ -246,6 +258,8 @@ func TestRefused(t *testing.T) {
 func FuzzOpenLineage(f *testing.F) {
 	fuzz(f, exchange.OpenLineage, event(`"inputs":[{"namespace":"n","name":"d"}]`))
 }
+
+func FuzzCycloneDX(f *testing.F) { fuzz(f, exchange.CycloneDX, bill(""), hub) }
 
 // fuzz holds that whatever is read can be registered together, or is refused,
 // and says the same thing when it is written and read again.

@@ -16,11 +16,13 @@ const aRun, bRun = "01890c5e-0000-7000-8000-00000000000a", "01890c5e-0000-7000-8
 
 // event is a complete event whose members may be replaced.
 func event(members string) string {
+	return replaced(`{"eventType":"COMPLETE","eventTime":"2026-11-02T08:00:00Z","producer":"urn:x","schemaURL":"https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent","run":{"runId":"`+aRun+`"},"job":{"namespace":"n","name":"j"}}`, members)
+}
+
+// replaced is an object some of whose members are replaced.
+func replaced(object, members string) string {
 	all := map[string]json.RawMessage{}
-	for _, text := range []string{
-		`{"eventType":"COMPLETE","eventTime":"2026-11-02T08:00:00Z","producer":"urn:x","schemaURL":"https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent","run":{"runId":"` + aRun + `"},"job":{"namespace":"n","name":"j"}}`,
-		"{" + members + "}",
-	} {
+	for _, text := range []string{object, "{" + members + "}"} {
 		if err := json.Unmarshal([]byte(text), &all); err != nil {
 			panic(err)
 		}

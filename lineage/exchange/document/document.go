@@ -138,10 +138,11 @@ func (r *Reader) Err() error { return *r.fail }
 
 // Fail notes an error at a member.
 func (r *Reader) Fail(name, format string, args ...any) {
-	r.failAt(Join(r.Place, name), format, args...)
+	r.FailAt(Join(r.Place, name), format, args...)
 }
 
-func (r *Reader) failAt(place, format string, args ...any) {
+// FailAt notes an error at a place.
+func (r *Reader) FailAt(place, format string, args ...any) {
 	if *r.fail == nil {
 		*r.fail = Errorf(place, format, args...)
 	}
@@ -161,7 +162,7 @@ func Join(place, name string) string {
 func (r *Reader) object(place string, v any) Object {
 	o, ok := v.(Object)
 	if !ok {
-		r.failAt(place, "an object is wanted, found %s", kind(v))
+		r.FailAt(place, "an object is wanted, found %s", kind(v))
 		return Object{}
 	}
 	return o
