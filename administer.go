@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"audittrail/event"
 	"audittrail/record"
@@ -42,21 +45,48 @@ func (l *Log) Administrative(ctx context.Context, from uint64, types ...event.Ty
 			yield(nil, fmt.Errorf("list administrative records: %w", err))
 			return
 		}
-		for _, seq := range seqs {
-			if err := ctx.Err(); err != nil {
-				yield(nil, err)
-				return
-			}
-			if len(types) > 0 {
-				line, err := l.store.Line(seq)
-				if _, kind, ok := record.Glance(line); err == nil && ok && !slices.Contains(types, event.Type(kind)) {
-					continue
+		for len(seqs) > 0 {
+			n := min(len(seqs), together)
+			records, errs := l.getAll(ctx, seqs[:n], types)
+			seqs = seqs[n:]
+			for i, r := range records {
+				if r == nil && errs[i] == nil {
+					continue // of another type
 				}
-			}
-			r, err := l.Get(ctx, seq)
-			if !yield(r, err) || err != nil {
-				return
+				if !yield(r, errs[i]) || errs[i] != nil {
+					return
+				}
 			}
 		}
 	}
+}
+
+// together is how many records are read ahead: enough for all processors, and
+// not too many of the largest for the memory.
+const together = 64
+
+// getAll gets some records, on all processors. Those that are of none of the
+// types, if any are given, it leaves out.
+func (l *Log) getAll(ctx context.Context, seqs []uint64, types []event.Type) ([]*Record, []error) {
+	records, errs := make([]*Record, len(seqs)), make([]error, len(seqs))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(seqs)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(seqs); i = int(next.Add(1)) - 1 {
+				if errs[i] = ctx.Err(); errs[i] != nil {
+					continue
+				}
+				if len(types) > 0 {
+					line, err := l.store.Line(seqs[i])
+					if _, kind, ok := record.Glance(line); err == nil && ok && !slices.Contains(types, event.Type(kind)) {
+						continue
+					}
+				}
+				records[i], errs[i] = l.Get(ctx, seqs[i])
+			}
+		})
+	}
+	wg.Wait()
+	return records, errs
 }
