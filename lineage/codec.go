@@ -105,17 +105,18 @@ func Decode(k Kind, data []byte) (Thing, error) {
 	if t == nil {
 		return nil, fmt.Errorf("read a thing: there is no kind %q", k)
 	}
-	if err := decode(t.fields(), data); err != nil {
+	fields := t.fields()
+	if err := decode(fields, data); err != nil {
 		return nil, fmt.Errorf("read a %s: %w", k, err)
 	}
-	id := t.Identity()
-	if t.complete(); t.Identity() != id || id == "" {
+	if t.Identity() == "" {
 		return nil, fmt.Errorf("read a %s: %w: it lacks its id", k, ErrForm)
 	}
-	if err := checkAll(t); err != nil {
+	normalize(fields)
+	if err := checkAll(t, fields); err != nil {
 		return nil, fmt.Errorf("read a %s: %w", k, err)
 	}
-	if !bytes.Equal(Encode(t), data) {
+	if !bytes.Equal(encode(fields), data) {
 		return nil, fmt.Errorf("read a %s: %w", k, ErrForm)
 	}
 	return t, nil

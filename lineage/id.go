@@ -140,5 +140,5 @@ func Complete(t Thing) error {
 	if err := need("id", t.Identity()); err != nil {
 		return cmp.Or(t.check(), err) // why none could be derived
 	}
-	return checkAll(t)
+	return checkAll(t, t.fields())
 }
