@@ -179,12 +179,25 @@ func reportStatus(r *document.Report) error {
 	return nil
 }
 
+// reportMemory is how much memory a report takes before what is no longer needed
+// is looked for. Columns of the index are read and let go of all the time; by
+// itself the process would grow to three times what it needs at once.
+const reportMemory = 400 << 20
+
+// compute computes a report.
+func (e *env) compute(log *audittrail.Log, o report.Options) (*document.Report, error) {
+	if e.getenv("GOMEMLIMIT") == "" {
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(reportMemory))
+	}
+	progress, finish := e.ticks("verifying", true)
+	defer finish()
+	o.Progress = progress
+	return report.Make(e.ctx, log, e.engine(log), o)
+}
+
 // makeReport computes a report and signs it, if the keyring is there.
 func (e *env) makeReport(log *audittrail.Log, o report.Options) (*document.File, error) {
-	progress, finish := e.ticks("verifying", true)
-	o.Progress = progress
-	r, err := report.Make(e.ctx, log, e.engine(log), o)
-	finish()
+	r, err := e.compute(log, o)
 	if err != nil {
 		return nil, err
 	}
@@ -351,11 +364,9 @@ func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, sig
 	if err != nil {
 		return fmt.Errorf("report verify: %w", err)
 	}
-	progress, finish := e.ticks("verifying", true)
-	is, err := report.Make(e.ctx, log, e.engine(log), report.Options{
-		Type: was.Type, Start: was.Start.Time, End: was.End.Time, Model: was.Model, Rules: packs, Program: programVersion(), Size: was.Size, Progress: progress,
+	is, err := e.compute(log, report.Options{
+		Type: was.Type, Start: was.Start.Time, End: was.End.Time, Model: was.Model, Rules: packs, Program: programVersion(), Size: was.Size,
 	})
-	finish()
 	if err != nil {
 		return err
 	}
