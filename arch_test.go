@@ -130,15 +130,20 @@ var rooms = map[string]room{
 	"lineage":          {ours: []string{".", "event", "record", "internal/cjson"}},
 	"lineage/artifact": {},
 	"lineage/exchange": {
-		ours:   []string{"lineage", "lineage/exchange/cyclonedx", "lineage/exchange/document", "lineage/exchange/openlineage"},
+		ours:   []string{"lineage", "lineage/exchange/cyclonedx", "lineage/exchange/document", "lineage/exchange/intoto", "lineage/exchange/openlineage", "lineage/exchange/prov"},
 		tests:  []string{".", "lineage"},
-		theirs: []string{"github.com/CycloneDX/cyclonedx-go"}, // in tests
+		theirs: []string{"github.com/CycloneDX/cyclonedx-go", "github.com/in-toto/attestation", "google.golang.org/protobuf"}, // in tests
 	},
 	"lineage/exchange/cyclonedx": {
 		ours:   []string{"lineage", "lineage/exchange/document"},
 		theirs: []string{"github.com/CycloneDX/cyclonedx-go"},
 	},
-	"lineage/exchange/document":    {ours: []string{"event", "lineage", "internal/cjson"}},
+	"lineage/exchange/document": {ours: []string{"event", "lineage", "internal/cjson"}},
+	"lineage/exchange/prov":     {ours: []string{"lineage", "lineage/exchange/document"}},
+	"lineage/exchange/intoto": {
+		ours:   []string{"lineage", "lineage/exchange/document"},
+		theirs: []string{"github.com/in-toto/attestation", "google.golang.org/protobuf"},
+	},
 	"lineage/exchange/openlineage": {ours: []string{"lineage", "lineage/exchange/document"}},
 	"lineage/usage":                {ours: []string{".", "event", "lineage", "query"}},
 	"lineage/drawing": {

@@ -15,7 +15,9 @@ import (
 	"audittrail/lineage"
 	"audittrail/lineage/exchange/cyclonedx"
 	"audittrail/lineage/exchange/document"
+	"audittrail/lineage/exchange/intoto"
 	"audittrail/lineage/exchange/openlineage"
+	"audittrail/lineage/exchange/prov"
 )
 
 // A Format is one of other people's.
@@ -25,6 +27,8 @@ type Format string
 const (
 	OpenLineage Format = "openlineage"
 	CycloneDX   Format = "cyclonedx"
+	PROV        Format = "prov"    // written only
+	InToto      Format = "in-toto" // written only
 )
 
 // MaxBytes is the size of the largest document that is read.
@@ -35,12 +39,19 @@ type form struct {
 	name  Format
 	is    func(first document.Object) bool
 	read  func(data []byte, known *lineage.Graph) ([]document.Item, []string, error)
-	write func(w io.Writer, nodes []*lineage.Node) error
+	write func(w io.Writer, nodes []*lineage.Node) (left []string, err error)
 }
 
 var forms = []form{
-	{OpenLineage, has("eventTime", "producer"), openlineage.Read, openlineage.Write},
-	{CycloneDX, has("bomFormat"), cyclonedx.Read, cyclonedx.Write},
+	{OpenLineage, has("eventTime", "producer"), openlineage.Read, all(openlineage.Write)},
+	{CycloneDX, has("bomFormat"), cyclonedx.Read, all(cyclonedx.Write)},
+	{PROV, nil, nil, all(prov.Write)},
+	{InToto, nil, nil, intoto.Write},
+}
+
+// all is a way to write that leaves nothing out.
+func all(write func(io.Writer, []*lineage.Node) error) func(io.Writer, []*lineage.Node) ([]string, error) {
+	return func(w io.Writer, nodes []*lineage.Node) ([]string, error) { return nil, write(w, nodes) }
 }
 
 // has recognizes a document by members of its first object.
@@ -120,7 +131,7 @@ func Read(name Format, data []byte, known *lineage.Graph) (*Document, error) {
 func Write(w io.Writer, name Format, nodes []*lineage.Node) ([]string, error) {
 	for _, f := range forms {
 		if f.name == name && f.write != nil {
-			return nil, f.write(w, nodes)
+			return f.write(w, nodes)
 		}
 	}
 	return nil, fmt.Errorf("write %q: there are %s", name, document.List(Writable()))
