@@ -269,8 +269,8 @@ var layers = map[lineage.Kind]struct {
 	lineage.KindDeployment: {"deployment", 3},
 }
 
-// maxDrawn is how many things are drawn: more of them nobody could read.
-const maxDrawn = 200
+// maxDrawn is how many things are drawn in a column: more have no room on a page.
+const maxDrawn = 24
 
 // graphOf draws what was registered. If that is too much, it is what belongs to
 // the versions with the most calls.
@@ -280,7 +280,7 @@ func (m *maker) graphOf(s *document.Section, versions []*origin, orphans int, so
 		g.Note = "Marked: versions with no dataset behind them."
 	}
 	of := m.graph
-	if of.Len() > maxDrawn {
+	if !fits(columnsOf(of.Nodes())) {
 		of = m.drawn(versions)
 		g.Note = strings.TrimSpace(g.Note + " " + fmt.Sprintf("%s of %s things: what belongs to the versions with the most calls.", document.Thousands(int64(of.Len())), document.Thousands(int64(m.graph.Len()))))
 	}
@@ -307,21 +307,34 @@ func (m *maker) graphOf(s *document.Section, versions []*origin, orphans int, so
 	}
 }
 
+// columnsOf is how many things stand in each column.
+func columnsOf(things iter.Seq[*lineage.Node]) (n [4]int) {
+	for t := range things {
+		n[layers[t.Kind].layer]++
+	}
+	return n
+}
+
+func fits(columns [4]int) bool { return slices.Max(columns[:]) <= maxDrawn }
+
 // drawn are the things around as many versions as can be drawn.
 func (m *maker) drawn(versions []*origin) *lineage.Graph {
 	seen := make(map[string]bool)
 	var some []lineage.Reach
-	for _, v := range versions[:min(len(versions), maxDrawn)] {
+	var drawn [4]int
+	for _, v := range versions[:min(len(versions), maxRows)] {
 		var more []lineage.Reach
+		with := drawn
 		for _, r := range m.graph.Walk([]*lineage.Node{v.Node}, lineage.Upstream|lineage.Downstream, 0) {
 			if !seen[r.ID] {
 				more = append(more, r)
+				with[layers[r.Kind].layer]++
 			}
 		}
-		if len(some)+len(more) > maxDrawn {
+		if !fits(with) {
 			continue
 		}
-		some = append(some, more...)
+		some, drawn = append(some, more...), with
 		for _, r := range more {
 			seen[r.ID] = true
 		}

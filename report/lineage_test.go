@@ -142,7 +142,7 @@ func TestLineageLarge(t *testing.T) {
 	}
 	s := made(t, log, report.Options{Type: "lineage"}).Sections[0]
 	g := s.Graphs[0]
-	if len(g.Nodes) != 200 || len(g.Edges) != 100 || g.Note != "200 of 600 things: what belongs to the versions with the most calls." {
+	if len(g.Nodes) != 48 || len(g.Edges) != 24 || g.Note != "48 of 600 things: what belongs to the versions with the most calls." {
 		t.Errorf("%d things and %d edges are drawn: %s", len(g.Nodes), len(g.Edges), g.Note)
 	}
 	drawn := false
