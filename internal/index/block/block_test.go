@@ -369,3 +369,54 @@ func BenchmarkTable(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(records))*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
+
+// TestPick picks numbers of every width in the file, from rows that follow each
+// other and from others.
+func TestPick(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for bits := range 63 {
+		for _, absent := range []bool{false, true} {
+			tab := block.NewTable(0)
+			for i := range 203 {
+				r := sample(uint64(i))
+				r.Event.InputTokens = new(rng.Int64N(1 << bits))
+				if absent && i%3 == 1 {
+					r.Event.InputTokens = nil
+				}
+				tab.Add(r, true)
+			}
+			for name, in := range map[string]searchable{"table": tab, "block": openBlock(t, write(t, nil, tab))} {
+				col, err := in.Numbers(block.InputTokens)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, step := range []uint32{1, 2, 50} {
+					var rows []uint32
+					for row := uint32(3); row < 203; row += step {
+						rows = append(rows, row)
+					}
+					which, values := col.Pick(rows, []int32{-1}, []int64{-1})
+					var wantWhich []int32
+					var wantValues []int64
+					var within []uint32
+					least, most := int64(1)<<bits/4, int64(1)<<bits/2
+					for i, row := range rows {
+						n, ok := col.At(int(row))
+						if ok {
+							wantWhich, wantValues = append(wantWhich, int32(i)), append(wantValues, n)
+						}
+						if ok && n >= least && n <= most {
+							within = append(within, row)
+						}
+					}
+					if !slices.Equal(which[1:], wantWhich) || !slices.Equal(values[1:], wantValues) {
+						t.Fatalf("%s of %d bits, step %d: Pick = %v, %v, want %v, %v", name, bits, step, which, values, wantWhich, wantValues)
+					}
+					if got := col.Within(slices.Clone(rows), &least, &most); !slices.Equal(got, within) {
+						t.Fatalf("%s of %d bits, step %d: Within = %v, want %v", name, bits, step, got, within)
+					}
+				}
+			}
+		}
+	}
+}

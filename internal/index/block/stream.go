@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -283,11 +284,38 @@ var trailing = func() (t [256]uint32) {
 
 // into adds the rows of the entry to a set.
 func (r *streamReader) into(set *roaring.Bitmap, scratch []uint32) ([]uint32, error) {
+	if r.dense {
+		words, err := r.words()
+		if err == nil {
+			set.Or(roaring.FromDense(words, false))
+		}
+		return scratch, err
+	}
 	scratch, err := r.list(scratch[:0])
 	if err == nil {
 		set.AddMany(scratch)
 	}
 	return scratch, err
+}
+
+// words is a dense list as it stands.
+func (r *streamReader) words() ([]uint64, error) {
+	b, err := r.bytes(make([]byte, 0, r.size+7), r.size)
+	if err != nil {
+		return nil, err
+	}
+	b = b[:(len(b)+7)/8*8] // what bytes left of the room is zero
+	words := make([]uint64, len(b)/8)
+	n := 0
+	for i := range words {
+		words[i] = binary.LittleEndian.Uint64(b[8*i:])
+		n += bits.OnesCount64(words[i])
+	}
+	last := len(words) - 1
+	if uint64(n) != r.count || last >= 0 && 64*last+bits.Len64(words[last]) > r.rows {
+		return nil, fmt.Errorf("%w: a list has not its number of rows", ErrDamaged)
+	}
+	return words, nil
 }
 
 // MaxRows is how many rows a block can have: rows must fit 32 bits.

@@ -162,18 +162,70 @@ func (t *Numbers) At(row int) (int64, bool) {
 	return t.of(uint32(row)), true
 }
 
-// Pick appends the numbers that some rows have, and which of the rows those are.
+// Pick appends the numbers that some rows have, which ascend, and which of the
+// rows those are.
 func (t *Numbers) Pick(rows []uint32, which []int32, values []int64) ([]int32, []int64) {
-	if t.none {
+	if t.none || len(rows) == 0 {
 		return which, values
 	}
+	n := len(values)
 	which, values = slices.Grow(which, len(rows)), slices.Grow(values, len(rows))
+	if first := rows[0]; int(rows[len(rows)-1]-first) == len(rows)-1 {
+		t.decode(values[n:n+len(rows)], int(first))
+	} else {
+		for i, row := range rows {
+			values[:n+len(rows)][n+i] = t.of(row)
+		}
+	}
+	if t.presence == nil {
+		for i := range rows {
+			which = append(which, int32(i))
+		}
+		return which, values[:n+len(rows)]
+	}
+	all := values[n : n+len(rows)]
 	for i, row := range rows {
-		if t.has(row) {
-			which, values = append(which, int32(i)), append(values, t.of(row))
+		if t.has(row) { // never behind where it is read
+			which, values = append(which, int32(i)), append(values, all[i])
 		}
 	}
 	return which, values
+}
+
+// decode fills dst with the numbers of the rows from one on; where a row has
+// none, with anything.
+func (t *Numbers) decode(dst []int64, from int) {
+	if t.values != nil {
+		copy(dst, t.values[from:])
+		return
+	}
+	width := t.file.width
+	b := t.file.b[width*from:]
+	least, scale, i := uint64(t.min), uint64(t.scale), 0
+	switch width {
+	case 0:
+		for i := range dst {
+			dst[i] = t.min
+		}
+		return
+	case 1:
+		for i, v := range b[:len(dst)] {
+			dst[i] = int64(least + uint64(v)*scale)
+		}
+		return
+	case 2:
+		for i := range dst {
+			dst[i] = int64(least + uint64(binary.LittleEndian.Uint16(b[2*i:]))*scale)
+		}
+		return
+	}
+	mask := ^uint64(0) >> (64 - 8*width)
+	for ; i < len(dst) && width*i+8 <= len(b); i++ {
+		dst[i] = int64(least + binary.LittleEndian.Uint64(b[width*i:])&mask*scale)
+	}
+	for ; i < len(dst); i++ {
+		dst[i] = t.of(uint32(from + i))
+	}
 }
 
 // Within leaves those of some rows whose numbers are in a range. A nil end is

@@ -14,7 +14,17 @@ const ExactDistinct = 1 << 17
 const registerBits = 14
 
 // distinct counts the different values of groups.
-type distinct struct{ g []set }
+type distinct struct {
+	g []set
+	// latest are pairs that were added, by a part of their hash: most come again
+	// and again.
+	latest [256]pair
+}
+
+type pair struct {
+	group int32 // and one more
+	value int64
+}
 
 // A set is the values of a group, or a sketch of them.
 type set struct {
@@ -60,8 +70,16 @@ func mix(h uint64) uint64 {
 }
 
 func (t *distinct) Add(groups []int32, values []int64) {
-	t.g = extended(t.g, largest(groups))
 	for i, g := range groups {
+		p := pair{g + 1, values[i]}
+		at := &t.latest[mix(uint64(p.value)+uint64(g))%uint64(len(t.latest))]
+		if *at == p {
+			continue
+		}
+		*at = p
+		if int(g) >= len(t.g) {
+			t.g = extended(t.g, g)
+		}
 		t.g[g].put(values[i])
 	}
 }

@@ -84,8 +84,10 @@ func (s *sample) count(bucket int, n uint32) {
 }
 
 func (t *percentile) Add(groups []int32, values []int64) {
-	t.g = extended(t.g, largest(groups))
 	for i, g := range groups {
+		if int(g) >= len(t.g) {
+			t.g = extended(t.g, g)
+		}
 		t.g[g].put(values[i])
 	}
 }
@@ -115,8 +117,7 @@ func (t *percentile) Result(group int32) Result {
 	}
 	rank := max(1, (s.n*t.percent+99)/100)
 	if s.buckets == nil {
-		sorted := slices.Sorted(slices.Values(s.few))
-		return whole(sorted[rank-1])
+		return whole(nth(slices.Clone(s.few), int(rank-1)))
 	}
 	for i, n := range s.buckets {
 		if rank -= int64(n); rank <= 0 {
@@ -124,4 +125,35 @@ func (t *percentile) Result(group int32) Result {
 		}
 	}
 	panic("tally: a sample without its numbers")
+}
+
+// nth returns the number that would stand at a place if they were sorted, in
+// time proportional to how many there are (Hoare's selection). It moves them.
+func nth(some []int64, place int) int64 {
+	for low, high := 0, len(some)-1; low < high; {
+		pivot := some[low+(high-low)/2]
+		i, j := low, high
+		for i <= j {
+			for some[i] < pivot {
+				i++
+			}
+			for some[j] > pivot {
+				j--
+			}
+			if i <= j {
+				some[i], some[j] = some[j], some[i]
+				i++
+				j--
+			}
+		}
+		switch {
+		case place <= j:
+			high = j
+		case place >= i:
+			low = i
+		default:
+			return some[place]
+		}
+	}
+	return some[place]
 }

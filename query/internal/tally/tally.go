@@ -68,20 +68,13 @@ func at[E any](s []E, n int32) (e E) {
 	return e
 }
 
-// largest is the largest group of those to add to; -1 if there is none.
-func largest(groups []int32) int32 {
-	most := int32(-1)
-	for _, g := range groups {
-		most = max(most, g)
-	}
-	return most
-}
-
 type count struct{ n []int64 }
 
 func (c *count) Add(groups []int32, _ []int64) {
-	c.n = extended(c.n, largest(groups))
 	for _, g := range groups {
+		if int(g) >= len(c.n) {
+			c.n = extended(c.n, g)
+		}
 		c.n[g]++
 	}
 }
@@ -112,8 +105,10 @@ type sums struct {
 }
 
 func (t *sums) Add(groups []int32, values []int64) {
-	t.s = extended(t.s, largest(groups))
 	for i, g := range groups {
+		if int(g) >= len(t.s) {
+			t.s = extended(t.s, g)
+		}
 		v := values[i]
 		t.s[g].plus(v>>63, uint64(v))
 		t.s[g].n++
@@ -163,8 +158,10 @@ func (t *extremes) put(group int32, v int64) {
 }
 
 func (t *extremes) Add(groups []int32, values []int64) {
-	t.e = extended(t.e, largest(groups))
 	for i, g := range groups {
+		if int(g) >= len(t.e) {
+			t.e = extended(t.e, g)
+		}
 		t.put(g, values[i])
 	}
 }
