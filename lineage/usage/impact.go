@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"audittrail"
-	"audittrail/event"
 	"audittrail/lineage"
-	"audittrail/query"
 )
 
 // An Impact is what came of some things.
@@ -82,84 +79,6 @@ func (u *Usage) Impact(ctx context.Context, of []*lineage.Node) (*Impact, error)
 		im.Days = append(im.Days, DayCalls{day, days[day]})
 	}
 	return im, nil
-}
-
-// spread counts the calls of some streams by user or by day. Calls that are
-// about nobody count for no user.
-func (u *Usage) spread(ctx context.Context, streams []Stream, by string) (map[string]uint64, error) {
-	out := make(map[string]uint64)
-	whole, rest := u.whole(streams)
-	if len(whole) > 0 {
-		q := u.query
-		q.Models = whole
-		table, err := u.engine.Group(ctx, q, query.Grouping{By: []string{by, "type"}})
-		if err != nil {
-			return nil, err
-		}
-		addRows(out, table.Rows, func([]query.Value) bool { return true })
-	}
-	// Streams of one model in one stretch of time are counted together.
-	type stretch struct {
-		model, deployment string
-		from, to          time.Time
-	}
-	parts := make(map[stretch]map[names]bool)
-	for _, s := range rest {
-		n := names{s.ModelID, s.ModelVersion, s.DeploymentID}
-		at := stretch{model: n.model, from: s.From, to: s.To}
-		if n.model == "" {
-			at.deployment = n.deployment
-		}
-		if parts[at] == nil {
-			parts[at] = make(map[names]bool)
-		}
-		parts[at][n] = true
-	}
-	for at, wanted := range parts {
-		q, _ := within(u.query, names{model: at.model, deployment: at.deployment}, Stream{From: at.from, To: at.to})
-		table, err := u.engine.Group(ctx, q, query.Grouping{By: []string{by, "type", "model_id", "model_version", "deployment_id"}})
-		if err != nil {
-			return nil, err
-		}
-		addRows(out, table.Rows, func(row []query.Value) bool {
-			return wanted[names{row[2].String(), row[3].String(), row[4].String()}]
-		})
-	}
-	return out, nil
-}
-
-// whole returns the models all of whose calls are in streams, and the streams of
-// other models.
-func (u *Usage) whole(streams []Stream) (models []string, rest []Stream) {
-	total, mine := make(map[string]uint64), make(map[string]uint64)
-	for _, s := range u.Streams {
-		total[s.ModelID] += s.Calls
-	}
-	for _, s := range streams {
-		mine[s.ModelID] += s.Calls
-	}
-	for _, s := range streams {
-		if s.ModelID == "" || mine[s.ModelID] != total[s.ModelID] {
-			rest = append(rest, s)
-		}
-	}
-	for model, n := range mine {
-		if model != "" && n == total[model] {
-			models = append(models, model)
-		}
-	}
-	slices.Sort(models)
-	return models, rest
-}
-
-// addRows adds the counts of calls: the first column says of what, the second
-// is the type of event, the last the count.
-func addRows(out map[string]uint64, rows [][]query.Value, wanted func([]query.Value) bool) {
-	for _, row := range rows {
-		if of := row[0].String(); of != "" && !event.Type(row[1].String()).Reserved() && wanted(row) {
-			out[of] += uint64(row[len(row)-1].Int())
-		}
-	}
 }
 
 // An Explanation is what stands behind one recorded answer.
