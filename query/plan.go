@@ -135,13 +135,32 @@ func (e *Engine) expressions(ctx context.Context, p *plan, q *Query) error {
 	if err != nil {
 		return problem("text", "%v", err)
 	}
-	holds, err := e.log.Holds(ctx)
+	kept, err := e.kept(ctx)
 	if err != nil {
 		return err
 	}
 	p.text = x
-	p.conditions = append(p.conditions, pick.Worded(x, e.log, e.hidden, len(holds) > 0))
+	p.conditions = append(p.conditions, pick.Worded(x, e.log, e.hidden, kept))
 	return nil
+}
+
+// kept returns what tells of a class that it is gone, and that holds may keep
+// some of its records.
+func (e *Engine) kept(ctx context.Context) (func(class string) bool, error) {
+	classes, err := e.log.Classes()
+	if errors.Is(err, audittrail.ErrNoKeys) {
+		return nil, nil // and no text
+	}
+	if err != nil {
+		return nil, err
+	}
+	holds, err := e.log.Holds(ctx)
+	if err != nil || len(holds) == 0 {
+		return nil, err
+	}
+	return func(class string) bool {
+		return !strings.HasPrefix(class, audittrail.GovernanceClass+"/") && !slices.Contains(classes, class)
+	}, nil
 }
 
 // times adds the bounds of the event's time.

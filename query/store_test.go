@@ -383,3 +383,61 @@ func TestExplaining(t *testing.T) {
 		t.Errorf("%d records, %d passed over, %d matched, %d opened, want 1001, 745, 2, 0: %+v", records, passed, matched, how.Opened, how.Chunks)
 	}
 }
+
+// TestHeldBeyondClass finds the words of records that a hold keeps when their
+// class is gone, and no others of it.
+func TestHeldBeyondClass(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, audittrail.Options{Create: true, Classes: []string{"short"}})
+	beside := openStore(t, dir, audittrail.Options{ReadOnly: true})
+	events := letters(40)
+	for i := range events {
+		if i%2 == 0 {
+			events[i].RetentionClass = "short"
+		}
+	}
+	appendAll(t, s.Log, events...)
+	hold, err := s.Log.PlaceHold(t.Context(), audittrail.Hold{User: "user-0", Reason: "case 17"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Log.SetClasses(nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	classes, err := s.Log.Classes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range classes {
+		if strings.HasPrefix(c, "short/") {
+			if _, err := s.Log.Expire(t.Context(), []string{c}, "over"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	engines := map[string]*query.Engine{"writer": s.Engine, "reader": beside.Engine, "scan": query.New(s.Log)}
+	for name, e := range engines {
+		for text, want := range map[string][]uint64{
+			"cheese":         {0, 10, 20, 30},
+			"letter -cheese": {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35, 37, 39},
+			`"number 10"`:    {10},
+			`"number 12"`:    {},
+		} {
+			got := found(t, e, query.Query{Text: text, OldestFirst: true, Types: event.Types()})
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s: %s (-want +got):\n%s", name, text, diff)
+			}
+			if n, err := e.Count(t.Context(), query.Query{Text: text, Types: event.Types()}); err != nil || int(n) != len(want) {
+				t.Errorf("%s: Count(%s) = %d, %v, want %d", name, text, n, err, len(want))
+			}
+		}
+	}
+	if _, err := s.Log.ReleaseHold(t.Context(), hold.ID, "settled", ""); err != nil {
+		t.Fatal(err)
+	}
+	for name, e := range engines {
+		if got := found(t, e, query.Query{Text: "cheese", Types: event.Types()}); len(got) != 0 {
+			t.Errorf("%s: after the release, found %v", name, got)
+		}
+	}
+}

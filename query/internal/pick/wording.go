@@ -16,9 +16,10 @@ type Reader interface {
 }
 
 // Worded is the condition that a record has some text that can be read. That of
-// subjects that are hidden has none; nil hides nobody. Kept tells that holds
-// keep records beyond their class: an index does not have their text.
-func Worded(x *search.Expr, reader Reader, hidden func(record.Subject) bool, kept bool) Condition {
+// subjects that are hidden has none; nil hides nobody. Kept tells of a class
+// whether it is gone, and holds keep some of its records, whose text an index
+// does not have; nil is none.
+func Worded(x *search.Expr, reader Reader, hidden func(record.Subject) bool, kept func(class string) bool) Condition {
 	return &wording{x, reader, hidden, kept}
 }
 
@@ -26,7 +27,7 @@ type wording struct {
 	text   *search.Expr
 	reader Reader
 	hidden func(record.Subject) bool
-	kept   bool
+	kept   func(class string) bool
 }
 
 func (c *wording) Holds(r *audittrail.Record) bool {
@@ -45,9 +46,12 @@ func (c *wording) narrow(v *View, n *narrowing) error {
 		return err
 	}
 	n.unsure = n.unsure || !rows.Exact
+	kept, err := c.keeps(v)
 	switch {
-	case c.kept || rows.Outside:
-		n.tests = append(n.tests, c.readable(rows))
+	case err != nil:
+		return err
+	case kept || rows.Outside:
+		n.tests = append(n.tests, c.readable(rows, kept))
 	case rows.Set.IsEmpty():
 		n.none = "no row has the words"
 	default:
@@ -56,9 +60,26 @@ func (c *wording) narrow(v *View, n *narrowing) error {
 	return nil
 }
 
+// keeps tells whether records of the chunk may be kept beyond their class.
+func (c *wording) keeps(v *View) (bool, error) {
+	if c.kept == nil {
+		return false, nil
+	}
+	classes, err := v.textsOf(block.Class)
+	if err != nil {
+		return false, err
+	}
+	for code := range classes.Values() {
+		if code > 0 && c.kept(classes.Value(uint32(code))) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // readable leaves the rows that have the words, of those that can be read. What
 // is kept beyond its class has to be opened for that.
-func (c *wording) readable(rows search.Rows) test {
+func (c *wording) readable(rows search.Rows, kept bool) test {
 	var states sync.Map // of subject and class, by their codes
 	return func(w *Window) error {
 		subjects, who, err := w.codes(block.Subject)
@@ -84,8 +105,8 @@ func (c *wording) readable(rows search.Rows) test {
 			case audittrail.Readable:
 				return rows.Set.Contains(w.Rows[i]) != rows.Outside
 			case audittrail.Expired:
-				w.Unsure = w.Unsure || c.kept
-				return c.kept
+				w.Unsure = w.Unsure || kept
+				return kept
 			}
 			return false
 		})
