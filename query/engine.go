@@ -104,6 +104,9 @@ func (n *counter) add(some batch) error {
 
 // take enters the work of a query, and returns what leaves it.
 func (e *Engine) take(ctx context.Context) (leave func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err // select would choose either
+	}
 	select {
 	case e.slots <- struct{}{}:
 		return func() { <-e.slots }, nil
