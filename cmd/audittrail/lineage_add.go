@@ -284,7 +284,7 @@ func (e *env) addThing(k lineage.Kind, f *pflag.FlagSet, flags []thingFlag, file
 
 // lineageWriting opens the log to write, and its lineage.
 func (e *env) lineageWriting(use func(*lineage.Tracker) error) error {
-	return e.with(e.openToWrite, func(log *audittrail.Log) error {
+	return e.with(e.openOrCreate, func(log *audittrail.Log) error {
 		t, err := lineage.Open(e.ctx, log)
 		if err != nil {
 			return err
