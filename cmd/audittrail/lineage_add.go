@@ -259,7 +259,7 @@ func (e *env) addThing(k lineage.Kind, f *pflag.FlagSet, flags []thingFlag, file
 	if err := e.addFiles(members, files); err != nil {
 		return err
 	}
-	return e.lineageWriting(func(t *lineage.Tracker) error {
+	return e.lineageWriting(e.openOrCreate, func(t *lineage.Tracker) error {
 		g, err := t.Graph(e.ctx)
 		if err != nil {
 			return err
@@ -283,8 +283,8 @@ func (e *env) addThing(k lineage.Kind, f *pflag.FlagSet, flags []thingFlag, file
 }
 
 // lineageWriting opens the log to write, and its lineage.
-func (e *env) lineageWriting(use func(*lineage.Tracker) error) error {
-	return e.with(e.openOrCreate, func(log *audittrail.Log) error {
+func (e *env) lineageWriting(open func() (*audittrail.Log, error), use func(*lineage.Tracker) error) error {
+	return e.with(open, func(log *audittrail.Log) error {
 		t, err := lineage.Open(e.ctx, log)
 		if err != nil {
 			return err
@@ -478,7 +478,7 @@ now on, or from another time on. It cannot be deployed after that.` +
 }
 
 func (e *env) retire(r lineage.Retirement) error {
-	return e.lineageWriting(func(t *lineage.Tracker) error {
+	return e.lineageWriting(e.openToWrite, func(t *lineage.Tracker) error {
 		g, err := t.Graph(e.ctx)
 		if err != nil {
 			return err

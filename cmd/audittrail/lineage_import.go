@@ -91,7 +91,7 @@ func (e *env) lineageImport(name, format string, dry bool) error {
 		return e.imported(doc, done, dry)
 	}
 	if !dry {
-		return e.lineageWriting(use)
+		return e.lineageWriting(e.openOrCreate, use)
 	}
 	return e.with(e.openToRead, func(log *audittrail.Log) error {
 		t, err := lineage.Open(e.ctx, log)
