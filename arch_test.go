@@ -130,10 +130,15 @@ var rooms = map[string]room{
 	"lineage":          {ours: []string{".", "event", "record", "internal/cjson"}},
 	"lineage/artifact": {},
 	"lineage/exchange": {
-		ours:   []string{"lineage", "lineage/exchange/cyclonedx", "lineage/exchange/document", "lineage/exchange/intoto", "lineage/exchange/openlineage", "lineage/exchange/prov"},
+		ours: []string{
+			"lineage", "lineage/exchange/croissant", "lineage/exchange/cyclonedx", "lineage/exchange/document", "lineage/exchange/intoto",
+			"lineage/exchange/mlflow", "lineage/exchange/openlineage", "lineage/exchange/prov",
+		},
 		tests:  []string{".", "lineage"},
 		theirs: []string{"github.com/CycloneDX/cyclonedx-go", "github.com/in-toto/attestation", "google.golang.org/protobuf"}, // in tests
 	},
+	"lineage/exchange/croissant": {ours: []string{"lineage", "lineage/exchange/document"}},
+	"lineage/exchange/mlflow":    {ours: []string{"lineage", "lineage/exchange/document"}},
 	"lineage/exchange/cyclonedx": {
 		ours:   []string{"lineage", "lineage/exchange/document"},
 		theirs: []string{"github.com/CycloneDX/cyclonedx-go"},

@@ -13,9 +13,11 @@ import (
 	"slices"
 
 	"audittrail/lineage"
+	"audittrail/lineage/exchange/croissant"
 	"audittrail/lineage/exchange/cyclonedx"
 	"audittrail/lineage/exchange/document"
 	"audittrail/lineage/exchange/intoto"
+	"audittrail/lineage/exchange/mlflow"
 	"audittrail/lineage/exchange/openlineage"
 	"audittrail/lineage/exchange/prov"
 )
@@ -27,8 +29,10 @@ type Format string
 const (
 	OpenLineage Format = "openlineage"
 	CycloneDX   Format = "cyclonedx"
-	PROV        Format = "prov"    // written only
-	InToto      Format = "in-toto" // written only
+	MLflow      Format = "mlflow"
+	Croissant   Format = "croissant" // read only
+	PROV        Format = "prov"      // written only
+	InToto      Format = "in-toto"   // written only
 )
 
 // MaxBytes is the size of the largest document that is read.
@@ -45,6 +49,8 @@ type form struct {
 var forms = []form{
 	{OpenLineage, has("eventTime", "producer"), openlineage.Read, all(openlineage.Write)},
 	{CycloneDX, has("bomFormat"), cyclonedx.Read, all(cyclonedx.Write)},
+	{MLflow, mlflow.Is, mlflow.Read, mlflow.Write},
+	{Croissant, has("@context", "name"), croissant.Read, nil},
 	{PROV, nil, nil, all(prov.Write)},
 	{InToto, nil, nil, intoto.Write},
 }

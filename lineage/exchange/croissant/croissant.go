@@ -1,0 +1,198 @@
+// Package croissant reads Croissant descriptions of datasets (MLCommons,
+// versions 1.0 and 1.1), in JSON-LD. See docs/format/lineage-exchange.md.
+package croissant
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"audittrail/lineage"
+	"audittrail/lineage/exchange/document"
+)
+
+const format = "croissant" // under which things keep what there is no field for
+
+// versions are what descriptions that are read conform to.
+var versions = []string{"http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/1.1"}
+
+// Read reads descriptions of datasets: one, or several one after the other.
+func Read(data []byte, _ *lineage.Graph) ([]document.Item, []string, error) {
+	values, err := document.Parse(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	var items []document.Item
+	for i, v := range values {
+		place := ""
+		if len(values) > 1 {
+			place = fmt.Sprint("dataset ", i+1)
+		}
+		t, err := read(document.NewReader(place, v))
+		if err != nil {
+			return nil, nil, err
+		}
+		items = append(items, document.Item{Thing: t, Place: place, Kept: document.Names(document.Kept(t, format))})
+	}
+	return items, nil, nil
+}
+
+func read(r *document.Reader) (lineage.Thing, error) {
+	if of := texts(r.Object["@type"]); r.Err() == nil && !slices.ContainsFunc(of, func(s string) bool { return last(s) == "Dataset" }) {
+		r.Fail("@type", "it is no Dataset")
+	}
+	conforms := texts(r.Object["conformsTo"])
+	switch {
+	case r.Err() != nil:
+	case len(conforms) == 0:
+		r.Fail("conformsTo", "missing; %s are read", document.List(versions))
+	case !slices.ContainsFunc(conforms, func(s string) bool { return slices.Contains(versions, s) }):
+		r.Fail("conformsTo", "%.64q is not read; %s are", conforms[0], document.List(versions))
+	}
+	if len(texts(r.Object["name"])) == 0 {
+		r.Fail("name", "missing")
+	}
+	checkRefs(r)
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	d := document.NewDraft(lineage.KindDataset, r.Place)
+	name, version := first(r.Object["name"]), first(r.Object["version"])
+	d.Set("id", document.ID(lineage.KindDataset, name, version))
+	d.Set("name", document.Name(name))
+	d.Set("version", document.Name(version))
+	d.Set("description", first(r.Object["description"]))
+	d.SetLine("licence", strings.Join(texts(r.Object["license"]), ", "))
+	d.SetLine("location", first(r.Object["url"]))
+	d.SetLine("owner", strings.Join(texts(r.Object["creator"]), ", "))
+	if at := first(r.Object["datePublished"]); at != "" {
+		if when, err := lineage.ParseTime(at); err == nil {
+			d.Set("created", when)
+		}
+	}
+	files(d, r)
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	t, err := d.Thing()
+	if err != nil {
+		return nil, err
+	}
+	// What stands in the fields as it stood is not kept twice.
+	said := document.Object{}
+	for member, field := range map[string]string{"name": "name", "version": "version", "description": "description", "license": "licence", "url": "location"} {
+		said[member] = document.Details(t)[field]
+	}
+	return document.Keep(t, r.Place, format, document.Minus(r.Object, said))
+}
+
+// files reads what the files of a dataset have in common.
+func files(d *document.Draft, r *document.Reader) {
+	var formats, digests []string
+	alone := 0
+	for _, f := range r.Each("distribution") {
+		if s := first(f.Object["encodingFormat"]); s != "" && !slices.Contains(formats, s) {
+			formats = append(formats, s)
+		}
+		if slices.ContainsFunc(texts(f.Object["@type"]), func(s string) bool { return last(s) == "FileObject" }) && f.Object["containedIn"] == nil {
+			alone++
+			digests = append(digests, f.String("sha256"))
+		}
+	}
+	if len(formats) == 1 {
+		d.SetLine("format", formats[0])
+	}
+	if alone == 1 && digests[0] != "" {
+		d.Set("digest", "sha256:"+strings.ToLower(digests[0]))
+	}
+}
+
+// checkRefs refuses references to files and records that are not there.
+func checkRefs(r *document.Reader) {
+	ids := make(map[string]bool)
+	for _, list := range []string{"distribution", "recordSet"} {
+		for _, o := range r.Each(list) {
+			id := o.String("@id")
+			if id != "" && ids[id] {
+				o.Fail("@id", "%.64q stands at something else, too", id)
+			}
+			ids[id] = true
+		}
+	}
+	check := func(in *document.Reader, member string) {
+		for _, id := range refs(in.Object[member]) {
+			if !ids[id] {
+				in.Fail(member, "nothing in the description has the @id %.64q", id)
+			}
+		}
+	}
+	for _, f := range r.Each("distribution") {
+		check(f, "containedIn")
+	}
+	for _, s := range r.Each("recordSet") {
+		if _, ok := s.Object["field"].([]any); !ok {
+			continue // one field alone, or none
+		}
+		for _, f := range s.Each("field") {
+			if _, ok := f.Object["source"].(document.Object); !ok {
+				continue
+			}
+			for _, member := range []string{"fileObject", "fileSet", "recordSet"} {
+				check(f.Inner("source"), member)
+			}
+		}
+	}
+}
+
+// refs are the ids that a value refers to.
+func refs(v any) []string {
+	switch v := v.(type) {
+	case document.Object:
+		if id, ok := v["@id"].(string); ok {
+			return []string{id}
+		}
+	case []any:
+		var all []string
+		for _, one := range v {
+			all = append(all, refs(one)...)
+		}
+		return all
+	}
+	return nil
+}
+
+// last is what stands behind the prefix or the path of a name.
+func last(s string) string { return s[strings.LastIndexAny(s, ":/#")+1:] }
+
+func first(v any) string {
+	if all := texts(v); len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+// texts are the texts that a value of JSON-LD says: itself, its name, its
+// address, or those of each of several.
+func texts(v any) []string {
+	switch v := v.(type) {
+	case string:
+		if v != "" {
+			return []string{v}
+		}
+	case []any:
+		var all []string
+		for _, one := range v {
+			all = append(all, texts(one)...)
+		}
+		return all
+	case document.Object:
+		for _, name := range []string{"@value", "name", "url", "@id"} {
+			if s, ok := v[name].(string); ok && s != "" {
+				return []string{s}
+			}
+		}
+	case interface{ String() string }: // a number
+		return []string{v.String()}
+	}
+	return nil
+}
