@@ -18,6 +18,8 @@ import (
 type asked struct {
 	Types      []event.Type      `json:"type,omitempty"`
 	Models     []string          `json:"model_id,omitempty"`
+	Versions   []string          `json:"model_version,omitempty"`
+	Deployed   []string          `json:"deployment_id,omitempty"`
 	Outcomes   []string          `json:"outcome,omitempty"`
 	Traces     []string          `json:"trace_id,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"`
@@ -42,7 +44,7 @@ func (m *maker) base(types ...event.Type) query.Query {
 // describe is a query and its grouping as the report shows them.
 func describe(q *query.Query, g query.Grouping) *asked {
 	a := &asked{
-		Types: q.Types, Models: q.Models, Outcomes: q.Outcomes, Traces: q.Traces, Labels: q.Labels, Filter: q.Filter,
+		Types: q.Types, Models: q.Models, Versions: q.Versions, Deployed: q.Deployments, Outcomes: q.Outcomes, Traces: q.Traces, Labels: q.Labels, Filter: q.Filter,
 		Size: q.Size, By: g.By, Aggregates: g.Aggregates, Limit: q.Limit,
 	}
 	if !q.Start.IsZero() {
@@ -84,6 +86,12 @@ func command(kind string, a *asked) string {
 	}
 	for _, v := range a.Models {
 		flag("-m", v)
+	}
+	for _, v := range a.Versions {
+		flag("--model-version", v)
+	}
+	for _, v := range a.Deployed {
+		flag("--deployment", v)
 	}
 	for _, v := range a.Outcomes {
 		flag("--outcome", v)

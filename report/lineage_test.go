@@ -153,3 +153,21 @@ func TestLineageLarge(t *testing.T) {
 		t.Error("the version that answered is not drawn")
 	}
 }
+
+// Calls that name two deployments and no model are counted by two queries, which
+// are not one because they are of the same stretch of time.
+func TestLineageOfDeployments(t *testing.T) {
+	log, _ := newLog(t)
+	register(t, log,
+		&lineage.ModelVersion{ID: "bot-1", Name: "bot", Version: "1"},
+		&lineage.Deployment{ID: "east", Model: "bot-1", From: day.AddDate(0, 0, -1), To: day.Add(10 * time.Minute)},
+		&lineage.Deployment{ID: "west", Model: "bot-1", From: day.AddDate(0, 0, -1), To: day.Add(10 * time.Minute)},
+	)
+	for _, some := range [][]event.Event{calls(20, "", "", "east"), calls(12, "", "", "west")} {
+		if _, err := log.AppendBatch(t.Context(), some); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := made(t, log, report.Options{Type: "lineage"})
+	wants(t, r, map[string]string{"lineage.calls_exact": "20", "lineage.calls_unregistered": "12"})
+}
