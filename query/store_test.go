@@ -174,7 +174,7 @@ func TestDamagedMidway(t *testing.T) {
 	}
 }
 
-// TestManyQueries asks ten thousand queries at once. They take turns.
+// TestManyQueries asks very many queries at once. They take turns.
 func TestManyQueries(t *testing.T) {
 	s := openStore(t, t.TempDir(), audittrail.Options{Create: true})
 	appendAll(t, s.Log, letters(2000)...)
@@ -183,8 +183,8 @@ func TestManyQueries(t *testing.T) {
 	metrics.Read(heap)
 	before := heap[0].Value.Uint64()
 	var all sync.WaitGroup
-	failures := make(chan error, 10_000)
-	for i := range 10_000 {
+	failures := make(chan error, atOnce)
+	for i := range atOnce {
 		all.Go(func() {
 			n := uint64(0)
 			var err error
