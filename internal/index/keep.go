@@ -135,8 +135,8 @@ func (x *Index) renew(ctx context.Context, log *audittrail.Log, progress func(re
 	}
 }
 
-// mend writes a block of the first records that nothing covers, if they are at
-// least some.
+// mend writes a block of the first records that nothing covers, if there are at
+// least some, wherever they are: nobody else covers those in front of others.
 func (x *Index) mend(ctx context.Context, least uint64) (did bool, err error) {
 	size, err := x.log.Size()
 	if err != nil {
@@ -145,8 +145,13 @@ func (x *Index) mend(ctx context.Context, least uint64) (did bool, err error) {
 	x.mu.Lock()
 	gaps := x.gaps(size)
 	x.mu.Unlock()
+	total := uint64(0)
 	for _, g := range gaps {
-		if g.to-g.from < least {
+		total += g.to - g.from
+	}
+	for _, g := range gaps {
+		atEnd := g.to == size // those may be about to come
+		if total < least || atEnd && g.to-g.from < least {
 			continue
 		}
 		t, err := x.tableOf(ctx, g.from, min(g.to, g.from+uint64(x.o.BlockRows)))
