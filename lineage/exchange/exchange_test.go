@@ -51,8 +51,6 @@ func register(t testing.TB, things ...lineage.Thing) (*lineage.Tracker, *lineage
 	return tr, graphOf(t, tr)
 }
 
-func to[T any](v T) *T { return &v }
-
 func values(pairs ...string) map[string]json.RawMessage {
 	m := make(map[string]json.RawMessage)
 	for i := 0; i < len(pairs); i += 2 {
@@ -72,8 +70,8 @@ func whole() []lineage.Thing {
 		&lineage.Dataset{Name: "crawl"},
 		&lineage.Dataset{
 			Name: "tickets & more", Version: "2", Description: "Tickets\nof all", Digest: "dir-" + digest, Format: "parquet",
-			RecordCount: to(int64(120_000)), Location: "s3://bucket/tickets", Licence: "CC-BY-4.0", Owner: "support",
-			PersonalData: to(true), Sources: []string{"dataset:crawl"}, Run: "run:clean", Created: day(1), Attributes: odd,
+			RecordCount: new(int64(120_000)), Location: "s3://bucket/tickets", Licence: "CC-BY-4.0", Owner: "support",
+			PersonalData: new(true), Sources: []string{"dataset:crawl"}, Run: "run:clean", Created: day(1), Attributes: odd,
 		},
 		&lineage.TrainingRun{Name: "clean", Datasets: []string{"dataset:crawl"}},
 		&lineage.PromptTemplate{Name: "polite", Version: "1", Text: "Be polite."},
@@ -233,6 +231,7 @@ func TestRefused(t *testing.T) {
 		{exchange.OpenLineage, event(`"eventType":"DONE"`), "event 1.eventType: it is none of START"},
 		{exchange.OpenLineage, event(`"eventType":"START"`), "has not ended"},
 		{exchange.OpenLineage, event(`"inputs":{}`), "event 1.inputs: an array is wanted, found an object"},
+		{exchange.OpenLineage, event(`"inputs":[7` + strings.Repeat(",7", lineage.MaxRefs) + `]`), "event 1.inputs: 10001 of them; at most 10000 are read"},
 		{exchange.OpenLineage, event(`"inputs":[{"namespace":"n"}]`), "event 1.inputs[0].name: missing"},
 		{exchange.OpenLineage, event(`"outputs":[{"namespace":"n","name":"d","facets":{"audittrail_thing":{"kind":"dataset","details":{"name":"d"}}}}]`), "event 1.outputs[0].facets.audittrail_thing.details: it lacks its id"},
 		{exchange.OpenLineage, event(`"outputs":[{"namespace":"n","name":"d","facets":{"audittrail_thing":{"kind":"cat","details":{"id":"d"}}}}]`), `there is no kind "cat"`},

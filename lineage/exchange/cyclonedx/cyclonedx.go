@@ -40,14 +40,31 @@ var tasks = map[lineage.Kind]string{lineage.KindRun: "build", lineage.KindEvalua
 
 // A bom is the things of a bill of materials.
 type bom struct {
-	things map[string]lineage.Thing
-	order  []lineage.Thing
+	things   map[string]lineage.Thing
+	order    []lineage.Thing
+	measured map[string][]*lineage.Evaluation // of a model
+	made     map[string][]any                 // by a run: references
 }
 
 func newBOM(things []lineage.Thing) *bom {
-	b := &bom{make(map[string]lineage.Thing, len(things)), things}
+	b := &bom{
+		make(map[string]lineage.Thing, len(things)), things,
+		make(map[string][]*lineage.Evaluation), make(map[string][]any),
+	}
 	for _, t := range things {
 		b.things[t.Identity()] = t
+		run := ""
+		switch t := t.(type) {
+		case *lineage.Evaluation:
+			b.measured[t.Model] = append(b.measured[t.Model], t)
+		case *lineage.Dataset:
+			run = t.Run
+		case *lineage.ModelVersion:
+			run = t.Run
+		}
+		if run != "" {
+			b.made[run] = append(b.made[run], document.Object{"resource": document.Object{"ref": t.Identity()}})
+		}
 	}
 	return b
 }
@@ -184,11 +201,7 @@ func (b *bom) card(t lineage.Thing, fields document.Object) document.Object {
 		card["considerations"] = document.Object{"useCases": []any{s}}
 	}
 	var metrics []any
-	for _, other := range b.order {
-		e, ok := other.(*lineage.Evaluation)
-		if !ok || e.Model != t.Identity() {
-			continue
-		}
+	for _, e := range b.measured[t.Identity()] {
 		for _, name := range sortedKeys(e.Metrics) {
 			metrics = append(metrics, document.Object{"type": name, "value": plain(e.Metrics[name]), "slice": e.Label()})
 		}
@@ -224,7 +237,7 @@ func (b *bom) workflow(t lineage.Thing) document.Object {
 	put(o, "description", text(fields, "description"))
 	put(o, "timeStart", text(fields, "start")+text(fields, "from"))
 	put(o, "timeEnd", text(fields, "end")+text(fields, "to"))
-	var inputs, outputs []any
+	var inputs []any
 	for _, name := range []string{"datasets", "base_model", "model", "prompts"} {
 		ids := fields[name]
 		if id, ok := ids.(string); ok {
@@ -237,13 +250,8 @@ func (b *bom) workflow(t lineage.Thing) document.Object {
 			inputs = append(inputs, document.Object{"resource": ref})
 		}
 	}
-	for _, other := range b.order {
-		if text(document.Details(other), "run") == t.Identity() {
-			outputs = append(outputs, document.Object{"resource": document.Object{"ref": other.Identity()}})
-		}
-	}
 	put(o, "inputs", inputs)
-	put(o, "outputs", outputs)
+	put(o, "outputs", b.made[t.Identity()])
 	return o
 }
 

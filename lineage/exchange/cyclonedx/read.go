@@ -156,8 +156,13 @@ func (x *reader) workflows() {
 func (x *reader) things() error {
 	var all []lineage.Thing
 	for _, p := range slices.Clone(x.parts) {
-		if !p.own && p.draft == nil {
+		if !p.own {
 			x.draft(p)
+		}
+	}
+	for _, p := range slices.Clone(x.parts) {
+		if !p.own && p.kind == lineage.KindModel {
+			x.card(p)
 		}
 	}
 	if err := x.r.Err(); err != nil {
@@ -267,9 +272,7 @@ func (x *reader) draft(p *part) {
 			d.SetLine("location", e.String("url"))
 		}
 	}
-	if p.kind == lineage.KindModel {
-		x.card(p)
-	} else if data := r.Each("data"); len(data) == 1 {
+	if data := r.Each("data"); p.kind == lineage.KindDataset && len(data) == 1 {
 		readData(d, data[0])
 	}
 }
@@ -331,10 +334,6 @@ func (x *reader) link(p *part, ref, place string) {
 	case to.thing != nil:
 		id = to.thing.Identity()
 	case to.kind != "":
-		// It may not have been read yet.
-		if to.draft == nil {
-			x.draft(to)
-		}
 		id = fmt.Sprint(to.draft.Fields["id"])
 	}
 	switch {

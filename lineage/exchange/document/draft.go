@@ -58,6 +58,9 @@ func (d *Draft) SetLine(name, s string) {
 func (d *Draft) Refer(name string, ids ...string) {
 	for _, id := range ids {
 		list, _ := d.Fields[name].([]any)
+		if len(list) > lineage.MaxRefs {
+			return // it is refused for that
+		}
 		if !slices.Contains(list, any(id)) {
 			d.Fields[name] = append(list, id)
 		}

@@ -46,6 +46,26 @@ func Overlay(base, top Object) Object {
 	return out
 }
 
+// Merge lays an object on one that is the caller's, or under it: it costs only
+// what is new. Nothing of the other object is changed later.
+func Merge(base, more Object, over bool) {
+	for k, v := range more {
+		a, isObject := base[k].(Object)
+		b, both := v.(Object)
+		_, there := base[k]
+		switch {
+		case isObject && both:
+			Merge(a, b, over)
+		case both && (!there || over):
+			own := make(Object, len(b))
+			Merge(own, b, over)
+			base[k] = own
+		case !there || over:
+			base[k] = v
+		}
+	}
+}
+
 // Within says where an object lacks what another has, or has it otherwise.
 func Within(place string, want, o Object) error {
 	for _, k := range slices.Sorted(maps.Keys(want)) {

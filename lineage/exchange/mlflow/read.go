@@ -186,7 +186,7 @@ func (x *reader) run(r *document.Reader) {
 	t, err := own(r.Place, tag, lineage.KindRun, about, runOf)
 	if run, ok := t.(*lineage.TrainingRun); ok && err == nil {
 		for _, in := range ids {
-			if !slices.Contains(run.Datasets, in) {
+			if _, there := slices.BinarySearch(run.Datasets, in); !there { // they are sorted
 				err = document.Errorf(document.Join(r.Place, "inputs"), "the extension of the run does not name %s: take the extension out to read the document without it", in)
 			}
 		}

@@ -121,7 +121,7 @@ func (x *reader) runEvent(r *document.Reader, at time.Time) {
 	}
 	one := x.runs[id]
 	if one == nil {
-		one = &run{id: id, place: r.Place}
+		one = &run{id: id, place: r.Place, about: document.Object{}}
 		x.runs[id] = one
 		x.order = append(x.order, one)
 	}
@@ -140,10 +140,14 @@ func (x *reader) runEvent(r *document.Reader, at time.Time) {
 		one.extension = facets.Inner(extension).Object
 	}
 	j.Inner("facets")
-	if at.Before(one.last) {
-		one.about = document.Overlay(about, one.about)
-	} else {
-		one.about, one.last = document.Overlay(one.about, about), at
+	later := !at.Before(one.last)
+	document.Merge(one.about, about, later)
+	if later {
+		one.last = at
+	}
+	if n := len(r.Array("inputs")); n > lineage.MaxRefs {
+		r.Fail("inputs", "%d of them; at most %d are read", n, lineage.MaxRefs)
+		return
 	}
 	for _, in := range r.Each("inputs") {
 		one.inputs = append(one.inputs, x.use(in, at))
@@ -177,15 +181,15 @@ func (x *reader) use(r *document.Reader, at time.Time) use {
 func (x *reader) see(u use, run string) {
 	s := x.entities[u.key]
 	if s == nil {
-		s = &seen{place: u.reader.Place}
+		s = &seen{place: u.reader.Place, about: document.Object{}}
 		x.entities[u.key] = s
 		x.keys = append(x.keys, u.key)
 	}
 	about := document.Without(u.reader.Object, "inputFacets", "outputFacets")
-	if u.at.Before(s.at) {
-		s.about = document.Overlay(about, s.about)
-	} else {
-		s.about, s.at = document.Overlay(s.about, about), u.at
+	later := !u.at.Before(s.at)
+	document.Merge(s.about, about, later)
+	if later {
+		s.at = u.at
 	}
 	if run != "" {
 		s.run = run

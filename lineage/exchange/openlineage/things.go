@@ -2,6 +2,7 @@ package openlineage
 
 import (
 	"slices"
+	"sort"
 
 	"audittrail/lineage"
 	"audittrail/lineage/exchange/document"
@@ -38,9 +39,10 @@ func (x *reader) isKnown(one *run, k *key) bool {
 		begin = one.end
 	}
 	writers := x.written[name]
-	for _, w := range slices.Backward(writers) {
-		if w != one && !w.end.After(begin) {
-			k.version = w.id
+	// They stand in the order in which they ended.
+	for at := sort.Search(len(writers), func(i int) bool { return writers[i].end.After(begin) }) - 1; at >= 0; at-- {
+		if writers[at] != one {
+			k.version = writers[at].id
 			return false
 		}
 	}
@@ -198,9 +200,12 @@ func (x *reader) ownRun(one *run) (lineage.Thing, error) {
 	if err := document.Within(one.place, want, about); err != nil {
 		return nil, err
 	}
-	refs := inputsOf(t)
+	refs := make(map[string]bool)
+	for _, id := range inputsOf(t) {
+		refs[id] = true
+	}
 	for _, u := range one.inputs {
-		if id, kind := x.idOf(u.key); kind != "" && !slices.Contains(refs, id) {
+		if id, kind := x.idOf(u.key); kind != "" && !refs[id] {
 			return nil, document.Errorf(u.reader.Place, "the extension of the run does not name %s: take the extension out to read the document without it", id)
 		}
 	}
