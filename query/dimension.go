@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"sort"
 	"strings"
 	"time"
 
@@ -21,10 +22,11 @@ type dimension struct {
 	user  bool // the field is subject, whose user is wanted
 	span  string
 	zone  *time.Location
+	cuts  []time.Time // of the span "cut", sorted, from the first instant on to after the last
 }
 
-func newDimension(part, name string, zone *time.Location) (*dimension, error) {
-	d := &dimension{name: name, zone: zone}
+func newDimension(part, name string, zone *time.Location, cuts []time.Time) (*dimension, error) {
+	d := &dimension{name: name, zone: zone, cuts: cuts}
 	if key, ok := strings.CutPrefix(name, "label:"); ok {
 		if key == "" {
 			return nil, problem(part, "label: of what? Write label:KEY")
@@ -36,6 +38,11 @@ func newDimension(part, name string, zone *time.Location) (*dimension, error) {
 	case "user", "user_id":
 		d.user, name = true, "subject"
 	case "hour", "day", "week", "month":
+		d.span, name = name, "time"
+	case "cut":
+		if len(cuts) == 0 {
+			return nil, problem(part, "cut: there are no cuts between which times could be")
+		}
 		d.span, name = name, "time"
 	}
 	f, err := fieldNamed(part, name)
@@ -73,6 +80,10 @@ func (d *dimension) texts(w *pick.Window) (pick.Dictionary, []uint32, error) {
 // bucket returns the span that a time is in.
 func (d *dimension) bucket(nano int64) (start, end time.Time) {
 	t := instant(nano).In(d.zone)
+	if d.span == "cut" {
+		i := sort.Search(len(d.cuts), func(i int) bool { return d.cuts[i].After(t) })
+		return d.cuts[i-1], d.cuts[i]
+	}
 	year, month, day := t.Date()
 	switch d.span {
 	case "month":
@@ -125,6 +136,8 @@ func (d *dimension) labelOf(start time.Time) string {
 		return fmt.Sprintf("%04d-W%02d", year, week)
 	case "day":
 		return start.Format("2006-01-02")
+	case "cut":
+		return start.Format(time.RFC3339Nano)
 	}
 	return start.Format("2006-01-02T15:04Z07:00")
 }

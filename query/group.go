@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -60,9 +61,14 @@ func newGrouper(log *audittrail.Log, g Grouping) (*grouper, error) {
 	if len(asked) > maxAggregates {
 		return nil, problem("aggregate", "%d of them, at most %d are possible", len(asked), maxAggregates)
 	}
+	var cuts []time.Time
+	if len(g.Cuts) > 0 {
+		cuts = append(slices.Clone(g.Cuts), instant(math.MinInt64), instant(math.MaxInt64).Add(1))
+		slices.SortFunc(cuts, time.Time.Compare)
+	}
 	gr.columns = slices.Concat(g.By, asked)
 	for _, name := range g.By {
-		d, err := newDimension("group by", name, gr.zone)
+		d, err := newDimension("group by", name, gr.zone, cuts)
 		if err != nil {
 			return nil, err
 		}

@@ -29,6 +29,7 @@ type asked struct {
 	Size       uint64            `json:"size"`
 	By         []string          `json:"group_by,omitempty"`
 	Aggregates []string          `json:"agg,omitempty"`
+	Cuts       []time.Time       `json:"cuts,omitempty"`
 	Limit      int               `json:"limit,omitempty"`
 }
 
@@ -45,7 +46,7 @@ func (m *maker) base(types ...event.Type) query.Query {
 func describe(q *query.Query, g query.Grouping) *asked {
 	a := &asked{
 		Types: q.Types, Models: q.Models, Versions: q.Versions, Deployed: q.Deployments, Outcomes: q.Outcomes, Traces: q.Traces, Labels: q.Labels, Filter: q.Filter,
-		Size: q.Size, By: g.By, Aggregates: g.Aggregates, Limit: q.Limit,
+		Size: q.Size, By: g.By, Aggregates: g.Aggregates, Cuts: g.Cuts, Limit: q.Limit,
 	}
 	if !q.Start.IsZero() {
 		a.Start = string(event.AppendTime(nil, q.Start))
@@ -65,7 +66,9 @@ func (m *maker) source(kind, text string, q *query.Query, g query.Grouping, reco
 		if b, err := json.Marshal(a); err == nil {
 			s.Query = b
 		}
-		s.Command = command(kind, a)
+		if len(a.Cuts) == 0 { // which no command has
+			s.Command = command(kind, a)
+		}
 	}
 	for _, have := range m.doc.Sources {
 		if have.Kind == s.Kind && have.Text == s.Text && string(have.Query) == string(s.Query) && have.Records == s.Records {
