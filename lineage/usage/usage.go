@@ -55,27 +55,22 @@ func Of(ctx context.Context, g *lineage.Graph, e Engine, q query.Query) (*Usage,
 	if err != nil {
 		return nil, fmt.Errorf("count calls: %w", err)
 	}
-	cache := make(map[string]map[names]*Stream)
+	divided := make(map[names][]Stream)
 	for n, s := range all {
 		if n.model == "" && n.deployment == "" {
 			u.Unnamed += s.Calls
 			continue
 		}
 		parts := pieces(g, n, s.First, s.Last)
-		if len(parts) == 1 {
-			s.Match = parts[0].Match
-			u.Streams = append(u.Streams, *s)
+		if len(parts) > 1 {
+			divided[n] = parts
 			continue
 		}
-		for _, p := range parts {
-			part, err := u.piece(ctx, n, p, cache)
-			if err != nil {
-				return nil, fmt.Errorf("count calls: %w", err)
-			}
-			if part != nil {
-				u.Streams = append(u.Streams, *part)
-			}
-		}
+		s.Match = parts[0].Match
+		u.Streams = append(u.Streams, *s)
+	}
+	if err := u.divide(ctx, divided); err != nil {
+		return nil, fmt.Errorf("count calls: %w", err)
 	}
 	slices.SortFunc(u.Streams, func(a, b Stream) int {
 		return cmp.Or(cmp.Compare(a.ModelID, b.ModelID), cmp.Compare(a.ModelVersion, b.ModelVersion),
@@ -86,36 +81,46 @@ func Of(ctx context.Context, g *lineage.Graph, e Engine, q query.Query) (*Usage,
 
 // count adds up calls by the names that they carry.
 func (u *Usage) count(ctx context.Context, q query.Query) (map[names]*Stream, error) {
-	table, err := u.engine.Group(ctx, q, query.Grouping{
-		By:         []string{"model_id", "model_version", "deployment_id", "type"},
-		Aggregates: []string{"count", "min(time)", "max(time)"},
-	})
+	table, err := u.engine.Group(ctx, q, query.Grouping{By: byNames, Aggregates: ofCalls})
 	if err != nil {
 		return nil, err
 	}
 	all := make(map[names]*Stream)
 	for _, row := range table.Rows {
-		kind := row[3].String()
-		if event.Type(kind).Reserved() {
-			continue
-		}
 		n := names{row[0].String(), row[1].String(), row[2].String()}
-		s := all[n]
-		if s == nil {
-			s = &Stream{ModelID: n.model, ModelVersion: n.version, DeploymentID: n.deployment, Types: make(map[string]uint64)}
-			all[n] = s
+		if all[n] == nil {
+			all[n] = &Stream{ModelID: n.model, ModelVersion: n.version, DeploymentID: n.deployment}
 		}
-		calls, first, last := uint64(row[4].Int()), row[5].Time(), row[6].Time()
-		s.Calls += calls
-		s.Types[kind] += calls
-		if s.First.IsZero() || first.Before(s.First) {
-			s.First = first
-		}
-		if last.After(s.Last) {
-			s.Last = last
+		if all[n].add(row[3], row[4:]); all[n].Calls == 0 {
+			delete(all, n) // administration
 		}
 	}
 	return all, nil
+}
+
+// How calls are counted.
+var (
+	byNames = []string{"model_id", "model_version", "deployment_id", "type"}
+	ofCalls = []string{"count", "min(time)", "max(time)"}
+)
+
+// add adds calls of a type: their number, the first and the last.
+func (s *Stream) add(kind query.Value, calls []query.Value) {
+	if event.Type(kind.String()).Reserved() {
+		return
+	}
+	n, first, last := uint64(calls[0].Int()), calls[1].Time(), calls[2].Time()
+	if s.Types == nil {
+		s.Types = make(map[string]uint64)
+	}
+	s.Calls += n
+	s.Types[kind.String()] += n
+	if s.First.IsZero() || first.Before(s.First) {
+		s.First = first
+	}
+	if last.After(s.Last) {
+		s.Last = last
+	}
 }
 
 // pieces are the stretches of time between two times, both included, in which
@@ -136,30 +141,6 @@ func pieces(g *lineage.Graph, n names, first, last time.Time) []Stream {
 		out = append(out, Stream{From: turn, Match: m})
 	}
 	return out
-}
-
-// piece counts the calls of some names in a stretch of time.
-func (u *Usage) piece(ctx context.Context, n names, p Stream, cache map[string]map[names]*Stream) (*Stream, error) {
-	q, ok := within(u.query, n, p)
-	if !ok {
-		return nil, nil
-	}
-	key := fmt.Sprintf("%q %q %s %s", q.Models, q.Deployments, q.Start, q.End)
-	counted, ok := cache[key]
-	if !ok {
-		var err error
-		if counted, err = u.count(ctx, q); err != nil {
-			return nil, err
-		}
-		cache[key] = counted
-	}
-	s := counted[n]
-	if s == nil {
-		return nil, nil
-	}
-	part := *s
-	part.From, part.To, part.Match = p.From, p.To, p.Match
-	return &part, nil
 }
 
 // within narrows a query to a stretch of time and to a model, or else to a
