@@ -167,6 +167,8 @@ type queue struct {
 	mu     sync.Mutex // guards all below
 	some   []*audittrail.Record
 	bytes  int
+	busy   bool // with those that were taken last
+	lossy  bool // some were left out since nothing was to be done
 	closed bool
 	ready  chan struct{}
 }
@@ -182,18 +184,31 @@ func (q *queue) put(some []*audittrail.Record) {
 	}
 	q.some = append(q.some, some...)
 	if q.bytes > queueBytes {
-		q.some, q.bytes = nil, 0 // the log has them
+		q.some, q.bytes, q.lossy = nil, 0, true // the log has them
 	}
 	q.mu.Unlock()
 	poke(q.ready)
 }
 
-func (q *queue) take() (some []*audittrail.Record, closed bool) {
+// take returns what there is. Idle tells that it is nothing, and that records
+// were left out before: they have to be read from the log.
+func (q *queue) take() (some []*audittrail.Record, idle, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	some = q.some
 	q.some, q.bytes = nil, 0
-	return some, q.closed
+	q.busy = len(some) > 0
+	if idle = q.lossy && !q.busy; idle {
+		q.lossy = false
+	}
+	return some, idle, q.closed
+}
+
+// idle tells whether nothing is to be indexed, nor about to be.
+func (q *queue) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.some) == 0 && !q.busy
 }
 
 func (q *queue) close() {
@@ -206,12 +221,21 @@ func (q *queue) close() {
 // follow indexes new records until the queue is closed and empty.
 func (x *Index) follow() {
 	for range x.queue.ready {
-		some, closed := x.queue.take()
-		for _, r := range some {
-			x.add(r)
-		}
-		if closed {
-			return
+		for {
+			some, lossy, closed := x.queue.take()
+			for _, r := range some {
+				x.add(r)
+			}
+			if lossy {
+				poke(x.wake)
+			}
+			if len(some) > 0 {
+				continue
+			}
+			if closed {
+				return
+			}
+			break
 		}
 	}
 }

@@ -607,3 +607,34 @@ func TestSnapshotAhead(t *testing.T) {
 	}
 	p.close(t)
 }
+
+// TestNothingIsLeftOut appends faster than blocks can be written. What is left
+// out on the way is indexed in the end, without anything more being recorded.
+func TestNothingIsLeftOut(t *testing.T) {
+	p := openPair(t, t.TempDir(), audittrail.Options{Create: true}, index.Options{BlockRows: 4})
+	for i := range 90 {
+		p.append(t, 20*i, 20)
+	}
+	for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() {
+		s, err := p.x.Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := 0
+		for _, c := range s.Chunks() {
+			if !c.Indexed() {
+				left += c.Rows
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if left == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d records are still to be read from the log", left)
+		}
+	}
+	p.close(t)
+}

@@ -137,7 +137,10 @@ func (x *Index) renew(ctx context.Context, log *audittrail.Log, progress func(re
 
 // mend writes a block of the first records that nothing covers, if there are at
 // least some, wherever they are: nobody else covers those in front of others.
+// Those at the end of the log are left to the follower while it has something
+// to do.
 func (x *Index) mend(ctx context.Context, least uint64) (did bool, err error) {
+	idle := x.queue.idle()
 	size, err := x.log.Size()
 	if err != nil {
 		return false, err
@@ -150,8 +153,7 @@ func (x *Index) mend(ctx context.Context, least uint64) (did bool, err error) {
 		total += g.to - g.from
 	}
 	for _, g := range gaps {
-		atEnd := g.to == size // those may be about to come
-		if total < least || atEnd && g.to-g.from < least {
+		if total < least || g.to == size && (!idle || g.to-g.from < least) {
 			continue
 		}
 		t, err := x.tableOf(ctx, g.from, min(g.to, g.from+uint64(x.o.BlockRows)))
