@@ -318,3 +318,21 @@ func TestWithoutKeys(t *testing.T) {
 		t.Errorf("without the keyring: %v, want ErrNoKeys", err)
 	}
 }
+
+// What is checked is not registered, and is told of as it would be.
+func TestCheckAll(t *testing.T) {
+	tr := openTracker(t, openLog(t))
+	known := &lineage.Dataset{Name: "known"}
+	register(t, tr, known)
+	fresh := &lineage.Dataset{Name: "fresh", Sources: []string{"dataset:known"}}
+	done, err := tr.CheckAll(t.Context(), []lineage.Thing{fresh, known})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done[0].ID != "dataset:fresh" || done[0].Duplicate || !done[1].Duplicate || graphOf(t, tr).Len() != 1 {
+		t.Errorf("CheckAll = %+v, and there are %d things", done, graphOf(t, tr).Len())
+	}
+	if _, err := tr.CheckAll(t.Context(), []lineage.Thing{&lineage.Dataset{Name: "d", Run: "run:none"}}); err == nil {
+		t.Error("CheckAll takes a reference to nothing")
+	}
+}

@@ -2,9 +2,12 @@ package exchange_test
 
 import (
 	"encoding/json"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -120,5 +123,89 @@ func TestOpenLineageAcrossDocuments(t *testing.T) {
 	}
 	if run, ok := n.Thing.(*lineage.TrainingRun); !ok || !slices.Equal(run.Datasets, []string{"dataset:s3://b/clean@" + bRun}) {
 		t.Errorf("the third run was made of %v", run.Datasets)
+	}
+}
+
+// TestOpenLineageRules holds what is written against what the specification
+// demands of each event and each facet.
+func TestOpenLineageRules(t *testing.T) {
+	_, g := register(t, whole()...)
+	uuid := regexp.MustCompile("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+	type facets map[string]struct {
+		Producer string `json:"_producer"`
+		Schema   string `json:"_schemaURL"`
+	}
+	type dataset struct {
+		Namespace, Name string
+		Facets          facets
+	}
+	ended := map[string]int{}
+	n := 0
+	for line := range strings.Lines(string(write(t, exchange.OpenLineage, exchange.Select(g, nil)))) {
+		var e struct {
+			EventType, EventTime, Producer, SchemaURL string
+			Run                                       *struct {
+				RunID  string
+				Facets facets
+			}
+			Job             *dataset
+			Dataset         *dataset
+			Inputs, Outputs []dataset
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		absolute := func(what, s string) {
+			if u, err := url.Parse(s); err != nil || !u.IsAbs() {
+				t.Errorf("%s is %q, and no URI:\n%s", what, s, line)
+			}
+		}
+		check := func(all facets) {
+			for name, f := range all {
+				n++
+				absolute(name+"._producer", f.Producer)
+				absolute(name+"._schemaURL", f.Schema)
+			}
+		}
+		absolute("producer", e.Producer)
+		if _, err := time.Parse(time.RFC3339, e.EventTime); err != nil {
+			t.Error(err)
+		}
+		wanted := "JobEvent"
+		sets := append(e.Inputs, e.Outputs...)
+		switch {
+		case e.Run != nil:
+			wanted = "RunEvent"
+			if !uuid.MatchString(e.Run.RunID) || e.Job == nil || !slices.Contains([]string{"START", "COMPLETE"}, e.EventType) {
+				t.Errorf("it is no event of a run:\n%s", line)
+			}
+			if e.EventType == "COMPLETE" {
+				ended[e.Run.RunID]++
+			}
+			check(e.Run.Facets)
+		case e.Dataset != nil:
+			wanted = "DatasetEvent"
+			sets = append(sets, *e.Dataset)
+		}
+		if e.Job != nil {
+			sets = append(sets, *e.Job)
+		}
+		if want := "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/" + wanted; e.SchemaURL != want {
+			t.Errorf("schemaURL is %s, want %s", e.SchemaURL, want)
+		}
+		for _, d := range sets {
+			if d.Namespace == "" || d.Name == "" {
+				t.Errorf("something lacks its namespace or name:\n%s", line)
+			}
+			check(d.Facets)
+		}
+	}
+	if len(ended) != 4 || n < 30 {
+		t.Errorf("%d runs ended, and there are %d facets", len(ended), n)
+	}
+	for id, times := range ended {
+		if times != 1 {
+			t.Errorf("the run %s ended %d times", id, times)
+		}
 	}
 }

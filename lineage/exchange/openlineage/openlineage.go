@@ -7,6 +7,7 @@
 package openlineage
 
 import (
+	"net/url"
 	"regexp"
 	"strconv"
 	"time"
@@ -65,7 +66,8 @@ func entity(t lineage.Thing) document.Object {
 	if s := text(fields, "description"); s != "" {
 		facets["documentation"] = facet("1-1-0/DocumentationDatasetFacet.json#/$defs/DocumentationDatasetFacet", document.Object{"description": s})
 	}
-	if s := text(fields, "location"); s != "" {
+	s := text(fields, "location")
+	if u, err := url.Parse(s); err == nil && u.IsAbs() && u.String() == s {
 		facets["dataSource"] = facet("1-0-1/DatasourceDatasetFacet.json#/$defs/DatasourceDatasetFacet", document.Object{"uri": s})
 	}
 	if s := text(fields, "owner"); s != "" {
