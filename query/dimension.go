@@ -19,14 +19,15 @@ type dimension struct {
 	name  string
 	field *pick.Field // nil: a label
 	label string
-	user  bool // the field is subject, whose user is wanted
+	user  bool             // the field is subject, whose user is wanted
+	users map[string]Value // of the subjects that were looked up: it costs
 	span  string
 	zone  *time.Location
 	cuts  []time.Time // of the span "cut", sorted, from the first instant on to after the last
 }
 
 func newDimension(part, name string, zone *time.Location, cuts []time.Time) (*dimension, error) {
-	d := &dimension{name: name, zone: zone, cuts: cuts}
+	d := &dimension{name: name, zone: zone, cuts: cuts, users: map[string]Value{}}
 	if key, ok := strings.CutPrefix(name, "label:"); ok {
 		if key == "" {
 			return nil, problem(part, "label: of what? Write label:KEY")
@@ -147,6 +148,9 @@ func (d *dimension) textValue(log *audittrail.Log, text string) (Value, error) {
 	if !d.user || text == "" {
 		return TextValue(text), nil
 	}
+	if v, ok := d.users[text]; ok {
+		return v, nil
+	}
 	s, err := record.ParseSubject(text)
 	if err != nil {
 		return Value{}, err
@@ -156,9 +160,10 @@ func (d *dimension) textValue(log *audittrail.Log, text string) (Value, error) {
 		return Value{}, err
 	}
 	if state != audittrail.Readable {
-		return TextValue(text), nil
+		user = text
 	}
-	return TextValue(user), nil // the system's subject is nobody
+	d.users[text] = TextValue(user) // the system's subject is nobody
+	return d.users[text], nil
 }
 
 // numberValue is the value that a number stands for.
