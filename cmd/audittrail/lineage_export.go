@@ -20,7 +20,8 @@ func (e *env) lineageExportCmd() *cobra.Command {
 		Long: `Export writes everything that was registered, or one thing with all that it was
 made of and, if it is a model version, its evaluations. What the format has no
 place for stands in an extension, so that 'lineage import' brings back the same.
-What it cannot hold at all is left out, and said. Retirements are no part of it.
+What it cannot hold at all is left out, and said. Of formats, PROV alone has
+retirements.
 docs/format/lineage-exchange.md says what becomes of what.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail lineage export --format cyclonedx --out bom.json model:bot@3
   audittrail lineage export --format openlineage > events.ndjson`,
