@@ -57,19 +57,19 @@ func TestImpactModel(t *testing.T) {
 // pick returns one of some.
 func pick[T any](rnd *rand.Rand, some ...T) T { return some[rnd.IntN(len(some))] }
 
-// madeUp registers three models of some versions, with deployments that begin
+// madeUp registers six models of some versions, with deployments that begin
 // and end, or not.
 func madeUp(t *testing.T, tr *lineage.Tracker, rnd *rand.Rand) {
 	t.Helper()
 	for i := range 3 {
 		register(t, tr, &lineage.Dataset{Name: "data", Version: fmt.Sprint(i)})
 	}
-	for m := range 3 {
+	for m := range 6 {
 		for v := range 1 + rnd.IntN(4) {
 			model := &lineage.ModelVersion{Name: fmt.Sprintf("m%d", m), Version: pick(rnd, fmt.Sprint(v), fmt.Sprint(v), fmt.Sprintf("x%d", v))}
 			model.Datasets = []string{fmt.Sprintf("dataset:data@%d", rnd.IntN(3))}
 			register(t, tr, model)
-			for d := range rnd.IntN(3) {
+			for d := range rnd.IntN(4) {
 				deployment := &lineage.Deployment{ID: fmt.Sprintf("d%d-%d-%d", m, v, d), Model: model.ID, Environment: pick(rnd, "prod", "test")}
 				if rnd.IntN(3) > 0 {
 					deployment.From = day(1 + rnd.IntN(8))
@@ -92,10 +92,10 @@ func madeUp(t *testing.T, tr *lineage.Tracker, rnd *rand.Rand) {
 // else.
 func record(t *testing.T, log *audittrail.Log, rnd *rand.Rand) {
 	t.Helper()
-	for range 400 {
+	for range 600 {
 		e := event.Event{
 			Type: pick(rnd, event.Prompt, event.Response, event.Type("x.own")), Time: day(1).Add(time.Duration(rnd.IntN(12*24*60)) * time.Minute),
-			ModelID: pick(rnd, "m0", "m1", "m2", "m2", "m3", "", "m1@0", "model:m0@1"), UserID: pick(rnd, "ann", "bob", "cy", ""),
+			ModelID: pick(rnd, "m0", "m1", "m2", "m3", "m4", "m5", "m6", "", "m1@0", "model:m0@1"), UserID: pick(rnd, "ann", "bob", "cy", ""),
 			ModelVersion: pick(rnd, "", "", "0", "1", "2", "x1", "9"),
 			DeploymentID: pick(rnd, "", "", "prod", "test", "d0-0-0", "d1-0-0", "d2-0-1", "d2-1-0", "gone"),
 		}
@@ -191,7 +191,7 @@ func TestStreams(t *testing.T) {
 	for n := range maps.Values(got) {
 		sum += n
 	}
-	if sum+u.Unnamed != 400 {
-		t.Errorf("%d calls and %d without a name, want 400 in all", sum, u.Unnamed)
+	if sum+u.Unnamed != 600 {
+		t.Errorf("%d calls and %d without a name, want 600 in all", sum, u.Unnamed)
 	}
 }

@@ -14,8 +14,26 @@ import (
 // A portion is calls that one query counts.
 type portion struct {
 	query query.Query
-	// only are the names of the calls that count, if the query finds others, too.
-	only map[names]bool
+	// only are the names of the calls that count, and when these happened, if the
+	// query finds others, too. Where it counts by cuts, it finds other times.
+	only map[names][]Stream
+	cuts []time.Time
+}
+
+// counts tells whether a row counts, which names what is counted first, then,
+// where that matters, what the calls carry and when they happened.
+func (p *portion) counts(row []query.Value) bool {
+	if p.only == nil {
+		return true
+	}
+	stretches, ok := p.only[names{row[1].String(), row[2].String(), row[3].String()}]
+	if !ok || p.cuts == nil {
+		return ok
+	}
+	at := row[4].Time()
+	return slices.ContainsFunc(stretches, func(s Stream) bool {
+		return !at.Before(s.From) && (s.To.IsZero() || at.Before(s.To))
+	})
 }
 
 // mostAsked is how many models one query asks for, which has a limit.
@@ -30,15 +48,15 @@ func (u *Usage) spread(ctx context.Context, streams []Stream, by string) (map[st
 		if p.only != nil {
 			grouping.By = append(grouping.By, "model_id", "model_version", "deployment_id")
 		}
+		if p.cuts != nil {
+			grouping.By, grouping.Cuts = append(grouping.By, "cut"), p.cuts
+		}
 		table, err := u.engine.Group(ctx, p.query, grouping)
 		if err != nil {
 			return nil, err
 		}
 		for _, row := range table.Rows {
-			if p.only != nil && !p.only[names{row[1].String(), row[2].String(), row[3].String()}] {
-				continue
-			}
-			if of := row[0].String(); of != "" {
+			if of := row[0].String(); of != "" && p.counts(row) {
 				out[of] += uint64(row[len(row)-1].Int())
 			}
 		}
@@ -92,7 +110,7 @@ func (u *Usage) portions(streams []Stream) []portion {
 	for _, key := range slices.Sorted(maps.Keys(same)) {
 		out = append(out, *same[key])
 	}
-	return append(out, portionsByName(q, rest)...)
+	return append(out, u.portionsByName(q, rest)...)
 }
 
 // types are the types of the calls of some streams.
@@ -130,15 +148,95 @@ func (u *Usage) whole(streams []Stream, label func(Stream) string) (labels []str
 	return labels, rest
 }
 
-// portionsByName asks for streams by their names: those of one model in one
-// stretch of time together.
-func portionsByName(q query.Query, streams []Stream) []portion {
+// fewStretches is up to how many queries ask for a stretch of time each.
+const fewStretches = 4
+
+// mostRows bounds the rows of a query that counts many stretches of time at once:
+// as many as there are calls.
+const mostRows = 300_000
+
+// portionsByName asks for streams by their names. Where there are many stretches
+// of time, those of models without too many calls are asked for at once.
+func (u *Usage) portionsByName(q query.Query, streams []Stream) []portion {
+	few := portionsByStretch(q, streams)
+	if len(few) <= fewStretches {
+		return few
+	}
+	total := make(map[names]uint64)
+	asked := func(s Stream) names {
+		if s.ModelID == "" {
+			return names{deployment: s.DeploymentID}
+		}
+		return names{model: s.ModelID}
+	}
+	for _, s := range u.Streams {
+		total[asked(s)] += s.Calls
+	}
+	var out []portion
+	var large, batch []Stream
+	rows, last := uint64(0), names{}
+	flush := func() {
+		if len(batch) > 0 {
+			out = append(out, portionByCuts(q, batch))
+		}
+		batch, rows = nil, 0
+	}
+	for _, s := range streams { // those that name the same stand together
+		n := asked(s)
+		if total[n] > mostRows {
+			large = append(large, s)
+			continue
+		}
+		if n != last {
+			if rows+total[n] > mostRows || len(batch) >= mostAsked || (n.model == "") != (last.model == "") {
+				flush()
+			}
+			rows, last = rows+total[n], n
+		}
+		batch = append(batch, s)
+	}
+	flush()
+	return append(out, portionsByStretch(q, large)...)
+}
+
+// portionByCuts asks for streams at once, which all have a model or all have
+// none.
+func portionByCuts(q query.Query, streams []Stream) portion {
+	p := portion{query: q, only: make(map[names][]Stream), cuts: []time.Time{}}
+	var models, deployments []string
+	for _, s := range streams {
+		n := names{s.ModelID, s.ModelVersion, s.DeploymentID}
+		p.only[n] = append(p.only[n], s)
+		if models = append(models, n.model); n.model == "" {
+			deployments = append(deployments, n.deployment)
+		}
+		for _, cut := range []time.Time{s.From, s.To} {
+			if !cut.IsZero() {
+				p.cuts = append(p.cuts, cut)
+			}
+		}
+	}
+	p.cuts = slices.CompactFunc(slices.SortedFunc(slices.Values(p.cuts), time.Time.Compare), time.Time.Equal)
+	if deployments != nil {
+		p.query.Deployments = distinct(deployments)
+	} else {
+		p.query.Models = distinct(models)
+	}
+	if len(p.cuts) == 0 { // none of them is divided
+		p.cuts = nil
+	}
+	return p
+}
+
+// portionsByStretch asks for streams of one model in one stretch of time
+// together.
+func portionsByStretch(q query.Query, streams []Stream) []portion {
 	type stretch struct {
 		model, deployment string
 		from, to          time.Time
 	}
 	var order []stretch
-	parts := make(map[stretch]map[names]bool)
+	parts := make(map[stretch]map[names][]Stream)
 	for _, s := range streams {
 		n := names{s.ModelID, s.ModelVersion, s.DeploymentID}
 		at := stretch{model: n.model, from: s.From, to: s.To}
@@ -146,10 +244,10 @@ func portionsByName(q query.Query, streams []Stream) []portion {
 			at.deployment = n.deployment
 		}
 		if parts[at] == nil {
-			parts[at] = make(map[names]bool)
+			parts[at] = make(map[names][]Stream)
 			order = append(order, at)
 		}
-		parts[at][n] = true
+		parts[at][n] = append(parts[at][n], s)
 	}
 	var out []portion
 	for _, at := range order {
