@@ -249,14 +249,15 @@ func (e *env) several(names []string) string {
 	if e.output != asTable || len(names) == 0 {
 		return strconv.Itoa(len(names))
 	}
-	text := number(len(names)) + ": " + names[0]
+	var text strings.Builder
+	text.WriteString(number(len(names)) + ": " + names[0])
 	for _, name := range names[1:min(len(names), mostNamed)] {
-		text += "\n   " + name
+		text.WriteString("\n   " + name)
 	}
 	if more := len(names) - mostNamed; more > 0 {
-		text += "\n   and " + number(more) + " more"
+		text.WriteString("\n   and " + number(more) + " more")
 	}
-	return text
+	return text.String()
 }
 
 // impactDetails says who is concerned most, and of what nothing is known.

@@ -132,7 +132,7 @@ func (m *maker) say(e *event.Event, turn int, model *model) {
 	switch turn {
 	case 0:
 		e.Type, e.Prompt = event.Prompt, m.text(m.many(68, 0.5))
-		e.InputTokens = pointer(tokens(e.Prompt))
+		e.InputTokens = new(tokens(e.Prompt))
 		return
 	case 2:
 		e.Type = event.ToolCall
@@ -143,8 +143,8 @@ func (m *maker) say(e *event.Event, turn int, model *model) {
 	default:
 		e.Type, e.Response = event.Response, m.text(m.many(58, 0.6))
 		e.FinishReason = "stop"
-		e.InputTokens = pointer(int64(m.many(420, 0.8)))
-		e.OutputTokens = pointer(tokens(e.Response))
+		e.InputTokens = new(int64(m.many(420, 0.8)))
+		e.OutputTokens = new(tokens(e.Response))
 		e.Latency = m.latency(900, 0.7)
 		e.Cost = &event.Cost{Nano: *e.InputTokens*model.input + *e.OutputTokens*model.output, Currency: "USD"}
 	}
@@ -156,8 +156,6 @@ func (m *maker) say(e *event.Event, turn int, model *model) {
 
 // tokens is about how many a text has.
 func tokens(text string) int64 { return int64(len(text)/4 + 1) }
-
-func pointer(n int64) *int64 { return &n }
 
 // A maker makes one event.
 type maker struct {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,13 +165,14 @@ func TestStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := func(model, version, deployment string, m usage.Match) string {
-		id := string(m.Certainty)
+		var id strings.Builder
+		id.WriteString(string(m.Certainty))
 		for _, n := range slices.Concat(m.Candidates, []*lineage.Node{m.Model, m.Deployment}) {
 			if n != nil {
-				id += " " + n.ID
+				id.WriteString(" " + n.ID)
 			}
 		}
-		return fmt.Sprintf("%q %q %q: %s", model, version, deployment, id)
+		return fmt.Sprintf("%q %q %q: %s", model, version, deployment, id.String())
 	}
 	want, got := map[string]uint64{}, map[string]uint64{}
 	for r, err := range log.Records(t.Context(), 0, math.MaxUint64) {

@@ -166,13 +166,7 @@ func joinLabels(labels map[string]string) string {
 }
 
 // ParseLabels reads the value of column Labels.
-func ParseLabels(s string) map[string]string {
-	m := make(map[string]string)
-	for k, v := range labels(s) {
-		m[k] = v
-	}
-	return m
-}
+func ParseLabels(s string) map[string]string { return maps.Collect(labels(s)) }
 
 // Label returns one label of a value of column Labels, and whether it is there.
 func Label(s, key string) (value string, ok bool) {
