@@ -124,11 +124,29 @@ func buildIndexed(b *testing.B, dir string, n int, c *corpus.Corpus) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(appendAll(b.Context(), log, n, c.Event), x.Close(), log.Close())
+		err = appendAll(b.Context(), log, n, c.Event)
+		if err == nil {
+			err = indexed(b.Context(), x)
+		}
+		return errors.Join(err, x.Close(), log.Close())
 	})
-	indexed := sizeOf(b, filepath.Join(dir, "index"))
-	b.ReportMetric(float64(indexed)/float64(n), "index-B/event")
+	b.ReportMetric(float64(sizeOf(b, filepath.Join(dir, "index")))/float64(n), "index-B/event")
 	b.ReportMetric(float64(sizeOf(b, dir))/float64(n), "B/event")
+}
+
+// indexed waits until all records are in the index.
+func indexed(ctx context.Context, x *index.Index) error {
+	for range time.Tick(time.Millisecond) {
+		s, err := x.Snapshot(ctx)
+		if err != nil {
+			return err
+		}
+		behind := slices.ContainsFunc(s.Chunks(), func(c *index.Chunk) bool { return !c.Indexed() })
+		if err := s.Close(); err != nil || !behind {
+			return err
+		}
+	}
+	return nil
 }
 
 func appendAll(ctx context.Context, log *audittrail.Log, n int, made func(i int) event.Event) error {
