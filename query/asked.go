@@ -17,6 +17,7 @@ type asked struct {
 	log     *audittrail.Log
 	explain *Explanation
 	chunks  []*index.Chunk
+	size    uint64 // how many records the query is about
 	opened  atomic.Uint64
 }
 
@@ -32,9 +33,9 @@ func (e *indexError) Unwrap() error { return e.err }
 const attempts = 4
 
 // ask has the index asked, and if that fails, the log itself.
-func (e *Engine) ask(ctx context.Context, use func(*asked) error) error {
+func (e *Engine) ask(ctx context.Context, q *Query, use func(*asked) error) error {
 	for n := range attempts {
-		err := e.askOnce(ctx, n < attempts-1, use)
+		err := e.askOnce(ctx, q, n < attempts-1, use)
 		var failed *indexError
 		if !errors.As(err, &failed) || ctx.Err() != nil {
 			return err
@@ -44,15 +45,14 @@ func (e *Engine) ask(ctx context.Context, use func(*asked) error) error {
 	return nil
 }
 
-func (e *Engine) askOnce(ctx context.Context, indexed bool, use func(*asked) error) (err error) {
+func (e *Engine) askOnce(ctx context.Context, q *Query, indexed bool, use func(*asked) error) (err error) {
 	s := &asked{log: e.log, explain: e.explain}
 	start := time.Now()
 	if e.x == nil || !indexed {
-		size, err := e.log.Size()
-		if err != nil {
+		if s.size, err = e.log.Size(); err != nil {
 			return err
 		}
-		s.chunks = index.Unindexed(size)
+		s.chunks = index.Unindexed(s.size)
 	} else {
 		snapshot, err := e.x.Snapshot(ctx)
 		if err != nil {
@@ -63,7 +63,10 @@ func (e *Engine) askOnce(ctx context.Context, indexed bool, use func(*asked) err
 				e.explain.note(cerr.Error())
 			}
 		}()
-		s.chunks = snapshot.Chunks()
+		s.chunks, s.size = snapshot.Chunks(), snapshot.Size()
+	}
+	if q.Size > 0 {
+		s.size = min(s.size, q.Size)
 	}
 	e.explain.begin(len(s.chunks), time.Since(start))
 	err = use(s)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"slices"
 
 	"audittrail"
 	"audittrail/internal/index"
@@ -58,27 +59,20 @@ func (e *Engine) find(ctx context.Context, q *Query, yield func(*Hit, error) boo
 	if err != nil {
 		return err
 	}
-	size, err := e.size(q)
-	if err != nil {
-		return err
-	}
 	f := &finder{
 		engine: e, plan: p, cursors: q.identity(), forward: q.OldestFirst, yield: yield,
 		left: q.Limit, limited: q.Limit > 0,
 	}
-	if f.from, f.to, err = q.span(size); err != nil || p.nothing {
-		return err
-	}
-	return e.ask(ctx, func(s *asked) error { return f.find(ctx, s) })
-}
-
-// size is how many records a query is about.
-func (e *Engine) size(q *Query) (uint64, error) {
-	size, err := e.log.Size()
-	if q.Size > 0 {
-		size = min(size, q.Size)
-	}
-	return size, err
+	return e.ask(ctx, q, func(s *asked) (err error) {
+		if !f.begun {
+			f.begun = true
+			f.from, f.to, err = q.span(s.size)
+		}
+		if err != nil || p.nothing {
+			return err
+		}
+		return f.find(ctx, s)
+	})
 }
 
 // Count returns how many records match. It heeds neither limit nor cursor.
@@ -117,10 +111,14 @@ func (e *Engine) take(ctx context.Context) (leave func(), err error) {
 
 // views are the chunks of an index, or of none, under the conditions of a plan.
 func (s *asked) views(p *plan, from, to uint64) []*pick.View {
+	conditions := p.conditions
+	if p.text != nil {
+		conditions = append(slices.Clip(conditions), p.text)
+	}
 	views := make([]*pick.View, 0, len(s.chunks))
 	for _, c := range s.chunks {
 		if c.First < to && c.First+uint64(c.Rows) > from {
-			views = append(views, pick.NewView(c, from, to, p.conditions))
+			views = append(views, pick.NewView(c, from, to, conditions))
 		}
 	}
 	return views

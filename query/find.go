@@ -19,6 +19,7 @@ type finder struct {
 	forward bool
 	yield   func(*Hit, error) bool
 
+	begun    bool   // from and to are known
 	from, to uint64 // the records that are still to be seen
 	left     int    // how many are still wanted, if
 	limited  bool
@@ -130,10 +131,11 @@ func (f *finder) open(ctx context.Context, s *asked, seqs []uint64) ([]*audittra
 // hand yields records that match.
 func (f *finder) hand(records []*audittrail.Record) error {
 	for _, r := range records {
-		if !f.plan.holds(r) {
+		h, ok := f.plan.hit(r, f.cursors)
+		if !ok {
 			continue
 		}
-		if !f.yield(f.plan.hit(r, f.cursors), nil) {
+		if !f.yield(h, nil) {
 			return errEnough
 		}
 		if f.forward {

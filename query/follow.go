@@ -18,16 +18,14 @@ func (e *Engine) Follow(ctx context.Context, q Query) iter.Seq2[*Hit, error] {
 			yield(nil, fmt.Errorf("query: %w", err))
 			return
 		}
-		if len(users) > 0 {
-			p.users = users
-		}
+		p.users = users
 		cursors := q.identity()
 		for r, err := range e.log.Follow(ctx, q.From) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			if p.holds(r) && !yield(p.hit(r, cursors), nil) {
+			if h, ok := p.hit(r, cursors); ok && !yield(h, nil) {
 				return
 			}
 		}

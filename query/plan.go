@@ -21,30 +21,31 @@ import (
 func fieldNamed(part, name string) (*pick.Field, error) {
 	f, ok := pick.Named(name)
 	if !ok {
-		names := make([]string, len(pick.Fields))
-		for i, f := range pick.Fields {
-			names[i] = f.Name
-		}
-		return nil, problem(part, "%q is no clear field: %s", name, strings.Join(names, ", "))
+		return nil, problem(part, "%q is no clear field: %s", name, strings.Join(pick.Names(), ", "))
 	}
 	return f, nil
 }
 
 // A plan is a query made ready: its conditions, all of which must hold.
 type plan struct {
-	conditions []pick.Condition
-	text       *search.Expr // nil: any
-	users      []string     // one of whom it is about, as its own content says; nil: anybody
-	nothing    bool         // no record can match: it asks for a user whom nobody knows
+	conditions []pick.Condition // on what stands in the clear
+	text       *pick.Wording    // nil: any
+	users      []string         // one of whom it is about, as its own content says; none: anybody
+	nothing    bool             // no record can match: it asks for a user whom nobody knows
 }
 
 func (p *plan) holds(r *audittrail.Record) bool {
+	return p.fits(r) && (p.text == nil || p.text.Holds(r))
+}
+
+// fits is holds without the text.
+func (p *plan) fits(r *audittrail.Record) bool {
 	for _, c := range p.conditions {
 		if !c.Holds(r) {
 			return false
 		}
 	}
-	if p.users != nil && !(r.State == audittrail.Readable && slices.Contains(p.users, r.Event.UserID)) {
+	if len(p.users) > 0 && !(r.State == audittrail.Readable && slices.Contains(p.users, r.Event.UserID)) {
 		return false
 	}
 	return !p.nothing
@@ -139,8 +140,7 @@ func (e *Engine) expressions(ctx context.Context, p *plan, q *Query) error {
 	if err != nil {
 		return err
 	}
-	p.text = x
-	p.conditions = append(p.conditions, pick.Worded(x, e.log, e.hidden, kept))
+	p.text = pick.Worded(x, e.log, e.hidden, kept)
 	return nil
 }
 

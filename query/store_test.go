@@ -89,7 +89,7 @@ func indexedLog(t *testing.T, n, rows int) (log *audittrail.Log, e *query.Engine
 	t.Helper()
 	dir = t.TempDir()
 	x := index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: rows, CacheBytes: 1})
-	log, err := audittrail.Open(dir, x.Options(audittrail.Options{Create: true}))
+	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}

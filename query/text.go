@@ -7,14 +7,18 @@ import (
 // maxMatches is how many places of a hit are told.
 const maxMatches = 100
 
-// hit makes a hit of a record that matches.
-func (p *plan) hit(r *audittrail.Record, c cursors) *Hit {
-	h := &Hit{Record: r, cursors: c}
-	if p.text == nil {
-		return h
+// hit makes a hit of a record, if it matches.
+func (p *plan) hit(r *audittrail.Record, c cursors) (h *Hit, ok bool) {
+	if !p.fits(r) {
+		return nil, false
 	}
-	for _, m := range p.text.Places(&r.Event, maxMatches) {
+	h = &Hit{Record: r, cursors: c}
+	if p.text == nil {
+		return h, true
+	}
+	places, ok := p.text.Find(r, maxMatches)
+	for _, m := range places {
 		h.Matches = append(h.Matches, Match{Field: m.Field.String(), Text: m.Text, Start: m.Start, End: m.End})
 	}
-	return h
+	return h, ok
 }

@@ -24,18 +24,14 @@ func (e *Engine) total(ctx context.Context, q *Query, newSink func() (sink, erro
 	if err != nil || p.nothing {
 		return err
 	}
-	size, err := e.size(q)
-	if err != nil {
-		return err
-	}
 	leave, err := e.take(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
 	var sinks []sink
-	err = e.ask(ctx, func(s *asked) (err error) {
-		sinks, err = s.total(ctx, p, min(q.From, size), size, newSink)
+	err = e.ask(ctx, q, func(s *asked) (err error) {
+		sinks, err = s.total(ctx, p, min(q.From, s.size), s.size, newSink)
 		return err
 	})
 	for _, s := range sinks {

@@ -85,6 +85,15 @@ func Named(name string) (*Field, bool) {
 	return f, ok
 }
 
+// Names are those of Fields.
+func Names() []string {
+	names := make([]string, len(Fields))
+	for i, f := range Fields {
+		names[i] = f.Name
+	}
+	return names
+}
+
 // Value is a number of the field as the edge has it.
 func (f *Field) Value(n int64) any {
 	switch {

@@ -19,22 +19,36 @@ type Reader interface {
 // subjects that are hidden has none; nil hides nobody. Kept tells of a class
 // whether it is gone, and holds keep some of its records, whose text an index
 // does not have; nil is none.
-func Worded(x *search.Expr, reader Reader, hidden func(record.Subject) bool, kept func(class string) bool) Condition {
-	return &wording{x, reader, hidden, kept}
+func Worded(x *search.Expr, reader Reader, hidden func(record.Subject) bool, kept func(class string) bool) *Wording {
+	return &Wording{x, reader, hidden, kept}
 }
 
-type wording struct {
+// Wording is the condition that Worded makes.
+type Wording struct {
 	text   *search.Expr
 	reader Reader
 	hidden func(record.Subject) bool
 	kept   func(class string) bool
 }
 
-func (c *wording) Holds(r *audittrail.Record) bool {
-	return r.State == audittrail.Readable && !(c.hidden != nil && c.hidden(r.Subject)) && c.text.Match(&r.Event)
+// Holds decides about a record.
+func (c *Wording) Holds(r *audittrail.Record) bool {
+	return c.visible(r) && c.text.Match(&r.Event)
 }
 
-func (c *wording) narrow(v *View, n *narrowing) error {
+// Find is Holds, and returns where the text stands, at most so many places.
+func (c *Wording) Find(r *audittrail.Record, limit int) (places []search.Match, holds bool) {
+	if !c.visible(r) {
+		return nil, false
+	}
+	return c.text.Find(&r.Event, limit)
+}
+
+func (c *Wording) visible(r *audittrail.Record) bool {
+	return r.State == audittrail.Readable && !(c.hidden != nil && c.hidden(r.Subject))
+}
+
+func (c *Wording) narrow(v *View, n *narrowing) error {
 	if c.hidden != nil {
 		n.tests = append(n.tests, byValue(block.Subject, func(s string) bool {
 			subject, err := record.ParseSubject(s)
@@ -61,7 +75,7 @@ func (c *wording) narrow(v *View, n *narrowing) error {
 }
 
 // keeps tells whether records of the chunk may be kept beyond their class.
-func (c *wording) keeps(v *View) (bool, error) {
+func (c *Wording) keeps(v *View) (bool, error) {
 	if c.kept == nil {
 		return false, nil
 	}
@@ -79,7 +93,7 @@ func (c *wording) keeps(v *View) (bool, error) {
 
 // readable leaves the rows that have the words, of those that can be read. What
 // is kept beyond its class has to be opened for that.
-func (c *wording) readable(rows search.Rows, kept bool) test {
+func (c *Wording) readable(rows search.Rows, kept bool) test {
 	var states sync.Map // of subject and class, by their codes
 	return func(w *Window) error {
 		subjects, who, err := w.codes(block.Subject)
@@ -114,7 +128,7 @@ func (c *wording) readable(rows search.Rows, kept bool) test {
 	}
 }
 
-func (c *wording) stateOf(subject, class string) (audittrail.State, error) {
+func (c *Wording) stateOf(subject, class string) (audittrail.State, error) {
 	s, err := record.ParseSubject(subject)
 	if err != nil {
 		return audittrail.Lost, fmt.Errorf("read subject: %w", err)

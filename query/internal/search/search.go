@@ -2,7 +2,7 @@
 // "phrases", prefix*, field:word, AND (which need not be written), OR, -not and
 // parentheses, substring:"…" and /patterns/. It reads it ([Parse]), decides about an
 // event that has been opened ([Expr.Match]), and finds the places of the text in it
-// ([Expr.Places]).
+// ([Expr.Find]).
 //
 // Words are those of package text: case and accents do not matter. A condition
 // holds for an event as a whole: each of two words may stand in another field,
@@ -37,15 +37,17 @@ func (x *Expr) Match(e *event.Event) bool {
 	return x.root.holds(&d)
 }
 
-// Places returns where the words that were asked for stand in an event, in its
-// order. Places that overlap are one. There are at most limit.
-func (x *Expr) Places(e *event.Event, limit int) []Match {
+// Find is Match, and returns where the words that were asked for stand in the
+// event, in its order. Places that overlap are one. There are at most limit.
+func (x *Expr) Find(e *event.Event, limit int) (places []Match, ok bool) {
 	d := read(e)
-	var all []Match
-	for i := range d {
-		all = d[i].places(x.root, limit, all)
+	if !x.root.holds(&d) {
+		return nil, false
 	}
-	return all
+	for i := range d {
+		places = d[i].places(x.root, limit, places)
+	}
+	return places, true
 }
 
 // Negative tells whether the query matches what has no text at all.

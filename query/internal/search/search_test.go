@@ -86,7 +86,7 @@ func TestMatch(t *testing.T) {
 		got := "no"
 		if x.Match(e) {
 			got = test.text
-			places := x.Places(e, 100)
+			places, _ := x.Find(e, 100)
 			for i := len(places) - 1; i >= 0; i-- {
 				m := places[i]
 				got = got[:m.Start] + "[" + got[m.Start:m.End] + "]" + got[m.End:]
@@ -117,7 +117,7 @@ func TestFields(t *testing.T) {
 		_, word, _ := strings.Cut(q, ":")
 		for _, q := range []string{q, word} {
 			x := parse(t, q)
-			places := x.Places(e, 10)
+			places, _ := x.Find(e, 10)
 			if !x.Match(e) || len(places) != 1 || places[0].Field.String() != want {
 				t.Errorf("%s: %v, %v, want %s", q, x.Match(e), places, want)
 			}
@@ -132,8 +132,8 @@ func TestFields(t *testing.T) {
 
 func TestPlacesAreBounded(t *testing.T) {
 	e := &event.Event{Prompt: strings.Repeat("word ", 1000)}
-	if got := parse(t, "word").Places(e, 7); len(got) != 7 {
-		t.Errorf("Places(7) = %d places", len(got))
+	if got, ok := parse(t, "word").Find(e, 7); len(got) != 7 || !ok {
+		t.Errorf("Find(7) = %d places", len(got))
 	}
 }
 
@@ -205,7 +205,8 @@ func FuzzParse(f *testing.F) {
 		e := &event.Event{Prompt: s}
 		matched := x.Match(e)
 		end := 0
-		for _, m := range x.Places(e, 10) {
+		places, _ := x.Find(e, 10)
+		for _, m := range places {
 			if m.Start < end || m.End <= m.Start || m.End > len(s) {
 				t.Errorf("%q in %q: place %d to %d behind %d", q, s, m.Start, m.End, end)
 			}
