@@ -107,8 +107,9 @@ var rooms = map[string]room{
 		ours:   []string{".", "event", "record"},
 		theirs: []string{"github.com/BurntSushi/toml"},
 	},
-	"query/internal/tally":  {},
-	"query/internal/filter": {theirs: []string{"github.com/google/cel-go"}},
+	"query/internal/tally":    {},
+	"query/internal/calendar": {},
+	"query/internal/filter":   {theirs: []string{"github.com/google/cel-go"}},
 	"query/internal/search": {
 		ours:   []string{".", "event", "internal/index/block", "internal/index/text"},
 		theirs: []string{"github.com/RoaringBitmap/roaring"},
@@ -121,7 +122,7 @@ var rooms = map[string]room{
 	},
 	"query": {ours: []string{
 		".", "event", "record", "internal/index", "internal/index/block", "internal/index/text",
-		"query/internal/tally", "query/internal/filter", "query/internal/pick", "query/internal/search",
+		"query/internal/calendar", "query/internal/tally", "query/internal/filter", "query/internal/pick", "query/internal/search",
 	}},
 	"report": {ours: []string{
 		".", "event", "internal/barrier", "lineage", "lineage/usage", "query", "record", "retention", "tlog", "report/document", "report/rules",

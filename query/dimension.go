@@ -3,12 +3,12 @@ package query
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"sort"
 	"strings"
 	"time"
 
 	"audittrail"
+	"audittrail/query/internal/calendar"
 	"audittrail/query/internal/pick"
 	"audittrail/record"
 )
@@ -85,62 +85,15 @@ func (d *dimension) bucket(nano int64) (start, end time.Time) {
 		i := sort.Search(len(d.cuts), func(i int) bool { return d.cuts[i].After(t) })
 		return d.cuts[i-1], d.cuts[i]
 	}
-	year, month, day := t.Date()
-	switch d.span {
-	case "month":
-		return midnight(year, month, 1, d.zone), midnight(year, month+1, 1, d.zone)
-	case "week":
-		day -= (int(t.Weekday()) + 6) % 7
-		return midnight(year, month, day, d.zone), midnight(year, month, day+7, d.zone)
-	case "day":
-		return midnight(year, month, day, d.zone), midnight(year, month, day+1, d.zone)
-	}
-	// The hour of the wall clock, which a zone's change can cut short: it begins
-	// where minutes and seconds were last 0, or the offset changed.
-	start = t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
-	end = start.Add(time.Hour)
-	from, to := t.ZoneBounds()
-	if !from.IsZero() && from.After(start) {
-		start = from
-	}
-	if !to.IsZero() && to.Before(end) {
-		end = to
-	}
-	return start.In(d.zone), end.In(d.zone)
-}
-
-// midnight is the first instant of a day. There are days without a midnight,
-// where summer time begins with them, and days with two.
-func midnight(year int, month time.Month, day int, zone *time.Location) time.Time {
-	t := time.Date(year, month, day, 0, 0, 0, 0, zone)
-	from, to := t.ZoneBounds()
-	if t.Hour() > 12 && !to.IsZero() {
-		return to.In(zone) // the clock went from before midnight to after it
-	}
-	if !from.IsZero() {
-		_, offset := t.Zone()
-		_, before := from.Add(-1).Zone()
-		if first := t.Add(-time.Duration(before-offset) * time.Second); first.Before(from) && first.Day() == t.Day() {
-			return first
-		}
-	}
-	return t
+	return calendar.Span(d.span, t)
 }
 
 // labelOf names a span by its beginning.
 func (d *dimension) labelOf(start time.Time) string {
-	switch d.span {
-	case "month":
-		return start.Format("2006-01")
-	case "week":
-		year, week := start.ISOWeek()
-		return fmt.Sprintf("%04d-W%02d", year, week)
-	case "day":
-		return start.Format("2006-01-02")
-	case "cut":
+	if d.span == "cut" {
 		return start.Format(time.RFC3339Nano)
 	}
-	return start.Format("2006-01-02T15:04Z07:00")
+	return calendar.Label(d.span, start)
 }
 
 // textValue is the value that a text stands for.

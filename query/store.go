@@ -1,6 +1,7 @@
 package query
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,19 @@ func Open(dir string, o audittrail.Options) (*Store, error) {
 		return &Store{Log: log, Engine: New(log)}, nil
 	}
 	return &Store{Log: log, Engine: Over(log, x), x: x}, nil
+}
+
+// Finish indexes what was recorded so far, however long that takes, and ends
+// keeping the index: for whoever recorded much at once and closes the log then.
+// Close alone leaves what takes over five seconds to whoever opens it next.
+func (s *Store) Finish(ctx context.Context, progress func(done, total uint64)) error {
+	if s.x == nil {
+		return nil
+	}
+	if err := s.x.Finish(ctx, progress); err != nil {
+		return fmt.Errorf("finish index: %w", err)
+	}
+	return nil
 }
 
 // Close closes the log, and its index before it.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 
@@ -167,6 +168,9 @@ func (e *env) importAll(args []string, o importOptions) (err error) {
 		}
 		defer func() { err = errors.Join(err, im.rejects.close()) }()
 	}
+	if e.getenv("GOMEMLIMIT") == "" {
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(importMemory))
+	}
 	return e.with(e.openOrCreate, func(log *audittrail.Log) error {
 		im.start(log, inputs)
 		for _, in := range inputs {
@@ -176,9 +180,13 @@ func (e *env) importAll(args []string, o importOptions) (err error) {
 			}
 		}
 		im.bar.finish()
-		return im.summary()
+		return errors.Join(im.summary(), e.finishIndex(log))
 	})
 }
+
+// importMemory is how much memory an import takes before what is no longer
+// needed is looked for: what waits to be indexed comes and goes quickly.
+const importMemory = 220 << 20
 
 // An importer tells what becomes of the lines of inputs.
 type importer struct {

@@ -31,6 +31,23 @@ func (e *env) engine(log *audittrail.Log) *query.Engine {
 	return query.New(log)
 }
 
+// finishIndex indexes what was recorded before its log is closed. Whoever does
+// not want to wait interrupts it: the records are there.
+func (e *env) finishIndex(log *audittrail.Log) error {
+	s, ok := e.stores[log]
+	if !ok {
+		return nil
+	}
+	progress, finish := e.ticks("indexing", false)
+	defer finish()
+	err := s.Finish(e.ctx, progress)
+	if err != nil && e.ctx.Err() != nil {
+		e.note("all is recorded; not all of it is in the index yet, which whoever writes the log next goes on with")
+		return nil
+	}
+	return err
+}
+
 // close closes a log, and its index with it.
 func (e *env) close(log *audittrail.Log) error {
 	if s, ok := e.stores[log]; ok {

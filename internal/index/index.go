@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"audittrail"
 	"audittrail/internal/index/block"
@@ -74,6 +75,7 @@ type Index struct {
 	merge   chan struct{} // the merger has
 	cancel  context.CancelFunc
 	working sync.WaitGroup
+	stop    sync.Once
 	reading sync.Mutex // held while a reader catches up
 }
 
@@ -136,15 +138,19 @@ func (x *Index) Attach(log *audittrail.Log) error {
 	return nil
 }
 
+// closing is for how long Close writes what is not in a file yet.
+const closing = 5 * time.Second
+
 // Close writes what is not in a file yet, unless that is little, and lets go of
-// the files. Snapshots must be closed before.
+// the files. What would take too long is left to whoever writes the log next,
+// and read from the log until then. Snapshots must be closed before.
 func (x *Index) Close() error {
-	var err error
-	if x.cancel != nil {
-		x.queue.close()
-		x.cancel()
-		x.working.Wait()
-		err = x.finish()
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	err := x.Finish(ctx, func(uint64, uint64) {})
+	if errors.Is(err, context.DeadlineExceeded) {
+		x.o.Logger.Info("the index is behind the log: queries read the rest from there until it is written again, or 'audittrail reindex'")
+		err = nil
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -153,6 +159,20 @@ func (x *Index) Close() error {
 	}
 	x.blocks, x.tables = nil, nil
 	return err
+}
+
+// Finish stops following the log, and indexes what was recorded so far, unless
+// that is little, however long it takes. Progress is told how many of all records are in the index.
+func (x *Index) Finish(ctx context.Context, progress func(done, total uint64)) error {
+	if x.cancel == nil {
+		return nil
+	}
+	x.stop.Do(func() {
+		x.queue.close()
+		x.cancel()
+		x.working.Wait()
+	})
+	return x.finish(ctx, progress)
 }
 
 func poke(c chan struct{}) {

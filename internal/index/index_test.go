@@ -638,3 +638,41 @@ func TestNothingIsLeftOut(t *testing.T) {
 	}
 	p.close(t)
 }
+
+// TestFinish leaves little to the next process, and may be interrupted.
+func TestFinish(t *testing.T) {
+	dir := t.TempDir()
+	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{BlockRows: 128})
+	p.append(t, 0, 3000)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.x.Finish(ended, func(uint64, uint64) {}); err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("Finish after its context has ended = %v", err)
+	}
+	last := uint64(0)
+	err := p.x.Finish(t.Context(), func(done, total uint64) {
+		if done < last || total != 3000 {
+			t.Errorf("progress %d of %d, after %d", done, total, last)
+		}
+		last = done
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.close(t)
+	reader := openPair(t, dir, audittrail.Options{ReadOnly: true}, index.Options{InMemory: 1})
+	s, err := reader.x.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := 0
+	for _, c := range s.Chunks() {
+		if !c.Indexed() {
+			left += c.Rows
+		}
+	}
+	if err := s.Close(); err != nil || left >= 1024 {
+		t.Fatalf("%d records are left to be read from the log: %v", left, err)
+	}
+	reader.close(t)
+}

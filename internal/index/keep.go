@@ -240,32 +240,22 @@ func (x *Index) ranges() []ranged {
 func overlap(a, b ranged) bool { return a.First() < end(b) && b.First() < end(a) }
 
 // finish leaves no long rest to the next process: if there are many records
-// that no block covers, it writes one of the first of them, and of those that
-// are in memory.
-func (x *Index) finish() error {
+// that no block covers, it writes blocks of them, and of those that are in
+// memory.
+func (x *Index) finish(ctx context.Context, progress func(done, total uint64)) error {
+	for did := true; did; {
+		open, size, err := x.unwritten()
+		if err != nil || open < idleRows {
+			return err
+		}
+		progress(size-open, size)
+		if did, err = x.mend(ctx, 1); err != nil {
+			return err
+		}
+	}
 	x.mu.Lock()
 	tables := slices.Clone(x.tables)
-	rows := 0
-	for _, t := range tables {
-		rows += t.Rows()
-	}
 	x.mu.Unlock()
-	size, err := x.log.Size()
-	if err != nil {
-		return err
-	}
-	x.mu.Lock()
-	open := uint64(rows)
-	for _, g := range x.gaps(size) {
-		open += g.to - g.from
-	}
-	x.mu.Unlock()
-	if open < idleRows {
-		return nil
-	}
-	if _, err := x.mend(context.Background(), 1); err != nil {
-		return err
-	}
 	for _, t := range tables {
 		if t.Rows() > 0 {
 			if err := x.publish(t); err != nil {
@@ -274,6 +264,22 @@ func (x *Index) finish() error {
 		}
 	}
 	return x.mergeSmall()
+}
+
+// unwritten is how many records no block covers, of how many.
+func (x *Index) unwritten() (open, size uint64, err error) {
+	if size, err = x.log.Size(); err != nil {
+		return 0, 0, err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, t := range x.tables {
+		open += uint64(t.Rows())
+	}
+	for _, g := range x.gaps(size) {
+		open += g.to - g.from
+	}
+	return open, size, nil
 }
 
 // mergeLoop merges blocks as there are enough of one size.
