@@ -243,15 +243,19 @@ func overlap(a, b ranged) bool { return a.First() < end(b) && b.First() < end(a)
 // that no block covers, it writes blocks of them, and of those that are in
 // memory.
 func (x *Index) finish(ctx context.Context, progress func(done, total uint64)) error {
+	open, _, err := x.unwritten()
+	if err != nil || open < idleRows {
+		return err
+	}
 	for did := true; did; {
-		open, size, err := x.unwritten()
-		if err != nil || open < idleRows {
-			return err
-		}
-		progress(size-open, size)
 		if did, err = x.mend(ctx, 1); err != nil {
 			return err
 		}
+		open, size, err := x.unwritten()
+		if err != nil {
+			return err
+		}
+		progress(size-open, size)
 	}
 	x.mu.Lock()
 	tables := slices.Clone(x.tables)
