@@ -68,7 +68,7 @@ func (e *env) rootCmd() *cobra.Command {
 	root.SetHelpCommandGroupID(groupKeep)
 	root.SetCompletionCommandGroupID(groupKeep)
 	root.AddCommand(
-		e.demoCmd(), e.benchCmd(), e.initCmd(), e.logCmd(), e.importCmd(),
+		e.demoCmd(), e.initCmd(), e.logCmd(), e.importCmd(),
 		e.showCmd(), e.queryCmd(), e.exportCmd(), e.tailCmd(), e.statCmd(), e.lineageCmd(),
 		e.verifyCmd(), e.reportCmd(), e.proveCmd(), e.checkCmd(), e.checkpointCmd(), e.consistencyCmd(), e.discloseCmd(), e.treeCmd(),
 		e.accessCmd(), e.gdprCmd(), e.holdCmd(),
@@ -82,6 +82,24 @@ func (e *env) rootCmd() *cobra.Command {
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	return root
+}
+
+// refuseOthers refuses the name of a command that there is not, in the place of
+// one that belongs to a group, which by itself would be help and success.
+func (e *env) refuseOthers(root *cobra.Command) error {
+	cmd, rest, err := root.Find(e.args)
+	if err != nil || cmd.Runnable() || !cmd.HasParent() {
+		return nil // which the command itself has a word for
+	}
+	for _, arg := range rest {
+		if !strings.HasPrefix(arg, "-") {
+			return subcommands(cmd, []string{arg})
+		}
+		if arg == "-h" || arg == "--help" || !strings.Contains(arg, "=") {
+			return nil // what follows may be its value
+		}
+	}
+	return nil
 }
 
 // flagError says in words what is wrong with the value of a flag.
@@ -115,7 +133,11 @@ func (e *env) run() int {
 	if e.ctx == nil {
 		e.ctx = context.Background()
 	}
-	err := e.rootCmd().ExecuteContext(e.ctx)
+	root := e.rootCmd()
+	err := e.refuseOthers(root)
+	if err == nil {
+		err = root.ExecuteContext(e.ctx)
+	}
 	if err == nil {
 		return exitOK
 	}
