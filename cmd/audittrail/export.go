@@ -89,10 +89,8 @@ func (e *env) export(o exportOptions) error {
 	q.OldestFirst = !o.newest
 	return e.showing("export", func(log *audittrail.Log, s *showing) error {
 		s.export = true
-		if q.Text != "" {
-			if err := s.readsContent(); err != nil {
-				return fmt.Errorf("--text: %w", err)
-			}
+		if err := s.asks(&q); err != nil {
+			return err
 		}
 		if o.out == "" {
 			return e.exportTo(e.stdout, log, s, q, o)

@@ -85,10 +85,8 @@ func (e *env) query(o queryOptions) error {
 	}
 	q.OldestFirst = o.oldest
 	return e.showing("query", func(log *audittrail.Log, s *showing) error {
-		if q.Text != "" {
-			if err := s.readsContent(); err != nil {
-				return fmt.Errorf("query: --text: %w", err)
-			}
+		if err := s.asks(&q, o.by...); err != nil {
+			return fmt.Errorf("query: %w", err)
 		}
 		engine := e.engine(log).Hiding(s.desk.Restricted)
 		switch {

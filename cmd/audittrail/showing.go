@@ -3,11 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"audittrail"
 	"audittrail/access"
 	"audittrail/internal/config"
 	"audittrail/privacy"
+	"audittrail/query"
 )
 
 // A showing is what a command shows of a log: it hides what whoever runs the
@@ -100,6 +102,28 @@ func (s *showing) readsContent() error {
 		s.e.denied = &denial{s.token, access.ReadContent, nil}
 	}
 	return d.Err()
+}
+
+// asks returns access.ErrDenied if a query is about what is sealed: words, or
+// who somebody is; and whoever runs the command may not read that.
+func (s *showing) asks(q *query.Query, by ...string) error {
+	for _, part := range []struct {
+		flag   string
+		sealed bool
+	}{
+		{"--text", q.Text != ""},
+		{"--user", len(q.Users) > 0},
+		{"--session", len(q.Sessions) > 0},
+		{"--group-by user", slices.Contains(by, "user") || slices.Contains(by, "user_id")},
+	} {
+		if !part.sealed {
+			continue
+		}
+		if err := s.readsContent(); err != nil {
+			return fmt.Errorf("%s: %w", part.flag, err)
+		}
+	}
+	return nil
 }
 
 // see returns a record as whoever runs the command may see it. The error is

@@ -112,10 +112,8 @@ func (e *env) lastHits(engine *query.Engine, log *audittrail.Log, q *query.Query
 }
 
 func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, n uint64, follow bool) error {
-	if q.Text != "" {
-		if err := s.readsContent(); err != nil {
-			return fmt.Errorf("--text: %w", err)
-		}
+	if err := s.asks(&q); err != nil {
+		return err
 	}
 	engine := e.engine(log).Hiding(s.desk.Restricted)
 	if err := e.lastHits(engine, log, &q, n); err != nil {
