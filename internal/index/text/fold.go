@@ -1,6 +1,7 @@
 package text
 
 import (
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -75,14 +76,15 @@ const (
 	latinEnd   = 0x250
 )
 
-var latinTable = func() (t [latinEnd - latinStart]string) {
+// latin makes the table when the first of them is met: it takes some
+// milliseconds, which a command that reads no text need not wait for.
+var latin = sync.OnceValue(func() *[latinEnd - latinStart]string {
+	t := new([latinEnd - latinStart]string)
 	for i := range t {
 		t[i] = foldAny(string(rune(latinStart + i)))
 	}
 	return t
-}()
-
-func latin() *[latinEnd - latinStart]string { return &latinTable }
+})
 
 // plain are letters with a stroke or a ligature, which do not decompose.
 var plain = map[rune]string{
