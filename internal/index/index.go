@@ -24,9 +24,9 @@ const (
 	idleRows = 1024
 	// queueBytes bounds the records that wait to be indexed. Beyond it they are
 	// read from the log again.
-	queueBytes = 32 << 20
+	queueBytes = 16 << 20
 	// maxPending is how many full tables may wait to be written.
-	maxPending = 3
+	maxPending = 2
 
 	defaultInMemory = 1 << 16
 	defaultCache    = 192 << 20
