@@ -153,12 +153,13 @@ func (f *finder) hand(records []*audittrail.Record) error {
 // errTooMuch tells that records have too many bytes to be held at once.
 var errTooMuch = errors.New("too many bytes")
 
-// Records that are near each other are read in one go, if there are some, and
-// others one by one, many at a time.
 const (
-	near = 3
-	some = 16
-	many = 256
+	// nearby is how far apart records may stand to be read in one go, of which
+	// there have to be runLen.
+	nearby = 3
+	runLen = 16
+	// mostAlone is how many of the others are opened at the same time.
+	mostAlone = 256
 )
 
 // fetch opens the records of sequence numbers, without those that have left the
@@ -169,15 +170,15 @@ func (s *asked) fetch(ctx context.Context, seqs []uint64, most int) ([]*audittra
 	bytes := 0
 	for len(seqs) > 0 {
 		n := 1
-		for n < len(seqs) && seqs[n]-seqs[n-1] <= near {
+		for n < len(seqs) && seqs[n]-seqs[n-1] <= nearby {
 			n++
 		}
 		var records []*audittrail.Record
 		var err error
-		if n >= some {
+		if n >= runLen {
 			records, err = s.read(ctx, seqs[:n], most)
 		} else {
-			for n < min(many, len(seqs)) && seqs[n]-seqs[n-1] > near {
+			for n < min(mostAlone, len(seqs)) && seqs[n]-seqs[n-1] > nearby {
 				n++
 			}
 			records, err = s.get(ctx, seqs[:n])
