@@ -262,11 +262,27 @@ func (x *Index) catchUp(ctx context.Context, size uint64) error {
 		return nil // it is read from the log, until it is in blocks
 	}
 	for _, g := range gaps {
-		if err := x.cover(ctx, g); err != nil {
+		index := x.cover
+		if x.o.Write && g.to == size {
+			index = x.overtake
+		}
+		if err := index(ctx, g); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// overtake indexes the newest records, which wait to be indexed by the goroutine
+// that follows the log, as that would.
+func (x *Index) overtake(ctx context.Context, g gap) error {
+	for r, err := range x.log.Records(ctx, g.from, g.to) {
+		if err != nil {
+			return fmt.Errorf("index the log: %w", err)
+		}
+		x.add(r)
+	}
+	return ctx.Err()
 }
 
 // cover indexes a range that nothing covers, in memory.
@@ -274,7 +290,7 @@ func (x *Index) cover(ctx context.Context, g gap) error {
 	x.mu.Lock()
 	var t *block.Table
 	for _, other := range x.tables {
-		if end(other) == g.from && !x.o.Write && other.Rows() < x.o.BlockRows && !other.Full() {
+		if !x.o.Write && end(other) == g.from && other.Rows() < x.o.BlockRows && !other.Full() {
 			t = other
 		}
 	}
@@ -314,6 +330,7 @@ func (x *Index) insert(t *block.Table) {
 		}
 		return 1
 	})
+	poke(x.wake)
 }
 
 // reload makes a reader take in what the process that writes has changed.
