@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -238,10 +239,14 @@ func forgeCmd(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// searchCmd: search DIR TEXT looks for a text in every file below a folder.
+// searchCmd: search DIR TEXT looks for a text in every file below a folder. The
+// text has a character that base64 has not: else it is there by chance some day.
 func searchCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: search DIR TEXT")
+	}
+	if !strings.ContainsAny(args[1], " _-.@") {
+		ts.Fatalf("search %s: base64 may have it by chance", args[1])
 	}
 	found := ""
 	err := filepath.WalkDir(ts.MkAbs(args[0]), func(name string, d fs.DirEntry, err error) error {
