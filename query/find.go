@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -82,11 +83,7 @@ func (f *finder) next(ctx context.Context, s *asked, v *pick.View, w *pick.Windo
 
 // see opens the records of a window, and yields those that match.
 func (f *finder) see(ctx context.Context, s *asked, w *pick.Window) error {
-	seqs := make([]uint64, len(w.Rows))
-	for i := range seqs {
-		seqs[i] = w.Seq(i)
-	}
-	for len(seqs) > 0 {
+	for seqs := w.Seqs(); len(seqs) > 0; {
 		n := min(f.piece, len(seqs))
 		if f.limited && !w.Unsure {
 			n = min(n, f.left)
@@ -117,11 +114,7 @@ func (f *finder) open(ctx context.Context, s *asked, seqs []uint64) ([]*audittra
 		return nil, err
 	}
 	defer leave()
-	most := pieceBytes
-	if len(seqs) == 1 {
-		most = 0
-	}
-	records, err := s.fetch(ctx, seqs, most)
+	records, err := s.fetch(ctx, seqs)
 	if !f.forward {
 		slices.Reverse(records)
 	}
@@ -163,9 +156,13 @@ const (
 )
 
 // fetch opens the records of sequence numbers, without those that have left the
-// log. If they have more bytes than most, and that is not 0, it is errTooMuch.
-func (s *asked) fetch(ctx context.Context, seqs []uint64, most int) ([]*audittrail.Record, error) {
+// log. If they are several, of more than pieceBytes, it is errTooMuch.
+func (s *asked) fetch(ctx context.Context, seqs []uint64) ([]*audittrail.Record, error) {
 	s.opened.Add(uint64(len(seqs)))
+	most := pieceBytes
+	if len(seqs) == 1 {
+		most = math.MaxInt
+	}
 	var out []*audittrail.Record
 	bytes := 0
 	for len(seqs) > 0 {
@@ -189,7 +186,7 @@ func (s *asked) fetch(ctx context.Context, seqs []uint64, most int) ([]*audittra
 		for _, r := range records {
 			bytes += r.Size
 		}
-		if most > 0 && bytes > most {
+		if bytes > most {
 			return nil, errTooMuch
 		}
 		out, seqs = append(out, records...), seqs[n:]
@@ -211,7 +208,7 @@ func (s *asked) read(ctx context.Context, seqs []uint64, most int) (records []*a
 			continue
 		}
 		records = append(records, r)
-		if bytes += r.Size; most > 0 && bytes > most {
+		if bytes += r.Size; bytes > most {
 			return nil, errTooMuch
 		}
 	}

@@ -114,17 +114,10 @@ func (t *totaller) hand(ctx context.Context, w *pick.Window, to sink) error {
 	if !w.Unsure {
 		return to.add(rows{w})
 	}
-	seqs := make([]uint64, len(w.Rows))
-	for i := range seqs {
-		seqs[i] = w.Seq(i)
-	}
+	seqs := w.Seqs()
 	for piece := mostPiece; len(seqs) > 0; {
 		n := min(piece, len(seqs))
-		most := pieceBytes
-		if n == 1 {
-			most = 0
-		}
-		some, err := t.fetch(ctx, seqs[:n], most)
+		some, err := t.fetch(ctx, seqs[:n])
 		if errors.Is(err, errTooMuch) {
 			piece = max(1, n/4)
 			continue

@@ -44,8 +44,14 @@ func (w *Window) Filter() error {
 	return nil
 }
 
-// Seq is the sequence number of a row.
-func (w *Window) Seq(i int) uint64 { return w.view.chunk.First + uint64(w.Rows[i]) }
+// Seqs are the sequence numbers of the rows.
+func (w *Window) Seqs() []uint64 {
+	seqs := make([]uint64, len(w.Rows))
+	for i, row := range w.Rows {
+		seqs[i] = w.view.chunk.First + uint64(row)
+	}
+	return seqs
+}
 
 // Indexed tells whether columns can be read.
 func (w *Window) Indexed() bool { return w.view.chunk.Indexed() }
