@@ -17,8 +17,8 @@ import (
 // which a feature governs the log, or tells what was done with it. In all else
 // it is as Append. What the log's own methods record, it refuses.
 func (l *Log) Administer(ctx context.Context, e event.Event) (Receipt, error) {
-	if !e.Type.Reserved() || e.Type.Own() {
-		return Receipt{}, fmt.Errorf("administer: %w", &event.FieldError{Field: "type", Problem: fmt.Sprintf("%q is none by which the log is administered", e.Type)})
+	if err := administers(&e); err != nil {
+		return Receipt{}, fmt.Errorf("administer: %w", err)
 	}
 	if l.lock == nil {
 		return Receipt{}, fmt.Errorf("administer: %w", ErrReadOnly)
@@ -28,6 +28,34 @@ func (l *Log) Administer(ctx context.Context, e event.Event) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("administer: %w", err)
 	}
 	return Receipt(receipt), nil
+}
+
+// AdministerBatch records events as Administer does, in their order, all of them
+// or none. If one is refused, the error is a *BatchError that names it.
+func (l *Log) AdministerBatch(ctx context.Context, events []event.Event) ([]Receipt, error) {
+	if len(events) == 0 {
+		return []Receipt{}, nil
+	}
+	for i := range events {
+		if err := administers(&events[i]); err != nil {
+			return nil, fmt.Errorf("administer: %w", &BatchError{Index: i, Err: err})
+		}
+	}
+	if l.lock == nil {
+		return nil, fmt.Errorf("administer: %w", ErrReadOnly)
+	}
+	receipts, err := receiptsOf(l.sequence.GovernBatch(ctx, events))
+	if err != nil {
+		return nil, fmt.Errorf("administer: %w", err)
+	}
+	return receipts, nil
+}
+
+func administers(e *event.Event) error {
+	if e.Type.Reserved() && !e.Type.Own() {
+		return nil
+	}
+	return &event.FieldError{Field: "type", Problem: fmt.Sprintf("%q is none by which the log is administered", e.Type)}
 }
 
 // Administrative yields the records that govern the log, from a sequence number

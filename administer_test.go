@@ -63,6 +63,35 @@ func TestAdminister(t *testing.T) {
 	}
 }
 
+// TestAdministerBatch records all in their order, or none.
+func TestAdministerBatch(t *testing.T) {
+	log := open(t, t.TempDir(), audittrail.Options{Create: true})
+	for _, c := range []struct {
+		events []event.Event
+		index  int
+		field  string
+	}{
+		{[]event.Event{grant("a"), {Type: event.Prompt}, grant("b")}, 1, "type"},
+		{[]event.Event{grant("a"), grant("b"), {Type: event.AccessGranted, Severity: "bad"}}, 2, "severity"},
+	} {
+		var refused *audittrail.BatchError
+		var wrong *event.FieldError
+		if _, err := log.AdministerBatch(t.Context(), c.events); !errors.As(err, &refused) || refused.Index != c.index || !errors.As(err, &wrong) || wrong.Field != c.field {
+			t.Errorf("AdministerBatch = %v, want event %d refused for its %s", err, c.index, c.field)
+		}
+	}
+	if receipts, err := log.AdministerBatch(t.Context(), nil); err != nil || len(receipts) != 0 {
+		t.Errorf("AdministerBatch of nothing = %v, %v", receipts, err)
+	}
+	if size, err := log.Size(); size != 0 || err != nil {
+		t.Fatalf("Size() = %d, %v, want 0", size, err)
+	}
+	receipts, err := log.AdministerBatch(t.Context(), []event.Event{grant("a"), grant("b"), grant("a")})
+	if err != nil || len(receipts) != 3 || receipts[0].Seq != 0 || receipts[1].Seq != 1 || receipts[2].Seq != 0 || !receipts[2].Duplicate {
+		t.Errorf("AdministerBatch = %v, %v, want records 0, 1 and 0 again", receipts, err)
+	}
+}
+
 // TestAdministerRefuses takes neither what producers append nor what only the
 // log's own methods record.
 func TestAdministerRefuses(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"audittrail/event"
+	"audittrail/internal/sequence"
 	"audittrail/record"
 )
 
@@ -46,7 +47,10 @@ func (l *Log) AppendBatch(ctx context.Context, events []event.Event) ([]Receipt,
 	if l.lock == nil {
 		return nil, fmt.Errorf("append: %w", &BatchError{Err: ErrReadOnly})
 	}
-	appended, err := l.sequence.AppendBatch(ctx, events)
+	return receiptsOf(l.sequence.AppendBatch(ctx, events))
+}
+
+func receiptsOf(appended []sequence.Receipt, err error) ([]Receipt, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,12 @@ package lineage
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sync"
 	"time"
+
+	"audittrail"
+	"audittrail/event"
 )
 
 // MaxBatch is how many things RegisterAll takes at once.
@@ -22,11 +25,13 @@ func (e *ThingError) Error() string { return e.ID + ": " + e.Err.Error() }
 func (e *ThingError) Unwrap() error { return e.Err }
 
 // RegisterAll registers things that may refer to each other, in whatever order
-// they stand. All of them are checked before the first is recorded, and a
-// *[ThingError] names what is refused. If it is interrupted, do it again: what
-// was registered is there already.
+// they stand: each behind those that it refers to, and else in that order. All
+// of them are checked before the first is recorded, and a *[ThingError] names
+// what is refused. They are recorded together, or thousands at a time if they
+// are many. If it is interrupted, do it again: what was registered is there
+// already.
 func (t *Tracker) RegisterAll(ctx context.Context, things []Thing) ([]Registered, error) {
-	waves, err := arrange(things)
+	ordered, err := arrange(things)
 	if err != nil {
 		return nil, fmt.Errorf("register things: %w", err)
 	}
@@ -35,19 +40,16 @@ func (t *Tracker) RegisterAll(ctx context.Context, things []Thing) ([]Registered
 	if err := t.refresh(ctx); err != nil {
 		return nil, fmt.Errorf("register things: %w", err)
 	}
-	now := time.Now()
-	done, waves, err := t.rehearse(waves, now)
+	r, err := t.rehearse(ordered, time.Now())
+	if err == nil {
+		err = t.record(ctx, r)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("register things: %w", err)
 	}
-	for _, wave := range waves {
-		if err := t.record(ctx, wave, now, done); err != nil {
-			return nil, fmt.Errorf("register things: %w", err)
-		}
-	}
 	out := make([]Registered, len(things))
 	for i, thing := range things {
-		out[i] = done[thing.Identity()]
+		out[i] = r.done[thing.Identity()]
 	}
 	return out, nil
 }
@@ -55,7 +57,7 @@ func (t *Tracker) RegisterAll(ctx context.Context, things []Thing) ([]Registered
 // CheckAll says what RegisterAll would do, and records nothing: things that are
 // not registered yet have no record.
 func (t *Tracker) CheckAll(ctx context.Context, things []Thing) ([]Registered, error) {
-	waves, err := arrange(things)
+	ordered, err := arrange(things)
 	if err != nil {
 		return nil, fmt.Errorf("check things: %w", err)
 	}
@@ -64,20 +66,20 @@ func (t *Tracker) CheckAll(ctx context.Context, things []Thing) ([]Registered, e
 	if err := t.refresh(ctx); err != nil {
 		return nil, fmt.Errorf("check things: %w", err)
 	}
-	done, _, err := t.rehearse(waves, time.Now())
+	r, err := t.rehearse(ordered, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("check things: %w", err)
 	}
 	out := make([]Registered, len(things))
 	for i, thing := range things {
-		out[i] = done[thing.Identity()]
+		out[i] = r.done[thing.Identity()]
 		out[i].ID = thing.Identity()
 	}
 	return out, nil
 }
 
-// arrange completes things and sorts them into waves.
-func arrange(things []Thing) ([][]Thing, error) {
+// arrange completes things and puts them in order.
+func arrange(things []Thing) ([]Thing, error) {
 	if len(things) > MaxBatch {
 		return nil, fmt.Errorf("%d of them: at most %d are possible at once", len(things), MaxBatch)
 	}
@@ -96,139 +98,149 @@ func nameOf(t Thing) string {
 	return "a " + string(t.Kind())
 }
 
-// order sorts things into waves: what one of them refers to, of these things,
-// is in an earlier wave. Things that stand there twice are there once.
-func order(things []Thing) ([][]Thing, error) {
-	byID := make(map[string]Thing, len(things))
+// order puts things behind those of them that they refer to. Things that stand
+// there twice are there once.
+func order(things []Thing) ([]Thing, error) {
+	o := &ordering{byID: make(map[string]Thing, len(things)), met: make(map[string]bool, len(things))}
 	for _, thing := range things {
 		id := thing.Identity()
-		if other, ok := byID[id]; ok {
+		if other, ok := o.byID[id]; ok {
 			n := &Node{ID: id, Kind: other.Kind(), Thing: other}
 			if err := (*Graph)(nil).compare(n, thing); err != nil {
 				return nil, &ThingError{id, fmt.Errorf("it stands there twice, and the two differ")}
 			}
 			continue
 		}
-		byID[id] = thing
+		o.byID[id] = thing
 	}
-	depth := make(map[string]int, len(things)) // in waves, from 1; -1 while it is looked at
-	var waves [][]Thing
 	for _, thing := range things {
-		if err := place(thing, byID, depth, &waves); err != nil {
+		if err := o.place(thing); err != nil {
 			return nil, err
 		}
 	}
-	return waves, nil
+	return o.out, nil
 }
 
-// place puts a thing into its wave, after those that it refers to. It keeps its
-// own stack, since references may be as deep as there are things.
-func place(begin Thing, byID map[string]Thing, depth map[string]int, waves *[][]Thing) error {
-	type frame struct {
-		thing Thing
-		refs  []string
+// An ordering is what order has done so far.
+type ordering struct {
+	byID map[string]Thing
+	met  map[string]bool // whether it has its place; false while that is looked for
+	out  []Thing
+}
+
+// A waiting thing has references that have no place yet.
+type waiting struct {
+	thing Thing
+	refs  []string
+}
+
+func (o *ordering) meet(t Thing) waiting {
+	o.met[t.Identity()] = false
+	var refs []string
+	for _, f := range t.fields() {
+		f.references(func(id string) { refs = append(refs, id) })
 	}
-	enter := func(t Thing) frame {
-		depth[t.Identity()] = -1
-		var refs []string
-		for _, f := range t.fields() {
-			f.references(func(id string) { refs = append(refs, id) })
-		}
-		return frame{t, refs}
-	}
-	if depth[begin.Identity()] != 0 {
+	return waiting{t, refs}
+}
+
+// place puts a thing behind those that it refers to. It keeps its own stack,
+// since references may be as deep as there are things.
+func (o *ordering) place(begin Thing) error {
+	if _, met := o.met[begin.Identity()]; met {
 		return nil
 	}
-	stack := []frame{enter(begin)}
+	stack := []waiting{o.meet(begin)}
 	for len(stack) > 0 {
 		top := &stack[len(stack)-1]
-		id := top.thing.Identity()
-		if len(top.refs) > 0 {
-			ref := top.refs[0]
-			top.refs = top.refs[1:]
-			other, ours := byID[ref]
-			switch {
-			case !ours || depth[ref] > 0:
-			case depth[ref] == 0:
-				stack = append(stack, enter(other))
-			default:
-				var path []string
-				for i := len(stack) - 1; i >= 0; i-- {
-					path = append(path, stack[i].thing.Identity())
-					if stack[i].thing.Identity() == ref {
-						break
-					}
-				}
-				return &CycleError{append([]string{ref}, path...)}
-			}
+		if len(top.refs) == 0 {
+			o.met[top.thing.Identity()] = true
+			o.out = append(o.out, top.thing)
+			stack = stack[:len(stack)-1]
 			continue
 		}
-		wave := 1
-		for _, f := range top.thing.fields() {
-			f.references(func(ref string) { wave = max(wave, depth[ref]+1) })
+		ref := top.refs[0]
+		top.refs = top.refs[1:]
+		other, ours := o.byID[ref]
+		placed, met := o.met[ref]
+		switch {
+		case !ours || placed:
+		case !met:
+			stack = append(stack, o.meet(other))
+		default:
+			return cycleOf(stack, ref)
 		}
-		depth[id] = wave
-		for len(*waves) < wave {
-			*waves = append(*waves, nil)
-		}
-		(*waves)[wave-1] = append((*waves)[wave-1], top.thing)
-		stack = stack[:len(stack)-1]
 	}
 	return nil
 }
 
-// rehearse admits all things to a copy of the graph. It returns those that are
-// there already, and the waves without them; called with mu held.
-func (t *Tracker) rehearse(waves [][]Thing, now time.Time) (map[string]Registered, [][]Thing, error) {
-	done := make(map[string]Registered)
-	trial := t.graph.clone()
-	var left [][]Thing
-	for _, wave := range waves {
-		var fresh []Thing
-		for _, thing := range wave {
-			known, err := trial.admit(thing, now)
-			if err != nil {
-				return nil, nil, &ThingError{nameOf(thing), err}
-			}
-			if known != nil {
-				done[known.ID] = Registered{ID: known.ID, Seq: known.Seq, Hash: known.Hash, Duplicate: true}
-				continue
-			}
-			trial.add(&Node{ID: thing.Identity(), Kind: thing.Kind(), Thing: thing, Registered: now})
-			fresh = append(fresh, thing)
-		}
-		if len(fresh) > 0 {
-			left = append(left, fresh)
+// cycleOf is the cycle that ends on a stack with a reference to what is in it.
+func cycleOf(stack []waiting, ref string) error {
+	path := []string{ref}
+	for i := len(stack) - 1; i >= 0; i-- {
+		path = append(path, stack[i].thing.Identity())
+		if stack[i].thing.Identity() == ref {
+			break
 		}
 	}
-	return done, left, nil
+	return &CycleError{path}
 }
 
-// together is how many records of a wave are under way at a time, to share
-// their syncs.
-const together = 256
+// A rehearsal is what is known of things before they are recorded.
+type rehearsal struct {
+	graph *Graph // with all of them
+	now   time.Time
+	done  map[string]Registered // those that are there already
+	fresh []Thing               // the others
+}
 
-// record records things that do not refer to each other; called with mu held.
-func (t *Tracker) record(ctx context.Context, wave []Thing, now time.Time, done map[string]Registered) error {
-	receipts := make([]Registered, len(wave))
-	errs := make([]error, len(wave))
-	for begin := 0; begin < len(wave); begin += together {
-		var wg sync.WaitGroup
-		end := min(begin+together, len(wave))
-		for i := begin; i < end; i++ {
-			e := t.eventOf(wave[i], now)
-			wg.Go(func() {
-				receipt, err := t.log.Administer(ctx, e)
-				receipts[i], errs[i] = Registered{ID: wave[i].Identity(), Seq: receipt.Seq, Hash: receipt.Hash}, err
-			})
+// rehearse admits things to a copy of the graph; called with mu held.
+func (t *Tracker) rehearse(things []Thing, now time.Time) (*rehearsal, error) {
+	r := &rehearsal{graph: t.graph.clone(), now: now, done: make(map[string]Registered)}
+	for _, thing := range things {
+		known, err := r.graph.admit(thing, now)
+		if err != nil {
+			return nil, &ThingError{nameOf(thing), err}
 		}
-		wg.Wait()
-		for i := begin; i < end; i++ {
-			if errs[i] != nil {
-				return &ThingError{wave[i].Identity(), errs[i]}
+		if known != nil {
+			r.done[known.ID] = Registered{ID: known.ID, Seq: known.Seq, Hash: known.Hash, Duplicate: true}
+			continue
+		}
+		r.graph.add(&Node{ID: thing.Identity(), Kind: thing.Kind(), Thing: thing, Registered: now})
+		r.fresh = append(r.fresh, thing)
+	}
+	return r, nil
+}
+
+const (
+	// together is how many things are recorded at a time.
+	together = 4096
+	// togetherBytes bounds what they say, but for the last of them.
+	togetherBytes = 32 << 20
+)
+
+// record records what was rehearsed; called with mu held.
+func (t *Tracker) record(ctx context.Context, r *rehearsal) error {
+	for left := r.fresh; len(left) > 0; {
+		var events []event.Event
+		for bytes := 0; len(events) < min(together, len(left)) && bytes < togetherBytes; {
+			e := eventOf(left[len(events)], r.graph, r.now)
+			for _, text := range e.Metadata {
+				bytes += len(text)
 			}
-			done[receipts[i].ID] = receipts[i]
+			events = append(events, e)
 		}
+		receipts, err := t.log.AdministerBatch(ctx, events)
+		if err != nil {
+			if which, ok := errors.AsType[*audittrail.BatchError](err); ok {
+				err = &ThingError{left[which.Index].Identity(), which.Err}
+			}
+			return err
+		}
+		for i, receipt := range receipts {
+			id := left[i].Identity()
+			r.done[id] = Registered{ID: id, Seq: receipt.Seq, Hash: receipt.Hash}
+		}
+		left = left[len(events):]
 	}
 	return t.refresh(ctx)
 }

@@ -3,6 +3,7 @@ package lineage_test
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -228,6 +229,17 @@ func TestRegisterAll(t *testing.T) {
 	done, err := tr.RegisterAll(t.Context(), things)
 	if err != nil || len(done) != 7 {
 		t.Fatalf("%v, %v", done, err)
+	}
+	// Behind what they refer to, and else in their order.
+	order := make([]string, len(done))
+	for _, at := range done {
+		order[at.Seq] = at.ID
+	}
+	if want := []string{
+		"dataset:crawl@1", "dataset:tickets@2", "run:bot-3", "model:bot@3", "prompt:polite@1",
+		done[0].ID, "evaluation:red team",
+	}; !slices.Equal(order, want) {
+		t.Errorf("they are recorded as %v, want %v", order, want)
 	}
 	if g := graphOf(t, openTracker(t, log)); g.Len() != 7 || len(g.Faults()) != 0 {
 		t.Errorf("%d nodes, faults %v", g.Len(), g.Faults())

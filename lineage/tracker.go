@@ -16,6 +16,7 @@ import (
 // A Log is what a tracker needs of an [audittrail.Log].
 type Log interface {
 	Administer(context.Context, event.Event) (audittrail.Receipt, error)
+	AdministerBatch(context.Context, []event.Event) ([]audittrail.Receipt, error)
 	Administrative(context.Context, uint64, ...event.Type) iter.Seq2[*audittrail.Record, error]
 }
 
@@ -184,7 +185,7 @@ func (t *Tracker) Register(ctx context.Context, thing Thing) (Registered, error)
 	if known != nil {
 		return Registered{ID: known.ID, Seq: known.Seq, Hash: known.Hash, Duplicate: true}, nil
 	}
-	receipt, err := t.log.Administer(ctx, t.eventOf(thing, now))
+	receipt, err := t.log.Administer(ctx, eventOf(thing, t.graph, now))
 	if err != nil {
 		return fail(err)
 	}
@@ -194,9 +195,9 @@ func (t *Tracker) Register(ctx context.Context, thing Thing) (Registered, error)
 	return Registered{ID: thing.Identity(), Seq: receipt.Seq, Hash: receipt.Hash}, nil
 }
 
-// eventOf is the event that registers a thing at the time for which it was
-// admitted.
-func (t *Tracker) eventOf(thing Thing, now time.Time) event.Event {
+// eventOf is the event that registers a thing, which was admitted to a graph, at
+// the time of that.
+func eventOf(thing Thing, g *Graph, now time.Time) event.Event {
 	form := forms[thing.Kind()]
 	e := event.Event{
 		Type:     form.event,
@@ -209,14 +210,14 @@ func (t *Tracker) eventOf(thing Thing, now time.Time) event.Event {
 		e.ModelID, e.ModelVersion = v.Name, v.Version
 	case *Deployment:
 		e.DeploymentID = v.ID
-		t.nameModel(&e, v.Model)
+		g.nameModel(&e, v.Model)
 	}
 	return e
 }
 
 // nameModel gives an event the name and version of a model that is there.
-func (t *Tracker) nameModel(e *event.Event, id string) {
-	if n, ok := t.graph.Node(id); ok {
+func (g *Graph) nameModel(e *event.Event, id string) {
+	if n, ok := g.Node(id); ok {
 		if m, ok := n.Thing.(*ModelVersion); ok {
 			e.ModelID, e.ModelVersion = m.Name, m.Version
 		}
@@ -255,9 +256,9 @@ func (t *Tracker) RetireModel(ctx context.Context, r Retirement) (Registered, er
 	}
 	if d, ok := n.Thing.(*Deployment); ok {
 		e.DeploymentID = d.ID
-		t.nameModel(&e, d.Model)
+		t.graph.nameModel(&e, d.Model)
 	} else {
-		t.nameModel(&e, n.ID)
+		t.graph.nameModel(&e, n.ID)
 	}
 	receipt, err := t.log.Administer(ctx, e)
 	if err != nil {

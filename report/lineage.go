@@ -20,10 +20,17 @@ import (
 // counted is the log as package lineage sees it: as far as its records count.
 type counted []*audittrail.Record
 
-// Administer refuses: a report registers nothing.
+// Administer refuses.
 func (counted) Administer(context.Context, event.Event) (audittrail.Receipt, error) {
-	return audittrail.Receipt{}, errors.New("a report registers nothing")
+	return audittrail.Receipt{}, errRegister
 }
+
+// AdministerBatch refuses.
+func (counted) AdministerBatch(context.Context, []event.Event) ([]audittrail.Receipt, error) {
+	return nil, errRegister
+}
+
+var errRegister = errors.New("a report registers nothing")
 
 // Administrative yields records that govern the log.
 func (c counted) Administrative(_ context.Context, from uint64, types ...event.Type) iter.Seq2[*audittrail.Record, error] {

@@ -40,20 +40,29 @@ var items = sync.Pool{New: func() any { return new(item) }}
 
 // AppendBatch records events in their order, all of them or none.
 func (q *Sequencer) AppendBatch(ctx context.Context, events []event.Event) ([]Receipt, error) {
+	receipts, err := q.together(ctx, events, false)
+	if err != nil {
+		return nil, fmt.Errorf("append: %w", err)
+	}
+	return receipts, nil
+}
+
+// together records events in their order, all of them or none.
+func (q *Sequencer) together(ctx context.Context, events []event.Event, reserved bool) ([]Receipt, error) {
 	all := make([]*item, len(events))
 	first := make(map[record.ID]*item)
 	for i := range events {
-		all[i] = &item{event: events[i], index: i}
+		all[i] = &item{event: events[i], index: i, reserved: reserved}
 	}
 	if err := each(all, q.prepare); err != nil {
-		return nil, fmt.Errorf("append: %w", err)
+		return nil, err
 	}
 	// An id that stands in the batch twice must mean the same event.
 	own := make([]*item, 0, len(all))
 	for _, it := range all {
 		if other := first[it.id]; it.given && other != nil {
 			if other.digest != it.digest {
-				return nil, fmt.Errorf("append: %w", &BatchError{it.index, &event.FieldError{Field: "id", Problem: fmt.Sprintf("it is that of event %d of the batch, which is another event", other.index)}})
+				return nil, &BatchError{it.index, &event.FieldError{Field: "id", Problem: fmt.Sprintf("it is that of event %d of the batch, which is another event", other.index)}}
 			}
 			it.same = other
 			continue
@@ -62,7 +71,7 @@ func (q *Sequencer) AppendBatch(ctx context.Context, events []event.Event) ([]Re
 		own = append(own, it)
 	}
 	if err := q.run(ctx, own); err != nil {
-		return nil, fmt.Errorf("append: %w", err)
+		return nil, err
 	}
 	receipts := make([]Receipt, len(all))
 	for i, it := range all {
@@ -85,6 +94,11 @@ func (q *Sequencer) Govern(ctx context.Context, e event.Event) (Receipt, error) 
 		err = q.run(ctx, it.alone[:])
 	}
 	return it.receipt, err
+}
+
+// GovernBatch is AppendBatch for events as Govern takes them.
+func (q *Sequencer) GovernBatch(ctx context.Context, events []event.Event) ([]Receipt, error) {
+	return q.together(ctx, events, true)
 }
 
 // Adopt appends records of another log, with the classes and months that they

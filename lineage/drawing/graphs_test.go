@@ -31,6 +31,17 @@ func (m *memory) Administer(_ context.Context, e event.Event) (audittrail.Receip
 	return audittrail.Receipt{Seq: r.Seq, Hash: r.Hash}, nil
 }
 
+func (m *memory) AdministerBatch(ctx context.Context, events []event.Event) (receipts []audittrail.Receipt, err error) {
+	for _, e := range events {
+		receipt, err := m.Administer(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		receipts = append(receipts, receipt)
+	}
+	return receipts, nil
+}
+
 func (m *memory) Administrative(_ context.Context, from uint64, _ ...event.Type) iter.Seq2[*audittrail.Record, error] {
 	return func(yield func(*audittrail.Record, error) bool) {
 		for _, r := range m.records[min(from, uint64(len(m.records))):] {
