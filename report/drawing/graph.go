@@ -9,7 +9,7 @@ import (
 
 // The layout of graphs.
 const (
-	boxWidth  = 168
+	boxWidth  = 188
 	boxHeight = 34
 	boxGap    = 12 // between boxes of one layer
 	layerGap  = 56 // between layers
@@ -84,7 +84,7 @@ func (d *Drawing) node(n *document.Node, at Point) {
 	if ink != Paper {
 		d.add(Shape{Kind: Box, Ink: ink, At: at, Width: 4, Height: boxHeight})
 	}
-	d.word(Name, at.X+10, at.Y+15, Start, fit(n.Label, 25))
+	d.word(Name, at.X+10, at.Y+15, Start, fit(n.Label, 24))
 	d.word(Note, at.X+10, at.Y+28, Start, fit(n.Kind, 26))
 }
 
