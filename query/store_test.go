@@ -285,7 +285,7 @@ func TestCancelledMidway(t *testing.T) {
 			t.Errorf("%s: Group = %v, want %v", name, last, context.Canceled)
 		}
 	}
-	for deadline := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+	for deadline := time.Now().Add(5 * time.Minute); runtime.NumGoroutine() > before; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 		}

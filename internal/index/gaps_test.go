@@ -46,7 +46,7 @@ func TestGaps(t *testing.T) {
 		remove(t, filepath.Join(dir, "index", m.Blocks[i].ID+".block"))
 	}
 	p := openPair(t, dir, audittrail.Options{}, o)
-	for end := time.Now().Add(time.Minute); hold(t, p) != rows*blocks; {
+	for end := time.Now().Add(5 * time.Minute); hold(t, p) != rows*blocks; {
 		if time.Now().After(end) {
 			t.Fatal("the blocks that are gone are not made anew")
 		}
