@@ -68,7 +68,7 @@ type Index struct {
 	tables     []*block.Table // ascending, of ranges that no block covers
 	manifest   string         // the text that the blocks are from
 	generation uint64         // of the keyring, when tables were made
-	doomed     []audittrail.Doomed
+	doomed     doom
 	mended     bool // it was said that something is made anew
 
 	wake    chan struct{} // the keeper has something to do
@@ -188,7 +188,7 @@ type queue struct {
 	some   []*audittrail.Record
 	bytes  int
 	busy   bool // with those that were taken last
-	lossy  bool // some were left out since nothing was to be done
+	lossy  bool // some were left out since it was empty last
 	closed bool
 	ready  chan struct{}
 }
@@ -208,6 +208,13 @@ func (q *queue) put(some []*audittrail.Record) {
 	}
 	q.mu.Unlock()
 	poke(q.ready)
+}
+
+// lose notes that some are left out: they are looked for when the queue is empty.
+func (q *queue) lose() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lossy = true
 }
 
 // take returns what there is. Idle tells that it is nothing, and that records
@@ -275,13 +282,14 @@ func (x *Index) add(r *audittrail.Record) {
 	}
 	if t == nil || end(t) != r.Seq || t.Rows() >= x.o.BlockRows || t.Full() {
 		if len(x.tables) > maxPending {
+			x.queue.lose()
 			return
 		}
 		t = block.NewTable(r.Seq)
 		x.tables = append(x.tables, t)
 		poke(x.wake)
 	}
-	t.Add(r, !x.isDoomed(r))
+	t.Add(r, r.Seq >= x.doomed.until(string(r.Subject[:]), r.Class))
 }
 
 // A ranged is a range of records.
@@ -291,17 +299,6 @@ type ranged interface {
 }
 
 func end(r ranged) uint64 { return r.First() + uint64(r.Rows()) }
-
-// isDoomed tells whether a record is about somebody who is being forgotten, or
-// of a class that expires. It is called with mu held.
-func (x *Index) isDoomed(r *audittrail.Record) bool {
-	for i := range x.doomed {
-		if dooms(&x.doomed[i], string(r.Subject[:]), r.Class, r.Seq) {
-			return true
-		}
-	}
-	return false
-}
 
 // keyOf is the id of a block's key.
 type keyOf = keyring.FileID

@@ -64,8 +64,9 @@ func (x *Index) publish(t *block.Table) error {
 	x.mu.Lock()
 	covered := slices.ContainsFunc(x.blocks, func(b *openBlock) bool { return overlap(b, t) })
 	if covered {
-		x.forget(t)
+		x.letGo(t)
 	}
+	x.forget(t)
 	x.mu.Unlock()
 	if covered {
 		return nil
@@ -79,13 +80,13 @@ func (x *Index) publish(t *block.Table) error {
 	if err := x.replace(nil, []*openBlock{b}); err != nil {
 		return fmt.Errorf("%w; %w", err, x.discard([]*openBlock{b}))
 	}
-	x.forget(t)
+	x.letGo(t)
 	poke(x.merge)
 	return nil
 }
 
-// forget lets go of a table. It is called with mu held.
-func (x *Index) forget(t *block.Table) {
+// letGo lets go of a table. It is called with mu held.
+func (x *Index) letGo(t *block.Table) {
 	x.tables = slices.DeleteFunc(x.tables, func(other *block.Table) bool { return other == t })
 }
 
@@ -180,10 +181,7 @@ func (x *Index) extend(ctx context.Context, t *block.Table, to uint64) error {
 		for end(t) < r.Seq {
 			t.Add(absent, false)
 		}
-		x.mu.Lock()
-		doomed := x.isDoomed(r)
-		x.mu.Unlock()
-		t.Add(r, !doomed)
+		t.Add(r, true)
 		if t.Full() {
 			return nil
 		}

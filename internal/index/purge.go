@@ -9,16 +9,38 @@ import (
 	"audittrail"
 	"audittrail/internal/index/block"
 	"audittrail/keyring"
-	"audittrail/record"
 )
 
-// dooms tells whether the text of a record is to be forgotten.
-func dooms(d *audittrail.Doomed, subject, class string, seq uint64) bool {
-	if seq >= d.Seq {
-		return false
+// A doom is whose text is not to be found any more: of each subject and class,
+// that of the records in front of one.
+type doom struct {
+	subjects map[string]uint64
+	classes  map[string]uint64
+}
+
+func (d *doom) add(o *audittrail.Doomed) {
+	if d.subjects == nil {
+		d.subjects, d.classes = make(map[string]uint64), make(map[string]uint64)
 	}
-	return slices.Contains(d.Classes, class) ||
-		len(subject) == len(record.Subject{}) && slices.Contains(d.Subjects, record.Subject([]byte(subject)))
+	for _, s := range o.Subjects {
+		d.subjects[string(s[:])] = max(d.subjects[string(s[:])], o.Seq)
+	}
+	for _, c := range o.Classes {
+		d.classes[c] = max(d.classes[c], o.Seq)
+	}
+}
+
+// until is the first record of a subject and a class whose text may be found.
+func (d *doom) until(subject, class string) uint64 {
+	return max(d.subjects[subject], d.classes[class])
+}
+
+// forget takes the text of those out of a table who were forgotten while it was
+// filled, before it is put where purge finds it. It is called with mu held.
+func (x *Index) forget(t *block.Table) {
+	if x.doomed.subjects != nil {
+		t.Forget(x.doomed.until)
+	}
 }
 
 // purge takes the text of those out of the index who are about to be forgotten.
@@ -27,13 +49,14 @@ func (x *Index) purge(ctx context.Context, d audittrail.Doomed) (drop []keyring.
 	if x.log == nil {
 		return nil, errors.New("purge index: it does not follow the log yet")
 	}
-	forget := forgetter(&d)
+	var order doom
+	order.add(&d)
 	x.mu.Lock()
-	x.doomed = append(x.doomed, d)
+	x.doomed.add(&d)
 	tables := slices.Clone(x.tables)
 	x.mu.Unlock()
 	for _, t := range tables {
-		t.Forget(d.Seq, func(subject, class string) bool { return forget(subject, class, 0) })
+		t.Forget(order.until)
 	}
 	// From here on, no block is written but here.
 	x.building.Lock()
@@ -47,14 +70,14 @@ func (x *Index) purge(ctx context.Context, d audittrail.Doomed) (drop []keyring.
 			break
 		}
 		var touched bool
-		if touched, err = concerns(b, &d, forget); err != nil {
+		if touched, err = concerns(b, &d); err != nil {
 			break
 		}
 		if !touched {
 			continue
 		}
 		var next *openBlock
-		if next, err = x.writeBlock([]block.Source{b}, forget); err != nil {
+		if next, err = x.writeBlock([]block.Source{b}, func(subject, class string, seq uint64) bool { return seq < order.until(subject, class) }); err != nil {
 			break
 		}
 		old, blocks = append(old, b), append(blocks, next)
@@ -85,19 +108,8 @@ func (x *Index) begin(more []*openBlock) error {
 	return errors.Join(err, x.discard(all))
 }
 
-// forgetter is dooms with what is looked for in a form that is fast to find.
-func forgetter(d *audittrail.Doomed) func(subject, class string, seq uint64) bool {
-	subjects := make(map[string]bool, len(d.Subjects))
-	for _, s := range d.Subjects {
-		subjects[string(s[:])] = true
-	}
-	return func(subject, class string, seq uint64) bool {
-		return seq < d.Seq && (subjects[subject] || slices.Contains(d.Classes, class))
-	}
-}
-
 // concerns tells whether a block has a record whose text is to be forgotten.
-func concerns(b *openBlock, d *audittrail.Doomed, forget func(subject, class string, seq uint64) bool) (bool, error) {
+func concerns(b *openBlock, d *audittrail.Doomed) (bool, error) {
 	if b.First() >= d.Seq {
 		return false, nil
 	}
@@ -115,7 +127,7 @@ func concerns(b *openBlock, d *audittrail.Doomed, forget func(subject, class str
 		}
 	}
 	for _, s := range d.Subjects {
-		if code, ok := subjects.Find(s.String()); ok && forget(string(s[:]), "", 0) && code > 0 {
+		if code, ok := subjects.Find(s.String()); ok && code > 0 {
 			return true, nil
 		}
 	}

@@ -323,6 +323,7 @@ func (x *Index) insert(t *block.Table) {
 			return
 		}
 	}
+	x.forget(t)
 	x.tables = append(x.tables, t)
 	slices.SortFunc(x.tables, func(a, b *block.Table) int {
 		if a.First() < b.First() {

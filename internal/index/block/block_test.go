@@ -252,7 +252,12 @@ func TestBlock(t *testing.T) {
 func TestForget(t *testing.T) {
 	victim := sample(3).Subject
 	tab := table(0, 300)
-	tab.Forget(200, func(subject, _ string) bool { return subject == string(victim[:]) })
+	tab.Forget(func(subject, _ string) uint64 {
+		if subject == string(victim[:]) {
+			return 200
+		}
+		return 0
+	})
 	f := func(subject, _ string, seq uint64) bool { return seq < 200 && subject == string(victim[:]) }
 	holdAgainst(t, tab, 0, 300, f)
 	holdAgainst(t, openBlock(t, write(t, nil, tab)), 0, 300, f)

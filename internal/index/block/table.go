@@ -176,23 +176,20 @@ func (t *Table) Full() bool {
 // MaxTableBytes is about the most memory that a table is to take.
 const MaxTableBytes = 64 << 20
 
-// Forget makes the text of rows unfindable, of those in front of a record that
-// it is told to.
-func (t *Table) Forget(before uint64, doomed func(subject, class string) bool) {
+// Forget makes the text of rows unfindable: of those in front of a record that
+// depends on the subject and the class of each.
+func (t *Table) Forget(until func(subject, class string) uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	memo := make(map[[2]uint32]bool)
+	memo := make(map[[2]uint32]uint64)
 	for row := range t.rows {
-		if t.first+uint64(row) >= before {
-			return
-		}
 		k := [2]uint32{t.texts[Subject].codes[row], t.texts[Class].codes[row]}
-		is, ok := memo[k]
+		limit, ok := memo[k]
 		if !ok {
-			is = doomed(t.texts[Subject].values[k[0]], t.texts[Class].values[k[1]])
-			memo[k] = is
+			limit = until(t.texts[Subject].values[k[0]], t.texts[Class].values[k[1]])
+			memo[k] = limit
 		}
-		if is {
+		if t.first+uint64(row) < limit {
 			t.dead.Add(uint32(row))
 		}
 	}
