@@ -47,9 +47,9 @@ type Doomed struct {
 // nowhere any more, neither here nor in copies. Who comes back is somebody new.
 //
 // If a hold is on any of them, or keeps a record of theirs, nobody is forgotten,
-// and the error is a *HeldError. Users on whom nothing is held are passed over. Appends about the
-// users wait meanwhile: a record of theirs stands in front of the erasure under
-// the subject that is forgotten, or behind it under a new one.
+// and the error is a *HeldError. Users on whom nothing is held are passed over.
+// Appends about the users wait meanwhile: a record of theirs stands in front of
+// the erasure under the subject that is forgotten, or behind it under a new one.
 //
 // Once the erasure is recorded it happens: after an error it is finished by the
 // next call, and after a crash by the next Open.

@@ -162,7 +162,8 @@ func (x *Index) Close() error {
 }
 
 // Finish stops following the log, and indexes what was recorded so far, unless
-// that is little, however long it takes. Progress is told how many of all records are in the index.
+// that is little, however long it takes. Progress is told how many of all
+// records are in the index.
 func (x *Index) Finish(ctx context.Context, progress func(done, total uint64)) error {
 	if x.cancel == nil {
 		return nil
