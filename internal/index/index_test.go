@@ -214,10 +214,38 @@ func TestFollow(t *testing.T) {
 	p.close(t)
 	hold(t, reader)
 	reader.close(t)
+	reader = openPair(t, dir, audittrail.Options{ReadOnly: true}, index.Options{})
+	if n := hold(t, reader); n != 1500 {
+		t.Errorf("%d of 1,500 records are indexed", n)
+	}
+	reader.close(t)
+}
+
+// TestRenew makes an index from nothing: of few blocks, and not of one for each
+// 64 records.
+func TestRenew(t *testing.T) {
+	dir := t.TempDir()
+	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pair{log, index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: 64})}
+	p.append(t, 0, 1500)
+	last := uint64(0)
+	err = p.x.Renew(t.Context(), log, func(records uint64) {
+		if records <= last {
+			t.Errorf("progress %d after %d", records, last)
+		}
+		last = records
+	})
+	if err != nil || last != 1500 {
+		t.Errorf("Renew after %d records = %v", last, err)
+	}
+	p.close(t)
 	if n := len(blockFiles(t, dir)); n == 0 || n > 12 {
 		t.Errorf("%d blocks of 1,500 records, want some, and not one for each 64", n)
 	}
-	reader = openPair(t, dir, audittrail.Options{ReadOnly: true}, index.Options{})
+	reader := openPair(t, dir, audittrail.Options{ReadOnly: true}, index.Options{InMemory: 1})
 	if n := hold(t, reader); n != 1500 {
 		t.Errorf("%d of 1,500 records are indexed", n)
 	}
