@@ -2,8 +2,10 @@ package index_test
 
 import (
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"audittrail"
@@ -50,5 +52,38 @@ func TestCrash(t *testing.T) {
 		if closed == nil && disk.Ops() < n {
 			return
 		}
+	}
+}
+
+// TestBrokenDisk has a disk that takes nothing: nobody is told so with every
+// record, and the answers are the log's.
+func TestBrokenDisk(t *testing.T) {
+	dir := t.TempDir()
+	disk := vfs.NewMem()
+	var said syncBuffer
+	x := index.New(filepath.Join(dir, "index"), index.Options{
+		Write: true, FS: disk, BlockRows: 4, Logger: slog.New(slog.NewTextHandler(&said, nil)),
+	})
+	log, err := audittrail.Open(dir, x.Options(audittrail.Options{Create: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Attach(log); err != nil {
+		t.Fatal(err)
+	}
+	disk.FailAfter(disk.Ops())
+	p := &pair{log, x}
+	for i := range 1500 {
+		p.append(t, i, 1)
+	}
+	hold(t, p)
+	if n := strings.Count(said.String(), "build index"); n == 0 || n > 30 {
+		t.Errorf("it said %d times that the index cannot be built, want some", n)
+	}
+	if err := x.Close(); err == nil {
+		t.Error("Close = nil, of an index that could not be written")
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/bits"
 	"slices"
+	"time"
 
 	"audittrail"
 	"audittrail/internal/index/block"
@@ -13,25 +14,39 @@ import (
 	"audittrail/keyring"
 )
 
+// How long the keeper waits after an error, at first and at most: what is wrong
+// with a disk is not right again with the next record.
+const (
+	shortPause = time.Second
+	longPause  = time.Minute
+)
+
 // keep writes blocks as there are records for them, and indexes what a process
 // before this one, or a full queue, has left out.
 func (x *Index) keep(ctx context.Context) {
-	for {
+	for pause := shortPause; ; {
 		did, err := x.keepOnce(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil {
-			x.o.Logger.Warn("build index", slog.Any("error", err))
-			did = false // until there is something new
-		}
-		if did {
+		var wake <-chan struct{}
+		var later <-chan time.Time
+		switch {
+		case err != nil:
+			x.o.Logger.Warn("build index", slog.Any("error", err), slog.Duration("again_in", pause))
+			later = time.After(pause)
+			pause = min(2*pause, longPause)
+		case did:
+			pause = shortPause
 			continue
+		default:
+			wake = x.wake
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-x.wake:
+		case <-wake:
+		case <-later:
 		}
 	}
 }
