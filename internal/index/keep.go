@@ -80,8 +80,9 @@ func (x *Index) publish(t *block.Table) error {
 	covered := slices.ContainsFunc(x.blocks, func(b *openBlock) bool { return overlap(b, t) })
 	if covered {
 		x.letGo(t)
+	} else {
+		x.forget(t)
 	}
-	x.forget(t)
 	x.mu.Unlock()
 	if covered {
 		return nil
