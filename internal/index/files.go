@@ -272,13 +272,9 @@ func (x *Index) sweep() error {
 			}
 		}
 	}
-	ids, err := x.log.FileKeys()
-	if err != nil {
+	ids, err := x.unused()
+	if err != nil || len(ids) == 0 {
 		return err
-	}
-	ids = slices.DeleteFunc(ids, func(id keyOf) bool { return used(hex.EncodeToString(id[:])) })
-	if len(ids) == 0 {
-		return nil
 	}
 	return x.log.DropFileKeys(ids...)
 }

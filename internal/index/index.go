@@ -70,6 +70,7 @@ type Index struct {
 	generation uint64         // of the keyring, when tables were made
 	doomed     doom
 	mended     bool // it was said that something is made anew
+	following  bool // from Attach to Close: purge finds all that there is
 
 	wake    chan struct{} // the keeper has something to do
 	merge   chan struct{} // the merger has
@@ -129,6 +130,9 @@ func (x *Index) Attach(log *audittrail.Log) error {
 	if err := x.sweep(); err != nil {
 		return fmt.Errorf("open index: %w", err)
 	}
+	x.mu.Lock()
+	x.following = true
+	x.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	x.cancel = cancel
 	x.working.Go(x.follow)
@@ -152,12 +156,14 @@ func (x *Index) Close() error {
 		x.o.Logger.Info("the index is behind the log: queries read the rest from there until it is written again, or 'audittrail reindex'")
 		err = nil
 	}
+	x.building.Lock() // nobody is purging
+	defer x.building.Unlock()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, b := range x.blocks {
 		err = errors.Join(err, b.drop())
 	}
-	x.blocks, x.tables = nil, nil
+	x.blocks, x.tables, x.following = nil, nil, false
 	return err
 }
 

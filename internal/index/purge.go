@@ -44,17 +44,20 @@ func (x *Index) forget(t *block.Table) {
 }
 
 // purge takes the text of those out of the index who are about to be forgotten.
-// It returns the ids of the blocks' keys that are to be destroyed with theirs.
+// It returns the ids of the keys that are to be destroyed with theirs: those of
+// the blocks that were replaced, and those that no block has, for somebody may
+// have a copy of the file. After an error, all are destroyed.
 func (x *Index) purge(ctx context.Context, d audittrail.Doomed) (drop []keyring.FileID, err error) {
-	if x.log == nil {
-		return nil, errors.New("purge index: it does not follow the log yet")
-	}
 	var order doom
 	order.add(&d)
 	x.mu.Lock()
+	following := x.following
 	x.doomed.add(&d)
 	tables := slices.Clone(x.tables)
 	x.mu.Unlock()
+	if !following {
+		return nil, errors.New("purge index: it does not follow the log")
+	}
 	for _, t := range tables {
 		t.Forget(order.until)
 	}
@@ -91,10 +94,26 @@ func (x *Index) purge(ctx context.Context, d audittrail.Doomed) (drop []keyring.
 		// All keys go with theirs: nothing of what there is can be read again.
 		return nil, errors.Join(fmt.Errorf("purge index: %w", err), x.begin(blocks))
 	}
-	if err := x.discard(old); err != nil {
+	err = x.discard(old)
+	if err == nil {
+		drop, err = x.unused()
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("purge index: %w", err), x.begin(nil))
 	}
-	return idsOf(old), nil
+	return drop, nil
+}
+
+// unused returns the keys that no block has.
+func (x *Index) unused() ([]keyring.FileID, error) {
+	ids, err := x.log.FileKeys()
+	if err != nil {
+		return nil, err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	used := idsOf(x.blocks)
+	return slices.DeleteFunc(ids, func(id keyOf) bool { return slices.Contains(used, id) }), nil
 }
 
 // begin makes the index empty: it is made anew from the log.
