@@ -65,7 +65,14 @@ func (l *Log) Generation() (uint64, error) {
 	if l.ring == nil {
 		return 0, ErrNoKeys
 	}
-	return l.ring.Follow()
+	generation, err := l.ring.Follow()
+	if err != nil {
+		return 0, err
+	}
+	if seq, some, err := l.custody.Unapplied(); err != nil || some {
+		return generation ^ (seq+1)<<32, err
+	}
+	return generation, nil
 }
 
 // NewFileKey makes a key for a sealed file that is derived from the log's
@@ -83,6 +90,11 @@ func (l *Log) NewFileKey() (keyring.FileID, keyring.FileKey, error) {
 func (l *Log) FileKey(id keyring.FileID) (keyring.FileKey, error) {
 	if l.ring == nil {
 		return keyring.FileKey{}, ErrNoKeys
+	}
+	if _, some, err := l.custody.Unapplied(); err != nil {
+		return keyring.FileKey{}, err
+	} else if some { // the file may have text of those who are to be forgotten
+		return keyring.FileKey{}, keyring.ErrLost
 	}
 	return l.ring.FileKey(id)
 }

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 
@@ -63,6 +64,7 @@ type Custody struct {
 
 	governing  *semaphore.Weighted // held by one who erases, expires, holds or releases
 	unfinished *Doom               // guarded by governing: ordered, but not done yet
+	unsettled  atomic.Bool         // a release was recorded, and its escrows are not settled
 	holds      holds
 	guard      guard
 	open       escrows
@@ -195,7 +197,7 @@ func (c *Custody) fromEscrow(e *keyring.Escrow, seq uint64) (record.Key, bool, e
 // so, unless a hold was released since the escrow was made, and the keyring has
 // not heard of it.
 func (c *Custody) stillHeld(e *keyring.Escrow, r *record.Record) (bool, error) {
-	if c.Writer != nil {
+	if c.Writer != nil && !c.unsettled.Load() {
 		return true, nil // a release is carried out before anybody reads
 	}
 	kept := true

@@ -24,8 +24,9 @@ type Doom struct {
 	Classes  []string
 	Seq      uint64 // the record that ordered it
 
-	hash record.Hash
-	late bool // found at Open: derived files have nobody yet who makes them anew
+	hash    record.Hash
+	ordered map[string]uint64 // if late: which record ordered each class
+	late    bool              // found at Open: derived files have nobody yet who makes them anew
 }
 
 // An Erased says what an erasure did.
@@ -52,7 +53,23 @@ func (c *Custody) Govern(ctx context.Context) error {
 			return err
 		}
 	}
+	if c.unsettled.Load() {
+		if err := c.settle(ctx); err != nil {
+			c.Release()
+			return err
+		}
+	}
 	return nil
+}
+
+// settle is settleEscrows, to which the next one's turn comes back if it fails.
+func (c *Custody) settle(ctx context.Context) error {
+	c.unsettled.Store(true)
+	err := c.settleEscrows(context.WithoutCancel(ctx))
+	if err == nil {
+		c.unsettled.Store(false)
+	}
+	return err
 }
 
 // Release lets the next one have its turn.
@@ -241,7 +258,7 @@ func (c *Custody) FinishAll(ctx context.Context) error {
 		d := &Doom{
 			Subjects: slices.SortedFunc(maps.Keys(t.subjects), compareSubjects),
 			Classes:  slices.Sorted(maps.Keys(t.classes)), Seq: t.last.Seq,
-			hash: t.last.Hash, late: true,
+			hash: t.last.Hash, late: true, ordered: t.classes,
 		}
 		if _, err := c.destroy(ctx, d); err != nil {
 			return err

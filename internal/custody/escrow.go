@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"audittrail/event"
 	"audittrail/internal/archive"
 	"audittrail/internal/barrier"
 	"audittrail/internal/content"
@@ -52,11 +53,17 @@ func (c *Custody) escrow(ctx context.Context, d *Doom) error {
 	if err != nil {
 		return err
 	}
+	since := map[string]func(*record.Record) bool{}
+	for class, seq := range d.ordered {
+		if since[class], err = c.keptSince(ctx, seq); err != nil {
+			return err
+		}
+	}
 	err = c.Left.Scan(ctx, 0, c.Store.Size(), func(_, class []byte) bool {
 		_, ok := out.classes[string(class)]
 		return ok
 	}, func(r *record.Record) error {
-		if !keeps(r) {
+		if !keeps(r) || since[r.Class] != nil && !since[r.Class](r) {
 			return nil
 		}
 		prk, err := c.Ring.ForOpening(r.Subject, r.Class)
@@ -237,4 +244,44 @@ func (s *escrowSet) finish(err error) error {
 		return err
 	}
 	return s.custody.Ring.SetEscrows(all...)
+}
+
+// keptSince returns a function that tells whether holds have kept a record ever
+// since an order: what none kept then, or after a release since, is gone, and
+// no hold that was placed later brings it back.
+func (c *Custody) keptSince(ctx context.Context, order uint64) (func(*record.Record) bool, error) {
+	var hs barrier.Holds
+	var keepers []func(*record.Record) bool
+	begun := false
+	add := func() error {
+		keeps, err := c.keepers(hs.Active())
+		keepers = append(keepers, keeps)
+		return err
+	}
+	err := c.Records.EachOwn(ctx, 0, holdTypes, func(r *content.Record) error {
+		if !begun && r.Seq > order {
+			begun = true
+			if err := add(); err != nil {
+				return err
+			}
+		}
+		if err := hs.Take(&r.Record, r.State == content.Readable); err != nil {
+			return err
+		}
+		if begun && r.Event.Type == event.HoldReleased {
+			return add()
+		}
+		return nil
+	})
+	if err == nil && !begun {
+		err = add()
+	}
+	return func(r *record.Record) bool {
+		for _, keeps := range keepers {
+			if !keeps(r) {
+				return false
+			}
+		}
+		return true
+	}, err
 }

@@ -19,8 +19,8 @@ var destructions = []event.Type{event.SubjectErased, event.ClassExpired}
 // A toll is what orders destroyed.
 type toll struct {
 	subjects map[record.Subject]struct{}
-	classes  map[string]struct{}
-	last     *content.Record // the newest order
+	classes  map[string]uint64 // and the first record that ordered it
+	last     *content.Record   // the newest order
 }
 
 // take adds what a record orders.
@@ -29,7 +29,7 @@ func (t *toll) take(r *content.Record, system record.Subject) error {
 		return fmt.Errorf("record %d orders a destruction, and is not the log's own: run verify", r.Seq)
 	}
 	if t.subjects == nil {
-		t.subjects, t.classes = map[record.Subject]struct{}{}, map[string]struct{}{}
+		t.subjects, t.classes = map[record.Subject]struct{}{}, map[string]uint64{}
 	}
 	t.last = r
 	if r.Event.Type == event.SubjectErased {
@@ -47,7 +47,9 @@ func (t *toll) take(r *content.Record, system record.Subject) error {
 		return fmt.Errorf("record %d: %w", r.Seq, err)
 	}
 	for _, c := range e.Classes {
-		t.classes[c] = struct{}{}
+		if _, ok := t.classes[c]; !ok {
+			t.classes[c] = r.Seq
+		}
 	}
 	return nil
 }
@@ -176,4 +178,18 @@ func (c *Custody) lookAgain(g *guard, generation, size uint64) error {
 	}
 	g.generation, g.next = generation, size
 	return nil
+}
+
+// Unapplied returns the number of the newest order that the keyring has not
+// heard of, as far as a reader knows, and whether there is one.
+func (c *Custody) Unapplied() (seq uint64, some bool, err error) {
+	if _, err = c.Refused(record.Subject{}, ""); err != nil || c.Writer != nil {
+		return 0, false, err
+	}
+	c.guard.mu.RLock()
+	defer c.guard.mu.RUnlock()
+	if c.guard.last == nil {
+		return 0, false, nil
+	}
+	return c.guard.last.Seq, true, nil
 }

@@ -120,7 +120,7 @@ func (c *Custody) Lift(ctx context.Context, r *barrier.Release) (receipt sequenc
 		return receipt, err
 	}
 	// What was recorded happens, whoever does not want to wait for it.
-	return receipt, c.settleEscrows(context.WithoutCancel(ctx))
+	return receipt, c.settle(ctx)
 }
 
 // held looks for records of users that a hold keeps.

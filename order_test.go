@@ -1,0 +1,124 @@
+package audittrail_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"audittrail"
+	"audittrail/internal/vfs"
+	"audittrail/keyring"
+)
+
+// TestExpiredStaysExpired has a month expire, a hold placed later that reaches
+// it, and the keyring of before brought back: the hold keeps nothing of what was
+// gone when it came.
+func TestExpiredStaysExpired(t *testing.T) {
+	dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "keys")
+	log := open(t, dir, audittrail.Options{Create: true, Classes: []string{"short"}})
+	e := about("bob", "three")
+	e.RetentionClass = "short"
+	c := mustAppend(t, log, e).Seq
+	mustClose(t, log)
+	copyTree(t, filepath.Join(dir, "keys"), kept)
+
+	log = open(t, dir, audittrail.Options{})
+	classes, _ := log.Classes()
+	if _, err := log.Expire(t.Context(), classes[:1], "r"); err != nil {
+		t.Fatal(err)
+	}
+	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Expired})
+	hold(t, log, audittrail.Hold{}) // keeps everything that there is still
+	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Expired})
+	mustClose(t, log)
+
+	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	copyTree(t, kept, filepath.Join(dir, "keys"))
+	log = open(t, dir, audittrail.Options{})
+	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Expired})
+	mustClose(t, log)
+}
+
+// TestHoldsOneAfterAnother brings the keyring of before back to a log in which a
+// record was kept by one hold and then by another: it stays.
+func TestHoldsOneAfterAnother(t *testing.T) {
+	dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "keys")
+	log := open(t, dir, audittrail.Options{Create: true, Classes: []string{"short"}})
+	e := about("bob", "three")
+	e.RetentionClass = "short"
+	c := mustAppend(t, log, e).Seq
+	mustClose(t, log)
+	copyTree(t, filepath.Join(dir, "keys"), kept)
+	log = open(t, dir, audittrail.Options{})
+	classes, _ := log.Classes()
+	h1 := hold(t, log, audittrail.Hold{Model: "gpt-4"})
+	if _, err := log.Expire(t.Context(), classes[:1], "r"); err != nil {
+		t.Fatal(err)
+	}
+	hold(t, log, audittrail.Hold{})
+	release(t, log, h1.ID)
+	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Readable})
+	mustClose(t, log)
+	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	copyTree(t, kept, filepath.Join(dir, "keys"))
+	log = open(t, dir, audittrail.Options{})
+	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Readable})
+	mustClose(t, log)
+}
+
+// TestReleaseIsCarriedOut releases a hold while the keyring cannot be written:
+// what only that hold kept is gone all the same, and its key goes with the next
+// one's turn.
+func TestReleaseIsCarriedOut(t *testing.T) {
+	disk := vfs.NewMem()
+	c := &clock{now: time.Date(2026, 1, 20, 0, 0, 0, 0, time.UTC)}
+	log := aYear(t, disk, c, audittrail.Options{})
+	a := mustAppend(t, log, about("ann", "january")).Seq
+	b := mustAppend(t, log, about("bob", "january")).Seq
+	c.set(time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC))
+	h1 := hold(t, log, audittrail.Hold{User: "ann"})
+	if _, err := log.Expire(t.Context(), []string{"standard/2026-01"}, "r"); err != nil {
+		t.Fatal(err)
+	}
+	wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Readable, b: audittrail.Expired})
+	var full atomic.Bool
+	full.Store(true)
+	disk.Inject(func(op vfs.Op) error {
+		if full.Load() && op.Kind == vfs.OpWrite && strings.Contains(op.Name, "ring-") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	_, err := log.ReleaseHold(t.Context(), h1.ID, "settled", "counsel")
+	t.Log("release:", err)
+	full.Store(false)
+	disk.Inject(nil)
+	// There is room again. Other things happen.
+	hold(t, log, audittrail.Hold{User: "bob"})
+	_, err = log.ReleaseHold(t.Context(), h1.ID, "settled", "counsel")
+	t.Log("release again:", err)
+	reader := aYear(t, disk, c, audittrail.Options{ReadOnly: true})
+	t.Log("reader:", stateOf(t, reader, a))
+	mustClose(t, reader)
+	wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Expired})
+	erase(t, log, "ann")
+	ring, err := keyring.Open(t.Context(), "dir/keys", keyring.Options{FS: disk, ReadOnly: true})
+	if err != nil {
+		t.Log(err)
+	} else {
+		es, err := ring.Escrows()
+		if len(es) > 0 {
+			t.Errorf("ann is erased, and the key of her record is in escrow still: %d, %v", len(es), err)
+		}
+		_ = ring.Close()
+	}
+	mustClose(t, log)
+}
