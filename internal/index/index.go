@@ -124,6 +124,8 @@ func (x *Index) Attach(log *audittrail.Log) error {
 	if err := vfs.MakeDir(x.o.FS, x.dir, 0o755); err != nil {
 		return fmt.Errorf("open index: %w", err)
 	}
+	x.building.Lock() // nobody purges what is only being read
+	defer x.building.Unlock()
 	if err := x.load(); err != nil {
 		return fmt.Errorf("open index: %w", err)
 	}

@@ -51,13 +51,9 @@ func (x *Index) purge(ctx context.Context, d audittrail.Doomed) (drop []keyring.
 	var order doom
 	order.add(&d)
 	x.mu.Lock()
-	following := x.following
 	x.doomed.add(&d)
 	tables := slices.Clone(x.tables)
 	x.mu.Unlock()
-	if !following {
-		return nil, errors.New("purge index: it does not follow the log")
-	}
 	for _, t := range tables {
 		t.Forget(order.until)
 	}
@@ -66,8 +62,11 @@ func (x *Index) purge(ctx context.Context, d audittrail.Doomed) (drop []keyring.
 	defer x.building.Unlock()
 	var old, blocks []*openBlock
 	x.mu.Lock()
-	all := slices.Clone(x.blocks)
+	all, following := slices.Clone(x.blocks), x.following
 	x.mu.Unlock()
+	if !following {
+		return nil, errors.New("purge index: it does not follow the log")
+	}
 	for _, b := range all {
 		if err = ctx.Err(); err != nil {
 			break
