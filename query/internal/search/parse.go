@@ -13,11 +13,15 @@ import (
 // The limits of a text query.
 const (
 	MaxBytes = 16 << 10 // its length
-	MaxDepth = 64       // parentheses and minus signs within each other
+	MaxDepth = 64       // fields, parentheses and minus signs within each other
 	MaxTerms = 256      // words, phrases and patterns
 	maxRegex = 1 << 10  // length of one pattern
 	maxSteps = 512      // of a pattern
 )
+
+// spaces are the characters between operands, with those that an editor or an
+// input method puts there.
+const spaces = " \t\r\n\u00a0\u3000"
 
 // An Error says where a text query is wrong.
 type Error struct {
@@ -68,13 +72,13 @@ func (p *parser) problem(at int, format string, args ...any) error {
 
 // space goes on to what is no space.
 func (p *parser) space() {
-	p.at = len(p.text) - len(strings.TrimLeft(p.text[p.at:], " \t\r\n\u00a0\u3000"))
+	p.at = len(p.text) - len(strings.TrimLeft(p.text[p.at:], spaces))
 }
 
 // keyword takes a word that joins others, if it is the next one.
 func (p *parser) keyword(word string) bool {
 	rest, ok := strings.CutPrefix(p.text[p.at:], word)
-	if !ok || rest != "" && !strings.ContainsAny(rest[:1], " \t\r\n()\"") {
+	if !ok || rest != "" && strings.IndexAny(rest, spaces+"()\"") != 0 {
 		return false
 	}
 	p.at += len(word)
@@ -145,7 +149,7 @@ func (p *parser) peek(word string) bool {
 // not reads an operand, which may be negated.
 func (p *parser) not(field text.Field) (node, error) {
 	if p.depth++; p.depth > MaxDepth {
-		return nil, p.problem(p.at, "more than %d levels of parentheses and minus signs", MaxDepth)
+		return nil, p.problem(p.at, "more than %d levels of fields, parentheses and minus signs", MaxDepth)
 	}
 	defer func() { p.depth-- }()
 	from := p.at
@@ -324,7 +328,7 @@ var aliases = map[string]text.Field{
 // word reads a word, or a field and what follows it.
 func (p *parser) word(field text.Field) (node, error) {
 	from := p.at
-	n := strings.IndexAny(p.text[from:], " \t\r\n()\"\u00a0\u3000")
+	n := strings.IndexAny(p.text[from:], spaces+"()\"")
 	if n < 0 {
 		n = len(p.text) - from
 	}
@@ -332,6 +336,9 @@ func (p *parser) word(field text.Field) (node, error) {
 	if name, _, ok := strings.Cut(s, ":"); ok {
 		p.at += len(name) + 1
 		return p.inField(field, from, name)
+	}
+	if s == "AND" || s == "OR" || s == "NOT" {
+		return nil, p.problem(from, "%s where something to be found belongs; in quotes it is a word", s)
 	}
 	p.at += n
 	if at := strings.IndexByte(strings.TrimSuffix(s, "*"), '*'); at >= 0 {
@@ -367,11 +374,7 @@ func (p *parser) inField(outer text.Field, from int, name string) (node, error) 
 	if p.end() || strings.ContainsAny(p.text[p.at:p.at+1], " \t\r\n") {
 		return nil, p.problem(p.at, "%s: with nothing after it", name)
 	}
-	if p.depth++; p.depth > MaxDepth {
-		return nil, p.problem(p.at, "more than %d levels of fields, parentheses and minus signs", MaxDepth)
-	}
-	defer func() { p.depth-- }()
-	return p.operand(field)
+	return p.not(field)
 }
 
 // substring reads what is to be found anywhere in a text.
