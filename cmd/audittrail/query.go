@@ -12,6 +12,7 @@ import (
 
 	"audittrail"
 	"audittrail/access"
+	"audittrail/lineage/usage"
 	"audittrail/query"
 )
 
@@ -95,7 +96,7 @@ func (e *env) query(o queryOptions) error {
 		case o.count:
 			return e.queryCount(engine, q)
 		case len(o.by)+len(o.aggs) > 0:
-			return e.queryGroups(engine, q, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone}, o.noPager)
+			return e.queryGroups(log, s, engine, q, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone}, o.noPager)
 		}
 		return e.queryList(engine, s, q, &o, zone)
 	})
@@ -115,7 +116,7 @@ func (e *env) queryCount(engine *query.Engine, q query.Query) error {
 	}{n}, []field{{"count", strconv.FormatUint(n, 10)}})
 }
 
-func (e *env) queryGroups(engine *query.Engine, q query.Query, g query.Grouping, noPager bool) error {
+func (e *env) queryGroups(log *audittrail.Log, s *showing, engine *query.Engine, q query.Query, g query.Grouping, noPager bool) error {
 	t, err := engine.Group(e.ctx, q, g)
 	if err != nil {
 		return err
@@ -126,6 +127,15 @@ func (e *env) queryGroups(engine *query.Engine, q query.Query, g query.Grouping,
 	}
 	rows := make([]row, 0, len(t.Rows))
 	for _, values := range t.Rows {
+		for i, by := range g.By {
+			if by == "user" || by == "user_id" {
+				who, err := s.userCalls(log, []usage.UserCalls{{User: values[i].String()}})
+				if err != nil {
+					return err
+				}
+				values[i] = query.TextValue(who[0].User)
+			}
+		}
 		r := row{value: groupJSON{t.Columns, values}}
 		for i, v := range values {
 			r.cells = append(r.cells, v.String())

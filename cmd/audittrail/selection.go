@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,7 +91,10 @@ func (s *selection) read(now time.Time) (query.Query, *time.Location, error) {
 	var empty error
 	s.flags.Visit(func(f *pflag.Flag) {
 		// An empty variable of a script would select everything.
-		if v := f.Value.String(); v == "" || v == "[]" {
+		v := f.Value.String()
+		list, isList := f.Value.(pflag.SliceValue)
+		isList = isList && f.Name != "group-by" && f.Name != "agg" // which select nothing
+		if v == "" || v == "[]" || isList && slices.Contains(list.GetSlice(), "") {
 			empty = fmt.Errorf("read --%s: it is empty; leave it out, or say what is wanted", f.Name)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,12 +35,12 @@ and takes the conditions of query.
 		Args:    takes(),
 		GroupID: groupRead,
 		RunE: func(*cobra.Command, []string) error {
-			q, _, err := selected.read(e.now())
+			q, zone, err := selected.read(e.now())
 			if err != nil {
 				return fmt.Errorf("tail: %w", err)
 			}
 			return e.showing("tail", func(log *audittrail.Log, s *showing) error {
-				if err := e.tail(log, s, q, n, follow); err != nil {
+				if err := e.tail(log, s, q, zone, n, follow); err != nil {
 					return fmt.Errorf("tail: %w", err)
 				}
 				return nil
@@ -53,18 +54,20 @@ and takes the conditions of query.
 }
 
 // recordColumns are the columns of a list of records.
-var recordColumns = []column{
-	{name: "seq", width: 6, right: true},
-	{name: "time", width: 19},
-	{name: "type", width: 15},
-	{name: "model", width: 14},
-	{name: "content", width: 20},
+func recordColumns(zone *time.Location) []column {
+	return []column{
+		{name: "seq", width: 6, right: true},
+		{name: "time", width: len(hitTime(time.Unix(0, 0), zone))},
+		{name: "type", width: 15},
+		{name: "model", width: 14},
+		{name: "content", width: 20},
+	}
 }
 
-func recordRow(r *audittrail.Record) row {
+func recordRow(r *audittrail.Record, zone *time.Location) row {
 	return row{
 		cells: []string{
-			strconv.FormatUint(r.Seq, 10), r.Event.Time.UTC().Format("2006-01-02 15:04:05"),
+			strconv.FormatUint(r.Seq, 10), hitTime(r.Event.Time, zone),
 			string(r.Event.Type), r.Event.ModelID, gist(r),
 		},
 		value: recordJSON(r),
@@ -111,7 +114,7 @@ func (e *env) lastHits(engine *query.Engine, log *audittrail.Log, q *query.Query
 	return nil
 }
 
-func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, n uint64, follow bool) error {
+func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, zone *time.Location, n uint64, follow bool) error {
 	if err := s.asks(&q); err != nil {
 		return err
 	}
@@ -127,6 +130,9 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, n uint64, fol
 	rows := func(yield func(row, error) bool) {
 		for h, err := range records {
 			var r *audittrail.Record
+			if err == nil && follow { // a restriction counts from when it is in force
+				err = s.desk.Refresh(e.ctx)
+			}
 			if err == nil {
 				r, err = s.see(h.Record)
 			}
@@ -140,7 +146,7 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, n uint64, fol
 				yield(row{}, err)
 				return
 			}
-			if !yield(recordRow(r), nil) {
+			if !yield(recordRow(r, zone), nil) {
 				return
 			}
 			if follow {
@@ -151,7 +157,7 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, n uint64, fol
 			}
 		}
 	}
-	err := e.writeList(out, recordColumns, iter.Seq2[row, error](rows))
+	err := e.writeList(out, recordColumns(zone), iter.Seq2[row, error](rows))
 	if follow && e.ctx.Err() != nil && errors.Is(err, e.ctx.Err()) {
 		err = nil // that is how it ends
 	}

@@ -37,23 +37,22 @@ var ago = map[byte]time.Duration{
 // parseWhen reads the time that a flag gives; an empty one is no time.
 func parseWhen(flag, text string, now time.Time, zone *time.Location) (time.Time, error) {
 	now = now.In(zone)
-	today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, zone)
 	switch text {
 	case "":
 		return time.Time{}, nil
 	case "now":
 		return now, nil
 	case "today":
-		return today, nil
-	case "yesterday":
-		return today.AddDate(0, 0, -1), nil
+		text = now.Format(time.DateOnly)
+	case "yesterday": // which has a noon, if not always a midnight
+		text = time.Date(now.Year(), now.Month(), now.Day()-1, 12, 0, 0, 0, zone).Format(time.DateOnly)
 	}
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return t, nil
 	}
 	for _, form := range timeForms {
 		if t, err := time.ParseInLocation(form, text, zone); err == nil {
-			return t, nil
+			return behindGap(t, form, text), nil
 		}
 	}
 	last := len(text) - 1
@@ -64,4 +63,18 @@ func parseWhen(flag, text string, now time.Time, zone *time.Location) (time.Time
 		}
 	}
 	return time.Time{}, fmt.Errorf("read --%s: %q is no time: write 2026-11-02T15:04:05Z, 2026-11-02, yesterday, or how long ago, such as 7d", flag, text)
+}
+
+// behindGap is the time t that a clock says is text, or if the clock was put
+// forward over that, when it was: so a day without a midnight begins.
+func behindGap(t time.Time, form, text string) time.Time {
+	shown := t.Format(form)
+	from, to := t.ZoneBounds()
+	switch {
+	case shown < text && !to.IsZero():
+		return to
+	case shown > text && !from.IsZero():
+		return from
+	}
+	return t
 }
