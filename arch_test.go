@@ -191,19 +191,12 @@ var rooms = map[string]room{
 // forTests are modules that tests may import anywhere.
 var forTests = []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-internal"}
 
-// Budgets of lines, tests not counted. Beyond them a room is asked whether it
-// is two.
+// Sizes, in lines and without tests, beyond which a function or a file is worth
+// the question whether it is two.
 const (
-	functionBudget = 60
-	fileBudget     = 500
-	packageBudget  = 2500
+	functionSize = 60
+	fileSize     = 500
 )
-
-// roomy lists what may exceed a budget, and why. Only tables and flag wiring
-// belong here; logic does not.
-var roomy = map[string]string{
-	"cmd/audittrail": "one file for each command: flags in, results out",
-}
 
 // A source is one parsed Go file of this module.
 type source struct {
@@ -285,31 +278,24 @@ func (r room) permits(s source, imported string) bool {
 	return slices.ContainsFunc(r.theirs, within) || s.test && slices.ContainsFunc(forTests, within)
 }
 
-// TestRoomsStaySmall holds functions, files and packages against their
-// budgets.
-func TestRoomsStaySmall(t *testing.T) {
-	packages := map[string]int{}
-	over := func(name string, lines, budget int) {
-		t.Helper()
-		if lines > budget && roomy[name] == "" {
-			t.Errorf("%s has %d lines, more than %d", name, lines, budget)
-		}
-	}
+// TestSizes lists the functions and files that are long, with go test -v. It
+// fails none: a package split to stay under a number has its wall in the wrong
+// place.
+func TestSizes(t *testing.T) {
 	for _, s := range sources(t) {
 		if s.test {
 			continue
 		}
-		packages[s.dir] += s.lines()
-		over(s.name, s.lines(), fileBudget)
+		if s.lines() > fileSize {
+			t.Logf("%s has %d lines", s.name, s.lines())
+		}
 		for _, d := range s.file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok {
-				lines := s.set.Position(f.End()).Line - s.set.Position(f.Pos()).Line + 1
-				over(s.name+": "+f.Name.Name, lines, functionBudget)
+				if lines := s.set.Position(f.End()).Line - s.set.Position(f.Pos()).Line + 1; lines > functionSize {
+					t.Logf("%s: %s has %d lines", s.name, f.Name.Name, lines)
+				}
 			}
 		}
-	}
-	for dir, lines := range packages {
-		over(dir, lines, packageBudget)
 	}
 }
 
