@@ -41,7 +41,7 @@ type VerifyOptions struct {
 type Kind = audit.Kind
 
 // What can have happened. Torn is not an alteration, but what an interruption
-// leaves behind the last checkpoint; Lost and Unreadable are none either.
+// leaves behind the last checkpoint; Lost, Unreadable and Derived are none either.
 const (
 	KindModified   = audit.Modified   // a record's line was changed
 	KindMissing    = audit.Missing    // a record's line is not there
@@ -52,6 +52,7 @@ const (
 	KindTorn       = audit.Torn       // the last write is incomplete, and nobody was told that it is done
 	KindLost       = audit.Lost       // a record's content has lost its key
 	KindUnreadable = audit.Unreadable // a file cannot be read, and nothing is known of its records
+	KindDerived    = audit.Derived    // a derived file is not what the records make of it, or cannot be read
 )
 
 // A Problem is one place at which a log is not what it should be.
@@ -104,9 +105,9 @@ func (v *Verification) Valid() bool { return v.ProblemCount == 0 }
 func (v *Verification) Count(k Kind) uint64 { return v.kinds[k] }
 
 // Altered tells whether somebody changed the log: whether there are problems
-// besides torn writes, lost keys and unreadable files.
+// besides torn writes, lost keys, unreadable files and damaged derived files.
 func (v *Verification) Altered() bool {
-	return v.ProblemCount > v.Count(KindTorn)+v.Count(KindLost)+v.Count(KindUnreadable)
+	return v.ProblemCount > v.Count(KindTorn)+v.Count(KindLost)+v.Count(KindUnreadable)+v.Count(KindDerived)
 }
 
 // ErrNoVerifierKey means that there is neither a verifier key nor a keyring to

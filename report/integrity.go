@@ -47,7 +47,7 @@ func (m *maker) problems() (list []audittrail.Problem, altered int) {
 	for _, p := range m.verified.Problems {
 		if p.Seq < m.o.Size {
 			list = append(list, p)
-			if p.Kind != audittrail.KindTorn && p.Kind != audittrail.KindLost && p.Kind != audittrail.KindUnreadable {
+			if p.Kind != audittrail.KindTorn && p.Kind != audittrail.KindLost && p.Kind != audittrail.KindUnreadable && p.Kind != audittrail.KindDerived {
 				altered++
 			}
 		}

@@ -34,8 +34,9 @@ elsewhere with --checkpoint, and a log that was cut off since does not either.
 
 Kinds of problems: modified, missing, inserted, reordered, truncated and
 rewritten are alterations. torn is a last write that was interrupted, and lost a
-content whose key is gone: the status is 3 if there is nothing worse. unreadable
-is a file that cannot be read: the status is 1.` +
+content whose key is gone, and derived a file that follows from the records, and
+is not what they make of it or cannot be read: the status is 3 if there is
+nothing worse. unreadable is a file that cannot be read: the status is 1.` +
 			exits("0  intact", "1  it could not be checked", "2  altered", "3  intact, but something that was asked for is missing"),
 		Example: `  audittrail verify
   audittrail verify --key "$(cat log.vkey)" --checkpoint monday.checkpoint
@@ -204,6 +205,8 @@ func (e *env) headline(v *audittrail.Verification) string {
 		return fmt.Sprintf("The log was %s: %s.", e.paint(bad, "ALTERED"), count(v.ProblemCount, "problem", "problems"))
 	case v.Count(audittrail.KindUnreadable) > 0:
 		return "The log " + e.paint(bad, "could not be checked") + ": a file cannot be read."
+	case v.ProblemCount > 0 && v.Count(audittrail.KindDerived) == v.ProblemCount:
+		return "The log is " + e.paint(wary, "intact") + ", but files that are derived from it are damaged: nothing was altered."
 	case v.Count(audittrail.KindLost) > 0:
 		return "The log is " + e.paint(wary, "intact") + ", but keys to its contents are lost."
 	case !v.Valid():

@@ -19,6 +19,7 @@ const (
 	Torn       Kind = "torn"       // the last write, not signed yet, is incomplete
 	Lost       Kind = "lost"       // a record's content has lost its key
 	Unreadable Kind = "unreadable" // a file could not be read
+	Derived    Kind = "derived"    // a derived file is not what the records make of it
 )
 
 // A Problem is one place at which the log is not what it should be.
@@ -43,7 +44,7 @@ type Findings struct {
 
 // Add takes a problem in.
 func (f *Findings) Add(p Problem) {
-	if p.Seq < f.from && p.Kind != Unreadable {
+	if p.Seq < f.from && p.Kind != Unreadable && p.Kind != Derived {
 		f.dropped++ // it concerns what was not asked for
 		return
 	}
@@ -62,27 +63,31 @@ func (f *Findings) count(k Kind, n uint64) {
 }
 
 // explain tells whether anything was found that makes lines disagree.
-func (f *Findings) explain() bool { return f.Count+f.dropped > f.Kinds[Lost] }
+func (f *Findings) explain() bool { return f.Count+f.dropped > f.Kinds[Lost]+f.Kinds[Derived] }
 
 // altered tells whether anything was found that somebody did.
 func (f *Findings) altered() bool {
-	return f.Count > f.Kinds[Torn]+f.Kinds[Lost]+f.Kinds[Unreadable]
+	return f.Count > f.Kinds[Torn]+f.Kinds[Lost]+f.Kinds[Unreadable]+f.Kinds[Derived]
 }
 
 // Full tells that no more are kept.
 func (f *Findings) Full() bool { return len(f.kept) >= f.Max }
 
-// Kept returns the problems that were kept, in the order of the records.
+// Kept returns the problems that were kept, in the order of the records, and then
+// those of derived files, which concern none.
 func (f *Findings) Kept() []Problem {
-	// What became of a record, before what was put in front of it.
-	inserted := func(p Problem) int {
-		if p.Kind == Inserted {
+	is := func(p Problem, k Kind) int {
+		if p.Kind == k {
 			return 1
 		}
 		return 0
 	}
 	slices.SortStableFunc(f.kept, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Seq, b.Seq), inserted(a)-inserted(b))
+		return cmp.Or(
+			is(a, Derived)-is(b, Derived),
+			cmp.Compare(a.Seq, b.Seq),
+			is(a, Inserted)-is(b, Inserted), // what became of a record comes before what was put in front of it
+		)
 	})
 	return f.kept
 }
