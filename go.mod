@@ -11,7 +11,6 @@ require (
 	github.com/RoaringBitmap/roaring/v2 v2.30.0
 	github.com/clipperhouse/uax29/v2 v2.7.0
 	github.com/go-fonts/liberation v0.3.3
-	github.com/gofrs/flock v0.13.1
 	github.com/google/cel-go v0.31.0
 	github.com/google/go-cmp v0.7.0
 	github.com/in-toto/attestation v1.2.0

@@ -15,6 +15,7 @@ import (
 	"audittrail/internal/segment"
 	"audittrail/internal/sequence"
 	"audittrail/internal/tree"
+	"audittrail/internal/vfs"
 	"audittrail/keyring"
 )
 
@@ -26,7 +27,7 @@ type Log struct {
 	ring  *keyring.Ring // nil if opened for reading without its keyring
 	store *segment.Store
 	tree  *tree.Tree
-	lock  interface{ Close() error } // nil if read-only
+	lock  vfs.Lock // nil if read-only
 
 	origin string
 

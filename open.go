@@ -125,11 +125,13 @@ func (l *Log) openToRead() error {
 	return l.store.Refresh(ctx, l.hasWriter())
 }
 
-// hasWriter tells whether a process has the log open for writing. Where it
-// cannot be told, on read-only media, nobody has.
+// hasWriter tells whether a process has the log open for writing. Who may not
+// open the lock, or finds something else in its place, takes it as held. Where
+// there are no locks, on read-only media, nobody writes.
 func (l *Log) hasWriter() bool {
 	held, err := l.opts.fs.Locked(filepath.Join(l.dir, lockName))
-	return err == nil && held
+	other := (*vfs.FileTypeError)(nil)
+	return held || errors.Is(err, fs.ErrPermission) || errors.As(err, &other)
 }
 
 func (l *Log) openToWrite() error {

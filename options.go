@@ -124,7 +124,7 @@ func (o *Options) complete(dir string) error {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.fs == nil {
-		o.fs = vfs.OS
+		o.fs = vfs.Below(dir, o.KeysDir)
 	}
 	if o.now == nil {
 		o.now = time.Now
@@ -150,6 +150,10 @@ var (
 	ErrTooLarge = sequence.ErrTooLarge
 	// ErrLocked means that another process has the log open for writing.
 	ErrLocked = vfs.ErrLocked
+	// ErrLockLost means that the log's or the keyring's lock is another file by
+	// now than the one that was locked: it was removed, or a folder exchanged,
+	// under an open log. It writes nothing more, and destroys nothing.
+	ErrLockLost = vfs.ErrLockLost
 	// ErrNoKeys means that the log was opened without its keyring.
 	ErrNoKeys = custody.ErrNoKeys
 	// ErrNoRecord means that no record has that sequence number or id.

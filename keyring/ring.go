@@ -41,7 +41,7 @@ const (
 // Options say how to open a ring. The zero value opens it for writing, on the
 // system's own files, with the master key in the folder itself.
 type Options struct {
-	FS     vfs.FS           // nil: vfs.OS
+	FS     vfs.FS           // nil: the system's own, vfs.Below the folder
 	Master Master           // nil: the file master.key in the keyring's folder
 	Rand   io.Reader        // of new keys; nil: crypto/rand
 	Now    func() time.Time // nil: time.Now
@@ -58,7 +58,7 @@ type Options struct {
 
 func (o *Options) fill(dir string) {
 	if o.FS == nil {
-		o.FS = vfs.OS
+		o.FS = vfs.Below(dir)
 	}
 	if o.Master == nil {
 		o.Master = MasterFile(o.FS, filepath.Join(dir, masterName))
@@ -90,7 +90,7 @@ func (l *lockedReader) Read(p []byte) (int, error) {
 type Ring struct {
 	dir    string
 	o      Options
-	lock   io.Closer // nil if read-only
+	lock   vfs.Lock // nil if read-only
 	origin string
 	system record.Subject
 	hash   *ringfile.Hasher

@@ -272,6 +272,8 @@ func (d *doctor) lock() {
 	name := filepath.Join(d.logDir(), "LOCK")
 	held, err := vfs.OS.Locked(name)
 	switch {
+	case errors.Is(err, fs.ErrPermission):
+		d.say("writer", risky, "%s is another user's: it cannot be told whether somebody writes, and is taken to be so; run doctor as that user", name)
 	case err != nil:
 		d.say("writer", risky, "%v", err)
 	case !held:

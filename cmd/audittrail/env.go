@@ -82,7 +82,7 @@ func (e *env) masterFrom(flag, spec string) (keyring.Master, error) {
 	if rest != "" {
 		switch kind {
 		case "file":
-			return keyring.MasterFile(vfs.OS, rest), nil
+			return keyring.MasterFile(vfs.Named, rest), nil
 		case "env":
 			return keyring.MasterText(e.getenv(rest)), nil
 		case "exec":
@@ -106,7 +106,7 @@ func (e *env) passphrase(flag, spec string) (keyring.Master, error) {
 	case kind == "env" && rest != "":
 		text = e.getenv(rest)
 	case kind == "file" && rest != "":
-		b, err := vfs.ReadFile(vfs.OS, rest, maxPassphrase)
+		b, err := vfs.ReadFile(vfs.Named, rest, maxPassphrase)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", flag, err)
 		}
@@ -117,7 +117,7 @@ func (e *env) passphrase(flag, spec string) (keyring.Master, error) {
 	if text == "" {
 		return nil, fmt.Errorf("read %s: the passphrase is empty", flag)
 	}
-	return keyring.MasterPassphrase(vfs.OS, filepath.Join(e.keysDir(), "master.age"), text), nil
+	return keyring.MasterPassphrase(vfs.Below(e.logDir(), e.keysDir()), filepath.Join(e.keysDir(), "master.age"), text), nil
 }
 
 func (e *env) logger() *slog.Logger { return slog.New(&diagnostics{w: e.stderr}) }

@@ -305,7 +305,7 @@ func (e *env) restore(from, identityFile string) error {
 	if err != nil || len(identities) != 1 {
 		return fmt.Errorf("read %s: it is not a file with one age identity", inputName(identityFile)) // its text is secret
 	}
-	o := keyring.Options{FS: vfs.OS, Now: e.now}
+	o := keyring.Options{FS: vfs.Below(e.logDir(), e.keysDir()), Now: e.now}
 	if spec := e.masterSpec(); spec != "" {
 		if o.Master, err = e.masterFrom("--master", spec); err != nil {
 			return err

@@ -46,7 +46,7 @@ func PackedFile(place string, first uint64) string { return name(place, first, p
 // pack writes lines, compressed, under a name, durably.
 func pack(fsys vfs.FS, path string, m *Manifest, lines iter.Seq2[[]byte, error]) error {
 	tmp := path + ".tmp"
-	f, err := fsys.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := vfs.CreateNew(fsys, tmp, 0o600)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func pack(fsys vfs.FS, path string, m *Manifest, lines iter.Seq2[[]byte, error])
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		_ = fsys.Remove(tmp) // the first error is the one to report; a leftover is overwritten
+		_ = fsys.Remove(tmp) // the first error is the one to report; a leftover is replaced
 		return err
 	}
 	if err := fsys.Rename(tmp, path); err != nil {
@@ -207,7 +207,7 @@ func checkLines(ctx context.Context, in io.Reader, m *Manifest, hashes Hashes, u
 // right.
 func restore(ctx context.Context, fsys vfs.FS, from, to string, m *Manifest, hashes Hashes) error {
 	tmp := to + ".tmp"
-	f, err := fsys.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	f, err := vfs.CreateNew(fsys, tmp, 0o644)
 	if err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func restore(ctx context.Context, fsys vfs.FS, from, to string, m *Manifest, has
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		_ = fsys.Remove(tmp) // the first error is the one to report; a leftover is overwritten
+		_ = fsys.Remove(tmp) // the first error is the one to report; a leftover is replaced
 		return err
 	}
 	if err := fsys.Rename(tmp, to); err != nil {

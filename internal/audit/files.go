@@ -44,7 +44,7 @@ func Files(fsys vfs.FS, dir string) ([]File, error) {
 			files = append(files, f)
 			continue
 		}
-		info, err := fsys.Stat(f.Path)
+		info, err := vfs.StatFile(fsys, f.Path)
 		if err != nil {
 			f.Err = err
 		} else {

@@ -346,7 +346,7 @@ func (x *Index) replace(old, blocks []*openBlock) error {
 	}
 	// It needs no sync: after a crash, what does not fit together is made anew.
 	name := filepath.Join(x.dir, manifestName)
-	f, err := x.o.FS.OpenFile(name+tmpExt, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	f, err := vfs.CreateNew(x.o.FS, name+tmpExt, 0o644)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -36,7 +37,8 @@ const (
 type Options struct {
 	// Write is set by the process that has the log open for writing.
 	Write bool
-	// FS is the file system; nil is vfs.OS.
+	// FS is the file system; nil is the system's own, vfs.Below the
+	// folder that the index is in, which is the log's.
 	FS vfs.FS
 	// Logger is told of what is made anew; nil is nobody.
 	Logger *slog.Logger
@@ -83,7 +85,7 @@ type Index struct {
 // New makes the index in a folder. It knows nothing until Attach.
 func New(dir string, o Options) *Index {
 	if o.FS == nil {
-		o.FS = vfs.OS
+		o.FS = vfs.Below(filepath.Dir(dir))
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

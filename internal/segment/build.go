@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -209,13 +208,13 @@ func (src *tableSource) next() (idRef, error) {
 // checksums, so it is not synced.
 func (s *Store) writeTable(t *table, src refSource) error {
 	tmp := t.name + ".tmp"
-	f, err := s.fs.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	f, err := vfs.CreateNew(s.fs, tmp, 0o644)
 	if err != nil {
 		return fmt.Errorf("write id table: %w", err)
 	}
 	err = fillTable(f, t, src)
 	if err := errors.Join(err, f.Close()); err != nil {
-		_ = s.fs.Remove(tmp) // a leftover is overwritten the next time
+		_ = s.fs.Remove(tmp) // a leftover is replaced the next time
 		return fmt.Errorf("write id table: %w", err)
 	}
 	if err := s.fs.Rename(tmp, t.name); err != nil {

@@ -267,7 +267,7 @@ func (s *Store) Leave(first uint64) error {
 // remnant stays, for readers that have not seen it yet, and means nothing.
 func (s *Store) Return(first uint64) error {
 	g := s.newSeg(first)
-	if _, err := s.fs.Stat(g.name + lineExt); err != nil {
+	if _, err := vfs.StatFile(s.fs, g.name+lineExt); err != nil {
 		return fmt.Errorf("take segment %d back: %w", first, err)
 	}
 	if err := s.swap(g); err != nil {

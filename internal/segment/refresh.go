@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"audittrail/internal/vfs"
 	"audittrail/record"
 )
 
@@ -78,7 +79,7 @@ func (s *Store) published(g *seg) (count uint64, end int64, err error) {
 // extendTail counts the lines of the last segment, of which the first count
 // end at offset and are known, as far as they form a chain.
 func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offset int64) (uint64, error) {
-	st, err := s.fs.Stat(g.name + lineExt)
+	st, err := vfs.StatFile(s.fs, g.name+lineExt)
 	if err != nil {
 		return 0, fmt.Errorf("read the end of the log: %w", err)
 	}

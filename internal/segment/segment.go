@@ -168,7 +168,7 @@ func (s *Store) Segments() ([]Info, error) {
 		if i+1 < len(segs) {
 			next = segs[i+1].first
 		}
-		st, err := s.fs.Stat(g.name + lineExt)
+		st, err := vfs.StatFile(s.fs, g.name+lineExt)
 		if g.gone == nil && isMissing(err) {
 			g, _ = s.moved(g)
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"audittrail/internal/vfs"
@@ -154,7 +153,7 @@ func (e *exporter) write(name string) error {
 		return err
 	}
 	tmp := name + ".tmp"
-	f, err := e.fs.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, filePerm)
+	f, err := vfs.CreateNew(e.fs, tmp, filePerm)
 	if err != nil {
 		return err
 	}

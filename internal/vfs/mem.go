@@ -3,7 +3,6 @@ package vfs
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -148,9 +147,12 @@ func (m *Mem) do(op Op, f func() error) error {
 }
 
 func opError(op Op, err error) error {
+	other := (*FileTypeError)(nil)
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &other):
+		return err
 	case op.Kind == OpRename:
 		return &os.LinkError{Op: op.Kind.String(), Old: op.Name, New: op.To, Err: err}
 	default:
@@ -171,9 +173,9 @@ func split(name string) []string {
 // walk returns the node that elems lead to.
 func (m *Mem) walk(elems []string) (*node, error) {
 	n := m.root
-	for _, e := range elems {
-		if !n.isDir() {
-			return nil, syscall.ENOTDIR
+	for i, e := range elems {
+		if err := n.mustBeDir(elems[:i]); err != nil {
+			return nil, err
 		}
 		if n = n.entries[e]; n == nil {
 			return nil, fs.ErrNotExist
@@ -202,8 +204,8 @@ func (m *Mem) findParent(name string) (*node, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if !dir.isDir() {
-		return nil, "", syscall.ENOTDIR
+	if err := dir.mustBeDir(elems[:len(elems)-1]); err != nil {
+		return nil, "", err
 	}
 	return dir, elems[len(elems)-1], nil
 }
@@ -248,6 +250,8 @@ func (m *Mem) open(name string, flag int, perm fs.FileMode) (*node, error) {
 		return nil, fs.ErrExist
 	case err == nil && n.isDir():
 		return nil, syscall.EISDIR
+	case err == nil && !n.mode.IsRegular():
+		return nil, &FileTypeError{Name: name, Found: n.mode.Type()}
 	case err == nil:
 		if flag&os.O_TRUNC != 0 {
 			n.truncate(0, m.now())
@@ -263,6 +267,22 @@ func (m *Mem) open(name string, flag int, perm fs.FileMode) (*node, error) {
 	n = m.newNode(perm.Perm())
 	change(&entryOp{to: dir, added: base, n: n})
 	return n, nil
+}
+
+// Plant puts something under a name that is neither a file nor a folder, such as
+// fs.ModeSymlink, as somebody else would who may write to the folder. It is
+// durable, and no operation of the file system.
+func (m *Mem) Plant(name string, mode fs.FileMode) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	dir, base, err := m.findParent(name)
+	if err != nil {
+		return &fs.PathError{Op: "plant", Path: name, Err: err}
+	}
+	n := m.newNode(mode)
+	change(&entryOp{to: dir, added: base, n: n})
+	dir.commit(len(dir.entryOps))
+	return nil
 }
 
 // Rename implements FS.
@@ -329,8 +349,8 @@ func (m *Mem) MkdirAll(name string, perm fs.FileMode) error {
 				n = m.newNode(fs.ModeDir | perm.Perm())
 				change(&entryOp{to: dir, added: e, n: n})
 			}
-			if !n.isDir() {
-				return syscall.ENOTDIR
+			if err := n.mustBeDir([]string{name}); err != nil {
+				return err
 			}
 			dir = n
 		}
@@ -345,8 +365,8 @@ func (m *Mem) SyncDir(name string) error {
 		if err != nil {
 			return err
 		}
-		if !dir.isDir() {
-			return syscall.ENOTDIR
+		if err := dir.mustBeDir([]string{name}); err != nil {
+			return err
 		}
 		dir.commit(len(dir.entryOps))
 		return nil
@@ -360,8 +380,8 @@ func (m *Mem) ReadDir(name string) (names []string, err error) {
 		if err != nil {
 			return err
 		}
-		if !dir.isDir() {
-			return syscall.ENOTDIR
+		if err := dir.mustBeDir([]string{name}); err != nil {
+			return err
 		}
 		names = dir.names()
 		return nil
@@ -380,7 +400,7 @@ func (m *Mem) Stat(name string) (fi fs.FileInfo, err error) {
 		if elems := split(name); len(elems) > 0 {
 			base = elems[len(elems)-1]
 		}
-		fi = memInfo{name: base, size: int64(len(n.data)), mode: n.mode, modTime: n.modTime}
+		fi = fileInfo{name: base, size: int64(len(n.data)), mode: n.mode, modTime: n.modTime}
 		return nil
 	})
 	return fi, err
@@ -412,7 +432,7 @@ func (m *Mem) room() int64 {
 }
 
 // Lock implements FS. The lock is known to this Mem alone, not to its copies.
-func (m *Mem) Lock(name, holder string) (c io.Closer, err error) {
+func (m *Mem) Lock(name, holder string) (c Lock, err error) {
 	var taken *LockedError
 	err = m.do(Op{Kind: OpLock, Name: name}, func() error {
 		n, err := m.open(name, os.O_RDWR|os.O_CREATE, lockPerm)
@@ -423,7 +443,7 @@ func (m *Mem) Lock(name, holder string) (c io.Closer, err error) {
 			taken = &LockedError{Name: name, Holder: n.lock.holder}
 			return nil
 		}
-		n.lock = &memLock{m: m, n: n, holder: holderLine(holder)}
+		n.lock = &memLock{m: m, n: n, name: name, holder: holderLine(holder)}
 		n.truncate(0, m.now())
 		n.write([]byte(holderText(holder)), 0, m.now())
 		c = n.lock
@@ -444,6 +464,9 @@ func (m *Mem) Locked(name string) (locked bool, err error) {
 		n, err := m.find(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
+		}
+		if err == nil && !n.mode.IsRegular() {
+			err = &FileTypeError{Name: name, Found: n.mode.Type()}
 		}
 		locked = err == nil && n.lock != nil
 		return err

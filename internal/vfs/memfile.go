@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -55,6 +57,18 @@ func (m *Mem) newNode(mode fs.FileMode) *node {
 }
 
 func (n *node) isDir() bool { return n.mode.IsDir() }
+
+// mustBeDir returns why the node, which a path leads to, is no folder.
+func (n *node) mustBeDir(path []string) error {
+	switch {
+	case n.isDir():
+		return nil
+	case n.mode.IsRegular():
+		return syscall.ENOTDIR
+	default:
+		return &FileTypeError{Name: strings.Join(path, "/"), Found: n.mode.Type(), Folder: true}
+	}
+}
 
 func (n *node) names() []string {
 	return slices.Sorted(maps.Keys(n.entries))
@@ -330,7 +344,22 @@ func (f *memFile) Close() error {
 type memLock struct {
 	m      *Mem
 	n      *node
+	name   string
 	holder string
+	lost   atomic.Bool
+}
+
+// Held looks where the lock's name leads by now.
+func (l *memLock) Held() error {
+	l.m.mu.RLock()
+	defer l.m.mu.RUnlock()
+	if n, err := l.m.find(l.name); err != nil || n != l.n {
+		l.lost.Store(true)
+	}
+	if l.lost.Load() {
+		return &LockLostError{Name: l.name}
+	}
+	return nil
 }
 
 func (l *memLock) Close() error {
@@ -344,17 +373,3 @@ func (l *memLock) Close() error {
 	}
 	return nil
 }
-
-type memInfo struct {
-	name    string
-	size    int64
-	mode    fs.FileMode
-	modTime time.Time
-}
-
-func (i memInfo) Name() string       { return i.name }
-func (i memInfo) Size() int64        { return i.size }
-func (i memInfo) Mode() fs.FileMode  { return i.mode }
-func (i memInfo) ModTime() time.Time { return i.modTime }
-func (i memInfo) IsDir() bool        { return i.mode.IsDir() }
-func (i memInfo) Sys() any           { return nil }

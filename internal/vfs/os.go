@@ -1,67 +1,145 @@
 package vfs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
-	"time"
-
-	"github.com/gofrs/flock"
 )
 
-// OS is the file system of the operating system.
-var OS FS = osFS{}
+// OS is the file system of the operating system. The last part of a name must
+// be a regular file or a folder; the folders above it may be links.
+var OS FS = &osFS{}
 
-type osFS struct{}
-
-func (osFS) Open(name string) (File, error) {
-	return osFS{}.OpenFile(name, os.O_RDONLY, 0)
+// Below returns the file system of the operating system for what lies below
+// some folders: there, every part of a name must be real, and only the folders
+// given, and what is above them, may be links. A folder that is itself below one
+// before it must be real too. Other names are as for OS.
+func Below(dirs ...string) FS {
+	o := new(osFS)
+	for _, dir := range dirs {
+		dir = filepath.Clean(dir)
+		inside := func(root string) bool { _, ok := below(root, dir); return ok }
+		if !slices.ContainsFunc(o.roots, inside) {
+			o.roots = append(o.roots, dir)
+		}
+	}
+	return o
 }
 
-func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
-	f, err := os.OpenFile(name, flag, perm)
+// Named is the file system of the operating system for files that a user named:
+// they may be links, as secrets in containers are, and what is opened for
+// reading may be a pipe or a device. Of these, at most 1 MiB is read, at once.
+var Named FS = namedFS{OS}
+
+// An osFS opens only regular files and folders.
+type osFS struct {
+	roots []string // cleaned
+}
+
+func (o *osFS) Open(name string) (File, error) {
+	return o.OpenFile(name, os.O_RDONLY, 0)
+}
+
+func (o *osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	f, err := o.open(name, flag, perm)
 	if err != nil {
-		return nil, knownError(err)
+		return nil, err
 	}
 	return osFile{f}, nil
 }
 
-func (osFS) Rename(oldname, newname string) error {
-	return rename(oldname, newname)
-}
-
-func (osFS) Remove(name string) error {
-	return remove(name)
-}
-
-func (osFS) MkdirAll(name string, perm fs.FileMode) error {
-	return os.MkdirAll(name, perm)
-}
-
-func (osFS) ReadDir(name string) ([]string, error) {
-	entries, err := os.ReadDir(name) // sorted
+// open opens a regular file. It is cut only when it is known to be one.
+func (o *osFS) open(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	if name == "" {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	f, err := o.openReal(name, flag&^os.O_TRUNC, perm)
 	if err != nil {
+		return nil, knownError(err)
+	}
+	fi, err := f.Stat()
+	if err == nil && !fi.Mode().IsRegular() {
+		err = &FileTypeError{Name: name, Found: fi.Mode().Type()}
+	}
+	if err == nil && flag&os.O_TRUNC != 0 {
+		err = knownError(f.Truncate(0))
+	}
+	if err != nil {
+		_ = f.Close() // nothing was written
+		return nil, err
+	}
+	return f, nil
+}
+
+// split returns the folder of a name that is taken as it is, and the parts of
+// the name below it, which must be real. There are none if the name is that of
+// a folder that was given.
+func (o *osFS) split(name string) (base string, parts []string) {
+	name = filepath.Clean(name)
+	for _, root := range o.roots {
+		rel, ok := below(root, name)
+		if ok && len(root) >= len(base) {
+			base, parts = root, nil
+			if rel != "." {
+				parts = strings.Split(rel, string(filepath.Separator))
+			}
+		}
+	}
+	if base == "" {
+		base, parts = filepath.Dir(name), []string{filepath.Base(name)}
+	}
+	return base, parts
+}
+
+// below returns the rest of a name that begins with a folder.
+func below(root, name string) (string, bool) {
+	const sep = string(filepath.Separator)
+	switch {
+	case name == root:
+		return ".", true
+	case root == ".":
+		return name, !filepath.IsAbs(name) && name != ".." && !strings.HasPrefix(name, ".."+sep)
+	case strings.HasSuffix(root, sep): // the system's root
+		return strings.CutPrefix(name, root)
+	default:
+		return strings.CutPrefix(name, root+sep)
+	}
+}
+
+// rooted tells whether a folder is one that was given to Below.
+func (o *osFS) rooted(base string) bool { return slices.Contains(o.roots, base) }
+
+// real tells whether a folder of this name must not be a link: one below those
+// that were given.
+func (o *osFS) real(name string) bool {
+	base, parts := o.split(name)
+	return len(parts) > 0 && o.rooted(base)
+}
+
+func (o *osFS) ReadDir(name string) ([]string, error) {
+	d, err := o.openDir(name)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := d.ReadDir(-1)
+	if err := errors.Join(err, d.Close()); err != nil {
 		return nil, err
 	}
 	names := make([]string, len(entries))
 	for i, e := range entries {
 		names[i] = e.Name()
 	}
+	slices.Sort(names)
 	return names, nil
 }
 
-func (osFS) Stat(name string) (fs.FileInfo, error) {
-	return os.Stat(name)
-}
-
-func (osFS) SyncDir(name string) error {
-	return syncDir(name)
-}
-
-func (osFS) Free(dir string) (uint64, error) {
+func (o *osFS) Free(dir string) (uint64, error) {
 	n, err := free(dir)
 	if err != nil {
 		return 0, &fs.PathError{Op: "free space", Path: dir, Err: err}
@@ -94,134 +172,52 @@ func (f osFile) Sync() error {
 	return knownError(syncData(f.File))
 }
 
-const (
-	lockPerm  = 0o644 // whoever may read the log may ask who writes it
-	maxHolder = 256   // bytes of the holder's text that are written and read
+// A namedFS opens what a user named, whatever it is.
+type namedFS struct{ FS }
 
-	// A Locked elsewhere takes the lock for an instant, and Lock tries again
-	// until it is over. The bound is for who takes it for longer.
-	probeWait  = time.Second
-	probePause = 100 * time.Microsecond
-)
+// maxStream bounds what is read of a pipe or a device.
+const maxStream = 1 << 20
 
-func (osFS) Lock(name, holder string) (io.Closer, error) {
-	fl := flock.New(name, flock.SetFlag(os.O_RDWR|os.O_CREATE), flock.SetPermissions(lockPerm))
-	for start := time.Now(); ; time.Sleep(probePause) {
-		ok, err := fl.TryLock()
-		if err != nil {
-			return nil, lockError(name, err)
-		}
-		if ok {
-			break
-		}
-		// A shared lock is refused as well if somebody holds the lock. If it
-		// is granted, only somebody's Locked was in the way.
-		ok, err = fl.TryRLock()
-		if err != nil {
-			return nil, lockError(name, err)
-		}
-		if !ok || time.Since(start) > probeWait {
-			_ = fl.Close()
-			return nil, &LockedError{Name: name, Holder: readHolder(name)}
-		}
-		if err := fl.Close(); err != nil {
-			return nil, lockError(name, err)
-		}
-	}
-	writeHolder(name, holder)
-	return &osLock{fl}, nil
-}
+func (n namedFS) Open(name string) (File, error) { return n.OpenFile(name, os.O_RDONLY, 0) }
 
-func (osFS) Locked(name string) (bool, error) {
-	// Without O_CREATE and for reading only, so that it works on media that
-	// cannot be written to.
-	fl := flock.New(name, flock.SetFlag(os.O_RDONLY))
-	ok, err := fl.TryRLock()
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err == nil && ok {
-		err = fl.Close()
-	}
+func (namedFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	f, err := os.OpenFile(name, flag, perm)
 	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrLockUnknown, lockError(name, err))
+		return nil, knownError(err)
 	}
-	return !ok, nil
+	const access = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
+	fi, err := f.Stat()
+	if err == nil && (flag&access != os.O_RDONLY || fi.Mode().IsRegular() || fi.IsDir()) {
+		return osFile{f}, nil
+	}
+	var text []byte
+	if err == nil {
+		text, err = io.ReadAll(io.LimitReader(f, maxStream+1))
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if len(text) > maxStream {
+		return nil, fmt.Errorf("read %s: %w: it is no regular file, of which at most %d bytes are read", name, ErrTooLarge, maxStream)
+	}
+	return stream{bytes.NewReader(text), name}, nil
 }
 
-// lockError names the file in an error that is a bare errno.
-func lockError(name string, err error) error {
-	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return err
-	}
-	return &fs.PathError{Op: "lock", Path: name, Err: err}
+// Stat describes what a name leads to.
+func (namedFS) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+
+// A stream is what was read of a file that has no places.
+type stream struct {
+	*bytes.Reader
+	name string
 }
 
-type osLock struct{ fl *flock.Flock }
+func (s stream) Size() (int64, error)               { return s.Reader.Size(), nil }
+func (s stream) WriteAt([]byte, int64) (int, error) { return 0, s.readOnly("write") }
+func (s stream) Sync() error                        { return nil }
+func (s stream) Truncate(int64) error               { return s.readOnly("truncate") }
+func (s stream) Close() error                       { return nil }
 
-func (l *osLock) Close() error {
-	if !l.fl.Locked() {
-		return nil
-	}
-	writeHolder(l.fl.Path(), "")
-	if err := l.fl.Close(); err != nil {
-		return lockError(l.fl.Path(), err)
-	}
-	return nil
-}
-
-// writeHolder leaves word in the lock file who holds it. It is for the eyes of
-// whoever finds it locked; on a full disk the lock is as good without, so
-// errors do not matter. The text starts with a blank, whose place is the one
-// byte that the lock may cover; see lockedBytes.
-func writeHolder(name, holder string) {
-	f, err := os.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		return
-	}
-	text := holderText(holder)
-	if len(text) > lockedBytes {
-		_, _ = f.WriteAt([]byte(text[lockedBytes:]), lockedBytes)
-	}
-	_ = f.Truncate(int64(max(len(text), lockedBytes)))
-	_ = f.Close()
-}
-
-// holderText is what stands in a lock file: nothing while nobody holds it.
-func holderText(holder string) string {
-	if holder = holderLine(holder); holder == "" {
-		return ""
-	}
-	return " " + holder + "\n"
-}
-
-// readHolder returns what writeHolder wrote, or nothing if it cannot.
-func readHolder(name string) string {
-	f, err := os.Open(name)
-	if err != nil {
-		return ""
-	}
-	buf := make([]byte, maxHolder+2)
-	n, err := f.ReadAt(buf, lockedBytes)
-	_ = f.Close()
-	if err != nil && err != io.EOF {
-		return ""
-	}
-	return holderLine(string(buf[:n]))
-}
-
-// holderLine makes one printable line of a text, which may come from anybody
-// who can write to the lock file.
-func holderLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-	s = strings.TrimSpace(s)
-	if len(s) > maxHolder {
-		s = strings.ToValidUTF8(s[:maxHolder], "")
-	}
-	return s
+func (s stream) readOnly(op string) error {
+	return &fs.PathError{Op: op, Path: s.name, Err: fs.ErrPermission}
 }

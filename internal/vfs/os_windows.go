@@ -2,7 +2,10 @@ package vfs
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -38,11 +41,17 @@ const (
 	retryPause = 5 * time.Millisecond
 )
 
-func rename(oldname, newname string) error {
+func (o *osFS) Rename(oldname, newname string) error {
+	if err := errors.Join(o.check(oldname), o.check(newname)); err != nil {
+		return err
+	}
 	return retry(func() error { return os.Rename(oldname, newname) })
 }
 
-func remove(name string) error {
+func (o *osFS) Remove(name string) error {
+	if err := o.check(name); err != nil {
+		return err
+	}
 	return retry(func() error { return os.Remove(name) })
 }
 
@@ -56,9 +65,110 @@ func retry(op func() error) error {
 	}
 }
 
-// syncDir does nothing: NTFS journals its names in order, and there is no call
+// SyncDir does nothing: NTFS journals its names in order, and there is no call
 // that would flush a folder.
-func syncDir(string) error { return nil }
+func (o *osFS) SyncDir(string) error { return nil }
+
+// isGone tells that an error says that a name leads nowhere.
+func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// check refuses a name if a folder on the way there is a link that must be
+// real. The system has no call that would look and open at once, so who may
+// write to a folder can exchange it in between.
+func (o *osFS) check(name string) error {
+	base, parts := o.split(name)
+	at := base
+	for _, part := range parts[:max(len(parts)-1, 0)] {
+		at = filepath.Join(at, part)
+		if err := checkFolder(at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkFolder refuses a link in the place of a folder. What is missing, or not
+// to be seen, is for the operation itself to say.
+func checkFolder(name string) error {
+	fi, err := os.Lstat(name)
+	if err != nil || fi.IsDir() || fi.Mode().IsRegular() {
+		return nil
+	}
+	return &FileTypeError{Name: name, Found: fi.Mode().Type(), Folder: true}
+}
+
+// openReal opens a file, or the link that has its name, but not what that leads
+// to.
+func (o *osFS) openReal(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	if err := o.check(name); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(name, flag|windows.FILE_FLAG_OPEN_REPARSE_POINT, perm)
+}
+
+// openDir opens a folder for reading.
+func (o *osFS) openDir(name string) (*os.File, error) {
+	if err := o.check(name); err != nil {
+		return nil, err
+	}
+	if o.real(name) {
+		if err := checkFolder(name); err != nil {
+			return nil, err
+		}
+	}
+	return os.Open(name)
+}
+
+func (o *osFS) MkdirAll(name string, perm fs.FileMode) error {
+	if err := o.check(name); err != nil {
+		return err
+	}
+	if o.real(name) {
+		if err := checkFolder(name); err != nil {
+			return err
+		}
+	}
+	return os.MkdirAll(name, perm)
+}
+
+func (o *osFS) Stat(name string) (fs.FileInfo, error) {
+	if err := o.check(name); err != nil {
+		return nil, err
+	}
+	if base, parts := o.split(name); len(parts) == 0 {
+		return os.Stat(base) // a folder that a user named
+	}
+	return os.Lstat(name)
+}
+
+// A fileID tells a file from all others that there are.
+type fileID struct{ info fs.FileInfo }
+
+func (id fileID) same(other fileID) bool { return os.SameFile(id.info, other.info) }
+
+func idOfFile(f *os.File) (fileID, error) {
+	fi, err := f.Stat()
+	return fileID{fi}, err
+}
+
+func idOfName(name string) (fileID, error) {
+	fi, err := os.Lstat(name)
+	return fileID{fi}, err
+}
+
+// lockFile takes a lock on an open file, and tells whether it could.
+func lockFile(f *os.File, exclusive bool) (bool, error) {
+	how := uint32(windows.LOCKFILE_FAIL_IMMEDIATELY)
+	if exclusive {
+		how |= windows.LOCKFILE_EXCLUSIVE_LOCK
+	}
+	err := windows.LockFileEx(windows.Handle(f.Fd()), how, 0, lockedBytes, 0, new(windows.Overlapped))
+	runtime.KeepAlive(f)
+	if err == windows.ERROR_LOCK_VIOLATION || err == windows.ERROR_IO_PENDING {
+		return false, nil
+	}
+	return err == nil, err
+}
 
 func free(dir string) (uint64, error) {
 	p, err := windows.UTF16PtrFromString(dir)

@@ -9,6 +9,18 @@
 // directory. Errors keep their identity: errors.Is finds fs.ErrNotExist or
 // syscall.ENOSPC in them, whichever implementation they come from.
 //
+// The files of a log are regular files in real folders. A file system opens
+// nothing else: a symbolic link is not followed, a named pipe does not make it
+// wait, and a device or socket is not touched; the error is a *FileTypeError.
+// What [OS] checks so is the last part of a name. [Below] checks every part
+// below the folders that a user named. [Named] is for the files that a user
+// names, which may be links and pipes. A hard link cannot be told from the file
+// that it is another name of, and is not refused.
+//
+// Who holds the writer's lock writes through [Guard], which refuses every
+// change once the lock's name leads to another file than the one that is
+// locked.
+//
 // What is durable when:
 //   - a file's bytes and its size, after [File] Sync;
 //   - that a name exists, was renamed or was removed, after SyncDir of the
@@ -33,8 +45,8 @@ type FS interface {
 	// Open opens a file for reading only.
 	Open(name string) (File, error)
 
-	// OpenFile opens a file with the flags of package os: os.O_RDONLY or
-	// os.O_RDWR, with os.O_CREATE, os.O_EXCL and os.O_TRUNC. A name that it
+	// OpenFile opens a regular file with the flags of package os: os.O_RDONLY
+	// or os.O_RDWR, with os.O_CREATE, os.O_EXCL and os.O_TRUNC. A name that it
 	// creates is durable after SyncDir of the folder.
 	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
 
@@ -51,7 +63,7 @@ type FS interface {
 	// ReadDir returns the names in a folder, sorted by bytes.
 	ReadDir(name string) ([]string, error)
 
-	// Stat describes a file or folder.
+	// Stat describes a file or folder; of a symbolic link, the link.
 	Stat(name string) (fs.FileInfo, error)
 
 	// SyncDir makes what happened to the names in a folder durable. Where the
@@ -61,8 +73,9 @@ type FS interface {
 	// Lock takes the exclusive lock that the file of this name stands for,
 	// creating the file where it is missing, and writes holder into it. It
 	// does not wait: if the lock is taken, the error is a *LockedError. The
-	// lock ends with Close, or with the process. The file stays.
-	Lock(name, holder string) (io.Closer, error)
+	// lock ends with Close, or with the process. The file stays. Only its owner
+	// may open it: who may open a file may lock it, and keep writers out.
+	Lock(name, holder string) (Lock, error)
 
 	// Locked tells whether somebody holds the lock, without keeping it. There
 	// is no lock where there is no file. If it cannot be told, the error wraps
@@ -91,6 +104,17 @@ type File interface {
 	Truncate(size int64) error
 }
 
+// Lock is a lock that is held.
+type Lock interface {
+	io.Closer
+
+	// Held returns nil while the lock's name leads to the file that is locked.
+	// Once it does not, since the file was removed or the folder exchanged,
+	// others may hold a lock of that name, and the error is a *LockLostError
+	// from then on.
+	Held() error
+}
+
 var (
 	// ErrLocked says that somebody else holds a lock.
 	ErrLocked = errors.New("locked")
@@ -98,6 +122,10 @@ var (
 	// ErrLockUnknown says that it cannot be told whether somebody holds a
 	// lock: the file system has no locks, or the file cannot be opened.
 	ErrLockUnknown = errors.New("lock state unknown")
+
+	// ErrLockLost says that a lock is held whose name leads to another file by
+	// now, which somebody else may have locked.
+	ErrLockLost = errors.New("lock lost")
 
 	// ErrTooLarge says that a file is larger than its reader accepts.
 	ErrTooLarge = errors.New("file too large")
@@ -119,6 +147,54 @@ func (e *LockedError) Error() string {
 // Is makes the error match ErrLocked.
 func (e *LockedError) Is(target error) bool { return target == ErrLocked }
 
+// A LockLostError names the lock file that is no longer the one that was
+// locked. It is ErrLockLost.
+type LockLostError struct {
+	Name string
+}
+
+func (e *LockLostError) Error() string {
+	return fmt.Sprintf("the lock %s was removed, or its folder exchanged, while this process held it: another process may be writing now, so this one writes no more; end it, and start again in the folder that is meant", e.Name)
+}
+
+// Is makes the error match ErrLockLost.
+func (e *LockLostError) Is(target error) bool { return target == ErrLockLost }
+
+// A FileTypeError names what was found in the place of a regular file or of a
+// folder.
+type FileTypeError struct {
+	Name   string
+	Found  fs.FileMode // the type bits
+	Folder bool        // a folder is required there, else a regular file
+}
+
+func (e *FileTypeError) Error() string {
+	if e.Folder {
+		return fmt.Sprintf("%s is a %s, where a folder is required: remove it, and move the folder itself there or mount it", e.Name, typeName(e.Found))
+	}
+	return fmt.Sprintf("%s is a %s, where a regular file is required: remove it, and put the file itself there", e.Name, typeName(e.Found))
+}
+
+// typeName says in words what a file is.
+func typeName(mode fs.FileMode) string {
+	switch mode.Type() {
+	case 0:
+		return "regular file"
+	case fs.ModeDir:
+		return "folder"
+	case fs.ModeSymlink:
+		return "symbolic link"
+	case fs.ModeNamedPipe:
+		return "named pipe"
+	case fs.ModeSocket:
+		return "socket"
+	case fs.ModeDevice, fs.ModeDevice | fs.ModeCharDevice, fs.ModeCharDevice:
+		return "device"
+	default:
+		return "special file"
+	}
+}
+
 // tmpSuffix names the file that WriteFile prepares. It is always the same one,
 // so that crashes leave at most one of them behind, and the next WriteFile of
 // that name clears it away.
@@ -131,10 +207,6 @@ const tmpSuffix = ".tmp"
 // After an error, either file may be under the name.
 func WriteFile(fsys FS, name string, data []byte, perm fs.FileMode) error {
 	tmp := name + tmpSuffix
-	// A leftover would keep its own permissions, so it is not reused.
-	if err := fsys.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
 	if err := writeNew(fsys, tmp, data, perm); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
@@ -148,9 +220,19 @@ func WriteFile(fsys FS, name string, data []byte, perm fs.FileMode) error {
 	return nil
 }
 
+// CreateNew creates a file for writing that is new: what had the name before, such
+// as a leftover of a crash, is removed. It would keep its own permissions, and
+// may have another name by which others have it.
+func CreateNew(fsys FS, name string, perm fs.FileMode) (File, error) {
+	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+}
+
 // writeNew creates a file that holds data, synced, or leaves none behind.
 func writeNew(fsys FS, name string, data []byte, perm fs.FileMode) error {
-	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+	f, err := CreateNew(fsys, name, perm)
 	if err != nil {
 		return err
 	}
@@ -165,6 +247,16 @@ func writeNew(fsys FS, name string, data []byte, perm fs.FileMode) error {
 		_ = fsys.Remove(name) // the first error is the one to report
 	}
 	return err
+}
+
+// StatFile describes a regular file. Of anything else it says what that is, with a
+// *FileTypeError: its size would be none.
+func StatFile(fsys FS, name string) (fs.FileInfo, error) {
+	fi, err := fsys.Stat(name)
+	if err == nil && !fi.Mode().IsRegular() {
+		return nil, &FileTypeError{Name: name, Found: fi.Mode().Type()}
+	}
+	return fi, err
 }
 
 // ReadFile returns what a file holds. A file of more than limit bytes is

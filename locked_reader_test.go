@@ -1,0 +1,54 @@
+package audittrail_test
+
+import (
+	"errors"
+	"io/fs"
+	"testing"
+
+	"audittrail"
+	"audittrail/internal/vfs"
+)
+
+// A reader that may not open the lock takes the log as having a writer, and
+// reads; so does one that finds something else in its place. Where locks cannot
+// be had at all, nobody writes.
+func TestReaderThatMayNotOpenTheLock(t *testing.T) {
+	for _, tt := range []struct {
+		what   string
+		err    error
+		writer bool
+	}{
+		{"another user's", fs.ErrPermission, true},
+		{"a link", &vfs.FileTypeError{Name: "dir/LOCK", Found: fs.ModeSymlink}, true},
+		{"no locks", errors.ErrUnsupported, false},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			disk := vfs.NewMem()
+			log := openDir(t, onDisk(disk))
+			mustAppend(t, log, about("ann", "one"))
+			mustClose(t, log)
+			disk.Inject(func(op vfs.Op) error {
+				if op.Kind == vfs.OpLocked {
+					return tt.err
+				}
+				return nil
+			})
+			reader := openDir(t, audittrail.Options{ReadOnly: true}.With(audittrail.Seams{FS: disk}))
+			defer mustClose(t, reader)
+			s, err := reader.Stat(t.Context())
+			if err != nil || s.Writer != tt.writer {
+				t.Errorf("Stat = %+v, %v; want Writer %v", s, err, tt.writer)
+			}
+			wantStates(t, reader, map[uint64]audittrail.State{0: audittrail.Readable})
+			wantIntact(t, reader)
+		})
+	}
+}
+
+func wantIntact(t *testing.T, log *audittrail.Log) {
+	t.Helper()
+	v, err := log.Verify(t.Context(), audittrail.VerifyOptions{})
+	if err != nil || v.ProblemCount != 0 {
+		t.Errorf("Verify = %+v, %v; want nothing found", v, err)
+	}
+}
