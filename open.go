@@ -144,6 +144,8 @@ func (l *Log) openToWrite() error {
 	if err := l.openRing(); err != nil {
 		return err
 	}
+	// A record whose key went to a keyring that was exchanged is lost.
+	l.opts.fs = l.ring.Guard(l.opts.fs)
 	eras, err := vouch.Eras(l.ring)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
@@ -210,6 +212,7 @@ func (l *Log) takeLock() error {
 		lock, err := l.opts.fs.Lock(filepath.Join(l.dir, lockName), holder)
 		if err == nil {
 			l.lock = lock
+			l.opts.fs = vfs.Guard(l.opts.fs, lock)
 			return nil
 		}
 		if !errors.Is(err, vfs.ErrLocked) {

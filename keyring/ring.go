@@ -157,7 +157,31 @@ func Open(ctx context.Context, dir string, o Options) (*Ring, error) {
 
 func (r *Ring) takeLock() (err error) {
 	r.lock, err = r.o.FS.Lock(r.path(lockName), "pid "+strconv.Itoa(os.Getpid()))
+	if err == nil {
+		r.o.FS = vfs.Guard(r.o.FS, r.lock)
+		r.o.Master = r.guarded(r.o.Master)
+	}
 	return err
+}
+
+// guarded returns a master key whose file, if it is one, is changed only while
+// the ring's files may be.
+func (r *Ring) guarded(m Master) Master {
+	if file, ok := m.(*master.File); ok {
+		return file.GuardedAs(r.o.FS)
+	}
+	return m
+}
+
+// Guard returns a file system for who writes what the keys are for: it refuses
+// every change once the keyring's lock was removed or its folder exchanged,
+// since the keys would then be elsewhere. A ring that is open for reading has no
+// lock, and returns fsys.
+func (r *Ring) Guard(fsys vfs.FS) vfs.FS {
+	if r.lock == nil {
+		return fsys
+	}
+	return vfs.Guard(fsys, r.lock)
 }
 
 func (r *Ring) open(ctx context.Context) error {

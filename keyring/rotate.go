@@ -30,6 +30,7 @@ func (r *Ring) rotateMaster(ctx context.Context, to Master) error {
 	if err != nil {
 		return err
 	}
+	to = r.guarded(to)
 	file, isFile := r.o.Master.(*master.File)
 	target, _ := to.(*master.File)
 	if to == nil {

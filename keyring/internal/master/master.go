@@ -191,6 +191,12 @@ func (m *File) Write(s Secret) error {
 	return vfs.WriteFile(m.fs, m.path, text, masterPerm)
 }
 
+// GuardedAs returns the file as one that is changed only while what a guarded
+// file system may be; see vfs.GuardAs.
+func (m *File) GuardedAs(guarded vfs.FS) *File {
+	return &File{vfs.GuardAs(guarded, m.fs), m.path, m.sealed, m.passphrase}
+}
+
 // Next is where a new master key waits until the ring is wrapped by it.
 func (m *File) Next() *File { return &File{m.fs, m.path + ".next", m.sealed, m.passphrase} }
 
