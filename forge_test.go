@@ -233,13 +233,13 @@ func TestNewerFormat(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte {
 		l := lines(b)
-		l[7] = rehash(l[7], `{"v":1`, `{"v":2`)
+		l[7] = rehash(l[7], `{"v":2`, `{"v":3`)
 		return bytes.Join(l, nil)
 	})
 	o := onDisk(disk)
 	o.Repair = true // not even then
 	var version *record.VersionError
-	if _, err := audittrail.Open("dir", o); !errors.As(err, &version) || version.Version != 2 {
+	if _, err := audittrail.Open("dir", o); !errors.As(err, &version) || version.Version != 3 {
 		t.Errorf("Open() = %v, want a VersionError", err)
 	}
 }

@@ -94,7 +94,7 @@ func (l *Log) furnish() {
 		FS: l.opts.fs, Escrows: filepath.Join(l.dir, escrowDir), Ring: l.ring, Store: l.store, Records: &l.records,
 		Left: &l.left, Rand: l.opts.rand, Logger: l.opts.Logger, Refresh: l.refresh, Writer: l.custodian(),
 	})
-	l.records = content.Reader{Store: l.store, Tree: l.tree, Ring: l.ring, Key: l.custody.KeyOf}
+	l.records = content.Reader{Store: l.store, Tree: l.tree, Ring: l.ring, Key: l.custody.KeyOf, Person: l.User}
 	l.keeper = l.newKeeper()
 	l.left.Keeper, l.left.Records, l.left.Refresh = l.keeper, &l.records, l.refresh
 }
@@ -185,7 +185,7 @@ func (l *Log) openToWrite() error {
 func (l *Log) sequenced(last recovery.End) sequence.Log {
 	parts := sequence.Log{
 		Store: l.store, Left: &l.left, Ring: l.ring, Gate: &l.gate, Last: last, Now: l.opts.now, Rand: l.opts.rand,
-		MaxEventBytes: l.opts.MaxEventBytes, AcceptClock: l.opts.AcceptClock,
+		MaxEventBytes: l.opts.MaxEventBytes, Source: l.opts.Source, AcceptClock: l.opts.AcceptClock,
 		Place: func(e *event.Event, reserved bool) error { return l.classes.Load().place(e, reserved) },
 		Sign:  l.signer.Add, Durable: l.changed.wake,
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"audittrail/internal/content"
@@ -59,6 +60,10 @@ type Options struct {
 	Origin string
 	// MaxEventBytes bounds one event; if 0, DefaultMaxEventBytes.
 	MaxEventBytes int
+	// Source is recorded of the events that are appended: how the log came to
+	// know of them. If empty, record.SourceApp. What the log records of itself
+	// is of record.SourceLog.
+	Source record.Source
 	// Classes are the retention classes that events may name; DefaultClass is
 	// always among them.
 	Classes []string
@@ -116,6 +121,9 @@ func (o *Options) complete(dir string) error {
 	o.roll = cmp.Or(o.roll, o.SegmentBytes)
 	if o.Create && o.ReadOnly {
 		return errors.New("open log: it cannot be created read-only")
+	}
+	if o.Source != "" && !slices.Contains(record.Sources(), o.Source) {
+		return fmt.Errorf("open log: invalid Source %q: use one of %v", o.Source, record.Sources())
 	}
 	if err := checkClasses(o.Classes); err != nil {
 		return fmt.Errorf("open log: %w", err)

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"audittrail/event"
 	"audittrail/internal/content"
 	"audittrail/record"
 )
@@ -161,4 +162,14 @@ func (l *Log) Follow(ctx context.Context, from uint64) iter.Seq2[*Record, error]
 			}
 		}
 	}
+}
+
+// KnownParts returns which encrypted fields the event has, and whether that is
+// known: a record of version 1 does not list them, and its content may be out of
+// reach.
+func (r *Record) KnownParts() (p event.Parts, known bool) {
+	if r.Version > 1 {
+		return r.Parts, true
+	}
+	return event.PartsOf(&r.Event), r.State == Readable
 }

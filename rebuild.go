@@ -10,6 +10,7 @@ import (
 	"audittrail/event"
 	"audittrail/internal/content"
 	"audittrail/internal/salvage"
+	"audittrail/internal/sequence"
 	"audittrail/keyring"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -133,19 +134,21 @@ func carry(ctx context.Context, s *salvage.Salvager, found *Rebuilt, to *Log) er
 		}
 	}
 	const most, mostBytes = 4096, 16 << 20
-	var events []event.Event
-	var classes []string
+	var records []sequence.Adopted
 	bytes := 0
 	flush := func() error {
-		err := to.sequence.Adopt(ctx, events, classes)
-		events, classes, bytes = events[:0], classes[:0], 0
+		err := to.sequence.Adopt(ctx, records)
+		records, bytes = records[:0], 0
 		return err
 	}
 	err := s.Each(ctx, func(r *content.Record) error {
-		e := r.Event
-		e.RetentionClass, _, _ = record.SplitClass(r.Class)
-		events, classes = append(events, e), append(classes, r.Class)
-		if bytes += len(r.Line()); len(events) >= most || bytes >= mostBytes {
+		a := sequence.Adopted{Event: r.Event, Own: r.Own, Class: r.Class}
+		a.Event.RetentionClass, _, _ = record.SplitClass(r.Class)
+		if a.Own.Source == "" && !a.Event.Type.Reserved() {
+			a.Own.Source = record.SourceImport // a line of version 1 does not say
+		}
+		records = append(records, a)
+		if bytes += len(r.Line()); len(records) >= most || bytes >= mostBytes {
 			return flush()
 		}
 		return nil

@@ -36,7 +36,7 @@ const specimenSize = 40
 func newSpecimen(t *testing.T) *specimen {
 	t.Helper()
 	s := &specimen{disk: vfs.NewMem(), lines: map[string][][]byte{}, first: map[string]int{}, n: specimenSize}
-	log, err := audittrail.Open("dir", s.options(5000))
+	log, err := audittrail.Open("dir", s.options(5500))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func newSpecimen(t *testing.T) *specimen {
 	for i := range s.n {
 		mustAppend(t, log, event.Event{
 			Type: event.Prompt, UserID: fmt.Sprintf("user-%d", i%3), Prompt: strings.Repeat("word ", 3*i),
-			Labels: map[string]string{"v": fmt.Sprintf(`{"v":1,%d`, i)},
+			Labels: map[string]string{"v": fmt.Sprintf(`{"v":2,%d`, i)},
 		})
 	}
 	keys, err := log.Keys()

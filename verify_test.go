@@ -631,7 +631,7 @@ func TestVerifyNewerFormat(t *testing.T) {
 		name, at := s.home(seq)
 		line := f[name][at]
 		if seq%10 == 7 {
-			line = []byte(strings.Replace(string(line), `{"v":1,`, `{"v":12,"new":{},`, 1))
+			line = []byte(strings.Replace(string(line), `{"v":2,`, `{"v":12,"new":{},`, 1))
 		}
 		f[name][at] = retail(line, seq, prev)
 		prev = tailOf(f[name][at]).Hash

@@ -25,6 +25,16 @@ END = re.compile(
     rb',"seq":(0|[1-9][0-9]{0,15}),"logged":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z)"'
     rb',"prev":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}\Z'
 )
+# What the formats that this program knows have in front of the body.
+KNOWN = re.compile(
+    rb'\{"v":[12],"id":"[0-9a-f-]{36}","time":"[^"]{30}","type":"[a-z0-9._-]+"'
+)
+OWN = re.compile(  # version 2: what the log itself states, in this order
+    rb'(,"parts":\[(?="[a-z]+"(?:,"[a-z]+")*\])("prompt")?(,?"response")?(,?"system")?(,?"input")?(,?"output")?(,?"arguments")?'
+    rb'(,?"result")?(,?"error")?\])?,"source":"(app|telemetry|gateway|mcp|import|log)"(,"actor":"[0-9a-f]{32}")?'
+    rb'(,"domain":"[a-z0-9_-]{1,32}")?(,"withheld":"erased")?(,"call":"[0-9a-f]{32}")?'
+    rb'(,"session":"[0-9a-f]{32}")?,"size":[0-9]+,"class":"[^"]+","subject":"[0-9a-f]{32}","key":"[0-9a-f]{64}"\Z'
+)
 NOT_COVERED = len(',"hash":""}') + 64
 LONGEST_END = 256
 
@@ -159,8 +169,17 @@ def segments(folder):
     return sorted(p for p in folder.iterdir() if re.fullmatch(r"[0-9]{20}\.jsonl", p.name))
 
 
+def understood(line):
+    """Whether a line has the form of a version that this program knows."""
+    head = line[: max(0, line.find(b',"body":"'))]
+    if not KNOWN.match(head):
+        return False
+    return bool(OWN.search(head)) == line.startswith(b'{"v":2')
+
+
 def check(folder, checkpoints):
-    """Check all lines. Returns the tree, and what is torn at the end, if anything."""
+    """Check all lines. Returns the tree, what is torn at the end, if anything, and the number of records not understood."""
+    foreign = 0
     tree, signed = Tree(), max(c.size for c in checkpoints)
     prev, logged, torn = b"0" * 64, b"", None
     compare(tree, checkpoints)
@@ -191,11 +210,12 @@ def check(folder, checkpoints):
                 if end[2] < logged:
                     raise Bad(f"{where}: it was logged before the record before")
                 prev, logged = end[4], end[2]
+                foreign += not understood(line)
                 tree.append(covered.digest())
                 compare(tree, checkpoints)
     if tree.size < signed:
         raise Bad(f"record {tree.size}: the log ends here, {signed} records were signed")
-    return tree, torn
+    return tree, torn, foreign
 
 
 def compare(tree, checkpoints):
@@ -215,7 +235,7 @@ def main():
         if o.vkey:
             for c in checkpoints:
                 c.verify(o.vkey)
-        tree, torn = check(o.dir, checkpoints)
+        tree, torn, foreign = check(o.dir, checkpoints)
     except Bad as err:
         print(f"ALTERED: {err}")
         return 2
@@ -227,6 +247,8 @@ def main():
     print(f"root:   {base64.b64encode(newest.root).decode()}")
     if not o.vkey:
         print("The signature was not checked: give the log's verifier key with --vkey.")
+    if foreign:
+        print(f"Of these, {foreign} have a format that this program does not know: their hashes are right, their fields were not looked at.")
     if torn:
         print(f"The last write is incomplete, and was not signed yet: {torn}")
     return 0

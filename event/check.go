@@ -126,6 +126,7 @@ func (e *Event) checkContent() error {
 	}{
 		{"id", e.ID, MaxID},
 		{"user_id", e.UserID, MaxPerson},
+		{"actor", e.Actor, MaxPerson},
 		{"session_id", e.SessionID, MaxPerson},
 		{"prompt", e.Prompt, 0},
 		{"response", e.Response, 0},

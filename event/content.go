@@ -241,9 +241,10 @@ func (c *content) readDigest(d *cjson.Decoder) error {
 	return nil
 }
 
-// Digest returns a hash of all that the producer gave, by which an event under
-// a used id is told from the same event sent twice. e must have passed
-// [Canonicalize].
+// Digest returns a hash of all that the producer gave but the actor, by which an
+// event under a used id is told from the same event sent twice. A record stores
+// the digest under the key of whom it is about, and so it must not lead to the
+// actor's name. e must have passed [Canonicalize].
 func Digest(e *Event) [32]byte {
 	b := make([]byte, 0, 1024+e.contentSize())
 	b = append(b, digestDomain...)

@@ -14,7 +14,7 @@ import (
 // edgeFields are the names of the edge form, in the order of AppendJSON.
 var edgeFields = []string{
 	"id", "type", "time", "model_id", "model_version", "provider", "deployment_id",
-	"user_id", "session_id", "trace_id", "span_id", "parent_span_id",
+	"user_id", "actor", "session_id", "trace_id", "span_id", "parent_span_id",
 	"prompt", "response", "system_instructions", "input_messages", "output_messages", "tool",
 	"latency_ms", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost",
 	"outcome", "finish_reason", "error", "severity", "category",
@@ -94,6 +94,7 @@ func AppendJSON(dst []byte, e *Event) []byte {
 	dst = appendText(dst, `,"provider":`, e.Provider)
 	dst = appendText(dst, `,"deployment_id":`, e.DeploymentID)
 	dst = appendText(dst, `,"user_id":`, e.UserID)
+	dst = appendText(dst, `,"actor":`, e.Actor)
 	dst = appendText(dst, `,"session_id":`, e.SessionID)
 	dst = appendText(dst, `,"trace_id":`, e.TraceID)
 	dst = appendText(dst, `,"span_id":`, e.SpanID)
@@ -206,6 +207,8 @@ func (r *edgeReader) member(key string) (known bool, err error) {
 		err = readString(d, key, (*string)(&e.Type))
 	case "retention_class":
 		err = readString(d, key, &e.RetentionClass)
+	case "actor":
+		err = readString(d, key, &e.Actor)
 	case "time":
 		err = r.readTime(key, zoneWanted)
 	case "input_messages":

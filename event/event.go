@@ -23,7 +23,7 @@ import (
 // is the log's to limit.
 const (
 	MaxID       = 256  // Event.ID
-	MaxPerson   = 1024 // Event.UserID, Event.SessionID, Tool.CallID
+	MaxPerson   = 1024 // Event.UserID, Event.Actor, Event.SessionID, Tool.CallID
 	MaxClear    = 128  // every string that stands in the clear, and each label's key and value
 	MaxLabels   = 64   // number of labels
 	MaxMetadata = 1024 // number of metadata keys; what is below them is not counted
@@ -56,6 +56,7 @@ type Event struct {
 	DeploymentID string // clear
 
 	UserID    string // whom the data is about: the subject of erasure
+	Actor     string // who acted, if that is somebody else: the reviewer of a decision; kept in the keyring alone
 	SessionID string // also in the clear, but only as a keyed hash
 
 	TraceID      string // clear; 32 lower-case hexadecimal digits

@@ -80,8 +80,10 @@ func (r *plainReader) member(key string) error {
 	case "hash", "event_hash":
 		return r.aliased(key, "hash")
 	}
-	if known, err := r.edgeReader.member(key); known {
-		return err
+	if key != "actor" { // such a logger's own field of that name was always kept as it was
+		if known, err := r.edgeReader.member(key); known {
+			return err
+		}
 	}
 	return r.store(key)
 }

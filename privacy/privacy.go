@@ -164,11 +164,22 @@ func (d *Desk) Hide(r *audittrail.Record) *audittrail.Record {
 	return Hide(r)
 }
 
+// HideActor returns a record without the name of its actor if that person's data
+// is restricted, and any other record as it is.
+func (d *Desk) HideActor(r *audittrail.Record) *audittrail.Record {
+	if r.Event.Actor == "" || !d.Restricted(r.Actor) {
+		return r
+	}
+	hidden := *r
+	hidden.Event.Actor = ""
+	return &hidden
+}
+
 // Hide returns a record without its content, for who may not see it.
 func Hide(r *audittrail.Record) *audittrail.Record {
 	hidden := *r
 	e := &hidden.Event
-	e.ID, e.UserID, e.SessionID, e.Prompt, e.Response, e.SystemInstructions, e.Error = r.ID.String(), "", "", "", "", "", ""
+	e.ID, e.UserID, e.Actor, e.SessionID, e.Prompt, e.Response, e.SystemInstructions, e.Error = r.ID.String(), "", "", "", "", "", "", ""
 	e.InputMessages, e.OutputMessages, e.Metadata = nil, nil, nil
 	if e.Tool != nil {
 		e.Tool = &event.Tool{Name: e.Tool.Name}

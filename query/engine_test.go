@@ -248,7 +248,7 @@ func TestGroup(t *testing.T) {
 		{q: query.Query{Users: list("eve")}, values: list("count", "sum(cost)"), want: `[[0,null]]`},
 		{q: query.Query{Users: list("eve")}, by: list("type"), want: `[]`},
 
-		{by: list("prompt"), want: `query: group by: "prompt" is no clear field: type, model_id, model_version, provider, deployment_id, outcome, severity, category, finish_reason, tool, producer, currency, class, retention_class, subject, session, trace_id, span_id, parent_span_id, time, logged, delay_ms, latency_ms, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, size, producer_seq; nor is it user, label:KEY, hour, day, week or month`},
+		{by: list("prompt"), want: `query: group by: "prompt" is no clear field: type, model_id, model_version, provider, deployment_id, outcome, severity, category, finish_reason, tool, producer, currency, class, retention_class, subject, session, trace_id, span_id, parent_span_id, parts, source, actor_subject, domain, withheld, call, time, logged, delay_ms, latency_ms, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, size, producer_seq; nor is it user, label:KEY, hour, day, week or month`},
 		{values: list("median(cost)"), want: `query: aggregate: "median" is none of count, sum, avg, min, max, p50, p95, p99, distinct`},
 		{values: list("sum"), want: `query: aggregate: sum of what? Write sum(input_tokens), for example`},
 		{values: list("sum(cost"), want: `query: aggregate: "sum(cost" is not of the form sum(input_tokens)`},

@@ -57,6 +57,18 @@ var textFields = []textField{
 		}
 		return f.Event.Cost.Currency
 	}},
+	{"parts", func(f *fact) string {
+		if p := event.PartsOf(&f.Event); p != 0 {
+			return p.String()
+		}
+		return "none"
+	}},
+	{"source", func(f *fact) string {
+		if f.Event.Type.Reserved() {
+			return "log"
+		}
+		return "app"
+	}},
 	{"session", func(f *fact) string {
 		if f.session == "" {
 			return ""

@@ -89,7 +89,7 @@ func (e *Engine) plan(ctx context.Context, q *Query) (*plan, error) {
 		}
 	}
 	for _, s := range q.sets() {
-		if len(s.values) == 0 || s.name == "user_id" || s.name == "session_id" || s.name == "class" {
+		if len(s.values) == 0 || s.name == "user_id" || s.name == "session_id" || s.name == "actor" || s.name == "class" {
 			continue
 		}
 		if err := p.oneOf(s.name, s.values); err != nil {
@@ -205,6 +205,22 @@ func (e *Engine) identities(p *plan, q *Query) error {
 		}
 		p.nothing = p.nothing || len(subjects) == 0
 		if err := p.oneOf("subject", subjects); err != nil {
+			return err
+		}
+	}
+	if len(q.Actors) > 0 {
+		var actors []string
+		for _, name := range q.Actors {
+			s, known, err := e.log.Subject(name)
+			if err != nil {
+				return fmt.Errorf("find records of an actor: %w", err)
+			}
+			if known {
+				actors = append(actors, s.String())
+			}
+		}
+		p.nothing = p.nothing || len(actors) == 0
+		if err := p.oneOf("actor_subject", actors); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,8 @@ type Query struct {
 	Providers   []string
 	Deployments []string
 	Users       []string // user ids, as producers gave them
+	Actors      []string `json:",omitempty"` // who acted, by the names that producers gave
+	Sources     []string `json:",omitempty"` // how the log came to know of it: see record.Source
 	Sessions    []string // session ids, as producers gave them
 	Traces      []string // trace ids: 32 lower-case hexadecimal digits
 	Producers   []string
@@ -171,7 +173,7 @@ func (q *Query) checkValues() error {
 		name        string
 		given, some []string
 	}{
-		{"outcome", q.Outcomes, event.Outcomes()}, {"severity", q.Severities, event.Severities()},
+		{"outcome", q.Outcomes, event.Outcomes()}, {"severity", q.Severities, event.Severities()}, {"source", q.Sources, sourceNames()},
 	} {
 		for _, v := range s.given {
 			if !contains(s.some, v) {
@@ -194,6 +196,14 @@ func (q *Query) checkValues() error {
 
 func contains(list []string, s string) bool {
 	return slices.Contains(list, s)
+}
+
+func sourceNames() []string {
+	var names []string
+	for _, s := range record.Sources() {
+		names = append(names, string(s))
+	}
+	return names
 }
 
 func typeNames() string {
@@ -219,6 +229,8 @@ func (q *Query) sets() []namedSet {
 		{"deployment_id", q.Deployments},
 		{"user_id", q.Users},
 		{"session_id", q.Sessions},
+		{"actor", q.Actors},
+		{"source", q.Sources},
 		{"trace_id", q.Traces},
 		{"producer", q.Producers},
 		{"outcome", q.Outcomes},

@@ -13,8 +13,9 @@ import (
 	"audittrail/internal/cjson"
 )
 
-// Version is the version of the line format that this package writes.
-const Version = 1
+// Version is the version of the line format that this package writes. It reads
+// the versions before it, too.
+const Version = 2
 
 // MaxSeq is the largest sequence number: the largest integer that every JSON
 // reader keeps exactly (RFC 8259 section 6).
@@ -25,7 +26,7 @@ const MaxSeq = 1<<53 - 1
 type VersionError struct{ Version int64 }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("record format version %d is not understood; this program knows version %d", e.Version, Version)
+	return fmt.Sprintf("record format version %d is not understood; this program knows versions 1 to %d", e.Version, Version)
 }
 
 // ErrForm is wrapped by every error of a line that is not in canonical form.
@@ -34,8 +35,10 @@ var ErrForm = errors.New("not a canonical record line")
 // A Record is one decoded line. Event holds the clear fields; opening the body
 // adds the content.
 type Record struct {
+	Version int // of the line's format, 1 or 2
 	ID      ID
 	Event   event.Event
+	Own
 	Session [16]byte // keyed hash of the session id; zero if there is none
 	Size    int      // length of the content in bytes, rounded up by Padmé
 	Class   string   // retention class and month of acceptance: "standard/2026-11"
@@ -73,7 +76,7 @@ func Decode(line []byte) (*Record, error) {
 	}
 	// One encoding per record: what was read must be what would be written.
 	again := appendPrefix(make([]byte, 0, len(line)+1), &head{
-		id: r.ID, session: r.Session, size: r.Size, class: r.Class, subject: r.Subject, key: r.Key,
+		version: r.Version, id: r.ID, own: r.Own, session: r.Session, size: r.Size, class: r.Class, subject: r.Subject, key: r.Key,
 	}, &r.Event)
 	r.aad = len(again)
 	again = append(again, bodyStart...)
@@ -103,6 +106,8 @@ func (r *Record) member(key string, d *cjson.Decoder) error {
 		n, err = d.Int()
 	case "body":
 		return r.readBody(d)
+	case "parts":
+		return r.Own.readParts(d)
 	default:
 		s, err = d.String()
 	}
@@ -111,9 +116,10 @@ func (r *Record) member(key string, d *cjson.Decoder) error {
 	}
 	switch key {
 	case "v":
-		if n != Version {
+		if n < 1 || n > Version {
 			return &VersionError{Version: n}
 		}
+		r.Version = int(n)
 	case "size":
 		r.Size = int(n)
 	case "seq":
@@ -142,7 +148,10 @@ func (r *Record) member(key string, d *cjson.Decoder) error {
 	case "hash":
 		r.Hash, err = ParseHash(s)
 	default:
-		return errors.New("a field that the format does not have")
+		var known bool
+		if known, err = r.Own.member(key, s); !known {
+			return errors.New("a field that the format does not have")
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("field %q: %w", key, err)
@@ -171,6 +180,9 @@ func (r *Record) check() error {
 	name, _, err := SplitClass(r.Class)
 	if err != nil {
 		return err
+	}
+	if r.Version > 1 && r.Source == "" {
+		return errors.New("field \"source\" is missing")
 	}
 	r.Event.RetentionClass = name
 	// A line break, which the base64 decoder would pass over, is escaped in
@@ -211,7 +223,9 @@ func digit(n int) byte { return '0' + byte(n%10) }
 
 // A head is what stands in front of the body beside the event's clear fields.
 type head struct {
+	version int
 	id      ID
+	own     Own // nothing of it in version 1
 	session [16]byte
 	size    int
 	class   string
@@ -222,12 +236,17 @@ type head struct {
 // appendPrefix appends a line from its first byte to the end of "key": what
 // the encryption of the body authenticates.
 func appendPrefix(dst []byte, h *head, e *event.Event) []byte {
-	dst = append(dst, `{"v":1,"id":"`...)
+	dst = append(dst, `{"v":`...)
+	dst = append(dst, digit(h.version))
+	dst = append(dst, `,"id":"`...)
 	dst = h.id.append(dst)
 	dst = append(dst, `","time":"`...)
 	dst = event.AppendTime(dst, e.Time)
 	dst = append(dst, `",`...)
 	dst = event.AppendClear(dst, e)
+	if h.version > 1 {
+		dst = h.own.append(dst)
+	}
 	if h.session != [16]byte{} {
 		dst = append(dst, `,"session":"`...)
 		dst = appendHex(dst, h.session[:])

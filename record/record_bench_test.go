@@ -23,7 +23,7 @@ func sample(n int) *event.Event {
 
 func sealing(n int) *record.Sealing {
 	return &record.Sealing{
-		ID: record.NewID(1, [16]byte{1, 2, 3}), Event: sample(n), Session: [16]byte{4}, Class: "standard/2026-11",
+		ID: record.NewID(1, [16]byte{1, 2, 3}), Event: sample(n), Own: record.Own{Source: record.SourceApp}, Session: [16]byte{4}, Class: "standard/2026-11",
 		Subject: record.Subject{5}, PRK: record.PRK{6}, Salt: [16]byte{7},
 	}
 }

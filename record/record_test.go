@@ -146,8 +146,147 @@ func TestDecodeRefuses(t *testing.T) {
 		}
 	}
 	var version *record.VersionError
-	if _, err := record.Decode([]byte(strings.Replace(b, `{"v":1`, `{"v":2`, 1))); !errors.As(err, &version) || version.Version != 2 {
-		t.Errorf("version 2: %v, want a VersionError", err)
+	if _, err := record.Decode([]byte(strings.Replace(b, `{"v":2`, `{"v":3`, 1))); !errors.As(err, &version) || version.Version != 3 {
+		t.Errorf("version 3: %v, want a VersionError", err)
+	}
+}
+
+// whole is a sealing with all members that the log itself states.
+func whole() *record.Sealing {
+	s := sealing(100)
+	s.Actor, s.Domain, s.Withheld, s.Call = record.Subject{7, 15: 1}, "shop-1_a", record.WithheldErased, record.CallID{15: 9}
+	return s
+}
+
+// TestOwnMembers holds that each member has one place and one spelling, and that
+// a line of version 1 has none of them.
+func TestOwnMembers(t *testing.T) {
+	s := whole()
+	b := string(line(t, s, 7))
+	r, err := record.Decode([]byte(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(s.Own, r.Own); diff != "" || r.Version != 2 {
+		t.Errorf("version %d, own members (-want +got):\n%s", r.Version, diff)
+	}
+	const own = `,"parts":["prompt","response"],"source":"app","actor":"07000000000000000000000000000001","domain":"shop-1_a","withheld":"erased","call":"00000000000000000000000000000009","session":"`
+	if !strings.Contains(b, own) {
+		t.Fatalf("the line is %s, want it to contain %s", b, own)
+	}
+	for name, change := range map[string][2]string{
+		"no source":             {`"source":"app",`, ``},
+		"unknown source":        {`"source":"app"`, `"source":"apps"`},
+		"upper case source":     {`"source":"app"`, `"source":"App"`},
+		"escaped source":        {`"source":"app"`, `"source":"\u0061pp"`},
+		"no parts":              {`["prompt","response"]`, `[]`},
+		"parts in disorder":     {`["prompt","response"]`, `["response","prompt"]`},
+		"a part twice":          {`["prompt","response"]`, `["prompt","prompt","response"]`},
+		"an unknown part":       {`["prompt","response"]`, `["prompt","reply"]`},
+		"parts with a space":    {`["prompt","response"]`, `["prompt", "response"]`},
+		"parts with a comma":    {`["prompt","response"]`, `["prompt","response",]`},
+		"parts as text":         {`["prompt","response"]`, `"prompt"`},
+		"nested parts":          {`["prompt","response"]`, `[["prompt","response"]]`},
+		"a short actor":         {`"actor":"07`, `"actor":"7`},
+		"an upper case actor":   {`"actor":"07`, `"actor":"0A`},
+		"an actor of zeros":     {`"actor":"07000000000000000000000000000001"`, `"actor":"00000000000000000000000000000000"`},
+		"an empty domain":       {`"domain":"shop-1_a"`, `"domain":""`},
+		"an upper case domain":  {`"domain":"shop-1_a"`, `"domain":"Shop"`},
+		"a long domain":         {`"domain":"shop-1_a"`, `"domain":"` + strings.Repeat("a", 33) + `"`},
+		"withheld for nothing":  {`"withheld":"erased"`, `"withheld":""`},
+		"withheld otherwise":    {`"withheld":"erased"`, `"withheld":"expired"`},
+		"a call of zeros":       {`"call":"00000000000000000000000000000009"`, `"call":"00000000000000000000000000000000"`},
+		"a long call":           {`"call":"00`, `"call":"0000`},
+		"in another order":      {`"domain":"shop-1_a","withheld":"erased"`, `"withheld":"erased","domain":"shop-1_a"`},
+		"behind the session":    {own, `,"session":"`},
+		"members in version 1":  {`{"v":2`, `{"v":1`},
+		"a member twice":        {`"source":"app"`, `"source":"app","source":"app"`},
+		"version with a zero":   {`{"v":2`, `{"v":02`},
+		"version of a fraction": {`{"v":2`, `{"v":2.0`},
+	} {
+		bad := strings.Replace(b, change[0], change[1], 1)
+		if name == "behind the session" {
+			bad = strings.Replace(bad, `,"size":`, strings.TrimSuffix(own, `,"session":"`)+`,"size":`, 1)
+		}
+		if bad == b {
+			t.Errorf("%s: nothing changed", name)
+			continue
+		}
+		if _, err := record.Decode([]byte(bad)); !errors.Is(err, record.ErrForm) {
+			t.Errorf("%s: Decode() = %v, want ErrForm", name, err)
+		}
+	}
+	for name, bad := range map[string]record.Own{
+		"no source":      {},
+		"unknown source": {Source: "apps"},
+		"domain":         {Source: record.SourceApp, Domain: "Shop"},
+		"withheld":       {Source: record.SourceApp, Withheld: "expired"},
+	} {
+		s := sealing(10)
+		s.Own = bad
+		if _, err := record.Seal(s); err == nil {
+			t.Errorf("%s: sealed", name)
+		}
+	}
+}
+
+// TestOwnIsAuthentic holds that the body authenticates each own member, and that
+// parts are those of the content.
+func TestOwnIsAuthentic(t *testing.T) {
+	s := whole()
+	s.Withheld = ""
+	b := line(t, s, 1)
+	for _, change := range [][2]string{
+		{`["prompt","response"]`, `["prompt"]`},
+		{`"source":"app"`, `"source":"mcp"`},
+		{`"actor":"07`, `"actor":"08`},
+		{`"domain":"shop-1_a"`, `"domain":"shop-2_a"`},
+		{`,"call":"00000000000000000000000000000009"`, ``},
+		{`,"domain":"shop-1_a"`, `,"domain":"shop-1_a","withheld":"erased"`},
+	} {
+		forged := bytes.Replace(b, []byte(change[0]), []byte(change[1]), 1)
+		if bytes.Equal(forged, b) {
+			t.Fatalf("the line has no %s", change[0])
+		}
+		r, err := record.Decode(forged)
+		if err != nil {
+			t.Fatalf("%s: %v", change[1], err)
+		}
+		if err := r.Open(s.PRK); !errors.Is(err, record.ErrBody) {
+			t.Errorf("%s: Open() = %v, want ErrBody", change[1], err)
+		}
+	}
+}
+
+// TestVersion1 holds that what programs before version 2 wrote is read.
+func TestVersion1(t *testing.T) {
+	s := whole()
+	digest := event.Digest(s.Event)
+	s.Digest = &digest
+	d, err := record.SealVersion1(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := d.Finish(nil, 3, s.Event.Time, record.Hash{1})
+	b = b[:len(b)-1]
+	r, err := record.Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Version != 1 || r.Own != (record.Own{}) || !record.Known(b) {
+		t.Errorf("version %d, own members %+v, Known() = %v", r.Version, r.Own, record.Known(b))
+	}
+	if id, kind, ok := record.Glance(b); !ok || id != s.ID || kind != "prompt" || !record.HasKind(b, "pro") {
+		t.Errorf("Glance() = %v, %q, %v", id, kind, ok)
+	}
+	if got, err := r.Digest(s.PRK); err != nil || got == nil || *got != digest {
+		t.Errorf("Digest() = %x, %v, want %x", got, err, digest)
+	}
+	for _, other := range []string{`{"v":0`, `{"v":3`, `{"v":12`, `{"v":"1"`, `{"V":1`} {
+		changed := bytes.Replace(b, []byte(`{"v":1`), []byte(other), 1)
+		if _, _, ok := record.Glance(changed); ok || record.Known(changed) {
+			t.Errorf("a line that begins with %s is known", other)
+		}
 	}
 }
 
@@ -155,6 +294,11 @@ func FuzzDecode(f *testing.F) {
 	f.Add(line(f, sealing(100), 7))
 	f.Add(line(f, sealing(0), 0))
 	f.Add(line(f, sealing(6000), record.MaxSeq))
+	f.Add(line(f, whole(), 8))
+	if d, err := record.SealVersion1(sealing(50)); err == nil {
+		b, _ := d.Finish(nil, 3, sample(0).Time, record.Hash{})
+		f.Add(b[:len(b)-1])
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		r, err := record.Decode(in)
 		if err != nil {
@@ -249,8 +393,14 @@ func writeVectors(t *testing.T, dir string) {
 	full.Event.Producer = &event.Producer{ID: "gateway-1", Seq: new(uint64(9))}
 	full.Event.TraceID = strings.Repeat("ab", 16)
 	minimal := &record.Sealing{ID: record.ID{1}, Event: &event.Event{Type: event.Decision, Time: full.Event.Time}, Class: "standard/2026-11"}
-	for name, s := range map[string]*record.Sealing{"minimal": minimal, "full": full, "compressed": long} {
-		file := filepath.Join(dir, "v1-"+name+".json")
+	minimal.Source = record.SourceLog
+	every := whole() // withheld, and so without content
+	every.Event = &event.Event{Type: event.Response, Time: full.Event.Time, ModelID: "gpt-4", OutputTokens: new(int64(7))}
+	answer := whole()
+	answer.Withheld, answer.Source, answer.Event.Prompt = "", record.SourceGateway, ""
+	answer.Event.OutputMessages, answer.Event.Error = []byte(`[{"role":"assistant"}]`), "cut off"
+	for name, s := range map[string]*record.Sealing{"minimal": minimal, "full": full, "compressed": long, "withheld": every, "own": answer} {
+		file := filepath.Join(dir, "v2-"+name+".json")
 		if _, err := os.Stat(file); err == nil {
 			continue
 		}

@@ -53,6 +53,7 @@ var (
 type Sealing struct {
 	ID      ID
 	Event   *event.Event // canonicalised and valid, its Time set
+	Own                  // but for Parts, which are the event's
 	Session [16]byte     // zero if there is none
 	Class   string
 	Subject Subject
@@ -93,6 +94,14 @@ func (d *Draft) MaxLen() int {
 
 // Seal encrypts and encodes all of a record that does not depend on its place.
 func Seal(s *Sealing) (*Draft, error) {
+	s.Parts = event.PartsOf(s.Event)
+	if err := s.Own.check(); err != nil {
+		return nil, err
+	}
+	return seal(s, Version)
+}
+
+func seal(s *Sealing, version int) (*Draft, error) {
 	key := s.PRK.Expand(s.Salt, s.ID)
 	d := drafts.Get().(*Draft)
 	d.ID, d.Admin = s.ID, s.Event.Type.Administrative()
@@ -105,7 +114,7 @@ func Seal(s *Sealing) (*Draft, error) {
 	}
 	d.Size = padme(n)
 	d.line = appendPrefix(d.line[:0], &head{
-		id: s.ID, session: s.Session, size: d.Size,
+		version: version, id: s.ID, own: s.Own, session: s.Session, size: d.Size,
 		class: s.Class, subject: s.Subject, key: key.Commitment(),
 	}, s.Event)
 	aad := len(d.line)
@@ -225,6 +234,9 @@ func (r *Record) open(key Key) (*[32]byte, error) {
 	digest, err := event.DecodeContent(content, &opened)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBody, err)
+	}
+	if r.Version > 1 && r.Withheld == "" && r.Parts != event.PartsOf(&opened) {
+		return nil, fmt.Errorf("%w: its content does not have the parts that the line lists", ErrBody)
 	}
 	r.Event = opened
 	return digest, nil

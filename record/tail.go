@@ -118,19 +118,27 @@ func appendHash(dst []byte, h Hash) []byte {
 	return append(dst, '\n')
 }
 
-// The places at a line's start that version 1 fixes.
+// The places at a line's start that both versions fix.
 const (
-	glanceID   = `{"v":1,"id":"`
+	glanceID   = `{"v":0,"id":"`
+	versionAt  = len(`{"v":`)
 	glanceTime = `","time":"`
 	glanceType = `","type":"`
 	idLen      = len("00000000-0000-0000-0000-000000000000")
 )
 
-// Glance reads the id and the type of a line of this version from their fixed
+// Known reports whether a line begins as those of the versions that this package
+// reads do.
+func Known(line []byte) bool {
+	return len(line) > versionAt+1 && string(line[:versionAt]) == glanceID[:versionAt] &&
+		line[versionAt] >= '1' && line[versionAt] <= '0'+Version && line[versionAt+1] == ','
+}
+
+// Glance reads the id and the type of a line of a known version from their fixed
 // places, without decoding the rest.
 func Glance(line []byte) (id ID, kind string, ok bool) {
 	const typeAt = len(glanceID) + idLen + len(glanceTime) + timeLen + len(glanceType)
-	if len(line) < typeAt || string(line[:len(glanceID)]) != glanceID {
+	if len(line) < typeAt || !Known(line) || string(line[versionAt+1:len(glanceID)]) != glanceID[versionAt+1:] {
 		return ID{}, "", false
 	}
 	id, err := ParseID(string(line[len(glanceID) : len(glanceID)+idLen]))
@@ -144,7 +152,7 @@ func Glance(line []byte) (id ID, kind string, ok bool) {
 	return id, string(line[typeAt : typeAt+end]), true
 }
 
-// HasKind tells whether the type of a line of this version begins with a
+// HasKind tells whether the type of a line of a known version begins with a
 // prefix. It looks at nothing else.
 func HasKind(line []byte, prefix string) bool {
 	const typeAt = len(glanceID) + idLen + len(glanceTime) + timeLen + len(glanceType)

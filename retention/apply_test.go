@@ -24,7 +24,7 @@ type house struct {
 
 func (h *house) open() (*audittrail.Log, *retention.Manager) {
 	h.t.Helper()
-	log, err := audittrail.Open(h.dir, audittrail.Options{Create: true, SegmentBytes: 8 << 10, AcceptClock: true})
+	log, err := audittrail.Open(h.dir, audittrail.Options{Create: true, SegmentBytes: 8500, AcceptClock: true})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/query"
+	"audittrail/record"
 )
 
 // An env is all that a command sees of the process it runs in, so that tests
@@ -33,6 +34,7 @@ type env struct {
 	width       int  // columns of stdout; 0 if it is no terminal, and so has no edge
 	height      int  // lines of stdout; 0 if it is no terminal
 
+	source record.Source                    // of what the command records
 	denied *denial                          // what the command was denied last
 	stores map[*audittrail.Log]*query.Store // of the logs that are open
 
@@ -149,7 +151,7 @@ func (e *env) writerOptions() (audittrail.Options, error) {
 	if err != nil {
 		return o, err
 	}
-	o.SegmentBytes = c.SegmentBytes
+	o.SegmentBytes, o.Source = c.SegmentBytes, e.source
 	return o, nil
 }
 

@@ -205,7 +205,7 @@ func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Que
 func (o *exportOptions) see(s *showing, h *query.Hit, words bool) (*audittrail.Record, error) {
 	if !o.metadata {
 		r, err := s.see(h.Record)
-		if err == nil && words && r != h.Record {
+		if err == nil && words && r.State != h.State {
 			return nil, access.ErrDenied // that words stand in it says what it says
 		}
 		return r, err
@@ -258,6 +258,12 @@ var exportColumns = []struct {
 	{"class", func(r *exported) string { return r.Class }},
 	{"subject", func(r *exported) string { return r.Subject.String() }},
 	{"state", func(r *exported) string { return r.State.String() }},
+	{"parts", func(r *exported) string { return r.Parts.String() }},
+	{"source", func(r *exported) string { return string(r.Source) }},
+	{"actor_subject", func(r *exported) string { return actorText(r.Record) }},
+	{"domain", func(r *exported) string { return r.Domain }},
+	{"withheld", func(r *exported) string { return r.Withheld }},
+	{"call", func(r *exported) string { return r.Call.String() }},
 	{"id", func(r *exported) string { return r.Event.ID }},
 	{"type", func(r *exported) string { return string(r.Event.Type) }},
 	{"time", func(r *exported) string { return string(event.AppendTime(nil, r.Event.Time)) }},
@@ -266,6 +272,7 @@ var exportColumns = []struct {
 	{"provider", func(r *exported) string { return r.Event.Provider }},
 	{"deployment_id", func(r *exported) string { return r.Event.DeploymentID }},
 	{"user_id", func(r *exported) string { return r.Event.UserID }},
+	{"actor", func(r *exported) string { return r.Event.Actor }},
 	{"session_id", func(r *exported) string { return r.Event.SessionID }},
 	{"trace_id", func(r *exported) string { return r.Event.TraceID }},
 	{"span_id", func(r *exported) string { return r.Event.SpanID }},

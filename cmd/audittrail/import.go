@@ -16,6 +16,7 @@ import (
 
 	"audittrail"
 	"audittrail/cmd/audittrail/internal/intake"
+	"audittrail/record"
 )
 
 func (e *env) importCmd() *cobra.Command {
@@ -54,6 +55,7 @@ JSON object a line:
   time            RFC 3339; absent: when the log takes it
   model_id model_version provider deployment_id
   user_id* session_id*          whom it is about, and in which conversation
+  actor*                        who acted, if somebody else: the reviewer
   trace_id span_id parent_span_id
   prompt* response* system_instructions* input_messages* output_messages*
   tool            {"name", "call_id"*, "arguments"*, "result"*}
@@ -171,6 +173,7 @@ func (e *env) importAll(args []string, o importOptions) (err error) {
 	if e.getenv("GOMEMLIMIT") == "" {
 		defer debug.SetMemoryLimit(debug.SetMemoryLimit(importMemory))
 	}
+	e.source = record.SourceImport
 	return e.with(e.openOrCreate, func(log *audittrail.Log) error {
 		im.start(log, inputs)
 		for _, in := range inputs {

@@ -97,6 +97,7 @@ var textFlags = []textFlag{
 	{"provider", "", "who runs the model", func(ev *event.Event) *string { return &ev.Provider }},
 	{"deployment", "", "deployment of the model", func(ev *event.Event) *string { return &ev.DeploymentID }},
 	{"user", "u", "whom the data is about (sealed)", func(ev *event.Event) *string { return &ev.UserID }},
+	{"actor", "", "who acted, if somebody else: the reviewer (in the keyring alone)", func(ev *event.Event) *string { return &ev.Actor }},
 	{"session", "", "session or conversation (sealed)", func(ev *event.Event) *string { return &ev.SessionID }},
 	{"prompt", "p", "prompt (sealed)", func(ev *event.Event) *string { return &ev.Prompt }},
 	{"response", "r", "response (sealed)", func(ev *event.Event) *string { return &ev.Response }},

@@ -211,7 +211,7 @@ func (e *env) writeHits(w io.Writer, engine *query.Engine, s *showing, q query.Q
 			return false, errors.Join(out.Flush(), err)
 		}
 		r, err := s.see(h.Record)
-		if errors.Is(err, access.ErrDenied) || err == nil && q.Text != "" && r != h.Record {
+		if errors.Is(err, access.ErrDenied) || err == nil && q.Text != "" && r.State != h.State {
 			continue // as if it were not there: that words stand in it says what it says
 		}
 		if err != nil {

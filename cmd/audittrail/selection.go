@@ -54,9 +54,11 @@ func selectionFlags(cmd *cobra.Command) *selection {
 	f.StringArrayVar(&q.Providers, "provider", nil, "who runs the model")
 	f.StringArrayVar(&q.Deployments, "deployment", nil, "deployment of the model")
 	f.StringArrayVarP(&q.Users, "user", "u", nil, "whom the data is about")
+	f.StringArrayVar(&q.Actors, "actor", nil, "who acted: the reviewer of a decision")
 	f.StringArrayVar(&s.subjects, "subject", nil, "what stands in the log for a user: 32 hexadecimal digits")
 	f.StringArrayVar(&q.Sessions, "session", nil, "session or conversation")
 	f.StringArrayVar(&q.Traces, "trace", nil, "trace id")
+	f.StringSliceVar(&q.Sources, "source", nil, "how the log came to know of it: app, telemetry, gateway, mcp, import or log")
 	f.StringArrayVar(&q.Producers, "producer", nil, "program that sent the event")
 	f.StringSliceVar(&q.Outcomes, "outcome", nil, "success, error, partial, blocked, refused, timeout or cancelled")
 	f.StringSliceVar(&q.Severities, "severity", nil, "info, low, medium, high or critical")
@@ -71,11 +73,19 @@ func selectionFlags(cmd *cobra.Command) *selection {
 	f.StringVar(&q.Text, "text", "", "`words` in the content: refund \"credit card\" -test prompt:order* (a OR b) substring:\"x-\"")
 	f.StringVar(&q.Filter, "filter", "", "`expression` in CEL over the clear fields: latency_ms > 100.0 && labels[\"team\"] == \"x\"")
 	for name, values := range map[string][]string{
-		"type": typeNames(), "outcome": event.Outcomes(), "severity": event.Severities(),
+		"type": typeNames(), "outcome": event.Outcomes(), "severity": event.Severities(), "source": sourceNames(),
 	} {
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
 	}
 	return s
+}
+
+func sourceNames() []string {
+	var names []string
+	for _, s := range record.Sources() {
+		names = append(names, string(s))
+	}
+	return names
 }
 
 // timeFlags adds the flags of a span of time.

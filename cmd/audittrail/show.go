@@ -84,11 +84,29 @@ func recordJSON(r *audittrail.Record) json.RawMessage {
 		Class   string           `json:"class"`
 		Subject record.Subject   `json:"subject"`
 		State   audittrail.State `json:"state"`
-	}{r.Seq, r.ID, r.Hash, string(event.AppendTime(nil, r.Logged)), r.Class, r.Subject, r.State}
+
+		Parts    []string      `json:"parts,omitempty"`
+		Source   record.Source `json:"source,omitempty"`
+		Actor    string        `json:"actor_subject,omitempty"`
+		Domain   string        `json:"domain,omitempty"`
+		Withheld string        `json:"withheld,omitempty"`
+		Call     string        `json:"call,omitempty"`
+	}{
+		r.Seq, r.ID, r.Hash, string(event.AppendTime(nil, r.Logged)), r.Class, r.Subject, r.State,
+		r.Parts.Names(), r.Source, actorText(r), r.Domain, r.Withheld, r.Call.String(),
+	}
 	head, err := json.Marshal(own)
 	must(err) // it is made of texts and numbers
 	out := bytes.TrimSuffix(head, []byte("}"))
 	return append(append(out, ','), event.AppendJSON(nil, &r.Event)[1:]...)
+}
+
+// actorText is the subject of the person who acted, or nothing.
+func actorText(r *audittrail.Record) string {
+	if r.Actor == (record.Subject{}) {
+		return ""
+	}
+	return r.Actor.String()
 }
 
 // recordFields is a record as a person reads it: what happened first, and what
@@ -103,6 +121,7 @@ func recordFields(r *audittrail.Record) []field {
 	s.add("provider", ev.Provider)
 	s.add("deployment", ev.DeploymentID)
 	s.add("user", ev.UserID)
+	s.add("actor", ev.Actor)
 	s.add("session", ev.SessionID)
 	s.add("trace", ev.TraceID)
 	s.add("span", ev.SpanID)
@@ -143,6 +162,12 @@ func recordFields(r *audittrail.Record) []field {
 	s.add("logged", timeText(r.Logged))
 	s.add("class", r.Class)
 	s.add("subject", r.Subject.String())
+	s.add("actor's subject", actorText(r))
+	s.add("parts", strings.Join(r.Parts.Names(), ", "))
+	s.add("source", string(r.Source))
+	s.add("domain", r.Domain)
+	s.add("withheld", r.Withheld)
+	s.add("call", r.Call.String())
 	s.add("content", contentText(r))
 	s.add("hash", r.Hash.String())
 	return s.fields

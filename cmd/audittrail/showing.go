@@ -113,6 +113,7 @@ func (s *showing) asks(q *query.Query, by ...string) error {
 	}{
 		{"--text", q.Text != ""},
 		{"--user", len(q.Users) > 0},
+		{"--actor", len(q.Actors) > 0},
 		{"--session", len(q.Sessions) > 0},
 		{"--group-by user", slices.Contains(by, "user") || slices.Contains(by, "user_id")},
 	} {
@@ -143,6 +144,7 @@ func (s *showing) see(r *audittrail.Record) (*audittrail.Record, error) {
 	if restricted {
 		return privacy.Hide(r), nil
 	}
+	r = s.desk.HideActor(r)
 	if s.seen.Records == 0 || r.Seq < s.seen.First {
 		s.seen.First = r.Seq
 	}

@@ -136,7 +136,7 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, zone *time.Lo
 			if err == nil {
 				r, err = s.see(h.Record)
 			}
-			if err == nil && q.Text != "" && r != h.Record {
+			if err == nil && q.Text != "" && r.State != h.State {
 				continue // that words stand in it says what it says
 			}
 			if errors.Is(err, access.ErrDenied) {

@@ -8,13 +8,6 @@ import (
 	"audittrail/record"
 )
 
-// knownStart is how a line of the version that this program knows begins.
-const knownStart = `{"v":1,`
-
-func isKnown(line []byte) bool {
-	return len(line) >= len(knownStart) && string(line[:len(knownStart)]) == knownStart
-}
-
 // contents looks at the keys to what is sealed in the lines. It is for one
 // goroutine.
 type contents struct {

@@ -346,7 +346,7 @@ func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, f *File
 	if seq < w.signed {
 		t.add(w.chain.Hash())
 	}
-	known := isKnown(line)
+	known := record.Known(line)
 	if !known {
 		r.newer++
 	}

@@ -139,7 +139,7 @@ func (s *survey) soundItem(file int, raw rawLine, tail *record.Tail, line []byte
 	if tail.Seq < s.leaves.head.Size || s.Keys != nil {
 		s.said.take(line)
 	}
-	if !isKnown(line) {
+	if !record.Known(line) {
 		s.newer++
 	} else if s.Keys != nil {
 		lost, err := s.contents.take(line)

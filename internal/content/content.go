@@ -86,6 +86,9 @@ type Reader struct {
 	Ring  *keyring.Ring // for the log's own records
 	// Key finds the key to a record's content, or says why there is none.
 	Key func(*record.Record) (record.Key, State, error)
+	// Person finds the name of a subject, or says why there is none. It may be
+	// nil: then actors have no names.
+	Person func(record.Subject) (string, State, error)
 }
 
 // Get returns a record that has not left the log.
@@ -125,6 +128,11 @@ func (l *Reader) View(line []byte, seq uint64, want []byte) (*Record, error) {
 		return nil, fmt.Errorf("open record %d: %w", seq, err)
 	}
 	out.State = state
+	if state == Readable && out.Actor != (record.Subject{}) && l.Person != nil {
+		if out.Event.Actor, _, err = l.Person(out.Actor); err != nil {
+			return nil, fmt.Errorf("open record %d: find its actor: %w", seq, err)
+		}
+	}
 	return out, nil
 }
 

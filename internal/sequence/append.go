@@ -61,7 +61,7 @@ func (q *Sequencer) together(ctx context.Context, events []event.Event, reserved
 	own := make([]*item, 0, len(all))
 	for _, it := range all {
 		if other := first[it.id]; it.given && other != nil {
-			if other.digest != it.digest {
+			if !it.tells(other.digest, other.event.Actor) {
 				return nil, &BatchError{it.index, &event.FieldError{Field: "id", Problem: fmt.Sprintf("it is that of event %d of the batch, which is another event", other.index)}}
 			}
 			it.same = other
@@ -101,12 +101,20 @@ func (q *Sequencer) GovernBatch(ctx context.Context, events []event.Event) ([]Re
 	return q.together(ctx, events, true)
 }
 
+// An Adopted is a record of another log.
+type Adopted struct {
+	Event event.Event
+	Own   record.Own
+	Class string // with its month
+}
+
 // Adopt appends records of another log, with the classes and months that they
 // had there.
-func (q *Sequencer) Adopt(ctx context.Context, events []event.Event, classes []string) error {
-	all := make([]*item, len(events))
-	for i := range events {
-		all[i] = &item{event: events[i], index: i, reserved: events[i].Type.Reserved(), class: classes[i]}
+func (q *Sequencer) Adopt(ctx context.Context, adopted []Adopted) error {
+	all := make([]*item, len(adopted))
+	for i := range adopted {
+		a := &adopted[i]
+		all[i] = &item{event: a.Event, own: a.Own, index: i, reserved: a.Event.Type.Reserved(), class: a.Class}
 	}
 	if err := each(all, q.prepare); err != nil {
 		return err
@@ -121,7 +129,8 @@ type item struct {
 	given bool // the client gave the id
 	// reserved events govern the log, or tell what was done with it
 	reserved bool
-	class    string // with its month, if it keeps that of another log
+	own      record.Own // what it keeps of another log
+	class    string     // with its month, if it keeps that of another log
 	id       record.ID
 	digest   [32]byte
 	same     *item // the earlier one of the batch with the same id
@@ -285,7 +294,7 @@ func (q *Sequencer) commitAll(ctx context.Context, items []*item) (*batch, error
 func (q *Sequencer) sealAll(ctx context.Context, items []*item) (b *batch, at int, room int64, err error) {
 	err = q.Gate.Enter(ctx, func(yield func(string) bool) {
 		for _, it := range items {
-			if !yield(it.event.UserID) {
+			if !yield(it.event.UserID) || it.event.Actor != "" && !yield(it.event.Actor) {
 				return
 			}
 		}
@@ -354,6 +363,15 @@ func (q *Sequencer) seal(it *item) error {
 	if err != nil {
 		return err
 	}
+	s.Own = it.own
+	if e.Actor != "" {
+		if s.Actor, _, err = q.Ring.ForSealing(e.Actor, s.Class); err != nil {
+			return err
+		}
+	}
+	if s.Source == "" {
+		s.Source = q.sourceOf(it)
+	}
 	if e.SessionID != "" {
 		s.Session = q.Ring.Session(e.SessionID)
 	}
@@ -363,10 +381,19 @@ func (q *Sequencer) seal(it *item) error {
 	return err
 }
 
+// sourceOf says how the log came to know of an item's event.
+func (q *Sequencer) sourceOf(it *item) record.Source {
+	if it.reserved {
+		return record.SourceLog
+	}
+	return cmp.Or(q.Source, record.SourceApp)
+}
+
 // observed is a new record for the observer, but for what its place gives it.
 // The caller of Append keeps its event, and may change what that points to.
 func observed(s *record.Sealing, size int) *content.Record {
 	r := &content.Record{State: content.Readable}
+	r.Version, r.Own = record.Version, s.Own
 	r.ID, r.Session, r.Size, r.Class, r.Subject = s.ID, s.Session, size, s.Class, s.Subject
 	r.Event = event.Clone(s.Event)
 	r.Event.Time = r.Event.Time.UTC()

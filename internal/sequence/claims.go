@@ -23,6 +23,7 @@ type claims struct {
 type claim struct {
 	done    chan struct{}
 	digest  [32]byte
+	actor   string
 	receipt Receipt
 	err     error
 }
@@ -37,9 +38,30 @@ func (c *claims) take(it *item) (*claim, bool) {
 	if c.held == nil {
 		c.held = make(map[record.ID]*claim)
 	}
-	own := &claim{done: make(chan struct{}), digest: it.digest}
+	own := &claim{done: make(chan struct{}), digest: it.digest, actor: it.event.Actor}
 	c.held[it.id] = own
 	return own, true
+}
+
+// tells tells whether an item is the same event as another one.
+func (it *item) tells(digest [32]byte, actor string) bool {
+	return it.digest == digest && it.event.Actor == actor
+}
+
+// sameActor tells whether the actor of an event can be the person whom a record
+// names by a subject. After that person's erasure nothing says who it was.
+func (q *Sequencer) sameActor(name string, recorded record.Subject) (bool, error) {
+	if name == "" || recorded == (record.Subject{}) {
+		return name == "" && recorded == (record.Subject{}), nil
+	}
+	if s, known, err := q.Ring.LookupUser(name); err != nil || known && s == recorded {
+		return err == nil, err
+	}
+	_, err := q.Ring.User(recorded)
+	if _, absent := content.StateOf(err); absent {
+		return true, nil
+	}
+	return false, err
 }
 
 // settle ends an item's claim and tells those who wait. If the item's fate is
@@ -103,7 +125,7 @@ func (q *Sequencer) claimOne(ctx context.Context, it *item) error {
 		if c.err != nil {
 			continue // the other one failed: it is this one's turn
 		}
-		if c.digest != it.digest {
+		if !it.tells(c.digest, c.actor) {
 			return &IDConflictError{Seq: c.receipt.Seq}
 		}
 		it.receipt = c.receipt
@@ -157,7 +179,13 @@ func (q *Sequencer) findFirst(ctx context.Context, it *item) error {
 		if err != nil {
 			return err
 		}
-		if digest == nil || *digest != it.digest {
+		same := digest != nil && *digest == it.digest
+		if same {
+			if same, err = q.sameActor(it.event.Actor, r.Actor); err != nil {
+				return err
+			}
+		}
+		if !same {
 			return &IDConflictError{Seq: seq}
 		}
 		it.receipt = Receipt{Seq: seq, ID: it.id, Hash: r.Hash, Duplicate: true}

@@ -51,6 +51,10 @@ type Log struct {
 	Now   func() time.Time
 	Rand  io.Reader
 
+	// Source is how the log comes to know of the events that producers append;
+	// if empty, from the application itself.
+	Source record.Source
+
 	MaxEventBytes int
 	AcceptClock   bool // however far it has run ahead
 

@@ -20,6 +20,7 @@ import (
 	"audittrail/internal/index/block"
 	"audittrail/internal/index/text"
 	"audittrail/keyring"
+	"audittrail/record"
 )
 
 var began = time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)
@@ -69,6 +70,15 @@ func sample(seq uint64) *audittrail.Record {
 		rec.Session = hashOf("session", r.IntN(100))
 		rec.Event.Metadata = map[string]json.RawMessage{"note": json.RawMessage(`"` + say(3) + `"`)}
 		rec.Event.Cost = &event.Cost{Nano: n * 1000, Currency: "EUR"}
+	}
+	// Two of three are of version 2.
+	if seq%3 > 0 {
+		rec.Version = 2
+		rec.Own = record.Own{Parts: event.PartsOf(&rec.Event), Source: record.Sources()[seq%6]}
+		if seq%5 == 0 {
+			rec.Actor, rec.Domain, rec.Withheld = hashOf("actor", int(seq%7)), "shop", record.WithheldErased
+			rec.Call = hashOf("call", int(seq))
+		}
 	}
 	return rec
 }
@@ -165,9 +175,27 @@ func holdAgainst(t *testing.T, got searchable, from, to uint64, f forget) {
 	holdColumns(t, got, from, to)
 }
 
+// partsOf is what column Parts has of a record whose content is there.
+func partsOf(r *audittrail.Record) string {
+	if p := event.PartsOf(&r.Event); p != 0 {
+		return p.String()
+	}
+	return block.NoParts
+}
+
 func holdColumns(t *testing.T, got searchable, from, to uint64) {
 	t.Helper()
 	for c, of := range map[block.TextColumn]func(r *audittrail.Record) string{
+		block.ToldBy:   func(r *audittrail.Record) string { return string(r.Source) },
+		block.Domain:   func(r *audittrail.Record) string { return r.Domain },
+		block.Withheld: func(r *audittrail.Record) string { return r.Withheld },
+		block.Call:     func(r *audittrail.Record) string { return r.Call.String() },
+		block.Actor: func(r *audittrail.Record) string {
+			if r.Actor == (record.Subject{}) {
+				return ""
+			}
+			return r.Actor.String()
+		},
 		block.Type:    func(r *audittrail.Record) string { return string(r.Event.Type) },
 		block.Model:   func(r *audittrail.Record) string { return r.Event.ModelID },
 		block.Outcome: func(r *audittrail.Record) string { return r.Event.Outcome },
@@ -263,6 +291,35 @@ func TestForget(t *testing.T) {
 	holdAgainst(t, openBlock(t, write(t, nil, tab)), 0, 300, f)
 }
 
+// TestForgottenParts holds that the index knows of a forgotten record of version
+// 1 no more than its line says, and of one of version 2 no less.
+func TestForgottenParts(t *testing.T) {
+	victim := sample(3).Subject
+	f := func(subject, _ string, _ uint64) bool { return subject == string(victim[:]) }
+	tab := table(0, 300)
+	for _, b := range []*block.Block{openBlock(t, write(t, f, tab)), openBlock(t, write(t, f, openBlock(t, write(t, nil, tab))))} {
+		col, err := b.Texts(block.Parts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unknown := 0
+		for row := range 300 {
+			r := sample(uint64(row))
+			want := partsOf(r)
+			if r.Subject == victim && r.Version < 2 {
+				want = ""
+				unknown++
+			}
+			if got := col.Value(col.Code(row)); got != want {
+				t.Errorf("record %d of version %d: parts %q, want %q", row, r.Version, got, want)
+			}
+		}
+		if unknown == 0 {
+			t.Error("nobody was forgotten")
+		}
+	}
+}
+
 // TestSealed looks for words in a block's file.
 func TestSealed(t *testing.T) {
 	file := write(t, nil, table(0, 500))
@@ -307,7 +364,7 @@ func readAll(file []byte) error {
 	if err != nil {
 		return err
 	}
-	for c := block.Type; c <= block.ParentSpan; c++ {
+	for c := block.Type; c <= block.Call; c++ {
 		if _, err := b.Texts(c); err != nil {
 			return err
 		}

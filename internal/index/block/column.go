@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"audittrail"
+	"audittrail/record"
 )
 
 // A TextColumn is one of the columns of text.
@@ -37,6 +38,12 @@ const (
 	Trace
 	Span
 	ParentSpan
+	Parts  // which encrypted fields the event has: see partsOf
+	ToldBy // record.Source
+	Actor
+	Domain
+	Withheld
+	Call
 
 	textColumns
 )
@@ -71,6 +78,8 @@ var textTraits = [textColumns]struct {
 	Currency: {"currency", false, false}, Class: {"class", false, false}, Labels: {"labels", false, false},
 	Subject: {"subject", true, true}, Session: {"session", true, true}, Trace: {"trace_id", true, true},
 	Span: {"span_id", true, false}, ParentSpan: {"parent_span_id", true, false},
+	Parts: {"parts", false, false}, ToldBy: {"source", false, false}, Actor: {"actor", true, true},
+	Domain: {"domain", false, false}, Withheld: {"withheld", false, false}, Call: {"call", true, true},
 }
 
 var numberNames = [numberColumns]string{
@@ -89,6 +98,13 @@ func textsOf(r *audittrail.Record, t *[textColumns]string) {
 		FinishReason: e.FinishReason, Class: r.Class, Labels: joinLabels(e.Labels),
 		Subject: string(r.Subject[:]), Trace: unhex(e.TraceID), Span: unhex(e.SpanID), ParentSpan: unhex(e.ParentSpanID),
 	}
+	t[Parts], t[ToldBy], t[Domain], t[Withheld] = partsOf(r), string(r.Source), r.Domain, r.Withheld
+	if r.Actor != (record.Subject{}) {
+		t[Actor] = string(r.Actor[:])
+	}
+	if r.Call != (record.CallID{}) {
+		t[Call] = string(r.Call[:])
+	}
 	if r.Session != [16]byte{} {
 		t[Session] = string(r.Session[:])
 	}
@@ -101,6 +117,23 @@ func textsOf(r *audittrail.Record, t *[textColumns]string) {
 	if e.Cost != nil {
 		t[Currency] = e.Cost.Currency
 	}
+}
+
+// NoParts is the value of column Parts for an event that has none of them. It is
+// absent where that is not known.
+const NoParts = "none"
+
+// partsOf is the value of column Parts: what the record says, or, if it is of
+// the version that does not, its content.
+func partsOf(r *audittrail.Record) string {
+	p, known := r.KnownParts()
+	switch {
+	case !known:
+		return ""
+	case p == 0:
+		return NoParts
+	}
+	return p.String()
 }
 
 // unhex is the bytes of hexadecimal digits, which an event's are.

@@ -90,7 +90,7 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("index block is of version %d.%d; this program knows %d.%d", e.Block, e.Text, version, text.Version)
 }
 
-const version = 1
+const version = 2
 
 // check holds what encoding again does not show.
 func (f *footer) check() error {
@@ -103,7 +103,7 @@ func (f *footer) check() error {
 	for i := 0; !bad && i < len(f.Texts); i++ {
 		p := &f.Texts[i]
 		bad = p.Name != textTraits[i].name || p.Values < 1 || p.Values > f.Rows+1 || p.Bytes < 0 || len(p.Tag) != tagLen ||
-			p.Where != (sectionPart{at, p.length(f.Rows, textTraits[i].inverted)})
+			p.Where != (sectionPart{at, p.length(f.Rows, p.inverted(TextColumn(i)))})
 		at += int64(p.Where.Len)
 	}
 	for i := 0; !bad && i < len(f.Numbers); i++ {
@@ -118,6 +118,10 @@ func (f *footer) check() error {
 	}
 	return nil
 }
+
+// inverted tells whether rows are looked up by the values of a column, of which
+// it then has more than the absent one.
+func (p *textPart) inverted(c TextColumn) bool { return textTraits[c].inverted && p.Values > 1 }
 
 // length is that of a column of text: values, codes and, if it is inverted, the
 // rows by their codes.

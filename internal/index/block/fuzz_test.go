@@ -11,7 +11,7 @@ import (
 	"audittrail/internal/index/block"
 )
 
-const vector = "../../../testdata/vectors/index/v1.block"
+const vector = "../../../testdata/vectors/index/v2.block"
 
 // TestVector reads a block that was written when the format was made. It must
 // be read forever; set AUDITTRAIL_WRITE_VECTORS to write one of a new version.
@@ -31,13 +31,22 @@ func TestVector(t *testing.T) {
 
 // TestForeign tells a block of another version from a damaged one.
 func TestForeign(t *testing.T) {
-	for old, want := range map[string]bool{`{"v":2,`: true, `{"v":1,`: false} {
-		foot := bytes.Replace(footerOf(t), []byte(`{"v":1,`), []byte(old), 1)
+	for old, want := range map[string]bool{`{"v":1,`: true, `{"v":2,`: false} {
+		foot := bytes.Replace(footerOf(t), []byte(`{"v":2,`), []byte(old), 1)
 		_, err := block.ReadFooter(foot)
 		var version *block.VersionError
 		if errors.As(err, &version) != want {
 			t.Errorf("footer %s…: %v", old, err)
 		}
+	}
+	// A block of version 1 is one, and is made again from the log.
+	file, err := os.ReadFile(filepath.FromSlash("../../../testdata/vectors/index/v1.block"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var version *block.VersionError
+	if _, err := block.Open(bytes.NewReader(file), int64(len(file)), blockKey, block.NewCache(1)); !errors.As(err, &version) || version.Block != 1 {
+		t.Errorf("a block of version 1: %v, want a VersionError", err)
 	}
 }
 
@@ -45,7 +54,7 @@ func TestForeign(t *testing.T) {
 func footerOf(t testing.TB) []byte {
 	t.Helper()
 	file := write(t, nil, table(0, 20))
-	from := bytes.LastIndex(file, []byte(`{"v":1,"origin"`))
+	from := bytes.LastIndex(file, []byte(`{"v":2,"origin"`))
 	to := from + bytes.Index(file[from:], []byte("}}")) + 2
 	if i := bytes.LastIndex(file, []byte("}}")); i > to {
 		to = i + 2

@@ -123,7 +123,7 @@ func (b *Block) Texts(c TextColumn) (*Texts, error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		t, err := b.parseTexts(s, p, textTraits[c].hex, textTraits[c].inverted)
+		t, err := b.parseTexts(s, p, textTraits[c].hex, p.inverted(c))
 		return t, len(s) + 24*len(t.values), err
 	})
 }

@@ -76,6 +76,9 @@ func (w *writer) write(forget func(subject, class string, seq uint64) bool) erro
 	if err := w.put([]byte(magic)); err != nil {
 		return err
 	}
+	if err := w.forget(forget); err != nil {
+		return err
+	}
 	for c := range textColumns {
 		if err := w.texts(c); err != nil {
 			return err
@@ -85,9 +88,6 @@ func (w *writer) write(forget func(subject, class string, seq uint64) bool) erro
 		if err := w.numbers(c); err != nil {
 			return err
 		}
-	}
-	if err := w.forget(forget); err != nil {
-		return err
 	}
 	if err := w.pages(); err != nil {
 		return err
@@ -136,18 +136,39 @@ func (w *writer) texts(c TextColumn) error {
 		for j, code := range codes[from:] {
 			codes[from+j] = all.codes[i][code]
 		}
+		if c == Parts && w.dead[i] != nil {
+			if err := w.unknow(i, codes[from:]); err != nil {
+				return err
+			}
+		}
 	}
-	b = slices.Grow(b, part.length(w.foot.Rows, textTraits[c].inverted)-len(b))
+	b = slices.Grow(b, part.length(w.foot.Rows, part.inverted(c))-len(b))
 	for _, code := range codes {
 		b = appendPacked(b, uint64(code), width)
 	}
-	if textTraits[c].inverted {
+	if part.inverted(c) {
 		b = invert(b, codes, all.values)
 	}
 	var err error
 	part.Where, part.Tag, err = w.section(b, int(c))
 	w.foot.Texts = append(w.foot.Texts, part)
 	return err
+}
+
+// unknow takes the parts away from those rows of a source whose text is left
+// out, if they were known of that alone: their records are of the version that
+// does not list them, and has no source.
+func (w *writer) unknow(source int, codes []uint32) error {
+	t, err := w.sources[source].Texts(ToldBy)
+	if err != nil {
+		return err
+	}
+	for it := w.dead[source].Iterator(); it.HasNext(); {
+		if row := it.Next(); t.Code(int(row)) == 0 {
+			codes[row] = 0
+		}
+	}
+	return nil
 }
 
 // invert appends where the rows of each code begin, and the rows by their

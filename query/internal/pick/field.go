@@ -9,6 +9,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/index/block"
+	"audittrail/record"
 )
 
 // A Field is one of the clear fields of a record, under the name that the edge
@@ -47,6 +48,12 @@ var Fields = []Field{
 	{Name: "trace_id", Text: func(r *audittrail.Record) string { return r.Event.TraceID }, texts: block.Trace},
 	{Name: "span_id", Text: func(r *audittrail.Record) string { return r.Event.SpanID }, texts: block.Span},
 	{Name: "parent_span_id", Text: func(r *audittrail.Record) string { return r.Event.ParentSpanID }, texts: block.ParentSpan},
+	{Name: "parts", Text: parts, texts: block.Parts},
+	{Name: "source", Text: func(r *audittrail.Record) string { return string(r.Source) }, texts: block.ToldBy},
+	{Name: "actor_subject", Text: actor, texts: block.Actor},
+	{Name: "domain", Text: func(r *audittrail.Record) string { return r.Domain }, texts: block.Domain},
+	{Name: "withheld", Text: func(r *audittrail.Record) string { return r.Withheld }, texts: block.Withheld},
+	{Name: "call", Text: func(r *audittrail.Record) string { return r.Call.String() }, texts: block.Call},
 
 	{Name: "time", Number: func(r *audittrail.Record) (int64, bool) { return block.Nanos(r.Event.Time), true }, numbers: block.Time, Time: true},
 	{Name: "logged", Number: func(r *audittrail.Record) (int64, bool) { return block.Nanos(r.Logged), true }, numbers: block.Logged, Time: true},
@@ -186,6 +193,24 @@ func producerSeq(r *audittrail.Record) (int64, bool) {
 		return 0, false
 	}
 	return int64(*n), true
+}
+
+func parts(r *audittrail.Record) string {
+	p, known := r.KnownParts()
+	if known && p == 0 {
+		return block.NoParts
+	}
+	if !known {
+		return ""
+	}
+	return p.String()
+}
+
+func actor(r *audittrail.Record) string {
+	if r.Actor == (record.Subject{}) {
+		return ""
+	}
+	return r.Actor.String()
 }
 
 func sessionKey(r *audittrail.Record) string {

@@ -15,6 +15,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/record"
 )
 
 // The limits of a row group.
@@ -87,6 +88,12 @@ type clearPart struct {
 	Class        string            `parquet:"class,dict"`
 	Subject      string            `parquet:"subject"`
 	State        string            `parquet:"state,dict"`
+	Parts        string            `parquet:"parts,optional,dict"`
+	Source       string            `parquet:"source,optional,dict"`
+	Actor        string            `parquet:"actor_subject,optional,dict"`
+	Domain       string            `parquet:"domain,optional,dict"`
+	Withheld     string            `parquet:"withheld,optional,dict"`
+	Call         string            `parquet:"call,optional"`
 	Type         string            `parquet:"type,dict"`
 	Time         int64             `parquet:"time,timestamp(microsecond)"`
 	Model        string            `parquet:"model_id,optional,dict"`
@@ -120,6 +127,7 @@ type clearPart struct {
 type contentPart struct {
 	ID        string          `parquet:"id,optional"`
 	User      string          `parquet:"user_id,optional,dict"`
+	ActorName string          `parquet:"actor,optional,dict"`
 	SessionID string          `parquet:"session_id,optional,dict"`
 	Prompt    string          `parquet:"prompt,optional"`
 	Response  string          `parquet:"response,optional"`
@@ -149,6 +157,10 @@ func clearOf(r *audittrail.Record) clearPart {
 		Outcome: ev.Outcome, FinishReason: ev.FinishReason, Severity: ev.Severity, Category: ev.Category,
 		Retention: ev.RetentionClass, InputTokens: ev.InputTokens, OutputTokens: ev.OutputTokens,
 		CachedTokens: ev.CachedTokens, Reasoning: ev.ReasoningTokens, Size: int64(r.Size), Labels: ev.Labels,
+		Parts: r.Parts.String(), Source: string(r.Source), Domain: r.Domain, Withheld: r.Withheld, Call: r.Call.String(),
+	}
+	if r.Actor != (record.Subject{}) {
+		c.Actor = r.Actor.String()
 	}
 	if r.Session != [16]byte{} {
 		c.Session = fmt.Sprintf("%x", r.Session)
@@ -176,7 +188,7 @@ func micros(t time.Time) int64 { return t.UnixMicro() }
 
 func contentOf(ev *event.Event) contentPart {
 	c := contentPart{
-		ID: ev.ID, User: ev.UserID, SessionID: ev.SessionID, Prompt: ev.Prompt, Response: ev.Response,
+		ID: ev.ID, User: ev.UserID, ActorName: ev.Actor, SessionID: ev.SessionID, Prompt: ev.Prompt, Response: ev.Response,
 		System: ev.SystemInstructions, Input: ev.InputMessages, Output: ev.OutputMessages, Error: ev.Error,
 		Metadata: metadataOf(ev),
 	}

@@ -26,7 +26,7 @@ func everything() event.Event {
 	raw := func(s string) json.RawMessage { return json.RawMessage(s) }
 	return event.Event{
 		ID: "e-1", Type: event.ToolResult, Time: time.Date(2026, 11, 2, 3, 4, 5, 123456789, time.UTC),
-		ModelID: "m", ModelVersion: "1", Provider: "p", DeploymentID: "d", UserID: "ada", SessionID: "s",
+		ModelID: "m", ModelVersion: "1", Provider: "p", DeploymentID: "d", UserID: "ada", Actor: "rick", SessionID: "s",
 		TraceID: strings.Repeat("a", 32), SpanID: strings.Repeat("b", 16), ParentSpanID: strings.Repeat("c", 16),
 		Prompt: "What?", Response: "That.", SystemInstructions: "Be good.",
 		InputMessages: raw(`[{"n":1.50}]`), OutputMessages: raw(`"<b>"`),
@@ -125,6 +125,7 @@ func TestEverythingAndNothing(t *testing.T) {
 		return map[string]string{
 			"seq": fmt.Sprint(i), "uuid": r.ID.String(), "hash": r.Hash.String(), "logged": fmt.Sprint(r.Logged.UnixMicro()),
 			"class": r.Class, "subject": r.Subject.String(), "state": "readable", "retention_class": "standard", "size": fmt.Sprint(r.Size),
+			"source": "app",
 		}
 	}
 	all, none := own(0), own(1)
@@ -134,7 +135,8 @@ func TestEverythingAndNothing(t *testing.T) {
 		"parent_span_id": strings.Repeat("c", 16), "tool": "search", "outcome": "error", "finish_reason": "stop", "severity": "low",
 		"category": "pii", "latency_ms": "150.5", "input_tokens": "10", "output_tokens": "0", "cached_tokens": "9007199254740991",
 		"reasoning_tokens": "3", "cost": "12300000", "currency": "EUR", "producer": "app", "producer_seq": "9",
-		"labels": "envteaméx",
+		"labels": "envteaméx", "parts": "prompt,response,system,input,output,arguments,result,error",
+		"actor_subject": records[0].Actor.String(),
 	})
 	none["type"], none["time"] = "prompt", "-62135596800000000"
 	clear := written(t, false, records...)
@@ -142,7 +144,7 @@ func TestEverythingAndNothing(t *testing.T) {
 		t.Errorf("in the clear (-want +got):\n%s", diff)
 	}
 	maps.Copy(all, map[string]string{
-		"id": "e-1", "user_id": "ada", "session_id": "s", "prompt": "What?", "response": "That.", "system_instructions": "Be good.",
+		"id": "e-1", "user_id": "ada", "actor": "rick", "session_id": "s", "prompt": "What?", "response": "That.", "system_instructions": "Be good.",
 		"input_messages": `[{"n":1.50}]`, "output_messages": `"<b>"`, "tool_call_id": "c1", "tool_arguments": `{"q":"x"}`,
 		"tool_result": "[7]", "error": "late", "metadata": `{"k":"<v>","n":1.50}`,
 	})
