@@ -23,6 +23,9 @@ type Stat struct {
 	Signed     tlog.Checkpoint
 	Subjects   int // data subjects with a living key; -1 without the keyring
 	Writer     bool
+	// Empty are the files that have the name of a segment, hold nothing, and are
+	// not the log's. The next writer puts them aside.
+	Empty []string
 }
 
 // Stat describes the log as it is now. If the log goes on behind the last
@@ -39,6 +42,7 @@ func (l *Log) Stat(ctx context.Context) (Stat, error) {
 	s := Stat{
 		Origin: l.origin, Records: l.store.Size(), First: l.store.First(),
 		Segments: len(segments), Subjects: -1, Writer: l.lock != nil || l.hasWriter(),
+		Empty: l.store.Empty(),
 	}
 	for _, g := range segments {
 		if g.Gone == nil {

@@ -413,15 +413,6 @@ var moves = []tampering{
 		f[fmt.Sprintf("%020d.jsonl", s.n+i)] = f[name]
 		return f, verdict{audittrail.KindInserted, s.n}
 	}},
-	{"add an empty segment", func(s *specimen, i int) (forgery, verdict) {
-		name := fmt.Sprintf("%020d.jsonl", i)
-		if _, ok := s.lines[name]; ok {
-			return nil, verdict{}
-		}
-		f := s.forge()
-		f[name] = nil
-		return f, verdict{audittrail.KindInserted, i}
-	}},
 }
 
 // cuts remove lines.
@@ -485,6 +476,12 @@ var cuts = []tampering{
 		f := s.forge()
 		name, _ := s.home(i)
 		delete(f, name)
+		return f, s.absent(s.first[name], s.end(name))
+	}},
+	{"empty its segment", func(s *specimen, i int) (forgery, verdict) {
+		f := s.forge()
+		name, _ := s.home(i)
+		f[name] = nil
 		return f, s.absent(s.first[name], s.end(name))
 	}},
 	{"delete all but its segment", func(s *specimen, i int) (forgery, verdict) {

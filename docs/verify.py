@@ -163,10 +163,10 @@ def ed25519(key, message, signature):
 
 
 def segments(folder):
-    """The files of the log, in order. Each is named by its first record."""
+    """The files of the log, in order. Each is named by its first record; an empty one holds nothing."""
     if not folder.is_dir():
         raise Impossible(f"there is no log in {folder}")
-    return sorted(p for p in folder.iterdir() if re.fullmatch(r"[0-9]{20}\.jsonl", p.name))
+    return sorted(p for p in folder.iterdir() if re.fullmatch(r"[0-9]{20}\.jsonl", p.name) and p.stat().st_size)
 
 
 def understood(line):

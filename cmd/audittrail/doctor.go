@@ -147,6 +147,11 @@ func (d *doctor) examine(log *audittrail.Log) error {
 		d.say("checkpoint", risky, "the last %s not signed: the writer was interrupted; the next one checks and signs them",
 			count(behind, "record is", "records are"))
 	}
+	if len(s.Empty) > 0 {
+		d.say("segments", risky, "%s: %s", count(len(s.Empty),
+			"file has the name of a segment, is empty and is not part of the log, and the next writer puts it aside",
+			"files have the names of segments, are empty and are not part of the log, and the next writer puts them aside"), strings.Join(s.Empty, ", "))
+	}
 	d.clock(s)
 	return d.tail(s)
 }
@@ -289,7 +294,7 @@ func (d *doctor) lock() {
 
 // leftovers lists what a crash or a repair left behind.
 func (d *doctor) leftovers() {
-	var torn, tmp []string
+	var torn, tmp, empty []string
 	for _, dir := range []string{d.logDir(), filepath.Join(d.logDir(), "log"), filepath.Join(d.logDir(), "tree"), d.keysDir()} {
 		names, err := vfs.OS.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -299,6 +304,8 @@ func (d *doctor) leftovers() {
 			switch path := filepath.Join(dir, name); {
 			case strings.HasPrefix(name, "torn-"):
 				torn = append(torn, path)
+			case strings.HasPrefix(name, "empty-"):
+				empty = append(empty, path)
 			case strings.HasSuffix(name, ".tmp"):
 				tmp = append(tmp, path)
 			}
@@ -306,6 +313,9 @@ func (d *doctor) leftovers() {
 	}
 	if len(torn) > 0 {
 		d.say("torn writes", healthy, "%s cut off after crashes and kept: %s", count(len(torn), "was", "were"), strings.Join(torn, ", "))
+	}
+	if len(empty) > 0 {
+		d.say("segments", healthy, "%s put aside, with nothing in it: %s", count(len(empty), "empty segment was", "empty segments were"), strings.Join(empty, ", "))
 	}
 	if len(tmp) > 0 {
 		d.say("leftovers", risky, "a crash left %s; where nothing writes, remove them", strings.Join(slices.Compact(tmp), ", "))

@@ -13,8 +13,8 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// Files lists the segments in a folder, by their names alone. A folder that is
-// missing has none.
+// Files lists the segments in a folder, by their names, that are not empty. A
+// folder that is missing has none.
 func Files(fsys vfs.FS, dir string) ([]File, error) {
 	names, err := fsys.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -49,6 +49,9 @@ func Files(fsys vfs.FS, dir string) ([]File, error) {
 			f.Err = err
 		} else {
 			f.Size = info.Size()
+		}
+		if f.Err == nil && f.Size == 0 {
+			continue // begun, or left by a begin that failed: it holds nothing, and its name says nothing
 		}
 		files = append(files, f)
 	}

@@ -85,6 +85,7 @@ func (l *Log) Run(ctx context.Context) (*Repair, error) {
 	if err := l.Store.OpenTail(ctx, tail.end, tail.size); err != nil {
 		return nil, err
 	}
+	l.Store.PutAside(l.Logger)
 	if l.Tree.Size() != size {
 		if err := l.Tree.Cut(size); err != nil {
 			return nil, fmt.Errorf("open log: %w", err)
@@ -257,6 +258,9 @@ func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logT
 		}
 		tail.lines = append(tail.lines, line{id, raw.File, raw.Pos, before})
 		tail.end.Offset += int64(len(raw.Line)) + 1
+	}
+	if tail.damage == nil {
+		l.Store.DropEmpty(tail.size)
 	}
 	if last, ok := l.Store.LastSegment(); ok && tail.damage == nil && last > tail.end.First {
 		tail.end = segment.Pos{First: last} // begun, and still empty

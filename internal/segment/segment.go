@@ -61,6 +61,9 @@ type Store struct {
 
 	mu   sync.RWMutex // guards segs and the count of the last one
 	segs []*seg       // ascending by first
+	// empty are the files that have a segment's name and no byte, and are not
+	// the log's; guarded by mu.
+	empty []*seg
 
 	files handles
 	ids   idIndex
@@ -117,7 +120,8 @@ func (s *Store) list() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.segs
+	all := s.segs
+	known := all
 	s.segs = make([]*seg, 0, len(names)/2)
 	for i, name := range names { // the lines of a segment stand in front of its remnant
 		first, here := segmentName(name)
@@ -140,6 +144,7 @@ func (s *Store) list() error {
 		}
 		s.segs = append(s.segs, g)
 	}
+	s.segs, s.empty = s.dropEmpty(s.segs, all)
 	return nil
 }
 

@@ -42,6 +42,8 @@ type tail struct {
 	off  int64 // length of the durable lines
 	err  error // why nothing may be written any more
 
+	litter *seg // what a begin that failed left, and must be removed
+
 	buf     []byte // entries for the side file
 	sideOff int64  // where they go
 }
@@ -91,21 +93,16 @@ func (s *Store) OpenTail(ctx context.Context, pos Pos, size uint64) error {
 	return nil
 }
 
-// begin creates the segment whose first record is first.
+// begin creates the segment whose first record is first, or leaves nothing of
+// it: the process may go on with the one before.
 func (s *Store) begin(first uint64) error {
 	g := s.newSeg(first)
-	f, err := s.fs.OpenFile(g.name+lineExt, os.O_RDWR|os.O_CREATE, 0o644)
+	t, err := s.create(g)
 	if err != nil {
-		return fmt.Errorf("begin segment %d: %w", first, err)
+		s.tail.litter = g
+		return fmt.Errorf("begin segment %d: %w", first, errors.Join(err, s.clear()))
 	}
-	if err := s.fs.SyncDir(s.dir); err != nil {
-		return fmt.Errorf("begin segment %d: %w", first, errors.Join(err, f.Close()))
-	}
-	side, err := s.writeSide(g, nil, 0)
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
-	s.tail = tail{seg: g, file: f, side: side, sideOff: sideHeader}
+	s.tail = t
 	s.mu.Lock()
 	if n := len(s.segs); n == 0 || s.segs[n-1].first != first {
 		s.segs = append(s.segs, g)
@@ -113,6 +110,64 @@ func (s *Store) begin(first uint64) error {
 		s.segs[n-1] = g
 	}
 	s.mu.Unlock()
+	return nil
+}
+
+// create creates the files of a segment.
+func (s *Store) create(g *seg) (t tail, err error) {
+	f, err := s.fs.OpenFile(g.name+lineExt, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return tail{}, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	// Only what this process left of an earlier attempt may be there.
+	switch size, err := f.Size(); {
+	case err != nil:
+		return tail{}, err
+	case size > 0:
+		return tail{}, fmt.Errorf("%s has %d bytes already: %w", g.name+lineExt, size, os.ErrExist)
+	}
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return tail{}, fmt.Errorf("%w: sync: %w", ErrFailed, err)
+	}
+	side, err := s.writeSide(g, nil, 0)
+	if err != nil {
+		return tail{}, err
+	}
+	return tail{seg: g, file: f, side: side, sideOff: sideHeader}, nil
+}
+
+// clear removes what a begin that failed left. Until that has succeeded nothing
+// is appended to the segment before: an empty one of a smaller number than the
+// last record would remain for good.
+func (s *Store) clear() error {
+	g := s.tail.litter
+	if g == nil {
+		return nil
+	}
+	s.files.forget(g.name + sideExt)
+	if err := s.fs.Remove(g.name + sideExt); err != nil && !isMissing(err) {
+		return fmt.Errorf("remove what was begun: %w", err)
+	}
+	switch st, err := s.fs.Stat(g.name + lineExt); {
+	case isMissing(err):
+	case err != nil:
+		return fmt.Errorf("remove what was begun: %w", err)
+	case st.Size() > 0: // it was not this process that wrote there
+		return fmt.Errorf("remove what was begun: %s has %d bytes: %w", g.name+lineExt, st.Size(), os.ErrExist)
+	default:
+		if err := s.fs.Remove(g.name + lineExt); err != nil && !isMissing(err) {
+			return fmt.Errorf("remove what was begun: %w", err)
+		}
+	}
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return fmt.Errorf("%w: sync: %w", ErrFailed, err)
+	}
+	s.tail.litter = nil
 	return nil
 }
 
@@ -138,8 +193,11 @@ func (s *Store) Append(b *Batch) (rolled bool, err error) {
 	if err := t.flushSide(); err != nil {
 		return false, err
 	}
+	if err := s.fail(s.clear()); err != nil {
+		return false, err
+	}
 	if t.off > 0 && t.off+int64(len(b.Lines)) > s.roll {
-		if err := s.rollOver(); err != nil {
+		if err := s.fail(s.rollOver()); err != nil {
 			return false, err
 		}
 		t, rolled = &s.tail, true
@@ -157,6 +215,14 @@ func (s *Store) Append(b *Batch) (rolled bool, err error) {
 	}
 	s.publish(b)
 	return rolled, nil
+}
+
+// fail lets nothing more be written after a sync that failed.
+func (s *Store) fail(err error) error {
+	if errors.Is(err, ErrFailed) {
+		s.tail.err = err
+	}
+	return err
 }
 
 // publish appends to the side file, whose length tells readers in other
@@ -198,7 +264,6 @@ func (s *Store) rollOver() error {
 	old := s.tail
 	size := s.size.Load()
 	if err := s.begin(size); err != nil {
-		s.tail = old
 		return err
 	}
 	s.closeSide(&old, size-old.seg.first)

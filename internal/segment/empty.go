@@ -1,0 +1,123 @@
+package segment
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+
+	"audittrail/record"
+)
+
+// EmptyPrefix begins the name of an empty segment that was put aside.
+const EmptyPrefix = "empty-"
+
+// lastBytes is more than the end of a line, from its sequence number on.
+const lastBytes = 512
+
+// dropEmpty takes the segments without a byte out of segs, except for one at
+// the very end that begins with the record after the last: that one was begun,
+// and is next to be written to. The others were left by a begin that failed in
+// a process that went on, or were put there: they hold nothing, and a file's
+// name says nothing. Those among known are not looked at again.
+func (s *Store) dropEmpty(segs, known []*seg) (kept []*seg, empty []*seg) {
+	old := make(map[*seg]bool, len(known))
+	for _, g := range known {
+		old[g] = true
+	}
+	kept = make([]*seg, 0, len(segs))
+	for i, g := range segs {
+		last := i == len(segs)-1
+		if g.gone != nil || old[g] && !last {
+			kept = append(kept, g)
+			continue
+		}
+		st, err := s.fs.Stat(g.name + lineExt)
+		if err == nil && st.Size() == 0 && (!last || len(kept) > 0 && !s.endsBefore(kept[len(kept)-1], g.first)) {
+			empty = append(empty, g)
+			if left := s.newGone(g.first); !isMissing(left.bad) {
+				kept = append(kept, left) // the file stands where its lines were
+			}
+			continue
+		}
+		kept = append(kept, g)
+	}
+	return kept, empty
+}
+
+// endsBefore tells whether the last whole line of a segment, or the last record
+// of one that has left, is the one before a record. Where that cannot be read,
+// it is believed: the reason is found by whoever needs the record.
+func (s *Store) endsBefore(g *seg, seq uint64) bool {
+	if g.gone != nil {
+		return g.bad != nil || g.gone.Next() == seq
+	}
+	f, err := s.fs.Open(g.name + lineExt)
+	if err != nil {
+		return true
+	}
+	defer func() { _ = f.Close() }() // only read from: nothing to lose
+	size, err := f.Size()
+	if err != nil {
+		return true
+	}
+	buf := make([]byte, min(size, lastBytes))
+	if n, err := f.ReadAt(buf, size-int64(len(buf))); n < len(buf) && err != io.EOF {
+		return true
+	}
+	if !bytes.HasSuffix(buf, []byte("\n")) {
+		return true // torn: for recovery to say
+	}
+	t, ok := record.ParseTail(buf[:len(buf)-1])
+	return !ok || t.Seq+1 == seq
+}
+
+// PutAside renames the empty segments that are not the log's, so that nothing
+// takes them for its own. They do no harm: where that fails, they stay. It is
+// for the writer.
+func (s *Store) PutAside(logger *slog.Logger) {
+	s.mu.Lock()
+	empty := s.empty
+	s.empty = nil
+	s.mu.Unlock()
+	for _, g := range empty {
+		// Derived, and of nothing.
+		_ = s.fs.Remove(g.name + sideExt)
+		aside := filepath.Join(s.dir, fmt.Sprintf("%s%020d", EmptyPrefix, g.first))
+		if err := s.fs.Rename(g.name+lineExt, aside); err != nil {
+			logger.Warn("an empty segment is not the log's, and cannot be put aside", slog.Uint64("first", g.first), slog.Any("error", err))
+			continue
+		}
+		logger.Warn("put an empty segment aside, which is not the log's", slog.Uint64("first", g.first), slog.String("kept as", filepath.Base(aside)))
+	}
+}
+
+// Empty returns the paths of the empty segments that are not the log's.
+func (s *Store) Empty() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var paths []string
+	for _, g := range s.empty {
+		paths = append(paths, g.name+lineExt)
+	}
+	return paths
+}
+
+// DropEmpty takes the last segment out if it is empty and does not begin with
+// the record after the last, of which there are size: it is not the log's. It
+// is for recovery, which knows how many records there are.
+func (s *Store) DropEmpty(size uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n := len(s.segs); n > 1; n = len(s.segs) {
+		g := s.segs[n-1]
+		if g.gone != nil || g.first == size {
+			return
+		}
+		if st, err := s.fs.Stat(g.name + lineExt); err != nil || st.Size() > 0 {
+			return
+		}
+		s.segs, s.empty = s.segs[:n-1], append(s.empty, g)
+	}
+}

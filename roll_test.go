@@ -1,0 +1,219 @@
+package audittrail_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/internal/vfs"
+)
+
+// TestRollFails lets each step of a roll fail once: the batch is refused, the
+// process goes on, and nothing of the segment that was begun is left. A sync
+// that fails stops the log.
+func TestRollFails(t *testing.T) {
+	o := func(disk vfs.FS) audittrail.Options {
+		return audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000})
+	}
+	big := event.Event{Type: event.Prompt, Prompt: strings.Repeat("x ", 1000)}
+	small := event.Event{Type: event.Prompt, Prompt: "s"}
+	kinds := make(map[vfs.OpKind]bool)
+	for n := 0; ; n++ {
+		for _, fault := range []error{syscall.ENOSPC, &vfs.Fault{Done: 1, Err: syscall.EMFILE}} {
+			disk := vfs.NewMem()
+			log := openDir(t, o(disk))
+			acked := []audittrail.Receipt{mustAppend(t, log, big), mustAppend(t, log, small)}
+			before := dirNames(t, disk, "dir/log")
+			steps := 0
+			var failed vfs.Op
+			disk.Inject(func(op vfs.Op) error {
+				begun := op.Name == "dir/log" || strings.HasPrefix(op.Name, "dir/log/00000000000000000002")
+				if !begun || op.Kind == vfs.OpReadDir {
+					return nil
+				}
+				steps++
+				if steps != n+1 {
+					return nil
+				}
+				failed = op
+				return fault
+			})
+			_, err := log.Append(t.Context(), big)
+			disk.Inject(nil)
+			if failed.Kind == 0 { // the last step is behind us
+				if err != nil {
+					t.Fatal(err)
+				}
+				mustClose(t, log)
+				for _, k := range []vfs.OpKind{vfs.OpCreate, vfs.OpSyncDir, vfs.OpWrite} {
+					if !kinds[k] {
+						t.Errorf("no %v failed", k)
+					}
+				}
+				return
+			}
+			kinds[failed.Kind] = true
+			what := fmt.Sprintf("%v %s: %v", failed.Kind, failed.Name, fault)
+			lines := strings.HasSuffix(failed.Name, ".jsonl") || failed.Kind == vfs.OpSyncDir
+			if err == nil && lines {
+				t.Fatalf("%s: the batch was acknowledged", what)
+			}
+			if err != nil && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EMFILE) {
+				t.Errorf("%s: Append() = %v, which does not say why", what, err)
+			}
+			refused, begun := err != nil, failed.Kind == vfs.OpWrite && lines // the segment was whole then
+			r, err := log.Append(t.Context(), small)
+			stops := failed.Kind == vfs.OpSyncDir || failed.Kind == vfs.OpSync
+			switch {
+			case stops && err == nil:
+				t.Errorf("%s: the log goes on after a sync that failed", what)
+			case !stops && err != nil:
+				t.Errorf("%s: Append() = %v afterwards", what, err)
+			case err == nil:
+				acked = append(acked, r)
+				if now := dirNames(t, disk, "dir/log"); refused && !begun && !slices.Equal(now, before) {
+					t.Errorf("%s: the folder has %q, and had %q", what, now, before)
+				}
+				acked = append(acked, mustAppend(t, log, big), mustAppend(t, log, big))
+			}
+			killed := disk.KillOnly()
+			_ = log.Close() // what it can say is about the disk
+			for _, left := range []*vfs.Mem{disk, killed, disk.Crash(nil)} {
+				noEmptySegments(t, left, what)
+				check(t, left, nil, what)
+				again := openDir(t, o(left))
+				for _, want := range acked {
+					if got, err := again.Get(t.Context(), want.Seq); err != nil || got.Hash != want.Hash {
+						t.Errorf("%s: record %d: %v", what, want.Seq, err)
+					}
+				}
+				mustClose(t, again)
+			}
+		}
+	}
+}
+
+func dirNames(t *testing.T, disk vfs.FS, dir string) []string {
+	t.Helper()
+	names, err := disk.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// noEmptySegments checks that no segment but the last is empty.
+func noEmptySegments(t *testing.T, disk vfs.FS, what string) {
+	t.Helper()
+	var segs []string
+	for _, name := range dirNames(t, disk, "dir/log") {
+		if strings.HasSuffix(name, ".jsonl") {
+			segs = append(segs, name)
+		}
+	}
+	for i, name := range segs {
+		if st, err := disk.Stat("dir/log/" + name); err != nil || st.Size() == 0 && i < len(segs)-1 {
+			t.Errorf("%s: of %q, %s is empty: %v", what, segs, name, err)
+		}
+	}
+}
+
+// TestEmptySegments puts files without a byte under the names of segments, as a
+// roll that failed left them in earlier versions, and as anybody can: they hold
+// nothing, so nothing is said to be altered, everything is read, and the next
+// writer puts them aside.
+func TestEmptySegments(t *testing.T) {
+	disk := vfs.NewMem()
+	acked := filled(t, disk)
+	log := openLog(t, disk)
+	n := size(t, log)
+	segs := segments(t, log)
+	mustClose(t, log)
+	starts := make(map[uint64]bool)
+	for _, s := range segs {
+		starts[s.First] = true
+	}
+	try := func(firsts ...uint64) {
+		t.Helper()
+		what := fmt.Sprintf("empty segments %d", firsts)
+		disk := disk.Clone()
+		for _, first := range firsts {
+			touch(t, disk, fmt.Sprintf("dir/log/%020d.jsonl", first))
+			touch(t, disk, fmt.Sprintf("dir/log/%020d.side", first))
+		}
+		verify := func(when string) {
+			t.Helper()
+			for _, vo := range []audittrail.VerifyOptions{{}, {From: n / 2}, {From: n - 1}} {
+				if v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), vo); err != nil || !v.Valid() || v.Records+v.Left != n-vo.From {
+					t.Fatalf("%s: verify from %d %s: %+v, %v", what, vo.From, when, v, err)
+				}
+			}
+		}
+		verify("before")
+		ro := rolling(disk)
+		ro.Create, ro.ReadOnly = false, true
+		reader := openDir(t, ro)
+		if got := size(t, reader); got != n {
+			t.Fatalf("%s: a reader sees %d records, want %d", what, got, n)
+		}
+		for _, r := range acked {
+			if got, err := reader.Get(t.Context(), r.Seq); err != nil || got.Hash != r.Hash {
+				t.Fatalf("%s: a reader of record %d: %v", what, r.Seq, err)
+			}
+		}
+		st, err := reader.Stat(t.Context())
+		if err != nil || len(st.Empty) != len(firsts) || st.Segments != len(segs) {
+			t.Fatalf("%s: Stat() = %d empty, %d segments, %v; want %d and %d", what, len(st.Empty), st.Segments, err, len(firsts), len(segs))
+		}
+		mustClose(t, reader)
+		var said bytes.Buffer
+		wo := rolling(disk)
+		wo.Logger = slog.New(slog.NewTextHandler(&said, nil))
+		writer := openDir(t, wo)
+		if strings.Count(said.String(), "put an empty segment aside") != len(firsts) {
+			t.Errorf("%s: the writer says %q", what, said.String())
+		}
+		for range 8 {
+			mustAppend(t, writer, event.Event{Type: event.Prompt, Prompt: strings.Repeat("goes on ", 50)})
+		}
+		if v, err := writer.Verify(t.Context(), audittrail.VerifyOptions{}); err != nil || !v.Valid() || v.Records != n+8 {
+			t.Fatalf("%s: verify after: %+v, %v", what, v, err)
+		}
+		mustClose(t, writer)
+		aside := 0
+		for _, name := range dirNames(t, disk, "dir/log") {
+			if strings.HasPrefix(name, "empty-") {
+				aside++
+			}
+		}
+		if aside != len(firsts) {
+			t.Errorf("%s: %d were put aside: %q", what, aside, dirNames(t, disk, "dir/log"))
+		}
+		noEmptySegments(t, disk, what)
+	}
+	for first := range n + 3 {
+		if !starts[first] && first != n {
+			try(first)
+		}
+	}
+	try(segs[0].First+1, segs[1].First+1, n+1, n+100)
+}
+
+func touch(t *testing.T, disk vfs.FS, name string) {
+	t.Helper()
+	f, err := disk.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,461 @@
+package audittrail_test
+
+import (
+	"bytes"
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/internal/index"
+	"audittrail/internal/vfs"
+	"audittrail/keyring"
+)
+
+// A faultKind is one way in which one operation fails, while the disk is well
+// before and after it.
+type faultKind struct {
+	name string
+	err  error
+	of   func(vfs.OpKind) bool // which operations can fail so
+	half bool                  // a write writes half before it fails, anything else is carried out
+}
+
+func mutates(k vfs.OpKind) bool { return k <= vfs.OpSyncDir }
+
+var faultKinds = []faultKind{
+	{"ENOSPC", syscall.ENOSPC, func(k vfs.OpKind) bool {
+		return mutates(k) && k != vfs.OpRemove && k != vfs.OpSync && k != vfs.OpSyncDir
+	}, false},
+	{"EIO", syscall.EIO, func(k vfs.OpKind) bool {
+		return mutates(k) || k == vfs.OpOpen || k == vfs.OpRead || k == vfs.OpSize || k == vfs.OpReadDir || k == vfs.OpStat
+	}, false},
+	{"EMFILE", syscall.EMFILE, func(k vfs.OpKind) bool { return k == vfs.OpOpen || k == vfs.OpCreate }, false},
+	{"short write", syscall.ENOSPC, func(k vfs.OpKind) bool { return k == vfs.OpWrite }, true},
+	{"done, and an error all the same", syscall.EIO, mutates, true},
+}
+
+// one lets the nth operation of a kind fail. It returns which that was.
+func (k faultKind) one(disk *vfs.Mem, n int) *vfs.Op {
+	var mu sync.Mutex
+	hit := new(vfs.Op)
+	disk.Inject(func(op vfs.Op) error {
+		if !k.of(op.Kind) {
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		n--
+		if n != -1 {
+			return nil
+		}
+		*hit = op
+		if k.half {
+			return &vfs.Fault{Done: max(1, op.Len/2), Err: k.err}
+		}
+		return k.err
+	})
+	return hit
+}
+
+// A sweep is a log that is worked with while one operation fails, and what it
+// has acknowledged.
+type sweep struct {
+	disk   *vfs.Mem
+	log    *audittrail.Log
+	index  *index.Index
+	master []keyring.Master // which of them opens the keyring is not known
+	now    time.Time
+
+	mu      sync.Mutex
+	acked   map[string]audittrail.Receipt // by id
+	batches [][]string                    // ids that were given together
+	erased  map[string]uint64             // users whose erasure was acknowledged, and the size of the log then
+	expired bool                          // the class short
+	holds   map[string]bool               // ids of holds: in force, or released
+	failed  error                         // the first error that a call returned
+}
+
+func (s *sweep) options() audittrail.Options {
+	return audittrail.Options{Create: true, LockWait: -1, Classes: []string{"short"}, AcceptClock: true, Master: s.master[0]}.
+		With(audittrail.Seams{FS: s.disk, Roll: 5000, Now: func() time.Time { return s.now }})
+}
+
+func (s *sweep) open() error {
+	var err error
+	s.index = index.New("dir/index", index.Options{Write: true, FS: s.disk, BlockRows: 16})
+	if s.log, err = audittrail.Open("dir", s.index.Options(s.options())); err != nil {
+		s.index = nil
+		return err
+	}
+	if err := s.index.Attach(s.log); err != nil {
+		s.index = nil // queries read the log
+	}
+	return nil
+}
+
+func (s *sweep) close() error {
+	var err error
+	if s.index != nil {
+		err = s.index.Close()
+	}
+	return errors.Join(err, s.log.Close())
+}
+
+func (s *sweep) note(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil && err != nil {
+		s.failed = err
+	}
+	return err
+}
+
+// append records events together.
+func (s *sweep) append(ctx context.Context, class string, ids ...string) {
+	events := make([]event.Event, len(ids))
+	for i, id := range ids {
+		user := "user-" + id[strings.LastIndexByte(id, ' ')+1:]
+		events[i] = event.Event{ID: id, Type: event.Prompt, UserID: user, Prompt: "words of " + id + strings.Repeat(" and more", 20), RetentionClass: class}
+	}
+	receipts, err := s.log.AppendBatch(ctx, events)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.batches = append(s.batches, ids)
+	if err != nil {
+		if s.failed == nil {
+			s.failed = err
+		}
+		return
+	}
+	for i, id := range ids {
+		s.acked[id] = receipts[i]
+	}
+}
+
+func (s *sweep) erase(ctx context.Context, user string) {
+	if _, err := s.log.Erase(ctx, audittrail.Erasure{Users: []string{user}, Reason: "asked"}); s.note(err) != nil {
+		return
+	}
+	// What a certificate is made of.
+	if _, err := s.log.Checkpoint(ctx); s.note(err) == nil {
+		_, err = s.log.SignStatement("erasure", "subject "+user)
+		_ = s.note(err)
+	}
+	s.erased[user], _ = s.log.Size()
+}
+
+// work does what can be done with a log, and goes on after an error as a
+// program would that serves many.
+func (s *sweep) work(ctx context.Context) {
+	_ = s.note(vfs.MakeDir(s.disk, place, 0o700))
+	s.append(ctx, "short", "first e", "first f")
+	for i := range 8 {
+		s.append(ctx, "", fmt.Sprintf("one %d.0 a", i), fmt.Sprintf("one %d.1 b", i), fmt.Sprintf("one %d.2 c", i))
+	}
+	var writers sync.WaitGroup
+	for w := range 4 {
+		writers.Go(func() {
+			for i := range 3 {
+				s.append(ctx, "", fmt.Sprintf("many %d.%d %c", w, i, 'a'+w))
+			}
+		})
+	}
+	writers.Wait()
+	_, err := s.log.Checkpoint(ctx)
+	_ = s.note(err)
+	hold := func(h audittrail.Hold) string {
+		h, err := s.log.PlaceHold(ctx, h)
+		if s.note(err) != nil {
+			return ""
+		}
+		s.holds[h.ID] = true
+		return h.ID
+	}
+	hold(audittrail.Hold{User: "user-d", Reason: "case 1"})
+	released := hold(audittrail.Hold{Class: "short", Reason: "case 2"})
+	s.erase(ctx, "user-a")
+	if released != "" {
+		delete(s.holds, released) // in force or not, unless this is acknowledged
+		if _, err := s.log.ReleaseHold(ctx, released, "settled", ""); s.note(err) == nil {
+			s.holds[released] = false
+		}
+	}
+	_ = s.note(s.log.RotateSigner(ctx))
+	s.append(ctx, "", "then a", "then b")
+	s.now = s.now.AddDate(0, 2, 0)
+	if _, err := s.log.Expire(ctx, []string{"short/2026-01"}, "due"); s.note(err) == nil {
+		s.expired = true
+	}
+	if err := s.log.RotateMaster(ctx, s.master[1]); err == nil {
+		s.master = []keyring.Master{s.master[1]}
+	} else {
+		_ = s.note(err)
+	}
+	if id, err := age.GenerateX25519Identity(); err == nil {
+		var backup bytes.Buffer
+		_, err := s.log.BackupKeys(ctx, &backup, id.Recipient(), s.now.AddDate(1, 0, 0))
+		_ = s.note(err)
+	}
+	var things []event.Event
+	for _, typ := range []event.Type{event.DatasetRegistered, event.TrainingRunRegistered, event.ModelVersionRegistered} {
+		things = append(things, event.Event{Type: typ, Labels: map[string]string{"name": string(typ)}})
+	}
+	_, err = s.log.AdministerBatch(ctx, things)
+	_ = s.note(err)
+	if segs, err := s.log.Segments(ctx); s.note(err) == nil && len(segs) > 3 {
+		_ = s.note(s.log.ArchiveSegments(ctx, []uint64{segs[1].First}, place, "old"))
+		_ = s.note(s.log.ArchiveSegments(ctx, []uint64{segs[2].First}, place, "old"))
+		_ = s.note(s.log.RestoreSegments(ctx, []uint64{segs[2].First}))
+		_ = s.note(s.log.DropSegments(ctx, []uint64{segs[0].First}, "older"))
+	}
+	for i := range 4 {
+		s.append(ctx, "", fmt.Sprintf("last %d.0 d", i), fmt.Sprintf("last %d.1 b", i))
+	}
+}
+
+// newSweep makes a log, before anything fails.
+func newSweep(t *testing.T) *sweep {
+	t.Helper()
+	s := &sweep{
+		disk: vfs.NewMem(), now: time.Date(2026, 1, 10, 9, 0, 0, 0, time.UTC),
+		acked: make(map[string]audittrail.Receipt), erased: make(map[string]uint64), holds: make(map[string]bool),
+	}
+	for range 2 {
+		key, err := keyring.NewMaster(crand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.master = append(s.master, keyring.MasterText(string(keyring.FormatMaster(key))))
+	}
+	if err := s.open(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// run works while operation n of a kind fails, and checks what is left. It
+// sets whether there was an operation n.
+func (k faultKind) run(t *testing.T, n int, reached *bool) {
+	t.Helper()
+	s := newSweep(t)
+	ctx := t.Context()
+	hit := k.one(s.disk, n)
+	s.work(ctx)
+	s.disk.Inject(nil) // what the closing log does, it does on a disk that is well
+	*reached = hit.Kind != 0
+	what := fmt.Sprintf("%s at operation %d (%v %s)", k.name, n, hit.Kind, hit.Name)
+
+	_, err := s.log.Append(ctx, event.Event{ID: "after z", Type: event.Prompt, UserID: "user-z", Prompt: "after"})
+	stopped := err != nil
+	if stopped && (s.failed == nil || !*reached) {
+		t.Fatalf("%s: Append() = %v, though nothing had failed", what, err)
+	}
+	if hit.Kind == vfs.OpSync && strings.HasSuffix(hit.Name, ".jsonl") && strings.HasPrefix(hit.Name, "dir/log") && !stopped {
+		t.Fatalf("%s: Append() succeeded after the sync of a segment had failed", what)
+	}
+	killed := s.disk.KillOnly()
+	if err := s.close(); err != nil && !*reached {
+		t.Fatalf("%s: Close() = %v", what, err)
+	}
+	for _, left := range []struct {
+		name string
+		disk *vfs.Mem
+	}{{"closed", s.disk}, {"killed", killed}, {"power lost", killed.Crash(rand.New(rand.NewPCG(uint64(n), 1)))}} {
+		s.disk = left.disk
+		s.check(t, what+", "+left.name)
+	}
+}
+
+// check opens what was left, and compares it with what was acknowledged.
+func (s *sweep) check(t *testing.T, what string) {
+	t.Helper()
+	ctx := t.Context()
+	masters := s.master
+	defer func() { s.master = masters }()
+	for i := range masters {
+		s.master = masters[i:]
+		v, err := audittrail.VerifyDir(ctx, "dir", s.options(), audittrail.VerifyOptions{})
+		if err != nil && i+1 < len(masters) && !errors.Is(err, fs.ErrNotExist) {
+			continue // the other master key, then
+		}
+		if err != nil || v.Altered() {
+			t.Fatalf("%s: verify before it is opened: %+v, %v", what, v, err)
+		}
+		break
+	}
+	if err := s.open(); err != nil {
+		t.Fatalf("%s: open: %v", what, err)
+	}
+	defer func() {
+		if err := s.close(); err != nil {
+			t.Fatalf("%s: close: %v", what, err)
+		}
+	}()
+	s.compare(t, what)
+	if _, err := s.log.Append(ctx, event.Event{Type: event.Prompt, Prompt: "goes on"}); err != nil {
+		t.Fatalf("%s: append: %v", what, err)
+	}
+	if v, err := s.log.Verify(ctx, audittrail.VerifyOptions{}); err != nil || !v.Valid() || len(v.Missing) > 0 {
+		t.Fatalf("%s: verify: %+v, %v", what, v, err)
+	}
+}
+
+// compare looks for every acknowledged record, once, and for halves.
+func (s *sweep) compare(t *testing.T, what string) {
+	t.Helper()
+	ctx := t.Context()
+	holds, err := s.log.Holds(ctx)
+	if err != nil {
+		t.Fatalf("%s: holds: %v", what, err)
+	}
+	inForce := make(map[string]bool)
+	for _, h := range holds {
+		inForce[h.ID] = true
+	}
+	for id, want := range s.holds {
+		if inForce[id] != want {
+			t.Fatalf("%s: hold %s is in force: %v, want %v", what, id, inForce[id], want)
+		}
+	}
+	gone := s.log.Gone()
+	left := func(seq uint64) bool {
+		for _, g := range gone {
+			if seq >= g[0] && seq < g[1] {
+				return true
+			}
+		}
+		return false
+	}
+	n, err := s.log.Size()
+	if err != nil {
+		t.Fatalf("%s: size: %v", what, err)
+	}
+	count := make(map[string]int)
+	for r, err := range s.log.Records(ctx, 0, n) {
+		if err != nil {
+			t.Fatalf("%s: records: %v", what, err)
+		}
+		if r.State == audittrail.Readable {
+			count[r.Event.ID]++
+		}
+		for user, size := range s.erased {
+			if r.Event.UserID == user && r.Seq < size {
+				t.Fatalf("%s: record %d about %s is %v, who was erased", what, r.Seq, user, r.State)
+			}
+		}
+		if s.expired && r.Class == "short/2026-01" && r.State == audittrail.Readable && s.released() {
+			t.Fatalf("%s: record %d of an expired class can be read", what, r.Seq)
+		}
+	}
+	for id, c := range count {
+		if id != "" && c > 1 {
+			t.Fatalf("%s: %q is there %d times", what, id, c)
+		}
+	}
+	for id, want := range s.acked {
+		if left(want.Seq) {
+			continue
+		}
+		got, err := s.log.Get(ctx, want.Seq)
+		if err != nil || got.Hash != want.Hash {
+			t.Fatalf("%s: %q was acknowledged as record %d: %v", what, id, want.Seq, err)
+		}
+	}
+	for _, ids := range s.batches {
+		if _, ok := s.acked[ids[0]]; ok {
+			continue
+		}
+		there := 0
+		for _, id := range ids {
+			if _, err := s.log.Find(ctx, id); err == nil {
+				there++
+			} else if !errors.Is(err, audittrail.ErrNoRecord) {
+				t.Fatalf("%s: find %q: %v", what, id, err)
+			}
+		}
+		if there != 0 && there != len(ids) {
+			t.Fatalf("%s: of a batch of %d that was not acknowledged, %d are there", what, len(ids), there)
+		}
+	}
+}
+
+// released tells whether every hold on the class short is acknowledged to be
+// released: one that failed half-way may be in force.
+func (s *sweep) released() bool {
+	n := 0
+	for _, inForce := range s.holds {
+		if !inForce {
+			n++
+		}
+	}
+	return n == 1
+}
+
+// TestOneFaultAnywhere lets one operation of the disk fail, each in turn and in
+// each way that it can, while the process goes on: afterwards the log works, or
+// has stopped and can be opened again; all that was acknowledged is there, once;
+// nothing is taken for an alteration; and who was erased stays erased. All
+// operations are tried where AUDITTRAIL_EXPLORE is set, otherwise a sample.
+func TestOneFaultAnywhere(t *testing.T) {
+	const samples = 12
+	for _, k := range faultKinds {
+		t.Run(k.name, func(t *testing.T) {
+			total := k.count(t)
+			if total < 20 {
+				t.Fatalf("only %d operations can fail so", total)
+			}
+			if os.Getenv("AUDITTRAIL_EXPLORE") != "" {
+				t.Logf("%d operations or so", total)
+				for n, more := 0, true; more; n++ {
+					t.Run(strconv.Itoa(n), func(t *testing.T) { k.run(t, n, &more) })
+				}
+				return
+			}
+			rng := rand.New(rand.NewPCG(uint64(total), 7))
+			for range samples {
+				n := rng.IntN(total)
+				t.Run(strconv.Itoa(n), func(t *testing.T) { k.run(t, n, new(bool)) })
+			}
+		})
+	}
+}
+
+// count returns how many operations of a kind the work takes, roughly: what
+// runs in the background does not always do the same.
+func (k faultKind) count(t *testing.T) int {
+	t.Helper()
+	s := newSweep(t)
+	var mu sync.Mutex
+	total := 0
+	s.disk.Inject(func(op vfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if k.of(op.Kind) {
+			total++
+		}
+		return nil
+	})
+	s.work(t.Context())
+	if s.failed != nil {
+		t.Fatalf("without a fault: %v", s.failed)
+	}
+	s.disk.Inject(nil)
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	return total
+}
