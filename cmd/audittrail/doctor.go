@@ -209,16 +209,19 @@ func (d *doctor) permissions() {
 		return // which has no such bits
 	}
 	var open []string
-	err := filepath.WalkDir(d.keysDir(), func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
+	dir, err := filepath.EvalSymlinks(d.keysDir()) // --keys may name a link
+	if err == nil {
+		err = filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := entry.Info()
+			if entry.Name() != "LOCK" && err == nil && info.Mode().Perm()&0o077 != 0 {
+				open = append(open, name)
+			}
 			return err
-		}
-		info, err := entry.Info()
-		if entry.Name() != "LOCK" && err == nil && info.Mode().Perm()&0o077 != 0 {
-			open = append(open, name)
-		}
-		return err
-	})
+		})
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
