@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
 	"testing"
 
 	"audittrail"
@@ -166,6 +169,39 @@ func TestVerifyGapsFrom(t *testing.T) {
 			v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(d), vo)
 			if err != nil || !v.Valid() || len(v.Missing) > 0 || v.Left != gap(from) || v.Records+v.Left != n-from {
 				t.Fatalf("from %d: %+v, %v, want %d records, %d of which have left", from, v, err, n-from, gap(from))
+			}
+		}
+	}
+}
+
+// TestUnreadableBesideGaps has single files that cannot be read, or that are
+// something else than files. Where a record says that a segment has left, it may
+// be in one of them: that is not known then, and no alteration.
+func TestUnreadableBesideGaps(t *testing.T) {
+	disk, segs, _ := gapped(t)
+	for i, s := range segs {
+		name := segmentFile(s, ".jsonl")
+		if s.State != audittrail.SegmentHere {
+			name = segmentFile(s, ".remnant")
+		}
+		planted := disk.Clone()
+		if err := planted.Remove("dir/" + name); err != nil {
+			t.Fatal(err)
+		}
+		if err := planted.Plant("dir/"+name, fs.ModeSymlink); err != nil {
+			t.Fatal(err)
+		}
+		failing := disk.Clone()
+		failing.Inject(func(op vfs.Op) error {
+			if op.Kind == vfs.OpRead && strings.HasSuffix(op.Name, name) {
+				return syscall.EIO
+			}
+			return nil
+		})
+		for what, disk := range map[string]*vfs.Mem{"a link": planted, "EIO": failing} {
+			v := verifyOn(t, disk, audittrail.VerifyOptions{})
+			if v.Altered() || v.Count(audittrail.KindUnreadable) == 0 {
+				t.Errorf("%s: segment %d: %+v, want nothing altered, and what cannot be read", what, i, v)
 			}
 		}
 	}

@@ -176,7 +176,8 @@ func (s *survey) takeGone(ctx context.Context, n int) error {
 	return nil
 }
 
-// dismiss takes out the segments that have left without the log saying so.
+// dismiss takes out the segments that have left without the log saying so. A
+// record that says so comes later, and may be where nothing can be read.
 func (s *survey) dismiss() {
 	kept := s.items[:0]
 	for _, it := range s.items {
@@ -185,6 +186,10 @@ func (s *survey) dismiss() {
 			s.unread = union(append(s.unread, span{it.seq, it.seq + it.n}))
 			p := Problem{Seq: it.seq, Kind: Missing, File: f.Name}
 			p.Detail = fmt.Sprintf("records %d to %d are not there, and no record says that they were archived or dropped", it.seq, it.seq+it.n-1)
+			if s.blind > it.seq+it.n {
+				p.Kind = Unreadable
+				p.Detail += " among those that can be read: the files that cannot may have it"
+			}
 			if slices.ContainsFunc(s.said, func(st remnant.Statement) bool { return st.First == it.seq && st.Records == it.n }) {
 				p.Kind, p.Detail = Modified, "what stays of the segment is not what the record says that sent it away"
 			}

@@ -55,7 +55,8 @@ type survey struct {
 	contents contents
 
 	items   []item
-	unread  spans // sequence numbers of what could not be read
+	unread  spans  // sequence numbers of what could not be read
+	blind   uint64 // the end of the last file that could not be read; 0 if all could
 	said    said
 	newer   uint64
 	read    uint64
@@ -117,6 +118,7 @@ func (s *survey) unreadable(n int, err error) {
 		end = s.Files[n+1].First
 	}
 	s.unread = union(append(s.unread, span{next, end}))
+	s.blind = max(s.blind, end)
 	s.found.Add(Problem{
 		Seq: next, Kind: Unreadable, File: f.Name, Offset: offset,
 		Detail: fmt.Sprintf("the file cannot be read: %v; nothing is known of its records from here on", err),
