@@ -241,12 +241,18 @@ func (x *Index) follows(b *openBlock) bool {
 }
 
 // renewing says that something is made anew. A reader finds a block gone that
-// was replaced meanwhile, and says nothing of that.
+// was replaced meanwhile, or one of another version, and says nothing of that.
 func (x *Index) renewing(err error) {
-	if x.mended || !x.o.Write && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, keyring.ErrLost)) {
+	var other *block.VersionError
+	isOther := errors.As(err, &other)
+	if x.mended || !x.o.Write && (isOther || errors.Is(err, fs.ErrNotExist) || errors.Is(err, keyring.ErrLost)) {
 		return
 	}
 	x.mended = true
+	if isOther {
+		x.o.Logger.Info("the format of the index has changed; it is made again from the log")
+		return
+	}
 	what := "part of the index cannot be used; it is made anew from the log"
 	if !x.o.Write {
 		what = "part of the index cannot be used; the log is read instead, and whoever writes to it makes the index anew"

@@ -131,6 +131,14 @@ func (x *Index) Attach(log *audittrail.Log) error {
 	if err := x.load(); err != nil {
 		return fmt.Errorf("open index: %w", err)
 	}
+	if x.mended { // or the next to open it would look for what sweep removes
+		x.mu.Lock()
+		err := x.replace(nil, nil)
+		x.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("open index: %w", err)
+		}
+	}
 	if err := x.sweep(); err != nil {
 		return fmt.Errorf("open index: %w", err)
 	}
