@@ -205,7 +205,12 @@ func TestArchive(t *testing.T) {
 			}
 		}
 	}
-	account(t, disk, acked, "without what is derived")
+	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
+	if err != nil || v.Altered() || v.Archived != from || v.Count(audittrail.KindDerived) != 2 {
+		t.Errorf("without what is derived: %+v, %v, want the two files named", v, err)
+	}
+	mustClose(t, openLog(t, disk))
+	account(t, disk, acked, "with what is derived made again")
 
 	log = openLog(t, disk)
 	if err := log.RestoreSegments(t.Context(), firsts); err != nil {

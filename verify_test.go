@@ -234,21 +234,31 @@ func (s *specimen) editAny(f forgery, rng *rand.Rand) {
 	}
 }
 
+// wantDerived checks that a log is called unaltered, and one derived file damaged.
+func wantDerived(t *testing.T, v *audittrail.Verification, records int, file string) {
+	t.Helper()
+	if v.Altered() || v.Valid() || v.Records != uint64(records) || v.ProblemCount != 1 ||
+		v.Problems[0].Kind != audittrail.KindDerived || v.Problems[0].File != file {
+		t.Errorf("got %d records, %d problems %+v; want %d and %s named as derived", v.Records, v.ProblemCount, v.Problems, records, file)
+	}
+}
+
 // TestVerifyTreeFiles alters what is beside the lines.
 func TestVerifyTreeFiles(t *testing.T) {
 	s := newSpecimen(t)
 	for _, name := range []string{"tree/entries", "tree/0"} {
 		for _, how := range []func([]byte) []byte{
-			func(b []byte) []byte { return flipAt(b, len(b)/2) },
+			func(b []byte) []byte { return flipAt(b, len(b)*2/3) },
 			func(b []byte) []byte { return b[:len(b)/3] },
+			func(b []byte) []byte { return append(b, make([]byte, 32)...) },
 			func([]byte) []byte { return nil },
 		} {
 			for _, from := range []uint64{0, 17} {
 				disk := s.disk.Clone()
 				edit(t, disk, name, how)
 				// It is derived: the lines give the root that was signed.
-				wantValid(t, verifyOn(t, disk, audittrail.VerifyOptions{From: from}), s.n-int(from))
-				wantValid(t, verifyOn(t, disk, audittrail.VerifyOptions{From: from, VKeys: []string{s.vkey}}), s.n-int(from))
+				wantDerived(t, verifyOn(t, disk, audittrail.VerifyOptions{From: from}), s.n-int(from), name)
+				wantDerived(t, verifyOn(t, disk, audittrail.VerifyOptions{From: from, VKeys: []string{s.vkey}}), s.n-int(from), name)
 			}
 		}
 	}
@@ -627,6 +637,7 @@ func TestVerifyNewerFormat(t *testing.T) {
 	f := s.forge()
 	var prev record.Hash
 	var rng tlog.Range
+	var entries, leaves []byte
 	for seq := range s.n {
 		name, at := s.home(seq)
 		line := f[name][at]
@@ -635,7 +646,9 @@ func TestVerifyNewerFormat(t *testing.T) {
 		}
 		f[name][at] = retail(line, seq, prev)
 		prev = tailOf(f[name][at]).Hash
-		rng.Append(tlog.LeafHash(prev), nil)
+		leaf := tlog.LeafHash(prev)
+		rng.Append(leaf, nil)
+		entries, leaves = append(entries, prev[:]...), append(leaves, leaf[:]...)
 	}
 	disk := s.disk.Clone()
 	log, err := audittrail.Open("dir", onDisk(disk.Clone()))
@@ -648,6 +661,8 @@ func TestVerifyNewerFormat(t *testing.T) {
 		edit(t, disk, "log/"+name, func([]byte) []byte { return bytes.Join(l, nil) })
 	}
 	edit(t, disk, "tree/checkpoint", func([]byte) []byte { return signed })
+	edit(t, disk, "tree/entries", func([]byte) []byte { return entries })
+	edit(t, disk, "tree/0", func([]byte) []byte { return leaves })
 	v := verifyOn(t, disk, audittrail.VerifyOptions{VKeys: []string{s.vkey}})
 	if !v.Valid() || len(v.Missing) != 1 || !strings.HasPrefix(v.Missing[0], "4 records of a newer format") {
 		t.Errorf("%+v, want a valid log with 4 records that are not understood", v)

@@ -73,6 +73,7 @@ type Log struct {
 	Heads []Head // whose signatures were verified
 
 	From     uint64 // records in front of it are not read
+	Live     bool   // a writer may be ahead of the files as they are to be read
 	Keys     Keys   // nil: contents are not looked at
 	Workers  int    // how many lines are hashed at once
 	Progress func(done, total uint64)

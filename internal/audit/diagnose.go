@@ -32,6 +32,9 @@ func (l *Log) diagnose(ctx context.Context, found *Findings) (Result, error) {
 	}
 	d.checkNames()
 	d.checkHeads()
+	if err := l.compareFiles(ctx, tree, max(d.size, l.signed()), found); err != nil {
+		return Result{}, err
+	}
 	return Result{
 		Records: d.records, Unsigned: d.unsigned, Left: d.left, Newer: s.newer, Bytes: s.read,
 		Erased: s.contents.erased, Expired: s.contents.expired,

@@ -99,7 +99,7 @@ func (w *worker) gone(ctx context.Context, f *File) *partResult {
 	}
 	defer x.close()
 	from := max(x.First, w.log.From)
-	t := subtrees{hash: w.hash, cuts: w.cuts}
+	t := subtrees{hash: w.hash, cuts: w.cuts, files: w.files}
 	t.start(from)
 	r.first = record.Tail{Seq: from, Logged: x.FirstLogged}
 	r.last = record.Tail{Seq: x.Next() - 1, Logged: x.LastLogged}

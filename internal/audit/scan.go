@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"audittrail/internal/audit/lines"
+	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -34,6 +35,8 @@ type scan struct {
 	parts []part
 	cuts  []uint64 // sizes of heads, ascending: subtrees end there
 	found *Findings
+	files *tree.Comparison // of the tree
+	pages *tree.Pages      // for what place completes
 
 	next atomic.Int64 // part to be taken
 	over atomic.Bool  // nothing more is to be done
@@ -72,7 +75,9 @@ type partResult struct {
 
 // scan checks that everything agrees. It stops at the first doubt.
 func (l *Log) scan(ctx context.Context, lost *Findings) (Result, *doubt, error) {
-	s := &scan{log: l, found: lost, done: make(map[int]*partResult)}
+	s := &scan{log: l, found: lost, done: make(map[int]*partResult), files: tree.Compare(l.FS, l.Tree)}
+	defer s.files.Close()
+	s.pages = s.files.Pages()
 	if d := s.begin(ctx); d != nil {
 		return Result{}, d, ctx.Err()
 	}
@@ -85,6 +90,9 @@ func (l *Log) scan(ctx context.Context, lost *Findings) (Result, *doubt, error) 
 	s.result.Bytes = s.read
 	if ctx.Err() != nil {
 		return Result{}, nil, ctx.Err()
+	}
+	if s.doubt == nil && s.err == nil {
+		l.derived(s.files, s.size, lost)
 	}
 	return s.result, s.doubt, s.err
 }
@@ -132,7 +140,7 @@ func (s *scan) begin(ctx context.Context) *doubt {
 
 // work takes parts until there are none.
 func (s *scan) work(ctx context.Context) {
-	w := &worker{log: s.log, cuts: s.cuts, signed: s.log.signed(), open: -1, lines: s.log.reader(), hash: tlog.NewHasher()}
+	w := &worker{log: s.log, cuts: s.cuts, signed: s.log.signed(), open: -1, lines: s.log.reader(), hash: tlog.NewHasher(), files: s.files.Pages()}
 	w.contents.keys = s.log.Keys
 	defer w.close()
 	for !s.over.Load() {
@@ -208,7 +216,8 @@ func (s *scan) grow(r *partResult) bool {
 		s.found.Add(p)
 	}
 	for _, n := range r.nodes {
-		s.rng.AppendSubtree(n.level, n.hash, nil)
+		size := s.rng.Size() + 1<<n.level
+		s.rng.AppendSubtree(n.level, n.hash, func(level int, h tlog.Hash) { s.pages.Subtree(level, size, h) })
 		for len(s.heads) > 0 && s.heads[0].Size == s.rng.Size() {
 			if s.heads[0].Root != s.rng.Root() {
 				return false
@@ -259,6 +268,7 @@ type worker struct {
 	lines    lines.Reader
 	chain    record.Chain
 	hash     *tlog.Hasher
+	files    *tree.Pages
 	contents contents
 }
 
@@ -296,7 +306,7 @@ func (w *worker) check(ctx context.Context, p part) *partResult {
 			return r
 		}
 	}
-	t := subtrees{hash: w.hash, cuts: w.cuts}
+	t := subtrees{hash: w.hash, cuts: w.cuts, files: w.files}
 	w.contents.erased, w.contents.expired = 0, 0
 	for w.lines.At() < p.end && r.doubt == nil && r.err == nil {
 		if r.lines%1024 == 0 && ctx.Err() != nil {

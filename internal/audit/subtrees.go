@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"audittrail/internal/tree"
 	"audittrail/tlog"
 )
 
@@ -18,9 +19,10 @@ type node struct {
 // tree's root can be had for the sizes that these are.
 type subtrees struct {
 	hash  *tlog.Hasher
-	cuts  []uint64 // ascending
-	size  uint64   // of the tree, up to and with the last leaf
-	floor int      // nodes in front of it are left alone
+	cuts  []uint64    // ascending
+	files *tree.Pages // to compare with; nil if there is none
+	size  uint64      // of the tree, up to and with the last leaf
+	floor int         // nodes in front of it are left alone
 	nodes []node
 }
 
@@ -35,6 +37,9 @@ func (t *subtrees) start(first uint64) {
 func (t *subtrees) add(entry [32]byte) {
 	t.size++
 	n := node{0, t.hash.Leaf(entry)}
+	if t.files != nil {
+		t.files.Entry(t.size-1, entry, n.hash)
+	}
 	// As many subtrees end here as the size has zeros at its end; those that
 	// began in front of the run are for others to close.
 	for range bits.TrailingZeros64(t.size) {
@@ -44,6 +49,9 @@ func (t *subtrees) add(entry [32]byte) {
 		}
 		n.hash = t.hash.Node(t.nodes[last].hash, n.hash)
 		n.level++
+		if t.files != nil {
+			t.files.Subtree(n.level, t.size, n.hash)
+		}
 		t.nodes = t.nodes[:last]
 	}
 	t.nodes = append(t.nodes, n)

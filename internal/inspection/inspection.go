@@ -91,7 +91,7 @@ func (l *Log) inspect(ctx context.Context, o Options, live bool, missing []strin
 	evidence := &vouch.Evidence{
 		FS: l.FS, Tree: l.Tree, Live: live, Pinned: o.VKeys, Checkpoints: o.Checkpoints,
 	}
-	a := &audit.Log{FS: l.FS, Tree: evidence.Tree, From: o.From, Progress: o.Progress}
+	a := &audit.Log{FS: l.FS, Tree: evidence.Tree, From: o.From, Live: live, Progress: o.Progress}
 	v := &Result{Found: found, Root: audit.EmptyRoot}
 	if l.Ring != nil {
 		ring, err := vouch.RingOf(l.Ring)
@@ -187,7 +187,7 @@ func (l *Log) auditFiles(ctx context.Context, signed uint64, live bool) ([]audit
 // inspectLeft looks at the segments that have left the log: whether some did
 // meanwhile, so that what was found means nothing, and what their archives are.
 func (l *Log) inspectLeft(ctx context.Context, a *audit.Log, o Options, evidence *vouch.Evidence, v *Result) error {
-	if v.Found.Count > 0 {
+	if v.Found.Count > v.Found.Kinds[audit.Derived] {
 		again, err := l.auditFiles(ctx, v.CheckpointSize, evidence.Live)
 		v.moved = err == nil && !slices.EqualFunc(a.Files, again, func(x, y audit.File) bool { return x.Path == y.Path })
 		return nil

@@ -72,6 +72,16 @@ type DamageError struct {
 	Detail string
 }
 
+// First returns the first leaf below the hash at the place of the damage.
+func (e *DamageError) First() uint64 {
+	for i := firstLevel; i < numFiles; i++ {
+		if fileName(i) == e.File {
+			return uint64(e.Offset/hashSize) << (tileShift * (i - firstLevel))
+		}
+	}
+	return uint64(e.Offset / hashSize)
+}
+
 func (e *DamageError) Error() string {
 	return fmt.Sprintf("tree file %s is damaged at byte %d: %s", e.File, e.Offset, e.Detail)
 }

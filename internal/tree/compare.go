@@ -1,0 +1,185 @@
+package tree
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"sync"
+
+	"audittrail/internal/vfs"
+	"audittrail/tlog"
+)
+
+// A Comparison compares the files of a tree with the hashes that they should
+// hold, which somebody else computes. It notes the first difference of each file.
+type Comparison struct {
+	files [numFiles]compared
+}
+
+// A compared is one file of a Comparison.
+type compared struct {
+	file   vfs.File // nil if it cannot be opened
+	err    error    // why not
+	length int64
+
+	mu     sync.Mutex
+	damage *DamageError // the first, by its place
+}
+
+// Compare opens the files of the tree in a folder. What is missing, or cannot be
+// read, differs. Close the comparison.
+func Compare(fsys vfs.FS, dir string) *Comparison {
+	c := new(Comparison)
+	for i := range c.files {
+		f := &c.files[i]
+		if f.file, f.err = fsys.Open(filepath.Join(dir, fileName(i))); f.err != nil {
+			f.file = nil
+		} else if f.length, f.err = f.file.Size(); f.err != nil {
+			_ = f.file.Close() // only read from: nothing to lose
+			f.file = nil
+		}
+	}
+	return c
+}
+
+// Close closes the files.
+func (c *Comparison) Close() {
+	for i := range c.files {
+		if f := c.files[i].file; f != nil {
+			_ = f.Close() // only read from: nothing to lose
+		}
+	}
+}
+
+// Longest notes the files that hold more than a tree of size leaves has.
+func (c *Comparison) Longest(size uint64) {
+	for i := range c.files {
+		if end := length(i, size); c.files[i].length > end {
+			c.files[i].note(&DamageError{File: fileName(i), Offset: end, Detail: "it is longer than the log"})
+		}
+	}
+}
+
+// Damage returns where the files differ: the first place in each.
+func (c *Comparison) Damage() []*DamageError {
+	var all []*DamageError
+	for i := range c.files {
+		f := &c.files[i]
+		f.mu.Lock()
+		if f.damage != nil {
+			all = append(all, f.damage)
+		}
+		f.mu.Unlock()
+	}
+	return all
+}
+
+func (f *compared) note(d *DamageError) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.damage == nil || d.Offset < f.damage.Offset {
+		f.damage = d
+	}
+}
+
+// Pages returns what compares hashes for one goroutine.
+func (c *Comparison) Pages() *Pages { return &Pages{of: c} }
+
+// Pages are parts of the files of a Comparison, read by one goroutine.
+type Pages struct {
+	of    *Comparison
+	pages [numFiles]page
+}
+
+// A page is some of a file.
+type page struct {
+	first uint64 // hash in it
+	buf   []byte
+	data  []byte // what of buf was read
+}
+
+// pageHashes is how many hashes are read at once.
+const pageHashes = 2048
+
+// Entry compares the entry at index i, and its leaf hash.
+func (p *Pages) Entry(i uint64, entry [32]byte, leaf tlog.Hash) {
+	p.compare(entriesFile, i, tlog.Hash(entry))
+	p.compare(firstLevel, i, leaf)
+}
+
+// Leaf compares the leaf hash at index i, and that of the entry there.
+func (p *Pages) Leaf(i uint64, leaf tlog.Hash) {
+	if entry, ok := p.at(entriesFile, i); ok && tlog.LeafHash(entry) != leaf {
+		p.differ(entriesFile, i)
+	}
+	p.compare(firstLevel, i, leaf)
+}
+
+// Subtree compares the hash of the complete subtree of 1<<level leaves with which
+// the tree over the first size leaves ends, if a file has such ones.
+func (p *Pages) Subtree(level int, size uint64, h tlog.Hash) {
+	if level > 0 && level%tileShift == 0 && level/tileShift < numLevels {
+		p.compare(firstLevel+level/tileShift, size>>level-1, h)
+	}
+}
+
+func (p *Pages) compare(i int, index uint64, want tlog.Hash) {
+	if got, ok := p.at(i, index); ok && got != want {
+		p.differ(i, index)
+	}
+}
+
+func (p *Pages) differ(i int, index uint64) {
+	p.of.files[i].note(&DamageError{
+		File: fileName(i), Offset: int64(index) * hashSize,
+		Detail: "the hash there is not the one that follows from the records",
+	})
+}
+
+// at returns a hash of file i. If it cannot be read, that is noted.
+func (p *Pages) at(i int, index uint64) (tlog.Hash, bool) {
+	x := &p.pages[i]
+	if n := uint64(len(x.data) / hashSize); index < x.first || index-x.first >= n {
+		if d := p.load(i, index); d != nil {
+			p.of.files[i].note(d)
+			return tlog.Hash{}, false
+		}
+	}
+	return tlog.Hash(x.data[(index-x.first)*hashSize:][:hashSize]), true
+}
+
+// load reads the page from a hash on. A read that fails is tried once more, since
+// a failure may pass.
+func (p *Pages) load(i int, index uint64) *DamageError {
+	f, x := &p.of.files[i], &p.pages[i]
+	offset := int64(index) * hashSize
+	damage := &DamageError{File: fileName(i), Offset: offset}
+	x.data = nil
+	switch {
+	case errors.Is(f.err, fs.ErrNotExist):
+		damage.Detail = "the file is missing"
+		return damage
+	case f.err != nil:
+		damage.Detail = fmt.Sprintf("it cannot be read: %v", f.err)
+		return damage
+	}
+	if x.buf == nil {
+		x.buf = make([]byte, pageHashes*hashSize)
+	}
+	n, err := f.file.ReadAt(x.buf, offset)
+	if n < hashSize && err != nil && !errors.Is(err, io.EOF) {
+		// Only as much as is asked for: what follows may be what fails.
+		n, err = f.file.ReadAt(x.buf[:hashSize], offset)
+	}
+	if n < hashSize {
+		damage.Detail = "the file ends"
+		if err != nil && !errors.Is(err, io.EOF) {
+			damage.Detail = fmt.Sprintf("it cannot be read: %v", err)
+		}
+		return damage
+	}
+	x.first, x.data = index, x.buf[:n]
+	return nil
+}
