@@ -63,13 +63,17 @@ var rooms = map[string]room{
 	}},
 	"internal/salvage": {ours: []string{
 		"event", "record", "tlog", "internal/barrier", "internal/content", "internal/remnant", "internal/segment",
+		"internal/signed",
 	}},
 	"internal/vouch":      {ours: []string{"tlog", "keyring", "internal/audit", "internal/tree", "internal/vfs"}},
 	"internal/barrier":    {ours: []string{"event", "record", "internal/cjson"}},
 	"internal/escrow":     {ours: []string{"record", "internal/vfs"}},
-	"internal/recovery":   {ours: []string{"record", "tlog", "keyring", "internal/segment", "internal/tree"}},
+	"internal/recovery":   {ours: []string{"record", "tlog", "keyring", "internal/segment", "internal/signed", "internal/tree"}},
 	"internal/checkpoint": {ours: []string{"tlog", "keyring", "internal/recovery", "internal/segment", "internal/tree"}},
-	"internal/content":    {ours: []string{"event", "record", "keyring", "internal/segment", "internal/tree"}},
+	"internal/signed": {ours: []string{
+		"record", "tlog", "keyring", "internal/segment", "internal/tree", "internal/vfs", "internal/vouch",
+	}},
+	"internal/content": {ours: []string{"event", "record", "keyring", "internal/segment", "internal/signed"}},
 	"internal/sequence": {ours: []string{
 		"event", "record", "keyring", "internal/archive", "internal/barrier", "internal/content", "internal/recovery",
 		"internal/segment",
@@ -88,7 +92,7 @@ var rooms = map[string]room{
 			"internal/vfs", "internal/segment", "internal/tree", "internal/audit", "internal/recovery",
 			"internal/archive", "internal/remnant", "internal/salvage", "internal/vouch",
 			"internal/barrier", "internal/checkpoint", "internal/content", "internal/custody",
-			"internal/inspection", "internal/sequence",
+			"internal/inspection", "internal/sequence", "internal/signed",
 		},
 		theirs: []string{"filippo.io/age"},
 		tests:  []string{"internal/index"}, // to keep one beside a log whose disk fails

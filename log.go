@@ -3,7 +3,6 @@ package audittrail
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -14,6 +13,7 @@ import (
 	"audittrail/internal/custody"
 	"audittrail/internal/segment"
 	"audittrail/internal/sequence"
+	"audittrail/internal/signed"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
@@ -31,6 +31,7 @@ type Log struct {
 
 	origin string
 
+	signed  signed.Tree      // what of the tree is signed
 	records content.Reader   // of what is here
 	left    archive.Register // of what has left
 	keeper  *archive.Keeper  // moves segments
@@ -38,6 +39,9 @@ type Log struct {
 
 	keysMu sync.Mutex // held while keys are replaced
 	moves  sync.Mutex // held while segments are moved
+
+	keeping     sync.WaitGroup // for keepTree
+	stopKeeping func()
 
 	gate     barrier.Gate        // between those who seal and what is destroyed
 	sequence *sequence.Sequencer // nil if read-only, or not open yet
@@ -94,11 +98,8 @@ func (l *Log) refresh(ctx context.Context) error {
 	if err := l.store.Refresh(ctx, l.hasWriter()); err != nil {
 		return err
 	}
-	// The tree lags behind the records anyway: what it cannot say now, Verify
-	// says.
-	if err := l.tree.Refresh(); err != nil {
-		l.opts.Logger.Warn("read tree", slog.Any("error", err))
-	}
+	l.tree.Refresh()
+	l.signed.Refresh()
 	return nil
 }
 
@@ -109,6 +110,7 @@ func (l *Log) Close() error {
 		return nil
 	}
 	var errs []error
+	l.stopKeepingTree()
 	if l.sequence != nil {
 		l.sequence.Close()
 		errs = append(errs, l.signer.Stop())

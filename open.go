@@ -94,7 +94,12 @@ func (l *Log) furnish() {
 		FS: l.opts.fs, Escrows: filepath.Join(l.dir, escrowDir), Ring: l.ring, Store: l.store, Records: &l.records,
 		Left: &l.left, Rand: l.opts.rand, Logger: l.opts.Logger, Refresh: l.refresh, Writer: l.custodian(),
 	})
-	l.records = content.Reader{Store: l.store, Tree: l.tree, Ring: l.ring, Key: l.custody.KeyOf, Person: l.User}
+	l.signed.Store, l.signed.Files, l.signed.Ring, l.signed.Origin = l.store, l.tree, l.ring, l.origin
+	l.signed.Writer, l.signed.Logger = l.lock != nil, l.opts.Logger
+	l.records = content.Reader{Store: l.store, Ring: l.ring, Key: l.custody.KeyOf, Person: l.User}
+	if l.tree != nil {
+		l.records.Tree = &l.signed
+	}
 	l.keeper = l.newKeeper()
 	l.left.Keeper, l.left.Records, l.left.Refresh = l.keeper, &l.records, l.refresh
 }
@@ -169,6 +174,10 @@ func (l *Log) openToWrite() error {
 	l.signer.Store, l.signer.Tree, l.signer.Ring = l.store, l.tree, l.ring
 	l.signer.Origin, l.signer.Logger, l.signer.Closed = l.origin, l.opts.Logger, ErrClosed
 	l.signer.Start()
+	l.signed.Damaged = make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	l.stopKeeping = cancel
+	l.keeping.Go(func() { l.keepTree(ctx, found.Checked) })
 	l.sequence = sequence.New(l.sequenced(found.Last))
 	if repair != nil {
 		if err := l.recordRepair(repair); err != nil {

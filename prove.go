@@ -2,44 +2,71 @@ package audittrail
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"audittrail/internal/signed"
+	"audittrail/internal/tree"
 	"audittrail/record"
 	"audittrail/tlog"
 )
 
 // proofHead returns a checkpoint and what it says, to prove against.
-func (l *Log) proofHead(ctx context.Context) ([]byte, tlog.Checkpoint, error) {
-	signed, err := l.Checkpoint(ctx)
+func (l *Log) proofHead(ctx context.Context) ([]byte, signed.Head, error) {
+	text, err := l.Checkpoint(ctx)
 	if err != nil {
-		return nil, tlog.Checkpoint{}, err
+		return nil, signed.Head{}, err
 	}
-	c, err := tlog.ReadCheckpoint(signed)
-	if err != nil {
-		return nil, c, err
+	c, err := l.signed.Open(text)
+	if errors.Is(err, tlog.ErrUnknownKey) { // the keyring is older than the signer: nothing can be told
+		c, err = tlog.ReadCheckpoint(text)
 	}
-	if l.tree.Size() < c.Size {
-		err = l.tree.Refresh()
-	}
-	return signed, c, err
+	return text, signed.Head{Size: c.Size, Root: c.Root}, err
 }
 
 // Prove returns a proof that a record is in the log (C2SP tlog-proof), which
 // anybody can check with the record's line and the log's verifier key, and
-// without the log.
+// without the log. It is checked here before it is returned; a record that is not
+// the one that was signed is a *TamperError.
 func (l *Log) Prove(ctx context.Context, seq uint64) ([]byte, error) {
-	signed, c, err := l.proofHead(ctx)
+	text, head, err := l.proofHead(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("prove record %d: %w", seq, err)
 	}
-	if seq >= c.Size {
-		return nil, fmt.Errorf("prove record %d: %w: the checkpoint covers %d records", seq, ErrNoRecord, c.Size)
+	if seq >= head.Size {
+		return nil, fmt.Errorf("prove record %d: %w: the checkpoint covers %d records", seq, ErrNoRecord, head.Size)
 	}
-	hashes, err := tlog.ProveInclusion(c.Size, seq, l.tree.HashReader())
+	hash, err := l.hashOf(ctx, seq)
 	if err != nil {
 		return nil, fmt.Errorf("prove record %d: %w", seq, err)
 	}
-	return tlog.FormatProof(seq, hashes, signed), nil
+	var hashes []tlog.Hash
+	err = l.signed.Prove(ctx, head, func(r tlog.HashReader) (err error) {
+		if hashes, err = tlog.ProveInclusion(head.Size, seq, r); err == nil {
+			err = tlog.CheckInclusion(hashes, head.Size, head.Root, seq, tlog.LeafHash(hash))
+		}
+		return err
+	})
+	if errors.Is(err, tlog.ErrProof) || errors.Is(err, signed.ErrRoot) {
+		err = &TamperError{Seq: seq, Got: hash}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prove record %d: %w", seq, err)
+	}
+	return tlog.FormatProof(seq, hashes, text), nil
+}
+
+// hashOf returns the hash of a record, which may have left the log.
+func (l *Log) hashOf(ctx context.Context, seq uint64) (record.Hash, error) {
+	if seq >= l.store.Size() {
+		if err := l.refresh(ctx); err != nil {
+			return record.Hash{}, err
+		}
+	}
+	for h, err := range l.store.Hashes(ctx, seq, seq+1) {
+		return h, err
+	}
+	return record.Hash{}, ErrNoRecord
 }
 
 // ProveConsistency returns a proof that the log still holds everything that an
@@ -49,7 +76,11 @@ func (l *Log) ProveConsistency(ctx context.Context, oldCheckpoint []byte) ([]byt
 	if err != nil {
 		return nil, fmt.Errorf("prove consistency: %w", err)
 	}
-	signed, c, err := l.proofHead(ctx)
+	text, head, err := l.proofHead(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("prove consistency: %w", err)
+	}
+	c, err := tlog.ReadCheckpoint(text)
 	if err != nil {
 		return nil, fmt.Errorf("prove consistency: %w", err)
 	}
@@ -59,28 +90,43 @@ func (l *Log) ProveConsistency(ctx context.Context, oldCheckpoint []byte) ([]byt
 	if old.Size > c.Size {
 		return nil, &BehindError{Have: c.Size, Signed: old.Size, Detail: fmt.Sprintf("the log has %d", c.Size)}
 	}
-	root, err := l.tree.Root(old.Size)
+	var hashes []tlog.Hash
+	err = l.signed.Prove(ctx, head, func(r tlog.HashReader) (err error) {
+		if hashes, err = tlog.ProveConsistency(head.Size, old.Size, r); err == nil {
+			err = tlog.CheckPrefix(hashes, head.Size, head.Root, old.Size, old.Root)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, tlog.ErrProof):
+		err = &BehindError{Have: c.Size, Signed: old.Size, Detail: "they are not the ones that the log has now"}
+	case errors.Is(err, signed.ErrRoot):
+		err = &BehindError{Have: c.Size, Signed: c.Size, Detail: "neither its lines nor its tree give the root that was signed"}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("prove consistency: %w", err)
 	}
-	if root != old.Root {
-		return nil, &BehindError{Have: c.Size, Signed: old.Size, Detail: "they are not the ones that the log has now"}
-	}
-	hashes, err := tlog.ProveConsistency(c.Size, old.Size, l.tree.HashReader())
-	if err != nil {
-		return nil, fmt.Errorf("prove consistency: %w", err)
-	}
-	return tlog.FormatConsistency(old, hashes, signed), nil
+	return tlog.FormatConsistency(old, hashes, text), nil
 }
 
 // ExportTree writes the tree as the files of a C2SP tlog-tiles log, for a
 // static file server, into a folder, which may hold an older export.
 func (l *Log) ExportTree(ctx context.Context, dir string, progress func(done, total uint64)) error {
-	signed, _, err := l.proofHead(ctx)
+	text, head, err := l.proofHead(ctx)
 	if err != nil {
 		return fmt.Errorf("export tree: %w", err)
 	}
-	return l.tree.Export(ctx, dir, signed, progress)
+	entries, err := l.signed.AllEntries(ctx, head)
+	if err == nil {
+		err = tree.Export(ctx, l.opts.fs, dir, text, entries, progress)
+	}
+	if errors.Is(err, signed.ErrRoot) {
+		err = &BehindError{Have: head.Size, Signed: head.Size, Detail: "neither its lines nor its tree give the root that was signed"}
+	}
+	if err != nil {
+		return fmt.Errorf("export tree: %w", err)
+	}
+	return nil
 }
 
 // Disclose takes the key of one record out of the log.

@@ -63,7 +63,7 @@ func (l *Log) get(ctx context.Context, seq uint64) (*Record, error) {
 			return nil, err
 		}
 	}
-	r, err := l.records.Get(seq)
+	r, err := l.records.Get(ctx, seq)
 	if err != nil {
 		return nil, l.left.Where(ctx, err)
 	}

@@ -23,6 +23,9 @@ type Rebuilding struct {
 	To     string  // the new log's folder, which is empty, or from an interrupted Rebuild
 	New    Options
 	Reason string
+	// AcceptTruncated goes on where signed records are missing from the end: they
+	// may have ordered an erasure, and then whom it was about is brought back.
+	AcceptTruncated bool
 	// Progress is told how many of how many bytes have been gone over: the old
 	// log is read twice.
 	Progress func(done, total uint64)
@@ -41,6 +44,20 @@ type Rebuilt struct {
 	// and those that are no record or were altered.
 	Copies uint64 `json:"copies"`
 	Junk   uint64 `json:"damaged_lines"`
+	// Missing is how many signed records nothing is there of, at the end or later
+	// than the keyring: that this was accepted is on record.
+	Missing uint64 `json:"missing_accepted,omitempty"`
+}
+
+// A TruncatedError means that signed records are missing from the end of a log that
+// is to be rebuilt, or that its keyring is older than records that cannot be read:
+// these may have ordered an erasure, and it cannot be known whose.
+type TruncatedError struct {
+	Missing, Signed uint64 // records
+}
+
+func (e *TruncatedError) Error() string {
+	return fmt.Sprintf("of %d signed records, %d are missing from the end, or are newer than the keyring and cannot be read: an erasure that they ordered would be undone; bring back the whole log, or the newest keyring, or accept that with --accept-truncated", e.Signed, e.Missing)
 }
 
 // rebuiltMember is where it stands in the first record's metadata.
@@ -54,6 +71,10 @@ const rebuiltMember = "rebuilt"
 // origin, size and root, and lists what could not be carried over, and why. What
 // the old log did to itself, such as to change its keys, is not carried over:
 // it is not what the new one did. But holds that are in force are placed again.
+//
+// The old log is compared with the newest root that was signed for it. Files that
+// are derived from its lines decide nothing. If signed records are missing from
+// its end, the error is a *TruncatedError, unless that is accepted.
 func Rebuild(ctx context.Context, o Rebuilding) (*Rebuilt, error) {
 	r, err := rebuild(ctx, &o)
 	if err != nil {
@@ -84,7 +105,10 @@ func rebuild(ctx context.Context, o *Rebuilding) (*Rebuilt, error) {
 	}
 	found := &Rebuilt{
 		Origin: old.origin, Size: s.Size, Root: s.Root, Signed: s.Signed, Reason: o.Reason,
-		Carry: s.Carried(), Lost: s.Losses(), Copies: s.Copies(), Junk: s.Junk,
+		Carry: s.Carried(), Lost: s.Losses(), Copies: s.Copies(), Junk: s.Junk, Missing: s.Missing,
+	}
+	if s.Missing > 0 && !o.AcceptTruncated {
+		return nil, &TruncatedError{Missing: s.Missing, Signed: s.Signed}
 	}
 	if found.Carry == 0 {
 		return nil, fmt.Errorf("no record in %s can be read", o.From)

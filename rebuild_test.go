@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -298,4 +299,143 @@ func TestRebuildForgets(t *testing.T) {
 		t.Errorf("holds %+v, %v, want the one in force", holds, err)
 	}
 	mustClose(t, log)
+}
+
+// erasedAtEnd makes a log whose last records order an erasure, and returns it, its
+// keyring from before that, and where the order stands in the last segment.
+func erasedAtEnd(t *testing.T) (disk *vfs.Mem, keys map[string][]byte, segment string, order int) {
+	t.Helper()
+	disk = vfs.NewMem()
+	o := audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk})
+	log, err := audittrail.Open("dir", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 12 {
+		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprint(i)})
+	}
+	mustClose(t, log)
+	keys = map[string][]byte{}
+	names, err := disk.ReadDir("dir/keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		if keys[n], err = vfs.ReadFile(disk, "dir/keys/"+n, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if log, err = audittrail.Open("dir", o); err != nil {
+		t.Fatal(err)
+	}
+	done, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"user 2"}, Reason: "asked", Basis: "GDPR 17"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "user 1", Prompt: "later"})
+	segment = segmentFile(segments(t, log)[0], ".jsonl")
+	mustClose(t, log)
+	return disk, keys, segment, int(done.Receipt.Seq)
+}
+
+// TestRebuildBringsNobodyBack rebuilds a log whose order to erase somebody is not
+// there any more, with the keyring that carried it out and with an older one.
+func TestRebuildBringsNobodyBack(t *testing.T) {
+	start, keys, segment, order := erasedAtEnd(t)
+	whole := func(b []byte) []byte { return b }
+	cutOff := func(b []byte) []byte { return bytes.Join(lines(b)[:order], nil) }
+	altered := func(b []byte) []byte {
+		l := lines(b)
+		l[order] = flipAt(l[order], 60)
+		return bytes.Join(l, nil)
+	}
+	zeroed := func(b []byte) []byte {
+		l := lines(b)
+		clear(l[order][:len(l[order])-1])
+		return bytes.Join(l, nil)
+	}
+	for _, c := range []struct {
+		name    string
+		change  func([]byte) []byte
+		older   bool
+		missing uint64 // of 14 signed
+	}{
+		{"whole", whole, false, 0},
+		{"whole, older keyring", whole, true, 0},
+		{"cut off", cutOff, false, 2},
+		{"cut off, older keyring", cutOff, true, 2},
+		{"the order altered", altered, false, 0},
+		{"the order altered, older keyring", altered, true, 1},
+		{"the order zeroed, older keyring", zeroed, true, 1},
+	} {
+		for _, tree := range []bool{true, false} {
+			disk := start.Clone()
+			edit(t, disk, segment, c.change)
+			if c.older {
+				for n, b := range keys {
+					edit(t, disk, "keys/"+n, func([]byte) []byte { return b })
+				}
+			}
+			if !tree {
+				for _, n := range []string{"entries", "0"} {
+					if err := disk.Remove("dir/tree/" + n); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			r := rebuilding(disk)
+			got, err := audittrail.Rebuild(t.Context(), r)
+			var truncated *audittrail.TruncatedError
+			if c.missing > 0 {
+				if !errors.As(err, &truncated) || truncated.Missing != c.missing || truncated.Signed != 14 {
+					t.Errorf("%s, tree %t: Rebuild() = %v, want a TruncatedError of %d", c.name, tree, err, c.missing)
+				}
+				if _, err := disk.Stat("new/log"); err == nil {
+					t.Errorf("%s: it was begun", c.name)
+				}
+				r.AcceptTruncated = true
+				got, err = audittrail.Rebuild(t.Context(), r)
+			}
+			if err != nil {
+				t.Errorf("%s, tree %t: %v", c.name, tree, err)
+				continue
+			}
+			if got.Missing != c.missing || got.Signed != 14 || got.Size != 14 {
+				t.Errorf("%s, tree %t: %+v, want %d of 14 missing", c.name, tree, got, c.missing)
+			}
+			if c.missing == 0 && got.Carry != 9 {
+				t.Errorf("%s, tree %t: %d carried over, want the 9 that are not erased: %+v", c.name, tree, got.Carry, got)
+			}
+		}
+	}
+}
+
+// TestRebuildReadError fails each read of the old log once: the rebuilding is given
+// up or complete, and nothing is written of damage that is none.
+func TestRebuildReadError(t *testing.T) {
+	start, _, _, _ := erasedAtEnd(t)
+	for n := 0; ; n++ {
+		disk := start.Clone()
+		reads, failed := 0, false
+		disk.Inject(func(op vfs.Op) error {
+			if op.Kind != vfs.OpRead || !strings.HasPrefix(op.Name, "dir/") {
+				return nil
+			}
+			if reads++; reads == n+1 {
+				failed = true
+				return syscall.EIO
+			}
+			return nil
+		})
+		got, err := audittrail.Rebuild(t.Context(), rebuilding(disk))
+		switch {
+		case err != nil && !errors.Is(err, syscall.EIO):
+			t.Errorf("read %d fails: %v, want that of the disk", n, err)
+		case err == nil && (got.Carry != 9 || got.Junk != 0 || got.Missing != 0):
+			t.Errorf("read %d fails: %+v", n, got)
+		}
+		if !failed {
+			return
+		}
+	}
 }

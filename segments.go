@@ -148,7 +148,10 @@ func (l *Log) loggedBetween(first, last uint64) (from, to time.Time, err error) 
 // newKeeper makes what moves segments.
 func (l *Log) newKeeper() *archive.Keeper {
 	return &archive.Keeper{
-		FS: l.opts.fs, Store: l.store, Origin: l.origin, Entries: l.tree.ReadEntries, Sign: l.SignStatement,
+		FS: l.opts.fs, Store: l.store, Origin: l.origin, Sign: l.SignStatement,
+		Entries: func(from uint64, dst [][32]byte) error {
+			return l.signed.ReadEntries(context.Background(), from, dst)
+		},
 		Keys: func(size uint64) []string {
 			if l.ring == nil {
 				return nil

@@ -1,6 +1,7 @@
 package audittrail
 
 import (
+	"context"
 	"fmt"
 
 	"audittrail/tlog"
@@ -23,13 +24,13 @@ func (l *Log) SignStatement(kind string, lines ...string) ([]byte, error) {
 // Root returns the root of the tree over the first size records, of which the
 // log must have signed that many.
 func (l *Log) Root(size uint64) (tlog.Hash, error) {
-	if l.tree.Size() < size {
-		if err := l.tree.Refresh(); err != nil {
-			return tlog.Hash{}, err
-		}
+	l.signed.Refresh()
+	if have := l.signed.Head().Size; have < size {
+		return tlog.Hash{}, fmt.Errorf("root of the first %d records: %w: %d are signed", size, ErrNoRecord, have)
 	}
-	if have := l.tree.Size(); have < size {
-		return tlog.Hash{}, fmt.Errorf("root of the first %d records: %w: the tree covers %d", size, ErrNoRecord, have)
+	root, err := l.signed.Root(context.Background(), size)
+	if err != nil {
+		return tlog.Hash{}, fmt.Errorf("root of the first %d records: %w", size, err)
 	}
-	return l.tree.Root(size)
+	return root, nil
 }

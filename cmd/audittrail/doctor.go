@@ -26,7 +26,8 @@ func (e *env) doctorCmd() *cobra.Command {
 key is, how much room there is, the clock, the writer's lock, and what a crash
 left behind. It changes nothing. Whether records were altered, verify says.
 
-With --repair it opens the log for writing first, and cuts off a damaged end
+With --repair it opens the log for writing first, makes the files of the tree
+again if they are not what the records make of them, and cuts off a damaged end
 that the log would refuse to open with otherwise. What is cut off is copied
 aside before, and the log records the repair. It goes no further back than the
 newest checkpoint: what was signed is never cut off.` +
@@ -153,7 +154,27 @@ func (d *doctor) examine(log *audittrail.Log) error {
 			"files have the names of segments, are empty and are not part of the log, and the next writer puts them aside"), strings.Join(s.Empty, ", "))
 	}
 	d.clock(s)
+	if err := d.derived(log); err != nil {
+		return err
+	}
 	return d.tail(s)
+}
+
+// derived names the files that are not what the records make of them.
+func (d *doctor) derived(log *audittrail.Log) error {
+	damaged, err := log.CheckTree(d.ctx)
+	for _, p := range damaged {
+		d.say("derived", risky, "%s, byte %d: %s; nothing was altered: doctor --repair makes it again", p.File, p.Offset, p.Detail)
+	}
+	switch {
+	case d.ctx.Err() != nil:
+		return err
+	case err != nil:
+		d.say("derived", ill, "%v: run audittrail verify", err)
+	case len(damaged) == 0:
+		d.say("derived", healthy, "the files of the tree are what the records make of them")
+	}
+	return nil
 }
 
 // clock compares the system's clock with the newest record.
@@ -190,11 +211,13 @@ func (d *doctor) tail(s audittrail.Stat) error {
 	if err != nil {
 		return err
 	}
-	if v.Valid() {
+	// Of the others it is said elsewhere.
+	problems := slices.DeleteFunc(v.Problems, func(p audittrail.Problem) bool { return p.Kind == audittrail.KindDerived })
+	if len(problems) == 0 {
 		d.say("tail", healthy, "whole")
 		return nil
 	}
-	p := v.Problems[0]
+	p := problems[0]
 	if p.Kind == audittrail.KindTorn {
 		d.say("tail", risky, "%s, byte %d: %s; the next writer copies it aside and cuts it off", p.File, p.Offset, p.Detail)
 		return nil

@@ -54,11 +54,14 @@ func statusOf(err error) int {
 	var behind *audittrail.BehindError
 	var damaged *audittrail.DamagedError
 	var line *audittrail.LineError
+	var truncated *audittrail.TruncatedError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &exit):
 		return exit.code
+	case errors.As(err, &truncated):
+		return exitMissing
 	case errors.As(err, &tamper), errors.As(err, &behind), errors.As(err, &damaged), errors.As(err, &line):
 		return exitAltered
 	}

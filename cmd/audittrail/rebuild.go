@@ -13,6 +13,7 @@ import (
 type rebuildOptions struct {
 	from, fromKeys, fromMaster string
 	to, reason                 string
+	truncated                  bool
 }
 
 func (e *env) rebuildCmd() *cobra.Command {
@@ -27,7 +28,14 @@ new log names the old one's origin, size and root, and lists what was not
 carried over, and why. The old log stays as it is: keep it, since only it proves
 what it proved.
 
-The new log's folder must be empty. After an interruption, do it again.` + exits(ends0, ends1),
+If signed records are missing from the end of the old log, or records that are
+newer than its keyring cannot be read, they may have ordered an erasure that the
+keyring has not carried out. Nobody can know whose, so that nothing is rebuilt,
+and the status is 3. With --accept-truncated it is, and the first record of the
+new log says how many records were missing.
+
+The new log's folder must be empty. After an interruption, do it again.` +
+			exits(ends0, ends1, "3  signed records are missing, and that was not accepted"),
 		Example: `  audittrail rebuild --from audit --to audit-2 --reason "a bad sector in May"
   audittrail rebuild --from /mnt/theirs --from-keys /mnt/their-keys \
     --from-master file:their.key --to audit --reason "we took them over"`,
@@ -41,6 +49,7 @@ The new log's folder must be empty. After an interruption, do it again.` + exits
 	f.StringVar(&o.fromMaster, "from-master", "", "where its master key is (default $AUDITTRAIL_MASTER, or else master.key among its keys)")
 	f.StringVar(&o.to, "to", "", "`folder` of the new log")
 	f.StringVar(&o.reason, "reason", "", "`why`, for the first record")
+	f.BoolVar(&o.truncated, "accept-truncated", false, "go on though signed records are missing, which may have ordered erasures")
 	must(cmd.MarkFlagRequired("from"))
 	must(cmd.MarkFlagRequired("to"))
 	must(cmd.MarkFlagRequired("reason"))
@@ -66,6 +75,7 @@ func (e *env) rebuild(o rebuildOptions) error {
 	progress, finish := e.ticks("rebuilding", true)
 	r, err := audittrail.Rebuild(e.ctx, audittrail.Rebuilding{
 		From: o.from, Old: old, To: o.to, New: fresh, Reason: o.reason, Progress: progress,
+		AcceptTruncated: o.truncated,
 	})
 	finish()
 	if err != nil {
@@ -94,6 +104,9 @@ func (e *env) rebuild(o rebuildOptions) error {
 			}
 		}
 		b.add(lossNames[string(l.Reason)], text.String())
+	}
+	if r.Missing > 0 {
+		b.add("missing", count(r.Missing, "signed record", "signed records")+", which may have ordered erasures: accepted")
 	}
 	if r.Copies > 0 {
 		b.add("copies", count(r.Copies, "line is of a record that was there before", "lines are of records that were there before"))

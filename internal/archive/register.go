@@ -78,7 +78,7 @@ func (g *Register) Statements(ctx context.Context) (map[uint64]remnant.Statement
 			return nil, err
 		}
 		if record.HasKind(line, "segments_") {
-			r, err := g.Records.Get(seq)
+			r, err := g.Records.Get(ctx, seq)
 			if err != nil {
 				return nil, err
 			}

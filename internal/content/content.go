@@ -2,7 +2,8 @@
 // own hash and against the tree, and opens it if its key is there.
 //
 // It promises that a record that it returns without an error is the one of that
-// place, as far as the tree goes, and that records come in their order. Which
+// place, as far as the tree goes, and that records come in their order. Where a
+// line and the tree's files differ, the signed root decides which of them is right. Which
 // keys are there, it is told: what was ordered to be destroyed, and what a hold
 // keeps, is for others to say.
 package content
@@ -16,7 +17,7 @@ import (
 
 	"audittrail/event"
 	"audittrail/internal/segment"
-	"audittrail/internal/tree"
+	"audittrail/internal/signed"
 	"audittrail/keyring"
 	"audittrail/record"
 )
@@ -76,13 +77,16 @@ type TamperError struct {
 }
 
 func (e *TamperError) Error() string {
+	if e.Want == (record.Hash{}) {
+		return fmt.Sprintf("record %d: its hash is %v, and the log's lines and tree do not give the root that was signed: the log was altered; run verify", e.Seq, e.Got)
+	}
 	return fmt.Sprintf("record %d: its hash is %v, the tree has %v: the log was altered; run verify", e.Seq, e.Got, e.Want)
 }
 
 // A Reader reads the records of a log.
 type Reader struct {
 	Store *segment.Store
-	Tree  *tree.Tree    // nil if what it says is not to be asked
+	Tree  *signed.Tree  // nil if what it says is not to be asked
 	Ring  *keyring.Ring // for the log's own records
 	// Key finds the key to a record's content, or says why there is none.
 	Key func(*record.Record) (record.Key, State, error)
@@ -92,31 +96,31 @@ type Reader struct {
 }
 
 // Get returns a record that has not left the log.
-func (l *Reader) Get(seq uint64) (*Record, error) {
-	line, want, err := l.line(seq)
+func (l *Reader) Get(ctx context.Context, seq uint64) (*Record, error) {
+	line, entry, err := l.line(seq)
 	if err != nil {
 		return nil, err
 	}
-	return l.View(line, seq, want)
+	return l.View(ctx, line, seq, entry)
 }
 
-// line returns the line of a record, and the hash that the tree has of it, if it
-// has one.
-func (l *Reader) line(seq uint64) (line, want []byte, err error) {
-	if line, err = l.Store.Line(seq); err != nil || l.Tree == nil || seq >= l.Tree.Size() {
+// line returns the line of a record, and the entry that the tree's file has of it,
+// if it has one.
+func (l *Reader) line(seq uint64) (line, entry []byte, err error) {
+	if line, err = l.Store.Line(seq); err != nil || l.Tree == nil {
 		return line, nil, err
 	}
-	var entry [1][32]byte
-	if err := l.Tree.ReadEntries(seq, entry[:]); err != nil {
-		return nil, nil, fmt.Errorf("read record %d: %w", seq, err)
+	var one [1][32]byte
+	if l.Tree.Files.ReadEntries(seq, one[:]) != nil {
+		return line, nil, nil // it is derived
 	}
-	return line, entry[0][:], nil
+	return line, one[0][:], nil
 }
 
-// View decodes, checks and opens a line, which it keeps. want is the hash that
-// the tree has, if it has one.
-func (l *Reader) View(line []byte, seq uint64, want []byte) (*Record, error) {
-	out, err := checked(line, seq, want)
+// View decodes, checks and opens a line, which it keeps. entry is what the tree's
+// file has of it, if it has something.
+func (l *Reader) View(ctx context.Context, line []byte, seq uint64, entry []byte) (*Record, error) {
+	out, err := l.checked(ctx, line, seq, entry)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +141,7 @@ func (l *Reader) View(line []byte, seq uint64, want []byte) (*Record, error) {
 }
 
 // checked decodes a line and checks its hash.
-func checked(line []byte, seq uint64, want []byte) (*Record, error) {
+func (l *Reader) checked(ctx context.Context, line []byte, seq uint64, entry []byte) (*Record, error) {
 	r, err := record.Decode(line)
 	if err != nil {
 		return nil, fmt.Errorf("read record %d: %w", seq, err)
@@ -147,20 +151,26 @@ func checked(line []byte, seq uint64, want []byte) (*Record, error) {
 	if got != r.Hash {
 		return nil, &TamperError{Seq: seq, Want: r.Hash, Got: got}
 	}
-	if want != nil && !bytes.Equal(got[:], want) {
-		return nil, &TamperError{Seq: seq, Want: record.Hash(want), Got: got}
+	if l.Tree != nil && !bytes.Equal(got[:], entry) {
+		ok, want, err := l.Tree.Check(ctx, seq, got, entry)
+		if err != nil {
+			return nil, fmt.Errorf("read record %d: check it against the signed root: %w", seq, err)
+		}
+		if !ok {
+			return nil, &TamperError{Seq: seq, Want: want, Got: got}
+		}
 	}
 	return &Record{Record: *r, State: Sealed}, nil
 }
 
 // own reads a record by which the log governs itself with the keyring's key,
 // whatever Key says.
-func (l *Reader) own(seq uint64) (*Record, error) {
-	line, want, err := l.line(seq)
+func (l *Reader) own(ctx context.Context, seq uint64) (*Record, error) {
+	line, entry, err := l.line(seq)
 	if err != nil {
 		return nil, err
 	}
-	r, err := checked(line, seq, want)
+	r, err := l.checked(ctx, line, seq, entry)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +207,7 @@ func (l *Reader) EachOwn(ctx context.Context, from uint64, types []event.Type, f
 		if _, kind, ok := record.Glance(line); !ok || !slices.Contains(types, event.Type(kind)) {
 			continue
 		}
-		r, err := l.own(seq)
+		r, err := l.own(ctx, seq)
 		if err == nil {
 			err = f(r)
 		}

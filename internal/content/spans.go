@@ -3,7 +3,6 @@ package content
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"iter"
 	"runtime"
 	"sync"
@@ -16,7 +15,7 @@ type span struct {
 	first   uint64
 	lines   [][]byte
 	bytes   int
-	entries [][32]byte // the hashes of the first of them that the tree has
+	entries [][32]byte // what the tree's file has of the first of them
 
 	done    chan struct{} // closed when the records are there
 	records []*Record
@@ -45,7 +44,7 @@ func (l *Reader) Records(ctx context.Context, from, to uint64, yield func(*Recor
 		for s := range l.spans(ctx, from, to) {
 			select {
 			case queue <- s:
-				working.Go(func() { l.openSpan(s) })
+				working.Go(func() { l.openSpan(ctx, s) })
 			case <-ctx.Done():
 				return
 			}
@@ -72,14 +71,13 @@ func (l *Reader) Records(ctx context.Context, from, to uint64, yield func(*Recor
 // one with an error it yields no more.
 func (l *Reader) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
 	return func(yield func(*span) bool) {
-		treeSize := l.Tree.Size()
 		s, limit := &span{first: from, done: make(chan struct{})}, firstSpan
 		put := func() bool {
 			next := s.first + uint64(len(s.lines))
-			if s.err == nil && s.first < treeSize {
-				s.entries = make([][32]byte, min(next, treeSize)-s.first)
-				if err := l.Tree.ReadEntries(s.first, s.entries); err != nil {
-					s.lines, s.err = nil, fmt.Errorf("read record %d: %w", s.first, err)
+			if size := l.Tree.Files.Size(); s.err == nil && s.first < size {
+				s.entries = make([][32]byte, min(next, size)-s.first)
+				if l.Tree.Files.ReadEntries(s.first, s.entries) != nil {
+					s.entries = nil // they are derived
 				}
 			}
 			last := s.err != nil
@@ -119,15 +117,15 @@ func (l *Reader) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
 }
 
 // openSpan makes records of a span's lines.
-func (l *Reader) openSpan(s *span) {
+func (l *Reader) openSpan(ctx context.Context, s *span) {
 	defer close(s.done)
 	s.records = make([]*Record, 0, len(s.lines))
 	for i, line := range s.lines {
-		var want []byte
+		var entry []byte
 		if i < len(s.entries) {
-			want = s.entries[i][:]
+			entry = s.entries[i][:]
 		}
-		r, err := l.View(line, s.first+uint64(i), want)
+		r, err := l.View(ctx, line, s.first+uint64(i), entry)
 		if err != nil {
 			s.err = err
 			return

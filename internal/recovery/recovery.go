@@ -14,10 +14,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"time"
 
 	"audittrail/internal/segment"
+	"audittrail/internal/signed"
 	"audittrail/internal/tree"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -37,6 +39,8 @@ type Log struct {
 
 	// Last is the end of the chain, when Run has returned.
 	Last End
+	// Checked is whether the files of the tree were looked at in full.
+	Checked bool
 }
 
 // An End is what the next record continues.
@@ -61,7 +65,7 @@ type Repair struct {
 // can write to the folder but has no keys gets a forgery signed. What an
 // interrupted write leaves at the very end is cut off.
 func (l *Log) Run(ctx context.Context) (*Repair, error) {
-	size, err := l.recoverSigned(ctx)
+	size, root, err := l.recoverSigned(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +95,9 @@ func (l *Log) Run(ctx context.Context) (*Repair, error) {
 			return nil, fmt.Errorf("open log: %w", err)
 		}
 	}
+	if got, err := l.Tree.Root(size); err != nil || size > 0 && got != root {
+		return nil, errors.Join(err, errors.New("open log: the tree's files have changed meanwhile: open it again"))
+	}
 	if err := l.Tree.Append(tail.hashes); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
@@ -118,61 +125,105 @@ func (l *Log) signedHead() (uint64, tlog.Hash, error) {
 	return size, root, nil
 }
 
+// checkedAtOnce is how many leaves a tree may have to be checked in full whenever
+// the log is opened for writing, which takes some ten milliseconds. A larger one is
+// checked beside the writer, see [CheckTree].
+const checkedAtOnce = 1 << 16
+
 // recoverSigned makes the tree whole up to the newest signed size, which it
-// returns.
-func (l *Log) recoverSigned(ctx context.Context) (uint64, error) {
+// returns. Of a large tree that nobody has found damaged, only what the root
+// follows from is looked at.
+func (l *Log) recoverSigned(ctx context.Context) (uint64, tlog.Hash, error) {
 	size, root, err := l.signedHead()
-	if err != nil {
-		return 0, err
+	if err != nil || size == 0 {
+		l.Checked = true
+		return 0, root, err
 	}
-	if size == 0 {
-		return 0, nil
+	l.Checked = l.Repair || size <= checkedAtOnce
+	good, err := CheckTree(ctx, l.Tree, size, root, l.Checked)
+	if err == nil && !good {
+		l.Checked = true
+		err = l.mend(ctx, size, root)
 	}
-	if l.Tree.Size() >= size {
-		if got, err := l.Tree.Root(size); err == nil && got == root {
-			return size, nil
-		}
-	}
-	l.Logger.Warn("tree files lag or are damaged; rebuilding them", slog.Uint64("have", l.Tree.Size()), slog.Uint64("signed", size))
-	if l.Tree.Held() >= size {
-		if err := l.Tree.Rebuild(ctx, size); err == nil {
-			if got, err := l.Tree.Root(size); err == nil && got == root {
-				return size, nil
-			}
-		}
-	}
-	if err := l.rebuildFromLog(ctx, size); err != nil {
-		return 0, err
-	}
-	got, err := l.Tree.Root(size)
-	if err != nil {
-		return 0, fmt.Errorf("open log: %w", err)
-	}
-	if got != root {
-		return 0, &BehindError{Have: size, Signed: size, Detail: "the records give another root than the one that was signed"}
-	}
-	return size, nil
+	return size, root, err
 }
 
-func (l *Log) rebuildFromLog(ctx context.Context, size uint64) error {
-	if err := l.Tree.Cut(0); err != nil {
-		return fmt.Errorf("open log: %w", err)
+// CheckTree tells whether the files of a tree give a root of the first size
+// leaves, in full or by the hashes of its largest subtrees alone.
+func CheckTree(ctx context.Context, t *tree.Tree, size uint64, root tlog.Hash, full bool) (bool, error) {
+	if t.Size() < size {
+		return false, nil
 	}
+	if got, err := t.Root(size); err != nil || got != root {
+		return false, nil
+	}
+	if !full {
+		return true, nil
+	}
+	got, err := t.Check(ctx, size)
+	return err == nil && got == root, ctx.Err()
+}
+
+// mend makes the tree's files again from the lines, which decide: if these do not
+// give the root that was signed, the log is not written to, unless the files do.
+func (l *Log) mend(ctx context.Context, size uint64, root tlog.Hash) error {
 	// Without a writer every line may be read.
 	if err := l.Store.Refresh(ctx, false); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
 	have := l.Store.Size()
+	err := error(nil)
 	if have < size {
-		return &BehindError{Have: have, Signed: size, Detail: fmt.Sprintf("only the first %d are whole", have)}
+		err = &BehindError{Have: have, Signed: size, Detail: fmt.Sprintf("only the first %d are whole", have)}
+	} else {
+		err = MendTree(ctx, l.Tree, l.Store.Hashes(ctx, 0, size), size, root, l.Logger)
 	}
-	if err := Grow(ctx, l.Store, l.Tree, size); err != nil {
-		var line *segment.LineError
-		var damage *segment.AlteredError
-		if errors.As(err, &line) || errors.As(err, &damage) {
-			return &BehindError{Have: have, Signed: size, Detail: err.Error()}
-		}
-		return fmt.Errorf("open log: rebuild tree: %w", err)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil || !altered(err):
+		return fmt.Errorf("open log: %w", err)
+	}
+	// Lines were altered, as verify says. The files may still have what these lack.
+	known := &signed.Tree{Store: l.Store, Files: l.Tree, Ring: l.Ring, Origin: l.Origin, Writer: true, Logger: l.Logger}
+	entries := known.Entries(ctx, signed.Head{Size: size, Root: root}, 0)
+	if MendTree(ctx, l.Tree, entries, size, root, l.Logger) == nil {
+		return nil
+	}
+	good, cerr := CheckTree(ctx, l.Tree, size, root, false)
+	if !good && l.Tree.Held() >= size && l.Tree.Rebuild(ctx, size) == nil {
+		good, cerr = CheckTree(ctx, l.Tree, size, root, false)
+	}
+	if cerr != nil || good {
+		return cerr
+	}
+	var behind *BehindError
+	if errors.As(err, &behind) {
+		return err
+	}
+	detail := err.Error()
+	if errors.Is(err, tree.ErrRoot) {
+		detail = "the records give another root than the one that was signed"
+	}
+	return &BehindError{Have: have, Signed: size, Detail: detail}
+}
+
+// altered tells whether an error says that lines are not what they were.
+func altered(err error) bool {
+	var behind *BehindError
+	return errors.As(err, &behind) || errors.Is(err, tree.ErrRoot) || segment.Altered(err)
+}
+
+// MendTree makes the files of a tree again from its entries, and writes down
+// which were damaged.
+func MendTree(ctx context.Context, t *tree.Tree, entries iter.Seq2[[32]byte, error], size uint64, root tlog.Hash, logger *slog.Logger) error {
+	damage, err := t.Mend(ctx, size, root, entries)
+	if err != nil {
+		return err
+	}
+	for _, d := range damage {
+		logger.Warn("made a damaged file of the tree again from the log; nothing was altered",
+			slog.String("file", "tree/"+d.File), slog.Int64("offset", d.Offset), slog.String("damage", d.Detail))
 	}
 	return nil
 }
@@ -192,15 +243,21 @@ func (l *Log) endOfSigned(ctx context.Context, size uint64) (segment.Pos, error)
 		return segment.Pos{}, fmt.Errorf("open log: %w", err)
 	}
 	t, _ := record.ParseTail(line) // Peek has looked at it
-	want, err := l.Tree.Entry(size - 1)
-	if err != nil {
-		return segment.Pos{}, fmt.Errorf("open log: %w", err)
-	}
-	if t.Hash != want || !record.Intact(line, &t) {
+	if !record.Intact(line, &t) || !l.proves(size, t.Hash) {
 		return segment.Pos{}, &BehindError{Have: size, Signed: size, Detail: fmt.Sprintf("record %d is not the one that was signed", size-1)}
 	}
 	l.Last = End{Hash: t.Hash, Logged: t.Logged}
 	return l.Store.End(ctx, size-1)
+}
+
+// proves tells whether the last record of the signed tree has a hash.
+func (l *Log) proves(size uint64, hash record.Hash) bool {
+	root, err := l.Tree.Root(size)
+	if err != nil {
+		return false
+	}
+	proof, err := tlog.ProveInclusion(size, size-1, l.Tree.HashReader())
+	return err == nil && tlog.CheckInclusion(proof, size, root, size-1, tlog.LeafHash(hash)) == nil
 }
 
 // A logTail is what stands behind the signed records.

@@ -10,6 +10,7 @@ import (
 	"audittrail/internal/content"
 	"audittrail/internal/remnant"
 	"audittrail/internal/segment"
+	"audittrail/internal/signed"
 	"audittrail/record"
 	"audittrail/tlog"
 )
@@ -23,8 +24,13 @@ type Salvager struct {
 	Root   *tlog.Hash // that was signed last; nil if that is not known
 	Signed uint64     // how many records that covers
 	Junk   uint64     // lines that are no record or were altered
+	// Missing is how many of the signed records are not there at the end, or are
+	// later than the keyring and cannot be read: whose erasure they ordered is not
+	// known.
+	Missing uint64
 
-	log      *content.Reader
+	log      content.Reader
+	tree     *signed.Tree
 	progress func(done, total uint64)
 	vouched  uint64                       // records that the tree vouches for
 	said     map[uint64]remnant.Statement // of segments that have left
@@ -37,7 +43,9 @@ type Salvager struct {
 // New returns what goes over a log, and tells how many of how many bytes it has
 // gone over, which are twice those of the log.
 func New(log *content.Reader, progress func(done, total uint64)) *Salvager {
-	return &Salvager{log: log, progress: progress, said: make(map[uint64]remnant.Statement)}
+	s := &Salvager{log: *log, tree: log.Tree, progress: progress, said: make(map[uint64]remnant.Statement)}
+	s.log.Tree = nil // what is vouched for is asked here
+	return s
 }
 
 // minLine is less than any record's line has.
@@ -45,16 +53,18 @@ const minLine = 200
 
 // Survey finds out what can be carried over.
 func (s *Salvager) Survey(ctx context.Context) error {
-	l := s.log
-	size, root := l.Ring.Signed()
-	if size > 0 {
-		h := tlog.Hash(root)
-		s.Signed, s.Root = size, &h
-		if got, err := l.Tree.Root(size); err == nil && got == h {
-			s.vouched = size
+	l := &s.log
+	head := s.tree.Head()
+	if head.Size > 0 {
+		s.Signed, s.Root = head.Size, &head.Root
+		switch known, err := s.tree.Known(ctx, head); {
+		case err != nil:
+			return fmt.Errorf("check the lines against the signed root: %w", err)
+		case known:
+			s.vouched = head.Size
 		}
 	}
-	s.Size = size
+	s.Size = head.Size
 	infos, err := l.Store.Segments()
 	if err != nil {
 		return err
@@ -68,7 +78,7 @@ func (s *Salvager) Survey(ctx context.Context) error {
 		}
 	}
 	// A place is no part of what a record's content authenticates.
-	s.limit = min(s.limit+size, record.MaxSeq)
+	s.limit = min(s.limit+head.Size, record.MaxSeq)
 	err = s.each(ctx, func(seq uint64, r *content.Record, why Reason) error {
 		switch {
 		case why != "":
@@ -87,8 +97,25 @@ func (s *Salvager) Survey(ctx context.Context) error {
 			s.departed(&g)
 		}
 	}
+	s.miss(head.Size)
 	s.finish(s.Size)
 	return nil
+}
+
+// miss counts the signed records of which nothing is there and that may have
+// ordered what the keyring has not heard of.
+func (s *Salvager) miss(size uint64) {
+	end := size
+	for end > 0 && !s.known(end-1) {
+		end--
+	}
+	s.Missing = size - end
+	heard, _ := s.log.Ring.Signed() // it carries out what is ordered when that is signed
+	for seq := heard; seq < end; seq++ {
+		if !s.known(seq) {
+			s.Missing++
+		}
+	}
 }
 
 // departed counts the records of a segment that has left the old log.
@@ -109,7 +136,10 @@ func (s *Salvager) departed(g *segment.Info) {
 func (s *Salvager) each(ctx context.Context, f func(uint64, *content.Record, Reason) error) error {
 	s.Junk = 0
 	take := func(line []byte) error {
-		seq, r, why := s.look(line)
+		seq, r, why, err := s.look(ctx, line)
+		if err != nil {
+			return err
+		}
 		if why == "" && r == nil {
 			s.Junk++
 			return nil
@@ -143,45 +173,48 @@ func (s *Salvager) each(ctx context.Context, f func(uint64, *content.Record, Rea
 }
 
 // look says what a line is. Without a record and a reason, it is none, or was
-// altered.
-func (s *Salvager) look(line []byte) (uint64, *content.Record, Reason) {
+// altered. The error says that this could not be told.
+func (s *Salvager) look(ctx context.Context, line []byte) (uint64, *content.Record, Reason, error) {
 	t, ok := record.ParseTail(line)
 	if !ok || !record.Intact(line, &t) || t.Seq >= s.limit {
-		return 0, nil, ""
+		return 0, nil, "", nil
 	}
-	var want []byte
 	if t.Seq < s.vouched {
-		entry, err := s.log.Tree.Entry(t.Seq)
-		if err != nil || entry != t.Hash {
-			return 0, nil, ""
+		var entry [1][32]byte
+		if err := s.tree.ReadEntries(ctx, t.Seq, entry[:]); err != nil {
+			return 0, nil, "", fmt.Errorf("check record %d against the signed root: %w", t.Seq, err)
 		}
-		want = entry[:]
+		if entry[0] != t.Hash {
+			return 0, nil, "", nil
+		}
 	}
-	r, err := s.log.View(append([]byte(nil), line...), t.Seq, want)
+	r, err := s.log.View(ctx, append([]byte(nil), line...), t.Seq, nil)
 	var newer *record.VersionError
 	switch {
 	case errors.As(err, &newer):
-		return t.Seq, nil, Newer
+		return t.Seq, nil, Newer, nil
+	case errors.Is(err, record.ErrForm), errors.Is(err, record.ErrWrongKey), errors.Is(err, record.ErrBody):
+		return 0, nil, "", nil
 	case err != nil:
-		return 0, nil, ""
+		return 0, nil, "", err
 	case r.State == content.Erased:
-		return t.Seq, nil, Erased
+		return t.Seq, nil, Erased, nil
 	case r.State == content.Expired:
-		return t.Seq, nil, Expired
+		return t.Seq, nil, Expired, nil
 	case r.State != content.Readable:
-		return t.Seq, nil, Lost
+		return t.Seq, nil, Lost, nil
 	case r.Event.Type.Own():
 		if st, ok := remnant.ParseStatement(&r.Record); ok && st.Seq >= s.said[st.First].Seq {
 			s.said[st.First] = st
 		}
 		if r.Event.Type == event.HoldPlaced || r.Event.Type == event.HoldReleased {
 			if r.Seq >= s.holds.Next() && s.holds.Take(&r.Record, true) != nil {
-				return 0, nil, ""
+				return 0, nil, "", nil
 			}
 		}
-		return t.Seq, nil, OwnAct
+		return t.Seq, nil, OwnAct, nil
 	}
-	return t.Seq, r, ""
+	return t.Seq, r, "", nil
 }
 
 // Holds returns the holds that are in force in the log, oldest first.

@@ -159,6 +159,7 @@ func (s *Store) HasID(seq uint64, id record.ID) (bool, error) {
 // kept of them.
 func (s *Store) Hashes(ctx context.Context, from, to uint64) iter.Seq2[[32]byte, error] {
 	return func(yield func([32]byte, error) bool) {
+		from := from // it can be gone over again
 		for from < to {
 			g, next, err := s.find(from)
 			if err != nil {

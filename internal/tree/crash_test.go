@@ -214,7 +214,7 @@ func TestDurable(t *testing.T) {
 		for seed := range uint64(20) {
 			after := open(t, disk.Crash(rand.New(rand.NewPCG(seed, 5))))
 			root, err := after.Root(600)
-			if err != nil || root != newModel(t, 600).roots[600] || after.Check(t.Context()) != nil {
+			if err != nil || root != newModel(t, 600).roots[600] || checkAll(t.Context(), after) != nil {
 				t.Fatalf("%s, then a crash: size is %d, root %v, %v", name, after.Size(), root, err)
 			}
 		}

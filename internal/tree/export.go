@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"path/filepath"
 
 	"audittrail/internal/vfs"
@@ -15,41 +16,37 @@ import (
 	xtlog "golang.org/x/mod/sumdb/tlog"
 )
 
-// Export writes the tree as the checkpoint has it to the folder out, in the
-// layout of c2sp.org/tlog-tiles, for any static file server. What is there
-// already is kept, so that an export can be interrupted, and brought up to date;
-// the checkpoint comes last. A folder that holds another log, or a longer one, is
-// refused. Files are compared byte by byte, and hence not synced one by one: if
-// the machine stops, running it again makes the export whole.
+// Export writes the tree over entries, as the checkpoint has it, to the folder out,
+// in the layout of c2sp.org/tlog-tiles, for any static file server. The hashes
+// follow from the entries, which can be gone over again, and must give the
+// checkpoint's root. What is there already is kept, so that an export can be
+// interrupted, and brought up to date; the checkpoint comes last. A folder that
+// holds another log, or a longer one, is refused. Files are compared byte by byte,
+// and hence not synced one by one: if the machine stops, running it again makes
+// the export whole.
 //
 // It calls progress, unless that is nil, with the number of tiles.
-func (t *Tree) Export(ctx context.Context, out string, checkpoint []byte, progress func(done, total uint64)) error {
+func Export(ctx context.Context, fsys vfs.FS, out string, checkpoint []byte, entries iter.Seq2[[32]byte, error], progress func(done, total uint64)) error {
 	c, err := tlog.ReadCheckpoint(checkpoint)
 	if err != nil {
-		return fmt.Errorf("export tree: %w", err)
+		return err
 	}
-	if err := t.covers(c); err != nil {
-		return fmt.Errorf("export tree: %w", err)
+	if err := continues(ctx, fsys, out, c, entries); err != nil {
+		return err
 	}
-	if err := t.continues(out, c); err != nil {
-		return fmt.Errorf("export tree: %w", err)
-	}
-	e := &exporter{fs: t.fs, out: out, view: t.now.Load(), progress: progress}
-	if err := e.tiles(ctx, c.Size); err != nil {
-		return fmt.Errorf("export tree: %w", err)
+	e := &exporter{fs: fsys, out: out, progress: progress}
+	if err := e.tiles(ctx, c, entries); err != nil {
+		return err
 	}
 	if err := e.makeDir(out); err != nil {
-		return fmt.Errorf("export tree: %w", err)
+		return err
 	}
-	if err := vfs.WriteFile(t.fs, filepath.Join(out, checkpointName), checkpoint, filePerm); err != nil {
-		return fmt.Errorf("export tree: %w", err)
-	}
-	return nil
+	return vfs.WriteFile(fsys, filepath.Join(out, checkpointName), checkpoint, filePerm)
 }
 
 // continues says why an export of c cannot go where an earlier one is.
-func (t *Tree) continues(out string, c tlog.Checkpoint) error {
-	signed, err := vfs.ReadFile(t.fs, filepath.Join(out, checkpointName), tlog.MaxCheckpoint)
+func continues(ctx context.Context, fsys vfs.FS, out string, c tlog.Checkpoint, entries iter.Seq2[[32]byte, error]) error {
+	signed, err := vfs.ReadFile(fsys, filepath.Join(out, checkpointName), tlog.MaxCheckpoint)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -65,7 +62,11 @@ func (t *Tree) continues(out string, c tlog.Checkpoint) error {
 	case old.Size > c.Size:
 		return fmt.Errorf("%s holds that log at size %d, which is more than %d", out, old.Size, c.Size)
 	}
-	if err := t.covers(old); err != nil {
+	rng, err := batches(ctx, old.Size, entries, new(batch), func() error { return nil })
+	if err == nil && rng.Root() != old.Root {
+		err = fmt.Errorf("checkpoint of size %d has root %v, the tree %v", old.Size, old.Root, rng.Root())
+	}
+	if err != nil {
 		return fmt.Errorf("%s holds another history of that log: %w", out, err)
 	}
 	return nil
@@ -75,40 +76,65 @@ func (t *Tree) continues(out string, c tlog.Checkpoint) error {
 type exporter struct {
 	fs          vfs.FS
 	out         string
-	view        *view
 	progress    func(done, total uint64)
 	done, total uint64
-	dir         string // the folder made last
-	data, have  []byte // one tile, reused
-	tb          tileBuffer
+	dir         string           // the folder made last
+	data, have  []byte           // one tile, reused
+	rest        [numFiles][]byte // what is not a whole tile yet
+	next        [numFiles]uint64 // index of the tile that it belongs to
 }
 
-// tiles writes all tiles and entry bundles of a tree of that size.
-func (e *exporter) tiles(ctx context.Context, size uint64) error {
-	var counts [numFiles]uint64
-	for i := range counts {
-		counts[i] = uint64(length(i, size)) / hashSize
-		e.total += (counts[i] + tileWidth - 1) / tileWidth
+// tiles writes all tiles and entry bundles of the tree that a checkpoint covers.
+func (e *exporter) tiles(ctx context.Context, c tlog.Checkpoint, entries iter.Seq2[[32]byte, error]) error {
+	for i := range e.next {
+		e.total += (uint64(length(i, c.Size))/hashSize + tileWidth - 1) / tileWidth
 	}
-	for i, n := range counts {
-		for index := uint64(0); index*tileWidth < n; index++ {
-			if err := ctx.Err(); err != nil {
+	b := new(batch)
+	rng, err := batches(ctx, c.Size, entries, b, func() error {
+		for i, more := range b.files {
+			e.rest[i] = append(e.rest[i], more...)
+			if err := e.flush(ctx, i, tileWidth); err != nil {
 				return err
 			}
-			if err := e.tile(i, index, int(min(n-index*tileWidth, tileWidth))); err != nil {
-				return err
-			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if rng.Root() != c.Root {
+		return fmt.Errorf("the checkpoint of size %d: %w", c.Size, ErrRoot)
+	}
+	for i := range e.rest {
+		if err := e.flush(ctx, i, 1); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// tile writes one tile of file i, unless it is there.
-func (e *exporter) tile(i int, index uint64, width int) error {
-	var err error
-	if e.data, err = e.view.tile(e.data[:0], i, index, width, &e.tb); err != nil {
-		return err
+// flush writes the tiles of file i for which there are so many hashes or more.
+func (e *exporter) flush(ctx context.Context, i, width int) error {
+	rest := e.rest[i]
+	for len(rest) >= width*hashSize {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(len(rest), tileWidth*hashSize)
+		if err := e.tile(i, e.next[i], rest[:n]); err != nil {
+			return err
+		}
+		rest = rest[n:]
+		e.next[i]++
 	}
+	e.rest[i] = append(e.rest[i][:0], rest...)
+	return nil
+}
+
+// tile writes one tile of file i, unless it is there.
+func (e *exporter) tile(i int, index uint64, hashes []byte) error {
+	e.data = appendTile(e.data[:0], i, hashes)
+	width := len(hashes) / hashSize
 	// Of the entries' file, the level is -1 there as well.
 	tile := xtlog.Tile{H: tileShift, L: i - firstLevel, N: int64(index), W: width}
 	name := filepath.Join(e.out, filepath.FromSlash(torchwood.TilePath(tile)))

@@ -85,10 +85,10 @@ func checkClient(t *testing.T, tiles torchwood.TileReader, at xtlog.Tree) {
 
 func TestExport(t *testing.T) {
 	for _, n := range []int{0, 1, 255, 256, 257, 512, 1000, 65793} {
-		tr := newDisk(t, n)
+		fsys, tr := vfs.OS, newDisk(t, n)
 		out := filepath.Join(t.TempDir(), "export")
 		var calls, done, total uint64
-		err := tr.Export(t.Context(), out, sign(t, n), func(d, of uint64) { calls, done, total = calls+1, d, of })
+		err := tree.Export(t.Context(), fsys, out, sign(t, n), tr.Entries(tr.Size()), func(d, of uint64) { calls, done, total = calls+1, d, of })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,9 +101,9 @@ func TestExport(t *testing.T) {
 
 // The layout of tlog-tiles' own example, and of the path of its index 1234067.
 func TestExportLayout(t *testing.T) {
-	tr := newDisk(t, 70_000)
+	fsys, tr := vfs.OS, newDisk(t, 70_000)
 	out := t.TempDir()
-	if err := tr.Export(t.Context(), out, sign(t, 70_000), nil); err != nil {
+	if err := tree.Export(t.Context(), fsys, out, sign(t, 70_000), tr.Entries(tr.Size()), nil); err != nil {
 		t.Fatal(err)
 	}
 	sizes := map[string]int64{}
@@ -173,7 +173,7 @@ func TestExportAgain(t *testing.T) {
 	fsys := newFS(t)
 	tr := open(t, fsys)
 	fill(t, tr, 1000)
-	if err := tr.Export(t.Context(), "out", sign(t, 700), nil); err != nil {
+	if err := tree.Export(t.Context(), fsys, "out", sign(t, 700), tr.Entries(tr.Size()), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := fsys.Remove("out/tile/0/001"); err != nil {
@@ -197,11 +197,11 @@ func TestExportAgain(t *testing.T) {
 		}
 		return nil
 	})
-	if err := tr.Export(t.Context(), "out", sign(t, 1000), nil); err != nil {
+	if err := tree.Export(t.Context(), fsys, "out", sign(t, 1000), tr.Entries(tr.Size()), nil); err != nil {
 		t.Fatal(err)
 	}
-	const want = "out/tile/entries/000 out/tile/entries/002 out/tile/entries/003.p/232 " +
-		"out/tile/0/001 out/tile/0/002 out/tile/0/003.p/232 out/tile/1/000.p/3 out/checkpoint"
+	const want = "out/tile/entries/000 out/tile/entries/002 out/tile/0/001 out/tile/0/002 " +
+		"out/tile/entries/003.p/232 out/tile/0/003.p/232 out/tile/1/000.p/3 out/checkpoint"
 	if got := strings.Join(written, " "); got != want {
 		t.Errorf("wrote %s, want %s", got, want)
 	}
@@ -214,7 +214,7 @@ func TestExportCrash(t *testing.T) {
 		tr := open(t, fsys)
 		fill(t, tr, 600)
 		fsys.FailAfter(fsys.Ops() + n)
-		err := tr.Export(t.Context(), "out", sign(t, 600), nil)
+		err := tree.Export(t.Context(), fsys, "out", sign(t, 600), tr.Entries(tr.Size()), nil)
 		after := fsys.KillOnly()
 		if _, statErr := after.Stat("out/checkpoint"); err != nil && statErr == nil {
 			// Only what follows the checkpoint's rename may have failed.
@@ -222,7 +222,7 @@ func TestExportCrash(t *testing.T) {
 				t.Fatalf("operation %d: checkpoint without its tiles", n)
 			}
 		}
-		if err := open(t, after).Export(t.Context(), "out", sign(t, 600), nil); err != nil {
+		if err := tree.Export(t.Context(), after, "out", sign(t, 600), open(t, after).Entries(600), nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"checkpoint", "tile/0/001", "tile/0/002.p/88", "tile/entries/002.p/88", "tile/1/000.p/2"} {
@@ -258,19 +258,19 @@ func TestExportRefuses(t *testing.T) {
 	write("log", tlog.Checkpoint{Origin: "audittrail/other", Size: 500, Root: tlog.Hash{1}}, named{s})
 	for _, out := range []string{"newer", "history", "log"} {
 		ops := fsys.Ops()
-		if err := tr.Export(t.Context(), out, sign(t, 600), nil); err == nil {
+		if err := tree.Export(t.Context(), fsys, out, sign(t, 600), tr.Entries(tr.Size()), nil); err == nil {
 			t.Errorf("Export over another %s: no error", out)
 		}
 		if fsys.Ops() != ops {
 			t.Errorf("Export over another %s wrote", out)
 		}
 	}
-	if err := tr.Export(t.Context(), "out", sign(t, 701), nil); !errors.Is(err, tree.ErrBeyond) {
+	if err := tree.Export(t.Context(), fsys, "out", sign(t, 701), tr.Entries(tr.Size()), nil); !errors.Is(err, tree.ErrBeyond) {
 		t.Errorf("Export past the end: error is %v, want ErrBeyond", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := tr.Export(ctx, "out", sign(t, 700), nil); !errors.Is(err, context.Canceled) {
+	if err := tree.Export(ctx, fsys, "out", sign(t, 700), tr.Entries(tr.Size()), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Export, cancelled: error is %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"audittrail/internal/vfs"
 	"audittrail/tlog"
@@ -19,7 +20,10 @@ func (v *view) read(i int, buf []byte, offset int64) error {
 		return nil
 	}
 	f := v.files[i]
-	if f == nil {
+	switch {
+	case f == nil && v.bad[i] != nil:
+		return fmt.Errorf("read %s: %w", fileName(i), v.bad[i])
+	case f == nil:
 		return &DamageError{File: fileName(i), Detail: "the file is missing"}
 	}
 	return readFull(f, fileName(i), buf, offset)
@@ -53,8 +57,9 @@ func (v *view) hashes(dst []tlog.Hash, k int, index uint64, n int, tb *tileBuffe
 }
 
 // rangeAt returns the range over the first size leaves. Of each level it reads
-// the last tile, which may be a partial one, and folds what is in there.
-func (v *view) rangeAt(size uint64) (*tlog.Range, error) {
+// the last tile, which may be a partial one, and folds what is in there. With an
+// error comes the file that it is about.
+func (v *view) rangeAt(size uint64) (*tlog.Range, int, error) {
 	var roots, tile []tlog.Hash
 	var tb tileBuffer
 	for k := numLevels - 1; k >= 0; k-- {
@@ -62,7 +67,7 @@ func (v *view) rangeAt(size uint64) (*tlog.Range, error) {
 		partial := int(n % tileWidth)
 		var err error
 		if tile, err = v.hashes(tile[:0], k, n-uint64(partial), partial, &tb); err != nil {
-			return nil, err
+			return nil, firstLevel + k, err
 		}
 		rest := tile
 		for bit := tileWidth / 2; bit > 0; bit /= 2 {
@@ -72,7 +77,8 @@ func (v *view) rangeAt(size uint64) (*tlog.Range, error) {
 			}
 		}
 	}
-	return tlog.NewRange(size, roots)
+	rng, err := tlog.NewRange(size, roots)
+	return rng, firstLevel, err
 }
 
 // Root returns the root of the tree over the first size leaves. That of the
@@ -85,7 +91,7 @@ func (t *Tree) Root(size uint64) (tlog.Hash, error) {
 	if size > v.rng.Size() {
 		return tlog.Hash{}, fmt.Errorf("root of %d leaves: %w, which has %d", size, ErrBeyond, v.rng.Size())
 	}
-	r, err := v.rangeAt(size)
+	r, _, err := v.rangeAt(size)
 	if err != nil {
 		return tlog.Hash{}, fmt.Errorf("root of %d leaves: %w", size, err)
 	}
@@ -128,6 +134,34 @@ func (t *Tree) Entry(i uint64) ([32]byte, error) {
 
 // ReadEntries fills dst with the entries from the one at index from on.
 func (t *Tree) ReadEntries(from uint64, dst [][32]byte) error {
+	return t.readHashes(entriesFile, from, dst)
+}
+
+// Entries yields the first size entries.
+func (t *Tree) Entries(size uint64) iter.Seq2[[32]byte, error] {
+	return func(yield func([32]byte, error) bool) {
+		buf := make([][32]byte, min(size, 1<<12))
+		for from := uint64(0); from < size; from += uint64(len(buf)) {
+			part := buf[:min(uint64(len(buf)), size-from)]
+			if err := t.ReadEntries(from, part); err != nil {
+				yield([32]byte{}, err)
+				return
+			}
+			for _, entry := range part {
+				if !yield(entry, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// ReadLeaves fills dst with the leaf hashes from the one at index from on.
+func (t *Tree) ReadLeaves(from uint64, dst [][32]byte) error {
+	return t.readHashes(firstLevel, from, dst)
+}
+
+func (t *Tree) readHashes(file int, from uint64, dst [][32]byte) error {
 	v := t.now.Load()
 	size := v.rng.Size()
 	if from > size || uint64(len(dst)) > size-from {
@@ -136,7 +170,7 @@ func (t *Tree) ReadEntries(from uint64, dst [][32]byte) error {
 	buf := make([]byte, hashSize*min(len(dst), maxBatch))
 	for len(dst) > 0 {
 		n := min(len(dst), maxBatch)
-		if err := v.read(entriesFile, buf[:n*hashSize], int64(from)*hashSize); err != nil {
+		if err := v.read(file, buf[:n*hashSize], int64(from)*hashSize); err != nil {
 			return fmt.Errorf("read %d entries from %d: %w", n, from, err)
 		}
 		for i := range n {
@@ -182,12 +216,17 @@ func (v *view) tile(dst []byte, i int, index uint64, width int, tb *tileBuffer) 
 	if err := v.read(i, buf, int64(index)*tileWidth*hashSize); err != nil {
 		return nil, fmt.Errorf("tile %d of %s: %w", index, fileName(i), err)
 	}
+	return appendTile(dst, i, buf), nil
+}
+
+// appendTile appends to dst what tlog-tiles has for some hashes of file i.
+func appendTile(dst []byte, i int, hashes []byte) []byte {
 	if i != entriesFile {
-		return append(dst, buf...), nil
+		return append(dst, hashes...)
 	}
-	for ; len(buf) > 0; buf = buf[hashSize:] {
+	for ; len(hashes) > 0; hashes = hashes[hashSize:] {
 		dst = binary.BigEndian.AppendUint16(dst, hashSize)
-		dst = append(dst, buf[:hashSize]...)
+		dst = append(dst, hashes[:hashSize]...)
 	}
-	return dst, nil
+	return dst
 }

@@ -8,15 +8,17 @@ import (
 	"audittrail/tlog"
 )
 
-// Check computes the whole tree from its entries, and compares it with what the
-// files of the levels hold. The error is a *DamageError for the first difference.
-// That the entries are the right ones is not for it to know: compare the root
-// with a signed one.
-func (t *Tree) Check(ctx context.Context) error {
+// Check computes the tree over the first size entries, and compares it with what
+// the files of the levels hold. The error is a *DamageError for the first
+// difference. That the entries are the right ones is not for it to know: compare
+// the root that it returns with a signed one.
+func (t *Tree) Check(ctx context.Context, size uint64) (tlog.Hash, error) {
 	v := t.now.Load()
-	size := v.rng.Size()
+	if have := v.rng.Size(); size > have {
+		return tlog.Hash{}, fmt.Errorf("check tree of %d: %w, which has %d", size, ErrBeyond, have)
+	}
 	var stored []byte
-	_, err := v.recompute(ctx, size, new(batch), func(b *batch, i int) error {
+	rng, err := v.recompute(ctx, size, new(batch), func(b *batch, i int) error {
 		want := b.files[i]
 		stored = append(stored[:0], want...)
 		offset := length(i, b.start)
@@ -34,9 +36,22 @@ func (t *Tree) Check(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("check tree: %w", err)
+		return tlog.Hash{}, fmt.Errorf("check tree: %w", err)
 	}
-	return nil
+	return rng.Root(), nil
+}
+
+// RootOfEntries computes the root of the first size leaves from the entries alone.
+func (t *Tree) RootOfEntries(ctx context.Context, size uint64) (tlog.Hash, error) {
+	v := t.now.Load()
+	if size > v.rng.Size() {
+		return tlog.Hash{}, fmt.Errorf("root of %d entries: %w, which has %d", size, ErrBeyond, v.rng.Size())
+	}
+	rng, err := v.recompute(ctx, size, new(batch), func(*batch, int) error { return nil })
+	if err != nil {
+		return tlog.Hash{}, fmt.Errorf("root of %d entries: %w", size, err)
+	}
+	return rng.Root(), nil
 }
 
 // Rebuild makes all levels anew from the first size entries, at most [Tree.Held],

@@ -54,7 +54,7 @@ func TestDamagedHash(t *testing.T) {
 			t.Errorf("%s, hash %d damaged: Root = %v, %v", tt.file, tt.index, root, err)
 		}
 		var damage *tree.DamageError
-		if err := tr.Check(t.Context()); !errors.As(err, &damage) || damage.File != tt.file || damage.Offset != tt.index*32 {
+		if err := checkAll(t.Context(), tr); !errors.As(err, &damage) || damage.File != tt.file || damage.Offset != tt.index*32 {
 			t.Errorf("%s, hash %d damaged: Check says %v", tt.file, tt.index, err)
 		}
 		neighbour := uint64(tt.index) ^ 1
@@ -86,13 +86,13 @@ func TestDamagedEntry(t *testing.T) {
 	flip(t, fsys, "entries", 100*32)
 	tr := open(t, fsys)
 	var damage *tree.DamageError
-	if err := tr.Check(t.Context()); !errors.As(err, &damage) || damage.File != "0" || damage.Offset != 100*32 {
+	if err := checkAll(t.Context(), tr); !errors.As(err, &damage) || damage.File != "0" || damage.Offset != 100*32 {
 		t.Errorf("Check says %v", err)
 	}
 	if err := tr.Rebuild(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
-	if err := tr.Check(t.Context()); err != nil {
+	if err := checkAll(t.Context(), tr); err != nil {
 		t.Errorf("Check after Rebuild says %v", err)
 	}
 	if root, err := tr.Root(n); err != nil || root == newModel(t, n).roots[n] {
@@ -116,13 +116,19 @@ func TestShortFile(t *testing.T) {
 	_, entryErr := tr.Entry(699)
 	_, tileErr := tr.Tile(0, 2, 188)
 	for name, err := range map[string]error{
-		"Root": rootErr, "Entry": entryErr, "Tile": tileErr, "Check": tr.Check(t.Context()),
+		"Root": rootErr, "Entry": entryErr, "Tile": tileErr, "Check": checkAll(t.Context(), tr),
 	} {
 		var damage *tree.DamageError
 		if !errors.As(err, &damage) {
 			t.Errorf("%s: error is %v, want a DamageError", name, err)
 		}
 	}
+}
+
+// checkAll checks a tree as large as it is.
+func checkAll(ctx context.Context, tr *tree.Tree) error {
+	_, err := tr.Check(ctx, tr.Size())
+	return err
 }
 
 func TestReadError(t *testing.T) {
@@ -138,14 +144,23 @@ func TestReadError(t *testing.T) {
 	})
 	_, rootErr := tr.Root(695)
 	_, entryErr := tr.Entry(699)
-	for name, err := range map[string]error{"Root": rootErr, "Entry": entryErr, "Check": tr.Check(t.Context())} {
+	for name, err := range map[string]error{"Root": rootErr, "Entry": entryErr, "Check": checkAll(t.Context(), tr)} {
 		var damage *tree.DamageError
 		if !errors.Is(err, broken) || errors.As(err, &damage) {
 			t.Errorf("%s: error is %v, want that of the disk", name, err)
 		}
 	}
-	if _, err := tree.Open(fsys, dir, true); !errors.Is(err, broken) {
-		t.Errorf("Open: error is %v, want that of the disk", err)
+	// What cannot be read is as if it were not there: all of it is derived.
+	r, err := tree.Open(fsys, dir, true)
+	if err != nil || r.Size() != 0 {
+		t.Fatalf("Open: %v, want an empty tree", err)
+	}
+	if err := r.ReadEntries(0, make([][32]byte, 1)); !errors.Is(err, tree.ErrBeyond) {
+		t.Errorf("ReadEntries: error is %v, want ErrBeyond", err)
+	}
+	fsys.Inject(nil)
+	if r.Refresh(); r.Size() != 700 {
+		t.Errorf("%d leaves when the disk works again, want 700", r.Size())
 	}
 }
 

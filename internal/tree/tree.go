@@ -103,28 +103,30 @@ type Tree struct {
 	synced  uint64         // the size up to which everything is on the disk
 	failed  error          // why nothing is written any more
 	closed  bool
+
+	replaced [numFiles]bool // while mending: files that were not readable
+	old      []vfs.File     // what was in their place, and may still be read from
 }
 
 // A view is the tree at one size.
 type view struct {
 	rng   tlog.Range
 	files [numFiles]vfs.File // nil where there is none yet
+	bad   [numFiles]error    // why a file that is there cannot be used
 	held  uint64             // whole entries that were found in the entries file
 }
 
 // Open opens the tree in the folder dir. To write, it creates what is missing;
-// reading only, what is missing counts as empty. Files longer than the tree are
-// not cut before the first write, since their entries may be what
+// reading only, what is missing counts as empty. So does what cannot be opened or
+// read, since all of it follows from the log: [Tree.Mend] replaces it. Files longer than
+// the tree are not cut before the first write, since their entries may be what
 // [Tree.Rebuild] needs.
 func Open(fsys vfs.FS, dir string, readOnly bool) (*Tree, error) {
 	t := &Tree{fs: fsys, dir: dir, readOnly: readOnly}
 	if err := t.openDir(); err != nil {
 		return nil, fmt.Errorf("open tree: %w", err)
 	}
-	v, err := t.open()
-	if err != nil {
-		return nil, fmt.Errorf("open tree: %w", err)
-	}
+	v := t.open()
 	t.now.Store(v)
 	// A process that was killed may have left all of this behind.
 	for i := range v.files {
@@ -148,18 +150,14 @@ func (t *Tree) openDir() error {
 }
 
 // open opens the files, and finds out how large the tree is.
-func (t *Tree) open() (*view, error) {
+func (t *Tree) open() *view {
 	v := new(view)
 	for i := range v.files {
 		create := !t.readOnly && i <= firstLevel // the others when they are needed
-		if err := t.openFile(v, i, create); err != nil {
-			return nil, errors.Join(err, v.close())
-		}
+		v.bad[i] = t.openFile(v, i, create)
 	}
-	if err := t.measure(v); err != nil {
-		return nil, errors.Join(err, v.close())
-	}
-	return v, nil
+	t.measure(v)
+	return v
 }
 
 // openFile opens file i of v, unless it is missing and not to be created.
@@ -186,7 +184,8 @@ func (t *Tree) openFile(v *view, i int, create bool) error {
 
 // measure sets v to the size that all its files agree on: as many entries and
 // leaf hashes, and in each level at least the subtrees that these complete.
-func (t *Tree) measure(v *view) error {
+// Without a file that cannot be read, it is empty.
+func (t *Tree) measure(v *view) {
 	var have [numFiles]uint64
 	for i, f := range v.files {
 		if f == nil {
@@ -194,7 +193,8 @@ func (t *Tree) measure(v *view) error {
 		}
 		n, err := f.Size()
 		if err != nil {
-			return err
+			v.bad[i] = err
+			continue
 		}
 		have[i] = uint64(n) / hashSize
 	}
@@ -205,17 +205,21 @@ func (t *Tree) measure(v *view) error {
 			size = (n+1)<<(tileShift*k) - 1
 		}
 	}
-	return v.load(size)
+	if i, err := v.load(size); err != nil {
+		v.bad[i] = err
+		v.rng = tlog.Range{}
+	}
 }
 
-// load sets v's range to that of the first size leaves, as the files have it.
-func (v *view) load(size uint64) error {
-	rng, err := v.rangeAt(size)
+// load sets v's range to that of the first size leaves, as the files have it. With
+// an error comes the file that it is about.
+func (v *view) load(size uint64) (int, error) {
+	rng, i, err := v.rangeAt(size)
 	if err != nil {
-		return err
+		return i, err
 	}
 	v.rng = *rng
-	return nil
+	return 0, nil
 }
 
 // count returns how many hashes level k has in a tree of that size.
@@ -246,30 +250,21 @@ func (t *Tree) Held() uint64 {
 
 // Refresh makes a tree that is open for reading only see what the writer has
 // appended, or cut, since.
-func (t *Tree) Refresh() error {
+func (t *Tree) Refresh() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.readOnly || t.closed {
-		return nil
+		return
 	}
 	old := t.now.Load()
 	v := &view{files: old.files}
 	for i := range v.files {
-		if v.files[i] != nil {
-			continue
-		}
-		if err := t.openFile(v, i, false); err != nil {
-			return fmt.Errorf("refresh tree: %w", err)
+		if v.files[i] == nil {
+			v.bad[i] = t.openFile(v, i, false)
 		}
 	}
-	err := t.measure(v)
-	if err != nil {
-		// Keep what was opened, and the size as it was.
-		v.rng, v.held = old.rng, old.held
-		err = fmt.Errorf("refresh tree: %w", err)
-	}
+	t.measure(v)
 	t.now.Store(v)
-	return err
 }
 
 // Close closes the files. It does not sync them.
@@ -281,7 +276,11 @@ func (t *Tree) Close() error {
 	}
 	t.closed = true
 	t.failed = fs.ErrClosed
-	return t.now.Load().close()
+	errs := []error{t.now.Load().close()}
+	for _, f := range t.old {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func (v *view) close() error {

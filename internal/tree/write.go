@@ -195,7 +195,7 @@ func (t *Tree) Cut(size uint64) error {
 	if size > v.rng.Size() {
 		return fmt.Errorf("cut tree to %d: %w, which has %d", size, ErrBeyond, v.rng.Size())
 	}
-	if err := v.load(size); err != nil {
+	if _, err := v.load(size); err != nil {
 		return fmt.Errorf("cut tree to %d: %w", size, err)
 	}
 	t.synced = min(t.synced, size)

@@ -1,0 +1,86 @@
+package audittrail
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"audittrail/internal/checkpoint"
+	"audittrail/internal/recovery"
+)
+
+// keepTree makes the files of the tree again whenever one is found damaged, until
+// ctx ends. Those of a large tree were not looked at in full when the log was
+// opened: it begins with that.
+func (l *Log) keepTree(ctx context.Context, opened bool) {
+	if !opened {
+		head := l.signed.Head()
+		good, err := recovery.CheckTree(ctx, l.tree, head.Size, head.Root, true)
+		if err == nil && !good {
+			l.mendTree(ctx)
+		}
+	}
+	for {
+		select {
+		case <-l.signed.Damaged:
+			l.mendTree(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// mendTree makes the files of the tree again from the log's lines. Signing waits
+// meanwhile, and appending does not.
+func (l *Log) mendTree(ctx context.Context) {
+	err := l.signer.Run(ctx, func(*checkpoint.Signer) error {
+		size := l.tree.Size()
+		root, err := l.tree.Root(size) // of the whole tree, from memory
+		if err != nil {
+			return err
+		}
+		return recovery.MendTree(ctx, l.tree, l.store.Hashes(ctx, 0, size), size, root, l.opts.Logger)
+	})
+	switch {
+	case err == nil:
+		l.signed.Mended()
+	case ctx.Err() != nil:
+		l.signed.Notice() // for Close
+	default:
+		l.opts.Logger.Error("make damaged files of the tree again; run verify", slog.Any("error", err))
+	}
+}
+
+// stopKeepingTree ends keepTree. What is known to be damaged is made again first.
+func (l *Log) stopKeepingTree() {
+	if l.stopKeeping == nil {
+		return
+	}
+	l.stopKeeping()
+	l.keeping.Wait()
+	select {
+	case <-l.signed.Damaged:
+		l.mendTree(context.Background())
+	default:
+	}
+}
+
+// CheckTree compares the files of the tree with what the signed records make of
+// them, and returns the first place of each file that differs (KindDerived). No
+// record is concerned by that. It reads the log's lines only if something differs.
+func (l *Log) CheckTree(ctx context.Context) ([]Problem, error) {
+	if err := l.refresh(ctx); err != nil {
+		return nil, fmt.Errorf("check tree: %w", err)
+	}
+	live := l.lock != nil || l.hasWriter()
+	damage, err := l.signed.Damage(ctx, l.opts.fs, filepath.Join(l.dir, treeDir), live)
+	if err != nil {
+		err = fmt.Errorf("check tree: %w", err)
+	}
+	var problems []Problem
+	for _, d := range damage {
+		problems = append(problems, Problem{Seq: d.First(), Kind: KindDerived, File: treeDir + "/" + d.File, Offset: d.Offset, Detail: d.Detail})
+	}
+	return problems, err
+}
