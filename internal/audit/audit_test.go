@@ -158,12 +158,14 @@ func flip(t *testing.T, disk *vfs.Mem, name string, at int) {
 // the lines agree, and yet it is no log.
 func TestSignedBreak(t *testing.T) {
 	disk := vfs.NewMem()
-	if err := disk.MkdirAll("log", 0o755); err != nil {
-		t.Fatal(err)
+	for _, dir := range []string{"log", "tree"} {
+		if err := disk.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var prev record.Hash
 	var rng tlog.Range
-	var file []byte
+	var file, entries, leaves []byte
 	for seq := range 9 {
 		if seq == 5 {
 			prev[0]++
@@ -172,10 +174,14 @@ func TestSignedBreak(t *testing.T) {
 		file = append(file, line...)
 		tail, _ := record.ParseTail(line[:len(line)-1])
 		prev = tail.Hash
-		rng.Append(tlog.LeafHash(prev), nil)
+		leaf := tlog.LeafHash(prev)
+		rng.Append(leaf, nil)
+		entries, leaves = append(entries, prev[:]...), append(leaves, leaf[:]...)
 	}
-	if err := vfs.WriteFile(disk, "log/00000000000000000000.jsonl", file, 0o644); err != nil {
-		t.Fatal(err)
+	for name, b := range map[string][]byte{"log/00000000000000000000.jsonl": file, "tree/entries": entries, "tree/0": leaves} {
+		if err := vfs.WriteFile(disk, name, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	files, err := audit.Files(disk, "log")
 	if err != nil {

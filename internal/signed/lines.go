@@ -264,7 +264,7 @@ func (t *Tree) Known(ctx context.Context, head Head) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	t.tell("entries")
+	t.tell()
 	return true, nil
 }
 
@@ -334,7 +334,7 @@ func (t *Tree) AllEntries(ctx context.Context, head Head) (iter.Seq2[[32]byte, e
 	if err == nil && root == head.Root {
 		return t.Files.Entries(head.Size), nil
 	}
-	t.tell("entries")
+	t.tell()
 	if _, err := t.fromLines(ctx, head); err != nil {
 		return nil, err
 	}

@@ -118,7 +118,7 @@ func (t *Tree) Check(ctx context.Context, seq uint64, got record.Hash, entry []b
 	}
 	if proof, err := tlog.ProveInclusion(head.Size, seq, t.reader(head)); err == nil {
 		if tlog.CheckInclusion(proof, head.Size, head.Root, seq, tlog.LeafHash(got)) == nil {
-			t.tell("entries")
+			t.tell()
 			return true, got, nil
 		}
 		if entry != nil && tlog.CheckInclusion(proof, head.Size, head.Root, seq, tlog.LeafHash([32]byte(entry))) == nil {
@@ -139,7 +139,7 @@ func (t *Tree) Check(ctx context.Context, seq uint64, got record.Hash, entry []b
 		return false, record.Hash{}, err
 	}
 	if leaf == tlog.LeafHash(got) {
-		t.tell("files")
+		t.tell()
 		return true, got, nil
 	}
 	return false, entryOf, nil
@@ -184,12 +184,12 @@ func (t *Tree) Prove(ctx context.Context, head Head, prove func(tlog.HashReader)
 	if err := prove(lines.reader(ctx)); err != nil {
 		return err
 	}
-	t.tell("files")
+	t.tell()
 	return nil
 }
 
 // tell says once that files of the tree are damaged.
-func (t *Tree) tell(what string) {
+func (t *Tree) tell() {
 	t.mu.Lock()
 	told := t.told
 	t.told = true
@@ -197,7 +197,7 @@ func (t *Tree) tell(what string) {
 	if told {
 		return
 	}
-	t.Logger.Warn("files of the tree are damaged, and were gone around: nothing was altered; verify names them, and doctor --repair makes them again", slog.String("met in", what))
+	t.Logger.Warn("files of the tree are damaged, and were gone around: nothing was altered; verify names them, and doctor --repair makes them again")
 	t.Notice()
 }
 
