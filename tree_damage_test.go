@@ -343,9 +343,8 @@ func TestAlteredAndDerived(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last := segments(t, log)
-	home := segmentFile(last[len(last)-1], ".jsonl")
-	seq := last[len(last)-1].First + 3
+	const seq = 3
+	home := segmentFile(segments(t, log)[0], ".jsonl")
 	mustClose(t, log)
 	for _, alter := range []func([]byte) []byte{
 		func(line []byte) []byte { return flipAt(line, 60) },
@@ -359,7 +358,7 @@ func TestAlteredAndDerived(t *testing.T) {
 				disk := healthy.Clone()
 				edit(t, disk, home, func(b []byte) []byte {
 					l := lines(b)
-					l[3] = alter(l[3])
+					l[seq] = alter(l[seq])
 					return bytes.Join(l, nil)
 				})
 				for _, name := range []string{"entries", "0", "1"} {
