@@ -719,3 +719,20 @@ func TestVerifyEmpty(t *testing.T) {
 	mustClose(t, log)
 	wantValid(t, verifyOn(t, disk, audittrail.VerifyOptions{}), 0)
 }
+
+// TestVerifyFirstWrite has the very first write of a log interrupted, of which
+// a checkpoint over no record is published: nobody altered it.
+func TestVerifyFirstWrite(t *testing.T) {
+	disk := vfs.NewMem()
+	log := openDir(t, onDisk(disk))
+	if _, err := log.Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, log)
+	edit(t, disk, "log/"+firstSegment, func([]byte) []byte { return []byte(`{"v":1,"id":"01a2`) })
+	v, err := audittrail.VerifyDir(t.Context(), "dir", onDisk(disk), audittrail.VerifyOptions{})
+	if err != nil || v.Altered() || v.ProblemCount != 1 || v.Count(audittrail.KindTorn) != 1 {
+		t.Errorf("VerifyDir() = %+v, %v, want one torn write", v, err)
+	}
+	check(t, disk, nil, "after a torn first write")
+}

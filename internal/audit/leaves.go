@@ -48,7 +48,7 @@ func (l *leaves) is(i uint64, h record.Hash) (bool, error) {
 // are damaged, in what the lines say of themselves and of each other. Without
 // any its size is 0.
 func (l *Log) findLeaves(ctx context.Context) (*leaves, error) {
-	best := &leaves{open: slices.Clone(l.Heads)}
+	best := &leaves{open: slices.DeleteFunc(slices.Clone(l.Heads), func(h Head) bool { return h.Size == 0 })}
 	signed := l.signed()
 	for _, open := range []func() leafSource{
 		func() leafSource { return l.hashFile("entries", true) },
