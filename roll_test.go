@@ -101,6 +101,43 @@ func TestRollFails(t *testing.T) {
 	}
 }
 
+// TestRollFailsTwice has what a roll began stay, since it cannot be removed
+// either: nothing is acknowledged until it could be.
+func TestRollFailsTwice(t *testing.T) {
+	disk := vfs.NewMem()
+	o := audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000})
+	log := openDir(t, o)
+	big := event.Event{Type: event.Prompt, Prompt: strings.Repeat("x ", 1000)}
+	small := event.Event{Type: event.Prompt, Prompt: "s"}
+	mustAppend(t, log, big)
+	mustAppend(t, log, small)
+	disk.Inject(func(op vfs.Op) error {
+		switch {
+		case !strings.HasPrefix(op.Name, "dir/log/00000000000000000002"):
+		case op.Kind == vfs.OpRemove:
+			return syscall.EIO
+		case op.Kind == vfs.OpCreate && strings.HasSuffix(op.Name, ".side"):
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	if _, err := log.Append(t.Context(), big); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("Append() = %v, want no space left", err)
+	}
+	if _, err := log.Append(t.Context(), small); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("Append() = %v while the empty segment cannot be removed", err)
+	}
+	disk.Inject(nil)
+	mustAppend(t, log, small)
+	if names := dirNames(t, disk, "dir/log"); slices.Contains(names, "00000000000000000002.jsonl") {
+		t.Errorf("the folder has %q", names)
+	}
+	mustAppend(t, log, big)
+	mustClose(t, log)
+	noEmptySegments(t, disk, "afterwards")
+	check(t, disk, nil, "afterwards")
+}
+
 func dirNames(t *testing.T, disk vfs.FS, dir string) []string {
 	t.Helper()
 	names, err := disk.ReadDir(dir)
@@ -215,5 +252,43 @@ func touch(t *testing.T, disk vfs.FS, name string) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestEmptySegmentAndTornWrite has the process that went on after a roll failed
+// be interrupted: the write that was cut short is no damage.
+func TestEmptySegmentAndTornWrite(t *testing.T) {
+	disk := vfs.NewMem()
+	filled(t, disk)
+	log := openLog(t, disk)
+	n := size(t, log)
+	segs := segments(t, log)
+	mustClose(t, log)
+	last := segs[len(segs)-1]
+	for first := last.First + 1; first <= n; first++ {
+		what := fmt.Sprintf("an empty segment %d", first)
+		disk := disk.Clone()
+		touch(t, disk, fmt.Sprintf("dir/log/%020d.jsonl", first))
+		edit(t, disk, fmt.Sprintf("log/%020d.jsonl", last.First), func(b []byte) []byte {
+			return append(b, `{"v":1,"id":"01a2`+strings.Repeat("f", 1<<17)...)
+		})
+		v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
+		if err != nil || v.Altered() || v.ProblemCount != 1 || v.Count(audittrail.KindTorn) != 1 {
+			t.Fatalf("%s: verify: %+v, %v", what, v, err)
+		}
+		ro := rolling(disk)
+		ro.Create, ro.ReadOnly = false, true
+		reader := openDir(t, ro)
+		if got := size(t, reader); got != n {
+			t.Errorf("%s: a reader sees %d records, want %d", what, got, n)
+		}
+		mustClose(t, reader)
+		writer := openLog(t, disk)
+		mustAppend(t, writer, event.Event{Type: event.Prompt, Prompt: "goes on"})
+		if v, err := writer.Verify(t.Context(), audittrail.VerifyOptions{}); err != nil || !v.Valid() || v.Records != n+2 {
+			t.Fatalf("%s: verify after: %+v, %v", what, v, err)
+		}
+		mustClose(t, writer)
+		noEmptySegments(t, disk, what)
 	}
 }

@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -23,6 +25,9 @@ import (
 	"audittrail/internal/index"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
+	"audittrail/lineage"
+	"audittrail/privacy"
+	"audittrail/retention"
 )
 
 // A faultKind is one way in which one operation fails, while the disk is well
@@ -78,7 +83,7 @@ type sweep struct {
 	log    *audittrail.Log
 	index  *index.Index
 	master []keyring.Master // which of them opens the keyring is not known
-	now    time.Time
+	now    atomic.Int64     // what the clock says, in seconds
 
 	mu      sync.Mutex
 	acked   map[string]audittrail.Receipt // by id
@@ -91,8 +96,10 @@ type sweep struct {
 
 func (s *sweep) options() audittrail.Options {
 	return audittrail.Options{Create: true, LockWait: -1, Classes: []string{"short"}, AcceptClock: true, Master: s.master[0]}.
-		With(audittrail.Seams{FS: s.disk, Roll: 5000, Now: func() time.Time { return s.now }})
+		With(audittrail.Seams{FS: s.disk, Roll: 5000, Now: s.clock})
 }
+
+func (s *sweep) clock() time.Time { return time.Unix(s.now.Load(), 0).UTC() }
 
 func (s *sweep) open() error {
 	var err error
@@ -147,21 +154,28 @@ func (s *sweep) append(ctx context.Context, class string, ids ...string) {
 }
 
 func (s *sweep) erase(ctx context.Context, user string) {
-	if _, err := s.log.Erase(ctx, audittrail.Erasure{Users: []string{user}, Reason: "asked"}); s.note(err) != nil {
+	order := audittrail.Erasure{Users: []string{user}, Reason: "asked", Basis: "GDPR 17(1)(b)"}
+	done, err := s.log.Erase(ctx, order)
+	if s.note(err) != nil {
 		return
 	}
-	// What a certificate is made of.
-	if _, err := s.log.Checkpoint(ctx); s.note(err) == nil {
-		_, err = s.log.SignStatement("erasure", "subject "+user)
-		_ = s.note(err)
-	}
-	s.erased[user], _ = s.log.Size()
+	s.erased[user], err = s.log.Size()
+	_ = s.note(err)
+	_, err = privacy.Certify(ctx, s.log, done, &order, 1, s.clock())
+	_ = s.note(err)
 }
 
 // work does what can be done with a log, and goes on after an error as a
 // program would that serves many.
 func (s *sweep) work(ctx context.Context) {
-	_ = s.note(vfs.MakeDir(s.disk, place, 0o700))
+	due, err := retention.Open(ctx, s.log, retention.Options{Now: s.clock})
+	if s.note(err) == nil {
+		month := retention.Period{Months: 1}
+		_, err := due.Set(ctx, retention.Policy{Classes: []retention.Class{
+			{Name: "standard", ArchiveAfter: month, ArchiveTo: place}, {Name: "short", KeepFor: month},
+		}}, "ada")
+		_ = s.note(err)
+	}
 	s.append(ctx, "short", "first e", "first f")
 	for i := range 8 {
 		s.append(ctx, "", fmt.Sprintf("one %d.0 a", i), fmt.Sprintf("one %d.1 b", i), fmt.Sprintf("one %d.2 c", i))
@@ -175,7 +189,7 @@ func (s *sweep) work(ctx context.Context) {
 		})
 	}
 	writers.Wait()
-	_, err := s.log.Checkpoint(ctx)
+	_, err = s.log.Checkpoint(ctx)
 	_ = s.note(err)
 	hold := func(h audittrail.Hold) string {
 		h, err := s.log.PlaceHold(ctx, h)
@@ -196,9 +210,11 @@ func (s *sweep) work(ctx context.Context) {
 	}
 	_ = s.note(s.log.RotateSigner(ctx))
 	s.append(ctx, "", "then a", "then b")
-	s.now = s.now.AddDate(0, 2, 0)
-	if _, err := s.log.Expire(ctx, []string{"short/2026-01"}, "due"); s.note(err) == nil {
-		s.expired = true
+	s.now.Store(s.clock().AddDate(0, 2, 0).Unix())
+	if due != nil {
+		if _, err := due.Apply(ctx, "due", nil); s.note(err) == nil {
+			s.expired = true
+		}
 	}
 	if err := s.log.RotateMaster(ctx, s.master[1]); err == nil {
 		s.master = []keyring.Master{s.master[1]}
@@ -207,20 +223,25 @@ func (s *sweep) work(ctx context.Context) {
 	}
 	if id, err := age.GenerateX25519Identity(); err == nil {
 		var backup bytes.Buffer
-		_, err := s.log.BackupKeys(ctx, &backup, id.Recipient(), s.now.AddDate(1, 0, 0))
+		_, err := s.log.BackupKeys(ctx, &backup, id.Recipient(), s.clock().AddDate(1, 0, 0))
 		_ = s.note(err)
 	}
-	var things []event.Event
-	for _, typ := range []event.Type{event.DatasetRegistered, event.TrainingRunRegistered, event.ModelVersionRegistered} {
-		things = append(things, event.Event{Type: typ, Labels: map[string]string{"name": string(typ)}})
+	if graph, err := lineage.Open(ctx, s.log); s.note(err) == nil {
+		_, err := graph.RegisterAll(ctx, []lineage.Thing{
+			&lineage.Dataset{Name: "tickets", Version: "1"},
+			&lineage.ModelVersion{Name: "bot", Version: "1", Datasets: []string{"dataset:tickets@1"}},
+		})
+		_ = s.note(err)
 	}
-	_, err = s.log.AdministerBatch(ctx, things)
-	_ = s.note(err)
-	if segs, err := s.log.Segments(ctx); s.note(err) == nil && len(segs) > 3 {
-		_ = s.note(s.log.ArchiveSegments(ctx, []uint64{segs[1].First}, place, "old"))
-		_ = s.note(s.log.ArchiveSegments(ctx, []uint64{segs[2].First}, place, "old"))
-		_ = s.note(s.log.RestoreSegments(ctx, []uint64{segs[2].First}))
-		_ = s.note(s.log.DropSegments(ctx, []uint64{segs[0].First}, "older"))
+	if segs, err := s.log.Segments(ctx); s.note(err) == nil {
+		segs = slices.DeleteFunc(segs, func(g audittrail.Segment) bool { return g.State != audittrail.SegmentArchived })
+		if len(segs) > 1 {
+			_ = s.note(s.log.RestoreSegments(ctx, []uint64{segs[0].First}))
+			_ = s.note(s.log.ArchiveSegments(ctx, []uint64{segs[0].First}, place, "again"))
+			_ = s.note(s.log.DropSegments(ctx, []uint64{segs[1].First}, "older"))
+		} else if s.failed == nil {
+			_ = s.note(fmt.Errorf("%d segments are archived", len(segs)))
+		}
 	}
 	for i := range 4 {
 		s.append(ctx, "", fmt.Sprintf("last %d.0 d", i), fmt.Sprintf("last %d.1 b", i))
@@ -231,15 +252,19 @@ func (s *sweep) work(ctx context.Context) {
 func newSweep(t *testing.T) *sweep {
 	t.Helper()
 	s := &sweep{
-		disk: vfs.NewMem(), now: time.Date(2026, 1, 10, 9, 0, 0, 0, time.UTC),
+		disk:  vfs.NewMem(),
 		acked: make(map[string]audittrail.Receipt), erased: make(map[string]uint64), holds: make(map[string]bool),
 	}
+	s.now.Store(time.Date(2026, 1, 10, 9, 0, 0, 0, time.UTC).Unix())
 	for range 2 {
 		key, err := keyring.NewMaster(crand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.master = append(s.master, keyring.MasterText(string(keyring.FormatMaster(key))))
+	}
+	if err := vfs.MakeDir(s.disk, place, 0o700); err != nil {
+		t.Fatal(err)
 	}
 	if err := s.open(); err != nil {
 		t.Fatal(err)

@@ -316,9 +316,6 @@ func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logT
 		tail.lines = append(tail.lines, line{id, raw.File, raw.Pos, before})
 		tail.end.Offset += int64(len(raw.Line)) + 1
 	}
-	if tail.damage == nil {
-		l.Store.DropEmpty(tail.size)
-	}
 	if last, ok := l.Store.LastSegment(); ok && tail.damage == nil && last > tail.end.First {
 		tail.end = segment.Pos{First: last} // begun, and still empty
 	}
@@ -434,6 +431,7 @@ func (l *Log) cutTail(tail *logTail) (*Repair, error) {
 		}
 		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: tail.end.Offset, Detail: detail}
 	}
+	l.Store.DropEmpty()
 	if last, _ := l.Store.LastSegment(); last != tail.end.First {
 		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: tail.end.Offset, Detail: "whole segments follow, and are not cut off"}
 	}

@@ -62,15 +62,33 @@ func (s *Store) endsBefore(g *seg, seq uint64) bool {
 	if err != nil {
 		return true
 	}
-	buf := make([]byte, min(size, lastBytes))
-	if n, err := f.ReadAt(buf, size-int64(len(buf))); n < len(buf) && err != io.EOF {
+	end, err := lastEnd(f, size)
+	if err != nil {
 		return true
 	}
-	if !bytes.HasSuffix(buf, []byte("\n")) {
-		return true // torn: for recovery to say
+	buf := make([]byte, min(end, lastBytes))
+	if n, err := f.ReadAt(buf, end-int64(len(buf))); n < len(buf) && err != io.EOF || len(buf) == 0 {
+		return true
 	}
 	t, ok := record.ParseTail(buf[:len(buf)-1])
 	return !ok || t.Seq+1 == seq
+}
+
+// lastEnd returns where the last whole line of a file ends, behind its LF: what
+// follows is torn.
+func lastEnd(f io.ReaderAt, size int64) (int64, error) {
+	buf := make([]byte, 1<<16)
+	for at := size; at > 0; {
+		some := buf[:min(at, int64(len(buf)))]
+		at -= int64(len(some))
+		if n, err := f.ReadAt(some, at); n < len(some) {
+			return 0, fmt.Errorf("read the end of a segment: %w", err)
+		}
+		if i := bytes.LastIndexByte(some, '\n'); i >= 0 {
+			return at + int64(i) + 1, nil
+		}
+	}
+	return 0, nil
 }
 
 // PutAside renames the empty segments that are not the log's, so that nothing
@@ -104,18 +122,14 @@ func (s *Store) Empty() []string {
 	return paths
 }
 
-// DropEmpty takes the last segment out if it is empty and does not begin with
-// the record after the last, of which there are size: it is not the log's. It
-// is for recovery, which knows how many records there are.
-func (s *Store) DropEmpty(size uint64) {
+// DropEmpty takes the empty segments at the end out, behind one that is damaged:
+// they were not begun after it was whole. It is for recovery.
+func (s *Store) DropEmpty() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n := len(s.segs); n > 1; n = len(s.segs) {
 		g := s.segs[n-1]
-		if g.gone != nil || g.first == size {
-			return
-		}
-		if st, err := s.fs.Stat(g.name + lineExt); err != nil || st.Size() > 0 {
+		if st, err := s.fs.Stat(g.name + lineExt); g.gone != nil || err != nil || st.Size() > 0 {
 			return
 		}
 		s.segs, s.empty = s.segs[:n-1], append(s.empty, g)
