@@ -69,7 +69,7 @@ func (l *Log) Run(ctx context.Context) (*Repair, error) {
 	if err != nil {
 		return nil, err
 	}
-	pos, err := l.endOfSigned(ctx, size)
+	pos, err := l.endOfSigned(ctx, size, root)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +230,7 @@ func MendTree(ctx context.Context, t *tree.Tree, entries iter.Seq2[[32]byte, err
 
 // endOfSigned finds where the record behind the signed ones begins, and the
 // end of the chain there.
-func (l *Log) endOfSigned(ctx context.Context, size uint64) (segment.Pos, error) {
+func (l *Log) endOfSigned(ctx context.Context, size uint64, root tlog.Hash) (segment.Pos, error) {
 	if size == 0 {
 		return segment.Pos{}, nil
 	}
@@ -243,21 +243,40 @@ func (l *Log) endOfSigned(ctx context.Context, size uint64) (segment.Pos, error)
 		return segment.Pos{}, fmt.Errorf("open log: %w", err)
 	}
 	t, _ := record.ParseTail(line) // Peek has looked at it
-	if !record.Intact(line, &t) || !l.proves(size, t.Hash) {
+	good := record.Intact(line, &t)
+	if good {
+		if good, err = l.proves(ctx, size, root, t.Hash); err != nil {
+			return segment.Pos{}, fmt.Errorf("open log: %w", err)
+		}
+	}
+	if !good {
 		return segment.Pos{}, &BehindError{Have: size, Signed: size, Detail: fmt.Sprintf("record %d is not the one that was signed", size-1)}
 	}
 	l.Last = End{Hash: t.Hash, Logged: t.Logged}
 	return l.Store.End(ctx, size-1)
 }
 
-// proves tells whether the last record of the signed tree has a hash.
-func (l *Log) proves(size uint64, hash record.Hash) bool {
-	root, err := l.Tree.Root(size)
-	if err != nil {
-		return false
+// proves tells whether the last record of the signed tree has a hash. Of a large
+// tree, not all was checked: what does not hold is made again first.
+func (l *Log) proves(ctx context.Context, size uint64, root tlog.Hash, hash record.Hash) (bool, error) {
+	check := func() error {
+		proof, err := tlog.ProveInclusion(size, size-1, l.Tree.HashReader())
+		if err != nil {
+			return err
+		}
+		return tlog.CheckInclusion(proof, size, root, size-1, tlog.LeafHash(hash))
 	}
-	proof, err := tlog.ProveInclusion(size, size-1, l.Tree.HashReader())
-	return err == nil && tlog.CheckInclusion(proof, size, root, size-1, tlog.LeafHash(hash)) == nil
+	err := check()
+	if err != nil {
+		if err := l.mend(ctx, size, root); err != nil {
+			return false, err
+		}
+		err = check()
+	}
+	if errors.Is(err, tlog.ErrProof) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // A logTail is what stands behind the signed records.

@@ -1,0 +1,189 @@
+package audittrail_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/internal/vfs"
+)
+
+// failNth fails the nth operation that reads something of a log's lines and tree,
+// once. It tells whether there was one.
+func failNth(disk *vfs.Mem, n int) (failed func() bool) {
+	var mu sync.Mutex // the signer reads beside the test
+	seen := 0
+	disk.Inject(func(op vfs.Op) error {
+		ours := strings.HasPrefix(op.Name, "dir/log") || strings.HasPrefix(op.Name, "dir/tree")
+		if !ours || op.Kind < vfs.OpOpen || op.Kind > vfs.OpStat {
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if seen++; seen == n+1 {
+			return syscall.EIO
+		}
+		return nil
+	})
+	return func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return seen > n
+	}
+}
+
+// rolled makes a log of several segments, with so many records.
+func rolled(t *testing.T, records int) *vfs.Mem {
+	t.Helper()
+	disk := vfs.NewMem()
+	log, err := audittrail.Open("dir", rolling(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range records {
+		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprint(i)})
+	}
+	mustClose(t, log)
+	return disk
+}
+
+// TestVerifyReadError fails each operation of verify that reads, once: what cannot
+// be read is never called altered.
+func TestVerifyReadError(t *testing.T) {
+	start := rolled(t, 15)
+	for _, from := range []uint64{0, 8} {
+		for n := 0; ; n++ {
+			disk := start.Clone()
+			failed := failNth(disk, n)
+			v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{From: from})
+			switch {
+			case err != nil && !errors.Is(err, syscall.EIO):
+				t.Errorf("operation %d: %v, want that of the disk", n, err)
+			case err == nil && (v.Altered() || v.ProblemCount != v.Count(audittrail.KindUnreadable)+v.Count(audittrail.KindDerived)):
+				t.Errorf("operation %d: %+v", n, v.Problems)
+			}
+			if !failed() {
+				break
+			}
+		}
+	}
+}
+
+// TestReaderReadError fails each operation of a reader that reads, once: it returns
+// what is there, or the error of the disk.
+func TestReaderReadError(t *testing.T) {
+	start := rolled(t, 15)
+	for n := 0; ; n++ {
+		disk := start.Clone()
+		failed := failNth(disk, n)
+		o := rolling(disk)
+		o.ReadOnly, o.Create = true, false
+		check := func(what string, err error) {
+			if err != nil && !errors.Is(err, syscall.EIO) {
+				t.Errorf("operation %d: %s: %v, want that of the disk", n, what, err)
+			}
+		}
+		log, err := audittrail.Open("dir", o)
+		check("open", err)
+		if err == nil {
+			for _, seq := range []uint64{0, 8, 14} {
+				_, err := log.Get(t.Context(), seq)
+				check("get", err)
+				_, err = log.Prove(t.Context(), seq)
+				check("prove", err)
+			}
+			seen := 0
+			for _, rerr := range log.Records(t.Context(), 0, 1<<40) {
+				if err = rerr; rerr == nil {
+					seen++
+				}
+			}
+			check("records", err)
+			if err == nil && seen != 15 {
+				t.Errorf("operation %d: %d records, want 15", n, seen)
+			}
+			mustClose(t, log)
+		}
+		if !failed() {
+			return
+		}
+	}
+}
+
+// TestWriterReadError fails each operation of an erasure, with its opening, that
+// reads, once: it is done with all that its certificate takes, or the error is that
+// of the disk; and the log is never called altered.
+func TestWriterReadError(t *testing.T) {
+	start := rolled(t, 15)
+	for n := 0; ; n++ {
+		disk := start.Clone()
+		failed := failNth(disk, n)
+		check := func(what string, err error) {
+			if err != nil && !errors.Is(err, syscall.EIO) {
+				t.Errorf("operation %d: %s: %v, want that of the disk", n, what, err)
+			}
+		}
+		log, err := audittrail.Open("dir", rolling(disk))
+		check("open", err)
+		if err == nil {
+			done, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"user 1"}, Reason: "asked", Basis: "GDPR 17"})
+			check("erase", err)
+			if err == nil {
+				_, err = log.Disclose(t.Context(), done.Receipt.Seq)
+				check("disclose", err)
+				_, err = log.Prove(t.Context(), done.Receipt.Seq)
+				check("prove", err)
+				_, err = log.ProveConsistency(t.Context(), done.Before)
+				check("consistency", err)
+			}
+			check("close", log.Close())
+		}
+		disk.Inject(nil)
+		mustClose(t, openLog(t, disk))
+		v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
+		if err != nil || !v.Valid() {
+			t.Errorf("operation %d: verify: %+v, %v", n, v, err)
+		}
+		if !failed() {
+			return
+		}
+	}
+}
+
+// TestMoveReadError fails each operation of moving segments that reads, once: none
+// is called altered, and nothing is recorded of damage that is none.
+func TestMoveReadError(t *testing.T) {
+	start := rolled(t, 36)
+	if err := start.MkdirAll(place, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; ; n++ {
+		disk := start.Clone()
+		log := openLog(t, disk)
+		firsts := whole(t, log, 2)
+		failed := failNth(disk, n)
+		check := func(what string, err error) bool {
+			if err != nil && !errors.Is(err, syscall.EIO) {
+				t.Errorf("operation %d: %s: %v, want that of the disk", n, what, err)
+			}
+			return err == nil
+		}
+		check("drop", log.DropSegments(t.Context(), firsts[1:], "old"))
+		if check("archive", log.ArchiveSegments(t.Context(), firsts[:1], place, "old")) {
+			check("check", log.CheckArchive(t.Context(), firsts[0]))
+			check("restore", log.RestoreSegments(t.Context(), firsts[:1]))
+		}
+		disk.Inject(nil)
+		mustClose(t, log)
+		mustClose(t, openLog(t, disk))
+		intact(t, disk, fmt.Sprintf("operation %d", n))
+		if !failed() {
+			return
+		}
+	}
+}
