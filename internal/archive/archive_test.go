@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"golang.org/x/mod/sumdb/note"
 
 	"audittrail/event"
@@ -79,7 +81,7 @@ func newKeeper(t testing.TB, disk vfs.FS, origin string) (*archive.Keeper, *[]re
 			kind = event.HoldPlaced
 		}
 		d, err := record.Seal(&record.Sealing{
-			ID: record.ID{6: 0x40, 8: 0x80, 15: byte(i)}, Class: "standard/2026-01",
+			ID: record.ID{6: 0x40, 8: 0x80, 15: byte(i)}, Own: record.Own{Source: record.SourceApp}, Class: "standard/2026-01",
 			Event: &event.Event{Type: kind, Time: time.Unix(0, 0), Prompt: "a prompt"},
 		})
 		if err != nil {
@@ -177,6 +179,40 @@ func TestVectors(t *testing.T) {
 	}
 	if line, err := k.Store.Peek(first); err != nil || !bytes.HasPrefix(lines, line) {
 		t.Errorf("Peek(%d) = %q, %v", first, line, err)
+	}
+}
+
+// TestOlderVectors reads the archive of a segment whose records are of format 1.
+func TestOlderVectors(t *testing.T) {
+	disk := vfs.NewMem()
+	k, _ := newKeeper(t, disk, "audittrail/test")
+	const first, base = 9, "00000000000000000009"
+	kept := make(map[string][]byte)
+	for _, ext := range []string{".jsonl", ".jsonl.zst", ".archive", ".remnant"} {
+		b, err := os.ReadFile(filepath.Join(vectors, base+ext))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept[ext] = b
+		if err := vfs.WriteFile(disk, place+"/"+base+ext, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, _, err := k.Manifest(place, first)
+	if err != nil || m.Bytes != int64(len(kept[".jsonl"])) || !bytes.HasPrefix(kept[".jsonl"], []byte(`{"v":1,`)) {
+		t.Errorf("Manifest() = %+v, %v", m, err)
+	}
+	unpack, err := zstd.NewReader(bytes.NewReader(kept[".jsonl.zst"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unpack.Close()
+	if lines, err := io.ReadAll(unpack); err != nil || !bytes.Equal(lines, kept[".jsonl"]) {
+		t.Errorf("%d bytes were packed, %v, want those of %s.jsonl", len(lines), err, base)
+	}
+	left, err := remnant.Read(bytes.NewReader(kept[".remnant"]), int64(len(kept[".remnant"])))
+	if err != nil || left.First != first || left.Records != m.Records || left.Bytes != m.Bytes {
+		t.Errorf("the remnant is %+v, %v", left, err)
 	}
 }
 

@@ -27,7 +27,7 @@ func made(t testing.TB, first uint64, n int) ([][]byte, []byte) {
 	prev := record.Hash{9}
 	for i := range n {
 		d, err := record.Seal(&record.Sealing{
-			ID: record.ID{0: 1, 15: byte(i)}, Class: fmt.Sprintf("standard/2026-0%d", 1+i%2),
+			ID: record.ID{0: 1, 15: byte(i)}, Own: record.Own{Source: record.SourceApp}, Class: fmt.Sprintf("standard/2026-0%d", 1+i%2),
 			Event: &event.Event{Type: kinds[i%len(kinds)], Time: time.Unix(0, 0), Labels: map[string]string{"class": "x", "y": `,"class":"z","subject":"`}},
 		})
 		if err != nil {
