@@ -21,6 +21,32 @@ const Version = 2
 // reader keeps exactly (RFC 8259 section 6).
 const MaxSeq = 1<<53 - 1
 
+// VersionOf returns the version with which a line of any format begins, and
+// whether it has one, in its one spelling: an integer from 1 to 2^53-1.
+func VersionOf(line []byte) (int64, bool) {
+	const start = `{"v":`
+	if !bytes.HasPrefix(line, []byte(start)) {
+		return 0, false
+	}
+	digits := line[len(start):]
+	n := 0
+	for n < len(digits) && n <= maxSeqLen && digits[n] >= '0' && digits[n] <= '9' {
+		n++
+	}
+	if n == 0 || n > maxSeqLen || digits[0] == '0' || n == len(digits) || digits[n] != ',' {
+		return 0, false
+	}
+	v, err := strconv.ParseInt(string(digits[:n]), 10, 64)
+	return v, err == nil && v <= MaxSeq
+}
+
+// Newer tells whether a line begins as one of a format that a later version of
+// this package may write.
+func Newer(line []byte) bool {
+	v, ok := VersionOf(line)
+	return ok && v > Version
+}
+
 // A VersionError is a line of a format that this package does not know. Its
 // hash can be checked all the same; its fields are not understood.
 type VersionError struct{ Version int64 }
@@ -66,7 +92,10 @@ func Decode(line []byte) (*Record, error) {
 	}
 	var version *VersionError
 	if errors.As(err, &version) {
-		return nil, version
+		if v, ok := VersionOf(line); ok && v == version.Version && Newer(line) {
+			return nil, version
+		}
+		return nil, fmt.Errorf("%w: it does not begin with a version", ErrForm)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrForm, err)
