@@ -10,15 +10,40 @@ import (
 	"audittrail/record"
 )
 
-// Refresh looks how far the log goes, for a store that does not write. If a
-// writer is at work, its side file says how far that is; if none is (live is
-// false), lines that follow on without a break are durable as well: the side
-// file is not synced, and may have lost its end in a crash.
+// Refresh looks how far the log goes, for a store that does not write, and shows
+// readers all of it.
 func (s *Store) Refresh(ctx context.Context, live bool) error {
+	found, err := s.Look(ctx, live)
+	if err == nil {
+		s.Show(found)
+	}
+	return err
+}
+
+// Show lets readers see the records before a size, of those that Look has found.
+func (s *Store) Show(size uint64) { s.size.Store(size) }
+
+// Found returns how many records Look has found, of which readers may see Size.
+func (s *Store) Found() uint64 { return max(s.found.Load(), s.Size()) }
+
+// Look looks how far the log goes, for a store that does not write, and shows
+// readers nothing of it. If a writer is at work, its side file says how far that
+// is; if none is (live is false), lines that follow on without a break are
+// durable as well: the side file is not synced, and may have lost its end in a
+// crash.
+func (s *Store) Look(ctx context.Context, live bool) (uint64, error) {
 	s.refreshing.Lock()
 	defer s.refreshing.Unlock()
+	found, err := s.look(ctx, live)
+	if err == nil {
+		s.found.Store(found)
+	}
+	return found, err
+}
+
+func (s *Store) look(ctx context.Context, live bool) (uint64, error) {
 	if err := s.list(); err != nil {
-		return err
+		return 0, err
 	}
 	s.mu.RLock()
 	var g, prev *seg
@@ -30,21 +55,19 @@ func (s *Store) Refresh(ctx context.Context, live bool) error {
 	}
 	s.mu.RUnlock()
 	if g == nil {
-		s.size.Store(0)
-		return nil
+		return 0, nil
 	}
 	if g.gone != nil { // the newest never leaves: verify tells
-		s.size.Store(g.gone.Next())
-		return nil
+		return g.gone.Next(), nil
 	}
 	count, end, err := s.published(g)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s.broken.Store(nil)
 	if !live {
 		if count, err = s.extendTail(ctx, g, prev, count, end); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	size := g.first + count
@@ -55,8 +78,7 @@ func (s *Store) Refresh(ctx context.Context, live bool) error {
 			size = old
 		}
 	}
-	s.size.Store(size)
-	return nil
+	return size, nil
 }
 
 // published returns how many lines of the last segment its side file tells of,

@@ -69,6 +69,7 @@ type Store struct {
 	ids   idIndex
 
 	size    atomic.Uint64             // records that readers may see
+	found   atomic.Uint64             // records that a reader has found
 	writing atomic.Bool               // this store is the writer's
 	broken  atomic.Pointer[LineError] // what a reader found in the place of the next
 
@@ -169,8 +170,11 @@ func (s *Store) Segments() ([]Info, error) {
 	s.mu.RUnlock()
 	infos := make([]Info, 0, len(segs))
 	for i, g := range segs {
+		if i > 0 && s.Size() < s.Found() && g.first >= s.Size() {
+			break // readers may see none of its records
+		}
 		next := max(s.Size(), g.first)
-		if i+1 < len(segs) {
+		if i+1 < len(segs) && (segs[i+1].first <= s.Size() || s.Size() >= s.Found()) {
 			next = segs[i+1].first
 		}
 		st, err := vfs.StatFile(s.fs, g.name+lineExt)
@@ -184,7 +188,13 @@ func (s *Store) Segments() ([]Info, error) {
 		if err != nil {
 			return nil, fmt.Errorf("describe segment: %w", err)
 		}
-		infos = append(infos, Info{First: g.first, Records: next - g.first, File: g.name + lineExt, Size: st.Size()})
+		size := st.Size()
+		if next == s.Size() && next < s.Found() && next > g.first {
+			if _, end, err := s.bounds(g, next-1-g.first); err == nil {
+				size = min(size, end) // what is beyond is in no figure
+			}
+		}
+		infos = append(infos, Info{First: g.first, Records: next - g.first, File: g.name + lineExt, Size: size})
 	}
 	return infos, nil
 }

@@ -268,8 +268,8 @@ func (s *Store) Administrative(from uint64) ([]uint64, error) {
 	s.mu.RUnlock()
 	var out []uint64
 	for i, g := range segs {
-		full := i+1 < len(segs)
 		end := s.Size()
+		full := i+1 < len(segs) && segs[i+1].first <= end
 		if full {
 			end = segs[i+1].first
 		}
