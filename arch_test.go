@@ -82,15 +82,19 @@ var rooms = map[string]room{
 		"event", "record", "keyring", "internal/archive", "internal/barrier", "internal/content", "internal/escrow",
 		"internal/segment", "internal/sequence", "internal/vfs",
 	}},
+	"internal/admission": {ours: []string{
+		"event", "record", "tlog", "keyring", "internal/audit", "internal/barrier", "internal/content", "internal/segment",
+		"internal/vfs", "internal/vouch",
+	}},
 	"internal/inspection": {ours: []string{
-		"record", "tlog", "keyring", "internal/archive", "internal/audit", "internal/content", "internal/custody",
+		"record", "tlog", "keyring", "internal/admission", "internal/archive", "internal/audit", "internal/content", "internal/custody",
 		"internal/segment", "internal/vfs", "internal/vouch",
 	}},
 	".": {
 		ours: []string{
 			"event", "record", "tlog", "keyring",
 			"internal/vfs", "internal/segment", "internal/tree", "internal/audit", "internal/recovery",
-			"internal/archive", "internal/remnant", "internal/salvage", "internal/vouch",
+			"internal/admission", "internal/archive", "internal/remnant", "internal/salvage", "internal/vouch",
 			"internal/barrier", "internal/checkpoint", "internal/content", "internal/custody",
 			"internal/inspection", "internal/sequence", "internal/signed",
 		},
@@ -187,6 +191,7 @@ var rooms = map[string]room{
 			"lineage/exchange",
 			"cmd/audittrail/internal/intake", "cmd/audittrail/internal/table",
 		},
+		tests: []string{"internal/remnant"}, // to forge one
 		theirs: []string{
 			"filippo.io/age", "github.com/schollz/progressbar/v3", "github.com/spf13/cobra", "github.com/spf13/pflag",
 		},

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"audittrail/internal/admission"
 	"audittrail/internal/archive"
 	"audittrail/internal/barrier"
 	"audittrail/internal/checkpoint"
@@ -36,6 +37,7 @@ type Log struct {
 	left    archive.Register // of what has left
 	keeper  *archive.Keeper  // moves segments
 	custody *custody.Custody // of the keys
+	admit   admission.Reader // of the records that readers see
 
 	keysMu sync.Mutex // held while keys are replaced
 	moves  sync.Mutex // held while segments are moved
@@ -95,12 +97,18 @@ func (l *Log) refresh(ctx context.Context) error {
 	if l.lock != nil {
 		return nil
 	}
-	if err := l.store.Refresh(ctx, l.hasWriter()); err != nil {
+	if err := l.look(ctx); err != nil {
 		return err
 	}
 	l.tree.Refresh()
 	l.signed.Refresh()
 	return nil
+}
+
+// look lets readers see the records that count by now.
+func (l *Log) look(ctx context.Context) error {
+	_, err := l.admit.Look(ctx, l.hasWriter())
+	return err
 }
 
 // Close waits for the appends that are under way, signs a last checkpoint, and

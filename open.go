@@ -100,6 +100,8 @@ func (l *Log) furnish() {
 	if l.tree != nil {
 		l.records.Tree = &l.signed
 	}
+	l.admit.FS, l.admit.Tree, l.admit.Store = l.opts.fs, filepath.Join(l.dir, treeDir), l.store
+	l.admit.Ring, l.admit.VKeys, l.admit.Refused = l.ring, l.opts.VKeys, l.custody.Refused
 	l.keeper = l.newKeeper()
 	l.left.Keeper, l.left.Records, l.left.Refresh = l.keeper, &l.records, l.refresh
 }
@@ -127,7 +129,7 @@ func (l *Log) openToRead() error {
 	if err := l.openFiles(true); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	return l.store.Refresh(ctx, l.hasWriter())
+	return l.look(ctx)
 }
 
 // hasWriter tells whether a process has the log open for writing. Who may not
@@ -165,7 +167,7 @@ func (l *Log) openToWrite() error {
 	}
 	found := recovery.Log{
 		Store: l.store, Tree: l.tree, Ring: l.ring, Eras: eras, Origin: l.origin,
-		Now: l.opts.now, Logger: l.opts.Logger, Repair: l.opts.Repair,
+		Now: l.opts.now, Logger: l.opts.Logger, Repair: l.opts.Repair, Newer: l.opts.RepairNewer,
 	}
 	repair, err := found.Run(context.Background())
 	if err != nil {

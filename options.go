@@ -76,9 +76,16 @@ type Options struct {
 	// LockWait is how long Open waits for another writer to end; if 0, two
 	// seconds; if negative, not at all.
 	LockWait time.Duration
+	// VKeys are verifier keys that are trusted to have signed the log's
+	// checkpoints, for a log that is read without its keyring. Without them the
+	// published checkpoint is taken at its word, and Beyond says so.
+	VKeys []string
 	// Repair lets Open cut off a damaged end of the log that it would refuse
 	// otherwise. See DamagedError.
 	Repair bool
+	// RepairNewer lets Repair cut off lines of a newer format, too, which only a
+	// newer version of this program can tell from forgeries.
+	RepairNewer bool
 	// Purge is called by Erase and Expire when they have been recorded, and
 	// before the keys are destroyed: it makes files that are derived from the
 	// contents anew, without what is to go and under new keys (see NewFileKey),
@@ -191,6 +198,11 @@ type BehindError = recovery.BehindError
 // what it had confirmed. Options.Repair cuts it off. Where the record Seq should
 // be, in File at the byte Offset, is what Detail says.
 type DamagedError = recovery.DamagedError
+
+// A NewerError means that behind its last checkpoint a log goes on with a line of
+// a newer format, in File at the byte Offset, where the record Seq should be. It
+// is not written to; with Options.Repair and RepairNewer the line is cut off.
+type NewerError = recovery.NewerError
 
 // A LineError means that what stands where the record Seq should be, in File at
 // the byte Offset, is not that record.

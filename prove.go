@@ -135,6 +135,9 @@ func (l *Log) Disclose(ctx context.Context, seq uint64) (record.Disclosure, erro
 	if err != nil {
 		return record.Disclosure{}, err
 	}
+	if r.State == Unauthenticated {
+		return record.Disclosure{}, fmt.Errorf("disclose record %d: %w", seq, ErrUnauthenticated)
+	}
 	key, state, err := l.custody.KeyOf(&r.Record)
 	if err != nil {
 		return record.Disclosure{}, fmt.Errorf("disclose record %d: %w", seq, err)

@@ -36,6 +36,9 @@ const (
 	// person whom it is about has asked for that, or the asker has no permission.
 	// The log itself does not use this state; who shows records does.
 	Restricted = content.Restricted
+	// Unauthenticated records lie beyond the newest checkpoint, and nobody
+	// vouches for them: see Beyond. Only Get returns them.
+	Unauthenticated = content.Unauthenticated
 )
 
 // A Record is one record as its reader sees it. Where State is Readable, Event has
@@ -47,7 +50,9 @@ type Record struct {
 
 // Get returns a record. Its line is checked against its hash, and against the
 // tree as far as that goes; a disagreement is a *TamperError. A record that is
-// not in the log any more is an *ArchivedError or a *DroppedError.
+// not in the log any more is an *ArchivedError or a *DroppedError. One that is
+// not among the records that count has the State Unauthenticated, and what its
+// line says; if that is not understood, the error is ErrUnauthenticated.
 func (l *Log) Get(ctx context.Context, seq uint64) (*Record, error) {
 	r, err := l.get(ctx, seq)
 	var gone *ArchivedError
@@ -62,6 +67,13 @@ func (l *Log) get(ctx context.Context, seq uint64) (*Record, error) {
 		if err := l.refresh(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if seq >= l.store.Size() && seq < l.store.Found() {
+		r, err := l.records.Beyond(ctx, seq)
+		if err != nil {
+			return nil, fmt.Errorf("record %d: %w: %w", seq, ErrUnauthenticated, err)
+		}
+		return (*Record)(r), nil
 	}
 	r, err := l.records.Get(ctx, seq)
 	if err != nil {

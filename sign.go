@@ -9,10 +9,11 @@ import (
 
 // Checkpoint returns a signed checkpoint (C2SP tlog-checkpoint) that covers
 // every record whose Append has returned. On a log that is open for reading it
-// is the newest that its writer has published.
+// is the newest that its writer has published. One that the log's keys did not
+// sign is an error, where these are known: see Options.VKeys.
 func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
 	if l.lock == nil {
-		return l.tree.Checkpoint()
+		return l.admit.Checkpoint()
 	}
 	var signed []byte
 	err := l.signer.Run(ctx, func(c *checkpoint.Signer) (err error) {

@@ -26,6 +26,8 @@ type Stat struct {
 	// Empty are the files that have the name of a segment, hold nothing, and are
 	// not the log's. The next writer puts them aside.
 	Empty []string
+
+	Beyond Beyond // what is in none of these figures
 }
 
 // Stat describes the log as it is now. If the log goes on behind the last
@@ -48,6 +50,9 @@ func (l *Log) Stat(ctx context.Context) (Stat, error) {
 		if g.Gone == nil {
 			s.Bytes += g.Size
 		}
+	}
+	if l.lock == nil {
+		s.Beyond = beyondOf(l.admit.Beyond())
 	}
 	if s.Records > s.First {
 		first, err := l.Get(ctx, s.First)

@@ -53,6 +53,13 @@ const (
 	KindLost       = audit.Lost       // a record's content has lost its key
 	KindUnreadable = audit.Unreadable // a file cannot be read, and nothing is known of its records
 	KindDerived    = audit.Derived    // a derived file is not what the records make of it, or cannot be read
+
+	// KindUnauthenticated lines lie beyond the signed ones, and nobody vouches
+	// for them: their content does not open with the log's keys, or they are
+	// copies, or about somebody who was erased before, or of a format that this
+	// program does not know. They are in no figure. It is no alteration of what
+	// was signed.
+	KindUnauthenticated = audit.Unauthenticated
 )
 
 // A Problem is one place at which a log is not what it should be.
@@ -105,9 +112,10 @@ func (v *Verification) Valid() bool { return v.ProblemCount == 0 }
 func (v *Verification) Count(k Kind) uint64 { return v.kinds[k] }
 
 // Altered tells whether somebody changed the log: whether there are problems
-// besides torn writes, lost keys, unreadable files and damaged derived files.
+// besides torn writes, lines that nobody vouches for, lost keys, unreadable files
+// and damaged derived files.
 func (v *Verification) Altered() bool {
-	return v.ProblemCount > v.Count(KindTorn)+v.Count(KindLost)+v.Count(KindUnreadable)+v.Count(KindDerived)
+	return v.ProblemCount > v.Count(KindTorn)+v.Count(KindLost)+v.Count(KindUnreadable)+v.Count(KindDerived)+v.Count(KindUnauthenticated)
 }
 
 // ErrNoVerifierKey means that there is neither a verifier key nor a keyring to
@@ -181,7 +189,8 @@ func verifyDir(ctx context.Context, l *Log, o VerifyOptions) (*Verification, err
 func (l *Log) verify(ctx context.Context, o VerifyOptions, missing []string) (*Verification, error) {
 	in := &inspection.Log{
 		FS: l.opts.fs, Lines: filepath.Join(l.dir, logDir), Tree: filepath.Join(l.dir, treeDir),
-		Store: l.store, Ring: l.ring, Custody: l.custody, Writer: l.lock != nil, HasWriter: l.hasWriter,
+		Store: l.store, Ring: l.ring, Custody: l.custody, Admit: &l.admit,
+		Writer: l.lock != nil, HasWriter: l.hasWriter,
 	}
 	r, err := in.Run(ctx, inspection.Options(o), missing)
 	if err != nil {

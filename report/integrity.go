@@ -36,6 +36,9 @@ func (m *maker) judgeCheck() {
 	case len(problems) > 0:
 		m.worse(document.Incomplete, document.Wary, fmt.Sprintf("The log is not altered, but %s of its records: see the integrity section.", plural(len(problems), "problem was found with one", "problems were found with some")))
 	}
+	if n := v.Count(audittrail.KindUnauthenticated); n > 0 {
+		m.worse(document.Incomplete, document.Wary, "The log goes on beyond its newest checkpoint with lines that nobody vouches for. They are in no figure: 'audittrail verify' names them.")
+	}
 	for _, missing := range v.Missing {
 		m.worse(document.Incomplete, document.Wary, "The check of the log lacked something: "+missing+".")
 	}
@@ -47,7 +50,7 @@ func (m *maker) problems() (list []audittrail.Problem, altered int) {
 	for _, p := range m.verified.Problems {
 		if p.Seq < m.o.Size {
 			list = append(list, p)
-			if p.Kind != audittrail.KindTorn && p.Kind != audittrail.KindLost && p.Kind != audittrail.KindUnreadable && p.Kind != audittrail.KindDerived {
+			if p.Kind != audittrail.KindTorn && p.Kind != audittrail.KindLost && p.Kind != audittrail.KindUnreadable && p.Kind != audittrail.KindDerived && p.Kind != audittrail.KindUnauthenticated {
 				altered++
 			}
 		}

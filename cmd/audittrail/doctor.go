@@ -18,7 +18,7 @@ import (
 )
 
 func (e *env) doctorCmd() *cobra.Command {
-	var repair bool
+	var repair, newer bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look for what could go wrong",
@@ -30,15 +30,23 @@ With --repair it opens the log for writing first, makes the files of the tree
 again if they are not what the records make of them, and cuts off a damaged end
 that the log would refuse to open with otherwise. What is cut off is copied
 aside before, and the log records the repair. It goes no further back than the
-newest checkpoint: what was signed is never cut off.` +
+newest checkpoint: what was signed is never cut off. Lines there of a newer
+record format, which only a newer version of this program can tell from a
+forgery, are cut off with --newer alone.` +
 			exits("0  all is well", "1  something is wrong, or could not be looked at", "2  the log was altered", "3  something should be done"),
 		Example: `  audittrail doctor
   audittrail doctor --repair`,
 		Args:    takes(),
 		GroupID: groupKeep,
-		RunE:    func(*cobra.Command, []string) error { return e.doctor(repair) },
+		RunE: func(*cobra.Command, []string) error {
+			if newer && !repair {
+				return errors.New("doctor: --newer says what --repair may cut off: give both")
+			}
+			return e.doctor(repair, newer)
+		},
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "cut off a damaged end of the log")
+	cmd.Flags().BoolVar(&newer, "newer", false, "with --repair, cut off lines of a newer record format, too")
 	e.writerFlags(cmd)
 	return cmd
 }
@@ -67,10 +75,10 @@ func (d *doctor) say(check, status, format string, args ...any) {
 	d.found = append(d.found, health{check, status, fmt.Sprintf(format, args...)})
 }
 
-func (e *env) doctor(repair bool) error {
+func (e *env) doctor(repair, newer bool) error {
 	d := &doctor{env: e}
 	if repair {
-		if err := d.repair(); err != nil {
+		if err := d.repair(newer); err != nil {
 			return fmt.Errorf("doctor: %w", err)
 		}
 	}
@@ -108,13 +116,13 @@ func (e *env) doctor(repair bool) error {
 	return nil
 }
 
-func (d *doctor) repair() error {
+func (d *doctor) repair(newer bool) error {
 	open := func() (*audittrail.Log, error) {
 		o, err := d.options()
 		if err != nil {
 			return nil, err
 		}
-		o.Repair = true
+		o.Repair, o.RepairNewer = true, newer
 		return audittrail.Open(d.logDir(), o)
 	}
 	return d.with(open, func(*audittrail.Log) error { return nil })
@@ -220,6 +228,10 @@ func (d *doctor) tail(s audittrail.Stat) error {
 	p := problems[0]
 	if p.Kind == audittrail.KindTorn {
 		d.say("tail", risky, "%s, byte %d: %s; the next writer copies it aside and cuts it off", p.File, p.Offset, p.Detail)
+		return nil
+	}
+	if p.Kind == audittrail.KindUnauthenticated {
+		d.say("tail", risky, "record %d, %s, byte %d: %s; nothing is written to the log before 'doctor --repair' has copied it aside and cut it off (with --newer, if it is of a newer format)", p.Seq, p.File, p.Offset, p.Detail)
 		return nil
 	}
 	d.say("tail", ill, "record %d: %s: %s; run verify, and see doctor --repair", p.Seq, p.Kind, p.Detail)

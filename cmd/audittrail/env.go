@@ -70,6 +70,10 @@ func (e *env) keysDir() string {
 	return filepath.Join(e.logDir(), "keys")
 }
 
+// vkeyVar names the variable with the verifier keys that are trusted, for a log
+// that is read without its keyring.
+const vkeyVar = "AUDITTRAIL_VKEY"
+
 // masterSpec says where the master key comes from; empty is its file.
 func (e *env) masterSpec() string {
 	if e.master != "" {
@@ -131,6 +135,7 @@ func (e *env) options() (audittrail.Options, error) {
 		AcceptClock: e.acceptClock,
 		Logger:      e.logger(),
 	}
+	o.VKeys = strings.Fields(e.getenv(vkeyVar))
 	spec := e.masterSpec()
 	if spec == "" {
 		return o, nil
@@ -219,7 +224,44 @@ func (e *env) with(open func() (*audittrail.Log, error), use func(*audittrail.Lo
 	if err != nil {
 		return err
 	}
-	return errors.Join(use(log), e.close(log))
+	err = use(log)
+	if berr := e.noteBeyond(log); berr != nil && err == nil {
+		err = berr
+	}
+	return errors.Join(err, e.close(log))
+}
+
+// noteBeyond tells the user what of the log is in no answer.
+func (e *env) noteBeyond(log *audittrail.Log) error {
+	b, err := log.Beyond(e.ctx)
+	if err != nil {
+		return e.ctx.Err() // the command has met it, or did not need what cannot be read
+	}
+	if b.Records > 0 {
+		e.note("%s beyond the newest checkpoint %s not vouched for, and %s left out: of the first, record %d, %s; read again after the next checkpoint, or with the keyring, and see 'audittrail verify'",
+			count(b.Records, "record", "records"), isOrAre(b.Records), isOrAre(b.Records), b.Size, b.Detail)
+	}
+	if b.Unchecked != "" && b.Size > 0 {
+		hint := ""
+		if _, err := log.Keys(); errors.Is(err, audittrail.ErrNoKeys) && e.getenv(vkeyVar) == "" {
+			hint = "; name the log's verifier key in $" + vkeyVar
+		}
+		e.note("the checkpoint is taken at its word, or does not count: %s%s", b.Unchecked, hint)
+	}
+	for _, r := range b.Missing {
+		e.note("records %d to %d are not there, and no record that counts says that they were archived or dropped; see 'audittrail verify'", r[0], r[1]-1)
+	}
+	if b.Behind > 0 {
+		e.note("the end of the log is missing: %s signed, and %s there; see 'audittrail verify'", count(b.Signed, "record was", "records were"), number(b.Signed-b.Behind))
+	}
+	return nil
+}
+
+func isOrAre(n uint64) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }
 
 // note tells the user something beside the result.

@@ -68,6 +68,9 @@ func statusOf(err error) int {
 	if errors.Is(err, access.ErrDenied) {
 		return exitDenied
 	}
+	if errors.Is(err, audittrail.ErrUnauthenticated) {
+		return exitMissing
+	}
 	for _, target := range altered {
 		if errors.Is(err, target) {
 			return exitAltered
@@ -83,6 +86,7 @@ var advice = []struct {
 	text string
 }{
 	{audittrail.ErrNoLog, "make one with 'audittrail init', or name its folder with --dir or $AUDITTRAIL_DIR"},
+	{audittrail.ErrUnauthenticated, "read it again after the next checkpoint, or with the keyring; 'audittrail verify' says more"},
 	{audittrail.ErrNoRecord, "'audittrail stat' says how many there are"},
 	{record.ErrForm, "what stands there was altered, or is no record: 'audittrail verify' says where else"},
 	{record.ErrBody, "the record was altered: 'audittrail verify' says where else"},

@@ -45,6 +45,9 @@ proof, the record's line and the log's verifier key. Neither shows the content.`
 				if err != nil {
 					return fmt.Errorf("prove: %w", err)
 				}
+				if r.State == audittrail.Unauthenticated {
+					return fmt.Errorf("prove record %d: %w", r.Seq, audittrail.ErrUnauthenticated)
+				}
 				proof, err := log.Prove(e.ctx, r.Seq)
 				if err != nil {
 					return err

@@ -94,7 +94,7 @@ func (e *env) query(o queryOptions) error {
 		case o.explain:
 			return e.queryExplain(engine, q, &o, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone})
 		case o.count:
-			return e.queryCount(engine, q)
+			return e.queryCount(log, engine, q)
 		case len(o.by)+len(o.aggs) > 0:
 			return e.queryGroups(log, s, engine, q, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone}, o.noPager)
 		}
@@ -102,8 +102,12 @@ func (e *env) query(o queryOptions) error {
 	})
 }
 
-func (e *env) queryCount(engine *query.Engine, q query.Query) error {
+func (e *env) queryCount(log *audittrail.Log, engine *query.Engine, q query.Query) error {
 	n, err := engine.Count(e.ctx, q)
+	var b audittrail.Beyond
+	if err == nil {
+		b, err = log.Beyond(e.ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -112,8 +116,9 @@ func (e *env) queryCount(engine *query.Engine, q query.Query) error {
 		return err
 	}
 	return e.sheet(struct {
-		Count uint64 `json:"count"`
-	}{n}, []field{{"count", strconv.FormatUint(n, 10)}})
+		Count           uint64 `json:"count"`
+		Unauthenticated uint64 `json:"unauthenticated,omitempty"` // not counted: nobody vouches for them
+	}{n, b.Records}, []field{{"count", strconv.FormatUint(n, 10)}})
 }
 
 func (e *env) queryGroups(log *audittrail.Log, s *showing, engine *query.Engine, q query.Query, g query.Grouping, noPager bool) error {

@@ -31,8 +31,11 @@ func (e *env) showCmd() *cobra.Command {
 		Use:   "show " + recordArg,
 		Short: "Show one record",
 		Long: `Show prints one record, with its content if the keyring is there and the content
-was not erased. The record is checked against its hash and against the tree.` + recordArgHelp +
-			exits(ends0, ends1, ends2),
+was not erased. The record is checked against its hash and against the tree.
+
+A line beyond the newest checkpoint for which nobody vouches is shown as it
+stands, marked as unauthenticated, and the exit status is 3.` + recordArgHelp +
+			exits(ends0, ends1, ends2, "3  nobody vouches for the record"),
 		Example: `  audittrail show 17
   audittrail show 17 -o json
   audittrail show --raw 17 > record.json`,
@@ -49,7 +52,13 @@ was not erased. The record is checked against its hash and against the tree.` + 
 				if err != nil {
 					return fmt.Errorf("show %s: %w", args[0], err)
 				}
-				return e.show(r, raw)
+				if err := e.show(r, raw); err != nil {
+					return err
+				}
+				if r.State == audittrail.Unauthenticated {
+					return fmt.Errorf("show %s: record %d: %w", args[0], r.Seq, audittrail.ErrUnauthenticated)
+				}
+				return nil
 			})
 		},
 	}
@@ -187,6 +196,8 @@ func contentText(r *audittrail.Record) string {
 		return "expired: its retention class's month has ended"
 	case audittrail.Lost:
 		return "lost: its key is absent, and nothing says that it was destroyed"
+	case audittrail.Unauthenticated:
+		return "unauthenticated: beyond the newest checkpoint, and nobody vouches for any of this"
 	case audittrail.Restricted:
 		return "restricted, " + size + ": it is there, and not for you to see"
 	}

@@ -46,6 +46,8 @@ type statistic struct {
 	} `json:"checkpoint"`
 	Subjects *int `json:"subjects"`
 	Writer   bool `json:"writer"`
+	// Records beyond these that nobody vouches for.
+	Unauthenticated uint64 `json:"unauthenticated,omitempty"`
 }
 
 func (e *env) stat(log *audittrail.Log) error {
@@ -55,12 +57,16 @@ func (e *env) stat(log *audittrail.Log) error {
 	}
 	out := statistic{
 		Origin: s.Origin, Records: s.Records, First: s.First, Bytes: s.Bytes, Segments: s.Segments, Writer: s.Writer,
+		Unauthenticated: s.Beyond.Records,
 	}
 	var b sheetBuilder
 	b.add("log", s.Origin)
 	b.add("records", number(s.Records))
 	b.add("bytes", fmt.Sprintf("%s (%s)", number(s.Bytes), bytesText(s.Bytes)))
 	b.add("segments", number(s.Segments))
+	if s.Beyond.Records > 0 {
+		b.add("not vouched for", count(s.Beyond.Records, "more record", "more records")+" beyond these, which no figure counts")
+	}
 	if s.Records > s.First {
 		head, err := log.Get(e.ctx, s.Records-1)
 		if err != nil {
@@ -83,6 +89,9 @@ func (e *env) stat(log *audittrail.Log) error {
 			behind = number(s.Signed.Size-s.Records) + " more than there are: run audittrail verify"
 		} else if s.Signed.Size < s.Records {
 			behind = "all but the last " + number(s.Records-s.Signed.Size)
+		}
+		if s.Beyond.Unchecked != "" {
+			behind += "; its signature was not checked: " + s.Beyond.Unchecked
 		}
 		b.add("checkpoint", fmt.Sprintf("covers %s: %s", count(s.Signed.Size, "record", "records"), behind))
 		b.add("root", s.Signed.Root.String())

@@ -34,7 +34,8 @@ elsewhere with --checkpoint, and a log that was cut off since does not either.
 
 Kinds of problems: modified, missing, inserted, reordered, truncated and
 rewritten are alterations. torn is a last write that was interrupted, and lost a
-content whose key is gone, and derived a file that follows from the records, and
+content whose key is gone, unauthenticated a line beyond the newest checkpoint
+for which nobody vouches, and derived a file that follows from the records, and
 is not what they make of it or cannot be read: the status is 3 if there is
 nothing worse. unreadable is a file that cannot be read: the status is 1.` +
 			exits("0  intact", "1  it could not be checked", "2  altered", "3  intact, but something that was asked for is missing"),
@@ -78,6 +79,9 @@ func (e *env) verify(o verifyOptions) error {
 	opts.ReadOnly = true
 	progress, finish := e.ticks("verifying", true)
 	vo := audittrail.VerifyOptions{From: o.from, VKeys: o.keys, Progress: progress}
+	if len(o.keys) == 0 {
+		vo.VKeys = opts.VKeys
+	}
 	for _, name := range o.checkpoints {
 		signed, err := e.readInput(name, maxSmallFile)
 		if err != nil {
@@ -209,6 +213,8 @@ func (e *env) headline(v *audittrail.Verification) string {
 		return "The log is " + e.paint(wary, "intact") + ", but files that are derived from it are damaged: nothing was altered."
 	case v.Count(audittrail.KindLost) > 0:
 		return "The log is " + e.paint(wary, "intact") + ", but keys to its contents are lost."
+	case v.Count(audittrail.KindUnauthenticated) > 0:
+		return "The log is " + e.paint(wary, "intact") + " up to its newest checkpoint, but nobody vouches for what lies beyond."
 	case !v.Valid():
 		return "The log is " + e.paint(wary, "intact") + ", but the last write was interrupted."
 	case len(v.Missing) > 0:

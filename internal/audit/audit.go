@@ -64,6 +64,13 @@ const (
 // Keys finds the key to the content of the records about a subject in a class.
 type Keys func(subject record.Subject, class string) (record.PRK, KeyState, error)
 
+// A Judge decides which lines beyond the signed ones count, in their order.
+type Judge interface {
+	// Reject returns the index of the first line that does not, and why; the
+	// number of lines if all do.
+	Reject(ctx context.Context, lines [][]byte) (int, string, error)
+}
+
 // A Log is what there is to hold against each other. Its fields are not changed
 // while it is in use.
 type Log struct {
@@ -72,10 +79,13 @@ type Log struct {
 	Tree  string // folder of the tree's files
 	Heads []Head // whose signatures were verified
 
-	From     uint64 // records in front of it are not read
-	Live     bool   // a writer may be ahead of the files as they are to be read
-	Keys     Keys   // nil: contents are not looked at
-	Workers  int    // how many lines are hashed at once
+	From uint64 // records in front of it are not read
+	Live bool   // a writer may be ahead of the files as they are to be read
+	Keys Keys   // nil: contents are not looked at
+	// Judge returns who decides about lines beyond the signed ones, anew for
+	// each pass over them. It is given with Keys; without, nobody can tell.
+	Judge    func() Judge
+	Workers  int // how many lines are hashed at once
 	Progress func(done, total uint64)
 
 	part, block int64 // instead of partLen and readBlock, for tests

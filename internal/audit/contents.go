@@ -2,7 +2,6 @@ package audit
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	"audittrail/record"
@@ -86,28 +85,4 @@ func lostProblem(seq uint64, f *File, offset int64) Problem {
 		Seq: seq, Kind: Lost, File: f.Name, Offset: offset,
 		Detail: "the key to its content is absent, and no record says that it was destroyed",
 	}
-}
-
-// forged says why a whole line that no head covers yet cannot have been written
-// by a holder of the keys. About a line whose key is gone it says nothing.
-func (c *contents) forged(line []byte) (why string, err error) {
-	r, err := record.Decode(line)
-	var version *record.VersionError
-	if errors.As(err, &version) {
-		return "", nil
-	}
-	if err != nil {
-		return "it is not in canonical form", nil
-	}
-	prk, state, err := c.keys(r.Subject, r.Class)
-	if err != nil {
-		return "", fmt.Errorf("look for the keys of records: %w", err)
-	}
-	if state != KeyHere {
-		return "", nil
-	}
-	if r.Open(prk) != nil {
-		return "its content does not open with the log's keys", nil
-	}
-	return "", nil
 }

@@ -96,6 +96,8 @@ func (d *diagnosis) walk(ctx context.Context) error {
 			d.step(ctx, it)
 		case it.form == sound:
 			d.displaced(ctx, it)
+		case it.form == forged && !it.open && it.seq >= d.limit && d.size >= d.limit:
+			d.beyond(it)
 		default:
 			if d.size >= d.limit && !d.whole && d.torn(ctx, i) {
 				d.pending = nil
@@ -177,6 +179,21 @@ func (d *diagnosis) displaced(ctx context.Context, it *item) {
 		}
 		return p
 	})
+}
+
+// beyond reports lines beyond the signed ones that do not count.
+func (d *diagnosis) beyond(it *item) {
+	p := d.at(it, max(it.seq, d.size))
+	p.Kind = Unauthenticated
+	why := d.over
+	if why == "" {
+		why = "it does not continue the log"
+	}
+	p.Detail = "the line lies beyond the newest checkpoint, and nobody vouches for it: " + why
+	if it.n > 1 {
+		p.Detail = fmt.Sprintf("%d lines lie beyond the newest checkpoint, and nobody vouches for them: of the first, %s", it.n, why)
+	}
+	d.found.Add(p)
 }
 
 // end returns how far the log goes, or went.

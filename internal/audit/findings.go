@@ -20,6 +20,10 @@ const (
 	Lost       Kind = "lost"       // a record's content has lost its key
 	Unreadable Kind = "unreadable" // a file could not be read
 	Derived    Kind = "derived"    // a derived file is not what the records make of it
+
+	// Unauthenticated lines lie beyond the signed ones, and nobody vouches for
+	// them.
+	Unauthenticated Kind = "unauthenticated"
 )
 
 // A Problem is one place at which the log is not what it should be.
@@ -67,7 +71,7 @@ func (f *Findings) explain() bool { return f.Count+f.dropped > f.Kinds[Lost]+f.K
 
 // altered tells whether anything was found that somebody did.
 func (f *Findings) altered() bool {
-	return f.Count > f.Kinds[Torn]+f.Kinds[Lost]+f.Kinds[Unreadable]+f.Kinds[Derived]
+	return f.Count > f.Kinds[Torn]+f.Kinds[Lost]+f.Kinds[Unreadable]+f.Kinds[Derived]+f.Kinds[Unauthenticated]
 }
 
 // Full tells that no more are kept.

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -51,6 +52,7 @@ type scan struct {
 	heads   []Head // not reached yet, ascending by size
 	said    said
 	left    []partResult // what stays of segments
+	tail    *place       // where the first line beyond the signed ones begins
 	read    uint64
 	result  Result
 	doubt   *doubt
@@ -69,8 +71,15 @@ type partResult struct {
 	said        said
 	gone        bool     // it is what stays of a segment
 	sum         [32]byte // of that
+	tail        *place   // of the first line beyond the signed ones
 	doubt       *doubt
 	err         error
+}
+
+// A place is where a line begins.
+type place struct {
+	file   int
+	offset int64
 }
 
 // scan checks that everything agrees. It stops at the first doubt.
@@ -86,6 +95,7 @@ func (l *Log) scan(ctx context.Context, lost *Findings) (Result, *doubt, error) 
 		wg.Go(func() { s.work(ctx) })
 	}
 	wg.Wait()
+	s.judge(ctx)
 	s.finish()
 	s.result.Bytes = s.read
 	if ctx.Err() != nil {
@@ -208,6 +218,9 @@ func (s *scan) grow(r *partResult) bool {
 	s.result.Erased += r.erased
 	s.result.Expired += r.expired
 	s.said = append(s.said, r.said...)
+	if s.tail == nil {
+		s.tail = r.tail
+	}
 	if r.gone {
 		s.result.Left += r.last.Seq + 1 - r.first.Seq
 		s.left = append(s.left, partResult{first: r.first, last: r.last, sum: r.sum})
@@ -227,6 +240,84 @@ func (s *scan) grow(r *partResult) bool {
 	}
 	return true
 }
+
+// judge has the lines beyond the signed ones judged, all of which are in order.
+func (s *scan) judge(ctx context.Context) {
+	if s.doubt != nil || s.err != nil || s.tail == nil {
+		return
+	}
+	b := bench{ctx: ctx}
+	if s.log.Judge != nil {
+		b.judge = s.log.Judge()
+	}
+	for n := s.tail.file; n < len(s.log.Files); n++ {
+		from := int64(0)
+		if n == s.tail.file {
+			from = s.tail.offset
+		}
+		err := s.log.eachLine(ctx, n, from, func(raw rawLine) error { return b.add(place{n, raw.from}, raw.text) })
+		if err == nil {
+			err = b.flush()
+		}
+		switch {
+		case b.why != "":
+			s.doubt = &doubt{seq: s.log.signed(), file: s.log.Files[n].Name, offset: b.at.offset, detail: b.why}
+			return
+		case err != nil:
+			s.doubt = &doubt{seq: s.log.signed(), file: s.log.Files[n].Name, offset: from, detail: err.Error()}
+			if b.err != nil {
+				s.doubt, s.err = nil, b.err
+			}
+			return
+		}
+	}
+}
+
+// A bench collects lines beyond the signed ones for a judge. Without one, only
+// what this program knows counts.
+type bench struct {
+	ctx    context.Context
+	judge  Judge
+	lines  [][]byte
+	places []place
+
+	why string // the first line that does not count, or nothing
+	at  place  // of that
+	err error  // of the judge
+}
+
+const benchLines = 256
+
+func (b *bench) add(at place, line []byte) error {
+	b.lines, b.places = append(b.lines, bytes.Clone(line)), append(b.places, at)
+	if len(b.lines) < benchLines {
+		return nil
+	}
+	return b.flush()
+}
+
+func (b *bench) flush() error {
+	n, why := 0, ""
+	if b.judge != nil {
+		n, why, b.err = b.judge.Reject(b.ctx, b.lines)
+	} else {
+		for n < len(b.lines) && record.Known(b.lines[n]) {
+			n++
+		}
+		why = notKnown
+	}
+	if b.err == nil && n < len(b.lines) {
+		b.why, b.at = why, b.places[n]
+	}
+	b.lines, b.places = b.lines[:0], b.places[:0]
+	if b.why != "" {
+		return errEnough
+	}
+	return b.err
+}
+
+// notKnown says why a line of another format does not count.
+const notKnown = "its format is not known to this program"
 
 // finish checks that all heads were reached.
 func (s *scan) finish() {
@@ -322,7 +413,7 @@ func (w *worker) check(ctx context.Context, p part) *partResult {
 		if err != nil {
 			detail = err.Error()
 		} else if whole {
-			detail = w.line(r, &t, line, at, f)
+			detail = w.line(r, &t, line, at, p.file)
 		}
 		if detail != "" {
 			r.doubt = &doubt{seq: f.First, file: f.Name, offset: at, detail: detail}
@@ -336,7 +427,8 @@ func (w *worker) check(ctx context.Context, p part) *partResult {
 }
 
 // line checks one line, and says what is wrong with it.
-func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, f *File) string {
+func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, n int) string {
+	f := &w.log.Files[n]
 	if r.lines == 0 {
 		tail, ok := record.ParseTail(line)
 		if !ok {
@@ -356,8 +448,15 @@ func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, f *File
 	if seq < w.signed {
 		t.add(w.chain.Hash())
 	}
+	if seq >= w.signed && r.tail == nil {
+		r.tail = &place{n, at}
+	}
 	known := record.Known(line)
-	if !known {
+	switch {
+	case known:
+	case !record.Newer(line):
+		return "it is not in canonical form"
+	case seq < w.signed:
 		r.newer++
 	}
 	if seq < w.signed || w.log.Keys != nil {
@@ -365,12 +464,6 @@ func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, f *File
 	}
 	if w.log.Keys == nil || !known {
 		return ""
-	}
-	if seq >= w.signed {
-		if why, err := w.contents.forged(line); err != nil || why != "" {
-			r.err = err
-			return why
-		}
 	}
 	lost, err := w.contents.take(line)
 	if lost {

@@ -30,6 +30,7 @@ type item struct {
 	gone   bool     // what stays of a segment whose lines have left
 	sum    [32]byte // of that
 	frayed bool     // its line does not begin or end as it should
+	open   bool     // its line has no end
 	file   int
 	from   int64 // where its bytes begin in the file
 	to     int64 // and end
@@ -50,6 +51,7 @@ const maxItems = 1 << 20
 // A survey is what there is in the files, line by line.
 type survey struct {
 	*Log
+	ctx      context.Context // while it is taken
 	leaves   *leaves
 	found    *Findings
 	contents contents
@@ -60,13 +62,20 @@ type survey struct {
 	said    said
 	newer   uint64
 	read    uint64
-	crowded bool // there were more items than maxItems; the rest was not looked at
+	judge   Judge
+	end     *record.Tail // of the last line that is in its place, or counts
+	over    string       // why nothing more counts: a line before did not
+	crowded bool         // there were more items than maxItems; the rest was not looked at
 	err     error
 }
 
 // take goes over the files from the nth on.
 func (s *survey) take(ctx context.Context, first int) error {
+	s.ctx = ctx
 	s.contents.keys = s.Keys
+	if s.Judge != nil {
+		s.judge = s.Judge()
+	}
 	total := s.total(first)
 	for i := first; i < len(s.Files) && !s.crowded; i++ {
 		f := &s.Files[i]
@@ -128,6 +137,7 @@ func (s *survey) unreadable(n int, err error) {
 // line takes in one physical line.
 func (s *survey) line(file int, raw rawLine) {
 	if tail, ok := record.ParseTail(raw.text); ok && raw.whole && s.sound(&tail, raw.text) {
+		s.end = &tail
 		s.add(s.soundItem(file, raw, &tail, raw.text))
 		return
 	}
@@ -170,19 +180,29 @@ func (s *survey) sound(tail *record.Tail, line []byte) bool {
 	if tail.Seq < s.leaves.head.Size {
 		ok, err := s.leaves.is(tail.Seq, tail.Hash)
 		s.fail(err)
-		return ok
+		return ok && (record.Known(line) || record.Newer(line))
 	}
-	if s.Keys == nil {
-		return true
+	if s.over != "" {
+		return false
 	}
-	why, err := s.contents.forged(line)
-	s.fail(err)
+	why := ""
+	switch {
+	case s.judge != nil:
+		var err error
+		_, why, err = s.judge.Reject(s.ctx, [][]byte{bytes.Clone(line)})
+		s.fail(err)
+	case !record.Known(line):
+		why = notKnown
+	}
+	if why != "" && (s.end == nil && tail.Seq == 0 || s.end != nil && follows(s.end, tail)) {
+		s.over = why // what continues it is no better
+	}
 	return why == ""
 }
 
 // odd describes what is not sound.
 func (s *survey) odd(file int, raw rawLine) item {
-	it := item{form: junk, file: file, from: raw.from, to: raw.to, n: 1}
+	it := item{form: junk, file: file, from: raw.from, to: raw.to, n: 1, open: !raw.whole}
 	tail, ok := record.ParseTail(raw.text)
 	switch {
 	case !ok && !raw.whole:
@@ -275,7 +295,7 @@ func (s *survey) add(it item) {
 // takes tells whether another line continues the run. Where the tree ends a new
 // run begins.
 func (r *item) takes(it *item, vouched uint64) bool {
-	if r.form != it.form || r.gone || r.file != it.file || r.to != it.from || r.frayed || it.frayed {
+	if r.form != it.form || r.gone || r.file != it.file || r.to != it.from || r.frayed || it.frayed || it.open {
 		return false
 	}
 	switch r.form {

@@ -35,9 +35,10 @@ const (
 	Archived
 	Dropped
 	Restricted
+	Unauthenticated
 )
 
-var stateNames = [...]string{"readable", "sealed", "erased", "expired", "lost", "archived", "dropped", "restricted"}
+var stateNames = [...]string{"readable", "sealed", "erased", "expired", "lost", "archived", "dropped", "restricted", "unauthenticated"}
 
 func (s State) String() string {
 	if s < 0 || int(s) >= len(stateNames) {
@@ -115,6 +116,21 @@ func (l *Reader) line(seq uint64) (line, entry []byte, err error) {
 		return line, nil, nil // it is derived
 	}
 	return line, one[0][:], nil
+}
+
+// Beyond returns a record that is not among those that count: what its line
+// says, which nobody vouches for. Its content is not opened.
+func (l *Reader) Beyond(ctx context.Context, seq uint64) (*Record, error) {
+	line, err := l.Store.Peek(seq)
+	if err != nil {
+		return nil, err
+	}
+	r, err := new(Reader).checked(ctx, line, seq, nil) // no tree has it
+	if err != nil {
+		return nil, err
+	}
+	r.State = Unauthenticated
+	return r, nil
 }
 
 // View decodes, checks and opens a line, which it keeps. entry is what the tree's

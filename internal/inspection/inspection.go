@@ -10,8 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
+	"path/filepath"
 	"slices"
 
+	"audittrail/internal/admission"
 	"audittrail/internal/archive"
 	"audittrail/internal/audit"
 	"audittrail/internal/content"
@@ -35,6 +38,7 @@ type Log struct {
 	Store   *segment.Store
 	Ring    *keyring.Ring // nil if it is not at hand
 	Custody *custody.Custody
+	Admit   *admission.Reader // of what the store's readers see
 
 	Writer    bool        // this process writes it
 	HasWriter func() bool // some process does
@@ -62,28 +66,61 @@ type Result struct {
 	// Missing is what would have been needed, or was asked for, and is not there.
 	Missing []string
 
-	moved bool // segments were moved meanwhile
+	moved bool   // segments were moved meanwhile
+	end   uint64 // of the records that were found, if that was looked for
 }
 
 // Run inspects a log, and again what a writer may have put in order meanwhile.
 // Of what is missing something may be known before.
 func (l *Log) Run(ctx context.Context, o Options, missing []string) (*Result, error) {
 	live := l.Writer || l.HasWriter()
-	v, err := l.inspect(ctx, o, live, missing)
-	if err == nil && v.Found.Count > 0 && !live && l.HasWriter() {
-		live = true
-		v, err = l.inspect(ctx, o, live, missing)
-	}
-	for range attempts {
-		if err != nil || v.Found.Count == 0 || !live || !v.moved {
-			break
+	end := uint64(math.MaxUint64)
+	for n := 0; ; n++ {
+		v, err := l.inspect(ctx, o, live, end, missing)
+		if err != nil || v.Found.Count == 0 {
+			return v, err
 		}
-		v, err = l.inspect(ctx, o, live, missing)
+		signed := l.signed()
+		before := live
+		live = l.Writer || l.HasWriter()
+		again := n < attempts && (live && !before || v.moved || signed > v.CheckpointSize)
+		// A line beyond the signed ones is called a forgery only if nothing has
+		// signed it meanwhile: an erasure signs, and destroys keys then. As the
+		// end is where it was, this comes to one.
+		for _, p := range v.Found.Kept() {
+			again = again || p.Kind == audit.Unauthenticated && p.Seq < signed
+		}
+		if !again {
+			return v, nil
+		}
+		if v.end > 0 {
+			end = min(end, v.end)
+		}
 	}
-	return v, err
 }
 
-func (l *Log) inspect(ctx context.Context, o Options, live bool, missing []string) (*Result, error) {
+// signed returns how many records are signed by now, as far as the log says.
+func (l *Log) signed() uint64 {
+	var size uint64
+	if l.Ring != nil {
+		// If it cannot be read, the next inspection says so.
+		_, _ = l.Ring.Refresh()
+		size, _ = l.Ring.Signed()
+	}
+	b, err := vfs.ReadFile(l.FS, filepath.Join(l.Tree, "checkpoint"), tlog.MaxCheckpoint)
+	if err != nil {
+		return size
+	}
+	c, err := tlog.ReadCheckpoint(b)
+	if err != nil || l.Ring != nil {
+		return size // the keyring knows of every checkpoint before it is published
+	}
+	return c.Size
+}
+
+// inspect goes over a log, which is taken to end with the record before end, or
+// with what is signed.
+func (l *Log) inspect(ctx context.Context, o Options, live bool, end uint64, missing []string) (*Result, error) {
 	found := &audit.Findings{Max: o.MaxProblems}
 	if found.Max <= 0 {
 		found.Max = 1000
@@ -94,11 +131,17 @@ func (l *Log) inspect(ctx context.Context, o Options, live bool, missing []strin
 	a := &audit.Log{FS: l.FS, Tree: evidence.Tree, From: o.From, Live: live, Progress: o.Progress}
 	v := &Result{Found: found, Root: audit.EmptyRoot}
 	if l.Ring != nil {
+		if _, err := l.Ring.Refresh(); err != nil {
+			return nil, err
+		}
 		ring, err := vouch.RingOf(l.Ring)
 		if err != nil {
 			return nil, err
 		}
 		evidence.Ring, a.Keys = ring, l.keyState
+		a.Judge = func() audit.Judge {
+			return &admission.Judge{Ring: l.Ring, Store: l.Store, Refused: l.Custody.Refused, Lenient: true}
+		}
 	}
 	heads, absent, err := evidence.Heads(found)
 	if err != nil {
@@ -110,13 +153,16 @@ func (l *Log) inspect(ctx context.Context, o Options, live bool, missing []strin
 			v.CheckpointSize, v.Root = h.Size, h.Root
 		}
 	}
-	if a.Files, err = l.auditFiles(ctx, v.CheckpointSize, live); err != nil {
+	if v.end, err = l.look(ctx, live); err != nil {
+		return nil, err
+	}
+	if a.Files, err = l.auditFiles(ctx, v, live, end); err != nil {
 		return nil, err
 	}
 	if v.Result, err = a.Check(ctx, found); err != nil {
 		return nil, err
 	}
-	if err := l.inspectLeft(ctx, a, o, evidence, v); err != nil {
+	if err := l.inspectLeft(ctx, a, o, evidence, v, end); err != nil {
 		return nil, err
 	}
 	if o.From > 0 && v.Records == 0 && o.From > v.CheckpointSize {
@@ -160,16 +206,29 @@ func (l *Log) keyState(subject record.Subject, class string) (record.PRK, audit.
 	return prk, audit.KeyHere, err
 }
 
+// look looks how far the log goes, and lets the store's readers see what counts
+// of it: the ids before a line, and what the log says of its segments. If that
+// cannot be told, what is signed is there at least, or the check says why not.
+func (l *Log) look(ctx context.Context, live bool) (uint64, error) {
+	if l.Writer {
+		return l.Store.Size(), nil
+	}
+	found, err := l.Admit.Look(ctx, live)
+	if err != nil {
+		return 0, ctx.Err()
+	}
+	return found, nil
+}
+
 // auditFiles lists the segments. Beside a writer they are read as far as it
 // has told its callers: what stands behind that is just being written.
-func (l *Log) auditFiles(ctx context.Context, signed uint64, live bool) ([]audit.File, error) {
-	if live && !l.Writer {
-		// If that cannot be told, what is signed is durable at least.
-		_ = l.Store.Refresh(ctx, true)
+func (l *Log) auditFiles(ctx context.Context, v *Result, live bool, upTo uint64) ([]audit.File, error) {
+	size := max(v.end, v.CheckpointSize)
+	if upTo < math.MaxUint64 {
+		size = max(min(size, upTo), v.CheckpointSize)
 	}
-	size := max(l.Store.Size(), signed)
 	files, err := audit.Files(l.FS, l.Lines)
-	if err != nil || !live || size == 0 {
+	if err != nil || !live && upTo == math.MaxUint64 || size == 0 {
 		return files, err
 	}
 	end, err := l.Store.End(ctx, size-1)
@@ -186,9 +245,9 @@ func (l *Log) auditFiles(ctx context.Context, signed uint64, live bool) ([]audit
 
 // inspectLeft looks at the segments that have left the log: whether some did
 // meanwhile, so that what was found means nothing, and what their archives are.
-func (l *Log) inspectLeft(ctx context.Context, a *audit.Log, o Options, evidence *vouch.Evidence, v *Result) error {
+func (l *Log) inspectLeft(ctx context.Context, a *audit.Log, o Options, evidence *vouch.Evidence, v *Result, end uint64) error {
 	if v.Found.Count > v.Found.Kinds[audit.Derived] {
-		again, err := l.auditFiles(ctx, v.CheckpointSize, evidence.Live)
+		again, err := l.auditFiles(ctx, v, evidence.Live, end)
 		v.moved = err == nil && !slices.EqualFunc(a.Files, again, func(x, y audit.File) bool { return x.Path == y.Path })
 		return nil
 	}
@@ -212,11 +271,6 @@ func (l *Log) inspectArchives(ctx context.Context, o Options, evidence *vouch.Ev
 	infos, err := l.Store.Segments()
 	if err != nil {
 		return err
-	}
-	if l.Store.Size() == 0 { // the log need not be open in full
-		if err := l.Store.Refresh(ctx, evidence.Live); err != nil {
-			return err
-		}
 	}
 	register := archive.Register{Records: &content.Reader{Store: l.Store, Ring: l.Ring, Key: l.Custody.KeyOf}}
 	said, err := register.Statements(ctx)

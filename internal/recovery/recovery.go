@@ -36,6 +36,7 @@ type Log struct {
 	Now    func() time.Time
 	Logger *slog.Logger
 	Repair bool // cut off what no interrupted write leaves, too
+	Newer  bool // and lines of a newer format
 
 	// Last is the end of the chain, when Run has returned.
 	Last End
@@ -322,8 +323,8 @@ func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logT
 		id, err := l.authenticate(&raw, tail)
 		if err != nil {
 			var newer *record.VersionError
-			if raw.Whole && intactLine(raw.Line) && errors.As(err, &newer) {
-				return nil, fmt.Errorf("open log: record %d: %w: write to this log with the newer version that wrote it", tail.size, err)
+			if raw.Whole && intactLine(raw.Line) && errors.As(err, &newer) && !(l.Repair && l.Newer) {
+				return nil, &NewerError{Seq: tail.size, File: raw.File, Offset: raw.Pos.Offset, Version: newer.Version}
 			}
 			tail.damage = &damage{file: raw.File, reason: err.Error()}
 			if raw.Whole && intactLine(raw.Line) {

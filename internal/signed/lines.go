@@ -56,10 +56,12 @@ func (t *Tree) fromLines(ctx context.Context, head Head) (*fromLines, error) {
 	}
 	t.lines = nil
 	if t.Store.Size() < head.Size {
-		// What was signed is durable.
-		if err := t.Store.Refresh(ctx, true); err != nil {
+		// What was signed is durable, and counts.
+		found, err := t.Store.Look(ctx, true)
+		if err != nil {
 			return nil, err
 		}
+		t.Store.Show(min(found, head.Size))
 	}
 	for _, mixed := range []bool{false, true} {
 		f := &fromLines{tree: t, head: head}

@@ -1,0 +1,134 @@
+package audittrail_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/record"
+)
+
+// TestVerifyBesideErasures verifies and reads a log again and again while
+// records are appended to it and the people whom they are about are erased, by
+// one writer and by many. Nothing is wrong with it.
+func TestVerifyBesideErasures(t *testing.T) {
+	const rounds = 25
+	for name, every := range map[string]int{"one writer": rounds, "a writer for each erasure": 1} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			write := func(round int, log *audittrail.Log) error {
+				user := fmt.Sprintf("user %d", round)
+				for i := range 5 {
+					for _, u := range []string{user, "stays"} {
+						if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: u, Prompt: fmt.Sprint(i)}); err != nil {
+							return err
+						}
+					}
+				}
+				_, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{user}, Reason: "r", Basis: "b"})
+				return err
+			}
+			log := openDisk(t, dir, audittrail.Options{Create: true})
+			if err := errors.Join(write(-1, log), log.Close()); err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan error, 1)
+			go func() {
+				for round := 0; round < rounds; {
+					log, err := audittrail.Open(dir, audittrail.Options{LockWait: 1 << 40})
+					for i := 0; i < every && err == nil; i++ {
+						err = write(round, log)
+						round++
+					}
+					if err == nil {
+						err = log.Close()
+					}
+					if err != nil {
+						done <- err
+						return
+					}
+				}
+				done <- nil
+			}()
+			reader := openDisk(t, dir, audittrail.Options{ReadOnly: true})
+			for over := false; !over; {
+				select {
+				case err := <-done:
+					if err != nil {
+						t.Fatal(err)
+					}
+					over = true
+				default:
+				}
+				v, err := audittrail.VerifyDir(t.Context(), dir, audittrail.Options{}, audittrail.VerifyOptions{})
+				if err != nil || !v.Valid() || len(v.Missing) > 0 {
+					t.Fatalf("beside a writer: %+v, %v", v, err)
+				}
+				if b, err := reader.Beyond(t.Context()); err != nil || b.Records > 0 || b.Behind > 0 || b.Unchecked != "" {
+					t.Fatalf("a reader beside a writer: %+v, %v", b, err)
+				}
+			}
+			if n := size(t, reader); n != (rounds+1)*11 {
+				t.Errorf("the reader counts %d records, want %d", n, (rounds+1)*11)
+			}
+			mustClose(t, reader)
+		})
+	}
+}
+
+func openDisk(t *testing.T, dir string, o audittrail.Options) *audittrail.Log {
+	t.Helper()
+	log, err := audittrail.Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+// TestReadersStop has readers end in front of the first record that nobody
+// vouches for, whatever continues it.
+func TestReadersStop(t *testing.T) {
+	disk := signedThenMore(t)
+	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte {
+		l := lines(b)
+		// Six records that count, a forgery, and two true ones that continue it.
+		l[6] = rehash(l[6], `"type":"prompt"`, `"type":"x.forged"`)
+		l[7] = retail(l[7], 7, tailOf(l[6]).Hash)
+		return append(bytes.Join(l, nil), retail(l[5], 8, tailOf(l[7]).Hash)...)
+	})
+	log, err := audittrail.Open("dir", audittrail.Options{ReadOnly: true, Master: onDisk(disk).Master}.With(audittrail.Seams{FS: disk}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := log.Beyond(t.Context())
+	if err != nil || b.Signed != 5 || b.Size != 6 || b.Records != 3 || !strings.Contains(b.Detail, "does not open") {
+		t.Errorf("Beyond() = %+v, %v, want 5 signed, 6 that count, and 3 beyond", b, err)
+	}
+	n := 0
+	for r, err := range log.Records(t.Context(), 0, record.MaxSeq) {
+		if err != nil || r.State != audittrail.Readable {
+			t.Errorf("record %d: %v", n, err)
+		}
+		n++
+	}
+	if n != 6 || size(t, log) != 6 {
+		t.Errorf("%d records of %d, want 6", n, size(t, log))
+	}
+	r, err := log.Get(t.Context(), 7)
+	if err != nil || r.State != audittrail.Unauthenticated || r.Event.Prompt != "" {
+		t.Errorf("Get(7) = %+v, %v, want it unauthenticated, without content", r, err)
+	}
+	if _, err := log.Disclose(t.Context(), 7); !errors.Is(err, audittrail.ErrUnauthenticated) {
+		t.Errorf("Disclose(7) = %v, want ErrUnauthenticated", err)
+	}
+	if _, err := log.Find(t.Context(), r.ID.String()); !errors.Is(err, audittrail.ErrNoRecord) {
+		t.Errorf("Find of a record beyond = %v, want ErrNoRecord", err)
+	}
+	wantUnauthenticated(t, verifyOn(t, disk, audittrail.VerifyOptions{}), 6)
+	mustClose(t, log)
+}
