@@ -6,8 +6,8 @@
 // A guard is an if statement, or a case of a switch without a tag, whose body
 // leaves: it ends in return, continue, break, goto or panic. A plain
 // "if err != nil" is one only where the error comes from a call in the same
-// statement whose name says that it checks something. With the guard taken out,
-// its condition is false, after it was evaluated.
+// statement whose name says that it checks something, and "if !yield(...)" is
+// none. With the guard taken out, its condition is false, after it was evaluated.
 //
 // All guards of the packages are compiled into one test binary for each tested
 // package, and a file switches one of them off, also in the processes that a
@@ -313,7 +313,7 @@ func guardsOf(name string, firstID int) (string, []*guard, error) {
 		ast.Inspect(f.Body, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.IfStmt:
-				if leaves(n.Body.List) && decides(n) {
+				if leaves(n.Body.List) && decides(n) && !isYield(n.Cond) {
 					add(n.Cond)
 				}
 			case *ast.SwitchStmt:
@@ -380,6 +380,20 @@ func isPropagation(cond ast.Expr) bool {
 	y, ok := b.Y.(*ast.Ident)
 	x, isName := b.X.(*ast.Ident)
 	return ok && isName && y.Name == "nil" && (x.Name == "err" || strings.HasSuffix(x.Name, "Err"))
+}
+
+// isYield tells whether a condition is that an iterator's caller has enough.
+func isYield(cond ast.Expr) bool {
+	not, ok := cond.(*ast.UnaryExpr)
+	if !ok || not.Op != token.NOT {
+		return false
+	}
+	call, ok := not.X.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	name, ok := call.Fun.(*ast.Ident)
+	return ok && name.Name == "yield"
 }
 
 // decides tells whether an if statement does more than to hand an error on.
