@@ -118,9 +118,9 @@ type view struct {
 
 // Open opens the tree in the folder dir. To write, it creates what is missing;
 // reading only, what is missing counts as empty. So does what cannot be opened or
-// read, since all of it follows from the log: [Tree.Mend] replaces it. Files longer than
-// the tree are not cut before the first write, since their entries may be what
-// [Tree.Rebuild] needs.
+// read, since all of it follows from the log: [Tree.Mend] replaces it. A link or a
+// pipe in the place of a file is refused. Files longer than the tree are not cut
+// before the first write, since their entries may be what [Tree.Rebuild] needs.
 func Open(fsys vfs.FS, dir string, readOnly bool) (*Tree, error) {
 	t := &Tree{fs: fsys, dir: dir, readOnly: readOnly}
 	if err := t.openDir(); err != nil {
@@ -128,6 +128,12 @@ func Open(fsys vfs.FS, dir string, readOnly bool) (*Tree, error) {
 	}
 	v := t.open()
 	t.now.Store(v)
+	for i := range v.bad {
+		// Somebody put it there: what it leads to is not replaced, and not read.
+		if other := (*vfs.FileTypeError)(nil); errors.As(v.bad[i], &other) {
+			return nil, fmt.Errorf("open tree: %w", errors.Join(v.bad[i], t.Close()))
+		}
+	}
 	// A process that was killed may have left all of this behind.
 	for i := range v.files {
 		t.dirty[i] = v.files[i] != nil
