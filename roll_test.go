@@ -292,3 +292,48 @@ func TestEmptySegmentAndTornWrite(t *testing.T) {
 		noEmptySegments(t, disk, what)
 	}
 }
+
+// TestEmptySegmentUnderReader has a writer of an earlier version leave an empty
+// segment behind while a reader looks, to which it was the next at first.
+func TestEmptySegmentUnderReader(t *testing.T) {
+	disk := vfs.NewMem()
+	filled(t, disk)
+	without := disk.Clone() // where the writer goes on in the segment before
+	log := openLog(t, without)
+	n := size(t, log)
+	last := segments(t, log)
+	r := mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "after"})
+	more := segments(t, log)
+	mustClose(t, log)
+	if len(more) != len(last) {
+		t.Fatal("the record begins a segment of its own")
+	}
+	touch(t, disk, fmt.Sprintf("dir/log/%020d.jsonl", n))
+	ro := rolling(disk)
+	ro.Create, ro.ReadOnly = false, true
+	reader := openDir(t, ro)
+	defer mustClose(t, reader)
+	if got := size(t, reader); got != n {
+		t.Fatalf("%d records, want %d", got, n)
+	}
+	for _, ext := range []string{".jsonl", ".side"} {
+		name := fmt.Sprintf("dir/log/%020d", last[len(last)-1].First) + ext
+		b, err := vfs.ReadFile(without, name, 1<<20)
+		if err == nil {
+			err = vfs.WriteFile(disk, name, b, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := reader.Size(); err != nil || got != r.Seq+1 {
+		t.Errorf("Size() = %d, %v, want %d", got, err, r.Seq+1)
+	}
+	touch(t, disk, fmt.Sprintf("dir/log/%020d.jsonl", r.Seq+1)) // begun in its turn
+	if got, err := reader.Get(t.Context(), r.Seq); err != nil || got.Hash != r.Hash {
+		t.Errorf("Get(%d) = %v", r.Seq, err)
+	}
+	if got, err := reader.Size(); err != nil || got != r.Seq+1 {
+		t.Errorf("Size() = %d, %v, want %d", got, err, r.Seq+1)
+	}
+}

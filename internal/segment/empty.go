@@ -20,16 +20,12 @@ const lastBytes = 512
 // the very end that begins with the record after the last: that one was begun,
 // and is next to be written to. The others were left by a begin that failed in
 // a process that went on, or were put there: they hold nothing, and a file's
-// name says nothing. Those among known are not looked at again.
-func (s *Store) dropEmpty(segs, known []*seg) (kept []*seg, empty []*seg) {
-	old := make(map[*seg]bool, len(known))
-	for _, g := range known {
-		old[g] = true
-	}
+// name says nothing.
+func (s *Store) dropEmpty(segs []*seg) (kept, empty []*seg) {
 	kept = make([]*seg, 0, len(segs))
 	for i, g := range segs {
 		last := i == len(segs)-1
-		if g.gone != nil || old[g] && !last {
+		if g.gone != nil || g.filled {
 			kept = append(kept, g)
 			continue
 		}
@@ -41,6 +37,7 @@ func (s *Store) dropEmpty(segs, known []*seg) (kept []*seg, empty []*seg) {
 			}
 			continue
 		}
+		g.filled = err == nil && st.Size() > 0
 		kept = append(kept, g)
 	}
 	return kept, empty

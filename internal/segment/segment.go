@@ -80,10 +80,11 @@ type Store struct {
 
 // A seg is one segment.
 type seg struct {
-	first uint64
-	name  string           // without extension
-	gone  *remnant.Remnant // what stays, if the lines have left
-	bad   error            // why that cannot be read
+	first  uint64
+	name   string           // without extension
+	filled bool             // it has been seen to have lines; guarded by the store's mu
+	gone   *remnant.Remnant // what stays, if the lines have left
+	bad    error            // why that cannot be read
 
 	sideMu sync.Mutex
 	memory []entry // the side, when the file cannot be used; nil otherwise
@@ -121,8 +122,7 @@ func (s *Store) list() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := s.segs
-	known := all
+	known := s.segs
 	s.segs = make([]*seg, 0, len(names)/2)
 	for i, name := range names { // the lines of a segment stand in front of its remnant
 		first, here := segmentName(name)
@@ -145,7 +145,7 @@ func (s *Store) list() error {
 		}
 		s.segs = append(s.segs, g)
 	}
-	s.segs, s.empty = s.dropEmpty(s.segs, all)
+	s.segs, s.empty = s.dropEmpty(s.segs)
 	return nil
 }
 

@@ -45,7 +45,8 @@ func (w *writer) write(n int) error {
 			kind = event.LogRepaired
 		}
 		d, err := record.Seal(&record.Sealing{
-			ID: idOf(seq), Event: &event.Event{Type: kind, Time: time.Unix(0, 0), Prompt: strings.Repeat("x", int(seq%50))}, Class: "standard/2026-11",
+			Own: record.Own{Source: record.SourceApp},
+			ID:  idOf(seq), Event: &event.Event{Type: kind, Time: time.Unix(0, 0), Prompt: strings.Repeat("x", int(seq%50))}, Class: "standard/2026-11",
 		})
 		if err != nil {
 			w.t.Fatal(err)
