@@ -1,6 +1,7 @@
 package cjson
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,7 +75,37 @@ func kindName(kind byte) string {
 
 // mismatch is the error for a value of another kind than the one wanted.
 func (d *Decoder) mismatch(want string) error {
+	if msg := d.notJSON(); msg != "" {
+		return d.fail(d.pos, msg)
+	}
 	return d.fail(d.pos, want+" wanted, found "+kindName(d.Kind()))
+}
+
+const notFinite = ", which JSON does not have: write null, or leave the member out"
+
+// notJSON says what comes next, if it is a word that programs write for a value
+// and that is none.
+func (d *Decoder) notJSON() string {
+	for _, w := range notJSON {
+		if bytes.HasPrefix(d.in[d.pos:], []byte(w.text)) {
+			return w.msg
+		}
+	}
+	return ""
+}
+
+var notJSON = []struct{ text, msg string }{
+	{"NaN", "NaN" + notFinite},
+	{"nan", "nan" + notFinite},
+	{"Infinity", "Infinity" + notFinite},
+	{"-Infinity", "-Infinity" + notFinite},
+	{"inf", "inf" + notFinite},
+	{"-inf", "-inf" + notFinite},
+	{"undefined", "undefined" + notFinite},
+	{"None", "None, which JSON writes as null: this is Python's form of a value; write it with json.dumps"},
+	{"True", "True, which JSON writes as true: this is Python's form of a value; write it with json.dumps"},
+	{"False", "False, which JSON writes as false: this is Python's form of a value; write it with json.dumps"},
+	{"'", "single quotes, where JSON has double ones"},
 }
 
 func (d *Decoder) space() {
@@ -132,7 +163,9 @@ func (d *Decoder) more(bracket byte) (bool, error) {
 
 // rawKey reads a key and its colon.
 func (d *Decoder) rawKey() (raw []byte, escaped bool, err error) {
-	if d.next() != '"' {
+	if c := d.next(); c == '\'' {
+		return nil, false, d.mismatch("a string")
+	} else if c != '"' {
 		return nil, false, d.fail(d.pos, "key wanted")
 	}
 	if raw, escaped, err = d.scanString(); err != nil {
@@ -297,7 +330,13 @@ func (d *Decoder) number() ([]byte, error) {
 		i = 1
 	}
 	n := digits(b[i:])
-	if n == 0 || n > 1 && b[i] == '0' {
+	if n == 0 {
+		if msg := d.notJSON(); msg != "" {
+			return nil, d.fail(d.pos, msg)
+		}
+		return nil, d.fail(d.pos, "invalid number")
+	}
+	if n > 1 && b[i] == '0' {
 		return nil, d.fail(d.pos, "invalid number")
 	}
 	i += n
@@ -384,6 +423,9 @@ func (d *Decoder) Null() error {
 func (d *Decoder) literal(word string) error {
 	end := d.pos + len(word)
 	if end > len(d.in) || string(d.in[d.pos:end]) != word {
+		if msg := d.notJSON(); msg != "" {
+			return d.fail(d.pos, msg)
+		}
 		return d.fail(d.pos, "invalid literal")
 	}
 	d.pos = end
