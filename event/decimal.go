@@ -47,6 +47,23 @@ func decimal(s string, scale int) (int64, bool) {
 	return n, true
 }
 
+// integer returns the JSON number s, and reports whether it is whole and within
+// what an int64 holds.
+func integer(s string) (n int64, whole, ok bool) {
+	mantissa, exponent := strings.TrimPrefix(s, "-"), int64(0)
+	if i := strings.IndexAny(mantissa, "eE"); i >= 0 {
+		mantissa, exponent = mantissa[:i], saturated(mantissa[i+1:])
+	}
+	digits, fraction, _ := strings.Cut(mantissa, ".")
+	digits += fraction
+	point := int64(len(digits)-len(fraction)) + exponent // digits that stand before it
+	if point < int64(len(digits)) && strings.Trim(digits[max(point, 0):], "0") != "" {
+		return 0, false, false
+	}
+	n, ok = decimal(s, 0)
+	return n, true, ok
+}
+
 // saturated reads the exponent of a JSON number. One that is larger than any
 // input is long does as well as every other such one.
 func saturated(s string) int64 {

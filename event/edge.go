@@ -46,8 +46,13 @@ func (e *UnknownFieldError) Error() string {
 // as [Canonicalize] would leave it. Null means absent. Unknown fields are
 // refused with an [*UnknownFieldError], what is wrong with a known one gives a
 // [*FieldError], and other faults name the byte where they are.
-func ParseJSON(data []byte) (Event, error) {
-	r := edgeReader{d: cjson.NewDecoder(data), size: len(data)}
+func ParseJSON(data []byte) (Event, error) { return parseJSON(data, false) }
+
+// ParseFitting is [ParseJSON] of an event that [Fit] has made fit.
+func ParseFitting(data []byte) (Event, error) { return parseJSON(data, true) }
+
+func parseJSON(data []byte, fit bool) (Event, error) {
+	r := edgeReader{d: cjson.NewDecoder(data), size: len(data), fit: fit}
 	err := r.read(func(key string) error {
 		known, err := r.member(key)
 		if !known {
@@ -164,6 +169,7 @@ const defaultCurrency = "USD"
 type edgeReader struct {
 	d    *cjson.Decoder
 	size int
+	fit  bool // make the event fit before it is checked
 	e    Event
 	buf  []byte // the JSON values read so far, one behind the other
 }
@@ -176,6 +182,9 @@ func (r *edgeReader) read(member func(key string) error) error {
 	}
 	if err := r.d.End(); err != nil {
 		return err
+	}
+	if r.fit {
+		Fit(&r.e)
 	}
 	if err := r.e.check(); err != nil {
 		return err
@@ -200,7 +209,7 @@ func (r *edgeReader) member(key string) (known bool, err error) {
 		return true, readString(d, key, s)
 	}
 	if n := e.count(key); n != nil {
-		return true, readCount(d, key, n)
+		return true, readWhole(d, key, n)
 	}
 	switch key {
 	case "type":
@@ -267,9 +276,32 @@ func (r *edgeReader) producerMember(key string) error {
 		if r.d.Kind() == 'n' {
 			return inField(field, r.d.Null())
 		}
-		return readSeq(r.d, field, &p.Seq)
+		var n *int64
+		if err := readWhole(r.d, field, &n); err != nil {
+			return err
+		}
+		p.Seq = new(uint64(*n))
+		return nil
 	}
 	return unknownField("producer.", key, []string{"id", "seq"})
+}
+
+// readWhole reads a count however it is written, as long as it is a whole
+// number: programs that hold numbers as floating-point ones write 12.0.
+func readWhole(d *cjson.Decoder, field string, n **int64) error {
+	s, err := d.Number()
+	if err != nil {
+		return inField(field, err)
+	}
+	v, whole, ok := integer(s)
+	switch {
+	case !whole:
+		return problem(field, "%.24s; a whole number is needed", s)
+	case !ok || v > MaxInt:
+		return problem(field, "%.24s; at most 2^53-1 is allowed", s)
+	}
+	*n = &v
+	return checkCount(field, v)
 }
 
 func (r *edgeReader) readOptional(field string, s *string) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"audittrail/internal/cjson"
@@ -19,15 +20,17 @@ const imported = "imported"
 // event_hash. Where it is not, nothing else is said; ask [ParseJSON].
 //
 // The fields are those of the edge form, save that event_type, timestamp and
-// event_id stand for type, time and id. A timestamp may lack an offset, and
-// then is UTC, or be a number of seconds since 1970. The old id, the old
+// event_id stand for type, time and id. A type may be in capitals; one that is
+// not known, or that only a log itself records, becomes a custom one. A
+// timestamp may lack an offset, and then is UTC, or be a number of seconds
+// since 1970. The event is made to [Fit]. The old id, the old
 // hashes (an event_hash as "hash") and all fields that are not known are kept
 // as the sealed metadata "imported": they were part of what that logger hashed.
 func ParsePlain(data []byte) (e Event, plain bool, err error) {
 	if !isPlain(data) {
 		return Event{}, false, nil
 	}
-	r := plainReader{edgeReader: edgeReader{d: cjson.NewDecoder(data), size: len(data)}}
+	r := plainReader{edgeReader: edgeReader{d: cjson.NewDecoder(data), size: len(data), fit: true}}
 	if err := r.read(r.member); err != nil {
 		return Event{}, true, nameDuplicate(data, err)
 	}
@@ -104,10 +107,50 @@ func (r *plainReader) aliased(key, name string) error {
 	case key == "event_id":
 		return r.readEventID()
 	case name == "type":
-		return readString(r.d, key, (*string)(&r.e.Type))
+		return r.readPlainType(key)
 	}
 	_, err := r.edgeReader.member(key)
 	return err
+}
+
+// readPlainType reads the type, which such loggers write as they like: PROMPT
+// and EventType.PROMPT are prompt, and a type that is none of ours, or that only
+// a log itself records, is a custom one. Where more changes than the case, the
+// type as it was is kept.
+func (r *plainReader) readPlainType(key string) error {
+	var old string
+	if err := readString(r.d, key, &old); err != nil {
+		return err
+	}
+	name := strings.TrimPrefix(strings.ToLower(old), "eventtype.") // as Python's str shows an enumeration
+	r.e.Type = Type(name)
+	if r.e.Type.Valid() && !r.e.Type.Reserved() || name == "" {
+		return nil
+	}
+	if r.e.Type = Type(customPrefix + customName(name)); string(r.e.Type[len(customPrefix):]) != name {
+		r.append("event_type", cjson.AppendString(nil, old))
+	}
+	return nil
+}
+
+// customName makes a name for a custom type of any text.
+func customName(s string) string {
+	const limit = 63
+	b := make([]byte, 0, limit)
+	for i := 0; i < len(s) && len(b) < limit; i++ {
+		c := s[i]
+		letter := 'a' <= c && c <= 'z' || '0' <= c && c <= '9'
+		switch {
+		case letter, len(b) > 0 && (c == '.' || c == '-'):
+			b = append(b, c)
+		case len(b) > 0:
+			b = append(b, '_')
+		}
+	}
+	if len(b) == 0 {
+		return "unknown"
+	}
+	return string(b)
 }
 
 // readPlainTime reads a time that a logger wrote without much thought.
