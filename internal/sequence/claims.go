@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"audittrail/event"
 	"audittrail/internal/archive"
 	"audittrail/internal/content"
 	"audittrail/record"
@@ -179,7 +180,7 @@ func (q *Sequencer) findFirst(ctx context.Context, it *item) error {
 		if err != nil {
 			return err
 		}
-		same := digest != nil && *digest == it.digest
+		same := digest != nil && *digest == it.digest || sameAsRecorded(r, it)
 		if same {
 			if same, err = q.sameActor(it.event.Actor, r.Actor); err != nil {
 				return err
@@ -192,4 +193,13 @@ func (q *Sequencer) findFirst(ctx context.Context, it *item) error {
 		return nil
 	}
 	return nil
+}
+
+// sameAsRecorded reports whether an event is what the record r, which was opened,
+// says: what was exported has the class and the time that the log chose, and the
+// record's id where the producer gave none.
+func sameAsRecorded(r *record.Record, it *item) bool {
+	recorded, given := r.Event, it.event
+	recorded.ID, given.ID = "", "" // r has the item's id
+	return event.Digest(&recorded) == event.Digest(&given)
 }

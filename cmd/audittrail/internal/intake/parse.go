@@ -37,10 +37,13 @@ func parseLines(l *lines, source string) []parsed {
 func parseLine(line []byte, number int, source string) (event.Event, error) {
 	ev, err := event.ParseJSON(line)
 	if err != nil {
-		// What is wrong with it may be that it is of another logger.
-		old, plain, oldErr := event.ParsePlain(line)
-		if plain {
-			ev, err = old, oldErr
+		// What is wrong with it may be that it was exported, or is of another
+		// logger.
+		for _, parse := range []func([]byte) (event.Event, bool, error){event.ParseExported, event.ParsePlain} {
+			if other, is, otherErr := parse(line); is {
+				ev, err = other, otherErr
+				break
+			}
 		}
 	}
 	if err != nil {
