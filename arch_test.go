@@ -179,9 +179,11 @@ var rooms = map[string]room{
 		ours:  []string{"event", "record", "tlog", "internal/barrier", "internal/cjson"},
 		tests: []string{"."}, // a log that certifies
 	},
-	"privacy":                        {ours: []string{".", "access", "event", "record", "query", "evidence/certificate"}},
-	"access":                         {ours: []string{".", "event", "record", "internal/vfs"}},
-	"cmd/audittrail/internal/intake": {ours: []string{".", "event"}},
+	"privacy":                         {ours: []string{".", "access", "event", "record", "query", "evidence/certificate"}},
+	"access":                          {ours: []string{".", "event", "record", "internal/vfs"}},
+	"cmd/audittrail/internal/fileid":  {},
+	"cmd/audittrail/internal/foreign": {ours: []string{"event", "internal/cjson"}},
+	"cmd/audittrail/internal/intake":  {ours: []string{".", "event", "internal/cjson", "cmd/audittrail/internal/foreign"}},
 	"cmd/audittrail/internal/table": {
 		ours:   []string{".", "event", "record"},
 		theirs: []string{"github.com/parquet-go/parquet-go"},
@@ -192,7 +194,7 @@ var rooms = map[string]room{
 			"internal/corpus", "internal/index",
 			"report", "report/document", "report/render", "report/rules", "lineage", "lineage/artifact", "lineage/usage", "lineage/drawing",
 			"lineage/exchange",
-			"cmd/audittrail/internal/intake", "cmd/audittrail/internal/table",
+			"cmd/audittrail/internal/fileid", "cmd/audittrail/internal/foreign", "cmd/audittrail/internal/intake", "cmd/audittrail/internal/table",
 		},
 		tests: []string{"internal/remnant"}, // to forge one
 		theirs: []string{

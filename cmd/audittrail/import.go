@@ -11,10 +11,12 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/foreign"
 	"audittrail/cmd/audittrail/internal/intake"
 	"audittrail/record"
 )
@@ -27,6 +29,7 @@ func (e *env) importCmd() *cobra.Command {
 		Long:  importLong + exits(ends0, ends1+", and how many events were recorded", ends2+": nothing was recorded"),
 		Example: `  audittrail import events.jsonl
   audittrail import --skip-invalid rejects.jsonl day1.jsonl day2.jsonl
+  audittrail import --from litellm spend.jsonl
   my-app | audittrail import -o jsonl -`,
 		GroupID: groupRecord,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,8 +44,12 @@ func (e *env) importCmd() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&o.source, "source", "", "`name` of the input by which its lines are known again (default the path of the file)")
+	cmd.Flags().StringVar(&o.from, "from", "", "`program` that wrote the lines: "+strings.Join(foreign.Formats(), ", "))
+	cmd.Flags().BoolVar(&o.noUser, "no-user", false, "with --from: take content that names no user, which no erasure of a person will reach")
+	cmd.Flags().BoolVar(&o.replaceInvalid, "replace-invalid", false, "replace bytes and escapes that no text can contain, and say so in the record")
 	cmd.Flags().StringVar(&o.rejects, "skip-invalid", "", "write lines that are refused to this `file`, and go on")
 	e.writerFlags(cmd)
+	must(cmd.RegisterFlagCompletionFunc("from", cobra.FixedCompletions(foreign.Formats(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
 
@@ -68,22 +75,37 @@ JSON object a line:
   retention_class
   id              makes the event one of a kind: recorded once
 
-Only type is required. Fields with a star are sealed, the others stand in the
-clear, and so must not hold personal data. Unknown fields are refused. Lines of
-a plain hash-chained logger (event_type, timestamp, event_id, previous_hash,
-hash or event_hash) are taken too; their ids and hashes are kept, sealed.
+Only type is required. Fields with a star are encrypted, the others are stored
+in cleartext, and so must not hold personal data. Unknown fields are refused. A
+value that is longer than its cleartext field is encrypted whole; the field has
+its beginning and a short hash. Lines of a plain hash-chained logger (event_type,
+timestamp, event_id, previous_hash, hash or event_hash) are taken too; their ids
+and hashes are kept, encrypted. So are lines that export or query -o jsonl wrote.
+
+With --from, the lines are those of another program: litellm (spend log),
+openai-batch (input or output file), bedrock (model invocation log), cloudtrail.
+What no field is for is kept as the metadata "imported". Content that names no
+user is refused without --no-user, since no erasure of a person would reach it.
 
 Lines are recorded in batches of at most 1,000 lines and 1 MB, each of them
 whole or not at all. A line that is refused stops the import; the batch that it
 is in is not recorded, those before it are. With --skip-invalid it goes into a
-file instead, {"line":N,"error":…,"input":…}, and the import goes on.
+file instead, {"line":N,"error":…,"input":…}, and the import goes on. A last
+line that is half written is left for the next import, and does not hold up the
+lines before it. Bytes that are not UTF-8 and halves of surrogate pairs are
+refused; with --replace-invalid each becomes U+FFFD, control characters in
+strings are escaped, and the metadata "replaced_invalid" says in how many places.
 
 An import that was interrupted can be run again: nothing is recorded twice. An
 event without an id gets one, made of the file's path (or --source), the line's
 number and its bytes; two equal lines are two events. So do not insert or remove
-lines before running it again, and give --source where the file has moved.
-Standard input has no name: there, lines without an id are new events each time,
-unless --source gives it one.
+lines before running it again. A file that was renamed is known again, and one
+that was put in its place (logrotate) is another one, whose lines are its own;
+imports.json in the log's folder remembers which is which. A copy of a file in
+the place of an earlier one is taken for it if it begins with the same lines,
+and these have times or ids or are ten different ones. With --source nothing of
+this counts: the name is the input's for all time. Standard input has no name:
+there, lines without an id are new events each time, unless --source gives it one.
 
 On a pipe, what arrives is committed at once. With -o jsonl or csv, a receipt is
 printed for every line, in order, when its record is durable; with
@@ -93,6 +115,10 @@ type importOptions struct {
 	source      string
 	sourceGiven bool
 	rejects     string // file for lines that are refused
+
+	from           string // program whose lines these are
+	noUser         bool
+	replaceInvalid bool
 }
 
 // An input is a file of lines to import.
@@ -100,6 +126,7 @@ type input struct {
 	name   string // for messages
 	path   string // "-" is standard input
 	source string // by which its lines are known again; empty if they are not
+	byPath bool   // source is its path
 	size   int64  // bytes; 0 if it cannot be known
 	eager  bool
 	info   fs.FileInfo // nil for standard input
@@ -113,6 +140,12 @@ func (o *importOptions) inputs(args []string) ([]input, error) {
 	}
 	if o.sourceGiven && o.source == "" {
 		return nil, errors.New("import: --source is empty; leave it out, or name the input")
+	}
+	if o.from != "" && !slices.Contains(foreign.Formats(), o.from) {
+		return nil, fmt.Errorf("import: --from %q is unknown; there are %s", o.from, strings.Join(foreign.Formats(), ", "))
+	}
+	if o.noUser && o.from == "" {
+		return nil, errors.New("import: --no-user is for lines of other programs; name theirs with --from")
 	}
 	var all []input
 	for i, arg := range args {
@@ -154,7 +187,7 @@ func (in *input) look() error {
 	if err != nil {
 		return fmt.Errorf("find the full path of %s: %w", in.path, err)
 	}
-	in.source = filepath.ToSlash(path)
+	in.source, in.byPath = filepath.ToSlash(path), true
 	return nil
 }
 
@@ -163,7 +196,7 @@ func (e *env) importAll(args []string, o importOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	im := &importer{env: e}
+	im := &importer{env: e, options: o}
 	if o.rejects != "" {
 		if im.rejects, err = openRejects(o.rejects, inputs); err != nil {
 			return fmt.Errorf("import: %w", err)
@@ -175,6 +208,7 @@ func (e *env) importAll(args []string, o importOptions) (err error) {
 	}
 	e.source = record.SourceImport
 	return e.with(e.openOrCreate, func(log *audittrail.Log) error {
+		im.sources = openSources(e.logDir())
 		im.start(log, inputs)
 		for _, in := range inputs {
 			if err := im.file(in); err != nil {
@@ -194,6 +228,8 @@ const importMemory = 220 << 20
 // An importer tells what becomes of the lines of inputs.
 type importer struct {
 	*env
+	options importOptions
+	sources *sources
 	intake  intake.Intake
 	rejects *rejects // nil: a line that is refused stops the import
 	bar     *bar
@@ -230,16 +266,39 @@ func (im *importer) start(log *audittrail.Log, inputs []input) {
 
 // file records the lines of one input.
 func (im *importer) file(in input) error {
-	from := intake.Input{Reader: im.stdin, Source: in.source, Eager: in.eager}
-	if in.path != "-" {
-		file, err := os.Open(in.path)
-		if err != nil {
+	from := im.input(in)
+	if in.path == "-" {
+		return im.intake.Read(im.ctx, from)
+	}
+	var known sourceFile
+	if in.byPath {
+		var err error
+		if known, err = im.source(in); err != nil {
 			return err
 		}
-		defer func() { _ = file.Close() }() // nothing was written
-		from.Reader = file
+		from.Source = known.Source
+		im.remember(known) // before its lines are recorded under that name
 	}
-	return im.intake.Read(im.ctx, from)
+	file, err := os.Open(in.path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }() // nothing was written
+	from.Reader = file
+	err = im.intake.Read(im.ctx, from)
+	if n := im.intake.Lines(); in.byPath && n > known.Lines {
+		known.Lines = n
+		im.remember(known)
+	}
+	return err
+}
+
+// input tells how an input is to be read.
+func (im *importer) input(in input) intake.Input {
+	return intake.Input{
+		Reader: im.stdin, Source: in.source, Eager: in.eager,
+		From: im.options.from, NoUser: im.options.noUser, ReplaceInvalid: im.options.replaceInvalid,
+	}
 }
 
 // accept counts an event that was recorded, and prints its receipt.
@@ -291,6 +350,12 @@ func (im *importer) stopped(in input, err error) error {
 	}
 	var line *intake.LineError
 	switch {
+	case errors.As(err, new(*intake.KindError)) && errors.As(err, &line):
+		return fmt.Errorf("import %s:%d: %w; %s before its batch", in.name, line.Line, line.Err, so)
+	case errors.Is(err, intake.ErrNoUser) && errors.As(err, &line):
+		return fmt.Errorf("import %s:%d: %w; %s before its batch; %s", in.name, line.Line, line.Err, so, again)
+	case errors.Is(err, intake.ErrHalfLine) && errors.As(err, &line):
+		return fmt.Errorf("import %s:%d: %w; %s, all of the lines before it are; when it is whole, %s", in.name, line.Line, line.Err, so, again)
 	case errors.As(err, &line):
 		return fmt.Errorf("import %s:%d: %w; %s before its batch; correct the line or pass over it with --skip-invalid FILE; %s",
 			in.name, line.Line, line.Err, so, again)

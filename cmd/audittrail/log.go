@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/intake"
 	"audittrail/event"
 )
 
@@ -66,6 +68,7 @@ func typeNames() []string {
 
 // log records an event and prints its receipt.
 func (e *env) log(ev event.Event) error {
+	event.Fit(&ev)
 	// Before a log is made for it.
 	if err := event.Validate(&ev); err != nil {
 		return fmt.Errorf("log: %w", err)
@@ -162,6 +165,7 @@ func eventFlags(f *pflag.FlagSet) {
 	f.StringArray("meta", nil, "metadata, `KEY=TEXT` (sealed); may be repeated")
 	f.StringArray("meta-json", nil, "metadata, `KEY=JSON` (sealed); may be repeated")
 	f.String("file", "", "`file` of the event in JSON; - is standard input")
+	f.Bool("replace-invalid", false, "replace bytes and escapes that no text can contain, and say so in the record")
 }
 
 // maxEventFile bounds the file of one event: more than any log takes.
@@ -169,15 +173,26 @@ const maxEventFile = 64 << 20
 
 // eventFrom makes an event of the flags, and of the file that they name.
 func (e *env) eventFrom(f *pflag.FlagSet) (event.Event, error) {
-	ev, err := e.eventFile(f)
+	ev, replaced, err := e.eventFile(f)
 	if err != nil {
 		return ev, err
 	}
+	replace, err := f.GetBool("replace-invalid")
 	f.Visit(func(flag *pflag.Flag) {
+		if err != nil {
+			return
+		}
+		if isText := flag.Value.Type() == "string"; isText && replace && !utf8.ValidString(flag.Value.String()) {
+			err = flag.Value.Set(strings.ToValidUTF8(flag.Value.String(), "\uFFFD"))
+			replaced++
+		}
 		if err == nil {
 			err = setFlag(&ev, f, flag)
 		}
 	})
+	if err == nil && replaced > 0 {
+		err = intake.SayReplaced(&ev, replaced)
+	}
 	if err != nil {
 		return ev, err
 	}
@@ -188,16 +203,21 @@ func (e *env) eventFrom(f *pflag.FlagSet) (event.Event, error) {
 }
 
 // eventFile reads the event that --file names, if it does.
-func (e *env) eventFile(f *pflag.FlagSet) (event.Event, error) {
+// replaced is in how many places --replace-invalid replaced something.
+func (e *env) eventFile(f *pflag.FlagSet) (ev event.Event, replaced int, err error) {
 	name, err := f.GetString("file")
 	if err != nil || name == "" {
-		return event.Event{}, err
+		return ev, 0, err
 	}
 	data, err := e.readInput(name, maxEventFile)
 	if err != nil {
-		return event.Event{}, err
+		return ev, 0, err
 	}
-	ev, err := event.ParseJSON(data)
+	mended, invalid := intake.Mend(data)
+	if replace, err := f.GetBool("replace-invalid"); err != nil || replace {
+		data, replaced = mended, invalid
+	}
+	ev, err = event.ParseFitting(data)
 	var wrong *event.FieldError
 	if f.Changed("type") && errors.As(err, &wrong) && wrong.Field == "type" {
 		// The flag may give what the file lacks. If the file does have a
@@ -207,12 +227,16 @@ func (e *env) eventFile(f *pflag.FlagSet) (event.Event, error) {
 		if rest = bytes.TrimLeft(rest, " \t\r\n"); isObject && !bytes.HasPrefix(rest, []byte("}")) {
 			rest = slices.Concat([]byte(","), rest)
 		}
-		ev, err = event.ParseJSON(slices.Concat([]byte(`{"type":`), kind, rest))
+		ev, err = event.ParseFitting(slices.Concat([]byte(`{"type":`), kind, rest))
 	}
-	if err != nil {
-		return ev, fmt.Errorf("read the event in %s: %w", inputName(name), err)
+	if err == nil {
+		return ev, replaced, nil
 	}
-	return ev, nil
+	err = fmt.Errorf("read the event in %s: %w", inputName(name), err)
+	if invalid > replaced {
+		err = fmt.Errorf("%w; --replace-invalid records it with a replacement character in such places, and says so in the record", err)
+	}
+	return ev, replaced, err
 }
 
 // readInput reads a file, or standard input for "-".

@@ -1,11 +1,13 @@
 package pick
 
 import (
+	"strings"
 	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"audittrail"
+	"audittrail/event"
 	"audittrail/internal/index/block"
 )
 
@@ -17,11 +19,16 @@ type Condition interface {
 	narrow(v *View, n *narrowing) error
 }
 
-// OneOf is the condition that a field of text has one of some values.
+// OneOf is the condition that a field of text has one of some values, or the
+// form in which its cleartext field has one that is too long.
 func OneOf(f *Field, values []string) Condition {
 	c := &oneOf{field: f, values: make(map[string]bool, len(values))}
 	for _, v := range values {
-		c.values[v] = true
+		switch f.texts {
+		case block.Trace, block.Span, block.ParentSpan:
+			v = strings.ToLower(v)
+		}
+		c.values[event.ClearForm(v)] = true
 	}
 	return c
 }
@@ -141,7 +148,9 @@ func (c *within) narrow(v *View, n *narrowing) error {
 func (f *Field) always() bool { return f.Time || f.numbers == block.Size }
 
 // Labelled is the condition that a record has a label of a value.
-func Labelled(key, value string) Condition { return &labelled{key, value} }
+func Labelled(key, value string) Condition {
+	return &labelled{event.ClearForm(key), event.ClearForm(value)}
+}
 
 type labelled struct{ key, value string }
 

@@ -14,6 +14,9 @@ const (
 	batchBytes = 1 << 20
 )
 
+// byteOrderMark is what Windows editors put at the start of a file. It is no JSON.
+const byteOrderMark = "\xef\xbb\xbf"
+
 // lines are lines of one input that go into the log together.
 type lines struct {
 	text  []byte // of all, one behind the other
@@ -21,8 +24,9 @@ type lines struct {
 }
 
 type inputLine struct {
-	number int // in its input, from 1
-	end    int // in text
+	number int  // in its input, from 1
+	open   bool // it has no line end
+	end    int  // in text
 	err    error
 }
 
@@ -61,8 +65,8 @@ func startFeed(r io.Reader, eager bool) *feed {
 
 func (f *feed) read(r *bufio.Reader) {
 	var long []byte // of a line that the reader's buffer does not hold
-	if mark, err := r.Peek(3); err == nil && bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
-		_, _ = r.Discard(3) // a byte order mark, which is no JSON; it was there a line ago
+	if mark, err := r.Peek(3); err == nil && string(mark) == byteOrderMark {
+		_, _ = r.Discard(3) // it was there a line ago
 	}
 	for number := 1; ; number++ {
 		line, err := r.ReadSlice('\n')
@@ -84,11 +88,12 @@ func (f *feed) read(r *bufio.Reader) {
 			f.stop(err) // the line may be half of one
 			return
 		}
-		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+		line, ended := bytes.CutSuffix(line, []byte("\n"))
+		line = bytes.TrimSuffix(line, []byte("\r"))
 		if len(line) > MaxLine {
 			line, tooLong = nil, ErrLineLength
 		}
-		if !f.put(line, number, tooLong) {
+		if !f.put(line, inputLine{number: number, open: !ended, err: tooLong}) {
 			return
 		}
 		if err != nil {
@@ -100,8 +105,8 @@ func (f *feed) read(r *bufio.Reader) {
 
 // put adds a line, and waits for room to do so. It reports whether more are
 // wanted.
-func (f *feed) put(line []byte, number int, err error) bool {
-	if err == nil && len(bytes.TrimLeft(line, " \t")) == 0 {
+func (f *feed) put(line []byte, item inputLine) bool {
+	if item.err == nil && len(bytes.TrimLeft(line, " \t")) == 0 {
 		return true
 	}
 	f.mu.Lock()
@@ -114,7 +119,8 @@ func (f *feed) put(line []byte, number int, err error) bool {
 	}
 	l := f.filling
 	l.text = append(l.text, line...)
-	l.items = append(l.items, inputLine{number, len(l.text), err})
+	item.end = len(l.text)
+	l.items = append(l.items, item)
 	if l.full() || f.eager {
 		f.changed.Broadcast()
 	}

@@ -23,6 +23,10 @@ const MaxLine = 64 << 20
 // ErrLineLength means that a line is longer than MaxLine. Its text is not kept.
 var ErrLineLength = fmt.Errorf("the line is longer than %d MiB", MaxLine>>20)
 
+// ErrNoUser means that a line of another program has content and names no user,
+// so that no erasure would reach it.
+var ErrNoUser = errors.New("it names no user, and so no erasure of a person would reach its content: --no-user records it all the same, under the log's own key")
+
 // A LineError names the line that was refused.
 type LineError struct {
 	Line int // in its input, from 1
@@ -43,6 +47,14 @@ type Input struct {
 	Source string
 	// Eager records what has arrived, rather than wait for more.
 	Eager bool
+	// From names the program whose lines these are; without it, they are
+	// events, or records that a plain logger or an export wrote.
+	From string
+	// NoUser takes lines of other programs whose content names no user.
+	NoUser bool
+	// ReplaceInvalid takes lines with bytes or escapes that no text can contain.
+	// They are replaced, and the record says in how many places.
+	ReplaceInvalid bool
 }
 
 // An Intake records the lines of inputs.
@@ -57,7 +69,12 @@ type Intake struct {
 	Done func(bytes int64) error
 
 	bytes int64
+	lines int
 }
+
+// Lines returns the number of the last line of the last input that was gone
+// over for good: recorded, refused, or blank before such a one.
+func (in *Intake) Lines() int { return in.lines }
 
 // A parsed line is an event, or the reason why there is none.
 type parsed struct {
@@ -79,6 +96,7 @@ type load struct {
 //
 // If a line is refused, the error is a *LineError.
 func (in *Intake) Read(ctx context.Context, from Input) error {
+	in.lines = 0
 	f := startFeed(from.Reader, from.Eager)
 	defer context.AfterFunc(ctx, func() { f.stop(ctx.Err()) })()
 	loads := make(chan load)
@@ -89,7 +107,7 @@ func (in *Intake) Read(ctx context.Context, from Input) error {
 			l, err := f.next()
 			next := load{lines: l, err: err}
 			if l != nil {
-				next.parsed = parseLines(l, from.Source)
+				next.parsed = parseLines(l, &from)
 			}
 			loads <- next
 			if err != nil {
@@ -119,13 +137,20 @@ func (in *Intake) Read(ctx context.Context, from Input) error {
 	return failed
 }
 
-// record puts one batch into the log, and tells what became of it.
+// record puts one batch into the log, and tells what became of it. A last line
+// that has no end does not hold up those before it.
 func (in *Intake) record(ctx context.Context, l *load) error {
 	good := make([]int, 0, len(l.parsed))
+	var half error
 	for i := range l.parsed {
-		if err := l.parsed[i].err; err == nil {
+		switch err := l.parsed[i].err; {
+		case err == nil:
 			good = append(good, i)
-		} else if in.Refused == nil {
+		case in.Refused != nil:
+		case errors.Is(err, ErrHalfLine):
+			half = &LineError{l.items[i].number, err}
+			l.parsed = l.parsed[:i] // it is the last one
+		default:
 			return &LineError{l.items[i].number, err}
 		}
 	}
@@ -143,8 +168,11 @@ func (in *Intake) record(ctx context.Context, l *load) error {
 			return err
 		}
 	}
+	if n := len(l.parsed); n > 0 {
+		in.lines = l.items[n-1].number
+	}
 	in.bytes += int64(len(l.text) + len(l.items))
-	return in.Done(in.bytes)
+	return errors.Join(in.Done(in.bytes), half)
 }
 
 // append records the events of the lines that are good. If lines that the log

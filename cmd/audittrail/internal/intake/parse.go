@@ -4,9 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 
+	"audittrail/cmd/audittrail/internal/foreign"
 	"audittrail/event"
 )
 
@@ -15,7 +18,7 @@ import (
 const idDomain = "audittrail/v1 import id"
 
 // parseLines reads events, on all processors where there are many.
-func parseLines(l *lines, source string) []parsed {
+func parseLines(l *lines, in *Input) []parsed {
 	out := make([]parsed, len(l.items))
 	const few = 32
 	workers := max(1, min(runtime.GOMAXPROCS(0), len(l.items)/few))
@@ -25,7 +28,7 @@ func parseLines(l *lines, source string) []parsed {
 			for i := w; i < len(out); i += workers {
 				p := &out[i]
 				if p.err = l.items[i].err; p.err == nil {
-					p.event, p.err = parseLine(l.at(i), l.items[i].number, source)
+					p.event, p.err = in.parse(l.at(i), l.items[i])
 				}
 			}
 		})
@@ -34,25 +37,62 @@ func parseLines(l *lines, source string) []parsed {
 	return out
 }
 
-func parseLine(line []byte, number int, source string) (event.Event, error) {
-	ev, err := event.ParseJSON(line)
+// parse reads the event of a line.
+func (in *Input) parse(line []byte, at inputLine) (event.Event, error) {
+	text, replaced := line, 0
+	if in.ReplaceInvalid {
+		text, replaced = Mend(line)
+	}
+	ev, err := in.event(text)
+	switch {
+	case err != nil && at.open && isHalf(text):
+		return ev, ErrHalfLine
+	case err != nil:
+		err = nameLine(text, at.number, err)
+		if !in.ReplaceInvalid {
+			if _, n := Mend(line); n > 0 && !errors.As(err, new(*KindError)) {
+				err = fmt.Errorf("%w; --replace-invalid records it with a replacement character in such places, and says so in the record", err)
+			}
+		}
+		return ev, err
+	}
+	if replaced > 0 {
+		if err := SayReplaced(&ev, replaced); err != nil {
+			return ev, err
+		}
+	}
+	if in.From != "" && !in.NoUser && ev.UserID == "" && hasContent(&ev) {
+		return ev, ErrNoUser
+	}
+	if ev.ID == "" && in.Source != "" {
+		ev.ID = lineID(in.Source, at.number, line)
+	}
+	return ev, nil
+}
+
+// event reads a line in the form that the input has.
+func (in *Input) event(line []byte) (event.Event, error) {
+	if in.From != "" {
+		return foreign.Parse(in.From, line)
+	}
+	ev, err := event.ParseFitting(line)
 	if err != nil {
 		// What is wrong with it may be that it was exported, or is of another
 		// logger.
 		for _, parse := range []func([]byte) (event.Event, bool, error){event.ParseExported, event.ParsePlain} {
 			if other, is, otherErr := parse(line); is {
-				ev, err = other, otherErr
-				break
+				return other, otherErr
 			}
 		}
 	}
-	if err != nil {
-		return ev, err
-	}
-	if ev.ID == "" && source != "" {
-		ev.ID = lineID(source, number, line)
-	}
-	return ev, nil
+	return ev, err
+}
+
+// hasContent reports whether an event of another program says anything that is
+// encrypted, beyond which program that was.
+func hasContent(e *event.Event) bool {
+	return e.Prompt != "" || e.Response != "" || e.SystemInstructions != "" || e.Error != "" || e.SessionID != "" ||
+		len(e.InputMessages) > 0 || len(e.OutputMessages) > 0 || e.Tool != nil || len(e.Metadata) > 1
 }
 
 // lineID derives the id of an event that has none from where it stands, so

@@ -1,0 +1,347 @@
+// Package foreign reads lines that other programs wrote about calls of models,
+// and names the lines that it knows and does not read.
+//
+// How a line becomes an event is data: the tables of this package say which
+// member goes where. What no table has a place for is kept, encrypted, as the
+// metadata "imported"; "imported_from" names the program.
+package foreign
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"audittrail/event"
+	"audittrail/internal/cjson"
+)
+
+// An Error says what a line is, if it is not the form that was expected, and
+// what to do with it.
+type Error struct {
+	What string // "LiteLLM's spend log"
+	Do   string
+}
+
+func (e *Error) Error() string { return "this is " + e.What + ": " + e.Do }
+
+// Formats returns the names of the formats that Parse takes.
+func Formats() []string {
+	var names []string
+	for _, t := range tables {
+		names = append(names, t.name)
+	}
+	return names
+}
+
+// Name returns what a line is, as an *Error, or nil if nothing is known of it.
+func Name(line []byte) error {
+	keys := members(line)
+	for _, t := range tables {
+		if hasAll(keys, t.has) {
+			return &Error{What: "a line of " + t.what, Do: "import it with --from " + t.name}
+		}
+	}
+	for _, k := range kinds {
+		if hasAll(keys, k.has) && (!k.only || onlyThese(keys, k.has, k.may)) {
+			return &Error{What: k.what, Do: k.do}
+		}
+	}
+	return nil
+}
+
+// members returns the names of the members of the object that line is.
+func members(line []byte) []string {
+	var keys []string
+	d := cjson.NewDecoder(line)
+	if err := d.Object(func(key string) error {
+		keys = append(keys, key)
+		return d.Skip()
+	}); err != nil {
+		return nil
+	}
+	return keys
+}
+
+func hasAll(keys, want []string) bool {
+	for _, w := range want {
+		if !slices.ContainsFunc(strings.Split(w, "|"), func(k string) bool { return slices.Contains(keys, k) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func onlyThese(keys, has, may []string) bool {
+	for _, k := range keys {
+		if !slices.Contains(has, k) && !slices.Contains(may, k) {
+			return false
+		}
+	}
+	return true
+}
+
+// Parse reads a line of the format of that name as an event that fits.
+func Parse(format string, line []byte) (event.Event, error) {
+	i := slices.IndexFunc(tables, func(t *table) bool { return t.name == format })
+	if i < 0 {
+		return event.Event{}, fmt.Errorf("unknown format %q; there are %s", format, strings.Join(Formats(), ", "))
+	}
+	t := tables[i]
+	// Strictly first: encoding/json takes repeated members, and replaces bytes.
+	d := cjson.NewDecoder(line)
+	if err := d.Skip(); err != nil {
+		return event.Event{}, err
+	}
+	if err := d.End(); err != nil {
+		return event.Event{}, err
+	}
+	if keys := members(line); !hasAll(keys, t.has) {
+		if err := Name(line); err != nil {
+			return event.Event{}, err
+		}
+		for _, want := range t.has {
+			if !hasAll(keys, []string{want}) {
+				return event.Event{}, fmt.Errorf("not a line of %s: it has no %s", t.what, strings.ReplaceAll(want, "|", " or "))
+			}
+		}
+	}
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.UseNumber()
+	var root map[string]any
+	if err := dec.Decode(&root); err != nil {
+		return event.Event{}, err
+	}
+	return t.event(root)
+}
+
+// event makes the event of a line.
+func (t *table) event(root map[string]any) (event.Event, error) {
+	out := make(map[string]any)
+	for k, v := range t.fixed {
+		out[k] = v
+	}
+	for _, r := range t.types {
+		if r.matches(root) {
+			out["type"] = r.typ
+			if r.outcome != "" {
+				out["outcome"] = r.outcome
+			}
+			break
+		}
+	}
+	var used []string
+	for _, r := range t.rules {
+		v, from, err := r.read(t, root)
+		if err != nil {
+			return event.Event{}, err
+		}
+		if v != nil {
+			out[r.field] = v
+			used = append(used, from...)
+		}
+	}
+	for _, path := range used {
+		remove(root, strings.Split(path, "."))
+	}
+	metadata := map[string]any{"imported_from": t.name}
+	if len(root) > 0 {
+		metadata["imported"] = root
+	}
+	out["metadata"] = metadata
+	edge, err := json.Marshal(out)
+	if err != nil {
+		return event.Event{}, err
+	}
+	return event.ParseFitting(edge)
+}
+
+func (r *typeRule) matches(root map[string]any) bool {
+	if r.member == "" {
+		return true
+	}
+	v, ok := at(root, r.member)
+	if !ok {
+		return false
+	}
+	s, _ := v.(string)
+	return r.values == nil || slices.Contains(r.values, s)
+}
+
+// read returns the value of the field that r is for, nil if there is none, and
+// which members it says all of.
+func (r *rule) read(t *table, root map[string]any) (v any, used []string, err error) {
+	if r.as == since {
+		return r.readSince(root)
+	}
+	for _, path := range r.from {
+		found, ok := at(root, path)
+		if !ok {
+			continue
+		}
+		v, err := r.convert(t, found)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if v == nil {
+			continue
+		}
+		if r.as != amount {
+			used = []string{path}
+		}
+		return v, used, nil
+	}
+	return nil, nil, nil
+}
+
+func (r *rule) convert(t *table, found any) (any, error) {
+	switch r.as {
+	case text, named:
+		s, ok := scalar(found)
+		if !ok {
+			return nil, fmt.Errorf("neither a string nor a number, which %s needs", r.field)
+		}
+		if s == "" {
+			return nil, nil
+		}
+		if r.as == named {
+			s = t.name + ":" + s
+		}
+		return s, nil
+	case count, amount:
+		if n, ok := found.(json.Number); ok {
+			return n, nil
+		}
+		return nil, fmt.Errorf("not a number, which %s needs", r.field)
+	case when:
+		return readTime(found)
+	}
+	if v := structured(found); v != nil {
+		b, err := json.Marshal(v) // a copy, from which nothing is taken out
+		return json.RawMessage(b), err
+	}
+	return nil, nil
+}
+
+func scalar(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case json.Number:
+		return v.String(), true
+	}
+	return "", false
+}
+
+// structured returns a value, or what a string contains, or nil for an empty one.
+func structured(v any) any {
+	switch s := v.(type) {
+	case string:
+		if strings.HasPrefix(s, "{") || strings.HasPrefix(s, "[") {
+			d := cjson.NewDecoder([]byte(s))
+			if d.Skip() == nil && d.End() == nil {
+				return json.RawMessage(s)
+			}
+		}
+		if s == "" {
+			return nil
+		}
+	case map[string]any:
+		if len(s) == 0 {
+			return nil
+		}
+	case []any:
+		if len(s) == 0 {
+			return nil
+		}
+	}
+	return v
+}
+
+// readTime returns a time in RFC 3339.
+func readTime(v any) (any, error) {
+	switch v := v.(type) {
+	case string:
+		if _, err := parseTime(v); err != nil {
+			return nil, fmt.Errorf("not a time of RFC 3339")
+		}
+		return withZone(v), nil
+	case json.Number:
+		seconds, err := strconv.ParseInt(v.String(), 10, 64)
+		if err != nil || seconds < 0 || seconds > 1<<36 {
+			return nil, fmt.Errorf("not a number of seconds since 1970")
+		}
+		return time.Unix(seconds, 0).UTC().Format(time.RFC3339), nil
+	}
+	return nil, fmt.Errorf("neither a time nor a number of seconds since 1970")
+}
+
+// withZone adds the offset of UTC to a time that has none.
+func withZone(s string) string {
+	if len(s) >= len("2006-01-02T15:04:05") && !strings.ContainsAny(s[len("2006-01-02T"):], "Zz+-") {
+		return s + "Z"
+	}
+	return s
+}
+
+func parseTime(s string) (time.Time, error) {
+	return time.Parse(time.RFC3339, strings.Replace(withZone(s), " ", "T", 1))
+}
+
+// readSince returns the milliseconds between two times. The later one is kept.
+func (r *rule) readSince(root map[string]any) (any, []string, error) {
+	var times [2]time.Time
+	for i, path := range r.from {
+		v, ok := at(root, path)
+		s, isString := v.(string)
+		if !ok || !isString {
+			return nil, nil, nil
+		}
+		var err error
+		if times[i], err = parseTime(s); err != nil {
+			return nil, nil, fmt.Errorf("%s: not a time of RFC 3339", path)
+		}
+	}
+	took := times[1].Sub(times[0])
+	if took < 0 {
+		return nil, nil, nil // clocks of two machines; both times are kept
+	}
+	return json.Number(strconv.FormatFloat(float64(took.Microseconds())/1e3, 'f', 3, 64)), nil, nil
+}
+
+// at returns the value at a path, unless it is null.
+func at(root map[string]any, path string) (any, bool) {
+	var v any = root
+	for name := range strings.SplitSeq(path, ".") {
+		switch in := v.(type) {
+		case map[string]any:
+			v = in[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(in) {
+				return nil, false
+			}
+			v = in[i]
+		default:
+			return nil, false
+		}
+	}
+	return v, v != nil
+}
+
+// remove takes the member at a path out, and the objects that it leaves empty.
+func remove(in map[string]any, path []string) {
+	if len(path) == 1 {
+		delete(in, path[0])
+		return
+	}
+	if below, ok := in[path[0]].(map[string]any); ok {
+		remove(below, path[1:])
+		if len(below) == 0 {
+			delete(in, path[0])
+		}
+	}
+}
