@@ -20,12 +20,12 @@ func (l *Log) Administer(ctx context.Context, e event.Event) (Receipt, error) {
 	if err := administers(&e); err != nil {
 		return Receipt{}, fmt.Errorf("administer: %w", err)
 	}
-	if l.lock == nil {
-		return Receipt{}, fmt.Errorf("administer: %w", ErrReadOnly)
+	if err := l.writable(); err != nil {
+		return Receipt{}, fmt.Errorf("administer: %w", err)
 	}
 	receipt, err := l.sequence.Govern(ctx, e)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("administer: %w", err)
+		return Receipt{}, fmt.Errorf("administer: %w", l.orClosed(err))
 	}
 	return Receipt(receipt), nil
 }
@@ -41,12 +41,12 @@ func (l *Log) AdministerBatch(ctx context.Context, events []event.Event) ([]Rece
 			return nil, fmt.Errorf("administer: %w", &BatchError{Index: i, Err: err})
 		}
 	}
-	if l.lock == nil {
-		return nil, fmt.Errorf("administer: %w", ErrReadOnly)
+	if err := l.writable(); err != nil {
+		return nil, fmt.Errorf("administer: %w", err)
 	}
 	receipts, err := receiptsOf(l.sequence.GovernBatch(ctx, events))
 	if err != nil {
-		return nil, fmt.Errorf("administer: %w", err)
+		return nil, fmt.Errorf("administer: %w", l.orClosed(err))
 	}
 	return receipts, nil
 }

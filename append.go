@@ -2,7 +2,9 @@ package audittrail
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"audittrail/event"
 	"audittrail/internal/sequence"
@@ -30,11 +32,32 @@ type Receipt struct {
 // whether the record is in the log is open: append it again under an id to
 // find out.
 func (l *Log) Append(ctx context.Context, e event.Event) (Receipt, error) {
-	if l.lock == nil {
-		return Receipt{}, fmt.Errorf("append: %w", ErrReadOnly)
+	if err := l.writable(); err != nil {
+		return Receipt{}, fmt.Errorf("append: %w", err)
 	}
 	receipt, err := l.sequence.Append(ctx, e)
-	return Receipt(receipt), err
+	return Receipt(receipt), l.orClosed(err)
+}
+
+// writable returns why the log cannot be written: it was closed, or opened for
+// reading.
+func (l *Log) writable() error {
+	switch {
+	case l.closed.Load():
+		return ErrClosed
+	case l.lock == nil:
+		return ErrReadOnly
+	}
+	return nil
+}
+
+// orClosed returns err, or ErrClosed for what fails since the log was closed
+// meanwhile.
+func (l *Log) orClosed(err error) error {
+	if err != nil && l.closed.Load() && errors.Is(err, fs.ErrClosed) {
+		return fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	return err
 }
 
 // AppendBatch records events in their order, all of them or none, and returns
@@ -44,10 +67,11 @@ func (l *Log) AppendBatch(ctx context.Context, events []event.Event) ([]Receipt,
 	if len(events) == 0 {
 		return []Receipt{}, nil
 	}
-	if l.lock == nil {
-		return nil, fmt.Errorf("append: %w", &BatchError{Err: ErrReadOnly})
+	if err := l.writable(); err != nil {
+		return nil, fmt.Errorf("append: %w", &BatchError{Err: err})
 	}
-	return receiptsOf(l.sequence.AppendBatch(ctx, events))
+	receipts, err := receiptsOf(l.sequence.AppendBatch(ctx, events))
+	return receipts, l.orClosed(err)
 }
 
 func receiptsOf(appended []sequence.Receipt, err error) ([]Receipt, error) {

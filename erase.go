@@ -62,6 +62,9 @@ func (l *Log) Erase(ctx context.Context, e Erasure) (*Forgotten, error) {
 }
 
 func (l *Log) erase(ctx context.Context, e *Erasure) (*Forgotten, error) {
+	if l.closed.Load() {
+		return nil, ErrClosed
+	}
 	done, err := l.custody.Erase(ctx, e.Users, barrier.Erasure{Reason: e.Reason, Basis: e.Basis, Approval: e.Approval, By: e.By})
 	if done == nil {
 		return nil, err
@@ -93,6 +96,9 @@ func (l *Log) expire(ctx context.Context, classes []string, reason string) (Rece
 		if err := l.checkOver(c); err != nil {
 			return Receipt{}, err
 		}
+	}
+	if l.closed.Load() {
+		return Receipt{}, ErrClosed
 	}
 	receipt, err := l.custody.Expire(ctx, classes, reason)
 	return Receipt(receipt), err

@@ -28,6 +28,9 @@ func (l *Log) Holds(ctx context.Context) ([]Hold, error) { return l.custody.Hold
 // cannot be kept. The log gives the hold its id, unless it comes with one, a
 // UUID: then placing it again changes nothing.
 func (l *Log) PlaceHold(ctx context.Context, h Hold) (Hold, error) {
+	if l.closed.Load() {
+		return Hold{}, fmt.Errorf("place hold: %w", ErrClosed)
+	}
 	placed, err := l.custody.Place(ctx, &h)
 	if err != nil {
 		return Hold{}, fmt.Errorf("place hold: %w", err)
@@ -38,6 +41,9 @@ func (l *Log) PlaceHold(ctx context.Context, h Hold) (Hold, error) {
 // ReleaseHold ends a hold. Records of expired months that no other hold keeps
 // lose their keys with it.
 func (l *Log) ReleaseHold(ctx context.Context, id, reason, by string) (Receipt, error) {
+	if l.closed.Load() {
+		return Receipt{}, fmt.Errorf("release hold: %w", ErrClosed)
+	}
 	receipt, err := l.custody.Lift(ctx, &barrier.Release{Hold: id, Reason: reason, By: by})
 	if err != nil {
 		return Receipt(receipt), fmt.Errorf("release hold: %w", err)

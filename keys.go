@@ -35,8 +35,8 @@ func (l *Log) Rotations() ([][]byte, error) { return l.tree.Signers() }
 // the tree; the old private key is destroyed. Checkpoints of the old key count
 // up to the size that the statement names, and no further.
 func (l *Log) RotateSigner(ctx context.Context) error {
-	if l.lock == nil {
-		return fmt.Errorf("rotate signer: %w", ErrReadOnly)
+	if err := l.writable(); err != nil {
+		return fmt.Errorf("rotate signer: %w", err)
 	}
 	l.keysMu.Lock()
 	defer l.keysMu.Unlock()
@@ -102,8 +102,8 @@ func (l *Log) rotationRecorded(ctx context.Context, note []byte) (bool, error) {
 // RotateMaster wraps the keyring under another master key. The log is not
 // touched, but for the record that says so.
 func (l *Log) RotateMaster(ctx context.Context, master keyring.Master) error {
-	if l.lock == nil {
-		return fmt.Errorf("rotate master key: %w", ErrReadOnly)
+	if err := l.writable(); err != nil {
+		return fmt.Errorf("rotate master key: %w", err)
 	}
 	l.keysMu.Lock()
 	defer l.keysMu.Unlock()
@@ -119,8 +119,8 @@ func (l *Log) RotateMaster(ctx context.Context, master keyring.Master) error {
 // opens can be opened with it, also what is erased later: keep it apart from
 // the log, and no longer than needed.
 func (l *Log) BackupKeys(ctx context.Context, w io.Writer, to age.Recipient, expires time.Time) (keyring.BackupInfo, error) {
-	if l.lock == nil {
-		return keyring.BackupInfo{}, fmt.Errorf("back up keyring: %w", ErrReadOnly)
+	if err := l.writable(); err != nil {
+		return keyring.BackupInfo{}, fmt.Errorf("back up keyring: %w", err)
 	}
 	l.keysMu.Lock()
 	defer l.keysMu.Unlock()

@@ -9,8 +9,10 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"audittrail/event"
@@ -212,27 +214,46 @@ func (l *Log) sequenced(last recovery.End) sequence.Log {
 	return parts
 }
 
-// takeLock takes the writer's lock, waiting a little for one that is about to
-// end.
+// briefly marks the holder of a writer's lock that will end by itself soon.
+const briefly = ", briefly"
+
+// stays is how long a writer that is not brief is given to end.
+const stays = 2 * time.Second
+
+// takeLock takes the writer's lock. It waits for its turn as long as the lock
+// changes hands, and a little for one writer that may be about to end.
 func (l *Log) takeLock() error {
-	deadline := l.opts.now().Add(l.opts.LockWait)
-	holder := fmt.Sprintf("pid %d", os.Getpid())
-	pause := time.NewTicker(20 * time.Millisecond)
-	defer pause.Stop()
-	for {
-		lock, err := l.opts.fs.Lock(filepath.Join(l.dir, lockName), holder)
+	// In containers, all of them may have the same pid.
+	own := fmt.Sprintf("pid %d since %s", os.Getpid(), l.opts.now().UTC().Format(time.RFC3339Nano))
+	if l.opts.Brief {
+		own += briefly
+	}
+	holder, since := "", l.opts.now()
+	for attempt := 1; ; attempt++ {
+		lock, err := l.opts.fs.Lock(filepath.Join(l.dir, lockName), own)
 		if err == nil {
 			l.lock = lock
 			l.opts.fs = vfs.Guard(l.opts.fs, lock)
 			return nil
 		}
-		if !errors.Is(err, vfs.ErrLocked) {
+		var locked *vfs.LockedError
+		if !errors.As(err, &locked) {
 			return fmt.Errorf("open log: %w", err)
 		}
-		if !l.opts.now().Before(deadline) {
+		now := l.opts.now()
+		if locked.Holder != "" && locked.Holder != holder {
+			holder, since = locked.Holder, now
+		}
+		patience := l.opts.LockWait
+		if !strings.HasSuffix(holder, briefly) {
+			patience = min(patience, stays)
+		}
+		if now.Sub(since) >= patience {
 			return fmt.Errorf("open log for writing: %w: a log has one writer; end that process, or send events through it", err)
 		}
-		<-pause.C
+		// Many may wait. Their pauses grow, and differ, so that they leave the
+		// processor to the one that writes.
+		time.Sleep(10*time.Millisecond + mathrand.N(time.Duration(min(attempt, 20))*10*time.Millisecond))
 	}
 }
 

@@ -184,8 +184,8 @@ func (l *Log) newKeeper() *archive.Keeper {
 // moving does something with each of some segments, given by their first
 // records, and with what the log says of them.
 func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(*archive.Keeper, uint64, *remnant.Statement) error) error {
-	if l.lock == nil {
-		return fmt.Errorf("%s: %w", what, ErrReadOnly)
+	if err := l.writable(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	l.moves.Lock()
 	defer l.moves.Unlock()

@@ -17,7 +17,8 @@ type asked struct {
 	log     *audittrail.Log
 	explain *Explanation
 	chunks  []*index.Chunk
-	size    uint64 // how many records the query is about
+	size    uint64                      // how many records the query is about
+	altered func(seq uint64, err error) // as Engine's
 	opened  atomic.Uint64
 }
 
@@ -46,7 +47,7 @@ func (e *Engine) ask(ctx context.Context, q *Query, use func(*asked) error) erro
 }
 
 func (e *Engine) askOnce(ctx context.Context, q *Query, indexed bool, use func(*asked) error) (err error) {
-	s := &asked{log: e.log, explain: e.explain}
+	s := &asked{log: e.log, explain: e.explain, altered: e.altered}
 	start := time.Now()
 	if e.x == nil || !indexed {
 		if s.size, err = e.log.Size(); err != nil {

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"runtime"
@@ -19,8 +20,9 @@ type Engine struct {
 	log *audittrail.Log
 	x   *index.Index // nil: the log is read
 
-	hidden  func(record.Subject) bool // nil: none is
-	explain *Explanation              // nil: not wanted
+	hidden  func(record.Subject) bool   // nil: none is
+	altered func(seq uint64, err error) // nil: a record that was altered ends a query
+	explain *Explanation                // nil: not wanted
 
 	slots chan struct{} // taken while a query works, so that memory is bounded
 }
@@ -42,6 +44,29 @@ func (e *Engine) Hiding(hidden func(record.Subject) bool) *Engine {
 	with := *e
 	with.hidden = hidden
 	return &with
+}
+
+// Skipping returns an engine over the same log that passes over records which
+// were altered, or whose lines are no records, instead of ending with an error.
+// It tells skipped of each that a query came upon, and why; several at a time,
+// and perhaps more than once.
+func (e *Engine) Skipping(skipped func(seq uint64, err error)) *Engine {
+	with := *e
+	with.altered = skipped
+	return &with
+}
+
+// isAltered reports whether an error says that a record is not what it was.
+func isAltered(err error) bool {
+	if errors.As(err, new(*audittrail.TamperError)) || errors.As(err, new(*audittrail.LineError)) {
+		return true
+	}
+	for _, target := range []error{record.ErrForm, record.ErrHash, record.ErrBody, record.ErrWrongKey} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
 }
 
 // Find yields the records that match, in the order of q, from those that were

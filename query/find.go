@@ -198,6 +198,13 @@ func (s *asked) fetch(ctx context.Context, seqs []uint64) ([]*audittrail.Record,
 func (s *asked) read(ctx context.Context, seqs []uint64, most int) (records []*audittrail.Record, err error) {
 	bytes := 0
 	for r, err := range s.log.Records(ctx, seqs[0], seqs[len(seqs)-1]+1) {
+		if s.altered != nil && isAltered(err) {
+			if n := len(records); n > 0 && len(seqs) > 0 && seqs[0] == records[n-1].Seq {
+				seqs = seqs[1:]
+			}
+			rest, err := s.get(ctx, seqs) // one by one, without those
+			return append(records, rest...), err
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -223,6 +230,10 @@ func (s *asked) get(ctx context.Context, seqs []uint64) ([]*audittrail.Record, e
 		var archived *audittrail.ArchivedError
 		var dropped *audittrail.DroppedError
 		if errors.As(err, &archived) || errors.As(err, &dropped) {
+			return nil
+		}
+		if s.altered != nil && isAltered(err) {
+			s.altered(seqs[i], err)
 			return nil
 		}
 		all[i] = r

@@ -20,13 +20,22 @@ func (e *Engine) Follow(ctx context.Context, q Query) iter.Seq2[*Hit, error] {
 		}
 		p.users = users
 		cursors := q.identity()
-		for r, err := range e.log.Follow(ctx, q.From) {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if h, ok := p.hit(r, cursors); ok && !yield(h, nil) {
-				return
+		for next, again := q.From, true; again; {
+			again = false
+			for r, err := range e.log.Follow(ctx, next) {
+				if e.altered != nil && isAltered(err) {
+					e.altered(next, err)
+					next, again = next+1, true
+					break
+				}
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				next = r.Seq + 1
+				if h, ok := p.hit(r, cursors); ok && !yield(h, nil) {
+					return
+				}
 			}
 		}
 	}

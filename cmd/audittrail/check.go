@@ -41,14 +41,14 @@ func (e *env) checkCmd() *cobra.Command {
 
 After a change of the log's signer, give --key for each of its keys.` +
 			exits("0  it holds", "1  it could not be checked: a file is missing or is not what it should be", "2  it does not hold"),
-		Example: `  audittrail check --key "$(cat log.vkey)" --proof 17.tlog-proof 17.json
+		Example: `  audittrail check --key log.vkey --proof 17.tlog-proof 17.json
   audittrail check --disclosed 17.disclosed
   audittrail check --key "$VKEY" --consistency proof --checkpoint monday`,
 		GroupID: groupProve,
 		RunE:    func(_ *cobra.Command, args []string) error { return e.check(o, args) },
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&o.keys, "key", nil, "verifier `key` of the log; may be repeated")
+	f.StringArrayVar(&o.keys, "key", nil, "verifier `key` of the log, or a file of them; may be repeated")
 	f.StringVar(&o.proof, "proof", "", "`file` of a proof that a record is in the log")
 	f.StringVar(&o.disclosed, "disclosed", "", "`file` of a disclosed record")
 	f.StringVar(&o.consistency, "consistency", "", "`file` of a proof that one checkpoint continues another")
@@ -59,6 +59,9 @@ After a change of the log's signer, give --key for each of its keys.` +
 func (e *env) check(o checkOptions, args []string) error {
 	takesRecord := o.disclosed == "" && o.consistency == ""
 	var err error
+	if o.keys, err = e.vkeys(o.keys); err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
 	switch {
 	case o.disclosed != "" && o.consistency != "", o.consistency != "" && o.proof != "",
 		(o.checkpoint != "") != (o.consistency != ""), takesRecord && o.proof == "":
@@ -115,12 +118,12 @@ func (e *env) inclusion(o checkOptions, line []byte, tail *record.Tail) (tlog.Pr
 	if err != nil {
 		return tlog.Proof{}, err
 	}
+	if p, err := tlog.ParseProof(proof); err == nil && p.Index != tail.Seq {
+		return p, fmt.Errorf("%s: this proof is for record %d, and the line is that of record %d; 'audittrail prove %[3]d' writes the one for it", inputName(o.proof), p.Index, tail.Seq)
+	}
 	p, err := tlog.CheckProof(o.keys, tail.Hash, proof)
 	if err != nil {
 		return p, doesNotHold(fmt.Errorf("%s: %w", inputName(o.proof), err))
-	}
-	if p.Index != tail.Seq {
-		return p, &exitError{exitAltered, fmt.Errorf("the line says that it is record %d, and the proof is of record %d", tail.Seq, p.Index)}
 	}
 	return p, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,8 @@ type env struct {
 	height      int  // lines of stdout; 0 if it is no terminal
 
 	source record.Source                    // of what the command records
+	stays  bool                             // the command keeps the log open for long
+	skip   skipped                          // what was altered and passed over
 	denied *denial                          // what the command was denied last
 	stores map[*audittrail.Log]*query.Store // of the logs that are open
 
@@ -49,6 +52,7 @@ type flags struct {
 	master      string
 	noColor     bool
 	acceptClock bool
+	lockWait    time.Duration
 }
 
 // logDir is the folder of the log.
@@ -157,6 +161,7 @@ func (e *env) writerOptions() (audittrail.Options, error) {
 		return o, err
 	}
 	o.SegmentBytes, o.Source = c.SegmentBytes, e.source
+	o.LockWait, o.Brief = cmp.Or(e.lockWait, -1), !e.stays
 	return o, nil
 }
 

@@ -74,6 +74,7 @@ has typed columns, null where a record lacks them.
 	f.StringVar(&o.out, "out", "", "`file` to write (default standard output)")
 	f.BoolVar(&o.metadata, "metadata-only", false, "without contents, users and sessions: only what stands in the clear")
 	f.IntVarP(&o.limit, "limit", "n", 0, "most `records` to write (default no limit)")
+	e.skip.skipFlag(cmd)
 	f.BoolVar(&o.newest, "newest-first", false, "in the opposite order")
 	return cmd
 }

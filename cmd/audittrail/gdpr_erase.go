@@ -288,16 +288,20 @@ file may hold several, one a line; lines that are not JSON are left out.
 
 After a change of the log's signer, give --key for each of its keys.` +
 			exits("0  it holds", "1  it could not be checked, or is no certificate", "2  it does not hold"),
-		Example: `  audittrail gdpr certificate verify certificate.json --key "$(cat log.vkey)"`,
+		Example: `  audittrail gdpr certificate verify certificate.json --key log.vkey`,
 		Args:    takes("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(keys) == 0 {
 				return errors.New("gdpr certificate verify: give the log's verifier key with --key; 'audittrail keys show' prints it where the log is")
 			}
+			keys, err := e.vkeys(keys)
+			if err != nil {
+				return fmt.Errorf("gdpr certificate verify: %w", err)
+			}
 			return e.verifyCertificates(args[0], keys)
 		},
 	}
-	cmd.Flags().StringArrayVar(&keys, "key", nil, "verifier `key` of the log; may be repeated")
+	cmd.Flags().StringArrayVar(&keys, "key", nil, "verifier `key` of the log, or a file of them; may be repeated")
 	return cmd
 }
 

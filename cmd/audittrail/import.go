@@ -196,6 +196,7 @@ func (e *env) importAll(args []string, o importOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	e.stays = true
 	im := &importer{env: e, options: o}
 	if o.rejects != "" {
 		if im.rejects, err = openRejects(o.rejects, inputs); err != nil {
@@ -207,18 +208,25 @@ func (e *env) importAll(args []string, o importOptions) (err error) {
 		defer debug.SetMemoryLimit(debug.SetMemoryLimit(importMemory))
 	}
 	e.source = record.SourceImport
-	return e.with(e.openOrCreate, func(log *audittrail.Log) error {
-		im.sources = openSources(e.logDir())
-		im.start(log, inputs)
-		for _, in := range inputs {
-			if err := im.file(in); err != nil {
-				im.bar.leave()
-				return im.stopped(in, err)
-			}
+	log, err := e.openOrCreate()
+	if err != nil {
+		return err
+	}
+	im.sources = openSources(e.logDir())
+	im.start(log, inputs)
+	for _, in := range inputs {
+		if err := im.file(in); err != nil {
+			im.bar.leave()
+			return errors.Join(im.stopped(in, err), e.close(log))
 		}
-		im.bar.finish()
-		return errors.Join(im.summary(), e.finishIndex(log))
-	})
+	}
+	im.bar.finish()
+	err = im.summary()
+	if failed := e.finishIndex(log); failed != nil {
+		e.note("warning: all is recorded and durable, but not in the index: %s; the next command that writes goes on with that", explain(failed))
+	}
+	e.closeRecorded(log)
+	return err
 }
 
 // importMemory is how much memory an import takes before what is no longer

@@ -25,10 +25,11 @@ func (e *env) openStore(o audittrail.Options) (*audittrail.Log, error) {
 
 // engine answers queries about a log that was opened.
 func (e *env) engine(log *audittrail.Log) *query.Engine {
+	engine := query.New(log)
 	if s, ok := e.stores[log]; ok {
-		return s.Engine
+		engine = s.Engine
 	}
-	return query.New(log)
+	return e.skip.over(engine)
 }
 
 // finishIndex indexes what was recorded before its log is closed. Whoever does
@@ -46,6 +47,15 @@ func (e *env) finishIndex(log *audittrail.Log) error {
 		return nil
 	}
 	return err
+}
+
+// closeRecorded closes a log in which all is recorded that was to be. What fails
+// then, on a full disk, is work that the next writer does: with another status
+// than success, a script would record it again.
+func (e *env) closeRecorded(log *audittrail.Log) {
+	if err := e.close(log); err != nil {
+		e.note("warning: it is recorded and durable, but closing the log failed: %s; the next command that writes finishes that", explain(err))
+	}
 }
 
 // close closes a log, and its index with it.

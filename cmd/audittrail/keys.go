@@ -30,18 +30,33 @@ master key that opens the keyring, and backups of all of it.` + exits(ends0, end
 }
 
 func (e *env) keysShowCmd() *cobra.Command {
-	return &cobra.Command{
+	var vkey bool
+	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Show the verifier keys of the log",
 		Long: `Show prints the log's verifier key, by which anybody can check its checkpoints
 and proofs, and those that were replaced, with the sizes up to which they count.
-None of them is a secret. Keep the first one outside this machine.` + exits(ends0, ends1),
-		Example: "  audittrail keys show -o json | jq -r .vkey",
+None of them is a secret. Keep the first one outside this machine. With --vkey,
+the key that signs now is printed and nothing else: a file of it can be named
+wherever a key is asked for.` + exits(ends0, ends1),
+		Example: "  audittrail keys show --vkey > log.vkey\n  audittrail verify --key log.vkey",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
-			return e.with(e.openToRead, e.showKeys)
+			return e.with(e.openToRead, func(log *audittrail.Log) error {
+				if !vkey {
+					return e.showKeys(log)
+				}
+				infos, err := log.Keys()
+				if err != nil {
+					return fmt.Errorf("keys show: %w", err)
+				}
+				_, err = fmt.Fprintln(e.stdout, infos[len(infos)-1].VKey)
+				return err
+			})
 		},
 	}
+	cmd.Flags().BoolVar(&vkey, "vkey", false, "print the verifier key of the log alone")
+	return cmd
 }
 
 // A signerKey is one of the log's signers in JSON.

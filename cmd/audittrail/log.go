@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"audittrail"
 	"audittrail/cmd/audittrail/internal/intake"
 	"audittrail/event"
 )
@@ -73,18 +72,22 @@ func (e *env) log(ev event.Event) error {
 	if err := event.Validate(&ev); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
-	return e.with(e.openOrCreate, func(log *audittrail.Log) error {
-		receipt, err := log.Append(e.ctx, ev)
-		if err != nil {
-			return err
-		}
-		if receipt.Duplicate {
-			e.note("the same event was recorded before; this is its first receipt")
-		}
-		return e.sheet(receipt, []field{
-			{"seq", strconv.FormatUint(receipt.Seq, 10)}, {"id", receipt.ID.String()}, {"hash", receipt.Hash.String()},
-		})
+	log, err := e.openOrCreate()
+	if err != nil {
+		return err
+	}
+	receipt, err := log.Append(e.ctx, ev)
+	if err != nil {
+		return errors.Join(err, e.close(log))
+	}
+	if receipt.Duplicate {
+		e.note("the same event was recorded before; this is its first receipt")
+	}
+	err = e.sheet(receipt, []field{
+		{"seq", strconv.FormatUint(receipt.Seq, 10)}, {"id", receipt.ID.String()}, {"hash", receipt.Hash.String()},
 	})
+	e.closeRecorded(log)
+	return err
 }
 
 // A textFlag sets a field of an event to the flag's text.

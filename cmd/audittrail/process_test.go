@@ -188,3 +188,29 @@ func TestSecondWriter(t *testing.T) {
 		t.Errorf("doctor says %s, want %q in it", stdout, want)
 	}
 }
+
+// TestBurst has many commands record at once: each waits for its turn.
+func TestBurst(t *testing.T) {
+	dir := t.TempDir()
+	const many = 40
+	failed := make(chan string, many)
+	for i := range many {
+		e, _, stderr := newEnv(t, "--dir", dir, "log", "-t", "prompt", "-p", fmt.Sprint(i))
+		go func() {
+			status := e.run()
+			if status == exitOK {
+				failed <- ""
+				return
+			}
+			failed <- fmt.Sprintf("status %d: %s", status, stderr)
+		}()
+	}
+	for range many {
+		if why := <-failed; why != "" {
+			t.Error(why)
+		}
+	}
+	if got := mustRun(t, "--dir", dir, "query", "--count-only"); got != fmt.Sprintln(many) {
+		t.Errorf("%s records of %d", got, many)
+	}
+}

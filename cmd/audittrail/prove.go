@@ -35,8 +35,8 @@ proof, the record's line and the log's verifier key. Neither shows the content.`
 			exits(ends0, ends1, ends2),
 		Example: `  audittrail prove 17 --out 17.tlog-proof
   audittrail show --raw 17 > 17.json
-  audittrail keys show -o json | jq -r .vkey > log.vkey
-  audittrail check --key "$(cat log.vkey)" --proof 17.tlog-proof 17.json`,
+  audittrail keys show --vkey > log.vkey
+  audittrail check --key log.vkey --proof 17.tlog-proof 17.json`,
 		Args:    takes(recordArg),
 		GroupID: groupProve,
 		RunE: func(_ *cobra.Command, args []string) error {

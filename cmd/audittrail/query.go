@@ -62,6 +62,7 @@ what stands in the clear, and shown as gone. docs/query.md has the languages of
 	f.StringSliceVar(&o.by, "group-by", nil, "`fields` to group by: model_id, outcome, user, label:KEY, hour, day, week, month, …")
 	f.StringSliceVar(&o.aggs, "agg", nil, "`aggregates` of each group: count, sum(input_tokens), avg, min, max, p50, p95, p99, distinct(user) (default count)")
 	f.BoolVar(&o.explain, "explain", false, "tell how the answer was found, in its place")
+	e.skip.skipFlag(cmd)
 	f.BoolVar(&o.noPager, "no-pager", false, "do not show long tables with $PAGER, or else less, on a terminal")
 	return cmd
 }

@@ -289,11 +289,11 @@ differs. With --key, one of those keys, or one that took over from it, must have
 signed; otherwise the keyring's word is taken for who may.` +
 			exits("0  signed, and all of it is what the log gives", ends1, "2  altered, not signed by the log, or the log gives something else"),
 		Example: `  audittrail report verify report.json
-  audittrail report verify --key "$(cat log.vkey)" report.json`,
+  audittrail report verify --key log.vkey report.json`,
 		Args: takes("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error { return e.reportVerify(args[0], keys, own) },
 	}
-	cmd.Flags().StringArrayVar(&keys, "key", nil, "verifier `key` of the log; may be repeated")
+	cmd.Flags().StringArrayVar(&keys, "key", nil, "verifier `key` of the log, or a file of them; may be repeated")
 	cmd.Flags().StringArrayVar(&own, "rules", nil, "`file` of rules of your own that the report used")
 	return cmd
 }
@@ -323,6 +323,10 @@ func trustedKeys(log *audittrail.Log, pinned []string, size uint64) ([]string, e
 }
 
 func (e *env) reportVerify(name string, keys, own []string) error {
+	keys, err := e.vkeys(keys)
+	if err != nil {
+		return fmt.Errorf("report verify: %w", err)
+	}
 	b, err := e.readInput(name, document.MaxFile)
 	if err != nil {
 		return fmt.Errorf("report verify: %w", err)

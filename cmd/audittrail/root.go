@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -168,7 +169,11 @@ func must(err error) {
 	}
 }
 
+// defaultLockWait is how long a command waits for the writer's lock to pass on.
+const defaultLockWait = time.Minute
+
 // writerFlags adds the flags of commands that write to the log.
 func (e *env) writerFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&e.acceptClock, "accept-clock", false, "go on although the clock is far ahead of the last record")
+	cmd.Flags().DurationVar(&e.lockWait, "lock-wait", defaultLockWait, "how `long` to wait for other writers, each of which ends soon, to take turns; one that stays is not waited for")
 }

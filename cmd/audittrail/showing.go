@@ -46,6 +46,7 @@ func (e *env) showing(command string, show func(*audittrail.Log, *showing) error
 		return err
 	})
 	e.recordDenial(err)
+	err = e.skip.end(err)
 	if s.seen.Records > 0 && (c.RecordReads == config.ReadsAlways || c.RecordReads == config.ReadsGoverned && s.governed) {
 		e.recordBeside("that content was shown", s.record)
 	}

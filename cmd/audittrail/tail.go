@@ -49,6 +49,7 @@ and takes the conditions of query.
 	}
 	selected = selectionFlags(cmd)
 	cmd.Flags().Uint64VarP(&n, "lines", "n", 10, "`number` of records")
+	e.skip.skipFlag(cmd)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is recorded from now on")
 	return cmd
 }

@@ -40,7 +40,7 @@ is not what they make of it or cannot be read: the status is 3 if there is
 nothing worse. unreadable is a file that cannot be read: the status is 1.` +
 			exits("0  intact", "1  it could not be checked", "2  altered", "3  intact, but something that was asked for is missing"),
 		Example: `  audittrail verify
-  audittrail verify --key "$(cat log.vkey)" --checkpoint monday.checkpoint
+  audittrail verify --key log.vkey --checkpoint monday.checkpoint
   audittrail verify -o json | jq .errors`,
 		Args:    takes(),
 		GroupID: groupProve,
@@ -48,7 +48,7 @@ nothing worse. unreadable is a file that cannot be read: the status is 1.` +
 	}
 	f := cmd.Flags()
 	f.Uint64Var(&o.from, "from", 0, "first `record` to check")
-	f.StringArrayVar(&o.keys, "key", nil, "verifier `key` that must have signed; may be repeated")
+	f.StringArrayVar(&o.keys, "key", nil, "verifier `key` that must have signed, or a file of them; may be repeated")
 	f.StringArrayVar(&o.checkpoints, "checkpoint", nil, "`file` of an older checkpoint that the log must continue; may be repeated")
 	return cmd
 }
@@ -77,6 +77,9 @@ func (e *env) verify(o verifyOptions) error {
 		return err
 	}
 	opts.ReadOnly = true
+	if o.keys, err = e.vkeys(o.keys); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
 	progress, finish := e.ticks("verifying", true)
 	vo := audittrail.VerifyOptions{From: o.from, VKeys: o.keys, Progress: progress}
 	if len(o.keys) == 0 {
