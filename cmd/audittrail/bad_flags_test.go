@@ -94,6 +94,7 @@ var badFlags = map[string]map[string]string{
 		"--oldest-first=maybe":                  `read --oldest-first: "maybe"` + noBool,
 		"--count-only=2":                        `read --count-only: "2"` + noBool,
 		"--no-pager=x":                          `read --no-pager: "x"` + noBool,
+		"--skip-altered=x":                      `read --skip-altered: "x"` + noBool,
 		"--explain=x":                           `read --explain: "x"` + noBool,
 		"--count-only --group-by=type":          "query: --count-only and --group-by are one or the other; --agg count counts each group",
 		"--count-only --limit=5":                "query: --limit and --oldest-first are for lists of records, not for counts",
@@ -116,6 +117,7 @@ var badFlags = map[string]map[string]string{
 		"--out=":              "export: read --out" + empty,
 		"--out=.":             "export: write .: it exists already; name a new file",
 		"--metadata-only=x":   `read --metadata-only: "x"` + noBool,
+		"--skip-altered=x":    `read --skip-altered: "x"` + noBool,
 		"--newest-first=x":    `read --newest-first: "x"` + noBool,
 		"--limit=x":           `read --limit: "x" is no whole number, or too large a one; 'audittrail COMMAND --help' lists the flags`,
 		"--limit=-1":          "export: read --limit: it is -1; 0 is no limit",
@@ -123,9 +125,10 @@ var badFlags = map[string]map[string]string{
 		"--out=no/where.json": "export: open no/.audittrail-export-",
 	},
 	"tail": {
-		"--lines=-1": `read --lines: "-1" is no whole number from 0 on, or too large a one; 'audittrail COMMAND --help' lists the flags`,
-		"--lines=x":  `read --lines: "x" is no whole number from 0 on, or too large a one; 'audittrail COMMAND --help' lists the flags`,
-		"--follow=x": `read --follow: "x"` + noBool,
+		"--lines=-1":       `read --lines: "-1" is no whole number from 0 on, or too large a one; 'audittrail COMMAND --help' lists the flags`,
+		"--lines=x":        `read --lines: "x" is no whole number from 0 on, or too large a one; 'audittrail COMMAND --help' lists the flags`,
+		"--skip-altered=x": `read --skip-altered: "x"` + noBool,
+		"--follow=x":       `read --follow: "x"` + noBool,
 	},
 }
 

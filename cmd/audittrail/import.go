@@ -78,9 +78,10 @@ JSON object a line:
 Only type is required. Fields with a star are encrypted, the others are stored
 in cleartext, and so must not hold personal data. Unknown fields are refused. A
 value that is longer than its cleartext field is encrypted whole; the field has
-its beginning and a short hash. Lines of a plain hash-chained logger (event_type,
-timestamp, event_id, previous_hash, hash or event_hash) are taken too; their ids
-and hashes are kept, encrypted. So are lines that export or query -o jsonl wrote.
+its beginning and a short hash. Lines of a plain hash-chained logger
+(event_type, timestamp, event_id, previous_hash, hash or event_hash) are taken
+too; their ids and hashes are kept, encrypted. So are lines that export or query
+-o jsonl wrote.
 
 With --from, the lines are those of another program: litellm (spend log),
 openai-batch (input or output file), bedrock (model invocation log), cloudtrail.
@@ -94,7 +95,8 @@ file instead, {"line":N,"error":…,"input":…}, and the import goes on. A last
 line that is half written is left for the next import, and does not hold up the
 lines before it. Bytes that are not UTF-8 and halves of surrogate pairs are
 refused; with --replace-invalid each becomes U+FFFD, control characters in
-strings are escaped, and the metadata "replaced_invalid" says in how many places.
+strings are escaped, and the metadata "replaced_invalid" says in how many
+places.
 
 An import that was interrupted can be run again: nothing is recorded twice. An
 event without an id gets one, made of the file's path (or --source), the line's
@@ -105,7 +107,8 @@ imports.json in the log's folder remembers which is which. A copy of a file in
 the place of an earlier one is taken for it if it begins with the same lines,
 and these have times or ids or are ten different ones. With --source nothing of
 this counts: the name is the input's for all time. Standard input has no name:
-there, lines without an id are new events each time, unless --source gives it one.
+there, lines without an id are new events each time, unless --source gives it
+one.
 
 On a pipe, what arrives is committed at once. With -o jsonl or csv, a receipt is
 printed for every line, in order, when its record is durable; with
