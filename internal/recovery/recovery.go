@@ -152,7 +152,7 @@ func (l *Log) recoverSigned(ctx context.Context) (uint64, tlog.Hash, error) {
 // CheckTree tells whether the files of a tree give a root of the first size
 // leaves, in full or by the hashes of its largest subtrees alone.
 func CheckTree(ctx context.Context, t *tree.Tree, size uint64, root tlog.Hash, full bool) (bool, error) {
-	if t.Size() < size {
+	if t.Size() < size || t.Bad() != nil {
 		return false, nil
 	}
 	if got, err := t.Root(size); err != nil || got != root {

@@ -247,6 +247,10 @@ func fileName(i int) string {
 // Size returns the number of leaves.
 func (t *Tree) Size() uint64 { return t.now.Load().rng.Size() }
 
+// Bad returns why files that are there cannot be opened or read; nil if there are
+// none of these.
+func (t *Tree) Bad() error { return errors.Join(t.now.Load().bad[:]...) }
+
 // Held returns how many entries the tree's files hold: more than Size if, when
 // the tree was opened, levels were missing that [Tree.Rebuild] can make anew.
 func (t *Tree) Held() uint64 {
