@@ -106,7 +106,7 @@ func (l *Log) getAll(ctx context.Context, seqs []uint64, types []event.Type) ([]
 					continue
 				}
 				if len(types) > 0 {
-					line, err := l.store.Line(seqs[i])
+					line, err := l.store.Checked(ctx, seqs[i])
 					if _, kind, ok := record.Glance(line); err == nil && ok && !slices.Contains(types, event.Type(kind)) {
 						continue
 					}

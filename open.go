@@ -83,6 +83,9 @@ func (l *Log) openFiles(readOnly bool) error {
 	if err != nil {
 		return err
 	}
+	if l.ring != nil {
+		l.store.Authenticate(segment.Key(l.ring.DerivedKey()))
+	}
 	if l.tree, err = tree.Open(l.opts.fs, filepath.Join(l.dir, treeDir), readOnly); err != nil {
 		return err
 	}
@@ -131,6 +134,7 @@ func (l *Log) openToRead() error {
 	if err := l.openFiles(true); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
+	l.store.Hold(&l.signed)
 	return l.look(ctx)
 }
 
@@ -175,6 +179,7 @@ func (l *Log) openToWrite() error {
 	if err != nil {
 		return err
 	}
+	l.store.Hold(&l.signed)
 	l.signer.Store, l.signer.Tree, l.signer.Ring = l.store, l.tree, l.ring
 	l.signer.Origin, l.signer.Logger, l.signer.Closed = l.origin, l.opts.Logger, ErrClosed
 	l.signer.Start()

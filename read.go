@@ -102,7 +102,7 @@ func (l *Log) Find(ctx context.Context, id string) (*Record, error) {
 	for _, seq := range seqs {
 		r, err := l.Get(ctx, seq)
 		if err != nil {
-			if same, serr := l.store.HasID(seq, want); serr == nil && !same {
+			if same, serr := l.store.HasID(ctx, seq, want); serr == nil && !same {
 				continue
 			}
 			return nil, err

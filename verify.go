@@ -173,6 +173,9 @@ func verifyDir(ctx context.Context, l *Log, o VerifyOptions) (*Verification, err
 	}
 	var v *Verification
 	if l.store, err = segment.Open(l.opts.fs, filepath.Join(l.dir, logDir), l.opts.roll); err == nil {
+		if l.ring != nil {
+			l.store.Authenticate(segment.Key(l.ring.DerivedKey()))
+		}
 		l.furnish()
 		v, err = l.verify(ctx, o, missing)
 		err = errors.Join(err, l.store.Close())

@@ -31,6 +31,13 @@ func (FileKey) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"
 // LogValue hides the key.
 func (FileKey) LogValue() slog.Value { return slog.StringValue(redacted) }
 
+const domainDerived = "audittrail/v1 derived files\x00"
+
+// DerivedKey returns the key under which the log authenticates what it derives
+// from its lines. It is the ring's for life, through rotations and backups, and
+// reveals nothing that is sealed.
+func (r *Ring) DerivedKey() FileKey { return r.hash.Sum(domainDerived, "") }
+
 // NewFileKey makes the key of a derived file, which is durable when it returns.
 func (r *Ring) NewFileKey() (FileID, FileKey, error) {
 	e, err := r.newFile()

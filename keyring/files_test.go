@@ -3,9 +3,11 @@ package keyring_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -214,5 +216,85 @@ func TestGovernanceIsForGood(t *testing.T) {
 	}
 	if prk, err := old.ForOpening(later.subject, "governance/2031-06"); err != nil || prk == later.prk {
 		t.Errorf("the key of another month is the same, %v", err)
+	}
+}
+
+// TestDerivedKeyStays asks for the key of what is derived after everything that
+// replaces keys, and of a ring that was restored.
+func TestDerivedKeyStays(t *testing.T) {
+	disk := vfs.NewMem()
+	r := create(t, disk)
+	fill(t, r, 1)
+	want := r.DerivedKey()
+	var backup bytes.Buffer
+	id := identity(t)
+	if _, err := r.Backup(&backup, id.Recipient(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Destroy(keyring.Destruction{Classes: []string{"standard/2031-05"}, Seq: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if r.DerivedKey() != want {
+		t.Error("a destruction replaces the key of what is derived")
+	}
+	closeRing(t, r)
+	r = open(t, disk)
+	defer closeRing(t, r)
+	o := keyring.Options{FS: vfs.NewMem()}
+	if err := keyring.Restore(context.Background(), dir, &backup, id, o); err != nil {
+		t.Fatal(err)
+	}
+	old, err := keyring.Open(context.Background(), dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeRing(t, old)
+	if r.DerivedKey() != want || old.DerivedKey() != want {
+		t.Error("another generation, or a restored ring, has another key of what is derived")
+	}
+	other := create(t, vfs.NewMem())
+	defer closeRing(t, other)
+	if other.DerivedKey() == want {
+		t.Error("two rings have the same key of what is derived")
+	}
+	if s := fmt.Sprintf("%v %x %s", want, want, want); strings.Contains(s, hex.EncodeToString(want[:2])) {
+		t.Errorf("the key prints as %s", s)
+	}
+}
+
+// TestSignedNow follows what a writer has signed, and does not go back with the
+// file.
+func TestSignedNow(t *testing.T) {
+	disk := vfs.NewMem()
+	w := create(t, disk)
+	defer closeRing(t, w)
+	ro, err := keyring.Open(context.Background(), dir, keyring.Options{FS: disk, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeRing(t, ro)
+	name := filepath.Join(dir, "signed")
+	older, err := vfs.ReadFile(disk, name, 1<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.SetSigned(7, [32]byte{7}); err != nil {
+		t.Fatal(err)
+	}
+	if size, _ := ro.Signed(); size != 0 {
+		t.Errorf("Signed() = %d, want what was there when it was opened", size)
+	}
+	for _, now := range [][]byte{nil, older, []byte("nonsense")} {
+		if now != nil {
+			if err := vfs.WriteFile(disk, name, now, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if size, root, err := ro.SignedNow(); size != 7 || root != [32]byte{7} || err != nil {
+			t.Errorf("SignedNow() = %d, %x, %v, want 7", size, root[:1], err)
+		}
+	}
+	if size, _, err := w.SignedNow(); size != 7 || err != nil {
+		t.Errorf("the writer: SignedNow() = %d, %v, want 7", size, err)
 	}
 }

@@ -120,6 +120,25 @@ func (r *Ring) Signed() (size uint64, root [32]byte) {
 	return r.signed.size, r.signed.root
 }
 
+// SignedNow is Signed also if another process writes: it looks again.
+func (r *Ring) SignedNow() (size uint64, root [32]byte, err error) {
+	if !r.o.ReadOnly {
+		size, root = r.Signed()
+		return size, root, nil
+	}
+	text, err := r.readSigned()
+	if err != nil {
+		return 0, [32]byte{}, err
+	}
+	s, err := parseSigned(text, r.hash)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil && s.size > r.signed.size {
+		r.signed = s // what was seen once stays: the file may be an older one by now
+	}
+	return r.signed.size, r.signed.root, nil
+}
+
 // SetSigned remembers a size and a root, durably. Neither a smaller size nor
 // another root of the same size is accepted: that log would be another.
 func (r *Ring) SetSigned(size uint64, root [32]byte) error {

@@ -97,7 +97,7 @@ func (r *Reader) Checkpoint() ([]byte, error) {
 func (r *Reader) Look(ctx context.Context, live bool) (uint64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	found, err := r.Store.Look(ctx, live)
+	found, err := r.Store.Look(ctx, live, r.head)
 	if err == nil {
 		err = r.admit(ctx, found)
 	}
@@ -107,7 +107,7 @@ func (r *Reader) Look(ctx context.Context, live bool) (uint64, error) {
 		return found, err
 	}
 	// A writer may have gone on since: what was signed by now is there by now.
-	if found, err = r.Store.Look(ctx, live); err == nil {
+	if found, err = r.Store.Look(ctx, live, r.head); err == nil {
 		err = r.admit(ctx, found)
 	}
 	r.beyond.Behind = signed - min(signed, found)

@@ -106,7 +106,7 @@ func (j *Judge) place(ctx context.Context, r *record.Record) (why string, err er
 			break
 		}
 		var same bool
-		if same, err = j.Store.HasID(seq, r.ID); same {
+		if same, err = j.Store.HasID(ctx, seq, r.ID); same {
 			return fmt.Sprintf("it is a copy of record %d", seq), nil
 		}
 	}

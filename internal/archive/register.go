@@ -73,7 +73,7 @@ func (g *Register) Statements(ctx context.Context) (map[uint64]remnant.Statement
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		line, err := store.Line(seq)
+		line, err := store.Checked(ctx, seq)
 		if err != nil {
 			return nil, err
 		}

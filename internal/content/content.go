@@ -72,17 +72,7 @@ type Record struct {
 }
 
 // A TamperError names a record that disagrees with the tree.
-type TamperError struct {
-	Seq       uint64
-	Want, Got record.Hash
-}
-
-func (e *TamperError) Error() string {
-	if e.Want == (record.Hash{}) {
-		return fmt.Sprintf("record %d: its hash is %v, and the log's lines and tree do not give the root that was signed: the log was altered; run verify", e.Seq, e.Got)
-	}
-	return fmt.Sprintf("record %d: its hash is %v, the tree has %v: the log was altered; run verify", e.Seq, e.Got, e.Want)
-}
+type TamperError = segment.AlteredError
 
 // A Reader reads the records of a log.
 type Reader struct {
@@ -216,7 +206,7 @@ func (l *Reader) EachOwn(ctx context.Context, from uint64, types []event.Type, f
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		line, err := l.Store.Line(seq)
+		line, err := l.Store.Checked(ctx, seq)
 		if err != nil {
 			return err
 		}

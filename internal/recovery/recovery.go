@@ -66,10 +66,12 @@ type Repair struct {
 // can write to the folder but has no keys gets a forgery signed. What an
 // interrupted write leaves at the very end is cut off.
 func (l *Log) Run(ctx context.Context) (*Repair, error) {
+	l.Store.Claim()
 	size, root, err := l.recoverSigned(ctx)
 	if err != nil {
 		return nil, err
 	}
+	l.Store.Hold(&signed.Tree{Store: l.Store, Files: l.Tree, Ring: l.Ring, Origin: l.Origin, Writer: true, Logger: l.Logger})
 	pos, err := l.endOfSigned(ctx, size, root)
 	if err != nil {
 		return nil, err
@@ -169,7 +171,7 @@ func CheckTree(ctx context.Context, t *tree.Tree, size uint64, root tlog.Hash, f
 // give the root that was signed, the log is not written to, unless the files do.
 func (l *Log) mend(ctx context.Context, size uint64, root tlog.Hash) error {
 	// Without a writer every line may be read.
-	if err := l.Store.Refresh(ctx, false); err != nil {
+	if err := l.Store.Refresh(ctx, false, 0); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
 	have := l.Store.Size()
@@ -390,7 +392,7 @@ func (l *Log) refuseCopies(ctx context.Context, tail *logTail) error {
 		return nil
 	}
 	// Without a writer every line may be read.
-	if err := l.Store.Refresh(ctx, false); err != nil {
+	if err := l.Store.Refresh(ctx, false, 0); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
 	first := tail.size - uint64(len(tail.lines))
@@ -403,7 +405,7 @@ func (l *Log) refuseCopies(ctx context.Context, tail *logTail) error {
 			if seq >= first+uint64(i) {
 				break
 			}
-			same, err := l.Store.HasID(seq, n.id)
+			same, err := l.Store.HasID(ctx, seq, n.id)
 			if err != nil {
 				return fmt.Errorf("open log: %w", err)
 			}

@@ -1,10 +1,12 @@
 package segment
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +16,9 @@ import (
 
 // start builds the tables that are missing, in the background.
 func (x *idIndex) start(s *Store) {
+	if !s.macs.known() {
+		return // nobody would believe them
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.again = true
@@ -65,10 +70,21 @@ func (s *Store) extend(tables []*table) ([]*table, error) {
 	}
 	for i := 0; i+1 < len(segs); i++ {
 		g, to := segs[i], segs[i+1].first
-		if g.first < covered || to == g.first {
+		if to == g.first {
 			continue
 		}
-		entries, err := s.entries(g, 0, to-g.first)
+		if g.first < covered {
+			g.forgetKnown()
+			continue
+		}
+		entries, err := s.knownOf(context.Background(), g, to-g.first, false)
+		if err == nil {
+			err = s.syncSide(g)
+		}
+		if err != nil {
+			return nil, err
+		}
+		last, err := s.hashAt(to - 1)
 		if err != nil {
 			return nil, err
 		}
@@ -77,16 +93,27 @@ func (s *Store) extend(tables []*table) ([]*table, error) {
 			refs[j] = idRef{e.id, g.first + uint64(j)}
 		}
 		slices.SortFunc(refs, compareRefs)
-		t := &table{name: s.tableName(g.first, to), from: g.first, to: to, pages: pagesFor(to - g.first)}
+		t := &table{name: s.tableName(g.first, to), from: g.first, to: to, last: last, pages: pagesFor(to - g.first)}
 		if err := s.writeTable(t, &sliceSource{refs: refs}); err != nil {
 			return nil, err
 		}
+		g.forgetKnown()
 		tables = append(tables, t)
 		if tables, err = s.merge(tables); err != nil {
 			return nil, err
 		}
 	}
 	return tables, nil
+}
+
+// syncSide makes the side file of a full segment durable. So behind a table,
+// what a power failure has left of a side file is not looked at again.
+func (s *Store) syncSide(g *seg) error {
+	f, err := s.fs.OpenFile(g.name+sideExt, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("sync side file: %w", err)
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // merge joins the last two tables as long as the newer is at least half as
@@ -97,7 +124,7 @@ func (s *Store) merge(tables []*table) ([]*table, error) {
 		if 2*(b.to-b.from) < a.to-a.from {
 			break
 		}
-		t := &table{name: s.tableName(a.from, b.to), from: a.from, to: b.to, pages: pagesFor(b.to - a.from)}
+		t := &table{name: s.tableName(a.from, b.to), from: a.from, to: b.to, last: b.last, pages: pagesFor(b.to - a.from)}
 		if err := s.writeTable(t, &mergeSource{from: [2]refSource{
 			&tableSource{store: s, table: a}, &tableSource{store: s, table: b},
 		}}); err != nil {
@@ -205,14 +232,14 @@ func (src *tableSource) next() (idRef, error) {
 }
 
 // writeTable writes a table under its name. It is derived and its pages carry
-// checksums, so it is not synced.
+// tags, so it is not synced.
 func (s *Store) writeTable(t *table, src refSource) error {
 	tmp := t.name + ".tmp"
 	f, err := vfs.CreateNew(s.fs, tmp, 0o644)
 	if err != nil {
 		return fmt.Errorf("write id table: %w", err)
 	}
-	err = fillTable(f, t, src)
+	err = fillTable(f, t, src, s.macs)
 	if err := errors.Join(err, f.Close()); err != nil {
 		_ = s.fs.Remove(tmp) // a leftover is replaced the next time
 		return fmt.Errorf("write id table: %w", err)
@@ -220,12 +247,14 @@ func (s *Store) writeTable(t *table, src refSource) error {
 	if err := s.fs.Rename(tmp, t.name); err != nil {
 		return fmt.Errorf("write id table: %w", err)
 	}
+	s.files.forget(t.name)
 	return nil
 }
 
-func fillTable(f vfs.File, t *table, src refSource) error {
-	const block = 64 * pageLen
-	buf := tableHead(t.from, t.to)
+func fillTable(f vfs.File, t *table, src refSource, m macs) error {
+	const block = 256 * pageLen
+	buf := t.head(m)
+	n := int64(0)
 	at := int64(0)
 	flush := func() error {
 		_, err := f.WriteAt(buf, at)
@@ -245,7 +274,8 @@ func fillTable(f vfs.File, t *table, src refSource) error {
 		}
 		if len(page) == pageSlots*entryLen || err == io.EOF && len(page) > 0 {
 			clear(page[len(page):pageLen])
-			buf = append(buf, closePage(page[:pageLen])...)
+			n++
+			buf = append(buf, t.closePage(page[:pageLen], n, m)...)
 			page = page[:0]
 		}
 		if len(buf) >= block || err == io.EOF {

@@ -20,32 +20,49 @@ func FuzzEntry(f *testing.F) {
 	})
 }
 
-func FuzzAdmin(f *testing.F) {
-	f.Add(appendAdmin(nil, []uint32{1, 5, 90}), uint64(100))
-	f.Add(appendAdmin(nil, nil), uint64(0))
-	f.Fuzz(func(t *testing.T, in []byte, count uint64) {
-		places, err := parseAdmin(in, count)
-		if err == nil && !bytes.Equal(appendAdmin(nil, places), in) {
-			t.Errorf("parseAdmin accepted %x, appendAdmin gives %x", in, appendAdmin(nil, places))
+func FuzzSeal(f *testing.F) {
+	keyed := newMACs(&Key{7})
+	for _, x := range []seal{
+		{},
+		{count: 3, last: [32]byte{1}, digest: [32]byte{2}},
+		{count: 100, full: true, places: []uint32{1, 5, 90}, last: [32]byte{1}},
+		{count: 2, full: true, last: [32]byte{9}},
+	} {
+		f.Add(x.append(nil, 7, keyed), sideHeader+int64(x.count)*entryLen+4*int64(len(x.places))+sealLen, uint64(7))
+	}
+	f.Fuzz(func(t *testing.T, in []byte, size int64, first uint64) {
+		for _, m := range []macs{keyed, {}} {
+			x, err := parseSeal(in, size, first, m)
+			if err != nil {
+				continue
+			}
+			again := x.append(nil, first, m)
+			if !m.known() {
+				copy(again[len(again)-macLen:], in[len(in)-macLen:]) // nobody has looked at it
+			}
+			if !bytes.Equal(again, in) {
+				t.Errorf("parseSeal accepted %x, append gives %x", in, again)
+			}
 		}
 	})
 }
 
 func FuzzPage(f *testing.F) {
+	keyed, about := newMACs(&Key{7}), table{from: 3, to: 4, last: [32]byte{1}}
 	b := make([]byte, pageLen)
 	binary.BigEndian.PutUint64(b, 7)
-	f.Add(closePage(b), uint64(1))
+	f.Add(about.closePage(b, 1, keyed), uint64(1))
 	f.Fuzz(func(t *testing.T, in []byte, slots uint64) {
 		if len(in) != pageLen || slots > pageSlots {
 			return
 		}
-		p, err := parsePage(in, slots)
+		p, err := about.parsePage(in, 1, slots, keyed)
 		if err != nil {
 			return
 		}
 		again := make([]byte, pageLen)
 		copy(again, p)
-		if !bytes.Equal(closePage(again), in) {
+		if !bytes.Equal(about.closePage(again, 1, keyed), in) {
 			t.Errorf("parsePage accepted a page of %d entries that has another encoding", slots)
 		}
 	})

@@ -112,7 +112,7 @@ func (s *Store) keptLines(ctx context.Context, g *seg, from, to uint64, yield fu
 }
 
 // goneEntries makes the entries of a segment that has left. They say nothing of
-// where lines are.
+// where lines are, and nobody vouches for them.
 func (s *Store) goneEntries(g *seg, from, to uint64) ([]entry, error) {
 	if g.bad == nil && to > g.gone.Records {
 		return nil, fmt.Errorf("read remnant of segment %d: %w: it has %d records", g.first, remnant.ErrDamaged, g.gone.Records)
@@ -135,23 +135,152 @@ func (s *Store) goneEntries(g *seg, from, to uint64) ([]entry, error) {
 	return out, nil
 }
 
-// HasID tells whether a record, which may have left, has an id.
-func (s *Store) HasID(seq uint64, id record.ID) (bool, error) {
+// lastGone returns the hash of the last record of a segment that has left, as
+// its remnant has it.
+func (s *Store) lastGone(g *seg) (record.Hash, error) {
+	var last [1][32]byte
+	err := s.fromRemnant(g, func(f io.ReaderAt) error { return g.gone.Hashes(f, g.gone.Records-1, last[:]) })
+	return last[0], err
+}
+
+// sealFitsGone is sealFits for a segment that has left.
+func (s *Store) sealFitsGone(g *seg, x *seal) error {
+	last, err := s.lastGone(g)
+	if err == nil && (x.count != g.gone.Records || last != x.last) {
+		err = errSide
+	}
+	return err
+}
+
+// knownGone is knownOf for a segment that has left: as sealed, or else as its
+// remnant says, if that is the one that the log names.
+func (s *Store) knownGone(ctx context.Context, g *seg, count uint64) ([]entry, error) {
+	if g.bad != nil {
+		return nil, g.bad
+	}
+	if p, err := s.takeSealed(g, nil); err == nil && p.count() >= count {
+		return p.entries[:count], nil
+	}
+	if err := s.vouch(ctx, g); err != nil {
+		return nil, err
+	}
+	p, err := s.prefixGone(g)
+	if err != nil {
+		return nil, err
+	}
+	if s.writing.Load() {
+		s.remake(g, p)
+	}
+	if p.count() < count {
+		return nil, fmt.Errorf("read remnant of segment %d: %w: it has %d records", g.first, remnant.ErrDamaged, g.gone.Records)
+	}
+	return p.entries[:count], nil
+}
+
+// prefixGone makes the side of a segment of its remnant.
+func (s *Store) prefixGone(g *seg) (*prefix, error) {
+	entries, err := s.goneEntries(g, 0, g.gone.Records)
+	if err != nil {
+		return nil, err
+	}
+	last, err := s.lastGone(g)
+	if err != nil {
+		return nil, err
+	}
+	p := newPrefix()
+	p.add(nil, g.first, entries, last)
+	return p, nil
+}
+
+// vouch tells whether the remnant of a segment is the one that a later record
+// names, which is compared with the tree itself. What stays of a segment is not
+// signed otherwise.
+func (s *Store) vouch(ctx context.Context, g *seg) error {
+	g.sideMu.Lock()
+	done := g.vouched
+	g.sideMu.Unlock()
+	if done {
+		return nil
+	}
+	var sum [32]byte
+	err := s.fromRemnant(g, func(f io.ReaderAt) (err error) {
+		_, sum, err = remnant.Check(f, g.gone.Size())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read %s%s: %w; restore it from a backup, or the segment from its archive", g.name, remnant.Ext, err)
+	}
+	// A statement comes after what it is about; those of a segment that has
+	// left as well are in its remnant, if that is vouched for in turn.
+	seqs, err := s.Administrative(g.gone.Next())
+	if err != nil {
+		return err
+	}
+	for _, seq := range slices.Backward(seqs) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		line, err := s.Line(seq)
+		if err != nil {
+			return err
+		}
+		if !record.HasKind(line, "segments_") {
+			continue
+		}
+		if err := s.check(ctx, seq, line); err != nil {
+			return err
+		}
+		r, err := record.Decode(line)
+		if err != nil {
+			return fmt.Errorf("read record %d: %w", seq, err)
+		}
+		if said, ok := remnant.ParseStatement(r); ok && said.First == g.first && said.Records == g.gone.Records && said.Remnant == sum {
+			g.sideMu.Lock()
+			g.vouched = true
+			g.sideMu.Unlock()
+			return nil
+		}
+	}
+	return fmt.Errorf("%s%s: %w: no record names what it is; run verify, and restore it from a backup, or the segment from its archive",
+		g.name, remnant.Ext, remnant.ErrDamaged)
+}
+
+// HasID tells whether a record, which may have left, has an id. A line that is
+// not the one that was signed says nothing.
+func (s *Store) HasID(ctx context.Context, seq uint64, id record.ID) (bool, error) {
 	g, _, err := s.find(seq)
 	if err != nil {
 		return false, err
 	}
 	if g.gone != nil && (g.bad != nil || seq < g.gone.Next()) {
-		var own [1]record.ID
-		err := s.fromRemnant(g, func(f io.ReaderAt) error { return g.gone.IDs(f, seq-g.first, own[:]) })
-		return own[0] == id, err
+		return s.hasIDGone(ctx, g, seq, id)
 	}
 	line, err := s.Peek(seq)
+	if err == nil {
+		err = s.check(ctx, seq, line)
+	}
 	if err != nil {
 		return false, err
 	}
 	own, _, ok := record.Glance(line)
 	return ok && own == id, nil
+}
+
+func (s *Store) hasIDGone(ctx context.Context, g *seg, seq uint64, id record.ID) (bool, error) {
+	var own [1]record.ID
+	err := s.fromRemnant(g, func(f io.ReaderAt) error { return g.gone.IDs(f, seq-g.first, own[:]) })
+	if err != nil || own[0] == id {
+		return own[0] == id, err
+	}
+	// The remnant says no: is that what was sealed of this record?
+	entries, err := s.knownOf(ctx, g, g.gone.Records, false)
+	if err != nil {
+		return false, err
+	}
+	if entries[seq-g.first].id != idHash(own[0]) {
+		return false, fmt.Errorf("read %s%s: %w: it has another id of record %d than the log had", g.name, remnant.Ext, remnant.ErrDamaged, seq)
+	}
+	return false, nil
 }
 
 // Hashes yields the hashes of the records from (inclusive) to to (exclusive), of
@@ -210,7 +339,7 @@ func (s *Store) hashesOfLines(ctx context.Context, _ *seg, from, to uint64, yiel
 		}
 		end, _ := record.ParseTail(line) // Lines has looked at it
 		if !record.Intact(line, &end) {
-			return yield([32]byte{}, &AlteredError{end.Seq}) && false
+			return yield([32]byte{}, &AlteredError{Seq: end.Seq}) && false
 		}
 		if !yield(end.Hash, nil) {
 			return false
@@ -223,11 +352,22 @@ func (s *Store) hashesOfLines(ctx context.Context, _ *seg, from, to uint64, yiel
 	return true
 }
 
-// An AlteredError names a record whose line is not what its hash says.
-type AlteredError struct{ Seq uint64 }
+// An AlteredError names a record whose line is not what its hash says, does not
+// continue the one before, or disagrees with the tree: then Got is its hash, and
+// Want that in the tree.
+type AlteredError struct {
+	Seq       uint64
+	Want, Got record.Hash
+}
 
 func (e *AlteredError) Error() string {
-	return fmt.Sprintf("record %d: the line is not what its hash says; run verify", e.Seq)
+	switch {
+	case e.Want == e.Got:
+		return fmt.Sprintf("record %d: the line is not what its hash says, or does not continue the one before: the log was altered; run verify", e.Seq)
+	case e.Want == record.Hash{}:
+		return fmt.Sprintf("record %d: its hash is %v, and the log's lines and tree do not give the root that was signed: the log was altered; run verify", e.Seq, e.Got)
+	}
+	return fmt.Sprintf("record %d: its hash is %v, the tree has %v: the log was altered; run verify", e.Seq, e.Got, e.Want)
 }
 
 // PutRemnant writes what is to stay of a segment, durably. As long as the
@@ -249,15 +389,18 @@ func (s *Store) Leave(first uint64) error {
 	if gone.bad != nil {
 		return gone.bad
 	}
+	p, err := s.prefixGone(gone)
+	if err != nil {
+		return fmt.Errorf("remove segment %d: %w", first, err)
+	}
 	if err := s.swap(gone); err != nil {
 		return fmt.Errorf("remove segment %d: %w", first, err)
 	}
-	for _, ext := range []string{lineExt, sideExt} {
-		s.files.forget(gone.name + ext)
-		if err := s.fs.Remove(gone.name + ext); err != nil && !isMissing(err) {
-			return fmt.Errorf("remove segment %d: %w", first, err)
-		}
+	s.files.forget(gone.name + lineExt)
+	if err := s.fs.Remove(gone.name + lineExt); err != nil && !isMissing(err) {
+		return fmt.Errorf("remove segment %d: %w", first, err)
 	}
+	s.remake(gone, p) // of what stays: nobody has to read all of it to use it
 	if err := s.fs.SyncDir(s.dir); err != nil {
 		return fmt.Errorf("remove segment %d: %w", first, err)
 	}
@@ -271,7 +414,19 @@ func (s *Store) Return(first uint64) error {
 	if _, err := vfs.StatFile(s.fs, g.name+lineExt); err != nil {
 		return fmt.Errorf("take segment %d back: %w", first, err)
 	}
+	// What was made of the remnant says nothing of where the lines are.
+	if err := s.fs.Remove(g.name + sideExt); err != nil && !isMissing(err) {
+		return fmt.Errorf("take segment %d back: %w", first, err)
+	}
+	s.files.forget(g.name + sideExt)
 	if err := s.swap(g); err != nil {
+		return fmt.Errorf("take segment %d back: %w", first, err)
+	}
+	_, next, err := s.find(first)
+	if err == nil && next != nil {
+		_, err = s.knownOf(context.Background(), g, next.first-first, false)
+	}
+	if err != nil {
 		return fmt.Errorf("take segment %d back: %w", first, err)
 	}
 	return nil

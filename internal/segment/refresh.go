@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"audittrail/internal/vfs"
 	"audittrail/record"
@@ -12,8 +13,8 @@ import (
 
 // Refresh looks how far the log goes, for a store that does not write, and shows
 // readers all of it.
-func (s *Store) Refresh(ctx context.Context, live bool) error {
-	found, err := s.Look(ctx, live)
+func (s *Store) Refresh(ctx context.Context, live bool, signed uint64) error {
+	found, err := s.Look(ctx, live, signed)
 	if err == nil {
 		s.Show(found)
 	}
@@ -31,17 +32,20 @@ func (s *Store) Found() uint64 { return max(s.found.Load(), s.Size()) }
 // is; if none is (live is false), lines that follow on without a break are
 // durable as well: the side file is not synced, and may have lost its end in a
 // crash.
-func (s *Store) Look(ctx context.Context, live bool) (uint64, error) {
+//
+// What was signed is durable whatever the side file says, and is found: that file
+// may be cut short by somebody who has no keys.
+func (s *Store) Look(ctx context.Context, live bool, signed uint64) (uint64, error) {
 	s.refreshing.Lock()
 	defer s.refreshing.Unlock()
-	found, err := s.look(ctx, live)
+	found, err := s.look(ctx, live, signed)
 	if err == nil {
 		s.found.Store(found)
 	}
 	return found, err
 }
 
-func (s *Store) look(ctx context.Context, live bool) (uint64, error) {
+func (s *Store) look(ctx context.Context, live bool, signed uint64) (uint64, error) {
 	if err := s.list(); err != nil {
 		return 0, err
 	}
@@ -51,6 +55,7 @@ func (s *Store) look(ctx context.Context, live bool) (uint64, error) {
 		g = s.segs[n-1]
 		if n > 1 {
 			prev = s.segs[n-2]
+			prev.forgetKnown() // its side file is sealed by now
 		}
 	}
 	s.mu.RUnlock()
@@ -65,8 +70,11 @@ func (s *Store) look(ctx context.Context, live bool) (uint64, error) {
 		return 0, err
 	}
 	s.broken.Store(nil)
-	if !live {
-		if count, err = s.extendTail(ctx, g, prev, count, end); err != nil {
+	if upto := uint64(math.MaxUint64); !live || g.first+count < signed {
+		if live {
+			upto = signed
+		}
+		if count, err = s.extendTail(ctx, g, prev, count, end, upto); err != nil {
 			return 0, err
 		}
 	}
@@ -76,31 +84,38 @@ func (s *Store) look(ctx context.Context, live bool) (uint64, error) {
 		// seen stay; but what it found to be torn is gone.
 		if _, err := s.Peek(old - 1); err == nil {
 			size = old
+		} else {
+			g.forgetKnown()
 		}
 	}
 	return size, nil
 }
 
 // published returns how many lines of the last segment its side file tells of,
-// and where they end; none if the last of them is not where it says.
+// and where they end; none if the last of them is not where it says, or not the
+// one that it says.
 func (s *Store) published(g *seg) (count uint64, end int64, err error) {
-	count, err = s.sideCount(g)
-	if err != nil || count == 0 {
+	x, err := s.readSeal(g)
+	if err == nil && x.count > 0 {
+		var entries []entry
+		if entries, err = s.entries(g, x.count-min(x.count, 2), x.count); err == nil {
+			err = s.sealFits(g, x, entries)
+			end = int64(entries[len(entries)-1].end)
+		}
+	}
+	switch {
+	case isIO(err):
 		return 0, 0, err
+	case err != nil:
+		return 0, 0, nil // missing or damaged, and derived
 	}
-	start, end, err := s.bounds(g, count-1)
-	if err == nil {
-		_, err = s.readLine(g, g.first+count-1, start, end)
-	}
-	if err != nil {
-		return 0, 0, nil // damaged, and derived
-	}
-	return count, end, nil
+	return x.count, end, nil
 }
 
 // extendTail counts the lines of the last segment, of which the first count
-// end at offset and are known, as far as they form a chain.
-func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offset int64) (uint64, error) {
+// end at offset and are known, as far as they form a chain, up to the record
+// upto.
+func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offset int64, upto uint64) (uint64, error) {
 	st, err := vfs.StatFile(s.fs, g.name+lineExt)
 	if err != nil {
 		return 0, fmt.Errorf("read the end of the log: %w", err)
@@ -120,7 +135,7 @@ func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offs
 	}
 	s.scanFile(ctx, g, offset, func(raw Raw, scanned error) bool {
 		err = scanned
-		if err != nil || !raw.Whole {
+		if err != nil || !raw.Whole || g.first+count >= upto {
 			return false
 		}
 		t, ok := record.ParseTail(raw.Line)

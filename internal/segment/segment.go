@@ -65,6 +65,8 @@ type Store struct {
 	// the log's; guarded by mu.
 	empty []*seg
 
+	tree  Signed // what lines are compared with; guarded by mu
+	macs  macs
 	files handles
 	ids   idIndex
 
@@ -86,8 +88,21 @@ type seg struct {
 	gone   *remnant.Remnant // what stays, if the lines have left
 	bad    error            // why that cannot be read
 
-	sideMu sync.Mutex
-	memory []entry // the side, when the file cannot be used; nil otherwise
+	knowing sync.Mutex // held while what is known is extended; taken before sideMu
+
+	sideMu     sync.Mutex // guards what follows
+	memory     []entry    // the places, when the file cannot be used; nil otherwise
+	known      *prefix    // what is authenticated, where it stays in memory
+	admin      []uint32   // places of the administrative records, authenticated,
+	governedTo uint64     // among so many lines
+	vouched    bool       // the remnant is what the log says
+}
+
+// keep holds what is authenticated of a segment in memory.
+func (g *seg) keep(p *prefix) {
+	g.sideMu.Lock()
+	defer g.sideMu.Unlock()
+	g.known = p
 }
 
 // Info describes a segment.

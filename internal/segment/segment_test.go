@@ -73,6 +73,8 @@ func (w *writer) must(n int) {
 
 const dir = "log"
 
+var key = segment.Key{1, 2, 3}
+
 // create makes a store in a new folder, ready for writing.
 func create(t testing.TB, fsys vfs.FS, dir string, roll int64) *writer {
 	t.Helper()
@@ -83,6 +85,7 @@ func create(t testing.TB, fsys vfs.FS, dir string, roll int64) *writer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Authenticate(key)
 	if err := s.OpenTail(context.Background(), segment.Pos{}, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +142,8 @@ func (w *writer) reader(fsys vfs.FS, live bool) *segment.Store {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := s.Refresh(context.Background(), live); err != nil {
+	s.Authenticate(key)
+	if err := s.Refresh(context.Background(), live, 0); err != nil {
 		w.t.Fatal(err)
 	}
 	return s
@@ -266,6 +270,7 @@ func TestReopen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			s.Authenticate(key)
 			size := uint64(len(w.lines))
 			end, err := s.End(context.Background(), size-1)
 			if err != nil {
@@ -357,8 +362,11 @@ func TestReaderWithoutWriter(t *testing.T) {
 	if _, err := f.WriteAt([]byte(`{"v":1,"id"`), infos[0].Size); err != nil {
 		t.Fatal(err)
 	}
-	if s := w.reader(disk, true); s.Size() != 2 {
-		t.Errorf("beside a writer: Size() = %d, want the 2 of its side file", s.Size())
+	for signed, want := range map[uint64]uint64{0: 0, 2: 2, 5: 5, 9: 5} {
+		s := w.reader(disk, true)
+		if err := s.Refresh(context.Background(), true, signed); err != nil || s.Size() != want {
+			t.Errorf("beside a writer that has signed %d: Size() = %d, %v, want %d", signed, s.Size(), err, want)
+		}
 	}
 	w.check(w.reader(disk, false))
 }

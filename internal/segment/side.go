@@ -9,25 +9,26 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
-	"slices"
 
 	"audittrail/event"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
 
-// A side file is a header and one entry per line:
+// A side file is a header, an entry per line, and a seal:
 //
-//	0   24  "audittrail-side/v1", padded with zeros
+//	0   24  "audittrail-side/v2", padded with zeros
 //	24   8  first sequence number
 //	32 16n  entries: end of the line (4), flags (1), check (3), id hash (8)
+//	        seal, see there
 //
-// and, once the segment is full, the places in it of the administrative
-// records: their number, each place, and a CRC-32C, four bytes each. All
-// numbers are big endian. The check is the low 24 bits of the CRC-32C of the
-// record's sequence number and the rest of the entry.
+// All numbers are big endian. The check is the low 24 bits of the CRC-32C of
+// the record's sequence number and the rest of the entry. What an entry says of
+// the place of a line is believed once the line was found there; what it says
+// of the record only where the seal covers it. Version 1 had the same entries
+// and no seal: its places are used, and nothing else.
 const (
-	sideMagic  = "audittrail-side/v1"
+	sideMagic  = "audittrail-side/v2"
 	sideHeader = 32
 	entryLen   = 16
 
@@ -68,10 +69,12 @@ func parseEntry(b []byte, seq uint64) (entry, error) {
 	if b[4]&^flagAdmin != 0 || b[5] != byte(sum>>16) || b[6] != byte(sum>>8) || b[7] != byte(sum) {
 		return entry{}, errSide
 	}
-	return entry{
-		end: binary.BigEndian.Uint32(b), flag: b[4],
-		id: binary.BigEndian.Uint64(b[8:]),
-	}, nil
+	return decodeEntry(b), nil
+}
+
+// decodeEntry reads an entry whose bytes are known to be right.
+func decodeEntry(b []byte) entry {
+	return entry{end: binary.BigEndian.Uint32(b), flag: b[4], id: binary.BigEndian.Uint64(b[8:])}
 }
 
 // idHash spreads ids, which clients choose, evenly.
@@ -107,13 +110,17 @@ func (s *Store) bounds(g *seg, n uint64) (start, end int64, err error) {
 	return start, end, nil
 }
 
-// entries reads the entries of the lines from (inclusive) to to (exclusive).
+// entries reads the entries of the lines from (inclusive) to to (exclusive),
+// for the places in them: of a file, nobody vouches for the rest.
 func (s *Store) entries(g *seg, from, to uint64) ([]entry, error) {
 	if g.gone != nil {
 		return s.goneEntries(g, from, to)
 	}
 	g.sideMu.Lock()
 	memory := g.memory
+	if g.known != nil && uint64(len(memory)) < to {
+		memory = g.known.entries
+	}
 	g.sideMu.Unlock()
 	if to <= uint64(len(memory)) {
 		return memory[from:to], nil
@@ -139,31 +146,6 @@ func (s *Store) entries(g *seg, from, to uint64) ([]entry, error) {
 		out = append(out, e)
 	}
 	return out, nil
-}
-
-// sideCount returns how many whole entries the side file of the last segment
-// has, which is how far its writer has come; 0 where it has none.
-func (s *Store) sideCount(g *seg) (uint64, error) {
-	f, err := s.fs.Open(g.name + sideExt)
-	if isMissing(err) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read side file: %w", err)
-	}
-	defer func() { _ = f.Close() }() // only read from: nothing to lose
-	head := make([]byte, sideHeader)
-	if n, err := f.ReadAt(head, 0); n < len(head) || string(head) != string(sideHead(g.first)) {
-		if err == nil || err == io.EOF {
-			return 0, nil
-		}
-		return 0, fmt.Errorf("read side file: %w", err)
-	}
-	size, err := f.Size()
-	if err != nil {
-		return 0, fmt.Errorf("read side file: %w", err)
-	}
-	return uint64(size-sideHeader) / entryLen, nil
 }
 
 // measure makes the entries of a segment from its lines, from the nth on, up
@@ -210,108 +192,6 @@ func (s *Store) remember(g *seg) error {
 	return nil
 }
 
-// allEntries is entries, whatever has become of the side file and of the
-// segment.
-func (s *Store) allEntries(g *seg, from, to uint64) ([]entry, error) {
-	entries, err := s.entries(g, from, to)
-	if err == nil {
-		return entries, nil
-	}
-	if err = s.remember(g); err == nil {
-		entries, err = s.entries(g, from, to)
-	}
-	if isMissing(err) {
-		if g, ok := s.moved(g); ok {
-			return s.goneEntries(g, from, to)
-		}
-	}
-	return entries, err
-}
-
-// appendAdmin appends what closes the side file of a full segment.
-func appendAdmin(dst []byte, places []uint32) []byte {
-	at := len(dst)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(places)))
-	for _, p := range places {
-		dst = binary.BigEndian.AppendUint32(dst, p)
-	}
-	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[at:], castagnoli))
-}
-
-// parseAdmin reads what appendAdmin wrote about a segment of count lines.
-func parseAdmin(b []byte, count uint64) ([]uint32, error) {
-	if len(b) < 8 {
-		return nil, errSide
-	}
-	n := binary.BigEndian.Uint32(b)
-	if uint64(n) > count || uint64(len(b)) != 8+4*uint64(n) ||
-		crc32.Checksum(b[:len(b)-4], castagnoli) != binary.BigEndian.Uint32(b[len(b)-4:]) {
-		return nil, errSide
-	}
-	places := make([]uint32, 0, n)
-	for i := range n {
-		p := binary.BigEndian.Uint32(b[4+4*i:])
-		if uint64(p) >= count || i > 0 && p <= places[i-1] {
-			return nil, errSide
-		}
-		places = append(places, p)
-	}
-	return places, nil
-}
-
-// Administrative returns the sequence numbers, from one on, of the records by
-// which the log is governed, in order. It reads no line where the side files
-// are whole.
-func (s *Store) Administrative(from uint64) ([]uint64, error) {
-	s.mu.RLock()
-	segs := slices.Clone(s.segs)
-	s.mu.RUnlock()
-	var out []uint64
-	for i, g := range segs {
-		end := s.Size()
-		full := i+1 < len(segs) && segs[i+1].first <= end
-		if full {
-			end = segs[i+1].first
-		}
-		count := end - g.first
-		if end <= max(from, g.first) {
-			continue
-		}
-		skip := uint64(0)
-		if from > g.first && !full {
-			skip = from - g.first
-		}
-		places, err := s.adminOf(g, skip, count, full)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range places {
-			if seq := g.first + uint64(p); seq >= from {
-				out = append(out, seq)
-			}
-		}
-	}
-	return out, nil
-}
-
-// adminOf returns the places of the administrative records of a segment, at
-// least of those behind the first skip.
-func (s *Store) adminOf(g *seg, skip, count uint64, full bool) ([]uint32, error) {
-	if g.gone != nil {
-		return g.gone.Administrative(), g.bad
-	}
-	if full {
-		if places, err := s.readAdmin(g, count); err == nil {
-			return places, nil
-		}
-	}
-	entries, err := s.allEntries(g, skip, count)
-	if err != nil {
-		return nil, err
-	}
-	return adminPlaces(entries, skip), nil
-}
-
 // adminPlaces returns the places of the administrative records among entries,
 // the first of which is that of the skipth line.
 func adminPlaces(entries []entry, skip uint64) (places []uint32) {
@@ -323,62 +203,33 @@ func adminPlaces(entries []entry, skip uint64) (places []uint32) {
 	return places
 }
 
-func (s *Store) readAdmin(g *seg, count uint64) ([]uint32, error) {
-	h, err := s.files.acquire(g.name + sideExt)
-	if err != nil {
-		return nil, fmt.Errorf("read side file: %w", err)
-	}
-	defer s.files.release(h)
-	at := sideHeader + int64(count*entryLen)
-	size, err := h.file.Size()
-	if err != nil || size < at+8 || size > at+8+4*int64(count) {
-		return nil, errors.Join(errSide, err)
-	}
-	buf := make([]byte, size-at)
-	if n, err := h.file.ReadAt(buf, at); n < len(buf) {
-		return nil, errors.Join(errSide, err)
-	}
-	return parseAdmin(buf, count)
-}
-
 // openSide opens the side file of the last segment for appending, and makes it
-// agree with the first count lines, which end at end. Where its last entry is
-// right, those before it are believed until they are used.
-func (s *Store) openSide(ctx context.Context, g *seg, count uint64, end int64) (vfs.File, error) {
-	have, err := s.sideCount(g)
-	if err != nil {
-		return nil, err
+// agree with the first count lines, which end at end: what is sealed of them
+// stays, the rest is made from the lines.
+func (s *Store) openSide(ctx context.Context, g *seg, count uint64, end int64) (vfs.File, *prefix, error) {
+	p, err := s.takeSealed(g, nil)
+	if err != nil && isIO(err) {
+		return nil, nil, err
 	}
-	kept, offset := min(have, count), int64(0)
-	if kept > 0 {
-		start, stop, err := s.bounds(g, kept-1)
-		if err == nil && stop <= end {
-			_, err = s.readLine(g, g.first+kept-1, start, stop)
-		}
-		if err != nil || stop > end {
-			kept, stop = 0, 0 // damaged: from the lines, then
-		}
-		offset = stop
+	if err != nil || p.count() > count {
+		p = newPrefix()
 	}
-	var more []entry
+	kept := p.count()
 	if kept < count {
-		if more, err = s.measure(ctx, g, kept, offset); err != nil {
-			return nil, fmt.Errorf("rebuild side of segment %d: %w", g.first, err)
-		}
-		if n := count - kept; uint64(len(more)) >= n {
-			more = more[:n]
-			offset = int64(more[n-1].end)
+		if err := s.takeLines(ctx, g, p, count); err != nil {
+			return nil, nil, fmt.Errorf("rebuild side of segment %d: %w", g.first, err)
 		}
 	}
-	if kept+uint64(len(more)) != count || offset != end {
-		return nil, fmt.Errorf("rebuild side of segment %d: %d lines end at byte %d, want %d that end at byte %d", g.first, kept+uint64(len(more)), offset, count, end)
+	if p.end() != end {
+		return nil, nil, fmt.Errorf("rebuild side of segment %d: %d lines end at byte %d, want byte %d", g.first, count, p.end(), end)
 	}
-	return s.writeSide(g, more, kept)
+	f, err := s.writeSide(g, p, kept, false)
+	return f, p, err
 }
 
-// writeSide writes entries behind the first kept that the file has, and cuts
-// what is behind them.
-func (s *Store) writeSide(g *seg, entries []entry, kept uint64) (vfs.File, error) {
+// writeSide writes the side file of a prefix, of whose entries the file has the
+// first kept, and cuts what follows.
+func (s *Store) writeSide(g *seg, p *prefix, kept uint64, full bool) (vfs.File, error) {
 	f, err := s.fs.OpenFile(g.name+sideExt, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open side file: %w", err)
@@ -388,12 +239,11 @@ func (s *Store) writeSide(g *seg, entries []entry, kept uint64) (vfs.File, error
 	if kept > 0 {
 		buf, at = buf[:0], sideHeader+int64(kept*entryLen)
 	}
-	for i, e := range entries {
+	for i, e := range p.entries[kept:] {
 		buf = e.append(buf, g.first+kept+uint64(i))
 	}
-	if len(buf) > 0 {
-		_, err = f.WriteAt(buf, at)
-	}
+	buf = p.seal(full).append(buf, g.first, s.macs)
+	_, err = f.WriteAt(buf, at)
 	if err == nil {
 		err = f.Truncate(at + int64(len(buf)))
 	}

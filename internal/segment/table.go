@@ -2,30 +2,38 @@ package segment
 
 import (
 	"cmp"
+	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
+	"io"
 	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
+
+	"audittrail/record"
 )
 
 // An id table holds the id hashes of a range of full segments in order:
 //
-//	page 0   "audittrail-ids/v1", zeros to 24, from (8), to (8), and a CRC-32C
-//	         in the page's last four bytes
-//	page n   255 entries of id hash (8) and sequence number (8), ascending,
-//	         zeros where there are fewer, and a CRC-32C
+//	page 0   "audittrail-ids/v2", zeros to 24, from (8), to (8), hash of the
+//	         record before to (32), zeros, and a tag in the page's last 16 bytes
+//	page n   63 entries of id hash (8) and sequence number (8), ascending, zeros
+//	         where there are fewer, and a tag
 //
-// Pages have 4,096 bytes, numbers are big endian. Id hashes are evenly spread,
-// so an entry is found by interpolation: two or three reads among a hundred
-// million. Tables of similar size are merged, so that there are few.
+// A tag is the first 16 bytes of the HMAC-SHA256 of from, to, that hash, n (8)
+// and the rest of the page, under the key by which what is derived from the log
+// is authenticated: so that an id is absent is what a holder of the keyring has
+// seen, of these records. Pages have 1,024 bytes, numbers are big endian. Id
+// hashes are evenly spread, so an entry is found by interpolation: three or four
+// reads among a hundred million. Tables of similar size are merged, so that
+// there are few.
 const (
-	idMagic   = "audittrail-ids/v1"
-	pageLen   = 4096
-	pageSlots = (pageLen - 4) / entryLen
+	idMagic   = "audittrail-ids/v2"
+	pageLen   = 1024
+	tagLen    = 16
+	pageSlots = (pageLen - tagLen) / entryLen
 	tabPrefix = "ids-"
 	tabExt    = ".tab"
 )
@@ -34,7 +42,16 @@ const (
 type table struct {
 	name     string
 	from, to uint64
+	last     record.Hash // of the record before to
 	pages    int64
+}
+
+// bind returns what all tags of a table are about, and the number of a page.
+func (t *table) bind(n int64) []byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 56), t.from)
+	b = binary.BigEndian.AppendUint64(b, t.to)
+	b = append(b, t.last[:]...)
+	return binary.BigEndian.AppendUint64(b, uint64(n))
 }
 
 func (s *Store) tableName(from, to uint64) string {
@@ -65,6 +82,10 @@ func (s *Store) listTables() error {
 	})
 	x := &s.ids
 	x.tables = nil
+	if !s.macs.known() {
+		x.listed = true
+		return nil // nobody vouches for any
+	}
 	at := s.start()
 	for _, t := range all {
 		if t.from == at && t.to <= s.Size() && s.checkTable(t) == nil {
@@ -80,23 +101,32 @@ func pagesFor(entries uint64) int64 {
 	return 1 + int64((entries+pageSlots-1)/pageSlots)
 }
 
-func tableHead(from, to uint64) []byte {
+func (t *table) head(m macs) []byte {
 	b := make([]byte, pageLen)
 	copy(b, idMagic)
-	binary.BigEndian.PutUint64(b[24:], from)
-	binary.BigEndian.PutUint64(b[32:], to)
-	return closePage(b)
+	binary.BigEndian.PutUint64(b[24:], t.from)
+	binary.BigEndian.PutUint64(b[32:], t.to)
+	copy(b[40:], t.last[:])
+	return t.closePage(b, 0, m)
 }
 
-func closePage(b []byte) []byte {
-	binary.BigEndian.PutUint32(b[pageLen-4:], crc32.Checksum(b[:pageLen-4], castagnoli))
+// closePage puts the tag at the end of the nth page of a table.
+func (t *table) closePage(b []byte, n int64, m macs) []byte {
+	var sum [macLen]byte
+	copy(b[pageLen-tagLen:], m.append(sum[:0], domainTable, t.bind(n), b[:pageLen-tagLen]))
 	return b
+}
+
+// checkPage tells whether the nth page is the table's.
+func (t *table) checkPage(b []byte, n int64, m macs) bool {
+	var sum [macLen]byte
+	return subtle.ConstantTimeCompare(m.append(sum[:0], domainTable, t.bind(n), b[:pageLen-tagLen])[:tagLen], b[pageLen-tagLen:]) == 1
 }
 
 var errTable = errors.New("id table is damaged")
 
-// checkTable tells whether a table's head and length are right. Its pages are
-// checked as they are read.
+// checkTable tells whether a table's head and length are right, and whether it
+// is about these records. Its pages are checked as they are read.
 func (s *Store) checkTable(t *table) error {
 	h, err := s.files.acquire(t.name)
 	if err != nil {
@@ -106,12 +136,38 @@ func (s *Store) checkTable(t *table) error {
 	head := make([]byte, pageLen)
 	size, err := h.file.Size()
 	if n, rerr := h.file.ReadAt(head, 0); n < pageLen || err != nil {
+		s.files.forget(t.name)
 		return errors.Join(errTable, err, rerr)
 	}
-	if size != t.pages*pageLen || string(head) != string(tableHead(t.from, t.to)) {
+	t.last = record.Hash(head[40:72])
+	if size != t.pages*pageLen || string(head) != string(t.head(s.macs)) {
+		s.files.forget(t.name) // another may come under its name
 		return errTable
 	}
-	return nil
+	last, err := s.hashAt(t.to - 1)
+	if err == nil && last != t.last {
+		err = errTable
+	}
+	return err
+}
+
+// hashAt returns the hash of a record as its line, or what stays of it, says.
+func (s *Store) hashAt(seq uint64) (record.Hash, error) {
+	g, _, err := s.find(seq)
+	if err != nil {
+		return record.Hash{}, err
+	}
+	if g.gone != nil {
+		var h [1][32]byte
+		err := s.fromRemnant(g, func(f io.ReaderAt) error { return g.gone.Hashes(f, seq-g.first, h[:]) })
+		return h[0], err
+	}
+	line, err := s.Peek(seq)
+	if err != nil {
+		return record.Hash{}, err
+	}
+	t, _ := record.ParseTail(line) // Peek has looked at it
+	return t.Hash, nil
 }
 
 // A page is the entries of one page of a table.
@@ -133,14 +189,14 @@ func (s *Store) page(t *table, n int64, buf *[pageLen]byte) (page, error) {
 	if got, err := h.file.ReadAt(buf[:], (n+1)*pageLen); got < pageLen {
 		return nil, errors.Join(errTable, err)
 	}
-	return parsePage(buf[:], min(pageSlots, t.to-t.from-uint64(n)*pageSlots))
+	return t.parsePage(buf[:], n+1, min(pageSlots, t.to-t.from-uint64(n)*pageSlots), s.macs)
 }
 
-func parsePage(b []byte, slots uint64) (page, error) {
-	if crc32.Checksum(b[:pageLen-4], castagnoli) != binary.BigEndian.Uint32(b[pageLen-4:]) {
+func (t *table) parsePage(b []byte, n int64, slots uint64, m macs) (page, error) {
+	if !t.checkPage(b, n, m) {
 		return nil, errTable
 	}
-	for _, c := range b[slots*entryLen : pageLen-4] {
+	for _, c := range b[slots*entryLen : pageLen-tagLen] {
 		if c != 0 {
 			return nil, errTable
 		}

@@ -44,9 +44,15 @@ type tail struct {
 
 	litter *seg // what a begin that failed left, and must be removed
 
-	buf     []byte // entries for the side file
-	sideOff int64  // where they go
+	known   *prefix // the side of the segment; guarded by the segment's sideMu
+	entries []entry // memory for those of a batch
+	buf     []byte  // entries for the side file
+	sideOff int64   // where they go
 }
+
+// Claim tells a store that this process is the log's one writer: it may make
+// again what is derived from the lines.
+func (s *Store) Claim() { s.writing.Store(true) }
 
 // OpenTail prepares the store for Append: the log ends at pos with size
 // records. What stands behind pos in the last segment must have been cut.
@@ -57,7 +63,7 @@ func (s *Store) OpenTail(ctx context.Context, pos Pos, size uint64) error {
 		g = s.segs[n-1]
 	}
 	s.mu.RUnlock()
-	s.writing.Store(true)
+	s.Claim()
 	if g == nil {
 		if err := s.begin(size); err != nil {
 			return err
@@ -80,12 +86,16 @@ func (s *Store) OpenTail(ctx context.Context, pos Pos, size uint64) error {
 	if err := s.fs.SyncDir(s.dir); err != nil {
 		return fmt.Errorf("sync log: %w", errors.Join(err, f.Close()))
 	}
-	side, err := s.openSide(ctx, g, size-g.first, pos.Offset)
+	side, known, err := s.openSide(ctx, g, size-g.first, pos.Offset)
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
+	// Recovery may have seen more than it left.
+	s.ids.restart()
+	g.keep(known)
+	g.govern(nil, 0)
 	s.tail = tail{
-		seg: g, file: f, side: side, off: pos.Offset,
+		seg: g, file: f, side: side, off: pos.Offset, known: known,
 		sideOff: sideHeader + int64((size-g.first)*entryLen),
 	}
 	s.size.Store(size)
@@ -134,11 +144,13 @@ func (s *Store) create(g *seg) (t tail, err error) {
 	if err := s.fs.SyncDir(s.dir); err != nil {
 		return tail{}, fmt.Errorf("%w: sync: %w", ErrFailed, err)
 	}
-	side, err := s.writeSide(g, nil, 0)
+	known := newPrefix()
+	side, err := s.writeSide(g, known, 0, false)
 	if err != nil {
 		return tail{}, err
 	}
-	return tail{seg: g, file: f, side: side, sideOff: sideHeader}, nil
+	g.keep(known)
+	return tail{seg: g, file: f, side: side, known: known, sideOff: sideHeader}, nil
 }
 
 // clear removes what a begin that failed left. Until that has succeeded nothing
@@ -190,7 +202,7 @@ func (s *Store) Append(b *Batch) (rolled bool, err error) {
 	}
 	// Readers in other processes must see all that was acknowledged before
 	// more is.
-	if err := t.flushSide(); err != nil {
+	if err := s.flushSide(); err != nil {
 		return false, err
 	}
 	if err := s.fail(s.clear()); err != nil {
@@ -230,32 +242,47 @@ func (s *Store) fail(err error) error {
 func (s *Store) publish(b *Batch) {
 	t := &s.tail
 	seq := s.size.Load()
-	for i, m := range b.Marks {
+	entries := t.entries[:0]
+	for _, m := range b.Marks {
 		e := entry{end: uint32(t.off + int64(m.End)), id: idHash(m.ID)}
-		n := seq + uint64(i)
 		if m.Admin {
 			e.flag = flagAdmin
 		}
-		t.buf = e.append(t.buf, n)
+		entries = append(entries, e)
+	}
+	t.entries = entries
+	if n := len(b.Marks); n > 0 {
+		from := 0
+		if n > 1 {
+			from = b.Marks[n-2].End
+		}
+		last, _ := record.ParseTail(b.Lines[from : b.Marks[n-1].End-1]) // made by this process
+		t.seg.sideMu.Lock()
+		t.buf = t.known.add(t.buf, t.seg.first, entries, last.Hash)
+		t.seg.sideMu.Unlock()
 	}
 	t.off += int64(len(b.Lines))
 	s.size.Store(seq + uint64(len(b.Marks)))
 	// The records are durable, and their writers will be told so, whatever
 	// becomes of the side file: it is derived. What cannot be written to it
 	// now is written before the next batch is.
-	_ = t.flushSide()
+	_ = s.flushSide()
 }
 
-// flushSide writes the entries that the side file does not have yet.
-func (t *tail) flushSide() error {
+// flushSide writes the entries that the side file does not have yet, and the
+// seal, in one write.
+func (s *Store) flushSide() error {
+	t := &s.tail
 	if len(t.buf) == 0 {
 		return nil
 	}
-	if _, err := t.side.WriteAt(t.buf, t.sideOff); err != nil {
+	n := len(t.buf)
+	sealed := t.known.seal(false).append(t.buf, t.seg.first, s.macs)
+	if _, err := t.side.WriteAt(sealed, t.sideOff); err != nil {
 		return fmt.Errorf("write side file: %w", err)
 	}
-	t.sideOff += int64(len(t.buf))
-	t.buf = t.buf[:0]
+	t.sideOff += int64(n)
+	t.buf = sealed[:0]
 	return nil
 }
 
@@ -266,7 +293,7 @@ func (s *Store) rollOver() error {
 	if err := s.begin(size); err != nil {
 		return err
 	}
-	s.closeSide(&old, size-old.seg.first)
+	s.closeSide(&old)
 	// Its bytes are synced: nothing is lost if this fails.
 	_ = old.file.Close()
 	s.ids.start(s)
@@ -275,15 +302,15 @@ func (s *Store) rollOver() error {
 
 // closeSide ends the side file of a full segment with the places of its
 // administrative records. It is derived: where that fails, the file is removed
-// or lacks them, and readers make it or them again.
-func (s *Store) closeSide(t *tail, count uint64) {
-	entries, err := s.entries(t.seg, 0, count)
-	if err == nil {
-		_, err = t.side.WriteAt(appendAdmin(nil, adminPlaces(entries, 0)), t.sideOff)
-	}
+// or not sealed, and is made again when it is missed.
+func (s *Store) closeSide(t *tail) {
+	_, err := t.side.WriteAt(t.known.seal(true).append(nil, t.seg.first, s.macs), t.sideOff)
 	if err := errors.Join(err, t.side.Close()); err != nil {
 		_ = s.fs.Remove(t.seg.name + sideExt)
 		s.files.forget(t.seg.name + sideExt)
+	}
+	if !s.macs.known() {
+		t.seg.forgetKnown() // otherwise, when there is a table
 	}
 }
 

@@ -142,9 +142,9 @@ func (q *Sequencer) findFirst(ctx context.Context, it *item) error {
 		return err
 	}
 	for _, seq := range seqs {
-		line, err := q.Store.Line(seq)
+		line, err := q.Store.Checked(ctx, seq)
 		if gone := q.Left.Where(ctx, err); gone != err {
-			if same, err := q.Store.HasID(seq, it.id); err != nil || !same {
+			if same, err := q.Store.HasID(ctx, seq, it.id); err != nil || !same {
 				if err != nil {
 					return err
 				}

@@ -57,7 +57,7 @@ func (t *Tree) fromLines(ctx context.Context, head Head) (*fromLines, error) {
 	t.lines = nil
 	if t.Store.Size() < head.Size {
 		// What was signed is durable, and counts.
-		found, err := t.Store.Look(ctx, true)
+		found, err := t.Store.Look(ctx, true, head.Size)
 		if err != nil {
 			return nil, err
 		}

@@ -71,6 +71,9 @@ func (t *Tree) Head() Head {
 	return t.newest()
 }
 
+// Size returns the size of the newest signed head.
+func (t *Tree) Size() uint64 { return t.Head().Size }
+
 func (t *Tree) newest() Head {
 	if t.fresh {
 		return t.head

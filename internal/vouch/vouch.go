@@ -41,7 +41,10 @@ func RingOf(ring *keyring.Ring) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	size, root := ring.Signed()
+	size, root, err := ring.SignedNow()
+	if err != nil {
+		return nil, err
+	}
 	return &Ring{
 		Origin: ring.Origin(), Eras: eras, Notes: notesOf(ring),
 		Signed: audit.Head{Size: size, Root: root, Name: "the keyring, which remembers what it has signed,"},

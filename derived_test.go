@@ -1,0 +1,291 @@
+package audittrail_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/internal/vfs"
+	"audittrail/keyring"
+	"audittrail/record"
+)
+
+const firstSide = "log/00000000000000000000.side"
+
+// changeEntry changes the entry of a record in the side file of the first
+// segment, and makes its check right, as anybody can.
+func changeEntry(side []byte, seq int, f func(e []byte)) []byte {
+	side = bytes.Clone(side)
+	e := side[32+16*seq:][:16]
+	f(e)
+	sum := binary.BigEndian.AppendUint64(nil, uint64(seq))
+	sum = append(append(sum, e[:5]...), e[8:]...)
+	c := crc32.Checksum(sum, crc32.MakeTable(crc32.Castagnoli))
+	e[5], e[6], e[7] = byte(c>>16), byte(c>>8), byte(c)
+	return side
+}
+
+// hide makes a side file say of no record that it governs the log.
+func hide(side []byte, records int) []byte {
+	for seq := range records {
+		side = changeEntry(side, seq, func(e []byte) { e[4] = 0 })
+	}
+	return side
+}
+
+// governors returns which records govern a log, as it is read.
+func governors(t *testing.T, disk vfs.FS, readOnly bool) (seqs []uint64, held bool) {
+	t.Helper()
+	o := onDisk(disk)
+	o.ReadOnly, o.Create = readOnly, false
+	log := openDir(t, o)
+	defer mustClose(t, log)
+	for r, err := range log.Administrative(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seqs = append(seqs, r.Seq)
+	}
+	holds, err := log.Holds(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !readOnly {
+		_, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"bob"}, Reason: "r", Basis: "b", By: "officer"})
+		if err == nil {
+			t.Fatal("somebody was erased who is under a legal hold")
+		}
+	}
+	return seqs, len(holds) == 1
+}
+
+// TestSideGovernsNothing changes every bit of a side file, and what its entries
+// say of the records that govern the log: these govern it all the same, and a
+// person under a legal hold stays.
+func TestSideGovernsNothing(t *testing.T) {
+	disk := vfs.NewMem()
+	log := openDir(t, onDisk(disk))
+	mustAppend(t, log, about("ann", "one"))
+	mustAppend(t, log, about("bob", "two"))
+	for _, kind := range []event.Type{event.AccessGranted, event.AccessRevoked, event.SubjectRestricted} {
+		if _, err := log.Administer(t.Context(), event.Event{Type: kind, Labels: map[string]string{"id": "1"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold(t, log, audittrail.Hold{User: "bob"})
+	mustClose(t, log)
+	want := []uint64{2, 3, 4, 5}
+	side, err := vfs.ReadFile(disk, "dir/"+firstSide, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sides := map[string][]byte{"all hidden": hide(side, 6), "none": nil, "header": side[:32]}
+	for seq := range 6 {
+		sides[fmt.Sprintf("entry %d", seq)] = changeEntry(side, seq, func(e []byte) { e[4] ^= 1 })
+		sides[fmt.Sprintf("cut after %d", seq)] = side[:32+16*seq]
+	}
+	for bit := range 8 * len(side) {
+		b := bytes.Clone(side)
+		b[bit/8] ^= 1 << (bit % 8)
+		sides[fmt.Sprintf("bit %d", bit)] = b
+	}
+	n := 0
+	for name, b := range sides {
+		changed := disk.Clone()
+		if err := vfs.WriteFile(changed, "dir/"+firstSide, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got, held := governors(t, changed, true); !slices.Equal(got, want) || !held {
+			t.Fatalf("%s: a reader is governed by %v, held: %t, want %v", name, got, held, want)
+		}
+		if n++; n%20 != 0 && strings.HasPrefix(name, "bit") {
+			continue
+		}
+		if got, held := governors(t, changed, false); !slices.Equal(got, want) || !held {
+			t.Fatalf("%s: a writer is governed by %v, held: %t, want %v", name, got, held, want)
+		}
+	}
+}
+
+// TestOrderIsNotHidden brings an older keyring back to a log in which somebody
+// was erased since, and hides the order in the side file.
+func TestOrderIsNotHidden(t *testing.T) {
+	for _, readOnly := range []bool{true, false} {
+		dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "keys")
+		log := open(t, dir, audittrail.Options{Create: true})
+		seq := mustAppend(t, log, about("ann", "one")).Seq
+		mustClose(t, log)
+		copyTree(t, filepath.Join(dir, "keys"), kept)
+		log = open(t, dir, audittrail.Options{})
+		erase(t, log, "ann")
+		size := size(t, log)
+		mustClose(t, log)
+		if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
+			t.Fatal(err)
+		}
+		copyTree(t, kept, filepath.Join(dir, "keys"))
+		side, err := os.ReadFile(filepath.Join(dir, firstSide))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, firstSide), hide(side, int(size)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		log = open(t, dir, audittrail.Options{ReadOnly: readOnly})
+		wantStates(t, log, map[uint64]audittrail.State{seq: audittrail.Erased})
+		mustClose(t, log)
+	}
+}
+
+// TestCopyIsRefused gives a record a second place, and hides its id where ids
+// are looked up: the next writer does not sign it, whatever it was told.
+func TestCopyIsRefused(t *testing.T) {
+	disk := vfs.NewMem()
+	log := openDir(t, rolling(disk))
+	for i := range 40 {
+		mustAppend(t, log, about("bob", fmt.Sprintf("approve transfer %d", i)))
+	}
+	mustClose(t, log)
+	names, err := disk.ReadDir("dir/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var segments, derived []string
+	for _, name := range names {
+		if strings.HasSuffix(name, ".jsonl") {
+			segments = append(segments, name)
+		} else {
+			derived = append(derived, name)
+		}
+	}
+	if len(segments) < 3 || len(derived) <= len(segments) {
+		t.Fatalf("%d segments and %d derived files", len(segments), len(derived))
+	}
+	first, err := vfs.ReadFile(disk, "dir/log/"+firstSegment, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	original := lines(first)[1]
+	edit(t, disk, "log/"+segments[len(segments)-1], func(b []byte) []byte {
+		l := lines(b)
+		last, _ := record.ParseTail(bytes.TrimSuffix(l[len(l)-1], []byte("\n")))
+		own, _ := record.ParseTail(bytes.TrimSuffix(original, []byte("\n")))
+		again := bytes.Replace(original, []byte(own.Prev.String()), []byte(last.Hash.String()), 1)
+		again = bytes.Replace(again, event.AppendTime(nil, own.Logged), event.AppendTime(nil, last.Logged), 1)
+		return append(b, rehash(again, `"seq":1,"logged"`, fmt.Sprintf(`"seq":%d,"logged"`, last.Seq+1))...)
+	})
+	refused := func(what string, disk *vfs.Mem) {
+		t.Helper()
+		_, err := audittrail.Open("dir", rolling(disk))
+		var damaged *audittrail.DamagedError
+		if !errors.As(err, &damaged) || !strings.Contains(damaged.Detail, "a copy of record 1") {
+			t.Fatalf("%s: Open() = %v, want that there is a copy of record 1", what, err)
+		}
+	}
+	refused("nothing hidden", disk.Clone())
+	for _, name := range derived {
+		changed := disk.Clone()
+		if err := changed.Remove("dir/log/" + name); err != nil {
+			t.Fatal(err)
+		}
+		refused(name+" gone", changed)
+		b, err := vfs.ReadFile(disk, "dir/log/"+name, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := 0; at < len(b); at += 13 {
+			changed := disk.Clone()
+			edit(t, changed, "log/"+name, func(b []byte) []byte {
+				b[at] ^= 1 << (at % 8)
+				return b
+			})
+			refused(fmt.Sprintf("%s, byte %d", name, at), changed)
+		}
+	}
+	changed := disk.Clone()
+	edit(t, changed, firstSide, func(b []byte) []byte {
+		return changeEntry(b, 1, func(e []byte) { e[12]++ })
+	})
+	refused("another id in the side file", changed)
+	for _, name := range derived {
+		if err := changed.Remove("dir/log/" + name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused("nothing derived left", changed)
+}
+
+// TestSealsOutliveRotations replaces the master key and the signer, and restores
+// the keyring from a backup of before: what was sealed is believed, and no line
+// is gone over.
+func TestSealsOutliveRotations(t *testing.T) {
+	disk := vfs.NewMem()
+	log := openDir(t, rolling(disk))
+	for i := range 40 {
+		mustAppend(t, log, about("bob", fmt.Sprint(i)))
+	}
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var backup bytes.Buffer
+	if _, err := log.BackupKeys(t.Context(), &backup, id.Recipient(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.RotateSigner(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, log)
+	sealed := func(what string) {
+		t.Helper()
+		opened := make(map[string]int)
+		disk.Inject(func(op vfs.Op) error {
+			if op.Kind == vfs.OpRead && strings.HasSuffix(op.Name, ".jsonl") {
+				opened[op.Name]++
+			}
+			return nil
+		})
+		defer disk.Inject(nil)
+		o := rolling(disk)
+		o.ReadOnly, o.Create = true, false
+		log := openDir(t, o)
+		defer mustClose(t, log)
+		if _, err := log.Find(t.Context(), "no such id"); !errors.Is(err, audittrail.ErrNoRecord) {
+			t.Fatalf("%s: Find = %v", what, err)
+		}
+		for name, n := range opened {
+			if n > 3 {
+				t.Errorf("%s: %s was read %d times: its side file was not believed", what, name, n)
+			}
+		}
+	}
+	sealed("a new signer")
+	if err := disk.Remove("dir/keys/LOCK"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	names, err := disk.ReadDir("dir/keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if err := disk.Remove("dir/keys/" + name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := keyring.Restore(t.Context(), "dir/keys", &backup, id, keyring.Options{FS: disk}); err != nil {
+		t.Fatal(err)
+	}
+	sealed("a keyring from a backup, under a new master key")
+}

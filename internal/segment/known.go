@@ -1,0 +1,530 @@
+package segment
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"runtime"
+	"slices"
+	"sync"
+
+	"audittrail/record"
+)
+
+// Signed is the tree over the log's records that was signed. Check tells whether a
+// record has the hash that was signed, and which one was if it does not.
+type Signed interface {
+	Size() uint64
+	Check(ctx context.Context, seq uint64, got record.Hash, entry []byte) (ok bool, want record.Hash, err error)
+}
+
+// Authenticate tells a store the key under which what is derived from the lines
+// is authenticated. Without one, a store goes by the lines.
+func (s *Store) Authenticate(key Key) { s.macs = newMACs(&key) }
+
+// Hold tells a store what its lines are to be compared with, where these
+// decide.
+func (s *Store) Hold(tree Signed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tree = tree
+}
+
+// A prefix is the first entries of a segment, authenticated: made from lines
+// that form a chain, or sealed by a holder of the key.
+type prefix struct {
+	entries []entry
+	digest  hash.Hash   // over the entries as the side file has them
+	last    record.Hash // of the line of the last
+}
+
+func newPrefix() *prefix { return &prefix{digest: sha256.New()} }
+
+func (p *prefix) count() uint64 { return uint64(len(p.entries)) }
+
+// end is where the lines end.
+func (p *prefix) end() int64 {
+	if len(p.entries) == 0 {
+		return 0
+	}
+	return int64(p.entries[len(p.entries)-1].end)
+}
+
+// add takes in what follows, as encoded for the segment whose first record is
+// first, and returns that.
+func (p *prefix) add(dst []byte, first uint64, more []entry, last record.Hash) []byte {
+	at := len(dst)
+	n := first + p.count()
+	for i, e := range more {
+		dst = e.append(dst, n+uint64(i))
+	}
+	p.digest.Write(dst[at:])
+	p.entries = append(p.entries, more...)
+	p.last = last
+	return dst
+}
+
+// seal returns the seal of the prefix.
+func (p *prefix) seal(full bool) *seal {
+	x := &seal{count: p.count(), full: full, last: p.last}
+	p.digest.Sum(x.digest[:0])
+	if full {
+		x.places = adminPlaces(p.entries, 0)
+	}
+	return x
+}
+
+// knownOf returns the first count entries of a segment, authenticated. Those of
+// the segment that is written to stay in memory, since they will be asked for
+// again.
+func (s *Store) knownOf(ctx context.Context, g *seg, count uint64, keep bool) ([]entry, error) {
+	g.knowing.Lock()
+	defer g.knowing.Unlock()
+	p := g.prefix()
+	if p != nil && p.count() >= count {
+		return p.entries[:count], nil
+	}
+	if g.gone != nil {
+		return s.knownGone(ctx, g, count)
+	}
+	p, err := s.know(ctx, g, p, count)
+	if err != nil {
+		return nil, err
+	}
+	if keep {
+		g.sideMu.Lock()
+		g.known = p
+		g.sideMu.Unlock()
+	}
+	return p.entries[:count], nil
+}
+
+// know makes a prefix of at least count entries, from what the side file's seal
+// covers and, where that ends, from the lines.
+func (s *Store) know(ctx context.Context, g *seg, p *prefix, count uint64) (*prefix, error) {
+	sealed, err := s.takeSealed(g, p)
+	if err != nil && p != nil {
+		sealed, err = s.takeSealed(g, nil) // the end of the log may have been cut since
+	}
+	switch {
+	case err == nil:
+		p = sealed
+	case isIO(err):
+		return nil, err
+	case p == nil:
+		p = newPrefix()
+	default:
+		p = p.clone()
+	}
+	if p.count() >= count {
+		return p, nil
+	}
+	known := p.count()
+	if err = s.takeLines(ctx, g, p, count); err != nil && known > 0 && ctx.Err() == nil {
+		p = newPrefix()
+		err = s.takeLines(ctx, g, p, count)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.writing.Load() && !s.isLast(g) {
+		s.remake(g, p)
+	}
+	return p, nil
+}
+
+// isIO tells that a file could not be read, which is not the same as that it is
+// not there or not what it should be.
+func isIO(err error) bool {
+	var line *LineError
+	return err != nil && !errors.Is(err, errSide) && !isMissing(err) && !errors.As(err, &line)
+}
+
+// takeSealed extends a prefix by what the seal of the side file covers. It has
+// to agree with the line at its end.
+func (s *Store) takeSealed(g *seg, p *prefix) (*prefix, error) {
+	if !s.macs.known() {
+		return nil, errSide
+	}
+	x, err := s.readSeal(g)
+	if err != nil {
+		return nil, err
+	}
+	from := uint64(0)
+	out := newPrefix()
+	if p != nil {
+		if from = p.count(); x.count < from {
+			return nil, errSide
+		}
+		out = p.clone()
+	}
+	raw, err := s.rawEntries(g, from, x.count)
+	if err != nil {
+		return nil, err
+	}
+	out.digest.Write(raw)
+	if [sha256.Size]byte(out.digest.Sum(nil)) != x.digest {
+		return nil, errSide
+	}
+	out.entries = slices.Grow(out.entries, len(raw)/entryLen)
+	for ; len(raw) > 0; raw = raw[entryLen:] {
+		out.entries = append(out.entries, decodeEntry(raw))
+	}
+	out.last = x.last
+	return out, s.sealFits(g, x, out.entries)
+}
+
+// clone returns a prefix that grows by itself.
+func (p *prefix) clone() *prefix {
+	digest, err := p.digest.(hash.Cloner).Clone()
+	if err != nil {
+		panic("segment: SHA-256 cannot be cloned: " + err.Error())
+	}
+	return &prefix{entries: slices.Clip(p.entries), digest: digest, last: p.last}
+}
+
+// sealFits tells whether the line at the end of what is sealed is the one that
+// was sealed.
+func (s *Store) sealFits(g *seg, x *seal, entries []entry) error {
+	if x.count == 0 {
+		return nil
+	}
+	if g.gone != nil {
+		return s.sealFitsGone(g, x)
+	}
+	start, end := int64(0), int64(entries[len(entries)-1].end)
+	if len(entries) > 1 {
+		start = int64(entries[len(entries)-2].end)
+	}
+	line, err := s.readLine(g, g.first+x.count-1, start, end)
+	if err != nil {
+		return err
+	}
+	if t, ok := record.ParseTail(line); !ok || t.Hash != x.last {
+		return errSide
+	}
+	return nil
+}
+
+// rawEntries reads the entries of the lines from (inclusive) to to (exclusive)
+// as they stand in the side file.
+func (s *Store) rawEntries(g *seg, from, to uint64) ([]byte, error) {
+	h, err := s.files.acquire(g.name + sideExt)
+	if err != nil {
+		return nil, fmt.Errorf("read side file: %w", err)
+	}
+	defer s.files.release(h)
+	size, err := h.file.Size()
+	if err != nil {
+		return nil, fmt.Errorf("read side file: %w", err)
+	}
+	if size < sideHeader+int64(to)*entryLen {
+		return nil, fmt.Errorf("read side file %s: %w", g.name+sideExt, errSide)
+	}
+	buf := make([]byte, (to-from)*entryLen)
+	if n, err := h.file.ReadAt(buf, sideHeader+int64(from*entryLen)); n < len(buf) {
+		return nil, fmt.Errorf("read side file %s: %w", g.name+sideExt, noEOF(err))
+	}
+	return buf, nil
+}
+
+// takeLines extends a prefix from the lines until it has count entries. The
+// lines must be intact and form a chain, and the last of them that was signed
+// must have the hash that was.
+func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) error {
+	var chain record.Chain
+	tail, chained := record.Tail{}, false
+	if p.count() > 0 {
+		line, err := s.readLine(g, g.first+p.count()-1, p.start(), p.end())
+		if err != nil {
+			return err
+		}
+		if tail, _ = record.ParseTail(line); tail.Hash != p.last {
+			return &AlteredError{Seq: tail.Seq}
+		}
+		chain.Start(tail)
+		chained = true
+	} else if before, ok, err := s.hashBeforeSegment(g); err != nil {
+		return err
+	} else if ok {
+		tail, chained = record.Tail{Hash: before}, true
+	}
+	at, compare := g.first+p.count(), s.compared()
+	var more []entry
+	var last record.Hash
+	var seen record.Hash // of the last line that was signed
+	var failed error
+	s.scanFile(ctx, g, p.end(), func(raw Raw, err error) bool {
+		if err != nil || !raw.Whole || !hasSeq(raw.Line, at) {
+			failed = err
+			if err == nil {
+				failed = &LineError{Seq: at, File: raw.File, Offset: raw.Pos.Offset}
+			}
+			return false
+		}
+		if p.count() == 0 && len(more) == 0 {
+			t, _ := record.ParseTail(raw.Line) // hasSeq has looked at it
+			if chained && t.Prev != tail.Hash || !record.Intact(raw.Line, &t) {
+				failed = &AlteredError{Seq: at}
+				return false
+			}
+			chain.Start(t)
+		} else if !chain.Next(raw.Line) {
+			failed = &AlteredError{Seq: at}
+			return false
+		}
+		more = append(more, entryOf(raw.Line, raw.Pos.Offset+int64(len(raw.Line))+1))
+		last = chain.Hash()
+		if at < compare {
+			seen = last
+		}
+		at++
+		return at < g.first+count
+	})
+	if failed == nil && at < g.first+count {
+		failed = &LineError{Seq: at, File: g.name + lineExt, Offset: p.end()}
+	}
+	if failed != nil {
+		return fmt.Errorf("read which records govern: %w", failed)
+	}
+	if err := s.compare(ctx, min(at, compare), g.first+p.count(), seen); err != nil {
+		return err
+	}
+	p.add(nil, g.first, more, last)
+	return nil
+}
+
+// start is where the last line begins.
+func (p *prefix) start() int64 {
+	if len(p.entries) < 2 {
+		return 0
+	}
+	return int64(p.entries[len(p.entries)-2].end)
+}
+
+// compared returns how many records were signed, as far as is known.
+func (s *Store) compared() uint64 {
+	if tree := s.held(); tree != nil {
+		return tree.Size()
+	}
+	return 0
+}
+
+func (s *Store) held() Signed {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.tree
+}
+
+// compare compares the hash of the record before end with what was signed, if it
+// is one from from on.
+func (s *Store) compare(ctx context.Context, end, from uint64, got record.Hash) error {
+	if end <= from {
+		return nil
+	}
+	ok, want, err := s.held().Check(ctx, end-1, got, nil)
+	if err != nil {
+		return fmt.Errorf("read which records govern: %w", err)
+	}
+	if !ok {
+		return &AlteredError{Seq: end - 1, Want: want, Got: got}
+	}
+	return nil
+}
+
+// hashBeforeSegment returns the hash that the first line of a segment
+// continues, if the segment before is here or something of it is.
+func (s *Store) hashBeforeSegment(g *seg) (record.Hash, bool, error) {
+	if g.first == 0 {
+		return record.Hash{}, true, nil
+	}
+	prev, next, err := s.find(g.first - 1)
+	if err != nil || next == nil || next.first != g.first {
+		return record.Hash{}, false, nil // verify tells that there is a gap
+	}
+	return s.hashBefore(g, prev, 0)
+}
+
+// Checked is Line for a record that decides something: the line must be what its
+// hash says, and have the hash that was signed.
+func (s *Store) Checked(ctx context.Context, seq uint64) ([]byte, error) {
+	line, err := s.Line(seq)
+	if err != nil {
+		return nil, err
+	}
+	return line, s.check(ctx, seq, line)
+}
+
+func (s *Store) check(ctx context.Context, seq uint64, line []byte) error {
+	t, ok := record.ParseTail(line)
+	if !ok || !record.Intact(line, &t) {
+		return &AlteredError{Seq: seq}
+	}
+	return s.compare(ctx, min(seq+1, s.compared()), seq, t.Hash)
+}
+
+// isLast tells whether a segment is the one that is written to.
+func (s *Store) isLast(g *seg) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	n := len(s.segs)
+	return n > 0 && s.segs[n-1].first == g.first
+}
+
+// prefix returns what is authenticated of a segment in memory, as it is now.
+func (g *seg) prefix() *prefix {
+	g.sideMu.Lock()
+	defer g.sideMu.Unlock()
+	if g.known == nil {
+		return nil
+	}
+	now := *g.known
+	return &now
+}
+
+// forgetKnown lets go of what is authenticated of a segment in memory.
+func (g *seg) forgetKnown() {
+	g.sideMu.Lock()
+	defer g.sideMu.Unlock()
+	g.known = nil
+}
+
+// remake writes the side file of a full segment again. It is derived: where that
+// fails, the next one who misses it does.
+func (s *Store) remake(g *seg, p *prefix) {
+	f, err := s.writeSide(g, p, 0, true)
+	if err == nil {
+		_ = f.Close()
+	}
+}
+
+// Administrative returns the sequence numbers, from one on, of the records by
+// which the log is governed, in order, as a holder of the key has sealed them.
+// Where none has, it reads the lines.
+func (s *Store) Administrative(from uint64) ([]uint64, error) {
+	s.mu.RLock()
+	segs := slices.Clone(s.segs)
+	s.mu.RUnlock()
+	size := s.Size()
+	type part struct {
+		g      *seg
+		count  uint64
+		full   bool
+		places []uint32
+		err    error
+	}
+	var parts []*part
+	for i, g := range segs {
+		p := &part{g: g, count: size - min(g.first, size)}
+		if i+1 < len(segs) && segs[i+1].first <= size {
+			p.count, p.full = segs[i+1].first-g.first, true
+		}
+		if p.count > 0 && g.first+p.count > from {
+			parts = append(parts, p)
+		}
+	}
+	// Most are there at once; the lines of the others are read on all
+	// processors.
+	todo := make(chan *part, len(parts))
+	for _, p := range parts {
+		if p.places, p.err = s.sealedAdmin(p.g, p.count, p.full); p.err != nil {
+			todo <- p
+		}
+	}
+	close(todo)
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(todo)) {
+		wg.Go(func() {
+			for p := range todo {
+				p.places, p.err = s.measuredAdmin(p.g, p.count, p.full)
+			}
+		})
+	}
+	wg.Wait()
+	var out []uint64
+	for _, p := range parts {
+		if p.err != nil {
+			return nil, p.err
+		}
+		for _, place := range p.places {
+			if seq := p.g.first + uint64(place); seq >= from {
+				out = append(out, seq)
+			}
+		}
+	}
+	return out, nil
+}
+
+var errNotSealed = errors.New("the side file is not sealed")
+
+// sealedAdmin returns the places of the administrative records of a segment
+// without reading its lines.
+func (s *Store) sealedAdmin(g *seg, count uint64, full bool) ([]uint32, error) {
+	if places, ok := g.governed(count); ok {
+		return places, nil
+	}
+	if g.bad != nil {
+		return nil, g.bad
+	}
+	if !full || !s.macs.known() {
+		return nil, errNotSealed
+	}
+	x, err := s.readSeal(g)
+	if err == nil && (!x.full || x.count != count) {
+		err = errNotSealed
+	}
+	var entries []entry
+	if err == nil && g.gone == nil {
+		entries, err = s.entries(g, count-min(count, 2), count)
+	}
+	if err == nil {
+		err = s.sealFits(g, x, entries)
+	}
+	if err != nil {
+		return nil, err
+	}
+	g.govern(x.places, count)
+	return x.places, nil
+}
+
+// measuredAdmin is sealedAdmin where that fails, and for the segment that is
+// written to.
+func (s *Store) measuredAdmin(g *seg, count uint64, full bool) ([]uint32, error) {
+	if g.bad != nil {
+		return nil, g.bad
+	}
+	entries, err := s.knownOf(context.Background(), g, count, !full)
+	if err != nil && isMissing(err) && g.gone == nil {
+		if now, ok := s.moved(g); ok {
+			g = now
+			entries, err = s.knownOf(context.Background(), g, count, false)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	g.sideMu.Lock()
+	defer g.sideMu.Unlock()
+	if g.governedTo > count { // the end of the log was cut
+		g.admin, g.governedTo = nil, 0
+	}
+	more := adminPlaces(entries[g.governedTo:], g.governedTo)
+	g.admin, g.governedTo = append(g.admin, more...), count
+	return g.admin, nil
+}
+
+// governed returns the places of the administrative records among the first
+// count of a segment, if that is known.
+func (g *seg) governed(count uint64) ([]uint32, bool) {
+	g.sideMu.Lock()
+	defer g.sideMu.Unlock()
+	return g.admin, g.governedTo == count && count > 0
+}
+
+func (g *seg) govern(places []uint32, count uint64) {
+	g.sideMu.Lock()
+	defer g.sideMu.Unlock()
+	g.admin, g.governedTo = places, count
+}

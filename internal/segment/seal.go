@@ -1,0 +1,227 @@
+package segment
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"log/slog"
+	"sync"
+
+	"audittrail/record"
+)
+
+// A Key authenticates the files that are derived from the lines: only a holder
+// of the keyring can make one that is believed. It hides itself from whatever
+// prints it.
+type Key [32]byte
+
+const redacted = "[redacted]"
+
+// String hides the key.
+func (Key) String() string { return redacted }
+
+// Format hides the key from every verb.
+func (Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
+
+// MarshalJSON hides the key.
+func (Key) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// LogValue hides the key.
+func (Key) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Domain strings of what is authenticated under a Key.
+const (
+	domainSide  = "audittrail/v1 side seal\x00"
+	domainTable = "audittrail/v1 id table page\x00"
+)
+
+// macs computes HMAC-SHA256 under a key, for many goroutines.
+type macs struct{ pool *sync.Pool }
+
+func newMACs(key *Key) macs {
+	return macs{&sync.Pool{New: func() any { return hmac.New(sha256.New, key[:]) }}}
+}
+
+// known tells whether there is a key: without one nothing that is derived from
+// the lines is believed.
+func (m macs) known() bool { return m.pool != nil }
+
+// append appends the MAC of two parts in a domain. Without a key it appends
+// zeros, which nobody believes.
+func (m macs) append(dst []byte, domain string, head, body []byte) []byte {
+	if m.pool == nil {
+		return append(dst, make([]byte, sha256.Size)...)
+	}
+	h := m.pool.Get().(hash.Hash)
+	h.Reset()
+	_, _ = io.WriteString(h, domain)
+	h.Write(head)
+	h.Write(body)
+	dst = h.Sum(dst)
+	m.pool.Put(h)
+	return dst
+}
+
+// A seal ends a side file. It says what the entries before it are, and binds
+// them to the segment's lines by the hash of the last one, which through the
+// chain is that of all lines up to there:
+//
+//	0   4k  places in the segment of its administrative records, if it is full
+//	4k   8  n, the number of entries
+//	+8   4  k
+//	+12  4  1 if the segment is full, else 0; then k is 0 as well
+//	+16 32  hash of the last line; zeros if there is none
+//	+48 32  SHA-256 of the entries
+//	+80 32  HMAC-SHA256 of the first sequence number (8 bytes) and all above
+type seal struct {
+	count  uint64
+	full   bool
+	places []uint32
+	last   record.Hash
+	digest [sha256.Size]byte
+}
+
+const (
+	sealLen = 112 // without the places
+	macLen  = sha256.Size
+)
+
+func firstBytes(first uint64) []byte { return binary.BigEndian.AppendUint64(nil, first) }
+
+func (x *seal) append(dst []byte, first uint64, m macs) []byte {
+	at := len(dst)
+	for _, p := range x.places {
+		dst = binary.BigEndian.AppendUint32(dst, p)
+	}
+	dst = binary.BigEndian.AppendUint64(dst, x.count)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(x.places)))
+	state := uint32(0)
+	if x.full {
+		state = 1
+	}
+	dst = binary.BigEndian.AppendUint32(dst, state)
+	dst = append(dst, x.last[:]...)
+	dst = append(dst, x.digest[:]...)
+	return m.append(dst, domainSide, firstBytes(first), dst[at:])
+}
+
+// parseSealEnd reads the part of a seal that has a fixed length, from the end of
+// a side file of that size, and returns it with the number of places before it.
+func parseSealEnd(b []byte, size int64) (x seal, places int64, err error) {
+	if len(b) != sealLen {
+		return seal{}, 0, errSide
+	}
+	x.count = binary.BigEndian.Uint64(b)
+	k, state := binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:])
+	x.full = state == 1
+	x.last, x.digest = record.Hash(b[16:48]), [32]byte(b[48:80])
+	switch {
+	case x.count > record.MaxSeq || uint64(k) > x.count || state > 1 || k > 0 && !x.full:
+	case x.count == 0 && x.last != record.Hash{}:
+	case size != sideHeader+int64(x.count)*entryLen+4*int64(k)+sealLen:
+	default:
+		return x, int64(k), nil
+	}
+	return seal{}, 0, errSide
+}
+
+// parseSeal reads what append wrote into a side file of that size; m checks who
+// did, if it has a key.
+func parseSeal(b []byte, size int64, first uint64, m macs) (*seal, error) {
+	if len(b) < sealLen {
+		return nil, errSide
+	}
+	x, k, err := parseSealEnd(b[len(b)-sealLen:], size)
+	if err != nil || int64(len(b)) != 4*k+sealLen {
+		return nil, errSide
+	}
+	if m.known() {
+		at := len(b) - macLen
+		if subtle.ConstantTimeCompare(m.append(nil, domainSide, firstBytes(first), b[:at]), b[at:]) != 1 {
+			return nil, errSide
+		}
+	}
+	for i := range k {
+		p := binary.BigEndian.Uint32(b[4*i:])
+		if uint64(p) >= x.count || i > 0 && p <= x.places[i-1] {
+			return nil, errSide
+		}
+		x.places = append(x.places, p)
+	}
+	return &x, nil
+}
+
+// readSeal reads the seal of a segment's side file. With a key, it was made by a
+// holder of that; without one, it says what it says. A writer may be moving it:
+// it is read again while it changes.
+func (s *Store) readSeal(g *seg) (*seal, error) {
+	h, err := s.files.acquire(g.name + sideExt)
+	if err != nil {
+		return nil, fmt.Errorf("read side file: %w", err)
+	}
+	defer s.files.release(h)
+	var before []byte
+	for {
+		b, size, err := sealBytes(h.file)
+		if err != nil {
+			s.files.forget(g.name + sideExt)
+			return nil, fmt.Errorf("read side file %s: %w", g.name+sideExt, err)
+		}
+		x, err := parseSeal(b, size, g.first, s.macs)
+		if err == nil || bytes.Equal(b, before) {
+			if err != nil {
+				s.files.forget(g.name + sideExt) // it may be another file by now
+				err = fmt.Errorf("read side file %s: %w", g.name+sideExt, err)
+			}
+			return x, err
+		}
+		before = b
+	}
+}
+
+// sealBytes reads what parseSeal reads, and the size of the file.
+func sealBytes(f interface {
+	io.ReaderAt
+	Size() (int64, error)
+}) ([]byte, int64, error) {
+	size, err := f.Size()
+	if err != nil {
+		return nil, 0, err
+	}
+	if size < sideHeader+sealLen {
+		return nil, 0, errSide
+	}
+	head, b := make([]byte, len(sideMagic)), make([]byte, sealLen)
+	if n, err := f.ReadAt(head, 0); n < len(head) {
+		return nil, 0, noEOF(err)
+	}
+	if string(head) != sideMagic {
+		return nil, 0, errSide // of an earlier form, or none
+	}
+	if n, err := f.ReadAt(b, size-sealLen); n < len(b) {
+		return nil, 0, noEOF(err)
+	}
+	_, k, err := parseSealEnd(b, size)
+	if err != nil || k == 0 {
+		return b, size, nil // parseSeal tells
+	}
+	b = make([]byte, 4*k+sealLen) // no longer than the file
+	if n, err := f.ReadAt(b, size-int64(len(b))); n < len(b) {
+		return nil, 0, noEOF(err)
+	}
+	return b, size, nil
+}
+
+// noEOF is a read's error, where the end of the file means that it is damaged.
+func noEOF(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return errSide
+	}
+	return err
+}
