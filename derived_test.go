@@ -2,6 +2,7 @@ package audittrail_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -288,4 +289,199 @@ func TestSealsOutliveRotations(t *testing.T) {
 		t.Fatal(err)
 	}
 	sealed("a keyring from a backup, under a new master key")
+}
+
+// TestDerivedIsNamed has verify and the log itself name each derived file that is
+// not what the lines make of it, with and without the keyring, and call nothing
+// altered. The next writer makes a file again that was removed, and all is well.
+func TestDerivedIsNamed(t *testing.T) {
+	disk := vfs.NewMem()
+	log := openDir(t, rolling(disk))
+	keys, err := log.Keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	vkey := keys[0].VKey
+	for i := range 40 {
+		mustAppend(t, log, about("bob", fmt.Sprint(i)))
+	}
+	mustClose(t, log)
+	names, err := disk.ReadDir("dir/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems := func(disk *vfs.Mem, withKeys bool) []audittrail.Problem {
+		t.Helper()
+		o, vo := rolling(disk), audittrail.VerifyOptions{}
+		o.ReadOnly, o.Create = true, false
+		if !withKeys {
+			o.KeysDir, vo.VKeys = "nowhere", []string{vkey}
+		}
+		v, err := audittrail.VerifyDir(t.Context(), "dir", o, vo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.Altered() || v.ProblemCount != v.Count(audittrail.KindDerived) || v.Records != 40 {
+			t.Fatalf("with keys %t: altered %t, %d records, %+v", withKeys, v.Altered(), v.Records, v.Problems)
+		}
+		return v.Problems
+	}
+	own := func(disk *vfs.Mem) []audittrail.Problem {
+		t.Helper()
+		o := rolling(disk)
+		o.ReadOnly, o.Create = true, false
+		log := openDir(t, o)
+		defer mustClose(t, log)
+		found, err := log.CheckSides(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	wants := func(what string, got []audittrail.Problem, name string) {
+		t.Helper()
+		if len(got) != 1 || got[0].File != "log/"+name || got[0].Kind != audittrail.KindDerived {
+			t.Fatalf("%s: %+v, want one problem, of %s", what, got, name)
+		}
+	}
+	if got := slices.Concat(problems(disk, true), problems(disk, false), own(disk)); len(got) != 0 {
+		t.Fatalf("nothing was changed: %+v", got)
+	}
+	n := 0
+	for _, name := range names {
+		if strings.HasSuffix(name, ".jsonl") {
+			continue
+		}
+		n++
+		b, err := vfs.ReadFile(disk, "dir/log/"+name, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changes := map[string][]byte{"extended": append(bytes.Clone(b), 0)}
+		if strings.HasSuffix(name, ".tab") {
+			changes["cut"] = b[:len(b)-1]
+		}
+		for at := 0; at < len(b); at += 11 {
+			bad := bytes.Clone(b)
+			bad[at] ^= 4
+			changes[fmt.Sprintf("byte %d", at)] = bad
+		}
+		for what, bad := range changes {
+			changed := disk.Clone()
+			edit(t, changed, "log/"+name, func([]byte) []byte { return bad })
+			wants(what+", with keys", problems(changed, true), name)
+			wants(what+", the log itself", own(changed), name)
+			// Without keys nobody can tell who made the last 32 bytes of a side
+			// file, and nothing at all is taken from tables.
+			if strings.HasSuffix(name, ".side") && what == "extended" {
+				wants(what+", without keys", problems(changed, false), name)
+			}
+		}
+		if strings.HasSuffix(name, ".side") {
+			changed := disk.Clone()
+			edit(t, changed, "log/"+name, func(b []byte) []byte {
+				var first int
+				if _, err := fmt.Sscanf(name, "%d.side", &first); err != nil {
+					t.Fatal(err)
+				}
+				e := b[32:48]
+				e[9] ^= 1
+				sum := binary.BigEndian.AppendUint64(nil, uint64(first))
+				c := crc32.Checksum(append(append(sum, e[:5]...), e[8:]...), crc32.MakeTable(crc32.Castagnoli))
+				e[5], e[6], e[7] = byte(c>>16), byte(c>>8), byte(c)
+				count := binary.BigEndian.Uint64(b[len(b)-112:])
+				digest := sha256.Sum256(b[32:][:16*count])
+				copy(b[len(b)-64:], digest[:]) // all that needs no key
+				return b
+			})
+			wants("another id, without keys", problems(changed, false), name)
+		}
+		changed := disk.Clone()
+		if err := changed.Remove("dir/log/" + name); err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Concat(problems(changed, true), problems(changed, false), own(changed)); len(got) != 0 {
+			t.Errorf("%s removed: %+v, want nothing", name, got)
+		}
+		mustClose(t, openDir(t, rolling(changed)))
+		if again, err := vfs.ReadFile(changed, "dir/log/"+name, 1<<20); err != nil || !bytes.Equal(again, b) {
+			t.Errorf("%s was removed, and made again as %x, %v, want %x", name, again, err, b)
+		}
+	}
+	if n < 4 {
+		t.Errorf("%d derived files", n)
+	}
+}
+
+// TestRemnantDecidesNothingByItself has somebody without keys change what stays
+// of a segment: that a record governs, and an id. With the side file that was
+// sealed it changes nothing; without it, nothing is believed.
+func TestRemnantDecidesNothingByItself(t *testing.T) {
+	disk := vfs.NewMem()
+	filled(t, disk)
+	log := openLog(t, disk)
+	firsts := whole(t, log, 2)
+	if err := log.ArchiveSegments(t.Context(), firsts[:1], place, "old"); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, log)
+	const name = "log/00000000000000000000.remnant"
+	governed := func(disk *vfs.Mem, withKeys bool) (seqs []uint64, err error) {
+		o := rolling(disk)
+		o.ReadOnly, o.Create = true, false
+		if !withKeys {
+			o.KeysDir = "nowhere"
+		}
+		log := openDir(t, o)
+		defer mustClose(t, log)
+		for r, err := range log.Administrative(t.Context(), 0) {
+			if err != nil {
+				return nil, err
+			}
+			seqs = append(seqs, r.Seq)
+		}
+		return seqs, nil
+	}
+	want, err := governed(disk, true)
+	if err != nil || len(want) < 2 || want[0] != 0 {
+		t.Fatalf("governed by %v, %v, want record 0 and what archived its segment", want, err)
+	}
+	if got, err := governed(disk, false); err != nil || !slices.Equal(got, want) {
+		t.Errorf("without keys: governed by %v, %v, want %v", got, err, want)
+	}
+	resum := func(b []byte) []byte {
+		sum := sha256.Sum256(b[:len(b)-32])
+		return append(b[:len(b)-32], sum[:]...)
+	}
+	records := func(b []byte) uint64 { return binary.BigEndian.Uint64(b[32:]) }
+	changed := disk.Clone()
+	edit(t, changed, name, func(b []byte) []byte {
+		b[80+48*records(b)] ^= 1 << 7 // the first line that is kept does not govern
+		return resum(b)
+	})
+	if got, err := governed(changed, true); err != nil || !slices.Equal(got, want) {
+		t.Errorf("with a side file: governed by %v, %v, want %v", got, err, want)
+	}
+	if got, err := governed(changed, false); err == nil {
+		t.Errorf("without keys: governed by %v, want an error", got)
+	}
+	if err := changed.Remove("dir/" + firstSide); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := governed(changed, true); err == nil {
+		t.Errorf("without a side file: governed by %v, want an error", got)
+	}
+
+	// The id of a record that has left, and the same event again.
+	changed = disk.Clone()
+	edit(t, changed, name, func(b []byte) []byte {
+		b[80+32*records(b)+16+3] ^= 1 // the second record's
+		return resum(b)
+	})
+	log = openLog(t, changed)
+	_, err = log.Append(t.Context(), event.Event{ID: "event 0", Type: event.Prompt, UserID: "user 0", Prompt: "another"})
+	if err == nil {
+		t.Error("an id was used twice, since the remnant of its segment denies it")
+	}
+	mustClose(t, log)
 }

@@ -84,7 +84,8 @@ func whole(t *testing.T, log *audittrail.Log, n int) []uint64 {
 func intact(t *testing.T, disk vfs.FS, what string) *audittrail.Verification {
 	t.Helper()
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
-	if err != nil || v.ProblemCount > v.Count(audittrail.KindTorn) {
+	// A power failure may tear the newest side file, as it may the last write.
+	if err != nil || v.ProblemCount > v.Count(audittrail.KindTorn)+v.Count(audittrail.KindDerived) {
 		t.Fatalf("%s: verify: %+v, %v", what, v, err)
 	}
 	return v
@@ -278,6 +279,9 @@ func TestCrashWhileMoving(t *testing.T) {
 				t.Fatalf("%s: again: %v", what, err)
 			}
 			account(t, after, acked, what+", and done again")
+			if v := intact(t, after, what); !v.Valid() {
+				t.Fatalf("%s, and done again: verify: %+v", what, v)
+			}
 			log := openLog(t, after)
 			s := segments(t, log)
 			if s[0].State != audittrail.SegmentDropped || s[1].State != audittrail.SegmentArchived || s[2].State != audittrail.SegmentDropped {

@@ -122,6 +122,24 @@ func (v *Verification) Altered() bool {
 // check the log's signatures with.
 var ErrNoVerifierKey = vouch.ErrNoKey
 
+// CheckSides returns what is wrong with side files and id tables, as far as that
+// can be told without reading lines: with the keyring, it can. A writer takes
+// nothing from such a file, and makes it again where it is missing.
+func (l *Log) CheckSides(ctx context.Context) ([]Problem, error) {
+	if l.closed.Load() {
+		return nil, fmt.Errorf("look at side files: %w", ErrClosed)
+	}
+	found, err := inspection.Derived(ctx, l.store.Compare())
+	if err != nil {
+		return nil, fmt.Errorf("look at side files: %w", err)
+	}
+	problems := make([]Problem, len(found))
+	for i, p := range found {
+		problems[i] = Problem(p)
+	}
+	return problems, nil
+}
+
 // Verify checks every record against its own hash, the chain, and the Merkle
 // tree whose root is signed. What is wrong with the log is in the Verification;
 // the error is for when it could not be checked.

@@ -358,6 +358,7 @@ func TestVerifyReplaced(t *testing.T) {
 	old := s.disk.Clone()
 	for _, name := range s.names {
 		remove(t, old, "log/"+name)
+		remove(t, old, "log/"+strings.TrimSuffix(name, ".jsonl")+".side")
 	}
 	for name, l := range f {
 		edit(t, old, "log/"+name, func([]byte) []byte { return bytes.Join(l, nil) })
@@ -674,6 +675,7 @@ func TestVerifyNewerFormat(t *testing.T) {
 	mustClose(t, log)
 	for name, l := range f {
 		edit(t, disk, "log/"+name, func([]byte) []byte { return bytes.Join(l, nil) })
+		remove(t, disk, "log/"+strings.TrimSuffix(name, ".jsonl")+".side")
 	}
 	edit(t, disk, "tree/checkpoint", func([]byte) []byte { return signed })
 	edit(t, disk, "tree/entries", func([]byte) []byte { return entries })

@@ -174,13 +174,18 @@ func (d *doctor) derived(log *audittrail.Log) error {
 	for _, p := range damaged {
 		d.say("derived", risky, "%s, byte %d: %s; nothing was altered: doctor --repair makes it again", p.File, p.Offset, p.Detail)
 	}
+	sides, serr := log.CheckSides(d.ctx)
+	for _, p := range sides {
+		d.say("derived", risky, "%s: %s", p.File, p.Detail)
+	}
+	err = errors.Join(err, serr)
 	switch {
 	case d.ctx.Err() != nil:
 		return err
 	case err != nil:
 		d.say("derived", ill, "%v: run audittrail verify", err)
-	case len(damaged) == 0:
-		d.say("derived", healthy, "the files of the tree are what the records make of them")
+	case len(damaged)+len(sides) == 0:
+		d.say("derived", healthy, "the files of the tree, side files and id tables are what the records make of them")
 	}
 	return nil
 }

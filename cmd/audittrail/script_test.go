@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -64,6 +67,8 @@ func TestScript(t *testing.T) {
 			"replace":  replaceCmd,
 			"damage":   damageCmd,
 			"search":   searchCmd,
+			"entry":    entryCmd,
+			"copyline": copyLineCmd,
 		},
 	})
 }
@@ -301,4 +306,47 @@ func atoi(ts *testscript.TestScript, s string) int {
 	n, err := strconv.Atoi(s)
 	ts.Check(err)
 	return n
+}
+
+// entryCmd: entry FILE N flag|id changes what the entry of the Nth line in a side
+// file says of whether it governs the log, or of its id, and makes the check of
+// the entry right, as anybody can.
+func entryCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 || args[2] != "flag" && args[2] != "id" {
+		ts.Fatalf("usage: entry FILE N flag|id")
+	}
+	edit(ts, args[0], func(data []byte) []byte {
+		n := atoi(ts, args[1])
+		e := data[32+16*n:][:16]
+		if args[2] == "flag" {
+			e[4] ^= 1
+		} else {
+			e[12] ^= 0x55
+		}
+		sum := binary.BigEndian.AppendUint64(nil, uint64(n))
+		c := crc32.Checksum(append(append(sum, e[:5]...), e[8:]...), crc32.MakeTable(crc32.Castagnoli))
+		e[5], e[6], e[7] = byte(c>>16), byte(c>>8), byte(c)
+		return data
+	})
+}
+
+// copyLineCmd: copyline FILE N appends the Nth line again, as the next record.
+func copyLineCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: copyline FILE N")
+	}
+	edit(ts, args[0], func(data []byte) []byte {
+		lines := bytes.SplitAfter(data, []byte("\n"))
+		lines = lines[:len(lines)-1]
+		line := bytes.TrimSuffix(lines[atoi(ts, args[1])], []byte("\n"))
+		own, _ := record.ParseTail(line)
+		last, ok := record.ParseTail(bytes.TrimSuffix(lines[len(lines)-1], []byte("\n")))
+		if !ok {
+			ts.Fatalf("%s has no records", args[0])
+		}
+		old := bytes.LastIndex(line, []byte(fmt.Sprintf(`,"seq":%d,`, own.Seq)))
+		covered := event.AppendTime(fmt.Appendf(line[:old:old], `,"seq":%d,"logged":"`, last.Seq+1), last.Logged)
+		covered = fmt.Appendf(covered, `","prev":"%v"`, last.Hash)
+		return fmt.Appendf(data, `%s,"hash":"%x"}`+"\n", covered, sha256.Sum256(covered))
+	})
 }

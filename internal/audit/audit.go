@@ -87,8 +87,20 @@ type Log struct {
 	Judge    func() Judge
 	Workers  int // how many lines are hashed at once
 	Progress func(done, total uint64)
+	Sides    Sides // nil: what is derived from the lines is not looked at
 
 	part, block int64 // instead of partLen and readBlock, for tests
+}
+
+// Sides compare what is derived from the lines with them.
+type Sides interface{ Comparer() Comparer }
+
+// A Comparer takes lines in their order within a part, for one goroutine: that
+// of a record in the segment that begins with the record first, which ends in
+// it at end.
+type Comparer interface {
+	Line(first, seq uint64, line []byte, end int64)
+	Close()
 }
 
 // A Result says how far the records of a log agree with its heads.

@@ -152,6 +152,10 @@ func (s *scan) begin(ctx context.Context) *doubt {
 func (s *scan) work(ctx context.Context) {
 	w := &worker{log: s.log, cuts: s.cuts, signed: s.log.signed(), open: -1, lines: s.log.reader(), hash: tlog.NewHasher(), files: s.files.Pages()}
 	w.contents.keys = s.log.Keys
+	if s.log.Sides != nil {
+		w.side = s.log.Sides.Comparer()
+		defer w.side.Close()
+	}
 	defer w.close()
 	for !s.over.Load() {
 		n := int(s.next.Add(1)) - 1
@@ -361,6 +365,7 @@ type worker struct {
 	hash     *tlog.Hasher
 	files    *tree.Pages
 	contents contents
+	side     Comparer // nil if it is not wanted
 }
 
 func (w *worker) close() {
@@ -450,6 +455,9 @@ func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, n int) 
 	}
 	if seq >= w.signed && r.tail == nil {
 		r.tail = &place{n, at}
+	}
+	if w.side != nil {
+		w.side.Line(f.First, seq, line, at+int64(len(line))+1)
 	}
 	known := record.Known(line)
 	switch {

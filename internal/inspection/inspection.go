@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -159,11 +160,22 @@ func (l *Log) inspect(ctx context.Context, o Options, live bool, end uint64, mis
 	if a.Files, err = l.auditFiles(ctx, v, live, end); err != nil {
 		return nil, err
 	}
+	compared := l.Store.Compare()
+	a.Sides = sides{compared}
 	if v.Result, err = a.Check(ctx, found); err != nil {
 		return nil, err
 	}
 	if err := l.inspectLeft(ctx, a, o, evidence, v, end); err != nil {
 		return nil, err
+	}
+	if found.Count == found.Kinds[audit.Lost]+found.Kinds[audit.Derived] { // otherwise there is nothing to compare with
+		derived, err := Derived(ctx, compared)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range derived {
+			found.Add(p)
+		}
 	}
 	if o.From > 0 && v.Records == 0 && o.From > v.CheckpointSize {
 		return nil, fmt.Errorf("from record %d: %w", o.From, segment.ErrBeyond)
@@ -179,6 +191,29 @@ func (l *Log) inspect(ctx context.Context, o Options, live bool, end uint64, mis
 	}
 	l.countHeld(v, o.From)
 	return v, nil
+}
+
+// sides are the side files as the check of the lines knows them.
+type sides struct{ *segment.Comparison }
+
+// Comparer returns a comparer.
+func (s sides) Comparer() audit.Comparer { return s.Comparison.Comparer() }
+
+// Derived returns the side files and id tables that are not what the lines make
+// of them.
+func Derived(ctx context.Context, compared *segment.Comparison) ([]audit.Problem, error) {
+	all, err := compared.Differences(ctx)
+	if err != nil {
+		return nil, err
+	}
+	problems := make([]audit.Problem, len(all))
+	for i, d := range all {
+		problems[i] = audit.Problem{
+			Seq: d.First, Kind: audit.Derived, File: path.Join("log", d.File),
+			Detail: d.Detail + "; nothing is taken from it: remove it, and the next writer makes it again",
+		}
+	}
+	return problems, nil
 }
 
 // countHeld tells the records whose contents have expired from those that a hold

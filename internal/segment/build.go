@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"audittrail/internal/vfs"
+	"audittrail/record"
 )
 
 // start builds the tables that are missing, in the background.
@@ -78,13 +79,13 @@ func (s *Store) extend(tables []*table) ([]*table, error) {
 			continue
 		}
 		entries, err := s.knownOf(context.Background(), g, to-g.first, false)
-		if err == nil {
-			err = s.syncSide(g)
-		}
 		if err != nil {
 			return nil, err
 		}
 		last, err := s.hashAt(to - 1)
+		if err == nil {
+			err = s.settleSide(g, entries, last)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -106,9 +107,15 @@ func (s *Store) extend(tables []*table) ([]*table, error) {
 	return tables, nil
 }
 
-// syncSide makes the side file of a full segment durable. So behind a table,
-// what a power failure has left of a side file is not looked at again.
-func (s *Store) syncSide(g *seg) error {
+// settleSide makes the side file of a full segment durable, once it is whole. So
+// what a power failure may have left of a side file is found by the absence of a
+// table, and not looked for again.
+func (s *Store) settleSide(g *seg, entries []entry, last record.Hash) error {
+	if x, err := s.readSeal(g); err != nil || !x.full || x.count != uint64(len(entries)) {
+		p := newPrefix()
+		p.add(nil, g.first, entries, last)
+		s.remake(g, p)
+	}
 	f, err := s.fs.OpenFile(g.name+sideExt, os.O_RDWR, 0)
 	if err != nil {
 		return fmt.Errorf("sync side file: %w", err)
@@ -231,15 +238,17 @@ func (src *tableSource) next() (idRef, error) {
 	return r, nil
 }
 
-// writeTable writes a table under its name. It is derived and its pages carry
-// tags, so it is not synced.
+// writeTable writes a table under its name, whole: nobody reads all of it when
+// the log is opened.
 func (s *Store) writeTable(t *table, src refSource) error {
 	tmp := t.name + ".tmp"
 	f, err := vfs.CreateNew(s.fs, tmp, 0o644)
 	if err != nil {
 		return fmt.Errorf("write id table: %w", err)
 	}
-	err = fillTable(f, t, src, s.macs)
+	if err = fillTable(f, t, src, s.macs); err == nil {
+		err = f.Sync()
+	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		_ = s.fs.Remove(tmp) // a leftover is replaced the next time
 		return fmt.Errorf("write id table: %w", err)

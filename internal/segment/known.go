@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"audittrail/internal/vfs"
 	"audittrail/record"
 )
 
@@ -394,9 +395,8 @@ func (g *seg) forgetKnown() {
 // remake writes the side file of a full segment again. It is derived: where that
 // fails, the next one who misses it does.
 func (s *Store) remake(g *seg, p *prefix) {
-	f, err := s.writeSide(g, p, 0, true)
-	if err == nil {
-		_ = f.Close()
+	if err := vfs.WriteFile(s.fs, g.name+sideExt, s.sideOf(g, p, 0, true), 0o644); err == nil {
+		s.files.forget(g.name + sideExt)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"audittrail/internal/vfs"
 	"audittrail/record"
 )
 
@@ -160,7 +161,10 @@ func parseSeal(b []byte, size int64, first uint64, m macs) (*seal, error) {
 // readSeal reads the seal of a segment's side file. With a key, it was made by a
 // holder of that; without one, it says what it says. A writer may be moving it:
 // it is read again while it changes.
-func (s *Store) readSeal(g *seg) (*seal, error) {
+func (s *Store) readSeal(g *seg) (*seal, error) { return s.readSealAs(g, s.macs) }
+
+// readSealAs is readSeal, where m says whether there is a key.
+func (s *Store) readSealAs(g *seg, m macs) (*seal, error) {
 	h, err := s.files.acquire(g.name + sideExt)
 	if err != nil {
 		return nil, fmt.Errorf("read side file: %w", err)
@@ -168,12 +172,12 @@ func (s *Store) readSeal(g *seg) (*seal, error) {
 	defer s.files.release(h)
 	var before []byte
 	for {
-		b, size, err := sealBytes(h.file)
+		b, size, err := sealBytes(h.file, g.first)
 		if err != nil {
 			s.files.forget(g.name + sideExt)
 			return nil, fmt.Errorf("read side file %s: %w", g.name+sideExt, err)
 		}
-		x, err := parseSeal(b, size, g.first, s.macs)
+		x, err := parseSeal(b, size, g.first, m)
 		if err == nil || bytes.Equal(b, before) {
 			if err != nil {
 				s.files.forget(g.name + sideExt) // it may be another file by now
@@ -186,10 +190,7 @@ func (s *Store) readSeal(g *seg) (*seal, error) {
 }
 
 // sealBytes reads what parseSeal reads, and the size of the file.
-func sealBytes(f interface {
-	io.ReaderAt
-	Size() (int64, error)
-}) ([]byte, int64, error) {
+func sealBytes(f vfs.File, first uint64) ([]byte, int64, error) {
 	size, err := f.Size()
 	if err != nil {
 		return nil, 0, err
@@ -197,11 +198,11 @@ func sealBytes(f interface {
 	if size < sideHeader+sealLen {
 		return nil, 0, errSide
 	}
-	head, b := make([]byte, len(sideMagic)), make([]byte, sealLen)
+	head, b := make([]byte, sideHeader), make([]byte, sealLen)
 	if n, err := f.ReadAt(head, 0); n < len(head) {
 		return nil, 0, noEOF(err)
 	}
-	if string(head) != sideMagic {
+	if string(head) != string(sideHead(first)) {
 		return nil, 0, errSide // of an earlier form, or none
 	}
 	if n, err := f.ReadAt(b, size-sealLen); n < len(b) {

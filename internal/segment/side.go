@@ -28,9 +28,10 @@ import (
 // of the record only where the seal covers it. Version 1 had the same entries
 // and no seal: its places are used, and nothing else.
 const (
-	sideMagic  = "audittrail-side/v2"
-	sideHeader = 32
-	entryLen   = 16
+	sideMagic   = "audittrail-side/v2"
+	sideMagicV1 = "audittrail-side/v1"
+	sideHeader  = 32
+	entryLen    = 16
 
 	flagAdmin = 1
 )
@@ -223,26 +224,33 @@ func (s *Store) openSide(ctx context.Context, g *seg, count uint64, end int64) (
 	if p.end() != end {
 		return nil, nil, fmt.Errorf("rebuild side of segment %d: %d lines end at byte %d, want byte %d", g.first, count, p.end(), end)
 	}
-	f, err := s.writeSide(g, p, kept, false)
+	f, err := s.writeSide(g, p, kept)
 	return f, p, err
 }
 
-// writeSide writes the side file of a prefix, of whose entries the file has the
-// first kept, and cuts what follows.
-func (s *Store) writeSide(g *seg, p *prefix, kept uint64, full bool) (vfs.File, error) {
+// sideOf returns the side file of a prefix, or what follows the entries of it that
+// the file has.
+func (s *Store) sideOf(g *seg, p *prefix, kept uint64, full bool) (b []byte) {
+	if kept == 0 {
+		b = sideHead(g.first)
+	}
+	for i, e := range p.entries[kept:] {
+		b = e.append(b, g.first+kept+uint64(i))
+	}
+	return p.seal(full).append(b, g.first, s.macs)
+}
+
+// writeSide writes the side file of the segment that is written to, of whose
+// entries the file has the first kept, and cuts what follows.
+func (s *Store) writeSide(g *seg, p *prefix, kept uint64) (vfs.File, error) {
 	f, err := s.fs.OpenFile(g.name+sideExt, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open side file: %w", err)
 	}
-	buf := sideHead(g.first)
-	at := int64(0)
+	buf, at := s.sideOf(g, p, kept, false), int64(0)
 	if kept > 0 {
-		buf, at = buf[:0], sideHeader+int64(kept*entryLen)
+		at = sideHeader + int64(kept*entryLen)
 	}
-	for i, e := range p.entries[kept:] {
-		buf = e.append(buf, g.first+kept+uint64(i))
-	}
-	buf = p.seal(full).append(buf, g.first, s.macs)
 	_, err = f.WriteAt(buf, at)
 	if err == nil {
 		err = f.Truncate(at + int64(len(buf)))

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
-	"strings"
 
 	"audittrail/record"
 )
@@ -31,6 +30,7 @@ import (
 // there are few.
 const (
 	idMagic   = "audittrail-ids/v2"
+	idMagicV1 = "audittrail-ids/v1"
 	pageLen   = 1024
 	tagLen    = 16
 	pageSlots = (pageLen - tagLen) / entryLen
@@ -67,15 +67,9 @@ func (s *Store) listTables() error {
 	}
 	var all []*table
 	for _, name := range names {
-		t := &table{name: filepath.Join(s.dir, name)}
-		if !strings.HasPrefix(name, tabPrefix) || !strings.HasSuffix(name, tabExt) {
-			continue
+		if t := s.tableNamed(name); t != nil {
+			all = append(all, t)
 		}
-		if _, err := fmt.Sscanf(name, tabPrefix+"%d-%d"+tabExt, &t.from, &t.to); err != nil || s.tableName(t.from, t.to) != t.name || t.to <= t.from {
-			continue
-		}
-		t.pages = pagesFor(t.to - t.from)
-		all = append(all, t)
 	}
 	slices.SortFunc(all, func(a, b *table) int {
 		return cmp.Or(cmp.Compare(a.from, b.from), -cmp.Compare(a.to, b.to))

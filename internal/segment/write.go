@@ -145,7 +145,7 @@ func (s *Store) create(g *seg) (t tail, err error) {
 		return tail{}, fmt.Errorf("%w: sync: %w", ErrFailed, err)
 	}
 	known := newPrefix()
-	side, err := s.writeSide(g, known, 0, false)
+	side, err := s.writeSide(g, known, 0)
 	if err != nil {
 		return tail{}, err
 	}

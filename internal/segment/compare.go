@@ -1,0 +1,380 @@
+package segment
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"audittrail/internal/vfs"
+)
+
+// A Difference is a derived file that is not what the lines make of it, or that
+// cannot be read.
+type Difference struct {
+	First  uint64 // record that it begins with
+	File   string // its name in the log's folder
+	Detail string
+}
+
+// A Comparison compares side files with lines that somebody reads anyway.
+type Comparison struct {
+	store *Store
+
+	mu      sync.Mutex // guards below
+	differs map[uint64]bool
+}
+
+// Compare returns a comparison.
+func (s *Store) Compare() *Comparison { return &Comparison{store: s, differs: make(map[uint64]bool)} }
+
+// A Comparer compares lines that are in order. It is for one goroutine.
+type Comparer struct {
+	all   *Comparison
+	first uint64 // of the segment
+	file  *handle
+	from  uint64 // place of the first entry in buf
+	buf   []byte
+	limit uint64 // how many entries the file has
+}
+
+// Comparer returns a comparer. Close it.
+func (c *Comparison) Comparer() *Comparer { return &Comparer{all: c} }
+
+// Close lets go of the file.
+func (r *Comparer) Close() {
+	if r.file != nil {
+		r.all.store.files.release(r.file)
+		r.file = nil
+	}
+}
+
+// Line compares a line of the segment that begins with the record first, which
+// ends at end, with what the side file says of it.
+func (r *Comparer) Line(first, seq uint64, line []byte, end int64) {
+	if r.first != first || r.file == nil && r.limit == 0 {
+		r.open(first)
+	}
+	n := seq - first
+	if n >= r.limit {
+		return // nothing is said of it
+	}
+	if have := uint64(len(r.buf) / entryLen); n < r.from || n >= r.from+have {
+		if !r.read(n) {
+			return
+		}
+	}
+	var want [entryLen]byte
+	entryOf(line, end).append(want[:0], seq)
+	if !bytes.Equal(r.buf[(n-r.from)*entryLen:][:entryLen], want[:]) {
+		r.differ()
+	}
+}
+
+func (r *Comparer) differ() {
+	r.limit = 0
+	r.all.mu.Lock()
+	defer r.all.mu.Unlock()
+	r.all.differs[r.first] = true
+}
+
+// open opens the side file of another segment. Where there is none, or none of
+// this form, there is nothing to compare.
+func (r *Comparer) open(first uint64) {
+	r.Close()
+	r.first, r.limit, r.buf = first, 0, r.buf[:0]
+	s := r.all.store
+	g := s.newSeg(first)
+	x, err := s.readSealAs(g, macs{})
+	if err != nil {
+		return // Differences says so
+	}
+	if r.file, err = s.files.acquire(g.name + sideExt); err != nil {
+		r.file = nil
+		return
+	}
+	r.limit = x.count
+}
+
+// read reads the entries from the nth on.
+func (r *Comparer) read(n uint64) bool {
+	const some = 4096
+	k := min(some, r.limit-n)
+	r.buf = slices.Grow(r.buf[:0], int(k*entryLen))[:k*entryLen]
+	r.from = n
+	if got, _ := r.file.file.ReadAt(r.buf, sideHeader+int64(n*entryLen)); got < len(r.buf) {
+		r.buf = r.buf[:0]
+		r.differ()
+		return false
+	}
+	return true
+}
+
+// Differences returns the derived files that are not what the lines make of
+// them. What is missing, and what an earlier version has left, is made by the
+// next writer and is none; nor is a side file of the newest segment that lags.
+func (c *Comparison) Differences(ctx context.Context) ([]Difference, error) {
+	s := c.store
+	s.mu.RLock()
+	segs := slices.Clone(s.segs)
+	s.mu.RUnlock()
+	var out []Difference
+	for i, g := range segs {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if g.bad != nil {
+			continue // the remnant is damaged, which is more
+		}
+		err := s.sideAgrees(g, segs[i+1:], c.suspected(g.first))
+		if err != nil && g.gone == nil {
+			err = s.confirm(ctx, g, segs[i+1:], err)
+		}
+		if err != nil && !s.sameStill(g) {
+			err = nil // its lines have left meanwhile, and the file is another
+		}
+		if err != nil {
+			out = append(out, difference(g.first, g.name+sideExt, err))
+		}
+	}
+	tables, err := s.tableDifferences(ctx)
+	return append(out, tables...), err
+}
+
+func difference(first uint64, path string, err error) Difference {
+	detail := "it is not what the lines make of it"
+	if !errors.Is(err, errSide) && !errors.Is(err, errTable) {
+		detail = err.Error()
+	}
+	return Difference{First: first, File: filepath.Base(path), Detail: detail}
+}
+
+func (c *Comparison) suspected(first uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.differs[first]
+}
+
+// sameStill tells whether a segment is still where it was listed.
+func (s *Store) sameStill(g *seg) bool {
+	_, err := s.fs.Stat(g.name + lineExt)
+	return isMissing(err) == (g.gone != nil)
+}
+
+// sideAgrees tells whether a side file agrees with itself and with the end of
+// its segment, which with a key is all there is to know. suspect means that it
+// disagrees with a line.
+func (s *Store) sideAgrees(g *seg, next []*seg, suspect bool) error {
+	if old, err := s.earlierForm(g.name+sideExt, sideMagicV1); err != nil || old {
+		return err // nil if it is missing
+	}
+	x, err := s.readSeal(g)
+	if err != nil {
+		return err
+	}
+	raw, err := s.rawEntries(g, 0, x.count)
+	if err != nil {
+		return err
+	}
+	entries := make([]entry, 0, x.count)
+	for at := uint64(0); at < x.count; at++ {
+		e, err := parseEntry(raw[at*entryLen:], g.first+at)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, e)
+	}
+	full := len(next) > 0
+	switch {
+	case suspect, sha256.Sum256(raw) != x.digest:
+		return errSide
+	case full && (!x.full || x.count != next[0].first-g.first):
+		return errSide
+	case x.full && !slices.Equal(x.places, adminPlaces(entries, 0)):
+		return errSide
+	}
+	if g.gone != nil && !s.macs.known() {
+		if err := s.agreesGone(g, entries); err != nil {
+			return err
+		}
+	}
+	err = s.sealFits(g, x, entries)
+	var line *LineError
+	if errors.As(err, &line) {
+		err = errSide
+	}
+	return err
+}
+
+// agreesGone compares entries with the remnant of their segment.
+func (s *Store) agreesGone(g *seg, entries []entry) error {
+	want, err := s.goneEntries(g, 0, g.gone.Records)
+	if err != nil {
+		return nil //nolint:nilerr // that is the remnant's problem
+	}
+	same := func(a, b entry) bool { return a.id == b.id && a.flag == b.flag }
+	if !slices.EqualFunc(entries, want, same) {
+		return errSide
+	}
+	return nil
+}
+
+// confirm compares a side file that seems to differ with all lines, beside a
+// writer that may be about to make it again. What an interrupted write leaves is
+// as good as missing: entries that agree with the lines, and less behind them
+// than a seal. So is an older seal of these lines, or the one that was made when
+// they had left the log. Where the lines are not in order, the file is not to
+// blame.
+func (s *Store) confirm(ctx context.Context, g *seg, next []*seg, why error) error {
+	if isIO(why) {
+		return why
+	}
+	const limit = 1 << 30
+	b, err := vfs.ReadFile(s.fs, g.name+sideExt, limit)
+	if isMissing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	lines, err := s.measure(ctx, g, 0, 0)
+	if len(next) > 0 && err == nil {
+		lines = lines[:min(uint64(len(lines)), next[0].first-g.first)]
+	}
+	p := newPrefix()
+	if err == nil && len(lines) > 0 {
+		err = s.takeLines(ctx, g, p, uint64(len(lines)))
+	}
+	if err != nil {
+		return ctx.Err()
+	}
+	head := sideHead(g.first)
+	if len(b) < len(head) && bytes.HasPrefix(head, b) {
+		return nil
+	}
+	body, ok := bytes.CutPrefix(b, head)
+	if !ok {
+		return errSide
+	}
+	want := p.seal(len(next) > 0)
+	agree := uint64(0)
+	for ; agree < p.count() && uint64(len(body)) >= (agree+1)*entryLen; agree++ {
+		got, e := body[agree*entryLen:][:entryLen], p.entries[agree]
+		gone := entry{flag: e.flag, id: e.id}
+		if !bytes.Equal(e.append(nil, g.first+agree), got) && !bytes.Equal(gone.append(nil, g.first+agree), got) {
+			break
+		}
+	}
+	if uint64(len(body)) < agree*entryLen+4*uint64(len(want.places))+sealLen {
+		return nil
+	}
+	return s.sealAgrees(g, b, p.entries[:agree], want)
+}
+
+// sealAgrees tells whether the seal of a side file is one of these entries, or of
+// the first of them.
+func (s *Store) sealAgrees(g *seg, b []byte, entries []entry, want *seal) error {
+	end := b[len(b)-sealLen:]
+	_, k, err := parseSealEnd(end, int64(len(b)))
+	if err != nil {
+		return err
+	}
+	x, err := parseSeal(b[int64(len(b))-sealLen-4*k:], int64(len(b)), g.first, s.macs)
+	if err != nil {
+		return err
+	}
+	if x.count > uint64(len(entries)) || x.full && (!want.full || x.count != want.count || !slices.Equal(x.places, want.places)) ||
+		sha256.Sum256(b[sideHeader:][:x.count*entryLen]) != x.digest {
+		return errSide
+	}
+	return s.sealFits(g, x, entries[:x.count])
+}
+
+// earlierForm tells whether a file has the form of an earlier version, or is
+// missing: both mean that there is nothing to compare.
+func (s *Store) earlierForm(name, magic string) (bool, error) {
+	f, err := s.fs.Open(name)
+	if isMissing(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }() // only read from: nothing to lose
+	head := make([]byte, len(magic))
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return false, err
+	}
+	return string(head[:n]) == magic, nil
+}
+
+// tableDifferences looks at the id tables. Without a key nothing is known of
+// them, and nothing is taken from them.
+func (s *Store) tableDifferences(ctx context.Context) (out []Difference, err error) {
+	names, err := s.fs.ReadDir(s.dir)
+	if isMissing(err) || !s.macs.known() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list id tables: %w", err)
+	}
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		t := s.tableNamed(name)
+		if t == nil {
+			continue
+		}
+		old, err := s.earlierForm(t.name, idMagicV1)
+		if err == nil && !old {
+			err = s.tableAgrees(t)
+		}
+		if err != nil && !isMissing(err) {
+			out = append(out, difference(t.from, t.name, err))
+		}
+	}
+	return out, nil
+}
+
+// tableNamed returns the table that has a name, or nil.
+func (s *Store) tableNamed(name string) *table {
+	t := &table{name: filepath.Join(s.dir, name)}
+	if !strings.HasPrefix(name, tabPrefix) || !strings.HasSuffix(name, tabExt) {
+		return nil
+	}
+	if _, err := fmt.Sscanf(name, tabPrefix+"%d-%d"+tabExt, &t.from, &t.to); err != nil || s.tableName(t.from, t.to) != t.name || t.to <= t.from {
+		return nil
+	}
+	t.pages = pagesFor(t.to - t.from)
+	return t
+}
+
+// tableAgrees reads a table to its end.
+func (s *Store) tableAgrees(t *table) error {
+	if err := s.checkTable(t); err != nil {
+		return err
+	}
+	src := &tableSource{store: s, table: t}
+	last := idRef{}
+	for n := uint64(0); ; n++ {
+		r, err := src.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if n > 0 && compareRefs(last, r) >= 0 || r.seq < t.from || r.seq >= t.to {
+			return errTable
+		}
+		last = r
+	}
+}
