@@ -14,11 +14,13 @@ import (
 	"audittrail/record"
 )
 
-// Signed is the tree over the log's records that was signed. Check tells whether a
-// record has the hash that was signed, and which one was if it does not.
+// Signed is the tree over the log's records that was signed. Agrees and Proves tell
+// whether a record has the hash that was signed, and which one was if it does not;
+// Proves by the path up to the signed root.
 type Signed interface {
 	Size() uint64
-	Check(ctx context.Context, seq uint64, got record.Hash, entry []byte) (ok bool, want record.Hash, err error)
+	Agrees(ctx context.Context, seq uint64, got record.Hash) (ok bool, want record.Hash, err error)
+	Proves(ctx context.Context, seq uint64, got record.Hash) (ok bool, want record.Hash, err error)
 }
 
 // Authenticate tells a store the key under which what is derived from the lines
@@ -325,12 +327,16 @@ func (s *Store) compare(ctx context.Context, end, from uint64, got record.Hash) 
 	if end <= from {
 		return nil
 	}
-	ok, want, err := s.held().Check(ctx, end-1, got, nil)
+	ok, want, err := s.held().Proves(ctx, end-1, got)
+	return compared(end-1, got, ok, want, err)
+}
+
+func compared(seq uint64, got record.Hash, ok bool, want record.Hash, err error) error {
 	if err != nil {
-		return fmt.Errorf("read which records govern: %w", err)
+		return fmt.Errorf("compare record %d with what was signed: %w", seq, err)
 	}
 	if !ok {
-		return &AlteredError{Seq: end - 1, Want: want, Got: got}
+		return &AlteredError{Seq: seq, Want: want, Got: got}
 	}
 	return nil
 }
@@ -363,7 +369,12 @@ func (s *Store) check(ctx context.Context, seq uint64, line []byte) error {
 	if !ok || !record.Intact(line, &t) {
 		return &AlteredError{Seq: seq}
 	}
-	return s.compare(ctx, min(seq+1, s.compared()), seq, t.Hash)
+	tree := s.held()
+	if tree == nil {
+		return nil
+	}
+	ok, want, err := tree.Agrees(ctx, seq, t.Hash)
+	return compared(seq, t.Hash, ok, want, err)
 }
 
 // isLast tells whether a segment is the one that is written to.

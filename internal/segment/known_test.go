@@ -393,8 +393,12 @@ type hashes []record.Hash
 
 func (h hashes) Size() uint64 { return uint64(len(h)) }
 
-func (h hashes) Check(_ context.Context, seq uint64, got record.Hash, _ []byte) (bool, record.Hash, error) {
+func (h hashes) Agrees(_ context.Context, seq uint64, got record.Hash) (bool, record.Hash, error) {
 	return h[seq] == got, h[seq], nil
+}
+
+func (h hashes) Proves(ctx context.Context, seq uint64, got record.Hash) (bool, record.Hash, error) {
+	return h.Agrees(ctx, seq, got)
 }
 
 // TestAlteredLinesDecideNothing hides the record that governs in the lines

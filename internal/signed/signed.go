@@ -9,6 +9,7 @@
 package signed
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -146,6 +147,41 @@ func (t *Tree) Check(ctx context.Context, seq uint64, got record.Hash, entry []b
 		return true, got, nil
 	}
 	return false, entryOf, nil
+}
+
+// Proves is Check by the path up to the signed root, also where the tree's file has
+// that hash: for a record that stands for all before it.
+func (t *Tree) Proves(ctx context.Context, seq uint64, got record.Hash) (ok bool, want record.Hash, err error) {
+	head := t.Head()
+	if seq >= head.Size {
+		return true, got, nil
+	}
+	if proof, err := tlog.ProveInclusion(head.Size, seq, t.reader(head)); err == nil &&
+		tlog.CheckInclusion(proof, head.Size, head.Root, seq, tlog.LeafHash(got)) == nil {
+		return true, got, nil
+	}
+	return t.Check(ctx, seq, got, t.entry(seq))
+}
+
+// entry returns what the tree's file has of a record, or nil.
+func (t *Tree) entry(seq uint64) []byte {
+	var one [1][32]byte
+	if t.Files.ReadEntries(seq, one[:]) != nil {
+		return nil // it is derived
+	}
+	return one[0][:]
+}
+
+// Agrees is Check for a record of which only the hash is known.
+func (t *Tree) Agrees(ctx context.Context, seq uint64, got record.Hash) (ok bool, want record.Hash, err error) {
+	if seq >= t.Head().Size {
+		return true, got, nil
+	}
+	entry := t.entry(seq)
+	if bytes.Equal(entry, got[:]) {
+		return true, got, nil
+	}
+	return t.Check(ctx, seq, got, entry)
 }
 
 // Root returns the root of the tree over the first size records, of which that
