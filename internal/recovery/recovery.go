@@ -129,8 +129,8 @@ func (l *Log) signedHead() (uint64, tlog.Hash, error) {
 }
 
 // checkedAtOnce is how many leaves a tree may have to be checked in full whenever
-// the log is opened for writing, which takes some ten milliseconds. A larger one is
-// checked beside the writer, see [CheckTree].
+// the log is opened for writing, which takes some tens of milliseconds. A larger one
+// is checked beside the writer, see [CheckTree].
 const checkedAtOnce = 1 << 16
 
 // recoverSigned makes the tree whole up to the newest signed size, which it
