@@ -21,6 +21,9 @@ type VerifyOptions struct {
 	// From is the first record to read. Of those in front of it, only the
 	// tree is looked at.
 	From uint64
+	// Size is how many records the verdict is about: problems that only concern
+	// later ones are not reported. If 0, it is about all.
+	Size uint64
 	// VKeys are verifier keys that are trusted. If there are none, the
 	// keyring's word is taken for who signs. A key of the log that was
 	// replaced since leads to its successors, see tlog.ResolveSigner.
@@ -33,22 +36,25 @@ type VerifyOptions struct {
 	// log is not intact it is gone over again, and the total doubles. Calls
 	// come from several goroutines, one at a time.
 	Progress func(done, total uint64)
-	// MaxProblems is how many problems are kept; if 0, 1000. All are counted.
+	// MaxProblems is how many alterations are kept, and how many other problems;
+	// if 0, 1000. All are counted.
 	MaxProblems int
 }
 
 // A Kind says what happened to a record.
 type Kind = audit.Kind
 
-// What can have happened. Torn is not an alteration, but what an interruption
-// leaves behind the last checkpoint; Lost, Unreadable and Derived are none either.
+// What can have happened. The first six are alterations: they are what a change
+// to the log's files leaves. The others are what an interruption, a lost key, a
+// failing disk, a damaged derived file, or a line that nothing vouches for leave.
 const (
-	KindModified   = audit.Modified   // a record's line was changed
-	KindMissing    = audit.Missing    // a record's line is not there
-	KindInserted   = audit.Inserted   // a line that is no record, or one that is there twice
-	KindReordered  = audit.Reordered  // a record's line stands in another's place
-	KindTruncated  = audit.Truncated  // the end of the log is not there
-	KindRewritten  = audit.Rewritten  // a line is whole, and yet not the one that was signed
+	KindModified  = audit.Modified  // a record's line was changed
+	KindMissing   = audit.Missing   // a record's line is not there
+	KindInserted  = audit.Inserted  // a line that is no record, or one that is there twice
+	KindReordered = audit.Reordered // a record's line stands in another's place
+	KindTruncated = audit.Truncated // the end of the log is not there
+	KindRewritten = audit.Rewritten // a line is whole, and yet not the one that was signed
+
 	KindTorn       = audit.Torn       // the last write is incomplete, and nobody was told that it is done
 	KindLost       = audit.Lost       // a record's content has lost its key
 	KindUnreadable = audit.Unreadable // a file cannot be read, and nothing is known of its records
@@ -93,7 +99,8 @@ type Verification struct {
 	Expired uint64 `json:"expired"`
 	Held    uint64 `json:"held"`
 
-	Problems     []Problem `json:"errors"` // the first of them, by record
+	// Problems are the first alterations, by record, and then the first others.
+	Problems     []Problem `json:"errors"`
 	ProblemCount uint64    `json:"error_count"`
 	// Missing is what the check would have needed, or was asked for, and did
 	// not have.
@@ -103,19 +110,6 @@ type Verification struct {
 	Sealed bool `json:"sealed"`
 
 	kinds map[Kind]uint64
-}
-
-// Valid tells whether there is no problem of any kind.
-func (v *Verification) Valid() bool { return v.ProblemCount == 0 }
-
-// Count returns the number of problems of a kind.
-func (v *Verification) Count(k Kind) uint64 { return v.kinds[k] }
-
-// Altered tells whether somebody changed the log: whether there are problems
-// besides torn writes, lines that nobody vouches for, lost keys, unreadable files
-// and damaged derived files.
-func (v *Verification) Altered() bool {
-	return v.ProblemCount > v.Count(KindTorn)+v.Count(KindLost)+v.Count(KindUnreadable)+v.Count(KindDerived)+v.Count(KindUnauthenticated)
 }
 
 // ErrNoVerifierKey means that there is neither a verifier key nor a keyring to

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -266,12 +267,19 @@ func TestVerifyTreeFiles(t *testing.T) {
 	for i := range checkpoint {
 		disk := s.disk.Clone()
 		edit(t, disk, "tree/checkpoint", func(b []byte) []byte { return flipAt(b, i) })
+		// What still is a checkpoint claims what was not signed; what is none
+		// claims nothing.
+		want := audittrail.KindRewritten
+		_, damaged := tlog.ReadCheckpoint(flipAt(checkpoint, i))
+		if damaged != nil {
+			want = audittrail.KindDerived
+		}
 		v := verifyOn(t, disk, audittrail.VerifyOptions{})
-		if !v.Altered() || v.Problems[0].Kind != audittrail.KindRewritten || v.Problems[0].File != "tree/checkpoint" || v.Records != uint64(s.n) {
-			t.Errorf("a bit of byte %d of the checkpoint flipped: %+v", i, v)
+		if v.Altered() != (damaged == nil) || v.Problems[0].Kind != want || v.Problems[0].File != "tree/checkpoint" || v.Records != uint64(s.n) {
+			t.Errorf("a bit of byte %d of the checkpoint flipped: %+v, want it %s", i, v, want)
 		}
 		v, err := tryVerify(disk, audittrail.VerifyOptions{VKeys: []string{s.vkey}})
-		if err == nil && !v.Altered() || err != nil && !errors.Is(err, tlog.ErrUnknownKey) {
+		if err == nil && (!v.Altered() || damaged != nil) || err != nil && damaged == nil && !errors.Is(err, tlog.ErrUnknownKey) {
 			t.Errorf("without keys: a bit of byte %d of the checkpoint flipped: %+v, %v", i, v, err)
 		}
 	}
@@ -592,15 +600,32 @@ func TestVerifyRotated(t *testing.T) {
 	for i := 0; i < len(notes); i += 7 {
 		damaged := disk.Clone()
 		edit(t, damaged, "tree/signers", func(b []byte) []byte { return flipAt(b, i) })
+		want := audittrail.KindModified
+		if inLength(notes, i) { // it leaves no list of notes
+			want = audittrail.KindDerived
+		}
 		v := verifyOn(t, damaged, audittrail.VerifyOptions{})
-		if !v.Altered() || v.ProblemCount != 1 || v.Problems[0].File != "tree/signers" || v.Problems[0].Kind != audittrail.KindModified {
-			t.Errorf("a bit of byte %d of the signers flipped: %+v", i, v)
+		if v.Altered() != (want == audittrail.KindModified) || v.ProblemCount != 1 || v.Problems[0].File != "tree/signers" || v.Problems[0].Kind != want {
+			t.Errorf("a bit of byte %d of the signers flipped: %+v, want it %s", i, v, want)
 		}
 		v, err := tryVerify(damaged, audittrail.VerifyOptions{VKeys: []string{keys[len(keys)-1].VKey}})
-		if err != nil || !v.Altered() || v.Problems[0].File != "tree/signers" {
+		if err != nil || v.Verdict() == audittrail.VerdictIntact || v.Problems[0].File != "tree/signers" || v.Problems[0].Kind != want {
 			t.Errorf("without keys: a bit of byte %d of the signers flipped: %+v, %v", i, v, err)
 		}
 	}
+}
+
+// inLength tells whether a byte of tree/signers is one of a note's length.
+func inLength(signers []byte, i int) bool {
+	for at := 0; at <= i; {
+		digits := bytes.IndexByte(signers[at:], '\n')
+		length, err := strconv.Atoi(string(signers[at : at+digits]))
+		if err != nil || i <= at+digits {
+			return true
+		}
+		at += digits + 1 + length
+	}
+	return false
 }
 
 // TestVerifyLostKeys brings back a keyring from before some records.

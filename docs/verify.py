@@ -8,16 +8,40 @@ continues the line before, computes the Merkle tree (RFC 6962) over all hashes,
 and compares its root with the one in DIR/tree/checkpoint, and with those in
 the files given with --checkpoint, which you kept from earlier. With --vkey it
 checks the checkpoints' Ed25519 signatures too: without, whoever altered the
-log may have written the checkpoint as well.
+log may have written the checkpoint as well. If the log's signing key was
+replaced, any of its keys will do: DIR/tree/signers leads from one to the next.
 
-Exit status: 0 intact, 2 altered (the first bad record is named), 1 not checked.
+Of a segment that has left the log it takes the hashes from what remains of it
+(.remnant), which a signed record of the log must name. It reads an archive if
+the command zstd is there to unpack it.
+
+Exit status, as of "audittrail verify --key KEY" without the log's keyring:
+  0  intact
+  1  not checked
+  2  altered: the first bad record is named
+  3  not altered, but the answer is not whole or not vouched for: a line says why
+
+It says the same as that command, except that
+  - without --vkey it checks what can be checked, and ends with 3 at best, where
+    the command refuses;
+  - it stops at the first place that is not as it was, and does not say what was
+    done there. Of a log whose hashes were made to fit again, it names the
+    checkpoint that does not agree, and not the record;
+  - it does not look at what is derived from the lines, the files tree/entries,
+    tree/0 and so on: that these are damaged, which is no alteration, the command
+    says, with 3;
+  - it does not read an archive without the command zstd (3), and of an archive's
+    manifest it checks the hash, not the signature.
 """
 
 import argparse
 import base64
 import hashlib
+import json
 import pathlib
 import re
+import struct
+import subprocess
 import sys
 
 # What stands at a line's end. The hash covers all bytes in front of ,"hash":.
@@ -25,26 +49,32 @@ END = re.compile(
     rb',"seq":(0|[1-9][0-9]{0,15}),"logged":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z)"'
     rb',"prev":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}\Z'
 )
-# What the formats that this program knows have in front of the body.
-KNOWN = re.compile(
-    rb'\{"v":[12],"id":"[0-9a-f-]{36}","time":"[^"]{30}","type":"[a-z0-9._-]+"'
-)
-OWN = re.compile(  # version 2: what the log itself states, in this order
-    rb'(,"parts":\[(?="[a-z]+"(?:,"[a-z]+")*\])("prompt")?(,?"response")?(,?"system")?(,?"input")?(,?"output")?(,?"arguments")?'
-    rb'(,?"result")?(,?"error")?\])?,"source":"(app|telemetry|gateway|mcp|import|log)"(,"actor":"[0-9a-f]{32}")?'
-    rb'(,"domain":"[a-z0-9_-]{1,32}")?(,"withheld":"erased")?(,"call":"[0-9a-f]{32}")?'
-    rb'(,"session":"[0-9a-f]{32}")?,"size":[0-9]+,"class":"[^"]+","subject":"[0-9a-f]{32}","key":"[0-9a-f]{64}"\Z'
-)
 NOT_COVERED = len(',"hash":""}') + 64
 LONGEST_END = 256
+KNOWN = b'{"v":1,', b'{"v":2,'  # how lines begin whose formats this script knows
+LARGEST = 1 << 20  # bytes of a checkpoint
 
 
-class Bad(Exception):
+class Altered(Exception):
     """The log is not what it was."""
 
 
-class Impossible(Exception):
+class NotChecked(Exception):
     """It cannot be checked."""
+
+
+class Damaged(Exception):
+    """A file is not what it should be."""
+
+
+def read(path):
+    """The bytes of a file, which is no link and no pipe."""
+    try:
+        if path.is_symlink() or path.exists() and not path.is_file():
+            raise NotChecked(f"read {path}: it is not a regular file")
+        return path.read_bytes()
+    except OSError as err:
+        raise NotChecked(f"read {path}: {err.strerror}") from err
 
 
 class Tree:
@@ -71,45 +101,123 @@ class Tree:
         return node
 
 
+# Signed notes (c2sp.org/signed-note): a text, an empty line, and signatures.
+
+
+def note(signed):
+    """The text of a note, and its signatures as (name, key hash, signature)."""
+    try:
+        text, empty, rest = signed.decode().rpartition("\n\n")
+        lines = rest.split("\n")
+        if not empty or len(lines) < 2 or lines.pop() != "" or re.search("[\0-\x09\x0b-\x1f]", text + rest):
+            raise ValueError("it is not a text with signatures below")
+        signatures = []
+        for line in lines:
+            dash, name, b64 = line.split(" ")
+            raw = unbase64(b64)
+            if dash != "\u2014" or len(raw) < 5:
+                raise ValueError("a signature is malformed")
+            signatures.append((name, raw[:4], raw[4:]))
+    except ValueError as err:
+        raise Damaged(err) from err
+    return text + "\n", signatures
+
+
+def unbase64(text):
+    """Decode base64 that has one spelling."""
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("not in its canonical spelling")
+    return raw
+
+
+class Key:
+    """A verifier key, NAME+HASH+BASE64."""
+
+    def __init__(self, text):
+        try:
+            self.text = text
+            self.name, key_hash, b64 = text.split("+", 2)
+            self.hash, raw = bytes.fromhex(key_hash), unbase64(b64)
+        except ValueError as err:
+            raise Damaged(f"not a verifier key: {err}") from err
+        if self.hash != hashlib.sha256(self.name.encode() + b"\n" + raw).digest()[:4] or raw[0] != 1 or len(raw) != 33:
+            raise Damaged("not the verifier key of an Ed25519 key")
+        self.public = raw[1:]
+
+    def signed(self, text, signatures):
+        """Whether this key signed a text. A wrong signature under its name is Damaged."""
+        for name, key_hash, signature in signatures:
+            if (name, key_hash) == (self.name, self.hash):
+                if not ed25519(self.public, text.encode(), signature):
+                    raise Damaged("its signature is wrong")
+                return True
+        return False
+
+
 class Checkpoint:
-    """c2sp.org/tlog-checkpoint: origin, size and root, an empty line, signatures."""
+    """c2sp.org/tlog-checkpoint: origin, size and root."""
 
-    def __init__(self, path):
+    def __init__(self, path, signed):
         self.path = path
+        if len(signed) > LARGEST:
+            raise Damaged("it is too long")
+        self.text, self.signatures = note(signed)
         try:
-            note = path.read_bytes().decode()
-            text, self.signatures = note[: note.rindex("\n\n") + 1], note[note.rindex("\n\n") + 2 :]
-            self.origin, size, root, end = text.split("\n")
-            self.text, self.size, self.root = text.encode(), int(size), base64.b64decode(root, validate=True)
-            if end or len(self.root) != 32 or str(self.size) != size:
-                raise ValueError("it does not have three lines")
-        except OSError as err:
-            raise Impossible(f"read {path}: {err.strerror}") from err
+            self.origin, size, root, end = self.text.split("\n")
+            self.size, self.root = int(size), unbase64(root)
         except ValueError as err:
-            raise Bad(f"{path} is no checkpoint: {err}") from err
+            raise Damaged(f"it does not have the three lines of one: {err}") from err
+        if end or len(self.root) != 32 or str(self.size) != size or not 0 <= self.size < 2**53:
+            raise Damaged("it does not have the three lines of one")
+        if self.size == 0 and self.root != Tree().root():
+            raise Damaged("its root is not that of no records")
 
-    def verify(self, vkey):
-        """Check the signature of the key NAME+HASH+BASE64 (c2sp.org/signed-note)."""
-        try:
-            name, key_hash, key = vkey.split("+", 2)
-            key_hash, key = bytes.fromhex(key_hash), base64.b64decode(key, validate=True)
-        except ValueError as err:
-            raise Impossible(f"not a verifier key: {err}") from err
-        if key_hash != hashlib.sha256(name.encode() + b"\n" + key).digest()[:4] or key[:1] != b"\x01" or len(key) != 33:
-            raise Impossible("not the verifier key of an Ed25519 key")
-        if name != self.origin:
-            raise Bad(f"{self.path} is of the log {self.origin!r}, the key of {name!r}")
-        for line in self.signatures.splitlines():
-            dash, by, signature = (line.split(" ") + ["", ""])[:3]
-            try:
-                raw = base64.b64decode(signature, validate=True)
-            except ValueError:
-                raw = b""
-            if dash == "\u2014" and by == name and raw[:4] == key_hash:
-                if not ed25519(key[1:], self.text, raw[4:]):
-                    raise Bad(f"{self.path}: its signature is wrong")
-                return
-        raise Impossible(f"{self.path} was not signed by this key, but maybe by one that replaced it: see tree/signers")
+
+def signers(path):
+    """The notes by which one key took over from another (docs/format/signer-rotation.md)."""
+    data, notes = read(path) if path.exists() else b"", []
+    while data:
+        length, _, data = data.partition(b"\n")
+        if not re.fullmatch(rb"[1-9][0-9]{0,3}", length) or len(data) < int(length):
+            raise Damaged("it is not a list of notes")
+        notes.append(data[: int(length)])
+        data = data[int(length) :]
+    return notes
+
+
+def rotations(notes):
+    """What the notes say, as (size, old key, new key)."""
+    changes = []
+    for signed in notes:
+        text, signatures = note(signed)
+        lines = text.split("\n")
+        if len(lines) != 7 or lines[0] != "audittrail.signer-rotation/v1" or not re.fullmatch("0|[1-9][0-9]{0,15}", lines[2]):
+            raise Damaged("a note in it is not a rotation")
+        old, new = Key(lines[4]), Key(lines[5])
+        if not old.signed(text, signatures) or not new.signed(text, signatures) or not old.name == new.name == lines[1]:
+            raise Damaged("a note in it is not signed by both keys")
+        if changes and (old.text != changes[-1][2].text or int(lines[2]) < changes[-1][0]):
+            raise Damaged("its notes do not continue each other")
+        changes.append((int(lines[2]), old, new))
+    return changes
+
+
+def eras(vkey, changes):
+    """The keys that count if one of them is trusted, as (from size, to size, key)."""
+    keys = [changes[0][1]] + [new for _, _, new in changes] if changes else []
+    if vkey.text not in [k.text for k in keys]:
+        return [(0, 2**64, vkey)]  # the notes do not lead to it: it stands for itself
+    sizes = [0] + [size for size, _, _ in changes] + [2**64]
+    return list(zip(sizes, sizes[1:], keys))
+
+
+def vouched(checkpoint, keys):
+    """Whether a key signed the checkpoint that counts for its size."""
+    by = [era for era in keys if era[2].name == checkpoint.origin and era[2].signed(checkpoint.text, checkpoint.signatures)]
+    if by and not any(since <= checkpoint.size <= until for since, until, _ in by):
+        raise Damaged("it was signed by a key that did not count any more, or not yet")
+    return bool(by)
 
 
 # Ed25519, RFC 8032, section 5.1. Slow, and only fit to verify.
@@ -162,96 +270,246 @@ def ed25519(key, message, signature):
     return not ((left[0] * right[2] - right[0] * left[2]) % P or (left[1] * right[2] - right[1] * left[2]) % P)
 
 
-def segments(folder):
-    """The files of the log, in order. Each is named by its first record; an empty one holds nothing."""
-    if not folder.is_dir():
-        raise Impossible(f"there is no log in {folder}")
-    return sorted(p for p in folder.iterdir() if re.fullmatch(r"[0-9]{20}\.jsonl", p.name) and p.stat().st_size)
+# The log.
 
 
-def understood(line):
-    """Whether a line has the form of a version that this program knows."""
-    head = line[: max(0, line.find(b',"body":"'))]
-    if not KNOWN.match(head):
-        return False
-    return bool(OWN.search(head)) == line.startswith(b'{"v":2')
+class Remnant:
+    """What remains of a segment whose lines have left the log (docs/format/archive.md)."""
+
+    def __init__(self, path):
+        data = read(path)
+        self.sum = hashlib.sha256(data).hexdigest()
+        if len(data) < 112 or data[:24] != b"audittrail-remnant/v1".ljust(24, b"\0"):
+            raise Damaged("it is not a remnant")
+        self.first, n, kept, length, _, since, until = struct.unpack(">7Q", data[24:80])
+        lines = 80 + 48 * n + 8 * kept
+        if len(data) != lines + length + 32 or hashlib.sha256(data[:-32]).digest() != data[-32:]:
+            raise Damaged("it is not what its own hash says")
+        self.hashes = [data[80 + 32 * i : 112 + 32 * i] for i in range(n)]
+        self.since, self.until = since, until
+        self.lines = data[lines : lines + length].splitlines()
+        for line in self.lines:  # those by which the log governs itself stay
+            end = END.search(line)
+            at = int(end[1]) - self.first if end else -1
+            if not 0 <= at < n or hashlib.sha256(line[:-NOT_COVERED]).digest() != self.hashes[at]:
+                raise Damaged("a line that it keeps was altered")
 
 
-def check(folder, checkpoints):
-    """Check all lines. Returns the tree, what is torn at the end, if anything, and the number of records not understood."""
-    foreign = 0
-    tree, signed = Tree(), max(c.size for c in checkpoints)
-    prev, logged, torn = b"0" * 64, b"", None
-    compare(tree, checkpoints)
-    for path in segments(folder / "log"):
-        if torn:
-            raise Bad(torn)
-        if int(path.stem) != tree.size:
-            raise Bad(f"record {tree.size}: the next file is {path.name}")
+def nanoseconds(logged):
+    """A time of a line as nanoseconds since 1970, as remnants have it."""
+    y, m, d, hour, minute, second, ns = map(int, re.split("[-T:.]", logged.decode()[:-1]))
+    y, m = (y, m) if m > 2 else (y - 1, m + 12)
+    days = 365 * y + y // 4 - y // 100 + y // 400 + (153 * m - 457) // 5 + d - 719469
+    return ((days * 24 + hour) * 60 + minute) * 60 * 10**9 + second * 10**9 + ns
+
+
+class Log:
+    """All that is read of a log, from its first line on."""
+
+    def __init__(self, folder, checkpoints):
+        self.tree, self.checkpoints = Tree(), checkpoints
+        self.signed = max(c.size for c in checkpoints)
+        self.prev, self.logged = b"0" * 64, 0
+        self.torn = None  # where a write was not completed
+        self.left = []  # remnants
+        self.statements = {}  # what records say of segments that have left
+        self.newer = 0  # records of a format that is not known
+        self.compare()
+        for path in self.segments(folder / "log"):
+            self.remnant(path) if path.suffix == ".remnant" else self.segment(path)
+        if self.tree.size < self.signed:
+            raise Altered(f"record {self.tree.size}: the log ends here, {self.signed} records were signed")
+        for r in self.left:
+            if self.statements.get((r.first, len(r.hashes), r.sum)) is None:
+                raise Altered(f"record {r.first}: its segment is not there, and no record says that it left")
+
+    @staticmethod
+    def segments(folder):
+        """The files of the log, in order. Each is named by its first record; an empty one holds nothing."""
+        paths = folder.iterdir() if folder.is_dir() else []
+        all = [p.name for p in paths if re.fullmatch(r"[0-9]{20}\.(jsonl|remnant)", p.name) and (p.is_symlink() or p.stat().st_size)]
+        # As long as the lines are there, a remnant means nothing.
+        return [folder / n for n in sorted(all) if n.endswith("l") or n[:20] + ".jsonl" not in all]
+
+    def compare(self):
+        """Hold the tree against the checkpoints of its size."""
+        for c in self.checkpoints:
+            if c.size == self.tree.size and c.root != self.tree.root():
+                raise Altered(f"the first {c.size} records are not those that {c.path} covers: the log was rewritten")
+
+    def append(self, entry, prev, logged):
+        self.tree.append(entry)
+        self.prev, self.logged = prev, logged
+        self.compare()
+
+    def remnant(self, path):
+        where = f"record {self.tree.size}: {path.name}"
+        try:
+            r = Remnant(path)
+        except Damaged as err:
+            raise Altered(f"{where}: {err}") from err
+        if r.first != self.tree.size or r.since < self.logged or r.first + len(r.hashes) > self.signed:
+            raise Altered(f"{where}: it is not of the records that belong here")
+        for entry in r.hashes:
+            self.append(entry, entry.hex().encode(), r.until)
+        for line in r.lines:
+            self.state(line)
+        self.left.append(r)
+
+    def segment(self, path):
+        if not path.is_file() or path.is_symlink():
+            raise NotChecked(f"read {path}: it is not a regular file")
+        if self.torn is None and int(path.stem) != self.tree.size:
+            raise Altered(f"record {self.tree.size}: the next file is {path.name}")
         with path.open("rb") as file:
             at = 0
             for line in file:
-                where = f"record {tree.size}: {path.name} at byte {at}"
+                self.line(line, f"record {self.tree.size}: {path.name} at byte {at}")
                 at += len(line)
-                if torn:
-                    raise Bad(torn)
-                end = END.search(line[:-1], max(0, len(line) - LONGEST_END)) if line.endswith(b"\n") else None
-                covered = hashlib.sha256(line[: -NOT_COVERED - 1])
-                if not end or end[4].decode() != covered.hexdigest():
-                    # Behind what was signed, an interrupted write may have left this.
-                    torn = f"{where}: what stands there is not what its hash says"
-                    if tree.size < signed:
-                        raise Bad(torn)
-                    continue
-                if int(end[1]) != tree.size:
-                    raise Bad(f"{where}: the line is of record {int(end[1])}")
-                if end[3] != prev:
-                    raise Bad(f"{where}: it does not continue the record before")
-                if end[2] < logged:
-                    raise Bad(f"{where}: it was logged before the record before")
-                prev, logged = end[4], end[2]
-                foreign += not understood(line)
-                tree.append(covered.digest())
-                compare(tree, checkpoints)
-    if tree.size < signed:
-        raise Bad(f"record {tree.size}: the log ends here, {signed} records were signed")
-    return tree, torn, foreign
+
+    def line(self, line, where):
+        end = END.search(line[:-1], max(0, len(line) - LONGEST_END)) if line.endswith(b"\n") else None
+        covered = hashlib.sha256(line[: -NOT_COVERED - 1])
+        if not end or end[4].decode() != covered.hexdigest():
+            if self.torn is None:
+                self.torn = f"{where}: what stands there is not what its hash says"
+            if self.tree.size < self.signed:
+                raise Altered(self.torn)
+            return  # behind what was signed, an interrupted write may have left this
+        seq = int(end[1])
+        if self.torn:
+            # A disk does not write in order. The nanoseconds of a record tell its
+            # place among those that were written at once: if the incomplete
+            # one was among them too, nobody was told that it is stored.
+            place = int(end[2][-4:-1])
+            if place == 999 or seq <= self.tree.size or seq - place > self.tree.size:
+                raise Altered(self.torn)
+            return
+        if seq != self.tree.size:
+            raise Altered(f"{where}: the line is of record {seq}")
+        if end[3] != self.prev:
+            raise Altered(f"{where}: it does not continue the record before")
+        logged = nanoseconds(end[2])
+        if logged < self.logged:
+            raise Altered(f"{where}: it was logged before the record before")
+        self.newer += not line.startswith(KNOWN)
+        if seq < self.signed:
+            self.state(line)
+        self.append(covered.digest(), end[4], logged)
+
+    def state(self, line):
+        """Note what a signed record says of a segment that has left."""
+        if not re.match(rb'\{"v":[12],"id":"[^"]*","time":"[^"]*","type":"segments_(archived|dropped)"', line):
+            return
+        labels = json.loads(line).get("labels", {})
+        try:
+            self.statements[int(labels["first"]), int(labels["records"]), labels["remnant"]] = labels
+            labels["dropped"] = b'"type":"segments_dropped"' in line
+        except (KeyError, ValueError):
+            pass  # it says nothing of one
+
+    def archive(self, r):
+        """Check the archive of a segment. Returns why it could not be checked."""
+        labels = self.statements[r.first, len(r.hashes), r.sum]
+        if labels["dropped"]:
+            return None
+        what = f"records {r.first} to {r.first + len(r.hashes) - 1} are in an archive"
+        if "to" not in labels:
+            return what + ", and only the keyring tells where"
+        packed = pathlib.Path(labels["to"]) / f"{r.first:020}.jsonl.zst"
+        try:
+            manifest = packed.with_suffix("").with_suffix(".archive").read_bytes()
+            if hashlib.sha256(manifest).hexdigest() != labels.get("manifest"):
+                raise Altered(f"record {r.first}: the manifest of {packed} is not the one that was signed")
+            unpacked = subprocess.run(["zstd", "-dcq", "--", str(packed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        except OSError as err:
+            return f"{what} that cannot be read: {err.filename}: {err.strerror}"
+        lines = unpacked.stdout.splitlines(keepends=True)
+        hashes = [hashlib.sha256(line[: -NOT_COVERED - 1]).digest() for line in lines]
+        if unpacked.returncode or hashes != r.hashes or not all(END.search(line[:-1]) for line in lines):
+            raise Altered(f"record {r.first}: the archive {packed} does not hold the records that left")
+        return None
 
 
-def compare(tree, checkpoints):
-    for c in checkpoints:
-        if c.size == tree.size and c.root != tree.root():
-            raise Bad(f"the first {c.size} records are not those that {c.path} covers: the log was rewritten")
+def evidence(o, limits):
+    """The checkpoints that the log is held against."""
+    keys, checkpoints = None, []
+    if o.vkey:
+        try:
+            vkey = Key(o.vkey)
+        except Damaged as err:
+            raise NotChecked(err) from err
+        try:
+            notes = signers(o.dir / "tree" / "signers")
+        except Damaged as err:
+            limits.append(f"tree/signers is damaged: {err}")
+            notes = []
+        try:
+            keys = eras(vkey, rotations(notes))
+        except Damaged as err:
+            raise Altered(f"record 0: tree/signers: {err}") from err
+    for path in [o.dir / "tree" / "checkpoint"] + o.checkpoint:
+        own = path not in o.checkpoint
+        if own and not path.exists():
+            limits.append("there is no tree/checkpoint")
+            continue
+        try:
+            c = Checkpoint(path, read(path))
+        except Damaged as err:
+            if not own:
+                raise NotChecked(f"{path} is no checkpoint: {err}") from err
+            limits.append(f"tree/checkpoint is damaged: {err}")
+            continue
+        try:
+            if keys and not vouched(c, keys):
+                raise NotChecked(f"{path} was not signed by this key, nor by one that tree/signers leads to")
+        except Damaged as err:
+            if not own:
+                raise NotChecked(f"{path}: {err}") from err
+            raise Altered(f"record {c.size}: {path}: {err}") from err
+        if c.origin != (checkpoints or [c])[0].origin:
+            raise NotChecked(f"{path} is of the log {c.origin!r}, not {checkpoints[0].origin!r}")
+        checkpoints.append(c)
+    if not checkpoints:
+        raise NotChecked("there is no checkpoint to check the log against: " + "; ".join(limits))
+    return checkpoints
 
 
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("dir", type=pathlib.Path, metavar="DIR")
-    args.add_argument("--vkey", help="the log's verifier key, from somewhere that you trust")
+    args.add_argument("--vkey", help="a verifier key of the log, from somewhere that you trust")
     args.add_argument("--checkpoint", type=pathlib.Path, action="append", default=[], metavar="FILE")
     o = args.parse_args()
+    limits = []  # what the answer lacks
     try:
-        checkpoints = [Checkpoint(path) for path in [o.dir / "tree" / "checkpoint"] + o.checkpoint]
-        if o.vkey:
-            for c in checkpoints:
-                c.verify(o.vkey)
-        tree, torn, foreign = check(o.dir, checkpoints)
-    except Bad as err:
+        if not (o.dir / "tree").is_dir():
+            raise NotChecked(f"there is no log in {o.dir}")
+        checkpoints = evidence(o, limits)
+        log = Log(o.dir, checkpoints)
+        limits += filter(None, map(log.archive, log.left))
+    except Altered as err:
         print(f"ALTERED: {err}")
         return 2
-    except (Impossible, OSError) as err:
+    except (NotChecked, OSError) as err:
         print(f"not checked: {err}", file=sys.stderr)
         return 1
-    newest = checkpoints[0]
-    print(f"intact: {tree.size} records of {newest.origin}, of which {newest.size} are signed")
-    print(f"root:   {base64.b64encode(newest.root).decode()}")
     if not o.vkey:
-        print("The signature was not checked: give the log's verifier key with --vkey.")
-    if foreign:
-        print(f"Of these, {foreign} have a format that this program does not know: their hashes are right, their fields were not looked at.")
-    if torn:
-        print(f"The last write is incomplete, and was not signed yet: {torn}")
-    return 0
+        limits.append("the signature was not checked: give a verifier key of the log with --vkey")
+    if log.torn:
+        limits.append(f"the last write is incomplete, and was not signed yet: {log.torn}")
+    if log.tree.size > log.signed:
+        limits.append(f"{log.tree.size - log.signed} records behind the checkpoint are chained, but nothing vouches for them")
+    if log.newer:
+        limits.append(f"{log.newer} records are of a newer format: their hashes were checked")
+    newest = max(checkpoints, key=lambda c: c.size)
+    print(f"intact{', but' if limits else ''}: {log.tree.size} records of {newest.origin}, of which {newest.size} are signed")
+    print(f"root:   {base64.b64encode(newest.root).decode()}")
+    for r in log.left:
+        print(f"left:   records {r.first} to {r.first + len(r.hashes) - 1}, as the log says")
+    for limit in limits:
+        print(f"but:    {limit}")
+    return 3 if limits else 0
 
 
 if __name__ == "__main__":

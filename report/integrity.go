@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"audittrail"
 	"audittrail/event"
@@ -10,9 +11,10 @@ import (
 	"audittrail/report/document"
 )
 
-// verify checks the log, and returns what says what is wrong with it.
+// verify checks the records that count, and returns what says what is wrong with
+// them.
 func (m *maker) verify() (say func()) {
-	v, err := m.log.Verify(m.ctx, audittrail.VerifyOptions{Progress: m.o.Progress})
+	v, err := m.log.Verify(m.ctx, audittrail.VerifyOptions{Size: m.o.Size, Progress: m.o.Progress})
 	if err != nil {
 		return func() {
 			m.worse(document.Unchecked, document.Bad, fmt.Sprintf("The log could not be verified: %v.", err))
@@ -27,14 +29,17 @@ func (m *maker) verify() (say func()) {
 // judgeCheck says what the check of the log found.
 func (m *maker) judgeCheck() {
 	v := m.verified
-	problems, altered := m.problems()
-	switch {
-	case altered > 0:
-		m.worse(document.Altered, document.Bad, fmt.Sprintf("The log was ALTERED: %s among the records that count; the integrity section lists them.", plural(altered, "problem", "problems")))
-	case v.Count(audittrail.KindUnreadable) > 0:
-		m.worse(document.Unchecked, document.Bad, "The log could not be checked: a file cannot be read.")
-	case len(problems) > 0:
-		m.worse(document.Incomplete, document.Wary, fmt.Sprintf("The log is not altered, but %s of its records: see the integrity section.", plural(len(problems), "problem was found with one", "problems were found with some")))
+	limits := strings.Join(v.Limitations(), "; ")
+	switch v.Verdict() {
+	case audittrail.VerdictAltered:
+		m.worse(document.Altered, document.Bad, fmt.Sprintf("The log was ALTERED: %s among the records that count; the integrity section lists the first of them.", plural(int(v.Alterations()), "alteration", "alterations")))
+		if limits != "" {
+			m.notice(document.Bad, "The check of the log also found that "+limits+".")
+		}
+	case audittrail.VerdictUnchecked:
+		m.worse(document.Unchecked, document.Bad, "The log could not be checked: "+limits+".")
+	case audittrail.VerdictLimited:
+		m.worse(document.Incomplete, document.Wary, "The log was not altered, but "+limits+": see the integrity section.")
 	}
 	if n := v.Count(audittrail.KindUnauthenticated); n > 0 {
 		m.worse(document.Incomplete, document.Wary, "The log goes on beyond its newest checkpoint with lines that nobody vouches for. They are in no figure: 'audittrail verify' names them.")
@@ -44,44 +49,38 @@ func (m *maker) judgeCheck() {
 	}
 }
 
-// problems are those of the records that count, and how many of them are
-// alterations. If there are more than were kept, all count.
-func (m *maker) problems() (list []audittrail.Problem, altered int) {
-	for _, p := range m.verified.Problems {
-		if p.Seq < m.o.Size {
-			list = append(list, p)
-			if p.Kind != audittrail.KindTorn && p.Kind != audittrail.KindLost && p.Kind != audittrail.KindUnreadable && p.Kind != audittrail.KindDerived && p.Kind != audittrail.KindUnauthenticated {
-				altered++
-			}
-		}
+// state is what the check of the log came to.
+func (m *maker) state() document.Value {
+	if m.verified == nil {
+		return document.StateOf(document.Bad, "not checked")
 	}
-	if more := m.verified.ProblemCount - uint64(len(m.verified.Problems)); more > 0 && altered > 0 {
-		altered += int(more)
+	switch m.verified.Verdict() {
+	case audittrail.VerdictIntact:
+		return document.StateOf(document.Good, "intact")
+	case audittrail.VerdictLimited:
+		return document.StateOf(document.Wary, "intact, but "+strings.Join(m.verified.Limitations(), "; "))
+	case audittrail.VerdictAltered:
+		return document.StateOf(document.Bad, "ALTERED")
 	}
-	return list, altered
+	return document.StateOf(document.Bad, "not checked")
 }
 
 func (m *maker) integrity(s *document.Section) error {
 	q := m.source("verify", "the first "+recordsText(m.o.Size)+" against their hashes, the chain and the tree: audittrail verify", nil, query.Grouping{}, m.o.Size)
-	state := document.StateOf(document.Good, "intact")
-	switch m.doc.Status {
-	case document.Altered:
-		state = document.StateOf(document.Bad, "ALTERED")
-	case document.Unchecked:
-		state = document.StateOf(document.Bad, "not checked")
-	}
-	figure(s, "state", "The log", state, "", q)
+	figure(s, "state", "The log", m.state(), "", q)
 	figure(s, "records", "Records that the checkpoint covers", document.CountOf(m.o.Size), "", q)
 	figure(s, "root", "Root of their tree", document.CodeOf(m.doc.Root), "", q)
-	if m.verified != nil {
-		problems, altered := m.problems()
-		figure(s, "alterations", "Alterations", document.CountOf(altered), "", q)
+	if v := m.verified; v != nil {
+		figure(s, "alterations", "Alterations", document.CountOf(v.Alterations()), "", q)
 		var rows [][]document.Value
-		for _, p := range problems {
+		for _, p := range v.Problems {
 			rows = append(rows, []document.Value{document.CountOf(p.Seq), document.StateOf(document.Bad, string(p.Kind)), document.CodeOf(fmt.Sprintf("%s, byte %d", p.File, p.Offset)), document.TextOf(p.Detail)})
 		}
 		if len(rows) > 0 {
 			add(s, "problems", "What is wrong", columns("record+", "kind", "where", "detail"), rows, "", q)
+			if t := &s.Tables[len(s.Tables)-1]; v.ProblemCount > uint64(len(t.Rows)) {
+				t.Total = v.ProblemCount
+			}
 		}
 	}
 	if err := m.keys(s); err != nil {

@@ -231,9 +231,7 @@ func (e *env) archiveVerify(log *audittrail.Log, args []string) error {
 				if errors.Is(err, fs.ErrNotExist) {
 					v.Detail = "it is not there"
 				}
-				if worst == exitOK {
-					worst = exitMissing
-				}
+				worst = worseStatus(worst, exitLimited)
 			}
 			where := v.Archive
 			if v.Detail != "" {
@@ -244,10 +242,10 @@ func (e *env) archiveVerify(log *audittrail.Log, args []string) error {
 			}
 		}
 	})
-	if err == nil && worst != exitOK {
-		err = &exitError{code: worst}
+	if err != nil {
+		return err
 	}
-	return err
+	return ended(worst)
 }
 
 func (e *env) archiveRestoreCmd() *cobra.Command {

@@ -58,17 +58,20 @@ type health struct {
 	Detail string `json:"detail"`
 }
 
-// The statuses of a health, the worst last.
+// The statuses of a health, and the exit statuses that go with them.
 const (
 	healthy = "ok"
 	risky   = "warn"
 	ill     = "fail"
 )
 
+var healthStatus = map[string]int{healthy: exitOK, risky: exitLimited, ill: exitFailed}
+
 // A doctor looks at a log and writes down what it finds.
 type doctor struct {
 	*env
-	found []health
+	found   []health
+	altered bool // records were
 }
 
 func (d *doctor) say(check, status, format string, args ...any) {
@@ -93,27 +96,23 @@ func (e *env) doctor(repair, newer bool) error {
 	d.space()
 	d.lock()
 	d.leftovers()
-	worst := healthy
+	worst := exitOK
+	if d.altered {
+		worst = exitAltered
+	}
 	columns := []column{{name: "check", width: 11}, {name: "status", width: 6}, {name: "detail", width: 40, wrap: true}}
 	err := e.list(columns, func(yield func(row, error) bool) {
 		for _, h := range d.found {
-			if h.Status == ill || h.Status == risky && worst == healthy {
-				worst = h.Status
-			}
+			worst = worseStatus(worst, healthStatus[h.Status])
 			if !yield(row{[]string{h.Check, h.Status, h.Detail}, h}, nil) {
 				return
 			}
 		}
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case worst == ill:
-		return &exitError{code: exitFailed}
-	case worst == risky:
-		return &exitError{code: exitMissing}
 	}
-	return nil
+	return ended(worst)
 }
 
 func (d *doctor) repair(newer bool) error {
@@ -224,23 +223,46 @@ func (d *doctor) tail(s audittrail.Stat) error {
 	if err != nil {
 		return err
 	}
-	// Of the others it is said elsewhere.
-	problems := slices.DeleteFunc(v.Problems, func(p audittrail.Problem) bool { return p.Kind == audittrail.KindDerived })
-	if len(problems) == 0 {
-		d.say("tail", healthy, "whole")
-		return nil
+	switch v.Verdict() {
+	case audittrail.VerdictAltered:
+		p := v.Problems[0]
+		d.altered = true
+		d.say("tail", ill, "record %d: %s: %s; run verify, and see doctor --repair", p.Seq, p.Kind, p.Detail)
+	case audittrail.VerdictUnchecked:
+		for _, p := range v.Problems {
+			if p.Kind == audittrail.KindUnreadable {
+				d.say("tail", ill, "%s, byte %d: %s", p.File, p.Offset, p.Detail)
+			}
+		}
+	default:
+		d.limits(v)
 	}
-	p := problems[0]
-	if p.Kind == audittrail.KindTorn {
-		d.say("tail", risky, "%s, byte %d: %s; the next writer copies it aside and cuts it off", p.File, p.Offset, p.Detail)
-		return nil
-	}
-	if p.Kind == audittrail.KindUnauthenticated {
-		d.say("tail", risky, "record %d, %s, byte %d: %s; nothing is written to the log before 'doctor --repair' has copied it aside and cut it off (with --newer, if it is of a newer format)", p.Seq, p.File, p.Offset, p.Detail)
-		return nil
-	}
-	d.say("tail", ill, "record %d: %s: %s; run verify, and see doctor --repair", p.Seq, p.Kind, p.Detail)
 	return nil
+}
+
+// limits says what a check found that is no alteration, but for derived files,
+// of which examine speaks.
+func (d *doctor) limits(v *audittrail.Verification) {
+	problems := slices.DeleteFunc(v.Problems, func(p audittrail.Problem) bool { return p.Kind == audittrail.KindDerived })
+	if len(problems) == 0 && len(v.Missing) == 0 {
+		d.say("tail", healthy, "whole")
+	}
+	for _, p := range problems {
+		todo := "run verify"
+		switch p.Kind {
+		case audittrail.KindTorn:
+			todo = "the next writer copies it aside and cuts it off"
+		case audittrail.KindUnauthenticated:
+			todo = "nothing is written to the log before 'doctor --repair' has copied it aside and cut it off (with --newer, if it is of a newer format)"
+		}
+		d.say("tail", risky, "%s, byte %d: %s; %s", p.File, p.Offset, p.Detail, todo)
+		if p.Kind != audittrail.KindTorn {
+			break // verify lists the others
+		}
+	}
+	for _, m := range v.Missing {
+		d.say("tail", risky, "not checked in full, for want of %s", m)
+	}
 }
 
 // permissions looks who else can read the keys.

@@ -3,81 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"strings"
 	"syscall"
 
 	"audittrail"
-	"audittrail/access"
 	"audittrail/keyring"
 	"audittrail/record"
-	"audittrail/tlog"
 )
-
-// The exit statuses. Scripts depend on them: they never change meaning.
-const (
-	exitOK      = 0
-	exitFailed  = 1 // it did not succeed, or could not be checked
-	exitAltered = 2 // something is not what it was, or not what was signed
-	exitMissing = 3 // intact, but something that was asked for is missing
-	exitDenied  = 4 // the token does not permit it
-)
-
-// An exitError is an error with the status to exit with. Its err may be nil,
-// if all has been said already.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit status %d", e.code)
-	}
-	return e.err.Error()
-}
-
-func (e *exitError) Unwrap() error { return e.err }
-
-// altered are the errors that say that something was changed. They are not
-// failures to read it.
-var altered = []error{
-	record.ErrBody, record.ErrWrongKey, record.ErrForm, record.ErrHash, keyring.ErrDamaged,
-	tlog.ErrProof, tlog.ErrBadSignature, audittrail.ErrArchiveDamaged, audittrail.ErrArchiveManifest,
-}
-
-// statusOf is the exit status of an error.
-func statusOf(err error) int {
-	var exit *exitError
-	var tamper *audittrail.TamperError
-	var behind *audittrail.BehindError
-	var damaged *audittrail.DamagedError
-	var line *audittrail.LineError
-	var truncated *audittrail.TruncatedError
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &exit):
-		return exit.code
-	case errors.As(err, &truncated):
-		return exitMissing
-	case errors.As(err, &tamper), errors.As(err, &behind), errors.As(err, &damaged), errors.As(err, &line):
-		return exitAltered
-	}
-	if errors.Is(err, access.ErrDenied) {
-		return exitDenied
-	}
-	if errors.Is(err, audittrail.ErrUnauthenticated) {
-		return exitMissing
-	}
-	for _, target := range altered {
-		if errors.Is(err, target) {
-			return exitAltered
-		}
-	}
-	return exitFailed
-}
 
 // advice are what to do next about errors whose texts do not say it, since the
 // library does not know of the command line.

@@ -228,11 +228,11 @@ func TestForgedBeyondTheCheckpoint(t *testing.T) {
 
 			n := strconv.Itoa(forgedLogSize)
 			out, errs, status := runIn(t, dir, "show", n, "-o", "json")
-			if status != exitMissing || out != "" && !strings.Contains(out, `"state":"unauthenticated"`) || strings.Contains(out, "SECRET") {
+			if status != exitLimited || out != "" && !strings.Contains(out, `"state":"unauthenticated"`) || strings.Contains(out, "SECRET") {
 				t.Errorf("show %s: exit status %d, %s%s; want 3, marked", n, status, out, errs)
 			}
 			for _, c := range []string{"prove", "disclose"} {
-				if out, _, status := runIn(t, dir, c, n); status != exitMissing || out != "" {
+				if out, _, status := runIn(t, dir, c, n); status != exitLimited || out != "" {
 					t.Errorf("%s %s: exit status %d, %s; want 3 and nothing", c, n, status, out)
 				}
 			}
@@ -244,20 +244,20 @@ func TestForgedBeyondTheCheckpoint(t *testing.T) {
 			}
 
 			out, errs, status = runIn(t, dir, "verify", "-o", "json")
-			if status != exitMissing || !strings.Contains(out, `"altered":false`) || !strings.Contains(out, `"kind":"unauthenticated"`) || !strings.Contains(out, `"records":`+n+`,`) {
+			if status != exitLimited || !strings.Contains(out, `"altered":false`) || !strings.Contains(out, `"kind":"unauthenticated"`) || !strings.Contains(out, `"records":`+n+`,`) {
 				t.Errorf("verify: exit status %d, %s%s; want 3, unauthenticated", status, out, errs)
 			}
 			_, key, _ := strings.Cut(mustRun(t, "--dir", plain, "keys", "show"), "verifier key")
 			out, errs, status = runIn(t, dir, append(nowhere, "verify", "--key", strings.Fields(key)[0], "-o", "json")...)
-			if status != exitMissing || !strings.Contains(out, `"altered":false`) {
+			if status != exitLimited || !strings.Contains(out, `"altered":false`) {
 				t.Errorf("verify without keys: exit status %d, %s%s; want 3", status, out, errs)
 			}
 			out, _, status = runIn(t, dir, "report", "--type", "integrity", "--format", "md", "--no-record")
-			if status != exitMissing || !strings.Contains(out, "nobody vouches for") {
+			if status != exitLimited || !strings.Contains(out, "nobody vouches for") {
 				t.Errorf("report: exit status %d, %s; want 3, and that it is said", status, out)
 			}
 			out, _, status = runIn(t, dir, "doctor")
-			if status != exitMissing || !strings.Contains(out, "doctor --repair") {
+			if status != exitLimited || !strings.Contains(out, "doctor --repair") {
 				t.Errorf("doctor: exit status %d, %s; want 3, and what to do", status, out)
 			}
 

@@ -127,7 +127,7 @@ func (k *killed) event(n int) string {
 func (k *killed) check(t *testing.T, round int) {
 	t.Helper()
 	verify, stdout, stderr := newEnv(t, "--dir", k.dir, "verify")
-	if got := verify.run(); got != exitOK && got != exitMissing {
+	if got := verify.run(); got != exitOK && got != exitLimited {
 		t.Errorf("round %d: verify after the kill: status %d, %s%s", round, got, stdout, stderr)
 	}
 	log, err := audittrail.Open(k.dir, audittrail.Options{})

@@ -163,20 +163,7 @@ func (e *env) report(o reportOptions) error {
 	if !o.noRecord && f.Report.Status != document.Altered {
 		e.recordReport(f, form)
 	}
-	return reportStatus(f.Report)
-}
-
-// reportStatus is how the command ends after a report that was made.
-func reportStatus(r *document.Report) error {
-	switch r.Status {
-	case document.Altered:
-		return &exitError{code: exitAltered}
-	case document.Unchecked:
-		return &exitError{code: exitFailed}
-	case document.Incomplete:
-		return &exitError{code: exitMissing}
-	}
-	return nil
+	return ended(statusOfReport(f.Report.Status))
 }
 
 // reportMemory is how much memory a report takes before what is no longer needed
@@ -386,10 +373,13 @@ func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, sig
 	} else {
 		err = e.sayDifferences(was, found, signed)
 	}
-	if err == nil && len(found) > 0 {
-		err = &exitError{code: exitAltered}
+	switch {
+	case err != nil || len(found) == 0:
+		return err
+	case is.Status == document.Unchecked && was.Status != document.Unchecked:
+		return ended(exitFailed) // what differs may be what a disk did not give
 	}
-	return err
+	return ended(exitAltered)
 }
 
 // differenceColumns are the columns of what differs.

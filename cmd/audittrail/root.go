@@ -22,18 +22,6 @@ on request without breaking the proof.
 
 The log is the folder of --dir, or else of $AUDITTRAIL_DIR, or else ./audit.`
 
-// exits is the part of every command's help about its exit status.
-func exits(lines ...string) string {
-	return "\n\nExit status:\n  " + strings.Join(lines, "\n  ")
-}
-
-const (
-	ends0 = "0  it succeeded"
-	ends1 = "1  it did not: stderr says why"
-	ends2 = "2  what it read was altered"
-	ends4 = "4  the token does not permit it"
-)
-
 // rootCmd is the whole command line.
 func (e *env) rootCmd() *cobra.Command {
 	root := &cobra.Command{

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,12 +34,13 @@ replaced log, keys and all does not pass; give a checkpoint that you keep
 elsewhere with --checkpoint, and a log that was cut off since does not either.
 
 Kinds of problems: modified, missing, inserted, reordered, truncated and
-rewritten are alterations. torn is a last write that was interrupted, and lost a
-content whose key is gone, unauthenticated a line beyond the newest checkpoint
-for which nobody vouches, and derived a file that follows from the records, and
-is not what they make of it or cannot be read: the status is 3 if there is
-nothing worse. unreadable is a file that cannot be read: the status is 1.` +
-			exits("0  intact", "1  it could not be checked", "2  altered", "3  intact, but something that was asked for is missing"),
+rewritten are alterations, and are listed first. The others are none: torn is a
+last write that was interrupted, lost a content whose key is gone, derived a
+file that is made from the log and is not what the log makes of it, and
+unauthenticated a line behind the signed ones that nothing vouches for: the
+status is 3 if there is nothing worse. unreadable is a file that cannot be read:
+the status is 1.` +
+			exits("0  intact", "1  it could not be checked", "2  altered", "3  intact, but the answer is not whole or not vouched for"),
 		Example: `  audittrail verify
   audittrail verify --key log.vkey --checkpoint monday.checkpoint
   audittrail verify -o json | jq .errors`,
@@ -55,16 +57,18 @@ nothing worse. unreadable is a file that cannot be read: the status is 1.` +
 
 // A verdict is what verify prints in JSON.
 type verdict struct {
-	Valid          bool                 `json:"valid"`
-	Records        uint64               `json:"records"`
-	Root           tlog.Hash            `json:"root"`
-	CheckpointSize uint64               `json:"checkpoint_size"`
-	Errors         []audittrail.Problem `json:"errors"`
-	ErrorCount     uint64               `json:"error_count"`
-	Altered        bool                 `json:"altered"`
-	Missing        []string             `json:"missing"`
-	Left           uint64               `json:"left"`     // archived or dropped
-	Archived       uint64               `json:"archived"` // of these, in archives that were checked
+	Valid          bool                       `json:"valid"`
+	Records        uint64                     `json:"records"`
+	Root           tlog.Hash                  `json:"root"`
+	CheckpointSize uint64                     `json:"checkpoint_size"`
+	Errors         []audittrail.Problem       `json:"errors"`
+	ErrorCount     uint64                     `json:"error_count"`
+	Altered        bool                       `json:"altered"`
+	Verdict        audittrail.Verdict         `json:"verdict"` // intact, limited, unchecked or altered
+	Counts         map[audittrail.Kind]uint64 `json:"counts"`  // of the errors, also of those that are not listed
+	Missing        []string                   `json:"missing"`
+	Left           uint64                     `json:"left"`     // archived or dropped
+	Archived       uint64                     `json:"archived"` // of these, in archives that were checked
 	// Contents that are gone, and those that only a hold keeps.
 	Erased  uint64 `json:"erased"`
 	Expired uint64 `json:"expired"`
@@ -106,17 +110,10 @@ func (e *env) verify(o verifyOptions) error {
 	} else {
 		err = e.listVerdict(v)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case v.Altered():
-		return &exitError{code: exitAltered}
-	case v.Count(audittrail.KindUnreadable) > 0:
-		return &exitError{code: exitFailed}
-	case !v.Valid(), len(v.Missing) > 0:
-		return &exitError{code: exitMissing}
 	}
-	return nil
+	return ended(statusOfVerdict(v.Verdict()))
 }
 
 // problemColumns are the columns of what is wrong with a log.
@@ -131,8 +128,8 @@ var problemColumns = []column{
 func (e *env) listVerdict(v *audittrail.Verification) error {
 	if e.output == asJSON {
 		return writeJSON(e.stdout, verdict{
-			Valid: v.Valid(), Records: v.Records, Left: v.Left, Archived: v.Archived, Erased: v.Erased, Expired: v.Expired, Held: v.Held, Root: v.Root, CheckpointSize: v.CheckpointSize,
-			Errors: v.Problems, ErrorCount: v.ProblemCount, Altered: v.Altered(), Missing: append([]string{}, v.Missing...),
+			Verdict: v.Verdict(), Valid: v.Valid(), Records: v.Records, Left: v.Left, Archived: v.Archived, Erased: v.Erased, Expired: v.Expired, Held: v.Held, Root: v.Root, CheckpointSize: v.CheckpointSize,
+			Errors: v.Problems, ErrorCount: v.ProblemCount, Counts: v.Counts(), Altered: v.Altered(), Missing: append([]string{}, v.Missing...),
 		})
 	}
 	return e.list(problemColumns, func(yield func(row, error) bool) {
@@ -199,7 +196,7 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 		}
 	}
 	if v.ProblemCount > shown {
-		_, err := fmt.Fprintf(e.stdout, "\n… and %s more; -o jsonl lists the first 1,000\n", number(v.ProblemCount-shown))
+		_, err := fmt.Fprintf(e.stdout, "\n… and %s more; -o jsonl lists up to 1,000 alterations and 1,000 others\n", number(v.ProblemCount-shown))
 		return err
 	}
 	return nil
@@ -207,21 +204,23 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 
 // headline is the verdict in a sentence.
 func (e *env) headline(v *audittrail.Verification) string {
-	switch {
-	case v.Altered():
-		return fmt.Sprintf("The log was %s: %s.", e.paint(bad, "ALTERED"), count(v.ProblemCount, "problem", "problems"))
-	case v.Count(audittrail.KindUnreadable) > 0:
-		return "The log " + e.paint(bad, "could not be checked") + ": a file cannot be read."
-	case v.ProblemCount > 0 && v.Count(audittrail.KindDerived) == v.ProblemCount:
-		return "The log is " + e.paint(wary, "intact") + ", but files that are derived from it are damaged: nothing was altered."
-	case v.Count(audittrail.KindLost) > 0:
-		return "The log is " + e.paint(wary, "intact") + ", but keys to its contents are lost."
-	case v.Count(audittrail.KindUnauthenticated) > 0:
-		return "The log is " + e.paint(wary, "intact") + " up to its newest checkpoint, but nobody vouches for what lies beyond."
-	case !v.Valid():
-		return "The log is " + e.paint(wary, "intact") + ", but the last write was interrupted."
-	case len(v.Missing) > 0:
-		return "The log is " + e.paint(wary, "intact") + ", but something that was asked for is missing."
+	limits := strings.Join(v.Limitations(), "; ")
+	switch v.Verdict() {
+	case audittrail.VerdictAltered:
+		return fmt.Sprintf("The log was %s: %s.", e.paint(bad, "ALTERED"), kindsText(v))
+	case audittrail.VerdictUnchecked:
+		return "The log " + e.paint(bad, "could not be checked") + ": " + limits + "."
+	case audittrail.VerdictLimited:
+		return "The log is " + e.paint(wary, "intact") + ", but " + limits + "."
 	}
 	return "The log is " + e.paint(good, "intact") + "."
+}
+
+// kindsText says how many alterations were found, and what besides.
+func kindsText(v *audittrail.Verification) string {
+	text := count(v.Alterations(), "alteration", "alterations")
+	if limits := v.Limitations(); len(limits) > 0 {
+		text += "; also, " + strings.Join(limits, "; ")
+	}
+	return text
 }

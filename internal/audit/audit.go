@@ -80,6 +80,7 @@ type Log struct {
 	Heads []Head // whose signatures were verified
 
 	From uint64 // records in front of it are not read
+	Size uint64 // if not 0, problems of records from there on are not reported
 	Live bool   // a writer may be ahead of the files as they are to be read
 	Keys Keys   // nil: contents are not looked at
 	// Judge returns who decides about lines beyond the signed ones, anew for
@@ -128,10 +129,10 @@ const attempts = 2
 // single file from being read is a report.
 func (l *Log) Check(ctx context.Context, found *Findings) (Result, error) {
 	for attempt := 1; ; attempt++ {
-		now := &Findings{Max: found.Max, from: l.From}
+		now := &Findings{Max: found.Max, from: l.From, size: l.Size}
 		result, doubt, err := l.scan(ctx, now)
 		if err == nil && doubt != nil {
-			now = &Findings{Max: found.Max, from: l.From}
+			now = &Findings{Max: found.Max, from: l.From, size: l.Size}
 			result, err = l.diagnose(ctx, now)
 		}
 		if err != nil {

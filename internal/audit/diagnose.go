@@ -38,7 +38,7 @@ func (l *Log) diagnose(ctx context.Context, found *Findings) (Result, error) {
 	return Result{
 		Records: d.records, Unsigned: d.unsigned, Left: d.left, Newer: s.newer, Bytes: s.read,
 		Erased: s.contents.erased, Expired: s.contents.expired,
-		Blind: len(tree.open) > 0 && s.found.altered(),
+		Blind: len(tree.open) > 0 && s.found.Altered(),
 	}, nil
 }
 
@@ -298,7 +298,7 @@ func (d *diagnosis) checkHeads() {
 			Detail: fmt.Sprintf("%s covers %d records, and the first %d of the log give another root: this is not the log that it was made of, but one that was put in its place", h.Name, h.Size, h.Size),
 		})
 	}
-	if d.found.altered() || len(d.unread) > 0 {
+	if d.found.Altered() || len(d.unread) > 0 {
 		return // that a root differs has its reason
 	}
 	for _, h := range d.leaves.open {

@@ -48,6 +48,7 @@ type Log struct {
 // Options say what to hold a log against.
 type Options struct {
 	From        uint64
+	Size        uint64
 	VKeys       []string
 	Checkpoints [][]byte
 	Progress    func(done, total uint64)
@@ -69,6 +70,7 @@ type Result struct {
 
 	moved bool   // segments were moved meanwhile
 	end   uint64 // of the records that were found, if that was looked for
+	known bool   // it was found out how far the log goes
 }
 
 // Run inspects a log, and again what a writer may have put in order meanwhile.
@@ -129,7 +131,7 @@ func (l *Log) inspect(ctx context.Context, o Options, live bool, end uint64, mis
 	evidence := &vouch.Evidence{
 		FS: l.FS, Tree: l.Tree, Live: live, Pinned: o.VKeys, Checkpoints: o.Checkpoints,
 	}
-	a := &audit.Log{FS: l.FS, Tree: evidence.Tree, From: o.From, Live: live, Progress: o.Progress}
+	a := &audit.Log{FS: l.FS, Tree: evidence.Tree, From: o.From, Size: o.Size, Live: live, Progress: o.Progress}
 	v := &Result{Found: found, Root: audit.EmptyRoot}
 	if l.Ring != nil {
 		if _, err := l.Ring.Refresh(); err != nil {
@@ -154,7 +156,7 @@ func (l *Log) inspect(ctx context.Context, o Options, live bool, end uint64, mis
 			v.CheckpointSize, v.Root = h.Size, h.Root
 		}
 	}
-	if v.end, err = l.look(ctx, live); err != nil {
+	if v.end, v.known, err = l.look(ctx, live); err != nil {
 		return nil, err
 	}
 	if a.Files, err = l.auditFiles(ctx, v, live, end); err != nil {
@@ -244,15 +246,15 @@ func (l *Log) keyState(subject record.Subject, class string) (record.PRK, audit.
 // look looks how far the log goes, and lets the store's readers see what counts
 // of it: the ids before a line, and what the log says of its segments. If that
 // cannot be told, what is signed is there at least, or the check says why not.
-func (l *Log) look(ctx context.Context, live bool) (uint64, error) {
+func (l *Log) look(ctx context.Context, live bool) (end uint64, known bool, err error) {
 	if l.Writer {
-		return l.Store.Size(), nil
+		return l.Store.Size(), true, nil
 	}
 	found, err := l.Admit.Look(ctx, live)
 	if err != nil {
-		return 0, ctx.Err()
+		return 0, false, ctx.Err()
 	}
-	return found, nil
+	return found, true, nil
 }
 
 // auditFiles lists the segments. Beside a writer they are read as far as it
@@ -263,8 +265,14 @@ func (l *Log) auditFiles(ctx context.Context, v *Result, live bool, upTo uint64)
 		size = max(min(size, upTo), v.CheckpointSize)
 	}
 	files, err := audit.Files(l.FS, l.Lines)
-	if err != nil || !live && upTo == math.MaxUint64 || size == 0 {
+	if err != nil || !live && upTo == math.MaxUint64 || size == 0 && !(live && v.known) {
 		return files, err
+	}
+	if size == 0 { // it is writing the log's first records
+		for i := range files {
+			files[i].Size = 0
+		}
+		return files[:min(1, len(files))], nil
 	}
 	end, err := l.Store.End(ctx, size-1)
 	if err != nil {
@@ -314,7 +322,7 @@ func (l *Log) inspectArchives(ctx context.Context, o Options, evidence *vouch.Ev
 	}
 	for _, g := range infos {
 		s, ok := said[g.First]
-		if g.Gone == nil || !ok || s.Dropped || g.First+g.Records <= o.From {
+		if g.Gone == nil || !ok || s.Dropped || g.First+g.Records <= o.From || o.Size > 0 && g.First >= o.Size {
 			continue
 		}
 		what := fmt.Sprintf("the archive of records %d to %d", g.First, g.First+g.Records-1)

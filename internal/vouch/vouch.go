@@ -112,8 +112,8 @@ func (e *Evidence) Heads(found *audit.Findings) (heads []audit.Head, missing []s
 		origin = c.Origin
 		heads = append(heads, audit.Head{Size: c.Size, Root: c.Root, Name: fmt.Sprintf("the checkpoint of size %d that was given", c.Size)})
 	}
-	if len(heads) == 0 && e.Ring == nil && found.Count == 0 {
-		return nil, nil, fmt.Errorf("there is no signed checkpoint to check the log against: %s is missing", checkpointFile)
+	if len(heads) == 0 && e.Ring == nil && !found.Altered() {
+		return nil, nil, fmt.Errorf("there is no signed checkpoint to check the log against: %s is missing or damaged; give one that was kept (--checkpoint), or the keyring (--keys)", checkpointFile)
 	}
 	return heads, missing, nil
 }
@@ -121,12 +121,15 @@ func (e *Evidence) Heads(found *audit.Findings) (heads []audit.Head, missing []s
 // trust finds out which keys count for which sizes.
 func (e *Evidence) trust(found *audit.Findings) error {
 	notes, err := e.signers()
-	damaged := errors.Is(err, tree.ErrMalformed) || errors.Is(err, vfs.ErrTooLarge)
-	if err != nil && !damaged {
+	var malformed error // they cannot be read as notes
+	wrong := false      // they are notes, but not the log's
+	if errors.Is(err, tree.ErrMalformed) || errors.Is(err, vfs.ErrTooLarge) {
+		malformed, notes = err, nil
+	} else if err != nil {
 		return err
 	}
-	if e.Ring != nil && !damaged {
-		damaged = e.compare(notes) != nil
+	if e.Ring != nil {
+		wrong = malformed == nil && e.compare(notes) != nil
 		notes = e.Ring.Notes
 	}
 	for _, key := range e.Pinned {
@@ -136,7 +139,7 @@ func (e *Evidence) trust(found *audit.Findings) error {
 		eras, err := tlog.ResolveSigner(key, notes)
 		if err != nil {
 			// The notes do not lead to this key, or nowhere: it stands for itself.
-			damaged = damaged || !errors.Is(err, tlog.ErrUnknownKey)
+			wrong = wrong || !errors.Is(err, tlog.ErrUnknownKey)
 			eras = tlog.Eras{{VKey: key, Until: math.MaxUint64}}
 		}
 		e.eras = append(e.eras, eras)
@@ -144,7 +147,10 @@ func (e *Evidence) trust(found *audit.Findings) error {
 	if len(e.Pinned) == 0 {
 		e.eras = []tlog.Eras{e.Ring.Eras}
 	}
-	if damaged {
+	switch {
+	case malformed != nil:
+		found.Add(audit.Problem{Kind: audit.Derived, File: signersFile, Detail: fmt.Sprintf("the notes by which signers replaced signers are damaged, and are made anew from the keyring when the log is opened for writing: %v", malformed)})
+	case wrong:
 		found.Add(audit.Problem{Kind: audit.Modified, File: signersFile, Detail: "the notes by which signers replaced signers are not what was signed"})
 	}
 	return nil
@@ -200,8 +206,15 @@ func (e *Evidence) published(signed []byte, err error, origin string, found *aud
 	if err == nil {
 		return &c, nil, nil
 	}
-	if errors.Is(err, tlog.ErrUnknownKey) && len(e.Pinned) > 0 && found.Count == 0 {
+	if errors.Is(err, tlog.ErrUnknownKey) && len(e.Pinned) > 0 && !found.Altered() {
 		return nil, nil, err
+	}
+	if errors.Is(err, tlog.ErrMalformed) || errors.Is(err, vfs.ErrTooLarge) {
+		found.Add(audit.Problem{
+			Kind: audit.Derived, File: checkpointFile,
+			Detail: fmt.Sprintf("the published checkpoint is damaged: %v", err),
+		})
+		return nil, nil, nil
 	}
 	if errors.Is(err, tlog.ErrOrigin) && !e.ringFits() {
 		return nil, nil, fmt.Errorf("%w: name this log's own keyring; if that is the one, the log was replaced by another", err)

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"audittrail"
+	"audittrail/access"
+	"audittrail/record"
+	"audittrail/report/document"
+	"audittrail/tlog"
+)
+
+// The exit statuses. Scripts depend on them: they never change meaning.
+const (
+	exitOK      = 0
+	exitFailed  = 1
+	exitAltered = 2
+	exitLimited = 3
+	exitDenied  = 4
+)
+
+// exitMeanings are what the statuses mean, in every command; docs/cli.md has the
+// same table. Nothing else in this program gives a status a meaning.
+var exitMeanings = [...]string{
+	exitOK:      "it succeeded",
+	exitFailed:  "it failed, or could not be checked",
+	exitAltered: "something was altered, or does not hold",
+	exitLimited: "nothing was altered, but the answer is not whole, not vouched for, or about nobody",
+	exitDenied:  "a token does not permit it",
+}
+
+// exits is the part of every command's help about its exit status.
+func exits(lines ...string) string {
+	return "\n\nExit status:\n  " + strings.Join(lines, "\n  ")
+}
+
+const (
+	ends0 = "0  it succeeded"
+	ends1 = "1  it did not: stderr says why"
+	ends2 = "2  what it read was altered"
+	ends4 = "4  the token does not permit it"
+)
+
+// An exitError is an error with the status to exit with. Its err may be nil,
+// if all has been said already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// ended is the error of a command whose result says everything already.
+func ended(status int) error {
+	if status == exitOK {
+		return nil
+	}
+	return &exitError{code: status}
+}
+
+// statusOfVerdict is the exit status of what a check of the log found.
+func statusOfVerdict(v audittrail.Verdict) int {
+	switch v {
+	case audittrail.VerdictIntact:
+		return exitOK
+	case audittrail.VerdictLimited:
+		return exitLimited
+	case audittrail.VerdictAltered:
+		return exitAltered
+	}
+	return exitFailed
+}
+
+// statusOfReport is the exit status of a report that was made.
+func statusOfReport(s document.Status) int {
+	switch s {
+	case document.Sound:
+		return exitOK
+	case document.Incomplete:
+		return exitLimited
+	case document.Altered:
+		return exitAltered
+	}
+	return exitFailed
+}
+
+// worseStatus is the one of two exit statuses that says more: that something
+// was altered, before that it could not be checked, before that it is not whole.
+func worseStatus(a, b int) int {
+	for _, status := range []int{exitAltered, exitFailed, exitLimited} {
+		if a == status || b == status {
+			return status
+		}
+	}
+	return max(a, b)
+}
+
+// altered are the errors that say that something was changed. They are not
+// failures to read it.
+var altered = []error{
+	record.ErrBody, record.ErrWrongKey, record.ErrForm, record.ErrHash,
+	tlog.ErrProof, tlog.ErrBadSignature, audittrail.ErrArchiveDamaged, audittrail.ErrArchiveManifest,
+}
+
+// statusOf is the exit status of an error.
+func statusOf(err error) int {
+	var exit *exitError
+	var tamper *audittrail.TamperError
+	var behind *audittrail.BehindError
+	var damaged *audittrail.DamagedError
+	var line *audittrail.LineError
+	var truncated *audittrail.TruncatedError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &exit):
+		return exit.code
+	case errors.As(err, &truncated):
+		return exitLimited
+	case errors.As(err, &tamper), errors.As(err, &behind), errors.As(err, &damaged), errors.As(err, &line):
+		return exitAltered
+	}
+	if errors.Is(err, access.ErrDenied) {
+		return exitDenied
+	}
+	if errors.Is(err, audittrail.ErrUnauthenticated) {
+		return exitLimited
+	}
+	for _, target := range altered {
+		if errors.Is(err, target) {
+			return exitAltered
+		}
+	}
+	return exitFailed
+}
