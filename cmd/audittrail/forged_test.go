@@ -286,6 +286,46 @@ func TestForgedBeyondTheCheckpoint(t *testing.T) {
 	}
 }
 
+// Whole files behind the log's end, of lines and of none, keep nobody from it.
+func TestForgedSegments(t *testing.T) {
+	dir := forgedLog(t)
+	f := readLines(t, dir)
+	for range 2 {
+		f.put(f.lines[bobSeq])
+		n := len(f.lines) - 1
+		name := filepath.Join(dir, "log", strings.Repeat("0", 19)+strconv.Itoa(n)+".jsonl")
+		if err := os.WriteFile(name, f.lines[n], 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "log", strings.Repeat("0", 19)+"9.remnant"), []byte("junk"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	n := strconv.Itoa(forgedLogSize)
+	if out, errs, status := runIn(t, dir, "query", "--count-only"); out != n+"\n" || status != exitOK || !strings.Contains(errs, "2 records beyond") {
+		t.Errorf("query --count-only: exit status %d, %s%s; want %s records, and 2 left out", status, out, errs, n)
+	}
+	out, _, status := runIn(t, dir, "verify", "-o", "json")
+	if status != exitMissing || !strings.Contains(out, `"altered":false`) || !strings.Contains(out, "9.remnant") {
+		t.Errorf("verify: exit status %d, %s; want 3, and the remnant named", status, out)
+	}
+	if _, errs, status := runIn(t, dir, "log", "-t", "prompt", "-p", "next"); status == exitOK || !strings.Contains(errs, "doctor --repair") {
+		t.Errorf("log: exit status %d, %s; want it refused", status, errs)
+	}
+	runIn(t, dir, "doctor", "--repair")
+	mustRun(t, "--dir", dir, "log", "-t", "prompt", "-p", "next")
+	mustRun(t, "--dir", dir, "verify")
+	if err := os.WriteFile(filepath.Join(dir, "log", strings.Repeat("0", 18)+"99.remnant"), []byte("junk"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, "--dir", dir, "log", "-t", "prompt", "-p", "next")
+	runIn(t, dir, "doctor", "--repair")
+	mustRun(t, "--dir", dir, "verify")
+	if torn, err := filepath.Glob(filepath.Join(dir, "log", "torn-*")); err != nil || len(torn) != 4 {
+		t.Errorf("copied aside are %v, %v, want four files", torn, err)
+	}
+}
+
 func readFile(t *testing.T, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(name)

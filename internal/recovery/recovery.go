@@ -57,6 +57,8 @@ type Repair struct {
 	Bytes  int    `json:"bytes"`
 	SHA256 string `json:"sha256"`
 	Aside  string `json:"file"`
+	// Segments are whole files behind that, which were put aside as they were.
+	Segments []string `json:"segments,omitempty"`
 }
 
 // Run brings a log in order that is about to be written to.
@@ -84,7 +86,11 @@ func (l *Log) Run(ctx context.Context) (*Repair, error) {
 		return nil, err
 	}
 	var done *Repair
-	if tail.damage != nil {
+	if tail.damage == nil {
+		if _, err := l.setAside(tail.end.First, l.stamp()); err != nil {
+			return nil, err
+		}
+	} else {
 		if done, err = l.cutTail(tail); err != nil {
 			return nil, err
 		}
@@ -454,10 +460,15 @@ func (l *Log) cutTail(tail *logTail) (*Repair, error) {
 		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: tail.end.Offset, Detail: detail}
 	}
 	l.Store.DropEmpty()
+	stamp := l.stamp()
+	segments, err := l.setAside(tail.end.First, stamp)
+	if err != nil {
+		return nil, err
+	}
 	if last, _ := l.Store.LastSegment(); last != tail.end.First {
 		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: tail.end.Offset, Detail: "whole segments follow, and are not cut off"}
 	}
-	aside := fmt.Sprintf("torn-%020d-%s", tail.size, l.Now().UTC().Format("20060102T150405.000000000"))
+	aside := fmt.Sprintf("torn-%020d-%s", tail.size, stamp)
 	cut, err := l.Store.Cut(tail.end, aside)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
@@ -468,7 +479,25 @@ func (l *Log) cutTail(tail *logTail) (*Repair, error) {
 	if d.cause != nil {
 		reason = "repair on request: " + d.reason
 	}
-	return &Repair{Reason: reason, Seq: tail.size, Bytes: len(cut), SHA256: hex.EncodeToString(sum[:]), Aside: aside}, nil
+	return &Repair{Reason: reason, Seq: tail.size, Bytes: len(cut), SHA256: hex.EncodeToString(sum[:]), Aside: aside, Segments: segments}, nil
+}
+
+func (l *Log) stamp() string { return l.Now().UTC().Format("20060102T150405.000000000") }
+
+// setAside puts whole files aside, if that was asked for, which follow on what is
+// to be the last segment.
+func (l *Log) setAside(last uint64, stamp string) ([]string, error) {
+	if !l.Repair {
+		return nil, nil
+	}
+	segments, err := l.Store.SetAside(last, func(first uint64) string { return fmt.Sprintf("torn-%020d-%s-segment", first, stamp) })
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	for _, name := range segments {
+		l.Logger.Warn("put a file aside that is not the log's", slog.String("kept as", name))
+	}
+	return segments, nil
 }
 
 // Grow appends to the tree what the lines of the log say, and what stays of

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"audittrail/internal/remnant"
 	"audittrail/record"
 )
 
@@ -106,6 +107,49 @@ func (s *Store) PutAside(logger *slog.Logger) {
 		}
 		logger.Warn("put an empty segment aside, which is not the log's", slog.Uint64("first", g.first), slog.String("kept as", filepath.Base(aside)))
 	}
+}
+
+// SetAside renames the segments behind one that was damaged, and remnants of
+// which none is, so that the log ends with that one. It returns the new names.
+// It is for recovery, which has made sure that nothing of them was signed.
+func (s *Store) SetAside(last uint64, name func(first uint64) string) (aside []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	move := func(g *seg, ext string) error {
+		to := name(g.first)
+		if err := s.fs.Rename(g.name+ext, filepath.Join(s.dir, to)); err != nil {
+			return fmt.Errorf("put segment %d aside: %w", g.first, err)
+		}
+		aside = append(aside, to)
+		return nil
+	}
+	for ; len(s.stray) > 0; s.stray = s.stray[1:] {
+		if err := move(s.stray[0], remnant.Ext); err != nil {
+			return aside, err
+		}
+	}
+	// The newest first, so that what an interruption leaves has no gap.
+	for n := len(s.segs); n > 0 && s.segs[n-1].first > last; n = len(s.segs) {
+		g := s.segs[n-1]
+		ext := lineExt
+		if g.gone != nil {
+			ext = remnant.Ext
+		}
+		s.files.forget(g.name + ext)
+		s.files.forget(g.name + sideExt)
+		_ = s.fs.Remove(g.name + sideExt) // derived
+		if err := move(g, ext); err != nil {
+			return aside, err
+		}
+		s.segs = s.segs[:n-1]
+	}
+	if len(aside) == 0 {
+		return nil, nil
+	}
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return aside, fmt.Errorf("put segments aside: %w", err)
+	}
+	return aside, nil
 }
 
 // Empty returns the paths of the empty segments that are not the log's.

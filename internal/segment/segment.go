@@ -64,6 +64,8 @@ type Store struct {
 	// empty are the files that have a segment's name and no byte, and are not
 	// the log's; guarded by mu.
 	empty []*seg
+	// stray are remnants behind the newest segment, which are not the log's.
+	stray []*seg
 
 	tree  Signed // what lines are compared with; guarded by mu
 	macs  macs
@@ -161,6 +163,11 @@ func (s *Store) list() error {
 		s.segs = append(s.segs, g)
 	}
 	s.segs, s.empty = s.dropEmpty(s.segs)
+	s.stray = nil
+	for n := len(s.segs); n > 0 && s.segs[n-1].gone != nil; n = len(s.segs) {
+		// The newest segment never leaves: this is of none.
+		s.segs, s.stray = s.segs[:n-1], append(s.stray, s.segs[n-1])
+	}
 	return nil
 }
 
