@@ -25,11 +25,12 @@ func (e *ThingError) Error() string { return e.ID + ": " + e.Err.Error() }
 func (e *ThingError) Unwrap() error { return e.Err }
 
 // RegisterAll registers things that may refer to each other, in whatever order
-// they stand: each behind those that it refers to, and else in that order. All
+// they stand: each after those that it refers to, and else in that order. All
 // of them are checked before the first is recorded, and a *[ThingError] names
-// what is refused. They are recorded together, or thousands at a time if they
-// are many. If it is interrupted, do it again: what was registered is there
-// already.
+// what is refused. A training run that is registered already, and of which more
+// is said now and nothing else, is recorded again: runs become known bit by bit.
+// They are recorded together, or thousands at a time if they are many. If it is
+// interrupted, do it again: what was registered is there already.
 func (t *Tracker) RegisterAll(ctx context.Context, things []Thing) ([]Registered, error) {
 	ordered, err := arrange(things)
 	if err != nil {
@@ -191,12 +192,24 @@ type rehearsal struct {
 	now   time.Time
 	done  map[string]Registered // those that are there already
 	fresh []Thing               // the others
+	more  map[string]*Node      // of these, what is registered and says less
 }
 
 // rehearse admits things to a copy of the graph; called with mu held.
 func (t *Tracker) rehearse(things []Thing, now time.Time) (*rehearsal, error) {
-	r := &rehearsal{graph: t.graph.clone(), now: now, done: make(map[string]Registered)}
+	r := &rehearsal{graph: t.graph.clone(), now: now, done: make(map[string]Registered), more: make(map[string]*Node)}
 	for _, thing := range things {
+		less, err := r.graph.extend(thing)
+		if err != nil {
+			return nil, &ThingError{nameOf(thing), err}
+		}
+		if less != nil {
+			was := *less
+			r.more[was.ID] = &was
+			r.graph.put(less, thing)
+			r.fresh = append(r.fresh, thing)
+			continue
+		}
 		known, err := r.graph.admit(thing, now)
 		if err != nil {
 			return nil, &ThingError{nameOf(thing), err}
@@ -223,7 +236,11 @@ func (t *Tracker) record(ctx context.Context, r *rehearsal) error {
 	for left := r.fresh; len(left) > 0; {
 		var events []event.Event
 		for bytes := 0; len(events) < min(together, len(left)) && bytes < togetherBytes; {
-			e := eventOf(left[len(events)], r.graph, r.now)
+			thing := left[len(events)]
+			e := eventOf(thing, r.graph, r.now)
+			if n := r.more[thing.Identity()]; n != nil {
+				e = extensionOf(n, thing, r.graph, r.now)
+			}
 			for _, text := range e.Metadata {
 				bytes += len(text)
 			}

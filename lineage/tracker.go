@@ -110,6 +110,17 @@ func (t *Tracker) takeThing(r *audittrail.Record, kind Kind) error {
 	if err != nil {
 		return err
 	}
+	if _, more := r.Event.Metadata[continuesKey]; more {
+		n, err := t.graph.extend(thing)
+		if n != nil {
+			t.graph.put(n, thing)
+			n.Seq, n.Hash = r.Seq, r.Hash
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 	known, err := t.graph.admit(thing, r.Event.Time)
 	if err == nil && known == nil {
 		t.graph.add(&Node{

@@ -85,6 +85,7 @@ func those(can func(form) bool) []Format {
 
 // Detect tells in which format a document is.
 func Detect(data []byte) (Format, error) {
+	data, _ = document.Finite(data)
 	values, err := document.Parse(data)
 	if err != nil {
 		return "", fmt.Errorf("recognize the document: %w", err)
@@ -116,7 +117,11 @@ func Read(name Format, data []byte, known *lineage.Graph) (*Document, error) {
 		if f.name != name || f.read == nil {
 			continue
 		}
+		data, unknown := document.Finite(data)
 		items, notes, err := f.read(data, known)
+		if unknown > 0 {
+			notes = append(notes, fmt.Sprintf("NaN or Infinity stands in %d places: these values are not known", unknown))
+		}
 		if err == nil && len(items) == 0 {
 			err = document.Errorf("", "nothing in it is lineage")
 			for _, n := range notes {

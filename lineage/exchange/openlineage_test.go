@@ -72,7 +72,7 @@ func TestOpenLineageOfOthers(t *testing.T) {
 		}
 		got = append(got, item.Thing.Identity()+": "+strings.Join(names, " "), "  kept "+strings.Join(item.Kept, " "))
 	}
-	want := strings.NewReplacer("AAA", aRun, "BBB", bRun).Replace(`dataset:s3://b/clean@AAA: name="clean" version="AAA" description="clean rows" run="run:AAA"
+	want := strings.NewReplacer("AAA", aRun, "BBB", bRun, "CCC", "01890c5e-0000-7000-8000-00000000000c").Replace(`dataset:s3://b/clean@AAA: name="clean" version="AAA" description="clean rows" run="run:AAA"
   kept facets.documentation name namespace
 dataset:s3://b/clean@BBB: name="clean" version="BBB" run="run:BBB"
   kept name namespace
@@ -85,6 +85,8 @@ model:hub/base: name="base"
 run:AAA: name="j" datasets=["dataset:s3://b/raw@7"] code="https://g/x.py@8f1b" parameters={"day":"2026-11-02"} start="2026-11-02T07:00:00.000000000Z" end="2026-11-02T08:00:00.000000000Z"
   kept inputFacets.dataset:s3://b/raw@7 job.facets job.namespace outputFacets.dataset:s3://b/clean@AAA producer run.facets
 run:BBB: name="k" datasets=["dataset:s3://b/clean@AAA"] base_model="model:hub/base" end="2026-11-02T09:00:00.000000000Z"
+  kept job.namespace producer
+run:CCC: name="j"
   kept job.namespace producer`)
 	if diff := cmp.Diff(strings.Split(want, "\n"), got); diff != "" {
 		t.Errorf("read (-want +got):\n%s", diff)

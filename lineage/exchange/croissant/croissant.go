@@ -4,6 +4,8 @@ package croissant
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,21 +25,23 @@ func Read(data []byte, _ *lineage.Graph) ([]document.Item, []string, error) {
 		return nil, nil, err
 	}
 	var items []document.Item
+	var notes []string
 	for i, v := range values {
 		place := ""
 		if len(values) > 1 {
 			place = fmt.Sprint("dataset ", i+1)
 		}
-		t, err := read(document.NewReader(place, v))
+		t, some, err := read(document.NewReader(place, v))
 		if err != nil {
 			return nil, nil, err
 		}
+		notes = append(notes, some...)
 		items = append(items, document.Item{Thing: t, Place: place, Kept: document.Names(document.Kept(t, format))})
 	}
-	return items, nil, nil
+	return items, notes, nil
 }
 
-func read(r *document.Reader) (lineage.Thing, error) {
+func read(r *document.Reader) (lineage.Thing, []string, error) {
 	if of := texts(r.Object["@type"]); r.Err() == nil && !slices.ContainsFunc(of, func(s string) bool { return last(s) == "Dataset" }) {
 		r.Fail("@type", "it is no Dataset")
 	}
@@ -46,7 +50,7 @@ func read(r *document.Reader) (lineage.Thing, error) {
 	case r.Err() != nil:
 	case len(conforms) == 0:
 		r.Fail("conformsTo", "missing; %s are read", document.List(versions))
-	case !slices.ContainsFunc(conforms, func(s string) bool { return slices.Contains(versions, s) }):
+	case !slices.ContainsFunc(conforms, isVersion):
 		r.Fail("conformsTo", "%.64q is not read; %s are", conforms[0], document.List(versions))
 	}
 	if len(texts(r.Object["name"])) == 0 {
@@ -54,7 +58,7 @@ func read(r *document.Reader) (lineage.Thing, error) {
 	}
 	checkRefs(r)
 	if err := r.Err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	d := document.NewDraft(lineage.KindDataset, r.Place)
 	name, version := first(r.Object["name"]), first(r.Object["version"])
@@ -65,29 +69,44 @@ func read(r *document.Reader) (lineage.Thing, error) {
 	d.SetLine("licence", strings.Join(texts(r.Object["license"]), ", "))
 	d.SetLine("location", first(r.Object["url"]))
 	d.SetLine("owner", strings.Join(texts(r.Object["creator"]), ", "))
+	var notes []string
 	if at := first(r.Object["datePublished"]); at != "" {
-		if when, err := lineage.ParseTime(at); err == nil {
+		if when, zoneless, err := document.ParseTime(at); err == nil {
 			d.Set("created", when)
+			if zoneless {
+				notes = document.ZoneNote(document.Join(r.Place, "datePublished"), 1)
+			}
 		}
 	}
-	files(d, r)
+	notes = append(notes, files(d, r)...)
 	if err := r.Err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	t, err := d.Thing()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// What stands in the fields as it stood is not kept twice.
 	said := document.Object{}
 	for member, field := range map[string]string{"name": "name", "version": "version", "description": "description", "license": "licence", "url": "location"} {
 		said[member] = document.Details(t)[field]
 	}
-	return document.Keep(t, r.Place, format, document.Minus(r.Object, said))
+	t, err = document.Keep(t, r.Place, format, document.Minus(r.Object, said))
+	return t, notes, err
 }
 
-// files reads what the files of a dataset have in common.
-func files(d *document.Draft, r *document.Reader) {
+var sha256 = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// isVersion reports whether a description that conforms to s is read.
+func isVersion(s string) bool {
+	rest, _ := strings.CutPrefix(strings.TrimSuffix(s, "/"), "https://")
+	return slices.Contains(versions, strings.TrimSuffix(s, "/")) || slices.Contains(versions, "http://"+rest)
+}
+
+// files reads what the files of a dataset have in common. It returns notes on
+// members sha256 that are none, such as the address that Hugging Face writes
+// there: they are kept as they stand.
+func files(d *document.Draft, r *document.Reader) (notes []string) {
 	var formats, digests []string
 	alone := 0
 	for _, f := range r.Each("distribution") {
@@ -96,15 +115,21 @@ func files(d *document.Draft, r *document.Reader) {
 		}
 		if slices.ContainsFunc(texts(f.Object["@type"]), func(s string) bool { return last(s) == "FileObject" }) && f.Object["containedIn"] == nil {
 			alone++
-			digests = append(digests, f.String("sha256"))
+			digest := strings.ToLower(first(f.Object["sha256"]))
+			if digest != "" && !sha256.MatchString(digest) {
+				notes = append(notes, fmt.Sprintf("%s: %.64q is not a digest, and is kept as it stands", document.Join(f.Place, "sha256"), digest))
+				digest = ""
+			}
+			digests = append(digests, digest)
 		}
 	}
 	if len(formats) == 1 {
 		d.SetLine("format", formats[0])
 	}
 	if alone == 1 && digests[0] != "" {
-		d.Set("digest", "sha256:"+strings.ToLower(digests[0]))
+		d.Set("digest", "sha256:"+digests[0])
 	}
+	return notes
 }
 
 // checkRefs refuses references to files and records that are not there.
@@ -161,6 +186,27 @@ func refs(v any) []string {
 	return nil
 }
 
+// language is a tag of a language, such as en or pt-BR.
+var language = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$`)
+
+// inLanguages are the texts of a map by languages, those in English first and
+// then in the order of the tags; none if it is no such map.
+func inLanguages(v document.Object) []string {
+	var english, others []string
+	for _, tag := range slices.Sorted(maps.Keys(v)) {
+		if !language.MatchString(tag) && tag != "@none" {
+			return nil
+		}
+		all := texts(v[tag])
+		if strings.HasPrefix(strings.ToLower(tag)+"-", "en-") {
+			english = append(english, all...)
+		} else {
+			others = append(others, all...)
+		}
+	}
+	return append(english, others...)
+}
+
 // last is what stands behind the prefix or the path of a name.
 func last(s string) string { return s[strings.LastIndexAny(s, ":/#")+1:] }
 
@@ -191,6 +237,7 @@ func texts(v any) []string {
 				return []string{s}
 			}
 		}
+		return inLanguages(v)
 	case interface{ String() string }: // a number
 		return []string{v.String()}
 	}

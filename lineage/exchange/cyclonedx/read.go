@@ -2,7 +2,10 @@ package cyclonedx
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -22,8 +25,8 @@ func Read(data []byte, _ *lineage.Graph) ([]document.Item, []string, error) {
 	if len(values) > 1 {
 		return nil, nil, document.Errorf("", "%d JSON values; a bill of materials is one", len(values))
 	}
-	x := &reader{r: document.NewReader("", values[0]), refs: make(map[string]*part)}
-	if err := x.check(data); err != nil {
+	x := &reader{r: document.NewReader("", values[0]), refs: make(map[string]*part), ids: make(map[string]*part)}
+	if err := x.check(); err != nil {
 		return nil, nil, err
 	}
 	if x.r.Has("metadata") && x.r.Inner("metadata").Has("component") {
@@ -55,6 +58,7 @@ type part struct {
 type reader struct {
 	r     *document.Reader
 	refs  map[string]*part // by bom-ref
+	ids   map[string]*part // by the id of the thing that is made of it
 	parts []*part          // that are things
 	rest  []any            // components that are none
 	flows []any            // formulas without the workflows that are things
@@ -62,7 +66,7 @@ type reader struct {
 	main  int // the item that the bill is about
 }
 
-func (x *reader) check(data []byte) error {
+func (x *reader) check() error {
 	r := x.r
 	if r.Err() == nil && r.String("bomFormat") != cdx.BOMFormat {
 		r.Fail("bomFormat", "it is not %s", cdx.BOMFormat)
@@ -73,10 +77,101 @@ func (x *reader) check(data []byte) error {
 	if err := r.Err(); err != nil {
 		return err
 	}
-	if err := cdx.NewBOMDecoder(bytes.NewReader(data), cdx.BOMFileFormatJSON).Decode(new(cdx.BOM)); err != nil {
+	raw, err := document.Encode(checkable(r.Object))
+	if err != nil {
+		return err
+	}
+	err = cdx.NewBOMDecoder(bytes.NewReader(raw), cdx.BOMFileFormatJSON).Decode(new(cdx.BOM))
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return document.Errorf(wrong.Field, "found a %s, which CycloneDX does not have there", wrong.Value)
+	}
+	if err != nil {
 		return document.Errorf("", "it is no bill of materials: %v", err)
 	}
 	return nil
+}
+
+// checkable is what of a bill the standard's library is asked about: what is
+// read, without members that it takes otherwise than the standard has them. All
+// else is kept as it stands.
+func checkable(bill document.Object) document.Object {
+	o := document.Object{}
+	for _, name := range []string{"$schema", "bomFormat", "specVersion", "serialNumber", "version", "metadata", "components", "dependencies"} {
+		if v, ok := bill[name]; ok {
+			o[name] = v
+		}
+	}
+	if list, ok := o["components"].([]any); ok {
+		o["components"] = measuredAsText(list)
+	}
+	if meta := inner(bill, "metadata"); meta != nil {
+		about := document.Object{}
+		if c := inner(meta, "component"); c != nil {
+			about["component"] = measuredAsText([]any{c})[0]
+		}
+		o["metadata"] = about
+	}
+	return o
+}
+
+// measuredAsText returns components whose measured values are strings, as the
+// standard has them: many programs write numbers.
+func measuredAsText(components []any) []any {
+	out := make([]any, len(components))
+	for i, c := range components {
+		out[i] = c
+		o, ok := c.(document.Object)
+		if !ok {
+			continue
+		}
+		if list, ok := o["components"].([]any); ok {
+			o = document.Overlay(document.Without(o, "components"), document.Object{"components": measuredAsText(list)})
+		}
+		analysis := inner(inner(o, "modelCard"), "quantitativeAnalysis")
+		if list, ok := analysis["performanceMetrics"].([]any); ok {
+			metrics := make([]any, len(list))
+			for k, m := range list {
+				metrics[k] = numbersAsText(m)
+			}
+			card := document.Without(inner(o, "modelCard"), "quantitativeAnalysis")
+			card["quantitativeAnalysis"] = document.Overlay(document.Without(analysis, "performanceMetrics"), document.Object{"performanceMetrics": metrics})
+			o = document.Overlay(document.Without(o, "modelCard"), document.Object{"modelCard": card})
+		}
+		out[i] = o
+	}
+	return out
+}
+
+func numbersAsText(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		return v.String()
+	case document.Object:
+		out := make(document.Object, len(v))
+		for k, in := range v {
+			out[k] = numbersAsText(in)
+		}
+		return out
+	}
+	return v
+}
+
+// everyRef adds all bom-refs of a value.
+func everyRef(v any, refs map[string]bool) {
+	switch v := v.(type) {
+	case document.Object:
+		if s, ok := v["bom-ref"].(string); ok {
+			refs[s] = true
+		}
+		for _, in := range v {
+			everyRef(in, refs)
+		}
+	case []any:
+		for _, in := range v {
+			everyRef(in, refs)
+		}
+	}
 }
 
 // collect notes a component and those in it.
@@ -250,7 +345,7 @@ func (x *reader) draft(p *part) {
 	if group := r.String("group"); group != "" {
 		name = group + "/" + name
 	}
-	d.Set("id", document.ID(p.kind, name, r.String("version")))
+	d.Set("id", x.id(p, name, r.String("version")))
 	d.Set("name", document.Name(name))
 	d.Set("version", document.Name(r.String("version")))
 	d.Set("description", r.String("description"))
@@ -274,6 +369,27 @@ func (x *reader) draft(p *part) {
 	}
 	if data := r.Each("data"); p.kind == lineage.KindDataset && len(data) == 1 {
 		readData(d, data[0])
+	}
+}
+
+// id makes the id of a part. Parts of one name and version that say different
+// things are told apart by their numbers.
+func (x *reader) id(p *part, name, version string) string {
+	for n := 1; ; n++ {
+		id := document.ID(p.kind, name, version)
+		if n > 1 && version == "" {
+			id = document.ID(p.kind, fmt.Sprintf("%s#%d", name, n), "")
+		} else if n > 1 {
+			id = document.ID(p.kind, name, fmt.Sprintf("%s#%d", version, n))
+		}
+		other := x.ids[id]
+		if other == nil {
+			x.ids[id] = p
+			return id
+		}
+		if reflect.DeepEqual(other.about, p.about) {
+			return id
+		}
 	}
 }
 
@@ -311,7 +427,7 @@ func (x *reader) card(p *part) {
 func (x *reader) inline(p *part, r *document.Reader, name string) {
 	in := &part{r: r, kind: lineage.KindDataset, draft: document.NewDraft(lineage.KindDataset, r.Place)}
 	in.about = document.Object{"data": []any{r.Object}}
-	in.draft.Set("id", document.ID(lineage.KindDataset, name, ""))
+	in.draft.Set("id", x.id(in, name, ""))
 	in.draft.Set("name", document.Name(name))
 	in.draft.Set("description", r.String("description"))
 	readData(in.draft, r)
@@ -349,14 +465,27 @@ func (x *reader) link(p *part, ref, place string) {
 
 // depend reads what parts depend on.
 func (x *reader) depend() {
-	for _, d := range x.r.Each("dependencies") {
-		p := x.refs[d.Need("ref")]
-		if p == nil || p.draft == nil {
-			continue
+	some := make(map[string]bool)
+	everyRef(x.r.Object, some)
+	known := func(ref, place string) {
+		if !some[ref] && !strings.HasPrefix(ref, "urn:cdx:") { // in another bill
+			x.r.FailAt(place, "nothing in the bill has the bom-ref %.64q", ref)
 		}
-		for i, ref := range d.Array("dependsOn") {
-			if s, ok := ref.(string); ok && x.refs[s] != nil {
-				x.link(p, s, fmt.Sprintf("%s[%d]", document.Join(d.Place, "dependsOn"), i))
+	}
+	for _, d := range x.r.Each("dependencies") {
+		ref := d.Need("ref")
+		known(ref, document.Join(d.Place, "ref"))
+		p := x.refs[ref]
+		for i, on := range d.Array("dependsOn") {
+			s, ok := on.(string)
+			place := fmt.Sprintf("%s[%d]", document.Join(d.Place, "dependsOn"), i)
+			if !ok {
+				x.r.FailAt(place, "a bom-ref is wanted")
+				continue
+			}
+			known(s, place)
+			if p != nil && p.draft != nil && x.refs[s] != nil {
+				x.link(p, s, place)
 			}
 		}
 	}

@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"audittrail/event"
@@ -196,3 +198,24 @@ func Name(s string) string { return Short(s, event.MaxClear) }
 
 // Number makes a JSON number.
 func Number(s string) json.Number { return json.Number(s) }
+
+// ParseTime reads a time as [lineage.ParseTime] does, and one without an offset
+// from UTC, as Python's isoformat writes it, as UTC; then zoneless is true.
+func ParseTime(s string) (at time.Time, zoneless bool, err error) {
+	at, err = lineage.ParseTime(s)
+	if err == nil {
+		return at, false, nil
+	}
+	if at, utcErr := lineage.ParseTime(strings.Replace(s, " ", "T", 1) + "Z"); utcErr == nil {
+		return at, true, nil
+	}
+	return at, false, err
+}
+
+// ZoneNote says that times of a document were taken as UTC.
+func ZoneNote(member string, n int) []string {
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s has no offset from UTC in %d places: taken as UTC", member, n)}
+}

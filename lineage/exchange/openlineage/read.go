@@ -34,6 +34,7 @@ func Read(data []byte, known *lineage.Graph) ([]document.Item, []string, error) 
 	if err := x.finish(); err != nil {
 		return nil, nil, err
 	}
+	x.notes = append(x.notes, document.ZoneNote("eventTime", x.zoneless)...)
 	return x.items, x.notes, nil
 }
 
@@ -79,6 +80,7 @@ type reader struct {
 	byName   map[[2]string][]*lineage.Node // of what is known
 	items    []document.Item
 	notes    []string
+	zoneless int // times without an offset
 }
 
 func newReader(known *lineage.Graph) *reader {
@@ -90,9 +92,12 @@ func newReader(known *lineage.Graph) *reader {
 
 func (x *reader) event(r *document.Reader) {
 	checkVersion(r)
-	at, err := lineage.ParseTime(r.Need("eventTime"))
+	at, noted, err := document.ParseTime(r.Need("eventTime"))
 	if err != nil {
 		r.Fail("eventTime", "%v", err)
+	}
+	if noted {
+		x.zoneless++
 	}
 	r.Need("producer")
 	switch {
@@ -201,12 +206,16 @@ func (x *reader) finish() error {
 	var done []*run
 	for _, one := range x.order {
 		if one.end.IsZero() && one.extension == nil {
-			x.notes = append(x.notes, fmt.Sprintf("%s: the run %s has not ended: passed over, import it when it has", one.place, one.id))
-			continue
+			x.notes = append(x.notes, fmt.Sprintf("%s: the run %s has not ended: it is registered as far as it is known; import its further events when they are there, and what they say is added", one.place, one.id))
 		}
 		done = append(done, one)
 	}
-	slices.SortStableFunc(done, func(a, b *run) int { return a.end.Compare(b.end) })
+	slices.SortStableFunc(done, func(a, b *run) int {
+		if a.end.IsZero() != b.end.IsZero() { // what goes on is last
+			return b.end.Compare(a.end)
+		}
+		return a.end.Compare(b.end)
+	})
 	for _, one := range done {
 		x.outputs(one)
 	}
@@ -246,7 +255,7 @@ func (x *reader) outputs(one *run) {
 		k := &one.outputs[i].key
 		if k.version == "" && !x.isOwn(*k) {
 			name := [2]string{k.namespace, k.name}
-			if w := x.written[name]; len(w) == 0 || w[len(w)-1] != one {
+			if w := x.written[name]; !one.end.IsZero() && (len(w) == 0 || w[len(w)-1] != one) {
 				x.written[name] = append(w, one)
 			}
 			k.version = one.id

@@ -233,10 +233,12 @@ func (x *reader) foreignRun(one *run) (lineage.Thing, error) {
 		values[p.Need("key")] = p.Object["value"]
 	}
 	d.Set("parameters", values)
-	if !one.begin.IsZero() && !one.begin.After(one.end) {
+	if !one.begin.IsZero() && (one.end.IsZero() || !one.begin.After(one.end)) {
 		d.Set("start", one.begin)
 	}
-	d.Set("end", one.end)
+	if !one.end.IsZero() {
+		d.Set("end", one.end)
+	}
 	perInput, perOutput := document.Object{}, document.Object{}
 	for _, u := range one.inputs {
 		id, kind := x.idOf(u.key)
@@ -260,17 +262,59 @@ func (x *reader) foreignRun(one *run) (lineage.Thing, error) {
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
+	about := one.about
+	if one.end.IsZero() {
+		about = document.Without(about, "eventType") // which is that of its last event so far
+	}
 	t, err := d.Thing()
 	if err != nil {
 		return nil, err
 	}
-	kept := document.Minus(one.about, state(t))
+	kept := document.Minus(about, state(t))
 	for name, facets := range map[string]document.Object{"inputFacets": perInput, "outputFacets": perOutput} {
 		if len(facets) > 0 {
 			kept[name] = facets
 		}
 	}
-	return document.Keep(t, one.place, format, kept)
+	t, err = document.Keep(t, one.place, format, kept)
+	if err != nil || x.known == nil {
+		return t, err
+	}
+	if n, ok := x.known.Node(t.Identity()); ok && n.Kind == lineage.KindRun {
+		return joined(one.place, n.Thing, t)
+	}
+	return t, nil
+}
+
+// joined adds to what is registered of a run what a document says of it: another
+// of its events stood in another document. What the two say differently stays
+// as the document has it, and is refused when it is registered.
+func joined(place string, registered, more lineage.Thing) (lineage.Thing, error) {
+	d := document.NewDraft(lineage.KindRun, place)
+	was, is := document.Details(registered), document.Details(more)
+	d.Fields = document.Overlay(was, document.Without(is, "attributes"))
+	d.Fields["datasets"] = nil
+	for _, fields := range []document.Object{was, is} {
+		list, _ := fields["datasets"].([]any)
+		for _, id := range list {
+			if s, ok := id.(string); ok {
+				d.Refer("datasets", s)
+			}
+		}
+	}
+	if d.Fields["datasets"] == nil {
+		delete(d.Fields, "datasets")
+	}
+	// As long as a run has not ended, the later event counts. Then only what is
+	// new is added, so that documents can be imported in any order, and again.
+	before, now := was["attributes"], is["attributes"]
+	if was["end"] != nil {
+		before, now = now, before
+	}
+	first, _ := before.(document.Object)
+	second, _ := now.(document.Object)
+	d.Set("attributes", document.Overlay(first, second))
+	return d.Thing()
 }
 
 // note keeps what a run says of one of its inputs or outputs alone.
