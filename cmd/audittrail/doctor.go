@@ -15,6 +15,7 @@ import (
 
 	"audittrail"
 	"audittrail/internal/vfs"
+	"audittrail/keyring"
 )
 
 func (e *env) doctorCmd() *cobra.Command {
@@ -72,6 +73,7 @@ type doctor struct {
 	*env
 	found   []health
 	altered bool // records were
+	noRing  bool // the keyring did not open, so that nothing is known of its master key
 }
 
 func (d *doctor) say(check, status, format string, args ...any) {
@@ -90,6 +92,7 @@ func (e *env) doctor(repair, newer bool) error {
 			return err
 		}
 		d.say("log", ill, "%v", err)
+		d.cannotOpen(err)
 	}
 	d.permissions()
 	d.masterKey()
@@ -265,6 +268,26 @@ func (d *doctor) limits(v *audittrail.Verification) {
 	}
 }
 
+// cannotOpen says what to do about a keyring that does not open. It never says
+// to remove a key: the one that opens it may be among them.
+func (d *doctor) cannotOpen(err error) {
+	kind, _, _ := strings.Cut(d.masterSpec(), ":")
+	if kind == "" {
+		kind = "file"
+	}
+	switch {
+	case errors.Is(err, keyring.ErrWrongMaster):
+		d.noRing = true
+		d.say("keyring", ill, "the master key that was given (%s:) does not open this keyring: name the right one with --master or $AUDITTRAIL_MASTER; the log itself need not be damaged, and no key is to be removed", kind)
+	case errors.Is(err, keyring.ErrMasterFormat):
+		d.noRing = true
+		d.say("keyring", ill, "what was given as master key (%s:) is not one: name the right one with --master or $AUDITTRAIL_MASTER, and remove no key", kind)
+	case errors.Is(err, keyring.ErrDamaged):
+		d.noRing = true
+		d.say("keyring", ill, "the keyring is damaged, which is no alteration of the log: move %s aside, and restore it with 'audittrail keys restore'; until then, verify --key checks the log without it", d.keysDir())
+	}
+}
+
 // permissions looks who else can read the keys.
 func (d *doctor) permissions() {
 	if runtime.GOOS == "windows" {
@@ -302,6 +325,9 @@ func (d *doctor) masterKey() {
 	named, isFile := strings.CutPrefix(d.masterSpec(), "file:")
 	_, err := os.Stat(usual)
 	switch {
+	case d.noRing && err == nil && d.masterSpec() != "" && named != usual:
+		d.say("master key", risky, "%s is there, and may be the one that opens the keyring: try it with --master file:%[1]s, and keep it", usual)
+	case d.noRing:
 	case err == nil && (d.masterSpec() == "" || named == usual):
 		d.say("master key", risky, move, usual)
 	case err == nil:
