@@ -72,6 +72,18 @@ func (l *Log) erase(ctx context.Context, e *Erasure) (*Forgotten, error) {
 	return &Forgotten{Receipt: Receipt(done.Receipt), Subjects: done.Subjects, Before: done.Before, After: done.After}, err
 }
 
+// CheckErase returns a *HeldError if a hold keeps Erase from erasing users. It
+// changes nothing, and a log that is open for reading can be asked.
+func (l *Log) CheckErase(ctx context.Context, users []string) error {
+	if l.ring == nil {
+		return fmt.Errorf("check erasure: %w", ErrNoKeys)
+	}
+	if err := l.custody.CheckErase(ctx, users); err != nil {
+		return fmt.Errorf("check erasure: %w", err)
+	}
+	return nil
+}
+
 // Expire destroys the keys of retention classes' months, such as
 // "standard/2026-11", so that the contents of all records of these months are
 // gone. Records that a hold keeps stay readable until it is released. Classes

@@ -1,6 +1,7 @@
 package audittrail
 
 import (
+	"context"
 	"fmt"
 
 	"audittrail/internal/content"
@@ -21,6 +22,22 @@ func (l *Log) Subject(user string) (record.Subject, bool, error) {
 	}
 	state, err := l.custody.Refused(s, "")
 	return s, err == nil && state == Readable, err
+}
+
+// EachUser calls use with every user whom the keyring knows, erased ones left
+// out, in no particular order. If begin is called again, another process has
+// replaced the keyring meanwhile, and what came before is void. Neither function
+// may use the log.
+func (l *Log) EachUser(ctx context.Context, begin func(), use func(user string, s record.Subject) error) error {
+	if l.ring == nil {
+		return fmt.Errorf("list users: %w", ErrNoKeys)
+	}
+	return l.ring.EachUser(ctx, begin, func(user string, s record.Subject) error {
+		if state, err := l.custody.Refused(s, ""); err != nil || state != Readable {
+			return err
+		}
+		return use(user, s)
+	})
 }
 
 // User returns whose subject it is, if its state is Readable. The subject of

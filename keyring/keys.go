@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -234,6 +235,29 @@ func (r *Ring) User(id record.Subject) (string, error) {
 		return "", fmt.Errorf("look up subject: %w", err)
 	}
 	return user, nil
+}
+
+// EachUser calls use with every user who has a subject that was not erased, in
+// no particular order. In a reader it may start over, because the writer
+// replaced the ring: begin is called whenever it starts. Neither must use the
+// ring.
+func (r *Ring) EachUser(ctx context.Context, begin func(), use func(user string, id record.Subject) error) error {
+	err := r.follow()
+	if err == nil {
+		err = r.read(func(st *ringfile.File) error {
+			begin()
+			return st.EachUser(func(user []byte, id record.Subject) error {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				return use(string(user), id)
+			})
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("list users: %w", err)
+	}
+	return nil
 }
 
 // Session returns what stands in a record for a session id.

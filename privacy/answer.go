@@ -19,6 +19,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/query"
+	"audittrail/record"
 )
 
 // Purposes say what records of a retention class are for, and how long they
@@ -102,6 +103,42 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 		h.Classes = append(h.Classes, Class{name, classes[name], p})
 	}
 	return h, nil
+}
+
+// RecordsOf returns how many records the log has about each of some users.
+func (d *Desk) RecordsOf(ctx context.Context, users []string) ([]uint64, error) {
+	counts := make([]uint64, len(users))
+	of := map[record.Subject][]int{}
+	for i, u := range users {
+		s, known, err := d.log.Subject(u)
+		if err != nil {
+			return nil, fmt.Errorf("count records: %w", err)
+		}
+		if known {
+			of[s] = append(of[s], i)
+		}
+	}
+	q := query.Query{}
+	if len(of) <= fewSubjects {
+		q.Subjects = slices.Collect(maps.Keys(of))
+	}
+	if len(of) == 0 {
+		return counts, nil
+	}
+	table, err := d.engine.Group(ctx, q, query.Grouping{By: []string{"subject"}})
+	if err != nil {
+		return nil, fmt.Errorf("count records: %w", err)
+	}
+	for _, row := range table.Rows {
+		s, err := record.ParseSubject(row[0].String())
+		if err != nil {
+			return nil, fmt.Errorf("count records: %w", err)
+		}
+		for _, i := range of[s] {
+			counts[i] = uint64(row[1].Int())
+		}
+	}
+	return counts, nil
 }
 
 // An Answer says what is to stand in the answer to somebody who asks what is

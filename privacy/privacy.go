@@ -197,18 +197,39 @@ func (d *Desk) subject(user string) (record.Subject, error) {
 	return s, err
 }
 
+// Known reports whether something is held on a user.
+func (d *Desk) Known(user string) (bool, error) {
+	_, known, err := d.log.Subject(user)
+	return known, err
+}
+
 // Restrict hides the content about a user until Lift. Restricting again changes
-// nothing.
+// nothing. A user on whom nothing is held is restricted for what will be
+// recorded.
 func (d *Desk) Restrict(ctx context.Context, user, reason, by string) (Restriction, error) {
-	s, err := d.subject(user)
+	r, err := d.restrict(ctx, user, reason, by)
 	if err != nil {
 		return Restriction{}, fmt.Errorf("restrict: %w", err)
 	}
-	if r, ok := d.Restriction(s); ok {
+	return r, nil
+}
+
+func (d *Desk) restrict(ctx context.Context, user, reason, by string) (Restriction, error) {
+	if user == "" {
+		return Restriction{}, errors.New("the user is empty: what is about nobody cannot be restricted")
+	}
+	s, known, err := d.log.Subject(user)
+	if err != nil {
+		return Restriction{}, err
+	}
+	if r, ok := d.Restriction(s); known && ok {
 		return r, nil
 	}
 	if err := d.administer(ctx, event.SubjectRestricted, user, "restriction", restrictionRecord{by, reason}); err != nil {
-		return Restriction{}, fmt.Errorf("restrict: %w", err)
+		return Restriction{}, err
+	}
+	if s, err = d.subject(user); err != nil {
+		return Restriction{}, err
 	}
 	r, _ := d.Restriction(s)
 	return r, nil

@@ -64,8 +64,15 @@ func TestRestrict(t *testing.T) {
 	log, d := open(t, dir, audittrail.Options{Create: true})
 	ann := add(t, log, "ann", "secret")
 	bob := add(t, log, "bob", "secret")
-	if _, err := d.Restrict(t.Context(), "carol", "r", "local"); !errors.Is(err, privacy.ErrNothingHeld) {
-		t.Errorf("Restrict(carol): %v, want ErrNothingHeld", err)
+	if _, err := d.Restrict(t.Context(), "", "r", "local"); err == nil {
+		t.Error("Restrict of nobody: no error")
+	}
+	// On whom nothing is held yet is restricted from the first record on.
+	if r, err := d.Restrict(t.Context(), "carol", "r", "local"); err != nil || r.Reason != "r" {
+		t.Errorf("Restrict(carol) = %+v, %v", r, err)
+	}
+	if carol := add(t, log, "carol", "later"); !d.Restricted(carol) {
+		t.Error("carol is not restricted")
 	}
 	if err := d.Lift(t.Context(), "ann", "r", "local"); !errors.Is(err, privacy.ErrNotRestricted) {
 		t.Errorf("Lift: %v, want ErrNotRestricted", err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -171,40 +170,8 @@ func (u *userArgs) take(e *env, args []string) (string, []string, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	return users[0], args, nil
+	return users.ids[0], args, nil
 }
-
-// readUsers reads a file of user ids, one a line.
-func (e *env) readUsers(name string, limit int) ([]string, error) {
-	text, err := e.readInput(name, maxUsersFile)
-	if err != nil {
-		return nil, err
-	}
-	var users []string
-	lines := bufio.NewScanner(strings.NewReader(string(text)))
-	lines.Buffer(nil, event.MaxPerson+2)
-	for n := 1; lines.Scan(); n++ {
-		user := strings.TrimSuffix(lines.Text(), "\r")
-		if user == "" {
-			continue
-		}
-		if len(user) > event.MaxPerson {
-			return nil, fmt.Errorf("read %s: line %d has more than %d bytes, which no user id has", inputName(name), n, event.MaxPerson)
-		}
-		if users = append(users, user); len(users) > limit {
-			return nil, fmt.Errorf("read %s: it has more than %s", inputName(name), count(limit, "user", "users"))
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read %s: a line is longer than any user id", inputName(name))
-	}
-	if len(users) == 0 {
-		return nil, fmt.Errorf("read %s: it names no user; write one a line", inputName(name))
-	}
-	return users, nil
-}
-
-const maxUsersFile = 256 << 20
 
 // A grantResult is what grant prints in JSON.
 type grantResult struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -33,11 +34,20 @@ var advice = []struct {
 	{fs.ErrPermission, "run it as the owner of these files, or give the right to them"},
 }
 
+// said tells whether the result has said all that an error says.
+func said(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return !said(err) })
+	}
+	exit, ok := err.(*exitError)
+	return ok && exit.err == nil
+}
+
 // explain is the text of an error with what to do next.
 func explain(err error) string {
 	text := err.Error()
-	if exit, ok := err.(*exitError); ok && exit.err == nil {
-		return "" // the result has said it
+	if said(err) {
+		return ""
 	}
 	if name, ok := strings.CutPrefix(text, "unknown command "); ok {
 		name, near, _ := strings.Cut(name, "\n")

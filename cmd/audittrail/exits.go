@@ -7,6 +7,7 @@ import (
 
 	"audittrail"
 	"audittrail/access"
+	"audittrail/privacy"
 	"audittrail/record"
 	"audittrail/report/document"
 	"audittrail/tlog"
@@ -132,7 +133,7 @@ func statusOf(err error) int {
 	if errors.Is(err, access.ErrDenied) {
 		return exitDenied
 	}
-	if errors.Is(err, audittrail.ErrUnauthenticated) {
+	if errors.Is(err, audittrail.ErrUnauthenticated) || errors.Is(err, privacy.ErrNothingHeld) {
 		return exitLimited
 	}
 	for _, target := range altered {

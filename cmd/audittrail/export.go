@@ -93,6 +93,9 @@ func (e *env) export(o exportOptions) error {
 		if err := s.asks(&q); err != nil {
 			return err
 		}
+		if err := s.noteUsers(&q); err != nil {
+			return err
+		}
 		if o.out == "" {
 			return e.exportTo(e.stdout, log, s, q, o)
 		}

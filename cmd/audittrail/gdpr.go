@@ -79,7 +79,12 @@ $AUDITTRAIL_TOKEN, which must permit delete_data, and can be used for 30 days:
 				return err
 			}
 			return e.approve(access.DeleteData, func(desk *privacy.Desk, by string, now time.Time) (privacy.Approval, error) {
-				return desk.ApproveErasure(e.ctx, all, by, now)
+				l, err := e.look(desk, all)
+				if err != nil {
+					return privacy.Approval{}, err
+				}
+				e.noteLookup(l)
+				return desk.ApproveErasure(e.ctx, all.ids, by, now)
 			})
 		},
 	}
@@ -87,18 +92,6 @@ $AUDITTRAIL_TOKEN, which must permit delete_data, and can be used for 30 days:
 	cmd.Flags().StringVar(&file, "file", "", "`file` of users, one a line; - is standard input")
 	e.writerFlags(cmd)
 	return cmd
-}
-
-// usersOf returns the users of a command that takes one, or a file of many.
-func (e *env) usersOf(cmd *cobra.Command, one *userArgs, file string, args []string) ([]string, error) {
-	if file == "" {
-		user, err := one.one(e, cmd, args)
-		return []string{user}, err
-	}
-	if len(args) > 0 || one.file != "" {
-		return nil, fmt.Errorf("%s: give one user, or --file with many", strings.TrimPrefix(cmd.CommandPath(), "audittrail "))
-	}
-	return e.readUsers(file, maxUsers)
 }
 
 // maxUsers bounds the file of a bulk erasure.
@@ -158,7 +151,7 @@ func (e *env) answerCmd() *cobra.Command {
 events.jsonl for programs, index.html to read, with what it is for and how long
 it stays. It is recorded that the person was answered. The file holds all of it
 in the clear: nobody else on this machine can read it, and it is for the person
-alone.` + exits(ends0, "1  it did not, or nothing is held on that user", ends2, ends4),
+alone.` + exits(ends0, ends1, ends2, "3  nothing is held on that user", ends4),
 		Example: "  audittrail gdpr export alice --out alice.zip",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			user, err := users.one(e, cmd, args)
@@ -187,6 +180,9 @@ func (e *env) answer(user, out string) error {
 		}
 		purposes, err := e.purposes(log)
 		if err != nil {
+			return err
+		}
+		if err := e.noteNear(desk, user); err != nil {
 			return err
 		}
 		var held *privacy.Holding
@@ -237,7 +233,9 @@ func (e *env) gdprStatusCmd() *cobra.Command {
 		Use:   "status USER",
 		Short: "Tell what is held on a person, in numbers",
 		Long: `Status tells how much is held on a user, since when, whether it is restricted,
-and which holds are on that user by name. It shows no content.` + exits("0  it did, also if nothing is held", ends1, ends2, ends4),
+and which holds are on that user by name. It shows no content. It counts the
+known users whose ids differ only in case, blanks or accents, and does not say
+which they are.` + exits(ends0, ends1, ends2, "3  nothing is held on that user", ends4),
 		Example: "  audittrail gdpr status --user-file - < name",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			user, err := users.one(e, cmd, args)
@@ -261,6 +259,7 @@ type personStatus struct {
 	Holding    *privacy.Holding `json:"holding,omitempty"`
 	Restricted *time.Time       `json:"restricted"`
 	Holds      []string         `json:"holds"`
+	Near       int              `json:"near"` // users of a near spelling
 }
 
 func (e *env) gdprStatus(log *audittrail.Log, desk *privacy.Desk, user string) error {
@@ -274,9 +273,18 @@ func (e *env) gdprStatus(log *audittrail.Log, desk *privacy.Desk, user string) e
 			status.Holds = append(status.Holds, h.ID)
 		}
 	}
+	near, err := desk.Near(e.ctx, []string{user})
+	if err != nil {
+		return err
+	}
+	status.Near = near[0]
 	held, err := desk.Held(e.ctx, user)
 	if errors.Is(err, privacy.ErrNothingHeld) {
-		return e.sheet(status, []field{{"held", "nothing"}, {"holds", cmp.Or(strings.Join(status.Holds, " "), "none")}})
+		err := e.sheet(status, status.withNear([]field{{"held", "nothing"}, {"holds", cmp.Or(strings.Join(status.Holds, " "), "none")}}))
+		if err != nil {
+			return err
+		}
+		return ended(exitLimited)
 	}
 	if err != nil {
 		return err
@@ -300,13 +308,22 @@ func (e *env) gdprStatus(log *audittrail.Log, desk *privacy.Desk, user string) e
 	for _, c := range held.Classes {
 		fields = append(fields, field{"class " + c.Class, count(c.Records, "record", "records")})
 	}
-	return e.sheet(status, fields)
+	return e.sheet(status, status.withNear(fields))
+}
+
+// withNear adds how many users have a near spelling, if any has.
+func (s *personStatus) withNear(fields []field) []field {
+	if s.Near == 0 {
+		return fields
+	}
+	return append(fields, field{"near", nearText(s.Near)})
 }
 
 func (e *env) restrictCmd() *cobra.Command {
 	return e.restriction("restrict", "Hide content about a person", `Restrict hides the content about a user from everyone but the privacy role,
 until 'gdpr lift': show and query tell that the records are there, and no more.
-Nothing is erased.`, func(desk *privacy.Desk, user, reason, by string) (string, error) {
+Nothing is erased. A user on whom nothing is held is restricted all the same,
+with a warning.`, func(desk *privacy.Desk, user, reason, by string) (string, error) {
 		r, err := desk.Restrict(e.ctx, user, reason, by)
 		return "since " + timeText(r.Since), err
 	})
@@ -322,10 +339,11 @@ func (e *env) liftCmd() *cobra.Command {
 func (e *env) restriction(name, short, long string, do func(desk *privacy.Desk, user, reason, by string) (string, error)) *cobra.Command {
 	var users userArgs
 	var reason string
+	var force bool
 	cmd := &cobra.Command{
 		Use:     name + " USER --reason R",
 		Short:   short,
-		Long:    long + exits(ends0, "1  it did not, or nothing is held on that user", ends2, ends4),
+		Long:    long + exits(ends0, ends1, ends2, ends4),
 		Example: "  audittrail gdpr " + name + ` alice --reason "disputes accuracy, ticket 17"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			user, err := users.one(e, cmd, args)
@@ -335,7 +353,13 @@ func (e *env) restriction(name, short, long string, do func(desk *privacy.Desk, 
 			if strings.TrimSpace(reason) == "" {
 				return fmt.Errorf("gdpr %s: say why with --reason", name)
 			}
+			if err := checkReason(reason, []string{user}, force); err != nil {
+				return fmt.Errorf("gdpr %s: %w", name, err)
+			}
 			return e.withDesk(e.openToWrite, access.DeleteData, func(_ *audittrail.Log, desk *privacy.Desk, who actor) error {
+				if err := e.noteNear(desk, user); err != nil {
+					return err
+				}
 				text, err := do(desk, user, reason, who.by)
 				if err != nil {
 					return err
@@ -348,6 +372,7 @@ func (e *env) restriction(name, short, long string, do func(desk *privacy.Desk, 
 	}
 	users.flags(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record; it must not say who")
+	cmd.Flags().BoolVar(&force, "force", false, forceUsage)
 	e.writerFlags(cmd)
 	return cmd
 }

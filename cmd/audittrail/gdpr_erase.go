@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -22,6 +24,8 @@ import (
 type eraseOptions struct {
 	users                        userArgs
 	file, reason, basis, out, id string
+
+	dryRun, missingOK, force, yes bool
 }
 
 func (e *env) eraseCmd() *cobra.Command {
@@ -39,8 +43,14 @@ open them until they expire. 'gdpr certificate verify' checks it, without the
 log.
 
 If a hold keeps any of it, nothing is erased. On a user on whom nothing is held
-there is nothing to do, which is no error. With --file, what is held is left
-out, the others are erased, and the command ends with 1.` + exits(ends0, "1  it did not, or not all: a hold keeps it, or stderr says why", ends2, ends4),
+there is nothing to erase: the command says so, counts the known users whose
+ids differ only in case, blanks or accents, and ends with 3, unless --missing-ok
+takes it. With --file, such users are named by their lines; those whom a hold
+keeps are left out, the others are erased, and the command ends with 1.
+
+On a terminal it says what it is about to erase, and asks; --yes answers.
+--dry-run says it, for each user, and erases nothing.` +
+			exits(ends0, "1  it did not, or not all: a hold keeps it, or stderr says why", ends2, "3  some of the users are not known: nothing was erased of those", ends4),
 		Example: `  audittrail gdpr erase alice --reason "asked by letter" --basis "GDPR 17(1)(b)"
   audittrail gdpr erase --file users.txt --reason "contract ended" \
       --basis "GDPR 17(1)(a)" --out certificates.jsonl`,
@@ -49,8 +59,17 @@ out, the others are erased, and the command ends with 1.` + exits(ends0, "1  it 
 			if err != nil {
 				return err
 			}
+			if o.dryRun {
+				o.reason, o.basis = cmp.Or(o.reason, "none"), cmp.Or(o.basis, "none") // which nothing records
+			}
 			if strings.TrimSpace(o.reason) == "" || strings.TrimSpace(o.basis) == "" {
 				return errors.New("gdpr erase: say why with --reason, and on which article it stands with --basis")
+			}
+			if err := checkReason(o.reason, users.ids, o.force); err != nil {
+				return fmt.Errorf("gdpr erase: %w", err)
+			}
+			if o.dryRun {
+				return e.eraseDry(o, users)
 			}
 			return e.erase(o, users)
 		},
@@ -62,6 +81,10 @@ out, the others are erased, and the command ends with 1.` + exits(ends0, "1  it 
 	f.StringVar(&o.basis, "basis", "", "`article` that it stands on, such as \"GDPR 17(1)(b)\"")
 	f.StringVar(&o.id, "approval", "", "`id` of a second person's approval")
 	f.StringVar(&o.out, "out", "", "write the certificate to this `file`")
+	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be erased, and erase nothing")
+	f.BoolVar(&o.missingOK, "missing-ok", false, "end with 0 although some users are not known")
+	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask on a terminal")
+	f.BoolVar(&o.force, "force", false, forceUsage)
 	e.writerFlags(cmd)
 	return cmd
 }
@@ -71,14 +94,20 @@ const eraseBatch = 25_000
 
 // An erasing is an erasure under way.
 type erasing struct {
+	found *lookup
 	done  []*audittrail.Forgotten
 	held  int // users whom a hold keeps
 	holds []string
 }
 
-func (e *env) erase(o eraseOptions, users []string) error {
+func (e *env) erase(o eraseOptions, list *userList) error {
+	users := list.ids
 	return e.withDesk(e.openToWrite, access.DeleteData, func(log *audittrail.Log, desk *privacy.Desk, who actor) error {
 		err := e.checkApproval(o.id, who, func() (privacy.Approval, error) { return desk.ErasureApproval(o.id, users, e.now()) })
+		if err != nil {
+			return fmt.Errorf("gdpr erase: %w", err)
+		}
+		found, err := e.look(desk, list)
 		if err != nil {
 			return fmt.Errorf("gdpr erase: %w", err)
 		}
@@ -89,7 +118,10 @@ func (e *env) erase(o eraseOptions, users []string) error {
 			}
 		}
 		order := audittrail.Erasure{Reason: o.reason, Basis: o.basis, Approval: o.id, By: who.by}
-		var x erasing
+		if err := e.askErase(o, found); err != nil {
+			return fmt.Errorf("gdpr erase: %w", err)
+		}
+		x := erasing{found: found}
 		progress := e.newBar("erase", int64(len(users)), false)
 		for batch := range slices.Chunk(users, eraseBatch) {
 			order.Users = batch
@@ -110,8 +142,123 @@ func (e *env) erase(o eraseOptions, users []string) error {
 			return fmt.Errorf("gdpr erase: %s held by %s, and not erased: release the hold first",
 				count(x.held, "user is", "users are"), strings.Join(x.holds[:min(len(x.holds), 5)], ", "))
 		}
+		if n := len(found.missing); n > 0 && !o.missingOK {
+			return &exitError{exitLimited, fmt.Errorf("gdpr erase: nothing is held on %s of %s: nothing was erased for %s; --missing-ok takes that",
+				number(n), count(len(users), "user", "users"), pick(n, "that one", "those"))}
+		}
 		return nil
 	})
+}
+
+func pick(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// askErase says on a terminal what is about to be erased, and asks whether it is
+// to be.
+func (e *env) askErase(o eraseOptions, l *lookup) error {
+	e.noteLookup(l)
+	known := len(l.ids) - len(l.missing)
+	if o.yes || !e.inTerminal || !e.errTerminal || known == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(e.stderr, "audittrail: erase all that is held on %s, permanently? [y/N] ", count(known, "user", "users"))
+	if err != nil {
+		return err
+	}
+	answer, err := bufio.NewReader(e.stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return errors.New("the answer was not yes: nothing was erased")
+}
+
+// A dryErase is what would become of one user.
+type dryErase struct {
+	Line    int    `json:"line,omitempty"`
+	User    string `json:"user"`
+	State   string `json:"state"` // erase, held or not found
+	Records uint64 `json:"records"`
+	Near    int    `json:"near"`
+}
+
+// eraseDry says what an erasure would do.
+func (e *env) eraseDry(o eraseOptions, users *userList) error {
+	err := e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, desk *privacy.Desk, _ actor) error {
+		l, err := e.look(desk, users)
+		if err != nil {
+			return err
+		}
+		records, err := desk.RecordsOf(e.ctx, users.ids)
+		if err != nil {
+			return err
+		}
+		held, err := e.heldUsers(log, users.ids)
+		if err != nil {
+			return err
+		}
+		missing := map[int]bool{}
+		for _, i := range l.missing {
+			missing[i] = true
+		}
+		columns := []column{
+			{name: "line", width: 8, right: true}, {name: "state", width: 9}, {name: "records", width: 9, right: true}, {name: "near", width: 6, right: true}, {name: "user", width: 20},
+		}
+		err = e.list(columns, func(yield func(row, error) bool) {
+			for i, u := range l.ids {
+				d := dryErase{User: u, State: "erase", Records: records[i], Near: l.near[i]}
+				if l.lines != nil {
+					d.Line = l.lines[i]
+				}
+				switch {
+				case missing[i]:
+					d.State = "not found"
+				case held[u]:
+					d.State = "held"
+				}
+				if !yield(row{[]string{strconv.Itoa(d.Line), d.State, number(d.Records), strconv.Itoa(d.Near), u}, d}, nil) {
+					return
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+		e.note("nothing was erased: it was a dry run of %s; %s not known, %s held", count(len(l.ids), "user", "users"), number(len(l.missing)), number(len(held)))
+		switch {
+		case len(held) > 0:
+			return &exitError{code: exitFailed}
+		case len(l.missing) > 0 && !o.missingOK:
+			return &exitError{code: exitLimited}
+		}
+		return nil
+	})
+	e.recordDenial(err)
+	return err
+}
+
+// heldUsers returns those of some users whom a hold keeps.
+func (e *env) heldUsers(log *audittrail.Log, users []string) (map[string]bool, error) {
+	all := map[string]bool{}
+	rest := slices.Clone(users)
+	for {
+		err := log.CheckErase(e.ctx, rest)
+		var held *audittrail.HeldError
+		if !errors.As(err, &held) || len(held.Users) == 0 {
+			return all, err
+		}
+		for _, u := range held.Users {
+			all[u] = true
+		}
+		rest = slices.DeleteFunc(rest, func(u string) bool { return all[u] })
+	}
 }
 
 // eraseBatch erases some users; of many, those whom no hold keeps.
@@ -152,8 +299,10 @@ func (e *env) certify(log *audittrail.Log, o eraseOptions, x *erasing) error {
 		none := struct {
 			Records  uint64           `json:"records"`
 			Subjects []record.Subject `json:"subjects"`
-		}{0, []record.Subject{}}
-		return e.sheet(none, []field{{"erased", privacy.ErrNothingHeld.Error() + ": there is nothing to erase"}})
+			Missing  int              `json:"missing"`
+			Near     int              `json:"near"`
+		}{0, []record.Subject{}, len(x.found.missing), x.found.nearTotal()}
+		return e.sheet(none, []field{{"erased", "nothing: " + privacy.ErrNothingHeld.Error()}})
 	}
 	counts, err := privacy.CountRecords(e.ctx, e.engine(log), x.done)
 	if err != nil {

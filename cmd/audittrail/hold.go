@@ -28,6 +28,7 @@ expires, until the hold is released.` + exits(ends0, ends1, ends4),
 type holdOptions struct {
 	hold             audittrail.Hold
 	start, end, file string
+	force            bool
 }
 
 func (e *env) holdPlaceCmd() *cobra.Command {
@@ -37,7 +38,8 @@ func (e *env) holdPlaceCmd() *cobra.Command {
 		Short: "Place a hold",
 		Long: `Place puts a hold in force, also on what is recorded later. All conditions that
 are given must be met; without any, everything is held. Start is inclusive, end
-exclusive, and both are of when it happened.` + exits(ends0, ends1, ends2, ends4),
+exclusive, and both are of when it happened. A user on whom nothing is held is
+held all the same, with a warning.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail hold place --reason "case 17" --user alice
   audittrail hold place --reason audit --model gpt-4 --start 2026-01-01`,
 		Args: takes(),
@@ -50,6 +52,7 @@ exclusive, and both are of when it happened.` + exits(ends0, ends1, ends2, ends4
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.hold.Reason, "reason", "", "why, for the record; it must not say who")
+	f.BoolVar(&o.force, "force", false, forceUsage)
 	f.StringVar(&o.hold.User, "user", "", "hold what is about this `user`")
 	f.StringVar(&o.file, "user-file", "", "read the user from the first line of this `file`; - is standard input")
 	f.StringVar(&o.hold.Model, "model", "", "hold what is about this `model`")
@@ -70,7 +73,7 @@ func (e *env) placeHold(o holdOptions) error {
 		if err != nil {
 			return err
 		}
-		h.User = users[0]
+		h.User = users.ids[0]
 	}
 	var err error
 	if h.Start, err = holdTime("--start", o.start); err != nil {
@@ -79,10 +82,14 @@ func (e *env) placeHold(o holdOptions) error {
 	if h.End, err = holdTime("--end", o.end); err != nil {
 		return err
 	}
-	return e.withAccess(e.openToWrite, func(log *audittrail.Log, c *access.Controller) error {
-		who, err := e.acting(c, access.ManageHolds)
-		if err != nil {
-			return err
+	if err := checkReason(h.Reason, []string{h.User}, o.force); err != nil {
+		return err
+	}
+	return e.withDesk(e.openToWrite, access.ManageHolds, func(log *audittrail.Log, desk *privacy.Desk, who actor) error {
+		if h.User != "" {
+			if err := e.noteNear(desk, h.User); err != nil {
+				return err
+			}
 		}
 		h.By = who.by
 		placed, err := log.PlaceHold(e.ctx, h)
@@ -136,6 +143,7 @@ func holdText(h *audittrail.Hold) string {
 
 func (e *env) holdReleaseCmd() *cobra.Command {
 	var reason, approval string
+	var force bool
 	cmd := &cobra.Command{
 		Use:   "release ID --reason R",
 		Short: "Release a hold",
@@ -152,6 +160,17 @@ approve'.` + exits(ends0, ends1, ends2, ends4),
 				if err != nil {
 					return fmt.Errorf("hold release: %w", err)
 				}
+				holds, err := log.Holds(e.ctx)
+				if err != nil {
+					return err
+				}
+				for _, h := range holds {
+					if h.ID == args[0] {
+						if err := checkReason(reason, []string{h.User}, force); err != nil {
+							return fmt.Errorf("hold release: %w", err)
+						}
+					}
+				}
 				if _, err := log.ReleaseHold(e.ctx, args[0], reason, who.by); err != nil {
 					return err
 				}
@@ -163,6 +182,7 @@ approve'.` + exits(ends0, ends1, ends2, ends4),
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record; it must not say who")
 	cmd.Flags().StringVar(&approval, "approval", "", "`id` of a second person's approval")
+	cmd.Flags().BoolVar(&force, "force", false, forceUsage)
 	e.writerFlags(cmd)
 	return cmd
 }

@@ -90,6 +90,9 @@ func (e *env) query(o queryOptions) error {
 		if err := s.asks(&q, o.by...); err != nil {
 			return fmt.Errorf("query: %w", err)
 		}
+		if err := s.noteUsers(&q); err != nil {
+			return err
+		}
 		engine := e.engine(log).Hiding(s.desk.Restricted)
 		switch {
 		case o.explain:

@@ -107,6 +107,20 @@ func (c *Custody) Erase(ctx context.Context, users []string, order barrier.Erasu
 	return done, err
 }
 
+// CheckErase returns the error with which Erase would refuse users because of
+// a hold, and changes nothing. A reader may ask, too.
+func (c *Custody) CheckErase(ctx context.Context, users []string) error {
+	living, err := c.living(users)
+	if err != nil || len(living) == 0 {
+		return err
+	}
+	held, err := c.newHeld(ctx, living)
+	if err != nil {
+		return err
+	}
+	return held.look(ctx)
+}
+
 // orderErasure records an erasure, with the gate shut. From then on it is
 // c.unfinished.
 func (c *Custody) orderErasure(ctx context.Context, order barrier.Erasure, held *held) (*Erased, error) {

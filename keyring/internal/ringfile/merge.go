@@ -89,6 +89,17 @@ func (f *File) eachSubject(fn func(*Entry) error) error {
 	return nil
 }
 
+// EachUser calls use with every user who has a live subject, in no order that
+// means anything. The bytes are the caller's only until it returns.
+func (f *File) EachUser(use func(user []byte, id record.Subject) error) error {
+	return f.eachSubject(func(e *Entry) error {
+		if e.Kind != SubjectLive || len(e.User) == 0 {
+			return nil
+		}
+		return use(e.User, e.Subject)
+	})
+}
+
 type userRef struct {
 	hash    PageKey
 	subject record.Subject

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"audittrail/event"
+	"audittrail/privacy"
+	"audittrail/query"
+)
+
+// A userList is the users that a command is about.
+type userList struct {
+	ids   []string
+	lines []int // of each in the file; nil if there is none
+}
+
+const maxUsersFile = 256 << 20
+
+// readUsers reads a file of user ids, one a line. What they are is for the log
+// to know: blanks within a line count.
+func (e *env) readUsers(name string, limit int) (*userList, error) {
+	text, err := e.readInput(name, maxUsersFile)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) || bytes.IndexByte(text, 0) >= 0 {
+		return nil, fmt.Errorf("read %s: it is UTF-16, or no text; save it as UTF-8", inputName(name))
+	}
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // which some editors put in front
+	users := new(userList)
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, event.MaxPerson+2)
+	for n := 1; lines.Scan(); n++ {
+		user := strings.TrimSuffix(lines.Text(), "\r")
+		if user == "" {
+			continue
+		}
+		if len(user) > event.MaxPerson {
+			return nil, fmt.Errorf("read %s: line %d has more than %d bytes, which no user id has", inputName(name), n, event.MaxPerson)
+		}
+		if !utf8.ValidString(user) {
+			return nil, fmt.Errorf("read %s: line %d is not valid UTF-8; save the file as UTF-8", inputName(name), n)
+		}
+		users.ids, users.lines = append(users.ids, user), append(users.lines, n)
+		if len(users.ids) > limit {
+			return nil, fmt.Errorf("read %s: it has more than %s", inputName(name), count(limit, "user", "users"))
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read %s: a line is longer than any user id", inputName(name))
+	}
+	if len(users.ids) == 0 {
+		return nil, fmt.Errorf("read %s: it names no user; write one a line", inputName(name))
+	}
+	return users, nil
+}
+
+// usersOf returns the users of a command that takes one, or a file of many.
+func (e *env) usersOf(cmd *cobra.Command, one *userArgs, file string, args []string) (*userList, error) {
+	if file == "" {
+		user, err := one.one(e, cmd, args)
+		return &userList{ids: []string{user}}, err
+	}
+	if len(args) > 0 || one.file != "" {
+		return nil, fmt.Errorf("%s: give one user, or --file with many", strings.TrimPrefix(cmd.CommandPath(), "audittrail "))
+	}
+	return e.readUsers(file, maxUsers)
+}
+
+// A lookup is what the log knows of the users that a command is about.
+type lookup struct {
+	*userList
+	near    []int // of each: known users of a near spelling
+	missing []int // indexes of those on whom nothing is held, in order
+}
+
+// look looks users up.
+func (e *env) look(desk *privacy.Desk, users *userList) (*lookup, error) {
+	near, err := desk.Near(e.ctx, users.ids)
+	if err != nil {
+		return nil, err
+	}
+	l := &lookup{userList: users, near: near}
+	for i, u := range users.ids {
+		known, err := desk.Known(u)
+		if err != nil {
+			return nil, err
+		}
+		if !known {
+			l.missing = append(l.missing, i)
+		}
+	}
+	return l, nil
+}
+
+// nearTotal is how many known users have a spelling near one of those.
+func (l *lookup) nearTotal() int {
+	n := 0
+	for _, i := range l.near {
+		n += i
+	}
+	return n
+}
+
+// nearText says how many users of a near spelling there are, not which.
+func nearText(n int) string {
+	return count(n, "known user differs", "known users differ") + " only in case, blanks or accents"
+}
+
+// maxListed is how many of many a message names.
+const maxListed = 20
+
+// noteLookup says which of the users were not found, by their lines in the file,
+// and how many known ones have a near spelling. It never says who.
+func (e *env) noteLookup(l *lookup) {
+	if l.lines == nil {
+		if len(l.missing) > 0 {
+			text := privacy.ErrNothingHeld.Error()
+			if l.near[0] > 0 {
+				text += "; " + nearText(l.near[0])
+			}
+			e.note("%s", text)
+		} else if l.near[0] > 0 {
+			e.note("%s from that user, and nothing was done about them", nearText(l.near[0]))
+		}
+		return
+	}
+	for n, i := range l.missing {
+		if n == maxListed {
+			e.note("not found: and %s more; --dry-run -o json lists all", number(len(l.missing)-n))
+			break
+		}
+		text := ""
+		if l.near[i] > 0 {
+			text = ": " + nearText(l.near[i])
+		}
+		e.note("not found: the user in line %d%s", l.lines[i], text)
+	}
+	missing := map[int]bool{}
+	for _, i := range l.missing {
+		missing[i] = true
+	}
+	others := 0
+	for i, n := range l.near {
+		if !missing[i] {
+			others += n
+		}
+	}
+	if others > 0 {
+		e.note("of those found: %s, and nothing was done about them unless they are in the file, too", nearText(others))
+	}
+}
+
+// noteNear says of one user what noteLookup says, for a command that looks for
+// them and does not have to find them.
+func (e *env) noteNear(desk *privacy.Desk, user string) error {
+	l, err := e.look(desk, &userList{ids: []string{user}})
+	if err != nil {
+		return err
+	}
+	e.noteLookup(l)
+	return nil
+}
+
+// noteUsers says of the users that a query asks for which are not known, and how
+// many have a near spelling; but not to the holder of a token with a scope, who
+// may not know of them.
+func (s *showing) noteUsers(q *query.Query) error {
+	if s.seen.Grant != nil && !s.seen.Grant.Scope.Empty() {
+		return nil
+	}
+	for _, u := range q.Users {
+		known, err := s.desk.Known(u)
+		if err != nil {
+			return err
+		}
+		if !known {
+			if err := s.e.noteNear(s.desk, u); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkReason refuses a reason that names a user: it stays in the log when the
+// user is erased.
+func checkReason(reason string, users []string, force bool) error {
+	if force || privacy.AnyNamed(reason, users) < 0 {
+		return nil
+	}
+	return errors.New("the reason names the user, and stays in the log when the user is erased: say why without the name, or give --force")
+}
+
+const forceUsage = "take a reason although it names the user"
