@@ -90,6 +90,72 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// TestNobodyGrantsMore refuses a grant of what the giver does not have, but by
+// the local operator, and whatever the giver was.
+func TestNobodyGrantsMore(t *testing.T) {
+	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	c := openAccess(t, log, access.Options{Rules: access.Rules{Custom: map[string]access.Custom{
+		"usher":  {Permissions: []access.Permission{access.ManageAccess}},
+		"usher2": {Permissions: []access.Permission{access.ManageAccess, access.ReadEvents, access.Verify, access.ViewReports}},
+	}}})
+	defer closeAccess(t, c)
+	grant := func(by, role string, scope ...string) (*access.Grant, error) {
+		s, err := access.ParseScope(scope)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, g, err := c.Grant(t.Context(), access.Request{User: "eve", Role: role, By: by, Scope: s})
+		return g, err
+	}
+	give := func(role string) string {
+		t.Helper()
+		g, err := grant(access.Local, role)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g.ID.String()
+	}
+	usher, usher2, admin, viewer, revoked := give("usher"), give("usher2"), give(access.Admin), give(access.Viewer), give(access.Admin)
+	id, err := access.ParseID(revoked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Revoke(t.Context(), id, "", ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range []struct {
+		by, role, scope string
+		want            bool
+	}{
+		{usher, access.Admin, "", false},
+		{usher, access.Viewer, "", false},
+		{usher, access.Auditor, "model=m", false},
+		{usher, "usher", "", true},
+		{usher, "usher2", "", false},
+		{usher2, access.Viewer, "", true},
+		{usher2, access.Auditor, "", false},
+		{usher2, access.Viewer, "model=m", true},
+		{admin, access.Admin, "", true},
+		{viewer, access.Viewer, "", false}, // who may grant nothing
+		{revoked, access.Viewer, "", false},
+		{"t-0000000000000000", access.Viewer, "", false},
+		{"somebody", access.Viewer, "", false},
+		{"", access.Admin, "", true},
+	} {
+		var scope []string
+		if g.scope != "" {
+			scope = []string{g.scope}
+		}
+		_, err := grant(g.by, g.role, scope...)
+		if (err == nil) != g.want {
+			t.Errorf("grant of %s %s by %s: %v, want it to succeed: %v", g.role, g.scope, g.by, err, g.want)
+		}
+		if err != nil && g.by != "somebody" && !errors.Is(err, access.ErrDenied) {
+			t.Errorf("grant of %s by %s: %v, want ErrDenied", g.role, g.by, err)
+		}
+	}
+}
+
 // TestGrantsSurvive reads grants and revocations back, in the process that
 // writes and in one that reads beside it.
 func TestGrantsSurvive(t *testing.T) {
@@ -97,7 +163,7 @@ func TestGrantsSurvive(t *testing.T) {
 	log := openLog(t, dir, audittrail.Options{Create: true})
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
-	first, g := mustGrant(t, c, access.Request{User: "ann", Role: access.Auditor, By: "t-0000000000000000"})
+	first, g := mustGrant(t, c, access.Request{User: "ann", Role: access.Auditor, By: access.Local})
 	second, _ := mustGrant(t, c, access.Request{User: "ann", Role: access.Viewer})
 	other, _ := mustGrant(t, c, access.Request{User: "bob", Role: access.Viewer})
 
@@ -142,7 +208,7 @@ func TestGrantsSurvive(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %s %s %s", ch.Type, ch.User, ch.Role, ch.By, ch.Reason))
 	}
 	want := []string{
-		"access_granted ann auditor t-0000000000000000 ", "access_granted ann viewer local ", "access_granted bob viewer local ",
+		"access_granted ann auditor local ", "access_granted ann viewer local ", "access_granted bob viewer local ",
 		"access_revoked ann  local lost", "access_revoked ann  local ",
 	}
 	if !slices.Equal(got, want) {

@@ -213,6 +213,9 @@ func (c *Controller) grant(ctx context.Context, r *Request) (Token, *Grant, erro
 		defer c.changing.RUnlock()
 	}
 	now := c.now().UTC()
+	if err := c.checkGiver(r, permits, now); err != nil {
+		return Token{}, nil, err
+	}
 	if err := c.checkSeparate(r.User, permits, now); err != nil {
 		return Token{}, nil, err
 	}
@@ -245,6 +248,45 @@ func (c *Controller) random() io.Reader {
 		return c.o.testOnlyRand
 	}
 	return rand.Reader
+}
+
+// A GiveError means that the holder of a token tried to grant what the token
+// does not permit. It matches ErrDenied.
+type GiveError struct {
+	By      ID
+	Role    string
+	Lacking []Permission
+}
+
+func (e *GiveError) Error() string {
+	return fmt.Sprintf("%v: the token %s cannot grant the role %s: it does not have %s itself; ask for the grant whoever has, or the operator of the log",
+		ErrDenied, e.By, clip(e.Role), join(e.Lacking))
+}
+
+// Is reports whether the target is ErrDenied.
+func (e *GiveError) Is(target error) bool { return target == ErrDenied }
+
+// checkGiver refuses a grant of more than the giver has. The local operator has
+// all: the files and the master key are theirs.
+func (c *Controller) checkGiver(r *Request, permits set, now time.Time) error {
+	if r.By == "" || r.By == Local {
+		return nil
+	}
+	id, err := ParseID(r.By)
+	if err != nil {
+		return fmt.Errorf("by %q: it is neither the id of a token nor %s", clip(r.By), Local)
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	h := c.t.byID[id]
+	var has set
+	if h != nil && h.State(now) == Live && h.Scope.Empty() {
+		has = h.set
+	}
+	if has&ManageAccess.bit() == 0 || permits&^has != 0 {
+		return &GiveError{By: id, Role: r.Role, Lacking: ((permits | ManageAccess.bit()) &^ has).list()}
+	}
+	return nil
 }
 
 // checkSeparate refuses a second role by which one person would have both what
@@ -350,6 +392,15 @@ func (c *Controller) Check(token string, p Permission, about *event.Event) Decis
 		c.denials.add(&d, now)
 	}
 	return d
+}
+
+// Permits tells whether the holder of a token may do something in general, as
+// Check does, and records no denial: for who asks what to show, not whether to.
+func (c *Controller) Permits(token string, p Permission) (*Grant, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	d := c.t.decide(token, p, nil, c.now())
+	return d.Grant, d.Allowed
 }
 
 // A Use is a grant with what is known of its use.

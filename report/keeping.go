@@ -215,11 +215,11 @@ func (m *maker) readings(s *document.Section, q query.Query) error {
 			member(r.Event.Metadata, "export", &d)
 		}
 		rows = append(rows, []document.Value{
-			document.TimeOf(r.Event.Time), document.TextOf(words(string(r.Event.Type))), who(r), document.CodeOf(d.By), document.TextOf(d.Command),
+			document.TimeOf(r.Event.Time), document.TextOf(words(string(r.Event.Type))), m.who(r), document.CodeOf(d.By), document.TextOf(d.Command),
 			document.CountOf(d.Records), document.CountOf(d.First), document.CountOf(d.Last),
 		})
 	}
-	add(s, "readings", "Who read and exported what", columns("time", "what", "who", "token", "with", "records+", "first record+", "last record+"), rows, "Who: the user of the token, while that person is not forgotten. local is whoever holds the files.", source)
+	add(s, "readings", "Who read and exported what", columns("time", "what", "who", "token", "with", "records+", "first record+", "last record+"), rows, "Who: the user of the token, while that person is not forgotten; the subject id where the name is not for whoever asked for this report. local is whoever holds the files.", source)
 	return nil
 }
 
@@ -227,16 +227,31 @@ func (m *maker) readings(s *document.Section, q query.Query) error {
 func (m *maker) changes(s *document.Section) error {
 	var rows [][]document.Value
 	for _, r := range m.of(event.AccessGranted, event.AccessRevoked) {
-		rows = append(rows, []document.Value{document.TimeOf(r.Event.Time), document.TextOf(words(string(r.Event.Type))), who(r), document.TextOf(r.Event.Labels["role"]), document.CountOf(r.Seq)})
+		rows = append(rows, []document.Value{document.TimeOf(r.Event.Time), document.TextOf(words(string(r.Event.Type))), m.who(r), document.TextOf(r.Event.Labels["role"]), document.CountOf(r.Seq)})
 	}
 	add(s, "changes", "Grants and revocations", columns("time", "what", "who", "role", "record+"), rows, "", m.administrative(event.AccessGranted, event.AccessRevoked))
 	return nil
 }
 
-// who is the user of a record, or why nobody can say.
-func who(r *audittrail.Record) document.Value {
+// restricted tells whether the data of whom a record is about was restricted
+// when the log had the records that count.
+func (m *maker) restricted(about *audittrail.Record) bool {
+	is := false
+	for _, r := range m.of(event.SubjectRestricted, event.RestrictionLifted) {
+		if r.Subject == about.Subject {
+			is = r.Event.Type == event.SubjectRestricted
+		}
+	}
+	return is
+}
+
+// who is the user of a record, or why nobody can say, or may say it.
+func (m *maker) who(r *audittrail.Record) document.Value {
 	if r.State != audittrail.Readable {
 		return document.StateOf(document.Plain, r.State.String())
+	}
+	if m.o.Redacted || m.restricted(r) {
+		return document.CodeOf(r.Subject.String())
 	}
 	return document.TextOf(r.Event.UserID)
 }

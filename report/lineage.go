@@ -48,6 +48,9 @@ func (m *maker) provenance() {
 	t, err := lineage.Open(m.ctx, counted(m.own))
 	if err == nil {
 		m.graph, err = t.Graph(m.ctx)
+		if err == nil && m.o.Redacted {
+			m.graph = m.graph.Structure()
+		}
 	}
 	m.graphErr = err
 }

@@ -73,6 +73,9 @@ type Options struct {
 	Rules      []*rules.Pack
 	Program    string // version of the program
 	Size       uint64 // records that count; if 0, those of the newest checkpoint
+	// Redacted leaves out what is for readers of contents alone: names, in whose
+	// place subject ids stand, and what was written about registered things.
+	Redacted bool
 	// Progress is told how far the check of the log has come.
 	Progress func(done, total uint64)
 
@@ -214,7 +217,8 @@ func (m *maker) begin() error {
 	}
 	m.o.Size = size
 	m.doc = &document.Report{
-		Version: document.Version, Type: m.o.Type, Program: m.o.Program, Origin: cmp.Or(m.log.Origin(), head.Origin), Size: size, Root: root.String(),
+		Redacted: m.o.Redacted,
+		Version:  document.Version, Type: m.o.Type, Program: m.o.Program, Origin: cmp.Or(m.log.Origin(), head.Origin), Size: size, Root: root.String(),
 		Start: document.Time{Time: m.o.Start.UTC()}, End: document.Time{Time: m.o.End.UTC()}, Model: m.o.Model, Status: document.Sound,
 	}
 	if m.o.Start.IsZero() {

@@ -117,7 +117,26 @@ func (e *env) acting(c *access.Controller, p access.Permission) (actor, error) {
 		e.denied = &denial{token, p, nil}
 		return actor{}, fmt.Errorf("$%s: %w", tokenVar, d.Err())
 	}
+	if !d.Grant.Scope.Empty() && p != access.Verify {
+		// What asks here is about the whole log, or about all of a person.
+		return actor{}, fmt.Errorf("$%s: %w: this does not keep to the scope of the token %s", tokenVar, access.ErrDenied, d.Grant.ID)
+	}
 	return actor{d.Grant.ID.String(), d.Grant, c}, nil
+}
+
+// mayReadContent tells whether whoever runs the command may read contents. It
+// records no denial: the command has an answer for those who may not.
+func (e *env) mayReadContent(log *audittrail.Log) (bool, error) {
+	token := e.getenv(tokenVar)
+	if token == "" {
+		return true, nil
+	}
+	c, err := e.openAccess(log)
+	if err != nil {
+		return false, err
+	}
+	_, allowed := c.Permits(token, access.ReadContent)
+	return allowed, c.Close()
 }
 
 type grantOptions struct {

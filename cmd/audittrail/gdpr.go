@@ -173,9 +173,16 @@ alone.` + exits(ends0, ends1, ends2, "3  nothing is held on that user", ends4),
 func (e *env) answer(user, out string) error {
 	return e.withDesk(e.openToWrite, access.ExportData, func(log *audittrail.Log, desk *privacy.Desk, who actor) error {
 		if who.grant != nil {
-			// It shows content, also what is restricted.
-			if d := who.controller.Check(e.getenv(tokenVar), access.ReadContent, nil); !d.Allowed {
+			d := who.controller.Check(e.getenv(tokenVar), access.ReadContent, nil)
+			if !d.Allowed {
 				return fmt.Errorf("$%s: %w", tokenVar, d.Err())
+			}
+			s, known, err := log.Subject(user)
+			if err != nil {
+				return err
+			}
+			if _, restricted := desk.Restriction(s); known && restricted && !d.SeesRestricted() {
+				return fmt.Errorf("gdpr export: $%s: %w: that user's data is restricted, and shown to the role %s alone", tokenVar, access.ErrDenied, access.Privacy)
 			}
 		}
 		purposes, err := e.purposes(log)

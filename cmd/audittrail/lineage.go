@@ -73,6 +73,11 @@ func (e *env) graphOf(log *audittrail.Log) (*lineage.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
+	if reads, err := e.mayReadContent(log); err != nil {
+		return nil, err
+	} else if !reads {
+		g = g.Structure()
+	}
 	if faults := g.Faults(); len(faults) > 0 {
 		e.note("%s of lineage cannot be taken in; the first is %d: %s",
 			count(len(faults), "record", "records"), faults[0].Seq, faults[0].Problem)

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/access"
 	"audittrail/internal/vfs"
 )
 
@@ -142,6 +143,9 @@ reach it.` + recordArgHelp + exits(ends0, ends1, ends2),
 				}
 				if err == nil && r.State == audittrail.Restricted {
 					err = fmt.Errorf("record %d: its content is %s", r.Seq, r.State)
+					if s.controller != nil {
+						err = fmt.Errorf("%w: %w", access.ErrDenied, err)
+					}
 				}
 				if err != nil {
 					return fmt.Errorf("disclose: %w", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/access"
 	"audittrail/event"
 	"audittrail/report"
 	"audittrail/report/document"
@@ -151,6 +152,11 @@ func (e *env) report(o reportOptions) error {
 	}
 	var f *document.File
 	err = e.with(e.openToRead, func(log *audittrail.Log) error {
+		reads, err := e.mayReadContent(log)
+		if err != nil {
+			return err
+		}
+		ro.Redacted = !reads
 		f, err = e.makeReport(log, ro)
 		return err
 	})
@@ -355,8 +361,17 @@ func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, sig
 	if err != nil {
 		return fmt.Errorf("report verify: %w", err)
 	}
+	reads, err := e.mayReadContent(log)
+	if err != nil {
+		return err
+	}
+	if !reads && !was.Redacted {
+		// What differs would be shown, and may be a name.
+		return fmt.Errorf("report verify: $%s: %w: the report has names, and the token does not permit %s", tokenVar, access.ErrDenied, access.ReadContent)
+	}
 	is, err := e.compute(log, report.Options{
-		Type: was.Type, Start: was.Start.Time, End: was.End.Time, Model: was.Model, Rules: packs, Program: programVersion(), Size: was.Size,
+		Redacted: was.Redacted,
+		Type:     was.Type, Start: was.Start.Time, End: was.End.Time, Model: was.Model, Rules: packs, Program: programVersion(), Size: was.Size,
 	})
 	if err != nil {
 		return err

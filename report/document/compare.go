@@ -116,6 +116,7 @@ func (c *comparison) head(was, is *Report) {
 	c.text("end", exact(TimeOf(was.End.Time)), exact(TimeOf(is.End.Time)))
 	c.text("type", was.Type, is.Type)
 	c.text("model", was.Model, is.Model)
+	c.text("redacted", fmt.Sprint(was.Redacted), fmt.Sprint(is.Redacted))
 	pairs(was.Rules, is.Rules, func(r *Rules) string { return r.ID }, func(id string, a, b *Rules) {
 		c.text("rules "+id, plain(a), plain(b))
 	})

@@ -32,6 +32,9 @@ type Report struct {
 	Start   Time   `json:"start,omitzero"` // of the period; zero if open
 	End     Time   `json:"end,omitzero"`
 	Model   string `json:"model,omitempty"`
+	// Redacted says that the report has no names and nothing that was written
+	// about registered things: it was made for somebody who may not read contents.
+	Redacted bool `json:"redacted,omitempty"`
 
 	Rules    []Rules   `json:"rules,omitempty"`
 	Status   Status    `json:"status"`
