@@ -87,7 +87,12 @@ func (e *env) log(ev event.Event) error {
 		{"seq", strconv.FormatUint(receipt.Seq, 10)}, {"id", receipt.ID.String()}, {"hash", receipt.Hash.String()},
 	})
 	e.closeRecorded(log)
-	return err
+	if err != nil {
+		// With another status than success, a script would record it again.
+		e.note("warning: it is recorded and durable, as record %d, id %s, hash %s, but this receipt was not written: %s",
+			receipt.Seq, receipt.ID, receipt.Hash, explain(err))
+	}
+	return nil
 }
 
 // A textFlag sets a field of an event to the flag's text.

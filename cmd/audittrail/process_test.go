@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -212,5 +213,24 @@ func TestBurst(t *testing.T) {
 	}
 	if got := mustRun(t, "--dir", dir, "query", "--count-only"); got != fmt.Sprintln(many) {
 		t.Errorf("%s records of %d", got, many)
+	}
+}
+
+// fullDisk is an output that takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestReceiptNotWritten records once, and says so, where the receipt goes to a
+// disk that is full.
+func TestReceiptNotWritten(t *testing.T) {
+	dir := t.TempDir()
+	e, _, stderr := newEnv(t, "--dir", dir, "log", "-t", "prompt", "-p", "once")
+	e.stdout = fullDisk{}
+	if status := e.run(); status != exitOK || !strings.Contains(stderr.String(), "warning: it is recorded and durable, as record 0, id ") {
+		t.Errorf("log ends with status %d, %s; want 0 and a warning with the receipt", status, stderr)
+	}
+	if got := mustRun(t, "--dir", dir, "query", "--count-only"); got != "1\n" {
+		t.Errorf("%s records, want 1", got)
 	}
 }
