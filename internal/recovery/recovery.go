@@ -125,6 +125,12 @@ func (l *Log) signedHead() (uint64, tlog.Hash, error) {
 		return 0, tlog.Hash{}, fmt.Errorf("open log: %w", err)
 	}
 	c, _, err := l.Eras.OpenCheckpoint(signed, l.Origin)
+	if errors.Is(err, tlog.ErrMalformed) {
+		// It claims nothing, as one that is missing: the keyring knows what was
+		// signed, and the next checkpoint takes its place.
+		l.Logger.Warn("the published checkpoint is damaged, and is made again", "damage", err)
+		return size, root, nil
+	}
 	if err != nil {
 		return 0, tlog.Hash{}, fmt.Errorf("open log: the published checkpoint does not belong to this keyring, which is another log's, or a backup from before its signer was rotated; bring back the newest: %w", err)
 	}
