@@ -3,7 +3,9 @@ package audittrail
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
+	"time"
 
 	"audittrail/event"
 	"audittrail/internal/barrier"
@@ -11,6 +13,7 @@ import (
 	"audittrail/internal/sequence"
 	"audittrail/keyring"
 	"audittrail/record"
+	"audittrail/tlog"
 )
 
 // An Erasure says who is to be forgotten, and why.
@@ -70,6 +73,85 @@ func (l *Log) erase(ctx context.Context, e *Erasure) (*Forgotten, error) {
 		return nil, err
 	}
 	return &Forgotten{Receipt: Receipt(done.Receipt), Subjects: done.Subjects, Before: done.Before, After: done.After}, err
+}
+
+// An ErasureOrder is an erasure as the log has recorded it.
+type ErasureOrder struct {
+	Erasure   // without Users, whom nobody knows any more
+	Forgotten // without the checkpoints
+	Logged    time.Time
+}
+
+// Erasures yields the erasures that the log has ordered, oldest first. After an
+// error it yields no more.
+func (l *Log) Erasures(ctx context.Context) iter.Seq2[*ErasureOrder, error] {
+	return func(yield func(*ErasureOrder, error) bool) {
+		for r, err := range l.Administrative(ctx, 0, event.SubjectErased) {
+			var o *ErasureOrder
+			if err == nil {
+				o, err = orderOf(r)
+			}
+			if !yield(o, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// ErasureAt returns the erasure that a record has ordered, with signed
+// checkpoints as Erase returns them: Before covers all records in front of the
+// order. It is signed now, with the key that signs now.
+func (l *Log) ErasureAt(ctx context.Context, seq uint64) (*ErasureOrder, error) {
+	o, err := l.erasureAt(ctx, seq)
+	if err != nil {
+		return nil, fmt.Errorf("find the erasure that record %d ordered: %w", seq, err)
+	}
+	return o, nil
+}
+
+func (l *Log) erasureAt(ctx context.Context, seq uint64) (*ErasureOrder, error) {
+	if l.ring == nil {
+		return nil, ErrNoKeys
+	}
+	r, err := l.Get(ctx, seq)
+	if err != nil {
+		return nil, err
+	}
+	if r.Event.Type != event.SubjectErased {
+		return nil, fmt.Errorf("it is of type %s, not %s", r.Event.Type, event.SubjectErased)
+	}
+	o, err := orderOf(r)
+	if err != nil {
+		return nil, err
+	}
+	if o.After, err = l.Checkpoint(ctx); err != nil {
+		return nil, err
+	}
+	root, err := l.Root(seq)
+	if err != nil {
+		return nil, err
+	}
+	signer := l.ring.Signer()
+	if signer == nil {
+		return nil, ErrClosed
+	}
+	o.Before, err = tlog.Sign(tlog.Checkpoint{Origin: l.origin, Size: seq, Root: root}, signer)
+	return o, err
+}
+
+func orderOf(r *Record) (*ErasureOrder, error) {
+	if r.State != Readable {
+		return nil, fmt.Errorf("record %d orders an erasure, and is %s", r.Seq, r.State)
+	}
+	e, err := barrier.ReadErasure(r.Event.Metadata)
+	if err != nil {
+		return nil, fmt.Errorf("record %d: %w", r.Seq, err)
+	}
+	return &ErasureOrder{
+		Erasure:   Erasure{Reason: e.Reason, Basis: e.Basis, Approval: e.Approval, By: e.By},
+		Forgotten: Forgotten{Receipt: Receipt{Seq: r.Seq, ID: r.ID, Hash: r.Hash}, Subjects: e.Subjects},
+		Logged:    r.Logged,
+	}, nil
 }
 
 // CheckErase returns a *HeldError if a hold keeps Erase from erasing users. It

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"filippo.io/age"
@@ -14,6 +15,7 @@ import (
 	"audittrail/internal/checkpoint"
 	"audittrail/internal/sequence"
 	"audittrail/keyring"
+	"audittrail/record"
 )
 
 // Keys returns the keys that sign or have signed this log's checkpoints, the
@@ -118,22 +120,39 @@ func (l *Log) RotateMaster(ctx context.Context, master keyring.Master) error {
 // and that counts as existing until it expires. Everything that the keyring
 // opens can be opened with it, also what is erased later: keep it apart from
 // the log, and no longer than needed.
+//
+// That it exists is recorded before the first byte is written, so that a backup
+// whose making was interrupted, and may be whole, is known all the same.
 func (l *Log) BackupKeys(ctx context.Context, w io.Writer, to age.Recipient, expires time.Time) (keyring.BackupInfo, error) {
 	if err := l.writable(); err != nil {
 		return keyring.BackupInfo{}, fmt.Errorf("back up keyring: %w", err)
 	}
 	l.keysMu.Lock()
 	defer l.keysMu.Unlock()
-	info, err := l.ring.Backup(w, to, expires)
+	info, err := l.ring.BackupAfter(func(info keyring.BackupInfo) error {
+		b, err := json.Marshal(info)
+		if err == nil {
+			_, err = l.commitOwn(event.KeysBackedUp, map[string]json.RawMessage{"backup": b})
+		}
+		return err
+	}, w, to, expires)
 	if err != nil {
 		return info, fmt.Errorf("back up keyring: %w", err)
 	}
-	b, err := json.Marshal(info)
-	if err != nil {
-		return info, fmt.Errorf("back up keyring: %w", err)
+	return info, nil
+}
+
+// backupOf reads a keys_backed_up record.
+func backupOf(r *Record) (keyring.BackupInfo, error) {
+	var text struct {
+		ID               string
+		Created, Expires time.Time
 	}
-	_, err = l.commitOwn(event.KeysBackedUp, map[string]json.RawMessage{"backup": b})
-	return info, err
+	if err := json.Unmarshal(r.Event.Metadata["backup"], &text); err != nil {
+		return keyring.BackupInfo{}, err
+	}
+	id, err := record.ParseID(text.ID)
+	return keyring.BackupInfo{ID: id, Created: text.Created, Expires: text.Expires}, err
 }
 
 // commitOwn records what the log did itself.
@@ -141,11 +160,41 @@ func (l *Log) commitOwn(t event.Type, metadata map[string]json.RawMessage) (sequ
 	return l.sequence.Commit(event.Event{Type: t, Time: l.opts.now(), Metadata: metadata})
 }
 
-// Backups returns the backups of the keyring that have not expired: what was
-// erased since they were made can be read with them.
-func (l *Log) Backups() ([]keyring.BackupInfo, error) {
-	if l.ring == nil {
-		return nil, fmt.Errorf("list backups: %w", ErrNoKeys)
+// Backups returns the backups of the keyring that have not expired, oldest
+// first: what was erased since they were made can be read with them. They are
+// those that the keyring knows and those that the log has recorded: a keyring
+// that was restored knows of none that is younger than its own backup.
+func (l *Log) Backups(ctx context.Context) ([]keyring.BackupInfo, error) {
+	all, err := l.backups(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list backups: %w", err)
 	}
-	return l.ring.Backups(), nil
+	return all, nil
+}
+
+func (l *Log) backups(ctx context.Context) ([]keyring.BackupInfo, error) {
+	if l.ring == nil {
+		return nil, ErrNoKeys
+	}
+	all := l.ring.Backups()
+	known := map[record.ID]bool{}
+	for _, b := range all {
+		known[b.ID] = true
+	}
+	now := l.opts.now()
+	for r, err := range l.Administrative(ctx, 0, event.KeysBackedUp) {
+		if err != nil {
+			return nil, err
+		}
+		b, err := backupOf(r)
+		if err != nil {
+			return nil, fmt.Errorf("record %d does not say which backup was made: run verify", r.Seq)
+		}
+		if !known[b.ID] && now.Before(b.Expires) {
+			known[b.ID] = true
+			all = append(all, b)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b keyring.BackupInfo) int { return a.Created.Compare(b.Created) })
+	return all, nil
 }

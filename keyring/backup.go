@@ -46,9 +46,17 @@ func (r *Ring) Backups() []BackupInfo {
 // Restore refuses a backup that has expired. That is no cryptography: whoever
 // holds the recipient's identity can read it still, until one of them is gone.
 func (r *Ring) Backup(w io.Writer, recipient age.Recipient, expires time.Time) (BackupInfo, error) {
+	return r.BackupAfter(func(BackupInfo) error { return nil }, w, recipient, expires)
+}
+
+// BackupAfter is Backup for a caller who writes down elsewhere, too, that there
+// is a backup: it calls note first, and writes nothing to w if that fails.
+func (r *Ring) BackupAfter(note func(BackupInfo) error, w io.Writer, recipient age.Recipient, expires time.Time) (BackupInfo, error) {
 	info, snap, head, err := r.beginBackup(expires)
 	if err == nil {
-		err = backup(w, recipient, snap, head)
+		if err = note(info); err == nil {
+			err = backup(w, recipient, snap, head)
+		}
 		if cerr := snap.Close(); err == nil {
 			err = cerr
 		}

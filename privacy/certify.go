@@ -70,7 +70,7 @@ func certify(ctx context.Context, log *audittrail.Log, f *audittrail.Forgotten, 
 	if c.Consistency, err = log.ProveConsistency(ctx, f.Before); err != nil {
 		return nil, err
 	}
-	backups, err := log.Backups()
+	backups, err := log.Backups(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -98,6 +99,14 @@ type erasing struct {
 	done  []*audittrail.Forgotten
 	held  int // users whom a hold keeps
 	holds []string
+	file  *os.File // of the certificates; nil if they are printed, or written
+}
+
+// discard removes the file of certificates that there are none of.
+func (x *erasing) discard() {
+	if x.file != nil {
+		_ = fillSecret(x.file, func(*os.File) error { return errors.New("nothing to write") })
+	}
 }
 
 func (e *env) erase(o eraseOptions, list *userList) error {
@@ -111,17 +120,18 @@ func (e *env) erase(o eraseOptions, list *userList) error {
 		if err != nil {
 			return fmt.Errorf("gdpr erase: %w", err)
 		}
-		if o.out != "" {
-			// Before anything is gone.
-			if _, err := os.Stat(o.out); err == nil {
-				return fmt.Errorf("gdpr erase: write %s: it exists already; name a new file", o.out)
-			}
-		}
 		order := audittrail.Erasure{Reason: o.reason, Basis: o.basis, Approval: o.id, By: who.by}
 		if err := e.askErase(o, found); err != nil {
 			return fmt.Errorf("gdpr erase: %w", err)
 		}
 		x := erasing{found: found}
+		if o.out != "" {
+			// Before anything is gone: that there can be a file there.
+			if x.file, err = createSecret(o.out); err != nil {
+				return fmt.Errorf("gdpr erase: %w", err)
+			}
+			defer x.discard()
+		}
 		progress := e.newBar("erase", int64(len(users)), false)
 		for batch := range slices.Chunk(users, eraseBatch) {
 			order.Users = batch
@@ -304,24 +314,36 @@ func (e *env) certify(log *audittrail.Log, o eraseOptions, x *erasing) error {
 		}{0, []record.Subject{}, len(x.found.missing), x.found.nearTotal()}
 		return e.sheet(none, []field{{"erased", "nothing: " + privacy.ErrNothingHeld.Error()}})
 	}
-	counts, err := privacy.CountRecords(e.ctx, e.engine(log), x.done)
-	if err != nil {
-		return fmt.Errorf("gdpr erase: it was done; count the records for its certificate: %w", err)
-	}
-	var all [][]byte
+	orders := make([]*audittrail.ErasureOrder, len(x.done))
 	for i, done := range x.done {
-		c, err := privacy.Certify(e.ctx, log, done, &audittrail.Erasure{Reason: o.reason, Basis: o.basis}, counts[i], e.now())
-		if err != nil {
-			return fmt.Errorf("gdpr erase: it was done: %w", err)
-		}
-		text, err := c.Encode()
-		if err != nil {
-			return err
-		}
-		all = append(all, text)
+		orders[i] = &audittrail.ErasureOrder{Erasure: audittrail.Erasure{Reason: o.reason, Basis: o.basis}, Forgotten: *done}
 	}
-	if o.out != "" {
-		err := writeSecret(o.out, func(f *os.File) error {
+	file := x.file
+	x.file = nil
+	if err := e.issue(log, orders, file); err != nil {
+		var seqs []string
+		for _, done := range x.done {
+			seqs = append(seqs, strconv.FormatUint(done.Receipt.Seq, 10))
+		}
+		return fmt.Errorf("gdpr erase: it was done, but for the certificate: %w; 'audittrail gdpr certificate %s' issues it again", err, strings.Join(seqs, " "))
+	}
+	return nil
+}
+
+// issue makes the certificates of erasures, the newest of which is the last, and
+// prints them, or writes them to a file.
+func (e *env) issue(log *audittrail.Log, orders []*audittrail.ErasureOrder, file *os.File) error {
+	all, err := e.certificates(log, orders)
+	if err != nil {
+		if file != nil {
+			err = errors.Join(err, ignoreAbsent(file.Close()), os.Remove(file.Name()))
+		}
+		return err
+	}
+	name := ""
+	if file != nil {
+		name = file.Name()
+		err := fillSecret(file, func(f *os.File) error {
 			for _, text := range all {
 				if _, err := f.Write(append(text, '\n')); err != nil {
 					return err
@@ -330,10 +352,34 @@ func (e *env) certify(log *audittrail.Log, o eraseOptions, x *erasing) error {
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("gdpr erase: it was done; write its certificate: %w", err)
+			return err
 		}
 	}
-	return e.printCertificates(log, all, o.out)
+	return e.printCertificates(log, all, name)
+}
+
+func (e *env) certificates(log *audittrail.Log, orders []*audittrail.ErasureOrder) ([][]byte, error) {
+	done := make([]*audittrail.Forgotten, len(orders))
+	for i, o := range orders {
+		done[i] = &o.Forgotten
+	}
+	counts, err := privacy.CountRecords(e.ctx, e.engine(log), done)
+	if err != nil {
+		return nil, fmt.Errorf("count its records: %w", err)
+	}
+	var all [][]byte
+	for i, o := range orders {
+		c, err := privacy.Certify(e.ctx, log, &o.Forgotten, &o.Erasure, counts[i], e.now())
+		if err != nil {
+			return nil, err
+		}
+		text, err := c.Encode()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, text)
+	}
+	return all, nil
 }
 
 // printCertificates prints certificates: as they are in JSON, and otherwise what
@@ -417,13 +463,97 @@ func checkpointText(c tlog.Checkpoint) string {
 }
 
 func (e *env) certificateCmd() *cobra.Command {
+	var list bool
+	var out string
 	cmd := &cobra.Command{
-		Use:   "certificate",
-		Short: "Check a certificate of an erasure",
-		Long:  `Certificate has the command that checks what 'gdpr erase' hands out.` + exits(ends0, ends1, ends2),
+		Use:   "certificate SEQ...",
+		Short: "Issue the certificate of an erasure again",
+		Long: `Certificate makes the certificate of an erasure from the log, by the number of the
+record that ordered it, also if the first one was lost or could not be written.
+--list shows the erasures with these numbers. What it counts and which backups
+it names is as of now; its checkpoint of the log before is signed now.` + exits(ends0, ends1, ends2, ends4),
+		Example: `  audittrail gdpr certificate --list
+  audittrail gdpr certificate 4711 --out certificate.json`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if list == (len(args) > 0) || list && out != "" {
+				return errors.New("gdpr certificate: give the number of a record that ordered an erasure, or --list")
+			}
+			err := e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, _ *privacy.Desk, _ actor) error {
+				if list {
+					return e.listErasures(log)
+				}
+				return e.issueAgain(log, args, out)
+			})
+			e.recordDenial(err)
+			return err
+		},
 	}
+	cmd.Flags().BoolVar(&list, "list", false, "list the erasures that the log has ordered")
+	cmd.Flags().StringVar(&out, "out", "", "write the certificate to this `file`")
 	cmd.AddCommand(e.certificateVerifyCmd())
 	return cmd
+}
+
+// An erasureItem is an erasure in the JSON of a list.
+type erasureItem struct {
+	Seq      uint64    `json:"seq"`
+	Time     time.Time `json:"time"`
+	Subjects int       `json:"subjects"`
+	Basis    string    `json:"basis"`
+	Reason   string    `json:"reason"`
+	By       string    `json:"by"`
+	Approval string    `json:"approval,omitempty"`
+}
+
+func (e *env) listErasures(log *audittrail.Log) error {
+	columns := []column{
+		{name: "seq", width: 8, right: true}, {name: "time", width: 24}, {name: "persons", width: 8, right: true}, {name: "basis", width: 18}, {name: "reason", width: 20},
+	}
+	return e.list(columns, func(yield func(row, error) bool) {
+		for o, err := range log.Erasures(e.ctx) {
+			if err != nil {
+				yield(row{}, err)
+				return
+			}
+			item := erasureItem{o.Receipt.Seq, o.Logged, len(o.Subjects), o.Basis, o.Reason, o.By, o.Approval}
+			if !yield(row{[]string{strconv.FormatUint(item.Seq, 10), timeText(o.Logged), number(item.Subjects), o.Basis, o.Reason}, item}, nil) {
+				return
+			}
+		}
+	})
+}
+
+// issueAgain issues certificates of erasures that were ordered some time ago.
+func (e *env) issueAgain(log *audittrail.Log, args []string, out string) error {
+	var seqs []uint64
+	for _, arg := range args {
+		seq, err := strconv.ParseUint(arg, 10, 64)
+		if err != nil {
+			return fmt.Errorf("gdpr certificate: %q is not the number of a record; --list shows those of the erasures", arg)
+		}
+		seqs = append(seqs, seq)
+	}
+	slices.Sort(seqs)
+	var orders []*audittrail.ErasureOrder
+	for _, seq := range slices.Compact(seqs) {
+		o, err := log.ErasureAt(e.ctx, seq)
+		if err != nil {
+			return fmt.Errorf("gdpr certificate: %w; --list shows the erasures", err)
+		}
+		orders = append(orders, o)
+	}
+	var file *os.File
+	if out != "" {
+		var err error
+		if file, err = createSecret(out); err != nil {
+			return fmt.Errorf("gdpr certificate: %w", err)
+		}
+	}
+	if err := e.issue(log, orders, file); err != nil {
+		return fmt.Errorf("gdpr certificate: %w", err)
+	}
+	return nil
 }
 
 func (e *env) certificateVerifyCmd() *cobra.Command {

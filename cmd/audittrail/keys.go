@@ -265,14 +265,27 @@ func lifeOf(s string) (time.Duration, error) {
 // writeSecret writes a file that nobody else can read and that must not be
 // there yet, durably. After an error there is none.
 func writeSecret(name string, write func(*os.File) error) error {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("write %s: it exists already; name a new file", name)
-	}
+	file, err := createSecret(name)
 	if err != nil {
 		return err
 	}
-	err = write(file)
+	return fillSecret(file, write)
+}
+
+// createSecret creates a file as writeSecret does, and leaves it empty.
+func createSecret(name string) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil, fmt.Errorf("write %s: it exists already; name a new file", name)
+	}
+	return file, err
+}
+
+// fillSecret writes a file that createSecret has created, durably, and closes
+// it. After an error the file is gone.
+func fillSecret(file *os.File, write func(*os.File) error) error {
+	name := file.Name()
+	err := write(file)
 	if err == nil {
 		err = file.Sync()
 	}

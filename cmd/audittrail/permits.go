@@ -44,7 +44,7 @@ var permits = map[string]access.Permission{
 var asks = []string{
 	"show", "tail", "disclose", "access", "gdpr", "hold", // they do
 	"keys restore", "init", "check", "demo", "bench", "man", "version", "completion", "help", // they read no log of anybody
-	"gdpr certificate",
+	"gdpr certificate verify",
 }
 
 // permissionOf is what a command needs; empty if it asks itself.

@@ -110,6 +110,7 @@ var cells = []struct {
 	{"gdpr erase ann --dry-run", "delete_data", refuses},
 	{"gdpr restrict nobody --reason r", "delete_data", refuses},
 	{"gdpr lift nobody --reason r", "delete_data", refuses},
+	{"gdpr certificate --list", "delete_data", refuses},
 	{"gdpr export nobody --out x.zip", "export_data read_content", refuses},
 	{"access list", "manage_access", refuses},
 	{"access history", "manage_access", refuses},
