@@ -21,7 +21,6 @@ const (
 	PartResult                      // Tool.Result
 	PartError                       // Event.Error
 
-	allParts = PartError<<1 - 1
 )
 
 var partNames = [...]string{"prompt", "response", "system", "input", "output", "arguments", "result", "error"}

@@ -24,7 +24,8 @@ type Engine struct {
 	altered func(seq uint64, err error) // nil: a record that was altered ends a query
 	explain *Explanation                // nil: not wanted
 
-	slots chan struct{} // taken while a query works, so that memory is bounded
+	joined *joined       // calls whose halves are records of their own
+	slots  chan struct{} // taken while a query works, so that memory is bounded
 }
 
 // New makes an engine over an open log, which it reads for every query.
@@ -34,7 +35,7 @@ func New(log *audittrail.Log) *Engine { return Over(log, nil) }
 // those of New, sooner: an index that knows only some of the log, or cannot be
 // read, is helped out with the log itself.
 func Over(log *audittrail.Log, x *index.Index) *Engine {
-	return &Engine{log: log, x: x, slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
+	return &Engine{log: log, x: x, joined: new(joined), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
 }
 
 // Hiding returns an engine over the same log for which the content of some
@@ -94,6 +95,9 @@ func (e *Engine) find(ctx context.Context, q *Query, yield func(*Hit, error) boo
 			f.from, f.to, err = q.span(s.size)
 		}
 		if err != nil || p.nothing {
+			return err
+		}
+		if err := e.join(ctx, s, p); err != nil {
 			return err
 		}
 		return f.find(ctx, s)

@@ -31,6 +31,7 @@ type plan struct {
 	conditions []pick.Condition // on what stands in the clear
 	text       *pick.Wording    // nil: any
 	users      []string         // one of whom it is about, as its own content says; none: anybody
+	calls      *pick.Calls      // one of conditions; nil: none
 	nothing    bool             // no record can match: it asks for a user whom nobody knows
 }
 
@@ -109,6 +110,10 @@ func (e *Engine) plan(ctx context.Context, q *Query) (*plan, error) {
 	}
 	for k, v := range q.Labels {
 		p.conditions = append(p.conditions, pick.Labelled(k, v))
+	}
+	if q.Calls || q.part != 0 {
+		p.calls = &pick.Calls{Unknown: q.part == unknownParts, Begun: q.part == begunParts}
+		p.conditions = append(p.conditions, p.calls)
 	}
 	if err := e.expressions(ctx, p, q); err != nil {
 		return nil, err

@@ -39,6 +39,13 @@ type Query struct {
 	Subjects    []record.Subject // what stands in the log for a person
 	Labels      map[string]string
 
+	// Calls asks for the records that count calls of models, each call by one
+	// record: see event.Call. Where a question that carries an answer, and an
+	// answer or an error, are in one span, the answer counts the call. What the
+	// halves of a call are is told by all records of the log, also by those that
+	// do not meet the other conditions.
+	Calls bool `json:",omitempty"`
+
 	// Start (inclusive) and End (exclusive) bound the event's time, which is
 	// when it happened, not when it was logged; a zero one is no bound.
 	Start, End time.Time
@@ -76,6 +83,8 @@ type Query struct {
 	// Cursor is the Cursor of a hit of the same query: Find goes on behind it.
 	// What was recorded since then does not shift what follows.
 	Cursor string
+
+	part callPart // which records of calls, if not those that count them
 }
 
 // A Range bounds a number, both ends included. A nil end is open. Records that

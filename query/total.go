@@ -31,6 +31,9 @@ func (e *Engine) total(ctx context.Context, q *Query, newSink func() (sink, erro
 	defer leave()
 	var sinks []sink
 	err = e.ask(ctx, q, func(s *asked) (err error) {
+		if err := e.join(ctx, s, p); err != nil {
+			return err
+		}
 		sinks, err = s.total(ctx, p, min(q.From, s.size), s.size, newSink)
 		return err
 	})

@@ -16,6 +16,7 @@ import (
 
 // A asked is a query as the report shows it.
 type asked struct {
+	Calls      bool              `json:"calls,omitempty"`
 	Types      []event.Type      `json:"type,omitempty"`
 	Models     []string          `json:"model_id,omitempty"`
 	Versions   []string          `json:"model_version,omitempty"`
@@ -42,10 +43,17 @@ func (m *maker) base(types ...event.Type) query.Query {
 	return q
 }
 
+// calls is a query for the calls of models in the period.
+func (m *maker) calls() query.Query {
+	q := m.base()
+	q.Calls = true
+	return q
+}
+
 // describe is a query and its grouping as the report shows them.
 func describe(q *query.Query, g query.Grouping) *asked {
 	a := &asked{
-		Types: q.Types, Models: q.Models, Versions: q.Versions, Deployed: q.Deployments, Outcomes: q.Outcomes, Traces: q.Traces, Labels: q.Labels, Filter: q.Filter,
+		Calls: q.Calls, Types: q.Types, Models: q.Models, Versions: q.Versions, Deployed: q.Deployments, Outcomes: q.Outcomes, Traces: q.Traces, Labels: q.Labels, Filter: q.Filter,
 		Size: q.Size, By: g.By, Aggregates: g.Aggregates, Cuts: g.Cuts, Limit: q.Limit,
 	}
 	if !q.Start.IsZero() {
@@ -66,7 +74,7 @@ func (m *maker) source(kind, text string, q *query.Query, g query.Grouping, reco
 		if b, err := json.Marshal(a); err == nil {
 			s.Query = b
 		}
-		if len(a.Cuts) == 0 { // which no command has
+		if len(a.Cuts) == 0 && kind != "joined" { // which no command has
 			s.Command = command(kind, a)
 		}
 	}
@@ -84,6 +92,9 @@ func (m *maker) source(kind, text string, q *query.Query, g query.Grouping, reco
 func command(kind string, a *asked) string {
 	parts := []string{"audittrail", "query"}
 	flag := func(name, value string) { parts = append(parts, name, quote(value)) }
+	if a.Calls {
+		parts = append(parts, "--calls")
+	}
 	for _, t := range a.Types {
 		flag("-t", string(t))
 	}

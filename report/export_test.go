@@ -3,6 +3,6 @@ package report
 // UpTo returns options under which larger numbers are handled as those beyond
 // the program's limits are.
 func (o Options) UpTo(n int64) Options {
-	o.testOnlyExact, o.testOnlyTraced = n, n
+	o.testOnlyExact = n
 	return o
 }

@@ -172,13 +172,13 @@ func (m *maker) answered(s *document.Section, versions []*origin) error {
 	u := new(usage.Usage)
 	if m.o.Size > 0 {
 		var err error
-		if u, err = usage.Of(m.ctx, m.graph, c, m.base(answers...)); err != nil {
+		if u, err = usage.Of(m.ctx, m.graph, c, m.calls()); err != nil {
 			return err
 		}
 	}
 	sources := c.sources()
 	if sources == nil {
-		sources = []string{m.source("group", "calls by the names that they carry", new(m.base(answers...)), query.Grouping{}, 0)}
+		sources = []string{m.source("group", "calls by the names that they carry", new(m.calls()), query.Grouping{}, 0)}
 	}
 	by := make(map[usage.Certainty]uint64)
 	calls := make(map[string]uint64)

@@ -24,6 +24,14 @@ func (m *maker) inventory(s *document.Section) error {
 	if err != nil {
 		return err
 	}
+	calls, err := m.group("calls by version", m.calls(), []string{"model_id", "model_version", "provider"})
+	if err != nil {
+		return err
+	}
+	called := make(map[[3]string]int64)
+	for i, r := range calls.rows {
+		called[[3]string{r[0].String(), r[1].String(), r[2].String()}] = calls.n(i, 0)
+	}
 	registered, count := m.registered()
 	q := m.administrative(event.ModelVersionRegistered, event.ModelRetired)
 	used := make(map[[2]string]bool)
@@ -43,13 +51,13 @@ func (m *maker) inventory(s *document.Section) error {
 			late++
 		}
 		used[key] = true
-		rows = append(rows, []document.Value{textValue(r[0]), textValue(r[1]), textValue(r[2]), document.CountOf(t.n(i, 0)), timeValue(r[4]), timeValue(r[5]), countValue(r[6]), document.TextOf(v.owner), document.TextOf(v.riskTier), state})
+		rows = append(rows, []document.Value{textValue(r[0]), textValue(r[1]), textValue(r[2]), document.CountOf(t.n(i, 0)), document.CountOf(called[[3]string{r[0].String(), r[1].String(), r[2].String()}]), timeValue(r[4]), timeValue(r[5]), countValue(r[6]), document.TextOf(v.owner), document.TextOf(v.riskTier), state})
 	}
 	unused := 0
 	for _, key := range slices.SortedFunc(maps.Keys(registered), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
 		if v := registered[key]; !used[key] {
 			unused++
-			rows = append(rows, []document.Value{document.TextOf(key[0]), document.TextOf(key[1]), {}, document.CountOf(0), {}, {}, {}, document.TextOf(v.owner), document.TextOf(v.riskTier), document.StateOf(document.Plain, "never used")})
+			rows = append(rows, []document.Value{document.TextOf(key[0]), document.TextOf(key[1]), {}, document.CountOf(0), document.CountOf(0), {}, {}, {}, document.TextOf(v.owner), document.TextOf(v.riskTier), document.StateOf(document.Plain, "never used")})
 		}
 	}
 	figure(s, "models", "Versions of models used", document.CountOf(len(used)), "", t.source)
@@ -57,7 +65,7 @@ func (m *maker) inventory(s *document.Section) error {
 	figure(s, "unregistered", "Used and never registered", document.CountOf(unregistered), "", t.source, q)
 	figure(s, "after_retirement", "Used after they were retired", document.CountOf(late), "", t.source, q)
 	figure(s, "unused", "Registered and not used in the period", document.CountOf(unused), "", t.source, q)
-	add(s, "models_table", "Models", columns("model", "version", "provider", "events+", "first", "last", "deployments+", "owner", "risk tier", "state"), rows, "", t.source, q)
+	add(s, "models_table", "Models", columns("model", "version", "provider", "events+", "calls+", "first", "last", "deployments+", "owner", "risk tier", "state"), rows, "", t.source, calls.source, q)
 	return m.governed(s, "changes", "Registrations, deployments and retirements", event.ModelVersionRegistered, event.ModelDeployed, event.ModelRetired)
 }
 

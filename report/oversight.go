@@ -117,7 +117,7 @@ func (m *maker) find(text string, q query.Query) ([]*audittrail.Record, string, 
 // timeToReview is how long after the last answer, block or incident of its trace
 // each review came.
 func (m *maker) timeToReview(s *document.Section, reviews []*audittrail.Record, source string) error {
-	q := m.base(event.Response, event.Guardrail, event.SafetyIncident)
+	q := m.base(event.Prompt, event.Response, event.Guardrail, event.SafetyIncident)
 	q.Start, q.Models = time.Time{}, nil
 	seen := make(map[string]bool)
 	for _, r := range reviews {
@@ -133,6 +133,10 @@ func (m *maker) timeToReview(s *document.Section, reviews []*audittrail.Record, 
 		for h, err := range m.engine.Find(m.ctx, q) {
 			if err != nil {
 				return err
+			}
+			parts, known := h.KnownParts()
+			if p := event.Call(&h.Event, parts, known); p == event.CallBegun || p == event.CallUnknown {
+				continue // a question
 			}
 			before[h.Event.TraceID] = append(before[h.Event.TraceID], h.Event.Time)
 		}
@@ -180,7 +184,7 @@ func (m *maker) safety(s *document.Section) error {
 	figure(s, "checks", "Checks by guardrails", document.CountOf(t.total(0)), "", t.source)
 	figure(s, "blocked", "that blocked", document.CountOf(stopped), "Outcome blocked or refused.", t.source)
 	figure(s, "block_rate", "Share that blocked", document.ShareOf(uint64(stopped), uint64(t.total(0))), "", t.source)
-	refused, err := m.group("answers by outcome and finish reason", m.base(event.Response), []string{"outcome", "finish_reason"})
+	refused, err := m.group("answers by outcome and finish reason", m.calls(), []string{"outcome", "finish_reason"})
 	if err != nil {
 		return err
 	}

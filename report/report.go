@@ -47,7 +47,7 @@ var kinds = []kind{
 	{"retention", "Retention", "How long records stay by policy, held against the floors that laws name; holds, expirations, archives and what was dropped.", (*maker).retention},
 	{"inventory", "Model inventory", "Models and versions that were used or registered.", (*maker).inventory},
 	{"lineage", "Lineage", "From datasets over training runs and versions to deployments, as they were registered.", (*maker).lineage},
-	{"usage", "Usage", "Calls of models: events of type response, error and embedding, each of which is one answer of a model, or none.", (*maker).usage},
+	{"usage", "Usage", "Calls of models: requests that were answered, or failed, each counted once, whether its question and its answer are one event or two.", (*maker).usage},
 	{"oversight", "Human oversight", "Reviews by people, what they came to, and how long they took; decisions, feedback and evaluations.", (*maker).oversight},
 	{"safety", "Safety", "Results of guardrails, refusals, denied tools, and safety incidents by severity and category.", (*maker).safety},
 	{"incidents", "Incidents", "Safety incidents one by one, with the time by which each must be reported, where its producer said what kind it is.", (*maker).incidents},
@@ -55,6 +55,11 @@ var kinds = []kind{
 	{"access", "Access", "Who was granted and refused access to the log, and what was read, exported and reported from it.", (*maker).access},
 	{"controls", "Control matrix", "What the figures above evidence of the selected rules. The verdict is about evidence in this log, not about compliance.", (*maker).controls},
 }
+
+// Method numbers the definitions of figures. A report by other ones is not
+// computed again: that it differs would say nothing of the log. Method 2 counts
+// calls as event.Call has them; before, it was not written.
+const Method = 2
 
 // Types returns what a report can be of.
 func Types() []string {
@@ -79,8 +84,7 @@ type Options struct {
 	// Progress is told how far the check of the log has come.
 	Progress func(done, total uint64)
 
-	testOnlyExact  int64 // if not 0, instead of exactDistinct
-	testOnlyTraced int64 // if not 0, instead of maxTraced
+	testOnlyExact int64 // if not 0, instead of exactDistinct
 }
 
 // ErrType means that there is no report of that type.
@@ -217,8 +221,8 @@ func (m *maker) begin() error {
 	}
 	m.o.Size = size
 	m.doc = &document.Report{
-		Redacted: m.o.Redacted,
-		Version:  document.Version, Type: m.o.Type, Program: m.o.Program, Origin: cmp.Or(m.log.Origin(), head.Origin), Size: size, Root: root.String(),
+		Redacted: m.o.Redacted, Method: Method,
+		Version: document.Version, Type: m.o.Type, Program: m.o.Program, Origin: cmp.Or(m.log.Origin(), head.Origin), Size: size, Root: root.String(),
 		Start: document.Time{Time: m.o.Start.UTC()}, End: document.Time{Time: m.o.End.UTC()}, Model: m.o.Model, Status: document.Sound,
 	}
 	if m.o.Start.IsZero() {

@@ -149,67 +149,26 @@ const exactDistinct = 131072
 
 func (m *maker) exactly() int64 { return cmp.Or(m.o.testOnlyExact, exactDistinct) }
 
-// maxTraced is of how many prompts the traces are looked at one by one.
-const maxTraced = 250_000
-
-// unanswered counts calls that were begun and never finished: of each trace,
-// the prompts that neither a response nor an error nor a guardrail's block
-// stands against. Of many prompts, it is the least that there can be.
+// unanswered tells of the calls that were begun by events of their own whether
+// there is an answer to them.
 func (m *maker) unanswered(s *document.Section) error {
-	q := m.base(event.Prompt, event.Response, event.Failure)
-	blocked := m.base(event.Guardrail)
-	blocked.Outcomes = []string{event.OutcomeBlocked, event.OutcomeRefused}
-	all, err := m.byType()
-	if err != nil {
-		return err
-	}
-	prompts, answered := int64(0), int64(0)
-	for i, r := range all.rows {
-		switch event.Type(r[0].String()) {
-		case event.Prompt:
-			prompts = all.n(i, 0)
-		case event.Response, event.Failure:
-			answered += all.n(i, 0)
-		}
-	}
-	if prompts > cmp.Or(m.o.testOnlyTraced, maxTraced) {
-		n, source, err := m.count("guardrails that blocked", blocked)
-		if err != nil {
+	var b query.Begun
+	q := m.base()
+	if m.o.Size > 0 {
+		var err error
+		if b, err = m.engine.Begun(m.ctx, q); err != nil {
 			return err
 		}
-		figure(s, "unanswered", "Prompts without an answer", document.CountOf(max(0, prompts-answered-int64(n))), "The least that there can be: all prompts less all answers and blocks. Up to 250,000 prompts it is told by their traces.", all.source, source)
-		return nil
 	}
-	t, err := m.group("prompts and answers by trace", q, []string{"trace_id", "type"})
-	if err != nil {
-		return err
+	source := m.source("joined", "prompts that do not carry their answer, and what answers them in their span or trace", &q, query.Grouping{}, b.Begun)
+	open := document.CountOf(b.Unanswered)
+	note := "Nothing in their span, or their trace, answers or blocks them, whenever it came."
+	if b.Begun > 0 && b.Loose == b.Begun {
+		open, note = document.Value{}, "Not known: no prompt names a span or a trace by which an answer could be told."
 	}
-	b, err := m.group("guardrails that blocked, by trace", blocked, []string{"trace_id"})
-	if err != nil {
-		return err
-	}
-	open := make(map[string]int64)
-	loose := int64(0)
-	for i, r := range t.rows {
-		switch {
-		case r[1].String() != string(event.Prompt):
-			open[r[0].String()] -= t.n(i, 0)
-		case r[0].Kind() == query.Absent:
-			loose += t.n(i, 0)
-		default:
-			open[r[0].String()] += t.n(i, 0)
-		}
-	}
-	for i, r := range b.rows {
-		open[r[0].String()] -= b.n(i, 0)
-	}
-	delete(open, "")
-	unanswered := int64(0)
-	for _, n := range open {
-		unanswered += max(0, n)
-	}
-	figure(s, "unanswered", "Prompts without an answer", document.CountOf(unanswered), "In their trace, less what a guardrail blocked.", t.source, b.source)
-	figure(s, "untraced", "Prompts without a trace", document.CountOf(loose), "Whether they were answered cannot be told.", t.source)
+	figure(s, "begun", "Prompts that are recorded without their answer", document.CountOf(b.Begun), "The answer, if there is one, is an event of its own.", source)
+	figure(s, "unanswered", "Prompts without an answer", open, note, source)
+	figure(s, "untraced", "Prompts without a span or a trace", document.CountOf(b.Loose), "Whether they were answered is not known.", source)
 	return nil
 }
 
@@ -230,21 +189,32 @@ func (m *maker) skew(s *document.Section) error {
 	return nil
 }
 
-// answers are the types of events that are calls of a model.
-var answers = []event.Type{event.Response, event.Failure, event.Embedding}
-
 // failures are the outcomes of calls that failed.
 var failures = []string{event.OutcomeError, event.OutcomeTimeout, event.OutcomeCancelled}
 
 func (m *maker) usage(s *document.Section) error {
-	calls := m.base(answers...)
+	calls := m.calls()
 	aggregates := []string{"sum(input_tokens)", "sum(output_tokens)", "sum(cached_tokens)", "sum(reasoning_tokens)", "p50(latency_ms)", "p95(latency_ms)", "p99(latency_ms)", "min(time)", "max(time)"}
 	all, err := m.group("all calls", calls, nil, aggregates...)
 	if err != nil {
 		return err
 	}
 	r := all.rows[0]
-	figure(s, "calls", "Calls", document.CountOf(all.n(0, 0)), "", all.source)
+	unknown, source, err := m.unknownCalls()
+	if err != nil {
+		return err
+	}
+	n, note := document.CountOf(all.n(0, 0)), ""
+	switch {
+	case unknown > 0 && all.n(0, 0) == 0:
+		n, note = document.Value{}, "Not known: of the prompts, none of which says in the clear whether it was answered, the content is out of reach."
+	case unknown > 0:
+		note = "At least so many: there are prompts of which it is not known."
+	}
+	figure(s, "calls", "Calls", n, note, all.source)
+	if unknown > 0 {
+		figure(s, "calls_unknown", "Prompts that may be calls", document.CountOf(unknown), "Recorded in the first format, which does not say whether a prompt carries its answer; their content is out of reach.", source)
+	}
 	failed := calls
 	failed.Outcomes = failures
 	bad, err := m.group("calls that failed, by model", failed, []string{"model_id", "model_version"})
@@ -266,6 +236,21 @@ func (m *maker) usage(s *document.Section) error {
 		return err
 	}
 	return m.byCostAndSubject(s, calls)
+}
+
+// unknownCalls counts the prompts of which it is not known whether they are calls.
+func (m *maker) unknownCalls() (uint64, string, error) {
+	n, q := uint64(0), m.base()
+	if m.o.Size > 0 {
+		var err error
+		if n, err = m.engine.UnknownCalls(m.ctx, q); err != nil {
+			return 0, "", err
+		}
+	}
+	if n == 0 {
+		return 0, "", nil
+	}
+	return n, m.source("joined", "prompts of which it is not known whether they carry their answer", &q, query.Grouping{}, n), nil
 }
 
 // byTime draws the calls and their latency over the period.

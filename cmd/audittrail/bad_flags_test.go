@@ -96,6 +96,7 @@ var badFlags = map[string]map[string]string{
 		"--no-pager=x":                          `read --no-pager: "x"` + noBool,
 		"--skip-altered=x":                      `read --skip-altered: "x"` + noBool,
 		"--explain=x":                           `read --explain: "x"` + noBool,
+		"--calls=x":                             `read --calls: "x"` + noBool,
 		"--count-only --group-by=type":          "query: --count-only and --group-by are one or the other; --agg count counts each group",
 		"--count-only --limit=5":                "query: --limit and --oldest-first are for lists of records, not for counts",
 		"--group-by=type --oldest-first":        "query: --limit and --oldest-first are for lists of records, not for counts",
@@ -112,6 +113,7 @@ var badFlags = map[string]map[string]string{
 		"-o=xml":                                `read -o: "xml" is none of table, json, jsonl and csv`,
 	},
 	"export": {
+		"--calls=x":           `read --calls: "x"` + noBool,
 		"--format=":           `export: read --format: "" is neither jsonl nor csv nor parquet`,
 		"--format=xml":        `export: read --format: "xml" is neither jsonl nor csv nor parquet`,
 		"--out=":              "export: read --out" + empty,

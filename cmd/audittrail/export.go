@@ -69,6 +69,7 @@ has typed columns, null where a record lacks them.
 		},
 	}
 	o.selection = selectionFlags(cmd)
+	o.callsFlag()
 	f := cmd.Flags()
 	f.StringVar(&o.format, "format", asJSONL, "`form` of the file: jsonl, csv or parquet")
 	f.StringVar(&o.out, "out", "", "`file` to write (default standard output)")

@@ -55,6 +55,7 @@ what stands in the clear, and shown as gone. docs/query.md has the languages of
 		},
 	}
 	o.selection = selectionFlags(cmd)
+	o.callsFlag()
 	f := cmd.Flags()
 	f.IntVarP(&o.limit, "limit", "n", defaultLimit, "most `records` to list; 0 is no limit")
 	f.BoolVar(&o.oldest, "oldest-first", false, "in the order of the log")
@@ -94,6 +95,9 @@ func (e *env) query(o queryOptions) error {
 			return err
 		}
 		engine := e.engine(log).Hiding(s.desk.Restricted)
+		if err := e.noteUnknown(engine, &q); err != nil {
+			return err
+		}
 		switch {
 		case o.explain:
 			return e.queryExplain(engine, q, &o, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone})
@@ -104,6 +108,19 @@ func (e *env) query(o queryOptions) error {
 		}
 		return e.queryList(engine, s, q, &o, zone)
 	})
+}
+
+// noteUnknown says of how many records it is not known whether they count calls,
+// if calls are asked for.
+func (e *env) noteUnknown(engine *query.Engine, q *query.Query) error {
+	if !q.Calls {
+		return nil
+	}
+	n, err := engine.UnknownCalls(e.ctx, *q)
+	if err == nil && n > 0 {
+		e.note("of %s it is not known whether they are calls, and they are left out: format 1 does not say whether a prompt carries its answer, and the content is out of reach", count(n, "prompt", "prompts"))
+	}
+	return err
 }
 
 func (e *env) queryCount(log *audittrail.Log, engine *query.Engine, q query.Query) error {

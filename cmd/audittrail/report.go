@@ -280,7 +280,8 @@ func (e *env) reportVerifyCmd() *cobra.Command {
 again from the log at the size that it names, and names every figure that
 differs. With --key, one of those keys, or one that took over from it, must have
 signed; otherwise the keyring's word is taken for who may.` +
-			exits("0  signed, and all of it is what the log gives", ends1, "2  altered, not signed by the log, or the log gives something else"),
+			exits("0  signed, and all of it is what the log gives", ends1, "2  altered, not signed by the log, or the log gives something else",
+				"3  signed, with figures of another method, which are not computed again"),
 		Example: `  audittrail report verify report.json
   audittrail report verify --key log.vkey report.json`,
 		Args: takes("FILE"),
@@ -351,6 +352,10 @@ func (e *env) reportVerify(name string, keys, own []string) error {
 // recompute makes a report again and says what differs.
 func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, signed bool) error {
 	was := f.Report
+	if signed && was.Method != report.Method {
+		e.note("report verify: the log's key signed this report. Its figures are defined otherwise (method %d) than by this program (method %d), and were not computed again: verify it with the version that made it, %s", was.Method, report.Method, was.Program)
+		return ended(exitLimited)
+	}
 	names := []string{} // none is not all
 	for _, r := range was.Rules {
 		if slices.Contains(rules.Names(), r.ID) {

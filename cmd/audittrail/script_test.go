@@ -61,6 +61,7 @@ func TestScript(t *testing.T) {
 			"line":     lineCmd,
 			"swap":     swapCmd,
 			"mode":     modeCmd,
+			"sumcalls": sumCallsCmd,
 			"generate": generateCmd,
 			"segments": segmentsCmd,
 			"forge":    forgeCmd,
@@ -103,6 +104,21 @@ func captureCmd(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("no match for %s in stdout", args[1])
 	}
 	ts.Setenv(args[0], m[1])
+}
+
+// sumCallsCmd: sumcalls N adds up the calls by how well their version is known,
+// in the report that the last command printed as JSON.
+func sumCallsCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: sumcalls N")
+	}
+	sum := 0
+	for _, m := range regexp.MustCompile(`"id":"lineage\.calls_[a-z]+",[^}]*"value":\{"count":([0-9]+)\}`).FindAllStringSubmatch(ts.ReadFile("stdout"), -1) {
+		sum += atoi(ts, m[1])
+	}
+	if want := atoi(ts, args[0]); sum != want {
+		ts.Fatalf("the section lineage has %d calls, want %d", sum, want)
+	}
 }
 
 // edit replaces what a file holds.

@@ -88,6 +88,11 @@ func sourceNames() []string {
 	return names
 }
 
+// callsFlag adds the flag that asks for calls.
+func (s *selection) callsFlag() {
+	s.flags.BoolVar(&s.query.Calls, "calls", false, "only records that count calls of models, each call once: see docs/query.md")
+}
+
 // timeFlags adds the flags of a span of time.
 func timeFlags(f *pflag.FlagSet, start, end, zone *string) {
 	f.StringVar(start, "start", "", "earliest `time` of the event: 2026-11-02T15:04:05Z, 2026-11-02, yesterday, 7d (ago)")

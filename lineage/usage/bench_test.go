@@ -36,7 +36,7 @@ func BenchmarkImpact(b *testing.B) {
 	for w := range 64 {
 		wg.Go(func() {
 			for i := w; i < 4_000; i += 64 {
-				e := event.Event{Type: event.Prompt, ModelID: fmt.Sprintf("model-%d", i%500), UserID: fmt.Sprintf("user-%d", i%1000), Time: day(1).Add(time.Duration(i/500) * time.Hour)}
+				e := event.Event{Type: event.Response, ModelID: fmt.Sprintf("model-%d", i%500), UserID: fmt.Sprintf("user-%d", i%1000), Time: day(1).Add(time.Duration(i/500) * time.Hour)}
 				switch i % 3 {
 				case 0:
 					e.ModelVersion = fmt.Sprint(i / 500)

@@ -95,7 +95,7 @@ func record(t *testing.T, log *audittrail.Log, rnd *rand.Rand) {
 	t.Helper()
 	for range 600 {
 		e := event.Event{
-			Type: pick(rnd, event.Prompt, event.Response, event.Type("x.own")), Time: day(1).Add(time.Duration(rnd.IntN(12*24*60)) * time.Minute),
+			Type: pick(rnd, event.Response, event.Response, event.Embedding), Time: day(1).Add(time.Duration(rnd.IntN(12*24*60)) * time.Minute),
 			ModelID: pick(rnd, "m0", "m1", "m2", "m3", "m4", "m5", "m6", "", "m1@0", "model:m0@1"), UserID: pick(rnd, "ann", "bob", "cy", ""),
 			ModelVersion: pick(rnd, "", "", "0", "1", "2", "x1", "9"),
 			DeploymentID: pick(rnd, "", "", "prod", "test", "d0-0-0", "d1-0-0", "d2-0-1", "d2-1-0", "gone"),

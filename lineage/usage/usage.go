@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"audittrail/event"
 	"audittrail/lineage"
 	"audittrail/query"
 )
@@ -18,8 +17,7 @@ type Engine interface {
 }
 
 // A Stream is the calls that carry the same names and were answered by the same
-// model version. A call is a record of something other than the log's
-// administration.
+// model version. What a call is, event.Call says.
 type Stream struct {
 	ModelID      string
 	ModelVersion string
@@ -45,11 +43,12 @@ type Usage struct {
 	engine  Engine
 	query   query.Query
 	Streams []Stream // sorted by their names, then by time; none of them Unnamed
-	Unnamed uint64   // records that name neither model nor deployment
+	Unnamed uint64   // calls that name neither model nor deployment
 }
 
 // Of finds out who answered the calls that match a query.
 func Of(ctx context.Context, g *lineage.Graph, e Engine, q query.Query) (*Usage, error) {
+	q.Calls = true
 	u := &Usage{graph: g, engine: e, query: q}
 	all, err := u.count(ctx, q)
 	if err != nil {
@@ -91,9 +90,7 @@ func (u *Usage) count(ctx context.Context, q query.Query) (map[names]*Stream, er
 		if all[n] == nil {
 			all[n] = &Stream{ModelID: n.model, ModelVersion: n.version, DeploymentID: n.deployment}
 		}
-		if all[n].add(row[3], row[4:]); all[n].Calls == 0 {
-			delete(all, n) // administration
-		}
+		all[n].add(row[3], row[4:])
 	}
 	return all, nil
 }
@@ -106,9 +103,6 @@ var (
 
 // add adds calls of a type: their number, the first and the last.
 func (s *Stream) add(kind query.Value, calls []query.Value) {
-	if event.Type(kind.String()).Reserved() {
-		return
-	}
 	n, first, last := uint64(calls[0].Int()), calls[1].Time(), calls[2].Time()
 	if s.Types == nil {
 		s.Types = make(map[string]uint64)

@@ -148,15 +148,19 @@ func TestImpactAndExplain(t *testing.T) {
 		&lineage.Deployment{ID: "prod-4", Model: "model:bot@4", From: day(8)},
 	)
 	for _, e := range []event.Event{
-		{Type: event.Prompt, ModelID: "bot", ModelVersion: "3", UserID: "ann", Time: day(3)},
 		{Type: event.Response, ModelID: "bot", ModelVersion: "3", UserID: "ann", Time: day(3)},
-		{Type: event.Prompt, ModelID: "bot", UserID: "bob", Time: day(4)},  // 3, since only that was live
-		{Type: event.Prompt, ModelID: "bot", UserID: "cy", Time: day(9)},   // 3 or 4
-		{Type: event.Prompt, ModelID: "bot", UserID: "dee", Time: day(12)}, // 4
-		{Type: event.Prompt, DeploymentID: "prod-4", UserID: "eve", Time: day(12)},
-		{Type: event.Prompt, ModelID: "gpt-4", UserID: "ann", Time: day(12)},
+		{Type: event.Response, ModelID: "bot", ModelVersion: "3", UserID: "ann", Time: day(3)},
+		{Type: event.Response, ModelID: "bot", UserID: "bob", Time: day(4)},  // 3, since only that was live
+		{Type: event.Response, ModelID: "bot", UserID: "cy", Time: day(9)},   // 3 or 4
+		{Type: event.Response, ModelID: "bot", UserID: "dee", Time: day(12)}, // 4
+		{Type: event.Response, DeploymentID: "prod-4", UserID: "eve", Time: day(12)},
+		{Type: event.Response, ModelID: "gpt-4", UserID: "ann", Time: day(12)},
+		{Type: event.Embedding, UserID: "ann", Time: day(12)},
+		// What is no call, whatever it names.
+		{Type: event.ToolCall, ModelID: "bot", ModelVersion: "3", UserID: "ann", Time: day(3)},
+		{Type: event.Prompt, Prompt: "begun", ModelID: "bot", ModelVersion: "3", UserID: "ann", Time: day(3)},
 		{Type: event.Feedback, UserID: "ann", Time: day(12)},
-		{Type: event.Prompt, ModelID: "bot", ModelVersion: "3", Time: day(5)}, // about nobody
+		{Type: event.Response, ModelID: "bot", ModelVersion: "3", Time: day(5)}, // about nobody
 	} {
 		if _, err := log.Append(t.Context(), e); err != nil {
 			t.Fatal(err)

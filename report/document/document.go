@@ -25,6 +25,7 @@ type Report struct {
 	Version int    `json:"v"`
 	Type    string `json:"type"` // "full", or the one section that was asked for
 	Program string `json:"program"`
+	Method  int    `json:"method,omitempty"` // how figures are defined: see report.Method
 	Origin  string `json:"origin"`
 	Size    uint64 `json:"size"` // records that count
 	Root    string `json:"root"` // of the tree over them, in base64

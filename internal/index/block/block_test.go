@@ -296,8 +296,21 @@ func TestForget(t *testing.T) {
 func TestForgottenParts(t *testing.T) {
 	victim := sample(3).Subject
 	f := func(subject, _ string, _ uint64) bool { return subject == string(victim[:]) }
-	tab := table(0, 300)
-	for _, b := range []*block.Block{openBlock(t, write(t, f, tab)), openBlock(t, write(t, f, openBlock(t, write(t, nil, tab))))} {
+	tab, forgetful := table(0, 300), table(0, 300)
+	before, err := forgetful.Texts(block.Parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forgetful.Forget(func(subject, _ string) uint64 {
+		if subject == string(victim[:]) {
+			return 300
+		}
+		return 0
+	})
+	if got := before.Value(before.Code(3)); got != partsOf(sample(3)) {
+		t.Errorf("who was reading has %q of record 3", got)
+	}
+	for _, b := range []block.Source{openBlock(t, write(t, f, tab)), openBlock(t, write(t, f, openBlock(t, write(t, nil, tab)))), forgetful, openBlock(t, write(t, nil, forgetful))} {
 		col, err := b.Texts(block.Parts)
 		if err != nil {
 			t.Fatal(err)

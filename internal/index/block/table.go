@@ -88,6 +88,9 @@ func (t *Table) Add(r *audittrail.Record, searchable bool) {
 	var numbers [numberColumns]number
 	textsOf(r, &texts)
 	numbersOf(r, &numbers)
+	if !searchable && texts[ToldBy] == "" {
+		texts[Parts] = "" // they are the text's
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	row := t.rows
@@ -182,6 +185,7 @@ func (t *Table) Forget(until func(subject, class string) uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	memo := make(map[[2]uint32]uint64)
+	var parts []uint32 // replaced whole, for others read what was there
 	for row := range t.rows {
 		k := [2]uint32{t.texts[Subject].codes[row], t.texts[Class].codes[row]}
 		limit, ok := memo[k]
@@ -191,7 +195,16 @@ func (t *Table) Forget(until func(subject, class string) uint64) {
 		}
 		if t.first+uint64(row) < limit {
 			t.dead.Add(uint32(row))
+			if t.texts[ToldBy].codes[row] == 0 && t.texts[Parts].codes[row] != 0 {
+				if parts == nil {
+					parts = slices.Clone(t.texts[Parts].codes)
+				}
+				parts[row] = 0 // they were known by the text alone
+			}
 		}
+	}
+	if parts != nil {
+		t.texts[Parts].codes = parts
 	}
 }
 

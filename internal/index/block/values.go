@@ -51,6 +51,10 @@ func (t *Texts) raw(code uint32) string {
 	return string(t.flat[end-t.stride+1 : end])
 }
 
+// Raw returns the value of a code as bytes, which it is where a record shows
+// hexadecimal digits.
+func (t *Texts) Raw(code uint32) string { return t.raw(code) }
+
 // appendRaw appends what raw returns.
 func (t *Texts) appendRaw(dst []byte, code uint32) []byte {
 	if t.flat == nil {

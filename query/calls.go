@@ -1,0 +1,371 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"audittrail/event"
+	"audittrail/query/internal/pick"
+)
+
+// callPart says which records of calls a query asks for.
+type callPart uint8
+
+const (
+	unknownParts callPart = iota + 1
+	begunParts
+)
+
+// maxHalves bounds the memory for joining halves: if there are more, the log is
+// gone through more often, for some of them each time.
+const maxHalves = 1 << 20
+
+// joined remembers which records count no call, since another does: of the log
+// as it was when a query asked last.
+type joined struct {
+	mu   sync.Mutex
+	log  string // what the log was
+	told *pick.Seqs
+
+	testOnlyMost int // if not 0, instead of maxHalves
+}
+
+func (j *joined) most() uint64 {
+	if j.testOnlyMost > 0 {
+		return uint64(j.testOnlyMost)
+	}
+	return maxHalves
+}
+
+// join finds out which records count no call although they tell of one, if a
+// plan asks for calls.
+func (e *Engine) join(ctx context.Context, s *asked, p *plan) error {
+	if p.calls == nil || p.calls.Unknown || p.calls.Begun || p.nothing {
+		return nil
+	}
+	j := e.joined
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	generation, err := e.log.Generation()
+	if err != nil {
+		generation = 0 // without keys, nothing of it changes
+	}
+	log := fmt.Sprint(s.size, generation, e.log.Gone())
+	if j.told == nil || j.log != log {
+		told, err := s.told(ctx, j.most())
+		if err != nil {
+			return err
+		}
+		j.told, j.log = told, log
+	}
+	p.calls.Told = j.told.Has
+	return nil
+}
+
+// halves calls use with the records that may be parts of calls, in order.
+func (s *asked) halves(ctx context.Context, use func(*pick.Half) error) error {
+	for _, c := range s.chunks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if c.First >= s.size {
+			return nil
+		}
+		if c.Indexed() {
+			rows, err := pick.NewCallRows(c)
+			if err != nil {
+				return &indexError{err}
+			}
+			if err := rows.Each(s.size, use); err != nil {
+				return &indexError{err}
+			}
+			continue
+		}
+		for r, err := range s.log.Records(ctx, c.First, min(c.First+uint64(c.Rows), s.size)) {
+			if err != nil {
+				return err
+			}
+			s.opened.Add(1)
+			if h, ok := pick.HalfOf(r); ok {
+				if err := use(&h); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// What a span has.
+const (
+	hasAnswer uint8 = 1 << iota
+	hasWhole
+	hasTool
+	hasFailed // an error, and one that counts the call was met
+)
+
+// told finds the records that tell of a call that another record counts: whole
+// ones whose span has an answer of its own, and errors whose span has another
+// half, an earlier error, or a tool.
+//
+// Of whole ones and answers, the spans of those that are fewer are kept, and of
+// errors; where these are too many, of a share of the spans at a time.
+func (s *asked) told(ctx context.Context, most uint64) (*pick.Seqs, error) {
+	var whole, answers, failed uint64
+	err := s.halves(ctx, func(h *pick.Half) error {
+		switch h.Part {
+		case event.CallWhole:
+			whole++
+		case event.CallAnswer:
+			answers++
+		case event.CallFailed:
+			failed++
+		}
+		return nil
+	})
+	told := new(pick.Seqs)
+	if err != nil || failed == 0 && (whole == 0 || answers == 0) {
+		return told, err
+	}
+	fewer := event.CallWhole
+	if answers < whole {
+		fewer = event.CallAnswer
+	}
+	shares := 1 + (failed+min(whole, answers))/most
+	for share := range shares {
+		if err := s.toldOf(ctx, told, fewer, share, shares); err != nil {
+			return nil, err
+		}
+	}
+	return told, nil
+}
+
+// toldOf is told for a share of the spans.
+func (s *asked) toldOf(ctx context.Context, told *pick.Seqs, fewer event.CallPart, share, shares uint64) error {
+	spans := make(map[uint64]uint8)
+	of := func(h *pick.Half) (uint64, bool) {
+		key, ok := h.Span()
+		return key, ok && key%shares == share
+	}
+	what := func(h *pick.Half) uint8 {
+		switch {
+		case h.Part == event.CallAnswer:
+			return hasAnswer
+		case h.Part == event.CallWhole:
+			return hasWhole
+		case h.Type.OfTool():
+			return hasTool
+		}
+		return 0
+	}
+	err := s.halves(ctx, func(h *pick.Half) error {
+		if h.Part != fewer && h.Part != event.CallFailed {
+			return nil
+		}
+		if key, ok := of(h); ok {
+			spans[key] |= what(h)
+		}
+		return nil
+	})
+	if err != nil || len(spans) == 0 {
+		return err
+	}
+	err = s.halves(ctx, func(h *pick.Half) error {
+		has := what(h)
+		if has == 0 || h.Part == fewer {
+			return nil
+		}
+		if key, ok := of(h); ok {
+			if old, ok := spans[key]; ok && old&has == 0 {
+				spans[key] = old | has
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.halves(ctx, func(h *pick.Half) error {
+		if h.Part != event.CallWhole && h.Part != event.CallFailed {
+			return nil
+		}
+		key, ok := of(h)
+		has, known := spans[key]
+		if !ok || !known {
+			return nil
+		}
+		switch {
+		case h.Part == event.CallWhole:
+			if has&hasAnswer != 0 {
+				told.Add(h.Seq)
+			}
+		case has != 0:
+			told.Add(h.Seq)
+		default:
+			spans[key] |= hasFailed
+		}
+		return nil
+	})
+}
+
+// UnknownCalls returns how many records match of which it is not known whether
+// they count calls: prompts of record format 1 whose content is out of reach, and
+// whose cleartext fields tell nothing of an answer.
+func (e *Engine) UnknownCalls(ctx context.Context, q Query) (uint64, error) {
+	q.Calls, q.part = false, unknownParts
+	return e.Count(ctx, q)
+}
+
+// Begun is what became of the calls that were begun by records of their own.
+type Begun struct {
+	Begun      uint64 // questions that do not carry their answer
+	Unanswered uint64 // of these, those that have no answer in their span or trace
+	Loose      uint64 // of these, those that nothing joins to an answer: not known
+}
+
+// Begun tells of the calls that were begun by the records that match whether the
+// log has an answer to them, whenever that came: a response, an embedding, an
+// error, or a guardrail's block, in the same span, or in the same trace if one
+// of the two names no span.
+func (e *Engine) Begun(ctx context.Context, q Query) (Begun, error) {
+	q.Calls, q.part, q.Limit, q.Cursor, q.OldestFirst = false, begunParts, 0, "", true
+	p, err := e.plan(ctx, &q)
+	var b Begun
+	if err == nil && !p.nothing {
+		leave, err := e.take(ctx)
+		if err != nil {
+			return Begun{}, fmt.Errorf("query: %w", err)
+		}
+		defer leave()
+	}
+	if err == nil && !p.nothing {
+		err = e.ask(ctx, &q, func(s *asked) (err error) {
+			b, err = s.begun(ctx, p, q.From, e.joined.most())
+			return err
+		})
+	}
+	if err != nil {
+		return Begun{}, fmt.Errorf("query: %w", err)
+	}
+	return b, nil
+}
+
+// begun is Begun of what a query asked.
+func (s *asked) begun(ctx context.Context, p *plan, from uint64, most uint64) (Begun, error) {
+	var b Begun
+	asked := new(pick.Seqs)
+	sinks, err := s.total(ctx, p, min(from, s.size), s.size, func() (sink, error) { return new(listed), nil })
+	for _, sink := range sinks {
+		for _, seq := range *sink.(*listed) {
+			asked.Add(seq)
+			b.Begun++
+		}
+	}
+	if err != nil || b.Begun == 0 {
+		return b, err
+	}
+	shares := 1 + b.Begun/most
+	for share := range shares {
+		n, loose, err := s.begunOf(ctx, asked, share, shares)
+		if err != nil {
+			return b, err
+		}
+		b.Unanswered += n
+		if share == 0 {
+			b.Loose = loose
+		}
+	}
+	return b, nil
+}
+
+// listed lists the sequence numbers of what matches.
+type listed []uint64
+
+func (l *listed) add(some batch) error {
+	switch some := some.(type) {
+	case rows:
+		*l = append(*l, some.Seqs()...)
+	case opened:
+		for _, r := range some {
+			*l = append(*l, r.Seq)
+		}
+	}
+	return nil
+}
+
+// A begunTrace is the questions and answers of a trace that are not joined by
+// their span.
+type begunTrace struct {
+	asked, spanless       int64 // questions with a span, and without
+	answers, spanlessOnes int64 // answers likewise
+}
+
+// open is how many questions no answer can be to.
+func (t *begunTrace) open() int64 {
+	left := t.spanless - t.spanlessOnes
+	if left < 0 { // answers without a span can be to any question
+		return max(0, t.asked+left)
+	}
+	return t.asked + max(0, left-t.answers)
+}
+
+func (s *asked) begunOf(ctx context.Context, asked *pick.Seqs, share, shares uint64) (open, loose uint64, err error) {
+	spans := make(map[uint64]int64) // questions in a span that have no answer yet
+	traces := make(map[uint64]*begunTrace)
+	err = s.halves(ctx, func(h *pick.Half) error {
+		if h.Part != event.CallBegun || !asked.Has(h.Seq) {
+			return nil
+		}
+		trace, ok := h.Trace()
+		if !ok {
+			loose++
+			return nil
+		}
+		if trace%shares != share {
+			return nil
+		}
+		t := traces[trace]
+		if t == nil {
+			t = new(begunTrace)
+			traces[trace] = t
+		}
+		if span, ok := h.Span(); ok {
+			spans[span]++
+			t.asked++
+		} else {
+			t.spanless++
+		}
+		return nil
+	})
+	if err != nil || len(traces) == 0 {
+		return 0, loose, err
+	}
+	err = s.halves(ctx, func(h *pick.Half) error {
+		if h.Part != event.CallAnswer && h.Type != event.Failure && !h.Blocks {
+			return nil
+		}
+		trace, _ := h.Trace()
+		t := traces[trace]
+		if t == nil {
+			return nil
+		}
+		span, ok := h.Span()
+		if !ok {
+			t.spanlessOnes++
+			return nil
+		}
+		switch n, asked := spans[span]; {
+		case n > 0:
+			spans[span]--
+			t.asked--
+		case !asked:
+			t.answers++
+		}
+		return nil
+	})
+	for _, t := range traces {
+		open += uint64(t.open())
+	}
+	return open, loose, err
+}

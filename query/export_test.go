@@ -1,0 +1,7 @@
+package query
+
+// JoiningAtMost makes the engine join so many halves of calls at a time.
+func (e *Engine) JoiningAtMost(n int) *Engine {
+	e.joined.testOnlyMost = n
+	return e
+}
