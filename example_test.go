@@ -129,6 +129,26 @@ func ExampleLog_Append() {
 	// true
 }
 
+func ExampleLog_RecordCall() {
+	l, _, end := temporary()
+	defer end()
+	ctx := context.Background()
+	question := event.Event{ModelID: "gpt-4", UserID: "user-001", Prompt: "What is a bond?"}
+	receipt, err := l.RecordCall(ctx, question, func(_ context.Context, e *event.Event) error {
+		e.Response, e.OutputTokens = "A loan.", new(int64(3)) // of the model
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	r, err := l.Get(ctx, receipt.Seq)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(r.Event.Type, r.Event.Outcome, r.Parts)
+	// Output: prompt success prompt,response
+}
+
 func ExampleLog_AppendBatch() {
 	l, _, end := temporary()
 	defer end()
