@@ -48,6 +48,9 @@ type Holding struct {
 	Types   map[string]uint64 `json:"types"`
 	Models  map[string]uint64 `json:"models"`
 	Classes []Class           `json:"classes"`
+	// Acted is how many records besides, about others or nobody, name the person
+	// as who acted.
+	Acted uint64 `json:"acted,omitempty"`
 }
 
 // Held tells what is held on a user. Records that govern the log, such as a
@@ -91,7 +94,10 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 			}
 		}
 	}
-	if h.Records == 0 {
+	if err := d.acted(ctx, user, s, h, use); err != nil {
+		return nil, err
+	}
+	if h.Records == 0 && h.Acted == 0 {
 		return nil, ErrNothingHeld
 	}
 	for _, name := range slices.Sorted(maps.Keys(classes)) {
@@ -103,6 +109,29 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 		h.Classes = append(h.Classes, Class{name, classes[name], p})
 	}
 	return h, nil
+}
+
+// acted adds the records in which a person acted, and hands them to use without
+// their content, which is about others.
+func (d *Desk) acted(ctx context.Context, user string, s record.Subject, h *Holding, use func(*audittrail.Record) error) error {
+	for hit, err := range d.engine.Find(ctx, query.Query{Actors: []string{user}, OldestFirst: true}) {
+		if err != nil {
+			return err
+		}
+		if hit.Subject == s {
+			continue // it is among those about the person
+		}
+		h.Acted++
+		if use == nil {
+			continue
+		}
+		r := Hide(hit.Record)
+		r.Event.Actor = user
+		if err := use(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // RecordsOf returns how many records the log has about each of some users.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -307,10 +308,14 @@ func (e *env) gdprStatus(log *audittrail.Log, desk *privacy.Desk, user string) e
 	fields := []field{
 		{"held", count(held.Records, "record", "records")},
 		{"subject", held.Subject},
-		{"from", timeText(held.First)},
-		{"to", timeText(held.Last)},
 		{"restricted", restricted},
 		{"holds", cmp.Or(strings.Join(status.Holds, " "), "none")},
+	}
+	if held.Records > 0 {
+		fields = slices.Insert(fields, 2, field{"from", timeText(held.First)}, field{"to", timeText(held.Last)})
+	}
+	if held.Acted > 0 {
+		fields = slices.Insert(fields, 1, field{"acted in", count(held.Acted, "other record", "other records")})
 	}
 	for _, c := range held.Classes {
 		fields = append(fields, field{"class " + c.Class, count(c.Records, "record", "records")})
