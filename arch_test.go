@@ -134,7 +134,7 @@ var rooms = map[string]room{
 		"query/internal/calendar", "query/internal/tally", "query/internal/filter", "query/internal/pick", "query/internal/search",
 	}},
 	"report": {ours: []string{
-		".", "event", "internal/barrier", "lineage", "lineage/usage", "query", "record", "retention", "tlog", "report/document", "report/rules",
+		".", "access", "event", "internal/barrier", "lineage", "lineage/usage", "query", "record", "retention", "tlog", "report/document", "report/rules",
 	}},
 	"report/rules":     {theirs: []string{"github.com/BurntSushi/toml"}},
 	"lineage":          {ours: []string{".", "event", "record", "internal/cjson"}},

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"audittrail"
+	"audittrail/access"
 	"audittrail/event"
 	"audittrail/internal/barrier"
 	"audittrail/query"
@@ -174,8 +175,15 @@ func (m *maker) access(s *document.Section) error {
 	by := make(map[string]int64)
 	var rows [][]document.Value
 	for i, r := range t.rows {
+		if r[1].String() == access.Ended {
+			continue // which the record of its beginning counts
+		}
 		by[r[0].String()] += t.n(i, 0)
-		rows = append(rows, []document.Value{document.TextOf(words(r[0].String())), textValue(r[1]), document.CountOf(t.n(i, 0)), countValue(r[3]), timeValue(r[4]), timeValue(r[5])})
+		what := textValue(r[1])
+		if r[1].String() == access.Began {
+			what = document.TextOf("")
+		}
+		rows = append(rows, []document.Value{document.TextOf(words(r[0].String())), what, document.CountOf(t.n(i, 0)), countValue(r[3]), timeValue(r[4]), timeValue(r[5])})
 	}
 	grants, revocations := m.of(event.AccessGranted), m.of(event.AccessRevoked)
 	figure(s, "grants", "Grants", document.CountOf(len(grants)), "Over the log's whole life.", m.administrative(event.AccessGranted))
@@ -191,15 +199,6 @@ func (m *maker) access(s *document.Section) error {
 	return m.changes(s)
 }
 
-// reading is what an account of a reading or export says.
-type reading struct {
-	By      string `json:"by"`
-	Command string `json:"command"`
-	Records uint64 `json:"records"`
-	First   uint64 `json:"first"`
-	Last    uint64 `json:"last"`
-}
-
 // readings lists who read and exported what, the newest first.
 func (m *maker) readings(s *document.Section, q query.Query) error {
 	q.Types = []event.Type{event.ContentRead, event.DataExported}
@@ -208,16 +207,28 @@ func (m *maker) readings(s *document.Section, q query.Query) error {
 	if err != nil {
 		return err
 	}
-	var rows [][]document.Value
-	for _, r := range list {
-		var d reading
-		if !member(r.Event.Metadata, "read", &d) {
-			member(r.Event.Metadata, "export", &d)
+	slices.Reverse(list)
+	all, err := access.Accounts(func(yield func(*audittrail.Record, error) bool) {
+		for _, r := range list {
+			if !yield(r, nil) {
+				return
+			}
 		}
-		rows = append(rows, []document.Value{
-			document.TimeOf(r.Event.Time), document.TextOf(words(string(r.Event.Type))), m.who(r), document.CodeOf(d.By), document.TextOf(d.Command),
-			document.CountOf(d.Records), document.CountOf(d.First), document.CountOf(d.Last),
-		})
+	})
+	if err != nil {
+		return err
+	}
+	var rows [][]document.Value
+	for _, a := range slices.Backward(all) {
+		row := []document.Value{
+			document.TimeOf(a.Time), document.TextOf(words(string(a.Type))), m.who(a.Record), document.CodeOf(a.By), document.TextOf(a.Command),
+		}
+		if a.Known {
+			row = append(row, document.CountOf(a.Records), document.CountOf(a.First), document.CountOf(a.Last))
+		} else {
+			row = append(row, document.StateOf(document.Wary, access.UnknownExtent), document.TextOf(""), document.TextOf(""))
+		}
+		rows = append(rows, row)
 	}
 	add(s, "readings", "Who read and exported what", columns("time", "what", "who", "token", "with", "records+", "first record+", "last record+"), rows, "Who: the user of the token, while that person is not forgotten; the subject id where the name is not for whoever asked for this report. local is whoever holds the files.", source)
 	return nil

@@ -12,26 +12,93 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
+	"audittrail/query"
 )
 
 func (e *env) accessHistoryCmd() *cobra.Command {
-	return &cobra.Command{
+	var reads bool
+	cmd := &cobra.Command{
 		Use:   "history",
-		Short: "Tell what was granted and revoked",
+		Short: "Tell what was granted and revoked, or who read what",
 		Long: `History lists the grants and revocations in the log, the oldest first, with the
-sequence numbers by which they can be shown and proven. Denials and reads of
-content are records too: 'audittrail query -t access_denied,content_read'.` + exits(ends0, ends1, ends2, ends4),
-		Example: "  audittrail access history -o jsonl",
-		Args:    takes(),
+sequence numbers by which they can be shown and proven. With --reads it lists
+who read and exported contents, one line for each time. Denials are records,
+too: 'audittrail query -t access_denied'.` + exits(ends0, ends1, ends2, ends4),
+		Example: `  audittrail access history -o jsonl
+  audittrail access history --reads`,
+		Args: takes(),
 		RunE: func(*cobra.Command, []string) error {
-			return e.readAccess(func(_ *audittrail.Log, c *access.Controller) error {
+			return e.readAccess(func(log *audittrail.Log, c *access.Controller) error {
 				if _, err := e.acting(c, access.ManageAccess); err != nil {
 					return err
+				}
+				if reads {
+					return e.readHistory(log)
 				}
 				return e.accessHistory(e.ctx, c)
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&reads, "reads", false, "list who read and exported contents")
+	return cmd
+}
+
+// A readItem is one reading in the JSON of access history.
+type readItem struct {
+	Seq     uint64     `json:"seq"`
+	Time    time.Time  `json:"time"`
+	Type    event.Type `json:"type"`
+	User    string     `json:"user"`
+	State   string     `json:"state"`
+	By      string     `json:"by,omitempty"`
+	Command string     `json:"command,omitempty"`
+	Records *uint64    `json:"records"` // null: it ended early, and the number is not known
+	First   *uint64    `json:"first"`
+	Last    *uint64    `json:"last"`
+}
+
+func (e *env) readHistory(log *audittrail.Log) error {
+	all, err := access.Accounts(func(yield func(*audittrail.Record, error) bool) {
+		q := query.Query{Types: []event.Type{event.ContentRead, event.DataExported}, OldestFirst: true}
+		for h, err := range e.engine(log).Find(e.ctx, q) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(h.Record, nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("access history: %w", err)
+	}
+	columns := []column{
+		{name: "seq", width: 8, right: true},
+		{name: "time", width: 24},
+		{name: "what", width: 13},
+		{name: "user", width: 14},
+		{name: "token", width: 18},
+		{name: "with", width: 10},
+		{name: "records", width: 29},
+	}
+	return e.list(columns, func(yield func(row, error) bool) {
+		for i := range all {
+			a := &all[i]
+			item := readItem{Seq: a.Seq, Time: a.Time, Type: a.Type, User: a.Event.UserID, State: a.State.String(), By: a.By, Command: a.Command}
+			user, extent := a.Event.UserID, access.UnknownExtent
+			if a.State != audittrail.Readable {
+				user = "(" + a.State.String() + ")"
+			}
+			if a.Known {
+				item.Records, item.First, item.Last = &a.Records, &a.First, &a.Last
+				extent = fmt.Sprintf("%s, %d to %d", number(a.Records), a.First, a.Last)
+			}
+			if !yield(row{[]string{fmt.Sprint(a.Seq), timeText(a.Time), string(a.Type), user, a.By, a.Command, extent}, item}, nil) {
+				return
+			}
+		}
+	})
 }
 
 // A historyItem is one change in the JSON of access history.

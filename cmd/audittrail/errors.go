@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -40,7 +41,14 @@ func said(err error) bool {
 		return !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return !said(err) })
 	}
 	exit, ok := err.(*exitError)
-	return ok && exit.err == nil
+	return ok && exit.err == nil || readerLeft(err)
+}
+
+// readerLeft tells whether an error is that whoever read standard output has
+// gone, as head does, and there is nobody to tell.
+func readerLeft(err error) bool {
+	var p *fs.PathError
+	return errors.As(err, &p) && p.Path == os.Stdout.Name() && errors.Is(p.Err, syscall.EPIPE)
 }
 
 // explain is the text of an error with what to do next.

@@ -20,6 +20,9 @@ func process() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second interrupt ends it at once
+	// Who reads the output may go. That is an error of writing then, and not the
+	// end: what was shown is recorded first.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	e := &env{
 		ctx: ctx, args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		getenv: os.Getenv, now: time.Now,

@@ -136,7 +136,7 @@ reach it.` + recordArgHelp + exits(ends0, ends1, ends2),
 		GroupID: groupProve,
 		RunE: func(_ *cobra.Command, args []string) error {
 			return e.showing("disclose", func(log *audittrail.Log, s *showing) error {
-				s.export = true
+				s.export, s.all = true, true
 				r, err := find(e.ctx, log, args[0])
 				if err == nil {
 					r, err = s.see(r)
@@ -158,6 +158,7 @@ reach it.` + recordArgHelp + exits(ends0, ends1, ends2),
 				if err != nil {
 					return err
 				}
+				s.leave()
 				return e.writeOut(out, append(text, '\n'), 0o600)
 			})
 		},

@@ -208,9 +208,11 @@ func hitTime(t time.Time, zone *time.Location) string {
 
 func (e *env) queryList(engine *query.Engine, s *showing, q query.Query, o *queryOptions, zone *time.Location) error {
 	more := false
+	s.all = isPage(uint64(o.limit))
 	err := e.paged(o.noPager, func(w io.Writer) (err error) {
-		more, err = e.writeHits(w, engine, s, q, o.limit, zone)
-		return err
+		out, leave := s.page(w)
+		more, err = e.writeHits(out, engine, s, q, o.limit, zone)
+		return errors.Join(err, leave())
 	})
 	if err == nil && more {
 		e.note("cut off at %s: --limit N shows more, --limit 0 all", count(o.limit, "record", "records"))
@@ -236,16 +238,18 @@ func (e *env) writeHits(w io.Writer, engine *query.Engine, s *showing, q query.Q
 		if err != nil {
 			return false, errors.Join(out.Flush(), err)
 		}
+		if limit > 0 && shown == limit { // what is not shown is not seen
+			if more = s.known(h.Record) == nil; more {
+				break
+			}
+			continue
+		}
 		r, err := s.see(h.Record)
 		if errors.Is(err, access.ErrDenied) || err == nil && q.Text != "" && r.State != h.State {
 			continue // as if it were not there: that words stand in it says what it says
 		}
 		if err != nil {
 			return false, errors.Join(out.Flush(), err)
-		}
-		if limit > 0 && shown == limit {
-			more = true
-			break
 		}
 		shown++
 		if err := put(hitRow(r, h.Matches, q.Text != "", zone, room)); err != nil {

@@ -43,6 +43,7 @@ stands, marked as unauthenticated, and the exit status is 3.` + recordArgHelp +
 		GroupID: groupRead,
 		RunE: func(_ *cobra.Command, args []string) error {
 			return e.showing("show", func(log *audittrail.Log, s *showing) error {
+				s.all = true
 				r, err := find(e.ctx, log, args[0])
 				if err == nil && raw {
 					err = s.known(r) // its line is sealed
@@ -52,6 +53,7 @@ stands, marked as unauthenticated, and the exit status is 3.` + recordArgHelp +
 				if err != nil {
 					return fmt.Errorf("show %s: %w", args[0], err)
 				}
+				s.leave()
 				if err := e.show(r, raw); err != nil {
 					return err
 				}

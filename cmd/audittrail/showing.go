@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"audittrail"
@@ -15,8 +18,9 @@ import (
 // A showing is what a command shows of a log: it hides what whoever runs the
 // command may not see, and accounts for the content that they did.
 //
-// Commands that show records pass each of them through see. One that exports
-// sets export before.
+// Commands that show records pass each of them through see, which records before
+// the first of them that content is shown. One that exports sets export before;
+// one that has all of it in memory before it shows any sets all, and calls leave.
 type showing struct {
 	e          *env
 	desk       *privacy.Desk
@@ -24,7 +28,13 @@ type showing struct {
 	token      string
 	governed   bool // the log has grants
 	export     bool // what is shown is an export, for which there is a permission of its own
-	seen       access.Reading
+	// all says that everything is in memory before any of it is shown: leave is
+	// called then, and one record tells of it.
+	all      bool
+	accounts bool // what is shown is recorded
+	seen     access.Reading
+	begun    *access.Begun // recorded before the first of it was shown
+	left     bool          // recorded, or could not be
 }
 
 // showing opens the log to read for a command that shows contents, and records
@@ -39,6 +49,7 @@ func (e *env) showing(command string, show func(*audittrail.Log, *showing) error
 		if err := s.open(log); err != nil {
 			return err
 		}
+		s.accounts = c.RecordReads == config.ReadsAlways || c.RecordReads == config.ReadsGoverned && s.governed
 		err := show(log, s)
 		if s.controller != nil {
 			err = errors.Join(err, s.controller.Close())
@@ -46,11 +57,71 @@ func (e *env) showing(command string, show func(*audittrail.Log, *showing) error
 		return err
 	})
 	e.recordDenial(err)
-	err = e.skip.end(err)
-	if s.seen.Records > 0 && (c.RecordReads == config.ReadsAlways || c.RecordReads == config.ReadsGoverned && s.governed) {
-		e.recordBeside("that content was shown", s.record)
-	}
+	s.end()
 	return err
+}
+
+// recording is the context in which it is recorded what was shown: an interrupt
+// does not keep it from that.
+func (s *showing) recording() context.Context { return context.WithoutCancel(s.e.ctx) }
+
+// begin records that content is about to be shown.
+func (s *showing) begin() {
+	if !s.accounts || s.left {
+		return
+	}
+	s.left = true
+	record := access.BeginRead
+	if s.export {
+		record = access.BeginExport
+	}
+	s.e.recordBeside("that content is shown", func(log *audittrail.Log) (err error) {
+		s.begun, err = record(s.recording(), log, s.seen)
+		return err
+	})
+}
+
+// leave records what is about to be shown, all of it.
+func (s *showing) leave() {
+	if !s.accounts || s.left || s.seen.Records == 0 {
+		return
+	}
+	s.left = true
+	record := access.RecordRead
+	if s.export {
+		record = access.RecordExport
+	}
+	s.e.recordBeside("that content is shown", func(log *audittrail.Log) error { return record(s.recording(), log, s.seen) })
+}
+
+// mostPage is how many records are held in memory until all of them are shown.
+const mostPage = 1000
+
+// isPage tells whether a list of so many records, 0 for any number, is a page.
+func isPage(limit uint64) bool { return limit > 0 && limit <= mostPage }
+
+// page returns where a command writes what it shows, and what to call when that
+// is all: where it is in memory as a whole before any of it is shown, it is
+// recorded then, and written to w.
+func (s *showing) page(w io.Writer) (out io.Writer, leave func() error) {
+	if !s.all {
+		return w, func() error { return nil }
+	}
+	var text bytes.Buffer
+	return &text, func() error {
+		s.leave()
+		_, err := text.WriteTo(w)
+		return err
+	}
+}
+
+// end records how much was shown.
+func (s *showing) end() {
+	if s.begun != nil {
+		s.e.recordBeside("how much content was shown", func(log *audittrail.Log) error {
+			return s.begun.End(s.recording(), log, s.seen)
+		})
+	}
 }
 
 func (s *showing) open(log *audittrail.Log) error {
@@ -146,17 +217,13 @@ func (s *showing) see(r *audittrail.Record) (*audittrail.Record, error) {
 		return privacy.Hide(r), nil
 	}
 	r = s.desk.HideActor(r)
+	if s.seen.Records == 0 && !s.all {
+		s.begin()
+	}
 	if s.seen.Records == 0 || r.Seq < s.seen.First {
 		s.seen.First = r.Seq
 	}
 	s.seen.Last = max(s.seen.Last, r.Seq)
 	s.seen.Records++
 	return r, nil
-}
-
-func (s *showing) record(log *audittrail.Log) error {
-	if s.export {
-		return access.RecordExport(s.e.ctx, log, s.seen)
-	}
-	return access.RecordRead(s.e.ctx, log, s.seen)
 }

@@ -127,7 +127,9 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, zone *time.Lo
 	if follow {
 		records = engine.Follow(e.ctx, q)
 	}
-	out := bufio.NewWriter(e.stdout)
+	s.all = !follow && isPage(n)
+	w, leave := s.page(e.stdout)
+	out := bufio.NewWriter(w)
 	rows := func(yield func(row, error) bool) {
 		for h, err := range records {
 			var r *audittrail.Record
@@ -162,5 +164,5 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, zone *time.Lo
 	if follow && e.ctx.Err() != nil && errors.Is(err, e.ctx.Err()) {
 		err = nil // that is how it ends
 	}
-	return errors.Join(err, out.Flush())
+	return errors.Join(err, out.Flush(), leave())
 }
