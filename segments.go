@@ -80,6 +80,76 @@ type ArchivedError = archive.ArchivedError
 // so that its absence is accounted for, and a copy of it can be proved.
 type DroppedError = archive.DroppedError
 
+// An UnreachedArchive is an archive that could not be read: what of it is about
+// whom is not known.
+type UnreachedArchive = archive.Unreached
+
+// ArchivedRecords returns how many records are in archives. Queries do not search
+// them.
+func (l *Log) ArchivedRecords(ctx context.Context) (uint64, error) {
+	err := l.refresh(ctx)
+	var n uint64
+	if err == nil {
+		n, err = l.left.Count(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("count archived records: %w", err)
+	}
+	return n, nil
+}
+
+// CountArchived returns how many of the records before size (0: all) are in
+// archives and about each of some subjects, and which archives it could not
+// read. It reads all archives.
+func (l *Log) CountArchived(ctx context.Context, subjects []record.Subject, size uint64) (map[record.Subject]uint64, []UnreachedArchive, error) {
+	counts := make(map[record.Subject]uint64, len(subjects))
+	for _, s := range subjects {
+		counts[s] = 0
+	}
+	unreached, err := l.archived(ctx, size, counts, func(r *record.Record) error {
+		counts[r.Subject]++
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("count archived records: %w", err)
+	}
+	return counts, unreached, nil
+}
+
+// ArchivedAbout calls use with the records in archives that are about a subject,
+// in order, and returns the archives that it could not read.
+func (l *Log) ArchivedAbout(ctx context.Context, s record.Subject, use func(*Record) error) ([]UnreachedArchive, error) {
+	unreached, err := l.archived(ctx, 0, map[record.Subject]uint64{s: 0}, func(r *record.Record) error {
+		opened, err := l.records.Open(*r)
+		if err != nil {
+			return err
+		}
+		return use((*Record)(opened))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read archived records: %w", err)
+	}
+	return unreached, nil
+}
+
+func (l *Log) archived(ctx context.Context, size uint64, subjects map[record.Subject]uint64, use func(*record.Record) error) ([]UnreachedArchive, error) {
+	if err := l.refresh(ctx); err != nil {
+		return nil, err
+	}
+	if size == 0 {
+		size = record.MaxSeq
+	}
+	want := func(s record.Subject) bool { _, ok := subjects[s]; return ok }
+	return l.left.Archived(ctx, size, want, func(found []*record.Record) error {
+		for _, r := range found {
+			if err := use(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // First returns the sequence number of the oldest record from which on records
 // are here. Some behind it may have left the log as well: see Segments.
 func (l *Log) First() uint64 { return l.store.First() }

@@ -161,7 +161,7 @@ func (s *sweep) erase(ctx context.Context, user string) {
 	}
 	s.erased[user], err = s.log.Size()
 	_ = s.note(err)
-	_, err = privacy.Certify(ctx, s.log, done, &order, 1, s.clock())
+	_, err = privacy.Certify(ctx, s.log, done, &order, privacy.Covered{Records: 1}, s.clock())
 	_ = s.note(err)
 }
 

@@ -51,6 +51,13 @@ type Holding struct {
 	// Acted is how many records besides, about others or nobody, name the person
 	// as who acted.
 	Acted uint64 `json:"acted,omitempty"`
+
+	// Archived are those of Records that are in archives. Unknown is how many
+	// records, about anybody, are in archives that could not be read: how many of
+	// them are about the person is not known. Unreached are the places of these.
+	Archived  uint64   `json:"archived,omitempty"`
+	Unknown   uint64   `json:"unknown,omitempty"`
+	Unreached []string `json:"unreached,omitempty"`
 }
 
 // Held tells what is held on a user. Records that govern the log, such as a
@@ -63,7 +70,8 @@ func (d *Desk) Held(ctx context.Context, user string) (*Holding, error) {
 	return h, nil
 }
 
-// held adds up what is held on a user, and hands each record to use.
+// held adds up what is held on a user, in the log and in its archives, and hands
+// each record to use.
 func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use func(*audittrail.Record) error) (*Holding, error) {
 	s, err := d.subject(user)
 	if err != nil {
@@ -71,11 +79,8 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 	}
 	h := &Holding{Subject: s.String(), Types: map[string]uint64{}, Models: map[string]uint64{}}
 	classes := map[string]uint64{}
-	for hit, err := range d.engine.Find(ctx, query.Query{Users: []string{user}, OldestFirst: true}) {
-		if err != nil {
-			return nil, err
-		}
-		e := &hit.Event
+	add := func(r *audittrail.Record) error {
+		e := &r.Event
 		if h.Records == 0 || e.Time.Before(h.First) {
 			h.First = e.Time
 		}
@@ -89,15 +94,33 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 		}
 		classes[e.RetentionClass]++
 		if use != nil {
-			if err := use(hit.Record); err != nil {
-				return nil, err
-			}
+			return use(r)
+		}
+		return nil
+	}
+	unreached, err := d.log.ArchivedAbout(ctx, s, add)
+	if err != nil {
+		return nil, err
+	}
+	h.Archived = h.Records
+	for _, u := range unreached {
+		h.Unknown += u.Records
+		if !slices.Contains(h.Unreached, u.Archive) {
+			h.Unreached = append(h.Unreached, u.Archive)
+		}
+	}
+	for hit, err := range d.engine.Find(ctx, query.Query{Users: []string{user}, OldestFirst: true}) {
+		if err == nil {
+			err = add(hit.Record)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	if err := d.acted(ctx, user, s, h, use); err != nil {
 		return nil, err
 	}
-	if h.Records == 0 && h.Acted == 0 {
+	if h.Records == 0 && h.Acted == 0 && h.Unknown == 0 {
 		return nil, ErrNothingHeld
 	}
 	for _, name := range slices.Sorted(maps.Keys(classes)) {
@@ -259,8 +282,22 @@ func (d *Desk) writePage(ctx context.Context, w io.Writer, a *Answer, h *Holding
 	if err != nil {
 		return err
 	}
+	subject, err := d.subject(a.User)
+	if err != nil {
+		return err
+	}
 	var failed error
+	stopped := errors.New("the page was not written")
 	items := func(yield func(item) bool) {
+		_, failed = d.log.ArchivedAbout(ctx, subject, func(r *audittrail.Record) error {
+			if !yield(itemOf(r)) {
+				return stopped
+			}
+			return nil
+		})
+		if failed != nil {
+			return
+		}
 		for hit, err := range d.engine.Find(ctx, query.Query{Users: []string{a.User}, OldestFirst: true}) {
 			if err != nil {
 				failed = err

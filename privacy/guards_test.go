@@ -107,7 +107,7 @@ func log0(t *testing.T, log *audittrail.Log, user string) uint64 {
 // TestCountOfNoErasure counts nothing.
 func TestCountOfNoErasure(t *testing.T) {
 	log, _ := open(t, t.TempDir(), audittrail.Options{Create: true})
-	if counts, err := privacy.CountRecords(t.Context(), query.New(log), nil); err != nil || len(counts) != 0 {
+	if counts, err := privacy.CountRecords(t.Context(), log, query.New(log), nil); err != nil || len(counts) != 0 {
 		t.Errorf("CountRecords of no erasure = %v, %v", counts, err)
 	}
 }

@@ -261,7 +261,7 @@ func TestCertify(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range [][]*audittrail.Forgotten{done, done[:1], done[1:]} {
-		counts, err := privacy.CountRecords(t.Context(), query.New(log), part)
+		counts, err := privacy.CountRecords(t.Context(), log, query.New(log), part)
 		if err != nil {
 			t.Fatal(err)
 		}

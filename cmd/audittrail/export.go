@@ -94,7 +94,7 @@ func (e *env) export(o exportOptions) error {
 		if err := s.asks(&q); err != nil {
 			return err
 		}
-		if err := s.noteUsers(&q); err != nil {
+		if err := errors.Join(s.noteUsers(&q), e.noteArchived(log)); err != nil {
 			return err
 		}
 		if o.out == "" {

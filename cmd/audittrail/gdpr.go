@@ -204,8 +204,16 @@ func (e *env) answer(user, out string) error {
 		made := struct {
 			File    string `json:"file"`
 			Records uint64 `json:"records"`
-		}{out, held.Records}
-		return e.sheet(made, []field{{"file", out}, {"records", number(held.Records)}})
+			Unknown uint64 `json:"unknown,omitempty"`
+		}{out, held.Records, held.Unknown}
+		fields := []field{{"file", out}, {"records", number(held.Records)}}
+		if held.Unknown == 0 {
+			return e.sheet(made, fields)
+		}
+		if err := e.sheet(made, append(fields, unknownField(held))); err != nil {
+			return err
+		}
+		return ended(exitLimited)
 	})
 }
 
@@ -305,8 +313,12 @@ func (e *env) gdprStatus(log *audittrail.Log, desk *privacy.Desk, user string) e
 		status.Restricted = &r.Since
 		restricted = "since " + timeText(r.Since)
 	}
+	here := count(held.Records, "record", "records")
+	if held.Archived > 0 {
+		here += ", " + number(held.Archived) + " of them in archives"
+	}
 	fields := []field{
-		{"held", count(held.Records, "record", "records")},
+		{"held", here},
 		{"subject", held.Subject},
 		{"restricted", restricted},
 		{"holds", cmp.Or(strings.Join(status.Holds, " "), "none")},
@@ -317,10 +329,21 @@ func (e *env) gdprStatus(log *audittrail.Log, desk *privacy.Desk, user string) e
 	if held.Acted > 0 {
 		fields = slices.Insert(fields, 1, field{"acted in", count(held.Acted, "other record", "other records")})
 	}
+	if held.Unknown > 0 {
+		fields = append(fields, unknownField(held))
+	}
 	for _, c := range held.Classes {
 		fields = append(fields, field{"class " + c.Class, count(c.Records, "record", "records")})
 	}
-	return e.sheet(status, status.withNear(fields))
+	if err := e.sheet(status, status.withNear(fields)); err != nil || held.Unknown == 0 {
+		return err
+	}
+	return ended(exitLimited)
+}
+
+// unknownField says which archives could not be read.
+func unknownField(h *privacy.Holding) field {
+	return field{"not known", "how many of " + count(h.Unknown, "record", "records") + " in archives that could not be read: " + strings.Join(h.Unreached, ", ")}
 }
 
 // withNear adds how many users have a near spelling, if any has.

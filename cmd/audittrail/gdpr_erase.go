@@ -363,7 +363,7 @@ func (e *env) certificates(log *audittrail.Log, orders []*audittrail.ErasureOrde
 	for i, o := range orders {
 		done[i] = &o.Forgotten
 	}
-	counts, err := privacy.CountRecords(e.ctx, e.engine(log), done)
+	counts, err := privacy.CountRecords(e.ctx, log, e.engine(log), done)
 	if err != nil {
 		return nil, fmt.Errorf("count its records: %w", err)
 	}
@@ -436,6 +436,9 @@ func certificateFields(f *certificate.Facts) []field {
 	}
 	var s sheetBuilder
 	s.add("erased", count(len(f.Subjects), "person", "persons")+", "+count(f.Records, "record", "records"))
+	if f.Unknown > 0 {
+		s.add("not known", "how many of "+count(f.Unknown, "record", "records")+" in archives that could not be read")
+	}
 	s.add("subject", strings.Join(subjects, "\n"))
 	s.add("ordered by", "record "+strconv.FormatUint(f.Seq, 10)+", "+timeText(f.Logged))
 	s.add("log", f.Origin)
@@ -612,10 +615,11 @@ func (e *env) verifyCertificates(name string, keys []string) error {
 			Seq      uint64           `json:"seq"`
 			Subjects []record.Subject `json:"subjects"`
 			Records  uint64           `json:"records"`
+			Unknown  uint64           `json:"unknown,omitempty"`
 			Reason   string           `json:"reason"`
 			Basis    string           `json:"basis"`
 			Backups  int              `json:"backups"`
-		}{true, f.Origin, f.Seq, f.Subjects, f.Records, f.Reason, f.Basis, len(f.Backups)}
+		}{true, f.Origin, f.Seq, f.Subjects, f.Records, f.Unknown, f.Reason, f.Basis, len(f.Backups)}
 		if err := e.sheet(result, append([]field{{"holds", "the log ordered this erasure and has it for good;\nit signed that the keys are gone, and the number of records"}}, certificateFields(f)...)); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail"
 	"audittrail/event"
 	"audittrail/privacy"
 	"audittrail/query"
@@ -188,6 +189,15 @@ func (s *showing) noteUsers(q *query.Query) error {
 		}
 	}
 	return nil
+}
+
+// noteArchived says how many records a query does not search.
+func (e *env) noteArchived(log *audittrail.Log) error {
+	n, err := log.ArchivedRecords(e.ctx)
+	if err == nil && n > 0 {
+		e.note("%s in archives, and not searched: 'audittrail archive restore' brings them back", count(n, "record is", "records are"))
+	}
+	return err
 }
 
 // checkReason refuses a reason that names a user: it stays in the log when the

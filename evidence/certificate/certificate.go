@@ -73,8 +73,12 @@ type Certificate struct {
 	// Consistency proves that the log later begins with what Before covers.
 	Consistency []byte
 	Records     uint64 // how many records can be read no more
-	Backups     []Backup
-	Signature   []byte // the log's statement over all of that
+	// Unknown is how many records, about anybody, were in archives that could not
+	// be read: how many of them are among those that can be read no more, too, is
+	// not known.
+	Unknown   uint64
+	Backups   []Backup
+	Signature []byte // the log's statement over all of that
 }
 
 // wire is the certificate in JSON, its members sorted.
@@ -92,6 +96,7 @@ type wire struct {
 	Seq         uint64       `json:"seq"`
 	Signature   string       `json:"signature,omitempty"`
 	Subjects    []string     `json:"subjects"`
+	Unknown     uint64       `json:"unknown,omitempty"`
 	V           int          `json:"v"`
 }
 
@@ -108,7 +113,7 @@ func (c *Certificate) encode(signed bool) ([]byte, error) {
 	w := wire{
 		Backups: []wireBackup{}, Before: string(c.Before), Consistency: string(c.Consistency), Issued: stamp(c.Issued),
 		Key: base64.StdEncoding.EncodeToString(c.Barrier.Key[:]), Line: string(c.Barrier.Line),
-		Proof: string(c.Proof), Records: c.Records, V: 1,
+		Proof: string(c.Proof), Records: c.Records, Unknown: c.Unknown, V: 1,
 		Seq: c.Seq, Reason: c.Reason, Basis: c.Basis, Subjects: make([]string, len(c.Subjects)),
 	}
 	for i, s := range c.Subjects {
@@ -175,7 +180,7 @@ func decode(b []byte) (*Certificate, error) {
 	if w.V != 1 {
 		return nil, fmt.Errorf("version %d is not understood", w.V)
 	}
-	if len(w.Backups) > maxBackups || w.Records > record.MaxSeq || w.Seq > record.MaxSeq {
+	if len(w.Backups) > maxBackups || w.Records > record.MaxSeq || w.Unknown > record.MaxSeq || w.Seq > record.MaxSeq {
 		return nil, errors.New("a number in it is too large")
 	}
 	if w.Signature == "" {
@@ -188,7 +193,7 @@ func decode(b []byte) (*Certificate, error) {
 	key, err := base64.StdEncoding.Strict().DecodeString(w.Key)
 	c := &Certificate{
 		Issued: issued, Barrier: record.Disclosure{Line: []byte(w.Line)}, Proof: []byte(w.Proof), Before: []byte(w.Before),
-		Consistency: []byte(w.Consistency), Records: w.Records, Signature: []byte(w.Signature),
+		Consistency: []byte(w.Consistency), Records: w.Records, Unknown: w.Unknown, Signature: []byte(w.Signature),
 		Seq: w.Seq, Reason: w.Reason, Basis: w.Basis,
 	}
 	if err != nil || copy(c.Barrier.Key[:], key) != len(c.Barrier.Key) || len(key) != len(c.Barrier.Key) {
@@ -228,6 +233,7 @@ type Facts struct {
 	Approval string
 	By       string
 	Records  uint64
+	Unknown  uint64 // in archives that could not be read
 	Before   tlog.Checkpoint
 	After    tlog.Checkpoint
 	Backups  []Backup
@@ -282,7 +288,7 @@ func (c *Certificate) Check(vkeys []string) (*Facts, error) {
 	}
 	return &Facts{
 		Origin: origin, Seq: r.Seq, Logged: r.Logged, Subjects: order.Subjects, Reason: order.Reason, Basis: order.Basis,
-		Approval: order.Approval, By: order.By, Records: c.Records, Before: before, After: after.Checkpoint,
+		Approval: order.Approval, By: order.By, Records: c.Records, Unknown: c.Unknown, Before: before, After: after.Checkpoint,
 		Backups: c.Backups, Issued: c.Issued,
 	}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"audittrail/event"
 	"audittrail/internal/content"
 	"audittrail/internal/remnant"
 	"audittrail/internal/segment"
@@ -166,6 +167,101 @@ func (g *Register) archived(ctx context.Context, first uint64, s *remnant.Statem
 			}
 		}
 	}
+}
+
+// An Unreached is an archive that could not be read.
+type Unreached struct {
+	First   uint64 // of its segment
+	Records uint64
+	Archive string // its place
+	Err     error
+}
+
+// Count returns how many records there are in archives.
+func (g *Register) Count(ctx context.Context) (uint64, error) {
+	n := uint64(0)
+	err := g.each(ctx, record.MaxSeq, func(info segment.Info, _ *remnant.Statement) error {
+		n += info.Records
+		return nil
+	})
+	return n, err
+}
+
+// each calls f with the segments that are in archives and begin before size.
+func (g *Register) each(ctx context.Context, size uint64, f func(segment.Info, *remnant.Statement) error) error {
+	infos, err := g.Records.Store.Segments()
+	if err != nil {
+		return err
+	}
+	said, err := g.Statements(ctx)
+	if err != nil {
+		return err
+	}
+	for _, info := range infos {
+		s, ok := said[info.First]
+		if info.Gone == nil || !ok || s.Dropped || info.First >= size {
+			continue
+		}
+		if err := f(info, &s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Archived calls f with the records before size that are in archives and about
+// subjects that are wanted, an archive at a time, when all of it was read and
+// held against the tree. What governs the log has not left it, and is not among
+// them. It returns the archives that could not be read; one that was altered is
+// an error.
+func (g *Register) Archived(ctx context.Context, size uint64, want func(record.Subject) bool, f func([]*record.Record) error) ([]Unreached, error) {
+	var unreached []Unreached
+	err := g.each(ctx, size, func(info segment.Info, s *remnant.Statement) error {
+		var found []*record.Record
+		for line, err := range g.archived(ctx, info.First, s) {
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case errors.Is(err, ErrDamaged) || errors.Is(err, ErrManifest):
+				return err
+			case err != nil:
+				unreached = append(unreached, Unreached{info.First, info.Records, s.To, err})
+				return nil
+			}
+			r, err := wanted(line, size, want)
+			if err != nil {
+				return err
+			}
+			if r != nil {
+				found = append(found, r)
+			}
+		}
+		return f(found)
+	})
+	return unreached, err
+}
+
+// wanted decodes a line if it is about a subject that is wanted.
+func wanted(line []byte, size uint64, want func(record.Subject) bool) (*record.Record, error) {
+	var finder record.Finder
+	if text, _ := finder.Find(line); text != nil {
+		if s, err := record.ParseSubject(string(text)); err == nil && !want(s) {
+			return nil, nil
+		}
+	}
+	_, kind, known := record.Glance(line)
+	t, ok := record.ParseTail(line)
+	if !ok || t.Seq >= size || !known || event.Type(kind).Reserved() {
+		return nil, nil
+	}
+	r, err := record.Decode(slices.Clone(line))
+	if err != nil {
+		return nil, fmt.Errorf("record %d: %w", t.Seq, err)
+	}
+	if !want(r.Subject) {
+		return nil, nil
+	}
+	return r, nil
 }
 
 // Scan decodes the records from (inclusive) to to (exclusive) whose subject and

@@ -130,6 +130,12 @@ func (l *Reader) View(ctx context.Context, line []byte, seq uint64, entry []byte
 	if err != nil {
 		return nil, err
 	}
+	return l.Open(out.Record)
+}
+
+// Open opens a record that was checked.
+func (l *Reader) Open(r record.Record) (*Record, error) {
+	seq, out := r.Seq, &Record{Record: r, State: Sealed}
 	key, state, err := l.Key(&out.Record)
 	if err == nil && state == Readable {
 		err = out.OpenWith(key)
