@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 
@@ -212,7 +213,7 @@ func (s *Store) vouch(ctx context.Context, g *seg) error {
 	}
 	// A statement comes after what it is about; those of a segment that has
 	// left as well are in its remnant, if that is vouched for in turn.
-	seqs, err := s.Administrative(g.gone.Next())
+	seqs, err := s.Administrative(s.after(g))
 	if err != nil {
 		return err
 	}
@@ -243,6 +244,19 @@ func (s *Store) vouch(ctx context.Context, g *seg) error {
 	}
 	return fmt.Errorf("%s%s: %w: no record names what it is; run verify, and restore it from a backup, or the segment from its archive",
 		g.name, remnant.Ext, remnant.ErrDamaged)
+}
+
+// after returns the first record of the segment after g. It does not ask g's
+// remnant, which is not believed yet.
+func (s *Store) after(g *seg) uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, other := range s.segs {
+		if other.first > g.first {
+			return other.first
+		}
+	}
+	return math.MaxUint64
 }
 
 // HasID tells whether a record, which may have left, has an id. A line that is
