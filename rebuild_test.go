@@ -2,10 +2,13 @@ package audittrail_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -437,5 +440,124 @@ func TestRebuildReadError(t *testing.T) {
 		if !failed {
 			return
 		}
+	}
+}
+
+// TestRebuildBelievesNoTombstone rebuilds a log of which a segment was replaced by
+// its tombstone, without a record that says so: the new log does not say that its
+// records are in an archive, and with a keyring from before them nothing is rebuilt,
+// since they may have ordered an erasure.
+func TestRebuildBelievesNoTombstone(t *testing.T) {
+	disk := vfs.NewMem()
+	filled(t, disk)
+	log := openLog(t, disk)
+	g := segments(t, log)[1]
+	mustClose(t, log)
+	takeOut(t, disk, g)
+	found, err := audittrail.Rebuild(t.Context(), audittrail.Rebuilding{
+		From: "dir", Old: rolling(disk), To: "new", New: rolling(disk), Reason: "a segment is missing",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := salvage.Range{First: g.First, Last: g.First + g.Records - 1}
+	for _, l := range found.Lost {
+		switch {
+		case l.Reason == salvage.Damaged && slices.Contains(l.Ranges, want):
+			return
+		case l.Reason == salvage.Archived || l.Reason == salvage.Dropped:
+			t.Errorf("%d records are said to be %s", l.Records, l.Reason)
+		}
+	}
+	t.Errorf("lost are %+v, want records %d to %d damaged", found.Lost, want.First, want.Last)
+}
+
+// TestRebuildOlderKeyringNoTombstone does the same to the records that a keyring
+// from before an erasure has not heard of.
+func TestRebuildOlderKeyringNoTombstone(t *testing.T) {
+	disk := vfs.NewMem()
+	filled(t, disk)
+	keys := map[string][]byte{}
+	names, err := disk.ReadDir("dir/keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		if keys[n], err = vfs.ReadFile(disk, "dir/keys/"+n, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log := openLog(t, disk)
+	first := size(t, log)
+	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"user 2"}, Reason: "asked", Basis: "GDPR 17"}); err != nil {
+		t.Fatal(err)
+	}
+	order := func() audittrail.Segment {
+		for _, g := range segments(t, log) {
+			if g.First+g.Records > uint64(first) {
+				return g
+			}
+		}
+		return audittrail.Segment{}
+	}
+	// The segment of the order is full, so that another one follows.
+	for segs := len(segments(t, log)); len(segments(t, log)) < segs+1; {
+		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "user 1", Prompt: strings.Repeat("later ", 40)})
+	}
+	g := order()
+	mustClose(t, log)
+	takeOut(t, disk, g)
+	now, err := disk.ReadDir("dir/keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range now {
+		if _, ok := keys[n]; !ok {
+			if err := disk.Remove("dir/keys/" + n); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for n, b := range keys {
+		if err := vfs.WriteFile(disk, "dir/keys/"+n, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = audittrail.Rebuild(t.Context(), audittrail.Rebuilding{
+		From: "dir", Old: rolling(disk), To: "new", New: rolling(disk), Reason: "an order is missing",
+	})
+	var truncated *audittrail.TruncatedError
+	if !errors.As(err, &truncated) {
+		t.Errorf("Rebuild() = %v, want that it is refused", err)
+	}
+}
+
+// takeOut replaces a segment by a tombstone that keeps none of its lines, as can be
+// done without keys.
+func takeOut(t *testing.T, disk vfs.FS, g audittrail.Segment) {
+	t.Helper()
+	b, err := vfs.ReadFile(disk, "dir/"+segmentFile(g, ".jsonl"), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := lines(b)
+	left := append([]byte("audittrail-remnant/v1"), make([]byte, 3)...)
+	for _, n := range []uint64{
+		g.First, uint64(len(all)), 0, 0, uint64(len(b)),
+		uint64(tailOf(all[0]).Logged.UnixNano()), uint64(tailOf(all[len(all)-1]).Logged.UnixNano()),
+	} {
+		left = binary.BigEndian.AppendUint64(left, n)
+	}
+	for _, line := range all {
+		hash := tailOf(line).Hash
+		left = append(left, hash[:]...)
+	}
+	left = append(left, make([]byte, 16*len(all))...) // no ids
+	sum := sha256.Sum256(left)
+	if err := vfs.WriteFile(disk, "dir/"+segmentFile(g, ".remnant"), append(left, sum[:]...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := disk.Remove("dir/" + segmentFile(g, ".jsonl")); err != nil {
+		t.Fatal(err)
 	}
 }

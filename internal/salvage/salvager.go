@@ -118,10 +118,16 @@ func (s *Salvager) miss(size uint64) {
 	}
 }
 
-// departed counts the records of a segment that has left the old log.
+// departed counts the records of a segment that has left the old log, if a record
+// of the log says that. A tombstone that no record names says nothing: of the
+// records that it stands for, nothing is there.
 func (s *Salvager) departed(g *segment.Info) {
+	said, ok := s.said[g.First]
+	if !ok || said.Records != g.Records {
+		return
+	}
 	why := Archived
-	if s.said[g.First].Dropped {
+	if said.Dropped {
 		why = Dropped
 	}
 	for seq := g.First; seq < g.First+g.Records; seq++ {
