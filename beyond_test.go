@@ -132,3 +132,53 @@ func TestReadersStop(t *testing.T) {
 	wantUnauthenticated(t, verifyOn(t, disk, audittrail.VerifyOptions{}), 6)
 	mustClose(t, log)
 }
+
+// TestReadersPassOverJunk has readers end before whole lines beyond the checkpoint
+// that are no records of the log, as an interrupted write, or somebody without
+// keys, may leave: verify calls none of them an alteration of what was signed, and
+// nor do readers.
+func TestReadersPassOverJunk(t *testing.T) {
+	for name, junk := range map[string]func(l [][]byte) []byte{
+		"zeros":         func([][]byte) []byte { return append(make([]byte, 4096), '\n') },
+		"an empty line": func([][]byte) []byte { return []byte("\n") },
+		"text":          func([][]byte) []byte { return []byte("garbage\n") },
+		"a signed line": func(l [][]byte) []byte { return l[1] },
+		"a later place": func(l [][]byte) []byte { return retail(l[5], 20, tailOf(l[7]).Hash) },
+	} {
+		disk := signedThenMore(t)
+		edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte { return append(b, junk(lines(b))...) })
+		log, err := audittrail.Open("dir", audittrail.Options{ReadOnly: true, Master: onDisk(disk).Master}.With(audittrail.Seams{FS: disk}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := size(t, log); n != 8 {
+			t.Errorf("%s: %d records, want 8", name, n)
+		}
+		if b, err := log.Beyond(t.Context()); err != nil || b.Size != 8 || b.Records != 1 || b.Detail == "" {
+			t.Errorf("%s: Beyond() = %+v, %v, want 1 beyond 8 records, and why", name, b, err)
+		}
+		if s, err := log.Stat(t.Context()); err != nil || s.Records != 8 {
+			t.Errorf("%s: Stat() = %+v, %v, want 8 records", name, s, err)
+		}
+		mustClose(t, log)
+	}
+}
+
+// TestReadersStopAtDamage has readers refuse a log in which a signed record's line
+// is none any more: what is missing there is not absent.
+func TestReadersStopAtDamage(t *testing.T) {
+	disk := signedThenMore(t)
+	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte {
+		l := lines(b)
+		return append(bytes.Join(l[:3], nil), []byte("garbage\n")...)
+	})
+	log, err := audittrail.Open("dir", audittrail.Options{ReadOnly: true, Master: onDisk(disk).Master}.With(audittrail.Seams{FS: disk}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var line *audittrail.LineError
+	if _, err := log.Size(); !errors.As(err, &line) || line.Seq != 3 {
+		t.Errorf("Size() = %v, want that record 3 is another line", err)
+	}
+	mustClose(t, log)
+}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"time"
 
+	"audittrail/internal/vfs"
 	"audittrail/tlog"
 )
 
@@ -21,8 +22,11 @@ type Stat struct {
 
 	Checkpoint []byte // the newest that is published, if any
 	Signed     tlog.Checkpoint
-	Subjects   int // data subjects with a living key; -1 without the keyring
-	Writer     bool
+	// Damage says why the published checkpoint is none, if it is damaged: then it
+	// claims nothing, and Checkpoint is nil.
+	Damage   string
+	Subjects int // data subjects with a living key; -1 without the keyring
+	Writer   bool
 	// Empty are the files that have the name of a segment, hold nothing, and are
 	// not the log's. The next writer puts them aside.
 	Empty []string
@@ -69,13 +73,16 @@ func (l *Log) Stat(ctx context.Context) (Stat, error) {
 		s.Subjects, _ = l.ring.Count()
 	}
 	s.Checkpoint, err = l.tree.Checkpoint()
+	if err == nil {
+		s.Signed, err = tlog.ReadCheckpoint(s.Checkpoint)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return s, l.store.Broken()
+	case errors.Is(err, tlog.ErrMalformed), errors.Is(err, vfs.ErrTooLarge):
+		s.Checkpoint, s.Signed, s.Damage = nil, tlog.Checkpoint{}, err.Error()
+		return s, l.store.Broken()
 	case err != nil:
-		return Stat{}, err
-	}
-	if s.Signed, err = tlog.ReadCheckpoint(s.Checkpoint); err != nil {
 		return Stat{}, err
 	}
 	if s.Origin == "" {

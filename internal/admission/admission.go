@@ -97,21 +97,32 @@ func (r *Reader) Checkpoint() ([]byte, error) {
 func (r *Reader) Look(ctx context.Context, live bool) (uint64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	found, err := r.Store.Look(ctx, live, r.head)
-	if err == nil {
-		err = r.admit(ctx, found)
-	}
+	found, err := r.lookOnce(ctx, live)
 	signed := r.head
 	if err != nil || signed <= found {
 		r.beyond.Behind = 0
 		return found, err
 	}
 	// A writer may have gone on since: what was signed by now is there by now.
-	if found, err = r.Store.Look(ctx, live, r.head); err == nil {
-		err = r.admit(ctx, found)
-	}
+	found, err = r.lookOnce(ctx, live)
 	r.beyond.Behind = signed - min(signed, found)
 	return found, err
+}
+
+// lookOnce lets readers see the records that the store finds by now and that
+// count; called with mu held.
+func (r *Reader) lookOnce(ctx context.Context, live bool) (uint64, error) {
+	found, err := r.Store.Look(ctx, live, r.head)
+	if err == nil {
+		err = r.admit(ctx, found)
+	}
+	if err != nil {
+		return found, err
+	}
+	if stray := r.Store.Overlook(r.head); stray != nil && r.beyond.Records == 0 {
+		r.beyond.Records, r.beyond.Detail = 1, "it does not continue the log"
+	}
+	return found, nil
 }
 
 // admit looks which of the records count that the store has found, and lets

@@ -233,6 +233,18 @@ func (s *Store) Broken() error {
 	return nil
 }
 
+// Overlook forgets what Broken says if it concerns no record below the signed
+// size: beyond it, an interrupted write or somebody without keys may have left
+// anything, and nothing was altered. It returns what it has forgotten.
+func (s *Store) Overlook(signed uint64) *LineError {
+	err := s.broken.Load()
+	if err == nil || err.Seq < signed {
+		return nil
+	}
+	s.broken.CompareAndSwap(err, nil)
+	return err
+}
+
 // First returns the sequence number of the oldest record from which on lines
 // are here. Those of some segments behind it may have left all the same.
 func (s *Store) First() uint64 {
