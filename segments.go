@@ -3,6 +3,7 @@ package audittrail
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"audittrail/internal/archive"
@@ -359,3 +360,71 @@ var (
 // file. What of them governs the log, or tells what was done with it, is here:
 // see Records.
 func (l *Log) Gone() [][2]uint64 { return l.store.Gone() }
+
+// An Absence is a run of records of one segment whose lines have left the log.
+type Absence struct {
+	First, Next uint64 // from First (inclusive) to Next (exclusive)
+	// Records is how many of them are in no answer: what governs the log has
+	// stayed.
+	Records uint64
+	// State is SegmentArchived or SegmentDropped, or empty if no record that
+	// counts says that they left: see Beyond.Missing.
+	State SegmentState
+	// LoggedBy is when a record behind them was logged: none of them was logged
+	// later. It is zero if that is not known.
+	LoggedBy time.Time
+}
+
+// Absent returns what of the log's records cannot be in an answer, since it was
+// archived or dropped, or is not there at all, in order. It reads no archive.
+func (l *Log) Absent(ctx context.Context) ([]Absence, error) {
+	all, err := l.absent(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list absent records: %w", err)
+	}
+	return all, nil
+}
+
+func (l *Log) absent(ctx context.Context) ([]Absence, error) {
+	if err := l.refresh(ctx); err != nil || len(l.store.Gone()) == 0 {
+		return nil, err
+	}
+	infos, err := l.store.Segments()
+	if err != nil {
+		return nil, err
+	}
+	said, err := l.left.Statements(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []Absence
+	var by time.Time
+	for i := len(infos) - 1; i >= 0; i-- {
+		g := infos[i]
+		if g.Gone == nil {
+			if g.Records > 0 {
+				by = l.loggedAt(ctx, g.First)
+			}
+			continue
+		}
+		a := Absence{First: g.First, Next: g.First + g.Records, Records: g.Records - min(g.Gone.Kept(), g.Records), LoggedBy: by}
+		switch st, ok := said[g.First]; {
+		case ok && st.Dropped:
+			a.State = SegmentDropped
+		case ok:
+			a.State = SegmentArchived
+		}
+		all = append(all, a)
+	}
+	slices.Reverse(all)
+	return all, nil
+}
+
+// loggedAt is when a record was logged; zero if it is not what it was.
+func (l *Log) loggedAt(ctx context.Context, seq uint64) time.Time {
+	r, err := l.get(ctx, seq)
+	if err != nil {
+		return time.Time{} // who wants the record is told
+	}
+	return r.Logged
+}

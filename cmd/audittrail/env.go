@@ -38,6 +38,7 @@ type env struct {
 	source record.Source                    // of what the command records
 	stays  bool                             // the command keeps the log open for long
 	skip   skipped                          // what was altered and passed over
+	left   leftOut                          // what the answer left out
 	denied *denial                          // what the command was denied last
 	stores map[*audittrail.Log]*query.Store // of the logs that are open
 

@@ -40,8 +40,11 @@ func said(err error) bool {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return !said(err) })
 	}
-	exit, ok := err.(*exitError)
-	return ok && exit.err == nil || readerLeft(err)
+	if exit, ok := err.(*exitError); ok {
+		return exit.err == nil
+	}
+	within := errors.Unwrap(err)
+	return readerLeft(err) || within != nil && said(within)
 }
 
 // readerLeft tells whether an error is that whoever read standard output has

@@ -41,6 +41,7 @@ const (
 	ends0 = "0  it succeeded"
 	ends1 = "1  it did not: stderr says why"
 	ends2 = "2  what it read was altered"
+	ends3 = "3  with --require-complete: something had to be left out"
 	ends4 = "4  the token does not permit it"
 )
 

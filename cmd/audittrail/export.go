@@ -46,7 +46,7 @@ that import takes, and what the log made of them; CSV has a column for each
 field, empty where a record lacks it; Parquet, for DuckDB, pandas and the like,
 has typed columns, null where a record lacks them.
 
-` + whenHelp + exits(ends0, ends1, ends2),
+` + whenHelp + exits(ends0, ends1, ends2, ends3),
 		Example: `  audittrail export --start 2026-11-01 --end 2026-12-01 --out november.jsonl
   audittrail export --format csv --metadata-only -m gpt-4 > calls.csv
   audittrail export --format parquet --out calls.parquet`,
@@ -76,6 +76,7 @@ has typed columns, null where a record lacks them.
 	f.BoolVar(&o.metadata, "metadata-only", false, "without contents, users and sessions: only what stands in the clear")
 	f.IntVarP(&o.limit, "limit", "n", 0, "most `records` to write (default no limit)")
 	e.skip.skipFlag(cmd)
+	e.left.requireFlag(cmd)
 	f.BoolVar(&o.newest, "newest-first", false, "in the opposite order")
 	return cmd
 }
@@ -170,7 +171,8 @@ func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Que
 	put, end := exportWriter(out, o)
 	progress, finish := e.ticks("exporting", false)
 	defer finish()
-	n, gone := 0, 0
+	var l listed
+	gone := 0
 	engine := e.engine(log).Hiding(s.desk.Restricted)
 	for h, err := range engine.Find(e.ctx, q) {
 		if err != nil {
@@ -186,7 +188,8 @@ func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Que
 		if err != nil {
 			return err
 		}
-		if n++; r.State != audittrail.Readable {
+		l.add(r)
+		if r.State != audittrail.Readable {
 			gone++
 		}
 		if done := h.Seq + 1; q.OldestFirst {
@@ -194,15 +197,18 @@ func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Que
 		} else {
 			progress(size-h.Seq, size)
 		}
-		if n == o.limit {
+		if l.shown == uint64(o.limit) {
 			break
 		}
 	}
 	if err := errors.Join(end(), out.Flush()); err != nil {
 		return err
 	}
-	e.note("%s written; the content of %s cannot be read here", count(n, "record", "records"), number(gone))
-	return nil
+	e.note("%s written; the content of %s cannot be read here", count(l.shown, "record", "records"), number(gone))
+	if o.metadata {
+		l.unread = 0 // it was not asked for
+	}
+	return e.leavesList(log, engine, q, &l, o.limit > 0 && l.shown == uint64(o.limit))
 }
 
 // see returns a record as it is written out. The error is access.ErrDenied if it

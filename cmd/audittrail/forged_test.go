@@ -236,8 +236,13 @@ func TestForgedBeyondTheCheckpoint(t *testing.T) {
 					t.Errorf("%s %s: exit status %d, %s; want 3 and nothing", c, n, status, out)
 				}
 			}
-			if out, _, status := runIn(t, dir, "query", "--count-only", "-o", "json"); status != exitOK || out != `{"count":`+n+`,"unauthenticated":1}`+"\n" {
+			if out, _, status := runIn(t, dir, "query", "--count-only", "-o", "json"); status != exitOK || out != `{"count":`+n+`,"left_out":{"unauthenticated":1}}`+"\n" {
 				t.Errorf("query --count-only -o json: %d, %s", status, out)
+			}
+			for _, c := range [][]string{{"query", "--count-only"}, {"query", "--limit", "0"}, {"export"}, {"tail"}} {
+				if out, errs, status := runIn(t, dir, append(c, "--require-complete")...); status != exitLimited || out == "" || !strings.Contains(errs, "left out: 1 record not vouched for") {
+					t.Errorf("%s --require-complete: exit status %d, %s%s; want 3, and what was left out", c, status, out, errs)
+				}
 			}
 			if out, _, status := runIn(t, dir, "stat", "-o", "json"); status != exitOK || !strings.Contains(out, `"records":`+n+`,`) || !strings.Contains(out, `"unauthenticated":1`) {
 				t.Errorf("stat: %d, %s", status, out)

@@ -25,12 +25,13 @@ that they name, and tells which registered model version answered them: exactly,
 as the only one that did at that time (inferred), as one of several (ambiguous),
 or none that was registered.
 
-` + whenHelp + exits(ends0, ends1, ends2, ends4),
+` + whenHelp + exits(ends0, ends1, ends2, ends3, ends4),
 		Example: `  audittrail lineage calls
   audittrail lineage calls --unregistered -o csv`,
 		Args: takes(),
 	}
 	when.flags(cmd)
+	e.left.requireFlag(cmd)
 	cmd.Flags().BoolVar(&unregistered, "unregistered", false, "only those that found no version")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		q, err := when.query(e.now())

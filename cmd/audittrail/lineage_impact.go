@@ -49,12 +49,13 @@ listed, too: what stands behind them is not known.
 A NAME without a version is all of its versions. A token that does not permit
 read_content sees how many users there are, and not who.
 
-` + whenHelp + exits(ends0, ends1, ends2, ends4),
+` + whenHelp + exits(ends0, ends1, ends2, ends3, ends4),
 		Example: `  audittrail lineage impact tickets@2026-10
   audittrail lineage impact tickets --start 2026-11-01 -o json`,
 		Args: takes("DATASET[@VERSION]"),
 	}
 	when.flags(cmd)
+	e.left.requireFlag(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		q, err := when.query(e.now())
 		if err == nil {
@@ -68,9 +69,19 @@ read_content sees how many users there are, and not who.
 	return cmd
 }
 
-// usageOf finds out who answered the calls that match a query.
+// usageOf finds out who answered the calls that match a query, and what is left
+// out of that.
 func (e *env) usageOf(log *audittrail.Log, g *lineage.Graph, s *showing, q query.Query) (*usage.Usage, error) {
-	return usage.Of(e.ctx, g, e.engine(log).Hiding(s.desk.Restricted), q)
+	engine := e.engine(log).Hiding(s.desk.Restricted)
+	u, err := usage.Of(e.ctx, g, engine, q)
+	if err != nil {
+		return nil, err
+	}
+	q.Calls = true // as Of asks
+	if err := e.noteUnknown(engine, &q); err != nil {
+		return nil, err
+	}
+	return u, e.leaves(log, engine, &q)
 }
 
 func (e *env) lineageImpact(name string, q query.Query) error {
@@ -144,6 +155,7 @@ type impactJSON struct {
 	Days         []usage.DayCalls  `json:"days"`
 	Streams      []streamJSON      `json:"streams"`
 	Unregistered []streamJSON      `json:"unregistered"`
+	LeftOut      *omitted          `json:"left_out,omitempty"`
 }
 
 type descendantJSON struct {
@@ -205,6 +217,7 @@ func (e *env) showImpact(im *usage.Impact, users []usage.UserCalls) error {
 		Of: idsOf(im.Of), Models: []string{}, Deployments: []string{}, Descendants: []descendantJSON{},
 		Calls: im.Calls, Possible: im.Possible, Subjects: len(im.Users), Users: users, Days: im.Days,
 		Streams: streamsJSON(im.Streams), Unregistered: streamsJSON(im.Unregistered),
+		LeftOut: e.omitted(),
 	}
 	if out.Days == nil {
 		out.Days = []usage.DayCalls{}

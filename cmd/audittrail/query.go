@@ -28,6 +28,8 @@ type queryOptions struct {
 	by, aggs []string
 	explain  bool
 	noPager  bool
+
+	limited bool // the limit was asked for
 }
 
 func (e *env) queryCmd() *cobra.Command {
@@ -40,7 +42,7 @@ or adds them up by group. Content that was erased or has expired is found by
 what stands in the clear, and shown as gone. docs/query.md has the languages of
 --text and --filter, and the aggregates.
 
-` + whenHelp + exits(ends0, ends1, ends2),
+` + whenHelp + exits(ends0, ends1, ends2, ends3),
 		Example: `  audittrail query -m gpt-4 --text '"credit card" -test' --start 7d
   audittrail query -u user-001 --start yesterday -o jsonl
   audittrail query --count-only --outcome error --start today --zone local
@@ -51,6 +53,7 @@ what stands in the clear, and shown as gone. docs/query.md has the languages of
 			if err := o.check(cmd); err != nil {
 				return fmt.Errorf("query: %w", err)
 			}
+			o.limited = cmd.Flags().Changed("limit")
 			return e.query(o)
 		},
 	}
@@ -64,6 +67,7 @@ what stands in the clear, and shown as gone. docs/query.md has the languages of
 	f.StringSliceVar(&o.aggs, "agg", nil, "`aggregates` of each group: count, sum(input_tokens), avg, min, max, p50, p95, p99, distinct(user) (default count)")
 	f.BoolVar(&o.explain, "explain", false, "tell how the answer was found, in its place")
 	e.skip.skipFlag(cmd)
+	e.left.requireFlag(cmd)
 	f.BoolVar(&o.noPager, "no-pager", false, "do not show long tables with $PAGER, or else less, on a terminal")
 	return cmd
 }
@@ -106,7 +110,7 @@ func (e *env) query(o queryOptions) error {
 		case len(o.by)+len(o.aggs) > 0:
 			return e.queryGroups(log, s, engine, q, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone}, o.noPager)
 		}
-		return e.queryList(engine, s, q, &o, zone)
+		return e.queryList(log, engine, s, q, &o, zone)
 	})
 }
 
@@ -118,6 +122,7 @@ func (e *env) noteUnknown(engine *query.Engine, q *query.Query) error {
 	}
 	n, err := engine.UnknownCalls(e.ctx, *q)
 	if err == nil && n > 0 {
+		e.left.UnknownCalls = n
 		e.note("of %s it is not known whether they are calls, and they are left out: format 1 does not say whether a prompt carries its answer, and the content is out of reach", count(n, "prompt", "prompts"))
 	}
 	return err
@@ -125,9 +130,8 @@ func (e *env) noteUnknown(engine *query.Engine, q *query.Query) error {
 
 func (e *env) queryCount(log *audittrail.Log, engine *query.Engine, q query.Query) error {
 	n, err := engine.Count(e.ctx, q)
-	var b audittrail.Beyond
 	if err == nil {
-		b, err = log.Beyond(e.ctx)
+		err = e.leaves(log, engine, &q)
 	}
 	if err != nil {
 		return err
@@ -137,13 +141,16 @@ func (e *env) queryCount(log *audittrail.Log, engine *query.Engine, q query.Quer
 		return err
 	}
 	return e.sheet(struct {
-		Count           uint64 `json:"count"`
-		Unauthenticated uint64 `json:"unauthenticated,omitempty"` // not counted: nobody vouches for them
-	}{n, b.Records}, []field{{"count", strconv.FormatUint(n, 10)}})
+		Count   uint64   `json:"count"`
+		LeftOut *omitted `json:"left_out,omitempty"`
+	}{n, e.omitted()}, []field{{"count", strconv.FormatUint(n, 10)}})
 }
 
 func (e *env) queryGroups(log *audittrail.Log, s *showing, engine *query.Engine, q query.Query, g query.Grouping, noPager bool) error {
 	t, err := engine.Group(e.ctx, q, g)
+	if err == nil {
+		err = e.leaves(log, engine, &q)
+	}
 	if err != nil {
 		return err
 	}
@@ -206,22 +213,27 @@ func hitTime(t time.Time, zone *time.Location) string {
 	return t.In(zone).Format("2006-01-02 15:04:05Z07:00")
 }
 
-func (e *env) queryList(engine *query.Engine, s *showing, q query.Query, o *queryOptions, zone *time.Location) error {
+func (e *env) queryList(log *audittrail.Log, engine *query.Engine, s *showing, q query.Query, o *queryOptions, zone *time.Location) error {
 	more := false
+	var l listed
 	s.all = isPage(uint64(o.limit))
 	err := e.paged(o.noPager, func(w io.Writer) (err error) {
 		out, leave := s.page(w)
-		more, err = e.writeHits(out, engine, s, q, o.limit, zone)
+		more, err = e.writeHits(out, engine, s, q, o.limit, zone, &l)
 		return errors.Join(err, leave())
 	})
 	if err == nil && more {
 		e.note("cut off at %s: --limit N shows more, --limit 0 all", count(o.limit, "record", "records"))
+		e.left.Cut = !o.limited
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return e.leavesList(log, engine, q, &l, more)
 }
 
 // writeHits prints the records that match, and tells whether there are more.
-func (e *env) writeHits(w io.Writer, engine *query.Engine, s *showing, q query.Query, limit int, zone *time.Location) (more bool, err error) {
+func (e *env) writeHits(w io.Writer, engine *query.Engine, s *showing, q query.Query, limit int, zone *time.Location, l *listed) (more bool, err error) {
 	out := bufio.NewWriter(w)
 	columns := hitColumns(zone)
 	last := columns[len(columns)-1]
@@ -233,12 +245,11 @@ func (e *env) writeHits(w io.Writer, engine *query.Engine, s *showing, q query.Q
 		room = widestHit
 	}
 	put, end := e.rowWriter(out, columns)
-	shown := 0
 	for h, err := range engine.Find(e.ctx, q) {
 		if err != nil {
 			return false, errors.Join(out.Flush(), err)
 		}
-		if limit > 0 && shown == limit { // what is not shown is not seen
+		if limit > 0 && l.shown == uint64(limit) { // what is not shown is not seen
 			if more = s.known(h.Record) == nil; more {
 				break
 			}
@@ -251,7 +262,7 @@ func (e *env) writeHits(w io.Writer, engine *query.Engine, s *showing, q query.Q
 		if err != nil {
 			return false, errors.Join(out.Flush(), err)
 		}
-		shown++
+		l.add(r)
 		if err := put(hitRow(r, h.Matches, q.Text != "", zone, room)); err != nil {
 			return false, err
 		}

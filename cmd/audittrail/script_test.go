@@ -64,6 +64,7 @@ func TestScript(t *testing.T) {
 			"sumcalls": sumCallsCmd,
 			"generate": generateCmd,
 			"segments": segmentsCmd,
+			"drop":     dropCmd,
 			"forge":    forgeCmd,
 			"replace":  replaceCmd,
 			"damage":   damageCmd,
@@ -228,6 +229,17 @@ func segmentsCmd(ts *testscript.TestScript, neg bool, args []string) {
 		})
 		ts.Check(err)
 	}
+	ts.Check(log.Close())
+}
+
+// dropCmd: drop DIR drops the first segment of a log.
+func dropCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: drop DIR")
+	}
+	log, err := audittrail.Open(ts.MkAbs(args[0]), audittrail.Options{})
+	ts.Check(err)
+	ts.Check(log.DropSegments(context.Background(), []uint64{0}, "old"))
 	ts.Check(log.Close())
 }
 

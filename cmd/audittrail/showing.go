@@ -58,6 +58,9 @@ func (e *env) showing(command string, show func(*audittrail.Log, *showing) error
 	})
 	e.recordDenial(err)
 	s.end()
+	if err == nil {
+		err = e.endLeft(e.skip.end(nil))
+	}
 	return err
 }
 

@@ -39,6 +39,13 @@ func (s *skipped) over(engine *query.Engine) *query.Engine {
 	})
 }
 
+// number is how many were passed over.
+func (s *skipped) number() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return uint64(len(s.seqs))
+}
+
 // end returns err, or what says that records were passed over.
 func (s *skipped) end(err error) error {
 	s.mu.Lock()

@@ -29,12 +29,15 @@ it is durable, until it is interrupted. It works beside the process that writes,
 and takes the conditions of query.
 
 ` + whenHelp +
-			exits(ends0, ends1, ends2),
+			exits(ends0, ends1, ends2, ends3),
 		Example: `  audittrail tail -n 20
   audittrail tail -f -o jsonl | jq .model_id`,
 		Args:    takes(),
 		GroupID: groupRead,
 		RunE: func(*cobra.Command, []string) error {
+			if follow && e.left.require {
+				return errors.New("tail: --require-complete is not for --follow, which has no end")
+			}
 			q, zone, err := selected.read(e.now())
 			if err != nil {
 				return fmt.Errorf("tail: %w", err)
@@ -50,6 +53,7 @@ and takes the conditions of query.
 	selected = selectionFlags(cmd)
 	cmd.Flags().Uint64VarP(&n, "lines", "n", 10, "`number` of records")
 	e.skip.skipFlag(cmd)
+	e.left.requireFlag(cmd)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is recorded from now on")
 	return cmd
 }
@@ -119,7 +123,7 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, zone *time.Lo
 	if err := s.asks(&q); err != nil {
 		return err
 	}
-	engine := e.engine(log).Hiding(s.desk.Restricted)
+	engine, all := e.engine(log).Hiding(s.desk.Restricted), q
 	if err := e.lastHits(engine, log, &q, n); err != nil {
 		return err
 	}
@@ -127,6 +131,7 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, zone *time.Lo
 	if follow {
 		records = engine.Follow(e.ctx, q)
 	}
+	var l listed
 	s.all = !follow && isPage(n)
 	w, leave := s.page(e.stdout)
 	out := bufio.NewWriter(w)
@@ -149,6 +154,7 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, zone *time.Lo
 				yield(row{}, err)
 				return
 			}
+			l.add(r)
 			if !yield(recordRow(r, zone), nil) {
 				return
 			}
@@ -164,5 +170,11 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, zone *time.Lo
 	if follow && e.ctx.Err() != nil && errors.Is(err, e.ctx.Err()) {
 		err = nil // that is how it ends
 	}
-	return errors.Join(err, out.Flush(), leave())
+	if err = errors.Join(err, out.Flush(), leave()); err != nil || follow || n == 0 {
+		return err
+	}
+	if l.shown == n {
+		all.From = q.From
+	}
+	return e.leavesList(log, engine, all, &l, false)
 }

@@ -184,6 +184,9 @@ func (m *Remnant) IDs(file io.ReaderAt, n uint64, dst []record.ID) error {
 	return nil
 }
 
+// Kept is how many lines have stayed.
+func (m *Remnant) Kept() uint64 { return uint64(len(m.places)) }
+
 // Administrative returns the places of the administrative records.
 func (m *Remnant) Administrative() (places []uint32) {
 	for i, p := range m.places {
