@@ -2,6 +2,7 @@ package audittrail
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"audittrail/event"
+	"audittrail/internal/segment"
 	"audittrail/record"
 )
 
@@ -105,11 +107,13 @@ func (l *Log) getAll(ctx context.Context, seqs []uint64, types []event.Type) ([]
 				if errs[i] = ctx.Err(); errs[i] != nil {
 					continue
 				}
-				if len(types) > 0 {
-					line, err := l.store.Checked(ctx, seqs[i])
-					if _, kind, ok := record.Glance(line); err == nil && ok && !slices.Contains(types, event.Type(kind)) {
-						continue
-					}
+				line, err := l.store.Checked(ctx, seqs[i])
+				if err != nil && !errors.As(err, new(*segment.GoneError)) {
+					errs[i] = err
+					continue
+				}
+				if _, kind, ok := record.Glance(line); len(types) > 0 && err == nil && ok && !slices.Contains(types, event.Type(kind)) {
+					continue
 				}
 				records[i], errs[i] = l.Get(ctx, seqs[i])
 			}

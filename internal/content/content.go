@@ -175,14 +175,10 @@ func (l *Reader) checked(ctx context.Context, line []byte, seq uint64, entry []b
 	return &Record{Record: *r, State: Sealed}, nil
 }
 
-// own reads a record by which the log governs itself with the keyring's key,
-// whatever Key says.
-func (l *Reader) own(ctx context.Context, seq uint64) (*Record, error) {
-	line, entry, err := l.line(seq)
-	if err != nil {
-		return nil, err
-	}
-	r, err := l.checked(ctx, line, seq, entry)
+// own makes a record, by which the log governs itself, of its line, which was
+// checked, with the keyring's key, whatever Key says.
+func (l *Reader) own(ctx context.Context, seq uint64, line []byte) (*Record, error) {
+	r, err := new(Reader).checked(ctx, line, seq, nil) // the store has asked the tree
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +215,7 @@ func (l *Reader) EachOwn(ctx context.Context, from uint64, types []event.Type, f
 		if _, kind, ok := record.Glance(line); !ok || !slices.Contains(types, event.Type(kind)) {
 			continue
 		}
-		r, err := l.own(ctx, seq)
+		r, err := l.own(ctx, seq, line)
 		if err == nil {
 			err = f(r)
 		}

@@ -267,7 +267,7 @@ func (c *Custody) FinishAll(ctx context.Context) error {
 		return err
 	}
 	if t.last == nil {
-		c.advanceApplied(from)
+		c.advanceApplied(ctx, from)
 	} else {
 		d := &Doom{
 			Subjects: slices.SortedFunc(maps.Keys(t.subjects), compareSubjects),
@@ -287,13 +287,13 @@ const manyRecords = 500
 
 // advanceApplied tells the keyring that nothing up to the log's last
 // administrative record is left to carry out.
-func (c *Custody) advanceApplied(from uint64) {
+func (c *Custody) advanceApplied(ctx context.Context, from uint64) {
 	seqs, err := c.Store.Administrative(from)
 	if err != nil || len(seqs) < manyRecords {
 		return
 	}
 	last := seqs[len(seqs)-1]
-	line, err := c.Store.Line(last)
+	line, err := c.Store.Checked(ctx, last)
 	if t, ok := record.ParseTail(line); err == nil && ok {
 		err = c.Ring.Destroy(keyring.Destruction{Seq: last, Hash: t.Hash})
 	}

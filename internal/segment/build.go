@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"audittrail/internal/vfs"
-	"audittrail/record"
 )
 
 // start builds the tables that are missing, in the background.
@@ -78,19 +77,22 @@ func (s *Store) extend(tables []*table) ([]*table, error) {
 			g.forgetKnown()
 			continue
 		}
-		entries, err := s.knownOf(context.Background(), g, to-g.first, false)
+		p, err := s.knownOf(context.Background(), g, to-g.first, false)
+		if err == nil && p.count() != to-g.first {
+			err = errSide
+		}
 		if err != nil {
 			return nil, err
 		}
 		last, err := s.hashAt(to - 1)
 		if err == nil {
-			err = s.settleSide(g, entries, last)
+			err = s.settleSide(g, p)
 		}
 		if err != nil {
 			return nil, err
 		}
-		refs := make([]idRef, len(entries))
-		for j, e := range entries {
+		refs := make([]idRef, len(p.entries))
+		for j, e := range p.entries {
 			refs[j] = idRef{e.id, g.first + uint64(j)}
 		}
 		slices.SortFunc(refs, compareRefs)
@@ -110,10 +112,8 @@ func (s *Store) extend(tables []*table) ([]*table, error) {
 // settleSide makes the side file of a full segment durable, once it is whole. So
 // what a power failure may have left of a side file is found by the absence of a
 // table, and not looked for again.
-func (s *Store) settleSide(g *seg, entries []entry, last record.Hash) error {
-	if x, err := s.readSeal(g); err != nil || !x.full || x.count != uint64(len(entries)) {
-		p := newPrefix()
-		p.add(nil, g.first, entries, last)
+func (s *Store) settleSide(g *seg, p *prefix) error {
+	if x, err := s.readSeal(g); err != nil || !x.full || x.count != p.count() {
 		s.remake(g, p)
 	}
 	f, err := s.fs.OpenFile(g.name+sideExt, os.O_RDWR, 0)

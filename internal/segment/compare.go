@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"audittrail/internal/vfs"
+	"audittrail/record"
 )
 
 // A Difference is a derived file that is not what the lines make of it, or that
@@ -42,6 +43,7 @@ type Comparer struct {
 	from  uint64 // place of the first entry in buf
 	buf   []byte
 	limit uint64 // how many entries the file has
+	seal  *seal
 }
 
 // Comparer returns a comparer. Close it.
@@ -74,6 +76,14 @@ func (r *Comparer) Line(first, seq uint64, line []byte, end int64) {
 	entryOf(line, end).append(want[:0], seq)
 	if !bytes.Equal(r.buf[(n-r.from)*entryLen:][:entryLen], want[:]) {
 		r.differ()
+		return
+	}
+	if want[4]&flagAdmin == 0 || !r.seal.full {
+		return
+	}
+	t, _ := record.ParseTail(line)
+	if own, ok := governorAt(r.seal.admin, n); !ok || own.hash != t.Hash {
+		r.differ()
 	}
 }
 
@@ -99,7 +109,7 @@ func (r *Comparer) open(first uint64) {
 		r.file = nil
 		return
 	}
-	r.limit = x.count
+	r.limit, r.seal = x.count, x
 }
 
 // read reads the entries from the nth on.
@@ -190,13 +200,15 @@ func (s *Store) sideAgrees(g *seg, next []*seg, suspect bool) error {
 		}
 		entries = append(entries, e)
 	}
+	governing, err := s.governing(g, x, newPrefix(), entries)
+	if err != nil {
+		return err
+	}
 	full := len(next) > 0
 	switch {
-	case suspect, sha256.Sum256(raw) != x.digest:
+	case suspect, digestOf(raw, entries, governing) != x.digest:
 		return errSide
 	case full && (!x.full || x.count != next[0].first-g.first):
-		return errSide
-	case x.full && !slices.Equal(x.places, adminPlaces(entries, 0)):
 		return errSide
 	}
 	if g.gone != nil && !s.macs.known() {
@@ -271,29 +283,44 @@ func (s *Store) confirm(ctx context.Context, g *seg, next []*seg, why error) err
 			break
 		}
 	}
-	if uint64(len(body)) < agree*entryLen+4*uint64(len(want.places))+sealLen {
+	if uint64(len(body)) < agree*entryLen+governorLen*uint64(len(want.admin))+sealLen {
 		return nil
 	}
-	return s.sealAgrees(g, b, p.entries[:agree], want)
+	return s.sealAgrees(g, b, p, agree, want)
 }
 
-// sealAgrees tells whether the seal of a side file is one of these entries, or of
-// the first of them.
-func (s *Store) sealAgrees(g *seg, b []byte, entries []entry, want *seal) error {
+// sealAgrees tells whether the seal of a side file is one of the first agree
+// entries of a prefix, or of fewer.
+func (s *Store) sealAgrees(g *seg, b []byte, p *prefix, agree uint64, want *seal) error {
 	end := b[len(b)-sealLen:]
 	_, k, err := parseSealEnd(end, int64(len(b)))
 	if err != nil {
 		return err
 	}
-	x, err := parseSeal(b[int64(len(b))-sealLen-4*k:], int64(len(b)), g.first, s.macs)
+	x, err := parseSeal(b[int64(len(b))-sealLen-governorLen*k:], int64(len(b)), g.first, s.macs)
 	if err != nil {
 		return err
 	}
-	if x.count > uint64(len(entries)) || x.full && (!want.full || x.count != want.count || !slices.Equal(x.places, want.places)) ||
-		sha256.Sum256(b[sideHeader:][:x.count*entryLen]) != x.digest {
+	if x.count > agree || x.full && (!want.full || x.count != want.count || !slices.Equal(x.admin, want.admin)) {
 		return errSide
 	}
-	return s.sealFits(g, x, entries[:x.count])
+	var governing []record.Hash
+	for _, r := range p.governors(x.count) {
+		governing = append(governing, r.hash)
+	}
+	if digestOf(b[sideHeader:][:x.count*entryLen], p.entries[:x.count], governing) != x.digest {
+		return errSide
+	}
+	return s.sealFits(g, x, p.entries[:x.count])
+}
+
+// digestOf is what a seal has of entries, as encoded, and the hashes of those that
+// govern.
+func digestOf(raw []byte, entries []entry, governing []record.Hash) (sum [sha256.Size]byte) {
+	p := newPrefix()
+	p.take(raw, entries, governing)
+	p.digest.Sum(sum[:0])
+	return sum
 }
 
 // earlierForm tells whether a file has the form of an earlier version, or is

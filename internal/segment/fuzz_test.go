@@ -25,10 +25,10 @@ func FuzzSeal(f *testing.F) {
 	for _, x := range []seal{
 		{},
 		{count: 3, last: [32]byte{1}, digest: [32]byte{2}},
-		{count: 100, full: true, places: []uint32{1, 5, 90}, last: [32]byte{1}},
+		{count: 100, full: true, admin: []governor{{1, [32]byte{3}}, {5, [32]byte{4}}, {90, [32]byte{5}}}, last: [32]byte{1}},
 		{count: 2, full: true, last: [32]byte{9}},
 	} {
-		f.Add(x.append(nil, 7, keyed), sideHeader+int64(x.count)*entryLen+4*int64(len(x.places))+sealLen, uint64(7))
+		f.Add(x.append(nil, 7, keyed), sideHeader+int64(x.count)*entryLen+governorLen*int64(len(x.admin))+sealLen, uint64(7))
 	}
 	f.Fuzz(func(t *testing.T, in []byte, size int64, first uint64) {
 		for _, m := range []macs{keyed, {}} {

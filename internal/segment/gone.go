@@ -155,12 +155,12 @@ func (s *Store) sealFitsGone(g *seg, x *seal) error {
 
 // knownGone is knownOf for a segment that has left: as sealed, or else as its
 // remnant says, if that is the one that the log names.
-func (s *Store) knownGone(ctx context.Context, g *seg, count uint64) ([]entry, error) {
+func (s *Store) knownGone(ctx context.Context, g *seg, count uint64) (*prefix, error) {
 	if g.bad != nil {
 		return nil, g.bad
 	}
 	if p, err := s.takeSealed(g, nil); err == nil && p.count() >= count {
-		return p.entries[:count], nil
+		return p, nil
 	}
 	if err := s.vouch(ctx, g); err != nil {
 		return nil, err
@@ -175,7 +175,7 @@ func (s *Store) knownGone(ctx context.Context, g *seg, count uint64) ([]entry, e
 	if p.count() < count {
 		return nil, fmt.Errorf("read remnant of segment %d: %w: it has %d records", g.first, remnant.ErrDamaged, g.gone.Records)
 	}
-	return p.entries[:count], nil
+	return p, nil
 }
 
 // prefixGone makes the side of a segment of its remnant.
@@ -188,8 +188,16 @@ func (s *Store) prefixGone(g *seg) (*prefix, error) {
 	if err != nil {
 		return nil, err
 	}
+	var governing []record.Hash
+	for _, place := range g.gone.Administrative() {
+		var h [1][32]byte
+		if err := s.fromRemnant(g, func(f io.ReaderAt) error { return g.gone.Hashes(f, uint64(place), h[:]) }); err != nil {
+			return nil, err
+		}
+		governing = append(governing, h[0])
+	}
 	p := newPrefix()
-	p.add(nil, g.first, entries, last)
+	p.add(nil, g.first, entries, governing, last)
 	return p, nil
 }
 
@@ -221,15 +229,12 @@ func (s *Store) vouch(ctx context.Context, g *seg) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		line, err := s.Line(seq)
+		line, err := s.Checked(ctx, seq)
 		if err != nil {
 			return err
 		}
 		if !record.HasKind(line, "segments_") {
 			continue
-		}
-		if err := s.check(ctx, seq, line); err != nil {
-			return err
 		}
 		r, err := record.Decode(line)
 		if err != nil {
@@ -259,8 +264,9 @@ func (s *Store) after(g *seg) uint64 {
 	return math.MaxUint64
 }
 
-// HasID tells whether a record, which may have left, has an id. A line that is
-// not the one that was signed says nothing.
+// HasID tells whether a record that FindID names, which may have left, has an id.
+// A line that is not the one that was signed says nothing, and one that has an id
+// of another hash is not the one by which the record was found.
 func (s *Store) HasID(ctx context.Context, seq uint64, id record.ID) (bool, error) {
 	g, _, err := s.find(seq)
 	if err != nil {
@@ -277,7 +283,20 @@ func (s *Store) HasID(ctx context.Context, seq uint64, id record.ID) (bool, erro
 		return false, err
 	}
 	own, _, ok := record.Glance(line)
-	return ok && own == id, nil
+	if ok && own == id {
+		return true, nil
+	}
+	if ok && idHash(own) == idHash(id) {
+		return false, nil
+	}
+	t, _ := record.ParseTail(line) // check has looked at it
+	if tree := s.held(); tree != nil {
+		ok, want, err := tree.Proves(ctx, seq, t.Hash)
+		if err := compared(seq, t.Hash, ok, want, err); err != nil {
+			return false, err
+		}
+	}
+	return false, &AlteredError{Seq: seq}
 }
 
 func (s *Store) hasIDGone(ctx context.Context, g *seg, seq uint64, id record.ID) (bool, error) {
@@ -287,11 +306,11 @@ func (s *Store) hasIDGone(ctx context.Context, g *seg, seq uint64, id record.ID)
 		return own[0] == id, err
 	}
 	// The remnant says no: is that what was sealed of this record?
-	entries, err := s.knownOf(ctx, g, g.gone.Records, false)
+	p, err := s.knownOf(ctx, g, g.gone.Records, false)
 	if err != nil {
 		return false, err
 	}
-	if entries[seq-g.first].id != idHash(own[0]) {
+	if p.entries[seq-g.first].id != idHash(own[0]) {
 		return false, fmt.Errorf("read %s%s: %w: it has another id of record %d than the log had", g.name, remnant.Ext, remnant.ErrDamaged, seq)
 	}
 	return false, nil

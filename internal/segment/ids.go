@@ -233,6 +233,9 @@ func (s *Store) idsOf(ctx context.Context, g *seg, count uint64) (entries []entr
 	if g.gone == nil && !s.macs.known() && !s.writing.Load() {
 		return nil, false, nil
 	}
-	entries, err = s.knownOf(ctx, g, count, s.isLast(g))
-	return entries, true, err
+	p, err := s.knownOf(ctx, g, count, s.isLast(g))
+	if err != nil {
+		return nil, true, err
+	}
+	return p.entries[:count], true, nil
 }

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -39,7 +40,8 @@ func (s *Store) Hold(tree Signed) {
 // that form a chain, or sealed by a holder of the key.
 type prefix struct {
 	entries []entry
-	digest  hash.Hash   // over the entries as the side file has them
+	admin   []governor  // those of the administrative records
+	digest  hash.Hash   // as a seal has it
 	last    record.Hash // of the line of the last
 }
 
@@ -55,18 +57,42 @@ func (p *prefix) end() int64 {
 	return int64(p.entries[len(p.entries)-1].end)
 }
 
-// add takes in what follows, as encoded for the segment whose first record is
-// first, and returns that.
-func (p *prefix) add(dst []byte, first uint64, more []entry, last record.Hash) []byte {
+// add takes in what follows, with the hashes of those that govern and of the last,
+// as encoded for the segment whose first record is first, and returns that.
+func (p *prefix) add(dst []byte, first uint64, more []entry, governing []record.Hash, last record.Hash) []byte {
 	at := len(dst)
 	n := first + p.count()
 	for i, e := range more {
 		dst = e.append(dst, n+uint64(i))
 	}
-	p.digest.Write(dst[at:])
-	p.entries = append(p.entries, more...)
+	p.take(dst[at:], more, governing)
 	p.last = last
 	return dst
+}
+
+// take takes in entries, as encoded, with the hashes of those that govern.
+func (p *prefix) take(encoded []byte, more []entry, governing []record.Hash) {
+	from := 0
+	for i, e := range more {
+		if e.flag&flagAdmin == 0 {
+			continue
+		}
+		end := (i + 1) * entryLen
+		p.digest.Write(encoded[from:end])
+		p.digest.Write(governing[0][:])
+		p.admin = append(p.admin, governor{uint32(len(p.entries) + i), governing[0]})
+		governing, from = governing[1:], end
+	}
+	p.digest.Write(encoded[from:])
+	p.entries = append(p.entries, more...)
+}
+
+// governors returns those among the first count records.
+func (p *prefix) governors(count uint64) []governor {
+	n, _ := slices.BinarySearchFunc(p.admin, count, func(r governor, count uint64) int {
+		return cmp.Compare(uint64(r.place), count)
+	})
+	return p.admin[:n:n]
 }
 
 // seal returns the seal of the prefix.
@@ -74,20 +100,20 @@ func (p *prefix) seal(full bool) *seal {
 	x := &seal{count: p.count(), full: full, last: p.last}
 	p.digest.Sum(x.digest[:0])
 	if full {
-		x.places = adminPlaces(p.entries, 0)
+		x.admin = p.admin
 	}
 	return x
 }
 
-// knownOf returns the first count entries of a segment, authenticated. Those of
-// the segment that is written to stay in memory, since they will be asked for
+// knownOf returns a prefix of a segment that has at least count entries. That of
+// the segment that is written to stays in memory, since it will be asked for
 // again.
-func (s *Store) knownOf(ctx context.Context, g *seg, count uint64, keep bool) ([]entry, error) {
+func (s *Store) knownOf(ctx context.Context, g *seg, count uint64, keep bool) (*prefix, error) {
 	g.knowing.Lock()
 	defer g.knowing.Unlock()
 	p := g.prefix()
 	if p != nil && p.count() >= count {
-		return p.entries[:count], nil
+		return p, nil
 	}
 	if g.gone != nil {
 		return s.knownGone(ctx, g, count)
@@ -100,8 +126,9 @@ func (s *Store) knownOf(ctx context.Context, g *seg, count uint64, keep bool) ([
 		g.sideMu.Lock()
 		g.known = p
 		g.sideMu.Unlock()
+		return g.prefix(), nil
 	}
-	return p.entries[:count], nil
+	return p, nil
 }
 
 // know makes a prefix of at least count entries, from what the side file's seal
@@ -167,16 +194,69 @@ func (s *Store) takeSealed(g *seg, p *prefix) (*prefix, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.digest.Write(raw)
+	more := make([]entry, 0, len(raw)/entryLen)
+	for b := raw; len(b) > 0; b = b[entryLen:] {
+		more = append(more, decodeEntry(b))
+	}
+	governing, err := s.governing(g, x, out, more)
+	if err != nil {
+		return nil, err
+	}
+	out.take(raw, more, governing)
 	if [sha256.Size]byte(out.digest.Sum(nil)) != x.digest {
 		return nil, errSide
 	}
-	out.entries = slices.Grow(out.entries, len(raw)/entryLen)
-	for ; len(raw) > 0; raw = raw[entryLen:] {
-		out.entries = append(out.entries, decodeEntry(raw))
-	}
 	out.last = x.last
 	return out, s.sealFits(g, x, out.entries)
+}
+
+// governing returns the hashes of the administrative records among the entries
+// that follow a prefix: those in the seal if it has them, else those of the lines,
+// which are right if they give the seal's digest.
+func (s *Store) governing(g *seg, x *seal, p *prefix, more []entry) (out []record.Hash, err error) {
+	start := p.end()
+	for i, e := range more {
+		n := p.count() + uint64(i)
+		at := start
+		start = int64(e.end)
+		if e.flag&flagAdmin == 0 {
+			continue
+		}
+		if x.full {
+			r, ok := governorAt(x.admin, n)
+			if !ok {
+				return nil, errSide
+			}
+			out = append(out, r.hash)
+			continue
+		}
+		var line []byte
+		if g.gone != nil {
+			line, err = s.keptLine(g, g.first+n)
+		} else {
+			line, err = s.readLine(g, g.first+n, at, int64(e.end))
+		}
+		if err != nil {
+			return nil, err
+		}
+		t, _ := record.ParseTail(line) // who reads it has looked at it
+		out = append(out, t.Hash)
+	}
+	if x.full && len(p.admin)+len(out) != len(x.admin) {
+		return nil, errSide
+	}
+	return out, nil
+}
+
+// governorAt returns the one at a place.
+func governorAt(all []governor, place uint64) (governor, bool) {
+	i, ok := slices.BinarySearchFunc(all, place, func(r governor, place uint64) int {
+		return cmp.Compare(uint64(r.place), place)
+	})
+	if !ok {
+		return governor{}, false
+	}
+	return all[i], true
 }
 
 // clone returns a prefix that grows by itself.
@@ -185,7 +265,7 @@ func (p *prefix) clone() *prefix {
 	if err != nil {
 		panic("segment: SHA-256 cannot be cloned: " + err.Error())
 	}
-	return &prefix{entries: slices.Clip(p.entries), digest: digest, last: p.last}
+	return &prefix{entries: slices.Clip(p.entries), admin: slices.Clip(p.admin), digest: digest, last: p.last}
 }
 
 // sealFits tells whether the line at the end of what is sealed is the one that
@@ -256,6 +336,7 @@ func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) 
 	}
 	at, compare := g.first+p.count(), s.compared()
 	var more []entry
+	var governing []record.Hash
 	var last record.Hash
 	var seen record.Hash // of the last line that was signed
 	var failed error
@@ -280,6 +361,9 @@ func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) 
 		}
 		more = append(more, entryOf(raw.Line, raw.Pos.Offset+int64(len(raw.Line))+1))
 		last = chain.Hash()
+		if more[len(more)-1].flag&flagAdmin != 0 {
+			governing = append(governing, last)
+		}
 		if at < compare {
 			seen = last
 		}
@@ -290,12 +374,16 @@ func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) 
 		failed = &LineError{Seq: at, File: g.name + lineExt, Offset: p.end()}
 	}
 	if failed != nil {
+		// Where a line is not continued, it may be that line that was altered.
+		if err := s.compare(ctx, min(at, compare), g.first+p.count(), seen); errors.As(err, new(*AlteredError)) {
+			failed = err
+		}
 		return fmt.Errorf("read which records govern: %w", failed)
 	}
 	if err := s.compare(ctx, min(at, compare), g.first+p.count(), seen); err != nil {
 		return err
 	}
-	p.add(nil, g.first, more, last)
+	p.add(nil, g.first, more, governing, last)
 	return nil
 }
 
@@ -355,13 +443,36 @@ func (s *Store) hashBeforeSegment(g *seg) (record.Hash, bool, error) {
 }
 
 // Checked is Line for a record that decides something: the line must be what its
-// hash says, and have the hash that was signed.
+// hash says, and have the hash that was signed. Of a record that Administrative
+// has listed, that is the one that was found with its place, whatever the files
+// of the tree say.
 func (s *Store) Checked(ctx context.Context, seq uint64) ([]byte, error) {
 	line, err := s.Line(seq)
 	if err != nil {
 		return nil, err
 	}
-	return line, s.check(ctx, seq, line)
+	g, _, err := s.find(seq)
+	if err != nil {
+		return nil, err
+	}
+	if want, ok := g.governor(seq - g.first); ok {
+		if t, ok := record.ParseTail(line); !ok || t.Hash != want {
+			return nil, &AlteredError{Seq: seq, Want: want, Got: t.Hash}
+		}
+	}
+	if err := s.check(ctx, seq, line); err != nil {
+		return nil, err
+	}
+	return line, nil
+}
+
+// governor returns the hash of the administrative record at a place, if that is
+// known.
+func (g *seg) governor(place uint64) (record.Hash, bool) {
+	g.sideMu.Lock()
+	defer g.sideMu.Unlock()
+	r, ok := governorAt(g.admin, place)
+	return r.hash, ok
 }
 
 func (s *Store) check(ctx context.Context, seq uint64, line []byte) error {
@@ -420,11 +531,11 @@ func (s *Store) Administrative(from uint64) ([]uint64, error) {
 	s.mu.RUnlock()
 	size := s.Size()
 	type part struct {
-		g      *seg
-		count  uint64
-		full   bool
-		places []uint32
-		err    error
+		g     *seg
+		count uint64
+		full  bool
+		admin []governor
+		err   error
 	}
 	var parts []*part
 	for i, g := range segs {
@@ -440,7 +551,7 @@ func (s *Store) Administrative(from uint64) ([]uint64, error) {
 	// processors.
 	todo := make(chan *part, len(parts))
 	for _, p := range parts {
-		if p.places, p.err = s.sealedAdmin(p.g, p.count, p.full); p.err != nil {
+		if p.admin, p.err = s.sealedAdmin(p.g, p.count, p.full); p.err != nil {
 			todo <- p
 		}
 	}
@@ -449,7 +560,7 @@ func (s *Store) Administrative(from uint64) ([]uint64, error) {
 	for range min(runtime.GOMAXPROCS(0), len(todo)) {
 		wg.Go(func() {
 			for p := range todo {
-				p.places, p.err = s.measuredAdmin(p.g, p.count, p.full)
+				p.admin, p.err = s.measuredAdmin(p.g, p.count, p.full)
 			}
 		})
 	}
@@ -459,8 +570,8 @@ func (s *Store) Administrative(from uint64) ([]uint64, error) {
 		if p.err != nil {
 			return nil, p.err
 		}
-		for _, place := range p.places {
-			if seq := p.g.first + uint64(place); seq >= from {
+		for _, r := range p.admin {
+			if seq := p.g.first + uint64(r.place); seq >= from {
 				out = append(out, seq)
 			}
 		}
@@ -470,11 +581,11 @@ func (s *Store) Administrative(from uint64) ([]uint64, error) {
 
 var errNotSealed = errors.New("the side file is not sealed")
 
-// sealedAdmin returns the places of the administrative records of a segment
-// without reading its lines.
-func (s *Store) sealedAdmin(g *seg, count uint64, full bool) ([]uint32, error) {
-	if places, ok := g.governed(count); ok {
-		return places, nil
+// sealedAdmin returns the administrative records of a segment without reading its
+// lines.
+func (s *Store) sealedAdmin(g *seg, count uint64, full bool) ([]governor, error) {
+	if admin, ok := g.governed(count); ok {
+		return admin, nil
 	}
 	if g.bad != nil {
 		return nil, g.bad
@@ -496,46 +607,41 @@ func (s *Store) sealedAdmin(g *seg, count uint64, full bool) ([]uint32, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.govern(x.places, count)
-	return x.places, nil
+	g.govern(x.admin, count)
+	return x.admin, nil
 }
 
 // measuredAdmin is sealedAdmin where that fails, and for the segment that is
 // written to.
-func (s *Store) measuredAdmin(g *seg, count uint64, full bool) ([]uint32, error) {
+func (s *Store) measuredAdmin(g *seg, count uint64, full bool) ([]governor, error) {
 	if g.bad != nil {
 		return nil, g.bad
 	}
-	entries, err := s.knownOf(context.Background(), g, count, !full)
+	p, err := s.knownOf(context.Background(), g, count, !full)
 	if err != nil && isMissing(err) && g.gone == nil {
 		if now, ok := s.moved(g); ok {
 			g = now
-			entries, err = s.knownOf(context.Background(), g, count, false)
+			p, err = s.knownOf(context.Background(), g, count, false)
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	g.sideMu.Lock()
-	defer g.sideMu.Unlock()
-	if g.governedTo > count { // the end of the log was cut
-		g.admin, g.governedTo = nil, 0
-	}
-	more := adminPlaces(entries[g.governedTo:], g.governedTo)
-	g.admin, g.governedTo = append(g.admin, more...), count
-	return g.admin, nil
+	admin := p.governors(count)
+	g.govern(admin, count)
+	return admin, nil
 }
 
-// governed returns the places of the administrative records among the first
-// count of a segment, if that is known.
-func (g *seg) governed(count uint64) ([]uint32, bool) {
+// governed returns the administrative records among the first count of a segment,
+// if they are known.
+func (g *seg) governed(count uint64) ([]governor, bool) {
 	g.sideMu.Lock()
 	defer g.sideMu.Unlock()
 	return g.admin, g.governedTo == count && count > 0
 }
 
-func (g *seg) govern(places []uint32, count uint64) {
+func (g *seg) govern(admin []governor, count uint64) {
 	g.sideMu.Lock()
 	defer g.sideMu.Unlock()
-	g.admin, g.governedTo = places, count
+	g.admin, g.governedTo = admin, count
 }

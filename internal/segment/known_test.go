@@ -439,6 +439,68 @@ func TestAlteredLinesDecideNothing(t *testing.T) {
 	}
 }
 
+// agreeing is a tree whose file of hashes was altered like the lines.
+type agreeing struct{ hashes }
+
+func (agreeing) Agrees(_ context.Context, _ uint64, got record.Hash) (bool, record.Hash, error) {
+	return true, got, nil
+}
+
+// TestSealedHashDecides alters a record that governs, and one that has an id, in
+// the lines and in the tree's file of hashes alike: what was sealed of them, or the
+// signed root, says so.
+func TestSealedHashDecides(t *testing.T) {
+	disk, w := written(t)
+	var tree hashes
+	for _, line := range w.lines {
+		end, _ := record.ParseTail(line)
+		tree = append(tree, end.Hash)
+	}
+	for _, first := range []uint64{12, 24} { // a full segment, and the newest
+		seq := first + 1
+		if first == 24 {
+			seq = 33
+		}
+		name := fmt.Sprintf("%s/%020d.jsonl", dir, first)
+		for _, sealed := range []bool{true, false} {
+			changed := disk.Clone()
+			l := bytes.SplitAfter(read(t, changed, name), []byte("\n"))
+			n := seq - first
+			l[n] = relink(bytes.Replace(l[n], []byte(`"type":"log_repaired"`), []byte(`"type":"tool_calling"`), 1), nil)
+			put(t, changed, name, bytes.Join(l, nil))
+			if !sealed {
+				if err := changed.Remove(strings.TrimSuffix(name, ".jsonl") + ".side"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := w.reader(changed, false)
+			s.Hold(agreeing{tree})
+			_, err := s.Administrative(0)
+			if err == nil {
+				_, err = s.Checked(context.Background(), seq)
+			}
+			var altered *segment.AlteredError
+			if !errors.As(err, &altered) || altered.Seq != seq || altered.Want != tree[seq] {
+				t.Errorf("record %d, sealed %t: %v, want that it was altered", seq, sealed, err)
+			}
+		}
+	}
+	changed := disk.Clone()
+	const name = dir + "/00000000000000000000.jsonl"
+	l := bytes.SplitAfter(read(t, changed, name), []byte("\n"))
+	l[5] = relink(bytes.Replace(l[5], []byte(idOf(5).String()), []byte(idOf(99).String()), 1), nil)
+	put(t, changed, name, bytes.Join(l, nil))
+	s := w.reader(changed, false)
+	s.Hold(agreeing{tree})
+	if seqs, err := s.FindID(context.Background(), idOf(5)); err != nil || !slices.Equal(seqs, []uint64{5}) {
+		t.Errorf("FindID(5) = %v, %v", seqs, err)
+	}
+	var altered *segment.AlteredError
+	if same, err := s.HasID(context.Background(), 5, idOf(5)); !errors.As(err, &altered) || altered.Seq != 5 {
+		t.Errorf("HasID(5) = %t, %v, want that it was altered", same, err)
+	}
+}
+
 // relink makes a line what its hash says, and the one after another.
 func relink(line, before []byte) []byte {
 	line = bytes.TrimSuffix(line, []byte("\n"))

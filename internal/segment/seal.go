@@ -73,35 +73,46 @@ func (m macs) append(dst []byte, domain string, head, body []byte) []byte {
 // them to the segment's lines by the hash of the last one, which through the
 // chain is that of all lines up to there:
 //
-//	0   4k  places in the segment of its administrative records, if it is full
-//	4k   8  n, the number of entries
+//	0  36k  if it is full, of each administrative record its place in the segment
+//	        (4) and its hash
+//	36k  8  n, the number of entries
 //	+8   4  k
 //	+12  4  1 if the segment is full, else 0; then k is 0 as well
 //	+16 32  hash of the last line; zeros if there is none
-//	+48 32  SHA-256 of the entries
+//	+48 32  SHA-256 of the entries, each that is of an administrative record with
+//	        the hash of that behind it
 //	+80 32  HMAC-SHA256 of the first sequence number (8 bytes) and all above
 type seal struct {
 	count  uint64
 	full   bool
-	places []uint32
+	admin  []governor // if it is full
 	last   record.Hash
 	digest [sha256.Size]byte
 }
 
+// A governor is a record that governs the log: its place in its segment, and the
+// hash that its line must have.
+type governor struct {
+	place uint32
+	hash  record.Hash
+}
+
 const (
-	sealLen = 112 // without the places
-	macLen  = sha256.Size
+	sealLen     = 112 // without the governors
+	governorLen = 4 + sha256.Size
+	macLen      = sha256.Size
 )
 
 func firstBytes(first uint64) []byte { return binary.BigEndian.AppendUint64(nil, first) }
 
 func (x *seal) append(dst []byte, first uint64, m macs) []byte {
 	at := len(dst)
-	for _, p := range x.places {
-		dst = binary.BigEndian.AppendUint32(dst, p)
+	for _, r := range x.admin {
+		dst = binary.BigEndian.AppendUint32(dst, r.place)
+		dst = append(dst, r.hash[:]...)
 	}
 	dst = binary.BigEndian.AppendUint64(dst, x.count)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(x.places)))
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(x.admin)))
 	state := uint32(0)
 	if x.full {
 		state = 1
@@ -113,8 +124,8 @@ func (x *seal) append(dst []byte, first uint64, m macs) []byte {
 }
 
 // parseSealEnd reads the part of a seal that has a fixed length, from the end of
-// a side file of that size, and returns it with the number of places before it.
-func parseSealEnd(b []byte, size int64) (x seal, places int64, err error) {
+// a side file of that size, and returns it with the number of governors before it.
+func parseSealEnd(b []byte, size int64) (x seal, governors int64, err error) {
 	if len(b) != sealLen {
 		return seal{}, 0, errSide
 	}
@@ -125,7 +136,7 @@ func parseSealEnd(b []byte, size int64) (x seal, places int64, err error) {
 	switch {
 	case x.count > record.MaxSeq || uint64(k) > x.count || state > 1 || k > 0 && !x.full:
 	case x.count == 0 && x.last != record.Hash{}:
-	case size != sideHeader+int64(x.count)*entryLen+4*int64(k)+sealLen:
+	case size != sideHeader+int64(x.count)*entryLen+governorLen*int64(k)+sealLen:
 	default:
 		return x, int64(k), nil
 	}
@@ -139,7 +150,7 @@ func parseSeal(b []byte, size int64, first uint64, m macs) (*seal, error) {
 		return nil, errSide
 	}
 	x, k, err := parseSealEnd(b[len(b)-sealLen:], size)
-	if err != nil || int64(len(b)) != 4*k+sealLen {
+	if err != nil || int64(len(b)) != governorLen*k+sealLen {
 		return nil, errSide
 	}
 	if m.known() {
@@ -149,11 +160,11 @@ func parseSeal(b []byte, size int64, first uint64, m macs) (*seal, error) {
 		}
 	}
 	for i := range k {
-		p := binary.BigEndian.Uint32(b[4*i:])
-		if uint64(p) >= x.count || i > 0 && p <= x.places[i-1] {
+		r := governor{binary.BigEndian.Uint32(b[governorLen*i:]), record.Hash(b[governorLen*i+4:][:sha256.Size])}
+		if uint64(r.place) >= x.count || i > 0 && r.place <= x.admin[i-1].place {
 			return nil, errSide
 		}
-		x.places = append(x.places, p)
+		x.admin = append(x.admin, r)
 	}
 	return &x, nil
 }
@@ -212,7 +223,7 @@ func sealBytes(f vfs.File, first uint64) ([]byte, int64, error) {
 	if err != nil || k == 0 {
 		return b, size, nil // parseSeal tells
 	}
-	b = make([]byte, 4*k+sealLen) // no longer than the file
+	b = make([]byte, governorLen*k+sealLen) // no longer than the file
 	if n, err := f.ReadAt(b, size-int64(len(b))); n < len(b) {
 		return nil, 0, noEOF(err)
 	}

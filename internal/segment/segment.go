@@ -95,7 +95,7 @@ type seg struct {
 	sideMu     sync.Mutex // guards what follows
 	memory     []entry    // the places, when the file cannot be used; nil otherwise
 	known      *prefix    // what is authenticated, where it stays in memory
-	admin      []uint32   // places of the administrative records, authenticated,
+	admin      []governor // the administrative records, authenticated,
 	governedTo uint64     // among so many lines
 	vouched    bool       // the remnant is what the log says
 }

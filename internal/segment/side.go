@@ -193,17 +193,6 @@ func (s *Store) remember(g *seg) error {
 	return nil
 }
 
-// adminPlaces returns the places of the administrative records among entries,
-// the first of which is that of the skipth line.
-func adminPlaces(entries []entry, skip uint64) (places []uint32) {
-	for i, e := range entries {
-		if e.flag&flagAdmin != 0 {
-			places = append(places, uint32(skip)+uint32(i))
-		}
-	}
-	return places
-}
-
 // openSide opens the side file of the last segment for appending, and makes it
 // agree with the first count lines, which end at end: what is sealed of them
 // stays, the rest is made from the lines.

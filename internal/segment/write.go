@@ -258,7 +258,7 @@ func (s *Store) publish(b *Batch) {
 		}
 		last, _ := record.ParseTail(b.Lines[from : b.Marks[n-1].End-1]) // made by this process
 		t.seg.sideMu.Lock()
-		t.buf = t.known.add(t.buf, t.seg.first, entries, last.Hash)
+		t.buf = t.known.add(t.buf, t.seg.first, entries, b.governing(), last.Hash)
 		t.seg.sideMu.Unlock()
 	}
 	t.off += int64(len(b.Lines))
@@ -267,6 +267,19 @@ func (s *Store) publish(b *Batch) {
 	// becomes of the side file: it is derived. What cannot be written to it
 	// now is written before the next batch is.
 	_ = s.flushSide()
+}
+
+// governing returns the hashes of the batch's administrative records.
+func (b *Batch) governing() (out []record.Hash) {
+	from := 0
+	for _, m := range b.Marks {
+		if m.Admin {
+			t, _ := record.ParseTail(b.Lines[from : m.End-1]) // made by this process
+			out = append(out, t.Hash)
+		}
+		from = m.End
+	}
+	return out
 }
 
 // flushSide writes the entries that the side file does not have yet, and the

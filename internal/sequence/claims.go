@@ -164,6 +164,9 @@ func (q *Sequencer) findFirst(ctx context.Context, it *item) error {
 			return fmt.Errorf("record %d: %w", seq, err)
 		}
 		if r.ID != it.id {
+			if _, err := q.Store.HasID(ctx, seq, it.id); err != nil {
+				return err
+			}
 			continue
 		}
 		prk, err := q.Ring.ForOpening(r.Subject, r.Class)
