@@ -267,7 +267,8 @@ func TestSealsOutliveRotations(t *testing.T) {
 			t.Fatalf("%s: Find = %v", what, err)
 		}
 		for name, n := range opened {
-			if n > 3 {
+			// In the newest segment, the two records that govern are read, too.
+			if n > 3+2 {
 				t.Errorf("%s: %s was read %d times: its side file was not believed", what, name, n)
 			}
 		}

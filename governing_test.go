@@ -270,6 +270,9 @@ func TestAlteredGoverningRecord(t *testing.T) {
 		for what, side := range sides {
 			for _, chained := range []bool{false, true} {
 				for _, trees := range []bool{false, true} {
+					if !trees && what != "sealed" {
+						continue // the lines are compared with the root alone
+					}
 					name := fmt.Sprintf("%s/%s/chained %t/trees %t", kind, what, chained, trees)
 					t.Run(name, func(t *testing.T) {
 						changed := disk.Clone()
