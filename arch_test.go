@@ -99,7 +99,7 @@ var rooms = map[string]room{
 			"internal/inspection", "internal/sequence", "internal/signed",
 		},
 		theirs: []string{"filippo.io/age"},
-		tests:  []string{"internal/index", "lineage", "privacy", "retention"}, // to use them on a log whose disk fails
+		tests:  []string{"access", "internal/index", "lineage", "privacy", "retention"}, // to use them on a log whose disk fails, or that was altered
 	},
 	"internal/index/block/lru":   {},
 	"internal/index/block/terms": {},
