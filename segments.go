@@ -99,56 +99,63 @@ func (l *Log) ArchivedRecords(ctx context.Context) (uint64, error) {
 	return n, nil
 }
 
-// CountArchived returns how many of the records before size (0: all) are in
-// archives and about each of some subjects, and which archives it could not
-// read. It reads all archives.
+// CountArchived returns how many of the records of segments that begin before
+// size (0: all) are in archives and about each of some subjects, and of which
+// archives that is not known: those that cannot be read, and whose remnants are
+// of the version that does not say.
 func (l *Log) CountArchived(ctx context.Context, subjects []record.Subject, size uint64) (map[record.Subject]uint64, []UnreachedArchive, error) {
 	counts := make(map[record.Subject]uint64, len(subjects))
 	for _, s := range subjects {
 		counts[s] = 0
 	}
-	unreached, err := l.archived(ctx, size, counts, func(r *record.Record) error {
-		counts[r.Subject]++
-		return nil
-	})
+	if size == 0 {
+		size = record.MaxSeq
+	}
+	var unknown []UnreachedArchive
+	err := l.refresh(ctx)
+	if err == nil {
+		want := func(s record.Subject) bool { _, ok := counts[s]; return ok }
+		err = l.left.Departed(ctx, size, want, func(u archive.Unreached) error {
+			if !u.Tabled {
+				unknown = append(unknown, u)
+			}
+			for s, n := range u.About {
+				counts[s] += n
+			}
+			return nil
+		})
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("count archived records: %w", err)
 	}
-	return counts, unreached, nil
+	return counts, unknown, nil
 }
 
 // ArchivedAbout calls use with the records in archives that are about a subject,
-// in order, and returns the archives that it could not read.
+// in order, and returns the archives with such records, or of which it is not
+// known, that it could not read.
 func (l *Log) ArchivedAbout(ctx context.Context, s record.Subject, use func(*Record) error) ([]UnreachedArchive, error) {
-	unreached, err := l.archived(ctx, 0, map[record.Subject]uint64{s: 0}, func(r *record.Record) error {
-		opened, err := l.records.Open(*r)
-		if err != nil {
-			return err
-		}
-		return use((*Record)(opened))
-	})
+	var unreached []UnreachedArchive
+	err := l.refresh(ctx)
+	if err == nil {
+		want := func(about record.Subject) bool { return about == s }
+		unreached, err = l.left.Archived(ctx, want, func(found []*record.Record) error {
+			for _, r := range found {
+				opened, err := l.records.Open(*r)
+				if err == nil {
+					err = use((*Record)(opened))
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read archived records: %w", err)
 	}
 	return unreached, nil
-}
-
-func (l *Log) archived(ctx context.Context, size uint64, subjects map[record.Subject]uint64, use func(*record.Record) error) ([]UnreachedArchive, error) {
-	if err := l.refresh(ctx); err != nil {
-		return nil, err
-	}
-	if size == 0 {
-		size = record.MaxSeq
-	}
-	want := func(s record.Subject) bool { _, ok := subjects[s]; return ok }
-	return l.left.Archived(ctx, size, want, func(found []*record.Record) error {
-		for _, r := range found {
-			if err := use(r); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // First returns the sequence number of the oldest record from which on records

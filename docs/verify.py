@@ -279,13 +279,16 @@ class Remnant:
     def __init__(self, path):
         data = read(path)
         self.sum = hashlib.sha256(data).hexdigest()
-        if len(data) < 112 or data[:24] != b"audittrail-remnant/v1".ljust(24, b"\0"):
+        version = {b"audittrail-remnant/v%d" % v: v for v in (1, 2)}.get(data[:24].rstrip(b"\0"))
+        head = 80 if version == 1 else 96
+        if not version or len(data) < head + 32:
             raise Damaged("it is not a remnant")
         self.first, n, kept, length, _, since, until = struct.unpack(">7Q", data[24:80])
-        lines = 80 + 48 * n + 8 * kept
-        if len(data) != lines + length + 32 or hashlib.sha256(data[:-32]).digest() != data[-32:]:
+        rows, names = struct.unpack(">2Q", data[80:96]) if version == 2 else (0, 0)
+        lines = head + 48 * n + 8 * kept
+        if len(data) != lines + length + names + 56 * rows + 32 or hashlib.sha256(data[:-32]).digest() != data[-32:]:
             raise Damaged("it is not what its own hash says")
-        self.hashes = [data[80 + 32 * i : 112 + 32 * i] for i in range(n)]
+        self.hashes = [data[head + 32 * i : head + 32 * i + 32] for i in range(n)]
         self.since, self.until = since, until
         self.lines = data[lines : lines + length].splitlines()
         for line in self.lines:  # those by which the log governs itself stay

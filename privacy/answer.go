@@ -55,7 +55,10 @@ type Holding struct {
 	// Archived are those of Records that are in archives. Unknown is how many
 	// records, about anybody, are in archives that could not be read: how many of
 	// them are about the person is not known. Unreached are the places of these.
-	Archived  uint64   `json:"archived,omitempty"`
+	Archived uint64 `json:"archived,omitempty"`
+	// Absent are those of Records in archives that could not be read: they are
+	// counted in Records and Classes, and nowhere else.
+	Absent    uint64   `json:"absent,omitempty"`
 	Unknown   uint64   `json:"unknown,omitempty"`
 	Unreached []string `json:"unreached,omitempty"`
 }
@@ -104,7 +107,15 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 	}
 	h.Archived = h.Records
 	for _, u := range unreached {
-		h.Unknown += u.Records
+		if u.Tabled {
+			h.Absent += u.About[s]
+		} else {
+			h.Unknown += u.Records
+		}
+		for class, n := range u.Classes {
+			name, _, _ := record.SplitClass(class)
+			classes[name] += n
+		}
 		if !slices.Contains(h.Unreached, u.Archive) {
 			h.Unreached = append(h.Unreached, u.Archive)
 		}
@@ -117,6 +128,7 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 			return nil, err
 		}
 	}
+	h.Records, h.Archived = h.Records+h.Absent, h.Archived+h.Absent
 	if err := d.acted(ctx, user, s, h, use); err != nil {
 		return nil, err
 	}

@@ -204,13 +204,14 @@ func (e *env) answer(user, out string) error {
 		made := struct {
 			File    string `json:"file"`
 			Records uint64 `json:"records"`
+			Absent  uint64 `json:"absent,omitempty"`
 			Unknown uint64 `json:"unknown,omitempty"`
-		}{out, held.Records, held.Unknown}
-		fields := []field{{"file", out}, {"records", number(held.Records)}}
-		if held.Unknown == 0 {
+		}{out, held.Records - held.Absent, held.Absent, held.Unknown}
+		fields := []field{{"file", out}, {"records", number(made.Records)}}
+		if held.Unknown+held.Absent == 0 {
 			return e.sheet(made, fields)
 		}
-		if err := e.sheet(made, append(fields, unknownField(held))); err != nil {
+		if err := e.sheet(made, append(fields, unreachedFields(held)...)); err != nil {
 			return err
 		}
 		return ended(exitLimited)
@@ -329,21 +330,14 @@ func (e *env) gdprStatus(log *audittrail.Log, desk *privacy.Desk, user string) e
 	if held.Acted > 0 {
 		fields = slices.Insert(fields, 1, field{"acted in", count(held.Acted, "other record", "other records")})
 	}
-	if held.Unknown > 0 {
-		fields = append(fields, unknownField(held))
-	}
+	fields = append(fields, unreachedFields(held)...)
 	for _, c := range held.Classes {
 		fields = append(fields, field{"class " + c.Class, count(c.Records, "record", "records")})
 	}
 	if err := e.sheet(status, status.withNear(fields)); err != nil || held.Unknown == 0 {
-		return err
+		return err // how many there are is known
 	}
 	return ended(exitLimited)
-}
-
-// unknownField says which archives could not be read.
-func unknownField(h *privacy.Holding) field {
-	return field{"not known", "how many of " + count(h.Unknown, "record", "records") + " in archives that could not be read: " + strings.Join(h.Unreached, ", ")}
 }
 
 // withNear adds how many users have a near spelling, if any has.
@@ -352,6 +346,19 @@ func (s *personStatus) withNear(fields []field) []field {
 		return fields
 	}
 	return append(fields, field{"near", nearText(s.Near)})
+}
+
+// unreachedFields say which archives could not be read, and what that leaves out.
+func unreachedFields(h *privacy.Holding) []field {
+	var fields []field
+	where := " in archives that could not be read: " + strings.Join(h.Unreached, ", ")
+	if h.Absent > 0 {
+		fields = append(fields, field{"out of reach", count(h.Absent, "record", "records") + " of those" + where})
+	}
+	if h.Unknown > 0 {
+		fields = append(fields, field{"not known", "how many of " + count(h.Unknown, "record", "records") + where})
+	}
+	return fields
 }
 
 func (e *env) restrictCmd() *cobra.Command {

@@ -175,6 +175,12 @@ type Unreached struct {
 	Records uint64
 	Archive string // its place
 	Err     error
+	// Tabled tells whether it is known all the same what is in it: About is how
+	// many of its records are about subjects that are wanted, Classes their
+	// retention classes' months.
+	Tabled  bool
+	About   map[record.Subject]uint64
+	Classes map[string]uint64
 }
 
 // Count returns how many records there are in archives.
@@ -209,32 +215,94 @@ func (g *Register) each(ctx context.Context, size uint64, f func(segment.Info, *
 	return nil
 }
 
-// Archived calls f with the records before size that are in archives and about
-// subjects that are wanted, an archive at a time, when all of it was read and
-// held against the tree. What governs the log has not left it, and is not among
-// them. It returns the archives that could not be read; one that was altered is
-// an error.
-func (g *Register) Archived(ctx context.Context, size uint64, want func(record.Subject) bool, f func([]*record.Record) error) ([]Unreached, error) {
+// Departed returns what a segment's remnant says of the records in its archive
+// that are about subjects that are wanted.
+func (g *Register) departed(ctx context.Context, info segment.Info, s *remnant.Statement, want func(record.Subject) bool) (Unreached, error) {
+	u := Unreached{First: info.First, Records: info.Records, Archive: s.To, About: map[record.Subject]uint64{}, Classes: map[string]uint64{}}
+	var err error
+	u.Tabled, err = g.Records.Store.Departed(ctx, info.First, func(r remnant.Row) error {
+		if want(r.Subject) {
+			u.About[r.Subject] += uint64(r.Records)
+			u.Classes[r.Class] += uint64(r.Records)
+		}
+		return nil
+	})
+	return u, err
+}
+
+// Departed calls f with what is known without its archive of each segment that
+// is in one and begins before size. Of the others, whose remnants have no table,
+// it is what reading the archive gave, if that could be done.
+func (g *Register) Departed(ctx context.Context, size uint64, want func(record.Subject) bool, f func(Unreached) error) error {
+	return g.each(ctx, size, func(info segment.Info, s *remnant.Statement) error {
+		u, err := g.departed(ctx, info, s, want)
+		if err != nil {
+			return err
+		}
+		if !u.Tabled {
+			found, err := g.readArchive(ctx, info, s, want)
+			if err = g.fatal(ctx, err, &u); err != nil {
+				return err
+			}
+			if u.Err == nil {
+				u.Tabled = true
+				for _, r := range found {
+					u.About[r.Subject]++
+					u.Classes[r.Class]++
+				}
+			}
+		}
+		return f(u)
+	})
+}
+
+// fatal returns an error of reading an archive that says more than that it
+// cannot be read. That it puts into u.
+func (g *Register) fatal(ctx context.Context, err error, u *Unreached) error {
+	if err == nil || ctx.Err() != nil || errors.Is(err, ErrDamaged) || errors.Is(err, ErrManifest) || errors.As(err, new(*record.VersionError)) {
+		return err
+	}
+	u.Err = err
+	return nil
+}
+
+// readArchive reads the records of an archive that are about subjects that are
+// wanted, and returns them when all of it was held against the tree.
+func (g *Register) readArchive(ctx context.Context, info segment.Info, s *remnant.Statement, want func(record.Subject) bool) ([]*record.Record, error) {
+	var found []*record.Record
+	for line, err := range g.archived(ctx, info.First, s) {
+		if err != nil {
+			return nil, err
+		}
+		r, err := wanted(line, want)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil {
+			found = append(found, r)
+		}
+	}
+	return found, nil
+}
+
+// Archived calls f with the records that are in archives and about subjects that
+// are wanted, an archive at a time. What governs the log has not left it, and is
+// not among them. It returns the archives that could not be read and may have
+// such records; one that was altered is an error.
+func (g *Register) Archived(ctx context.Context, want func(record.Subject) bool, f func([]*record.Record) error) ([]Unreached, error) {
 	var unreached []Unreached
-	err := g.each(ctx, size, func(info segment.Info, s *remnant.Statement) error {
-		var found []*record.Record
-		for line, err := range g.archived(ctx, info.First, s) {
-			switch {
-			case ctx.Err() != nil:
-				return ctx.Err()
-			case errors.Is(err, ErrDamaged) || errors.Is(err, ErrManifest):
-				return err
-			case err != nil:
-				unreached = append(unreached, Unreached{info.First, info.Records, s.To, err})
-				return nil
-			}
-			r, err := wanted(line, size, want)
-			if err != nil {
-				return err
-			}
-			if r != nil {
-				found = append(found, r)
-			}
+	err := g.each(ctx, record.MaxSeq, func(info segment.Info, s *remnant.Statement) error {
+		u, err := g.departed(ctx, info, s, want)
+		if err != nil || u.Tabled && len(u.About) == 0 {
+			return err
+		}
+		found, err := g.readArchive(ctx, info, s, want)
+		if err = g.fatal(ctx, err, &u); err != nil {
+			return err
+		}
+		if u.Err != nil {
+			unreached = append(unreached, u)
+			return nil
 		}
 		return f(found)
 	})
@@ -242,7 +310,7 @@ func (g *Register) Archived(ctx context.Context, size uint64, want func(record.S
 }
 
 // wanted decodes a line if it is about a subject that is wanted.
-func wanted(line []byte, size uint64, want func(record.Subject) bool) (*record.Record, error) {
+func wanted(line []byte, want func(record.Subject) bool) (*record.Record, error) {
 	var finder record.Finder
 	if text, _ := finder.Find(line); text != nil {
 		if s, err := record.ParseSubject(string(text)); err == nil && !want(s) {
@@ -251,7 +319,7 @@ func wanted(line []byte, size uint64, want func(record.Subject) bool) (*record.R
 	}
 	_, kind, known := record.Glance(line)
 	t, ok := record.ParseTail(line)
-	if !ok || t.Seq >= size || !known || event.Type(kind).Reserved() {
+	if !ok || !known || event.Type(kind).Reserved() {
 		return nil, nil
 	}
 	r, err := record.Decode(slices.Clone(line))

@@ -4,7 +4,7 @@
 //
 //	log/00000000000000000000.remnant
 //
-//	0   24  "audittrail-remnant/v1", padded with zeros
+//	0   24  "audittrail-remnant/v2", padded with zeros
 //	24   8  sequence number of the first record
 //	32   8  n, the number of records
 //	40   8  k, the number of lines that are kept
@@ -12,15 +12,20 @@
 //	56   8  bytes that the segment had
 //	64   8  when the first record was logged, in nanoseconds since 1970
 //	72   8  when the last was
-//	80 32n  the records' hashes
+//	80   8  r, the number of rows of the table
+//	88   8  s, the bytes of its names
+//	96 32n  the records' hashes
 //	   16n  the records' ids; zeros where a record's format is not understood
 //	    8k  of each line that is kept: its place among the records, with the
 //	        highest bit set if the record is administrative (4), and the offset
 //	        behind its LF among the lines (4)
 //	     m  the lines
+//	     s  the names of the table: retention classes' months and domains,
+//	        ascending, each with its length in front (1)
+//	   56r  the table of what has left: see Row
 //	    32  SHA-256 of everything before
 //
-// All numbers are big endian. The file of given lines is always the same, and
+// The first version has neither r nor s, and no table. All numbers are big endian. The file of given lines is always the same, and
 // a record of the log names its SHA-256: docs/format/archive.md.
 //
 // The package promises that a remnant that Check accepts agrees with itself.
@@ -44,8 +49,10 @@ import (
 )
 
 const (
-	magic    = "audittrail-remnant/v1"
-	headLen  = 80
+	magic    = "audittrail-remnant/v2"
+	magic1   = "audittrail-remnant/v1"
+	headLen  = 96
+	headLen1 = 80
 	hashLen  = 32
 	idLen    = 16
 	placeLen = 8
@@ -83,39 +90,62 @@ type Remnant struct {
 	admin  []bool   // of each
 	ends   []uint32
 	kept   int64 // bytes of the lines
+
+	version int
+	rows    uint64
+	names   uint64 // bytes of the table's names
 }
 
 // Size is the length of the file.
 func (m *Remnant) Size() int64 {
-	return sizeOf(m.Records, uint64(len(m.places)), uint64(m.kept))
+	return m.sizeOf(m.Records, uint64(len(m.places)), uint64(m.kept))
 }
 
-func sizeOf(records, kept, bytes uint64) int64 {
-	return int64(headLen + (hashLen+idLen)*records + placeLen*kept + bytes + sumLen)
+func (m *Remnant) sizeOf(records, kept, bytes uint64) int64 {
+	return m.headLen() + int64((hashLen+idLen)*records+placeLen*kept+bytes+m.names+rowLen*m.rows+sumLen)
 }
 
-func (m *Remnant) idsAt() int64    { return headLen + hashLen*int64(m.Records) }
+func (m *Remnant) headLen() int64 {
+	if m.version == 1 {
+		return headLen1
+	}
+	return headLen
+}
+
+func (m *Remnant) idsAt() int64    { return m.headLen() + hashLen*int64(m.Records) }
 func (m *Remnant) placesAt() int64 { return m.idsAt() + idLen*int64(m.Records) }
 func (m *Remnant) linesAt() int64  { return m.placesAt() + placeLen*int64(len(m.places)) }
 
 // Read reads the head of a file of that size, and where the lines in it are.
 // It does not look at the rest: Check does.
 func Read(file io.ReaderAt, size int64) (*Remnant, error) {
-	head := make([]byte, headLen)
+	head := make([]byte, headLen1)
 	if err := readFull(file, head, 0); err != nil {
 		return nil, err
 	}
-	m := new(Remnant)
+	m := &Remnant{version: 2}
+	first := [24]byte(head)
+	if first == begin(magic1) {
+		m.version = 1
+	} else if first == begin(magic) {
+		head = make([]byte, headLen)
+		if err := readFull(file, head, 0); err != nil {
+			return nil, err
+		}
+		m.rows, m.names = binary.BigEndian.Uint64(head[80:]), binary.BigEndian.Uint64(head[88:])
+	}
 	n, kept, bytes := m.parseHead(head)
 	switch {
-	case string(head[:len(magic)]) != magic || [24 - len(magic)]byte(head[len(magic):24]) != [24 - len(magic)]byte{}:
+	case first != begin(magic) && first != begin(magic1):
 		return nil, damaged("it does not begin as one")
+	case m.rows > n || m.names > math.MaxUint32:
+		return nil, damaged("its table has %d rows for %d records", m.rows, n)
 	case n == 0 || n > math.MaxInt32 || m.First > record.MaxSeq-n:
 		return nil, damaged("it has %d records from %d on", n, m.First)
 	case kept > n || bytes > math.MaxUint32 || m.Bytes < 0 || m.LastLogged.Before(m.FirstLogged):
 		return nil, damaged("its numbers do not agree")
-	case sizeOf(n, kept, bytes) != size:
-		return nil, damaged("it has %d bytes, and says %d", size, sizeOf(n, kept, bytes))
+	case m.sizeOf(n, kept, bytes) != size:
+		return nil, damaged("it has %d bytes, and says %d", size, m.sizeOf(n, kept, bytes))
 	}
 	m.Records, m.kept = n, int64(bytes)
 	index := make([]byte, placeLen*kept) // no longer than the file
@@ -123,6 +153,12 @@ func Read(file io.ReaderAt, size int64) (*Remnant, error) {
 		return nil, err
 	}
 	return m, m.parsePlaces(index)
+}
+
+// begin is how a file of a version begins.
+func begin(magic string) (b [24]byte) {
+	copy(b[:], magic)
+	return b
 }
 
 func (m *Remnant) parseHead(b []byte) (n, kept, bytes uint64) {
@@ -163,7 +199,7 @@ func readFull(file io.ReaderAt, b []byte, at int64) error {
 // Hashes fills dst with the hashes of the records from the nth on.
 func (m *Remnant) Hashes(file io.ReaderAt, n uint64, dst [][32]byte) error {
 	buf := make([]byte, hashLen*len(dst))
-	if err := readFull(file, buf, headLen+hashLen*int64(n)); err != nil {
+	if err := readFull(file, buf, m.headLen()+hashLen*int64(n)); err != nil {
 		return err
 	}
 	for i := range dst {
@@ -279,6 +315,9 @@ func Check(file io.ReaderAt, size int64) (*Remnant, [32]byte, error) {
 			return nil, [32]byte{}, err
 		}
 	}
+	if err := m.checkTable(file); err != nil {
+		return nil, [32]byte{}, err
+	}
 	return m, [32]byte(whole.Sum(nil)), nil
 }
 
@@ -307,6 +346,7 @@ type Maker struct {
 	last   record.Tail
 
 	classes Classes
+	left    table
 }
 
 // Add takes in the next line, without its LF, and checks that it is what its
@@ -326,14 +366,14 @@ func (k *Maker) Add(line []byte) error {
 	k.head.Bytes += int64(len(line)) + 1
 	k.head.LastLogged, k.last = t.Logged, t
 	if k.classes == nil {
-		k.classes = make(Classes)
+		k.classes, k.left = make(Classes), make(table)
 	}
 	k.classes.Add(line)
 	id, kind, known := record.Glance(line)
 	k.hashes = append(k.hashes, t.Hash[:]...)
 	k.ids = append(k.ids, id[:]...)
 	// What is not understood may govern the log, and is kept too.
-	if known && !event.Type(kind).Reserved() {
+	if known && !event.Type(kind).Reserved() && k.left.add(line) {
 		return nil
 	}
 	if event.Type(kind).Administrative() {
@@ -359,11 +399,16 @@ func (k *Maker) Bytes() ([]byte, error) {
 	if k.head.Records == 0 || k.head.Records > math.MaxInt32 || uint64(len(k.lines)) > math.MaxUint32 {
 		return nil, fmt.Errorf("make remnant: of %d records, whose kept lines have %d bytes", k.head.Records, len(k.lines))
 	}
-	b := make([]byte, 24, sizeOf(k.head.Records, uint64(len(k.places)/placeLen), uint64(len(k.lines))))
+	names, rows, err := k.left.encode()
+	if err != nil {
+		return nil, fmt.Errorf("make remnant: %w", err)
+	}
+	m := &Remnant{version: 2, rows: uint64(len(rows) / rowLen), names: uint64(len(names))}
+	b := make([]byte, 24, m.sizeOf(k.head.Records, uint64(len(k.places)/placeLen), uint64(len(k.lines))))
 	copy(b, magic)
 	for _, n := range []uint64{
 		k.head.First, k.head.Records, uint64(len(k.places) / placeLen), uint64(len(k.lines)), uint64(k.head.Bytes),
-		uint64(k.head.FirstLogged.UnixNano()), uint64(k.head.LastLogged.UnixNano()),
+		uint64(k.head.FirstLogged.UnixNano()), uint64(k.head.LastLogged.UnixNano()), m.rows, m.names,
 	} {
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
@@ -371,6 +416,8 @@ func (k *Maker) Bytes() ([]byte, error) {
 	b = append(b, k.ids...)
 	b = append(b, k.places...)
 	b = append(b, k.lines...)
+	b = append(b, names...)
+	b = append(b, rows...)
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...), nil
 }

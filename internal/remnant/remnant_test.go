@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -85,6 +86,67 @@ func TestRemnant(t *testing.T) {
 	}
 	if got := m.Administrative(); !slices.Equal(got, []uint32{1, 6, 11}) {
 		t.Errorf("Administrative() = %v", got)
+	}
+}
+
+// TestTable counts what has left, and nothing that stays.
+func TestTable(t *testing.T) {
+	_, b := made(t, 100, 12)
+	m, _, err := remnant.Check(bytes.NewReader(b), int64(len(b)))
+	if err != nil || !m.Tabled() {
+		t.Fatalf("Check = %+v, %v", m, err)
+	}
+	got := map[string]uint32{}
+	for r, err := range m.Rows(bytes.NewReader(b)) {
+		if err != nil || r.Subject != (record.Subject{}) || r.Domain != "" {
+			t.Fatalf("row %+v, %v", r, err)
+		}
+		got[r.Class] += r.Records
+	}
+	if diff := cmp.Diff(map[string]uint32{"standard/2026-01": 4, "standard/2026-02": 3}, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+}
+
+// TestTableAltered refuses a table that does not fit, is out of order or names
+// what is not there, although the file's own hash is right.
+func TestTableAltered(t *testing.T) {
+	_, b := made(t, 100, 12)
+	const rowLen = 56
+	for row := range 2 {
+		for _, field := range []int{16, 17, 50, 51, 52, 53, 54, 55} { // domain, class, records
+			bad := bytes.Clone(b[:len(b)-32])
+			bad[len(bad)-(2-row)*rowLen+field] ^= 1
+			sum := sha256.Sum256(bad)
+			bad = append(bad, sum[:]...)
+			if _, _, err := remnant.Check(bytes.NewReader(bad), int64(len(bad))); !errors.Is(err, remnant.ErrDamaged) {
+				t.Errorf("row %d, byte %d changed: Check: %v, want ErrDamaged", row, field, err)
+			}
+		}
+	}
+	// The rows the other way round.
+	bad := bytes.Clone(b[:len(b)-32])
+	rows := bad[len(bad)-2*rowLen:]
+	copy(rows, slices.Concat(rows[rowLen:], rows[:rowLen]))
+	sum := sha256.Sum256(bad)
+	bad = append(bad, sum[:]...)
+	if _, _, err := remnant.Check(bytes.NewReader(bad), int64(len(bad))); !errors.Is(err, remnant.ErrDamaged) {
+		t.Errorf("rows out of order: Check: %v, want ErrDamaged", err)
+	}
+}
+
+// TestFirstVersion reads a remnant that has no table.
+func TestFirstVersion(t *testing.T) {
+	b, err := os.ReadFile("../../testdata/vectors/archive/remnant-v1/00000000000000000008.remnant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := remnant.Check(bytes.NewReader(b), int64(len(b)))
+	if err != nil || m.Tabled() || m.First != 8 || m.Records != 8 || m.Size() != int64(len(b)) {
+		t.Errorf("Check = %+v, %v", m, err)
+	}
+	for r, err := range m.Rows(bytes.NewReader(b)) {
+		t.Errorf("row %+v, %v", r, err)
 	}
 }
 

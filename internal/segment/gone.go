@@ -251,6 +251,40 @@ func (s *Store) vouch(ctx context.Context, g *seg) error {
 		g.name, remnant.Ext, remnant.ErrDamaged)
 }
 
+// Departed calls use with the table of what has left with a segment, given by its
+// first record, if a record of the log vouches for it, and tells whether there
+// is a table: remnants of the first version have none.
+func (s *Store) Departed(ctx context.Context, first uint64, use func(remnant.Row) error) (tabled bool, err error) {
+	g, _, err := s.find(first)
+	if err != nil {
+		return false, err
+	}
+	if g.gone == nil || g.first != first {
+		return false, fmt.Errorf("segment %d has not left the log", first)
+	}
+	if g.bad != nil {
+		return false, g.bad
+	}
+	if !g.gone.Tabled() {
+		return false, nil
+	}
+	if err := s.vouch(ctx, g); err != nil {
+		return false, err
+	}
+	err = s.fromRemnant(g, func(f io.ReaderAt) error {
+		for r, err := range g.gone.Rows(f) {
+			if err == nil {
+				err = use(r)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return true, err
+}
+
 // after returns the first record of the segment after g. It does not ask g's
 // remnant, which is not believed yet.
 func (s *Store) after(g *seg) uint64 {
