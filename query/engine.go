@@ -106,8 +106,37 @@ func (e *Engine) find(ctx context.Context, q *Query, yield func(*Hit, error) boo
 
 // Count returns how many records match. It heeds neither limit nor cursor.
 func (e *Engine) Count(ctx context.Context, q Query) (uint64, error) {
+	p, err := e.plan(ctx, &q)
+	if err != nil {
+		return 0, fmt.Errorf("query: %w", err)
+	}
+	return e.count(ctx, &q, p)
+}
+
+// Unsearched returns how many records meet all conditions but the text, and
+// could not be searched for it, since their content is gone or hidden. What
+// cannot be read otherwise, [Engine.Unread] counts. It heeds neither limit nor
+// cursor.
+func (e *Engine) Unsearched(ctx context.Context, q Query) (uint64, error) {
+	if q.Text == "" {
+		return 0, nil
+	}
+	q.Text = ""
+	p, err := e.plan(ctx, &q)
+	var kept func(class string) bool
+	if err == nil {
+		kept, err = e.kept(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("query: %w", err)
+	}
+	p.conditions = append(p.conditions, pick.Unworded(e.log, e.hidden, kept))
+	return e.count(ctx, &q, p)
+}
+
+func (e *Engine) count(ctx context.Context, q *Query, p *plan) (uint64, error) {
 	n := counter(0)
-	err := e.total(ctx, &q, func() (sink, error) { return new(counter), nil }, func(s sink) error {
+	err := e.totalOf(ctx, q, p, func() (sink, error) { return new(counter), nil }, func(s sink) error {
 		n += *s.(*counter)
 		return nil
 	})

@@ -386,6 +386,19 @@ func TestErased(t *testing.T) {
 			t.Errorf("%+v (-want +got):\n%s", test.q, diff)
 		}
 	}
+	for _, test := range []struct {
+		q    query.Query
+		want uint64
+	}{
+		{query.Query{Text: "one"}, 3},
+		{query.Query{Text: "one", Limit: 1, Models: []string{"a"}}, 2},
+		{query.Query{Text: "one", Models: []string{"none"}}, 0},
+		{query.Query{Models: []string{"a"}}, 0}, // nothing was to be searched
+	} {
+		if n, err := e.Unsearched(t.Context(), test.q); n != test.want || err != nil {
+			t.Errorf("Unsearched(%+v) = %d, %v, want %d", test.q, n, err, test.want)
+		}
+	}
 	got := table(t, e, query.Query{Types: event.Types()}, query.Grouping{By: []string{"user"}, Aggregates: []string{"count", "sum(input_tokens)"}})
 	rows := []string{`["bob",1,30]`, `["` + ada.String() + `",3,10]`}
 	if ada.String() < "bob" {
@@ -416,6 +429,46 @@ func TestHiding(t *testing.T) {
 	}
 	if got := found(t, e, query.Query{Users: []string{"bob"}}); len(got) != 1 {
 		t.Errorf("found %v, want the record's structure", got)
+	}
+	if n, err := e.Unsearched(t.Context(), query.Query{Text: "three"}); n != 1 || err != nil {
+		t.Errorf("Unsearched = %d, %v, want the one that is hidden", n, err)
+	}
+}
+
+// TestTextWithoutKeys has words searched where no content can be read, which is
+// an error, and no answer.
+func TestTextWithoutKeys(t *testing.T) {
+	dir := t.TempDir()
+	log := mustOpen(t, dir, audittrail.Options{Create: true})
+	appendAll(t, log, some()...)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reader := mustOpen(t, dir, audittrail.Options{ReadOnly: true, KeysDir: t.TempDir()})
+	defer func() {
+		if err := reader.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	e := query.New(reader)
+	if got := found(t, e, query.Query{Models: []string{"a"}}); len(got) != 2 {
+		t.Errorf("found %v by model, want two", got)
+	}
+	for _, text := range []string{"one", "-one"} {
+		for _, err := range e.Find(t.Context(), query.Query{Text: text}) {
+			if !errors.Is(err, audittrail.ErrNoKeys) {
+				t.Errorf("Find(%s): %v", text, err)
+			}
+		}
+		if n, err := e.Count(t.Context(), query.Query{Text: text}); !errors.Is(err, audittrail.ErrNoKeys) {
+			t.Errorf("Count(%s) = %d, %v", text, n, err)
+		}
+		if _, err := e.Group(t.Context(), query.Query{Text: text}, query.Grouping{Aggregates: []string{"count"}}); !errors.Is(err, audittrail.ErrNoKeys) {
+			t.Errorf("Group(%s): %v", text, err)
+		}
+		if n, err := e.Unsearched(t.Context(), query.Query{Text: text}); !errors.Is(err, audittrail.ErrNoKeys) {
+			t.Errorf("Unsearched(%s) = %d, %v", text, n, err)
+		}
 	}
 }
 

@@ -142,6 +142,10 @@ func (e *Engine) expressions(ctx context.Context, p *plan, q *Query) error {
 		return problem("text", "%v", err)
 	}
 	kept, err := e.kept(ctx)
+	if errors.Is(err, audittrail.ErrNoKeys) {
+		// None matches that can be seen, which would read as if none did.
+		return fmt.Errorf("search the contents, which are encrypted, for text: %w", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -153,9 +157,6 @@ func (e *Engine) expressions(ctx context.Context, p *plan, q *Query) error {
 // some of its records.
 func (e *Engine) kept(ctx context.Context) (func(class string) bool, error) {
 	classes, err := e.log.Classes()
-	if errors.Is(err, audittrail.ErrNoKeys) {
-		return nil, nil // and no text
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -435,6 +435,9 @@ func TestHeldBeyondClass(t *testing.T) {
 				t.Errorf("%s: Count(%s) = %d, %v, want %d", name, text, n, err, len(want))
 			}
 		}
+		if n, err := e.Unsearched(t.Context(), query.Query{Text: "cheese", Types: event.Types()}); n != 16 || err != nil {
+			t.Errorf("%s: Unsearched = %d, %v, want the 16 of the class that no hold keeps", name, n, err)
+		}
 	}
 	if _, err := s.Log.ReleaseHold(t.Context(), hold.ID, "settled", ""); err != nil {
 		t.Fatal(err)
@@ -442,6 +445,9 @@ func TestHeldBeyondClass(t *testing.T) {
 	for name, e := range engines {
 		if got := found(t, e, query.Query{Text: "cheese", Types: event.Types()}); len(got) != 0 {
 			t.Errorf("%s: after the release, found %v", name, got)
+		}
+		if n, err := e.Unsearched(t.Context(), query.Query{Text: "cheese", Types: event.Types()}); n != 20 || err != nil {
+			t.Errorf("%s: after the release, Unsearched = %d, %v, want 20", name, n, err)
 		}
 	}
 }

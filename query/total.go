@@ -21,8 +21,16 @@ type sink interface{ add(batch) error }
 // these to join.
 func (e *Engine) total(ctx context.Context, q *Query, newSink func() (sink, error), join func(sink) error) error {
 	p, err := e.plan(ctx, q)
-	if err != nil || p.nothing {
+	if err != nil {
 		return err
+	}
+	return e.totalOf(ctx, q, p, newSink, join)
+}
+
+// totalOf is total of a query that is made ready.
+func (e *Engine) totalOf(ctx context.Context, q *Query, p *plan, newSink func() (sink, error), join func(sink) error) error {
+	if p.nothing {
+		return nil
 	}
 	leave, err := e.take(ctx)
 	if err != nil {

@@ -204,6 +204,9 @@ func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Que
 	if err := errors.Join(end(), out.Flush()); err != nil {
 		return err
 	}
+	if err := e.noteUnsearched(engine, q); err != nil {
+		return err
+	}
 	e.note("%s written; the content of %s cannot be read here", count(l.shown, "record", "records"), number(gone))
 	if o.metadata {
 		l.unread = 0 // it was not asked for

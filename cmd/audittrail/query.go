@@ -102,16 +102,32 @@ func (e *env) query(o queryOptions) error {
 		if err := e.noteUnknown(engine, &q); err != nil {
 			return err
 		}
+		var err error
 		switch {
 		case o.explain:
 			return e.queryExplain(engine, q, &o, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone})
 		case o.count:
-			return e.queryCount(log, engine, q)
+			err = e.queryCount(log, engine, q)
 		case len(o.by)+len(o.aggs) > 0:
-			return e.queryGroups(log, s, engine, q, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone}, o.noPager)
+			err = e.queryGroups(log, s, engine, q, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone}, o.noPager)
+		default:
+			err = e.queryList(log, engine, s, q, &o, zone)
 		}
-		return e.queryList(log, engine, s, q, &o, zone)
+		if err == nil {
+			err = e.noteUnsearched(engine, q)
+		}
+		return err
 	})
+}
+
+// noteUnsearched says how many records could have the words of a query, and
+// could not be searched for them, beside those that left out has.
+func (e *env) noteUnsearched(engine *query.Engine, q query.Query) error {
+	n, err := engine.Unsearched(e.ctx, q)
+	if err == nil && n > 0 {
+		e.note("the content of %s could not be searched for the words: it is erased, expired or restricted", count(n, "record that meets the other conditions", "records that meet the other conditions"))
+	}
+	return err
 }
 
 // noteUnknown says of how many records it is not known whether they count calls,

@@ -167,6 +167,9 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, zone *time.Lo
 		}
 	}
 	err := e.writeList(out, recordColumns(zone), iter.Seq2[row, error](rows))
+	if err == nil && !follow && s.controller == nil { // the number is nothing for whoever sees some of the log
+		err = e.noteUnsearched(engine, all)
+	}
 	if follow && e.ctx.Err() != nil && errors.Is(err, e.ctx.Err()) {
 		err = nil // that is how it ends
 	}

@@ -135,3 +135,70 @@ func (c *Wording) stateOf(subject, class string) (audittrail.State, error) {
 	}
 	return c.reader.StateOf(s, class)
 }
+
+// Unworded is the condition that a record's text is gone, or that of a subject
+// who is hidden.
+func Unworded(reader Reader, hidden func(record.Subject) bool, kept func(class string) bool) Condition {
+	return &unworded{Wording{nil, reader, hidden, kept}}
+}
+
+type unworded struct{ words Wording }
+
+// Holds decides about a record.
+func (c *unworded) Holds(r *audittrail.Record) bool {
+	return r.State == audittrail.Erased || r.State == audittrail.Expired || c.words.hidden != nil && c.words.hidden(r.Subject)
+}
+
+func (c *unworded) narrow(v *View, n *narrowing) error {
+	kept, err := c.words.keeps(v)
+	if err != nil {
+		return err
+	}
+	var unread sync.Map // of subject and class, by their codes: 1, or 2 if it is not sure
+	n.tests = append(n.tests, func(w *Window) error {
+		subjects, who, err := w.codes(block.Subject)
+		if err != nil {
+			return err
+		}
+		classes, which, err := w.codes(block.Class)
+		if err != nil {
+			return err
+		}
+		var failed error
+		w.keep(func(i int) bool {
+			key := uint64(who[i])<<32 | uint64(which[i])
+			is, ok := unread.Load(key)
+			if !ok {
+				var err error
+				if is, err = c.of(subjects.Value(who[i]), classes.Value(which[i]), kept); err != nil {
+					failed = err
+				}
+				unread.Store(key, is)
+			}
+			w.Unsure = w.Unsure || is == 2
+			return is != 0
+		})
+		return failed
+	})
+	return nil
+}
+
+func (c *unworded) of(subject, class string, kept bool) (int, error) {
+	s, err := record.ParseSubject(subject)
+	if err != nil {
+		return 1, fmt.Errorf("read subject: %w", err)
+	}
+	if c.words.hidden != nil && c.words.hidden(s) {
+		return 1, nil
+	}
+	state, err := c.words.reader.StateOf(s, class)
+	switch {
+	case err != nil:
+		return 0, err
+	case state == audittrail.Expired && kept:
+		return 2, nil
+	case state == audittrail.Erased || state == audittrail.Expired:
+		return 1, nil
+	}
+	return 0, nil
+}
