@@ -57,6 +57,7 @@ var rooms = map[string]room{
 		ours:   []string{"event", "record", "tlog", "internal/content", "internal/remnant", "internal/segment", "internal/vfs"},
 		theirs: []string{"github.com/klauspost/compress"},
 	},
+	"internal/shown":       {},
 	"internal/audit/lines": {ours: []string{"internal/vfs"}},
 	"internal/audit": {ours: []string{
 		"record", "tlog", "internal/audit/lines", "internal/remnant", "internal/tree", "internal/vfs",
@@ -162,15 +163,16 @@ var rooms = map[string]room{
 	"lineage/exchange/openlineage": {ours: []string{"lineage", "lineage/exchange/document"}},
 	"lineage/usage":                {ours: []string{".", "event", "lineage", "query"}},
 	"lineage/drawing": {
-		ours:   []string{".", "event", "lineage", "record", "lineage/drawing/internal/layers", "lineage/drawing/internal/rails"},
+		ours:   []string{".", "event", "lineage", "record", "internal/shown", "lineage/drawing/internal/layers", "lineage/drawing/internal/rails"},
 		theirs: []string{"github.com/rivo/uniseg"},
+		tests:  []string{"internal/cjson"},
 	},
 	"lineage/drawing/internal/layers": {},
 	"lineage/drawing/internal/rails":  {},
 	"report/document":                 {ours: []string{"event", "internal/cjson", "tlog"}},
 	"report/drawing":                  {ours: []string{"report/document"}},
 	"report/render": {
-		ours:   []string{"report/document", "report/drawing"},
+		ours:   []string{"report/document", "report/drawing", "internal/shown"},
 		theirs: []string{"codeberg.org/go-pdf/fpdf", "github.com/go-fonts/liberation"},
 		tests:  []string{".", "event", "lineage", "query", "report", "report/rules", "retention"}, // a whole log's report
 	},
@@ -191,7 +193,7 @@ var rooms = map[string]room{
 	"cmd/audittrail": {
 		ours: []string{
 			".", "access", "privacy", "query", "evidence/certificate", "event", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
-			"internal/corpus", "internal/index",
+			"internal/corpus", "internal/index", "internal/shown",
 			"report", "report/document", "report/render", "report/rules", "lineage", "lineage/artifact", "lineage/usage", "lineage/drawing",
 			"lineage/exchange",
 			"cmd/audittrail/internal/fileid", "cmd/audittrail/internal/foreign", "cmd/audittrail/internal/intake", "cmd/audittrail/internal/table",

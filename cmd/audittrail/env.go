@@ -273,7 +273,7 @@ func isOrAre(n uint64) string {
 // note tells the user something beside the result.
 func (e *env) note(format string, args ...any) {
 	// Where stderr is gone, there is nobody left to tell.
-	_, _ = fmt.Fprintf(e.stderr, "audittrail: "+format+"\n", args...)
+	_, _ = io.WriteString(e.stderr, "audittrail: "+oneLine(fmt.Sprintf(format, args...))+"\n")
 }
 
 // diagnostics print what the library logs.
@@ -304,8 +304,7 @@ func (d *diagnostics) Handle(_ context.Context, r slog.Record) error {
 	if sep != " (" {
 		b.WriteByte(')')
 	}
-	b.WriteByte('\n')
-	_, err := io.WriteString(d.w, b.String())
+	_, err := io.WriteString(d.w, oneLine(b.String())+"\n")
 	return err
 }
 

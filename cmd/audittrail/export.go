@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"audittrail/access"
 	"audittrail/cmd/audittrail/internal/table"
 	"audittrail/event"
+	"audittrail/internal/shown"
 	"audittrail/internal/vfs"
 	"audittrail/privacy"
 	"audittrail/query"
@@ -99,7 +99,7 @@ func (e *env) export(o exportOptions) error {
 			return err
 		}
 		if o.out == "" {
-			return e.exportTo(e.stdout, log, s, q, o)
+			return e.exportTo(e.forTerminal(e.stdout), log, s, q, o)
 		}
 		return writeWhole(o.out, func(f *os.File) error { return e.exportTo(f, log, s, q, o) })
 	})
@@ -244,7 +244,7 @@ func exportWriter(out *bufio.Writer, o exportOptions) (put func(*audittrail.Reco
 			return err
 		}, func() error { return nil }
 	}
-	w := csv.NewWriter(out)
+	w := shown.NewCSV(out)
 	names := make([]string, len(exportColumns))
 	for i, c := range exportColumns {
 		names[i] = c.name
@@ -257,7 +257,7 @@ func exportWriter(out *bufio.Writer, o exportOptions) (put func(*audittrail.Reco
 			cells[i] = c.text(x)
 		}
 		return errors.Join(head, w.Write(cells))
-	}, func() error { w.Flush(); return errors.Join(head, w.Error()) }
+	}, func() error { return errors.Join(head, w.Flush()) }
 }
 
 // exportColumns are the columns of an export to CSV.

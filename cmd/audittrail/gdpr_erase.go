@@ -410,7 +410,7 @@ func (e *env) printCertificates(log *audittrail.Log, all [][]byte, file string) 
 				return err
 			}
 		}
-		if _, err := out.Write(append(text, '\n')); err != nil {
+		if _, err := e.forTerminal(out).Write(append(text, '\n')); err != nil {
 			return err
 		}
 	}

@@ -78,7 +78,7 @@ func (e *env) drawLineage(log *audittrail.Log, g *lineage.Graph, d lineageDrawin
 	o := drawing.Options{Form: drawing.Form(d.format), Title: "Lineage of " + log.Origin() + part, Width: e.width}
 	write := func(w io.Writer) error { return drawing.Draw(w, g, o) }
 	if d.out == "" {
-		return write(e.stdout)
+		return write(e.forTerminal(e.stdout))
 	}
 	return writeWhole(d.out, func(f *os.File) error { return write(f) })
 }

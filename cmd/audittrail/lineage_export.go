@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/internal/shown"
 	"audittrail/lineage"
 	"audittrail/lineage/exchange"
 )
@@ -63,8 +64,8 @@ func (e *env) lineageExport(format exchange.Format, out, id string) error {
 			return err
 		}
 		if out == "" {
-			return write(e.stdout)
+			return write(shown.Writer(e.stdout))
 		}
-		return writeWhole(out, func(f *os.File) error { return write(f) })
+		return writeWhole(out, func(f *os.File) error { return write(shown.Writer(f)) })
 	})
 }

@@ -2,13 +2,15 @@ package main
 
 import (
 	"bufio"
-	"encoding/csv"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"strings"
+
+	"audittrail/internal/shown"
 )
 
 // The forms of -o.
@@ -95,7 +97,7 @@ func (e *env) rowWriter(out *bufio.Writer, columns []column) (put func(row) erro
 	case asJSONL:
 		put = func(r row) error { return writeJSON(out, r.value) }
 	case asCSV:
-		w := csv.NewWriter(out)
+		w := shown.NewCSV(e.forTerminal(out))
 		rest := w.Write(names)
 		put = func(r row) error {
 			for i, c := range columns {
@@ -105,10 +107,9 @@ func (e *env) rowWriter(out *bufio.Writer, columns []column) (put func(row) erro
 			}
 			err := errors.Join(rest, w.Write(r.cells))
 			rest = nil
-			w.Flush()
-			return errors.Join(err, w.Error())
+			return errors.Join(err, w.Flush())
 		}
-		end = func() error { w.Flush(); return errors.Join(rest, w.Error()) }
+		end = func() error { return errors.Join(rest, w.Flush()) }
 	default:
 		head := e.tableLine(columns, names)
 		put = func(r row) error {
@@ -176,12 +177,13 @@ func (e *env) writeSheet(out io.Writer, value any, fields []field) error {
 		for _, f := range fields {
 			names, values = append(names, f.name), append(values, f.value)
 		}
-		w := csv.NewWriter(out)
-		return w.WriteAll([][]string{names, values})
+		w := shown.NewCSV(e.forTerminal(out))
+		return errors.Join(w.Write(names), w.Write(values), w.Flush())
 	}
 	width := 0
-	for _, f := range fields {
-		width = max(width, columnsOf(f.name))
+	for i := range fields {
+		fields[i].name = oneLine(fields[i].name)
+		width = max(width, columnsOf(fields[i].name))
 	}
 	for _, f := range fields {
 		text := strings.ReplaceAll(visible(f.value), "\n", "\n"+strings.Repeat(" ", width+2))
@@ -192,11 +194,25 @@ func (e *env) writeSheet(out io.Writer, value any, fields []field) error {
 	return nil
 }
 
-// writeJSON prints a value in one line.
+// writeJSON prints a value in one line, in which all that is text can be seen.
 func writeJSON(out io.Writer, value any) error {
-	enc := json.NewEncoder(out)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(value)
+	if err := enc.Encode(value); err != nil {
+		return err
+	}
+	_, err := out.Write(shown.JSON(b.Bytes()))
+	return err
+}
+
+// forTerminal returns what writes to out, which leads to standard output, what
+// is meant for files: byte for byte, but where a terminal would obey some.
+func (e *env) forTerminal(out io.Writer) io.Writer {
+	if !e.outTerminal {
+		return out
+	}
+	return shown.Writer(out)
 }
 
 // A tone is what a word on a terminal means.

@@ -19,7 +19,7 @@ func outFlag(cmd *cobra.Command, out *string) {
 // writeOut writes a result to the file of --out, or to standard output.
 func (e *env) writeOut(out string, data []byte, perm fs.FileMode) error {
 	if out == "" {
-		_, err := e.stdout.Write(data)
+		_, err := e.forTerminal(e.stdout).Write(data)
 		return err
 	}
 	return vfs.WriteFile(vfs.OS, out, data, perm)

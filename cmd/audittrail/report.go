@@ -214,7 +214,10 @@ func (e *env) writeReport(f *document.File, form, out string) error {
 	if out != "" {
 		return writeWhole(out, func(w *os.File) error { return e.renderReport(w, f, form) })
 	}
-	return e.renderReport(e.stdout, f, form)
+	if form == asTable || form == asPDF {
+		return e.renderReport(e.stdout, f, form) // with colours, and to no terminal
+	}
+	return e.renderReport(e.forTerminal(e.stdout), f, form)
 }
 
 func (e *env) renderReport(w io.Writer, f *document.File, form string) error {

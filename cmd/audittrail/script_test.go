@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -29,7 +30,16 @@ import (
 // that needs a process of its own, runs it under the program's name.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"audittrail": func() { os.Exit(process()) },
+		"audittrail": func() {
+			for _, v := range os.Environ() {
+				if name, ok := strings.CutSuffix(v, "="+isUnset); ok {
+					if err := os.Unsetenv(name); err != nil {
+						panic(err)
+					}
+				}
+			}
+			os.Exit(process())
+		},
 	})
 }
 
@@ -55,6 +65,8 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status":   statusCmd,
+			"unset":    unsetCmd,
+			"hidden":   hiddenCmd,
 			"capture":  captureCmd,
 			"flipbit":  flipBitCmd,
 			"cut":      cutCmd,
@@ -74,6 +86,37 @@ func TestScript(t *testing.T) {
 		},
 	})
 }
+
+// isUnset is the value of a variable that is not set for the program: scripts
+// can but make one empty.
+const isUnset = "(unset)"
+
+// unsetCmd: unset NAME removes a variable from the environment of the program.
+func unsetCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: unset NAME")
+	}
+	ts.Setenv(args[0], isUnset)
+}
+
+// hiddenCmd: [!] hidden FILE fails, or with ! succeeds, if there is no character
+// in the file that acts on a terminal or cannot be seen, line feeds and tabs
+// aside. The file may be stdout or stderr.
+func hiddenCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: [!] hidden FILE")
+	}
+	text := ts.ReadFile(args[0])
+	at := strings.IndexFunc(text, func(r rune) bool {
+		return r != '\n' && r != '\t' && (r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError || slices.Contains(unseen, r))
+	})
+	if found := at >= 0; found == neg {
+		ts.Fatalf("hidden characters: %v, at %d of %q", found, at, text)
+	}
+}
+
+// unseen are characters of every kind that nobody sees.
+var unseen = []rune("\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff")
 
 // statusCmd: status N COMMAND ARG... runs a command, which must end with exit
 // status N.

@@ -15,6 +15,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/shown"
 	"audittrail/record"
 )
 
@@ -78,7 +79,7 @@ func find(ctx context.Context, log *audittrail.Log, arg string) (*audittrail.Rec
 
 func (e *env) show(r *audittrail.Record, raw bool) error {
 	if raw {
-		_, err := e.stdout.Write(append(r.Line(), '\n'))
+		_, err := e.forTerminal(e.stdout).Write(append(r.Line(), '\n'))
 		return err
 	}
 	return e.sheet(recordJSON(r), recordFields(r))
@@ -109,7 +110,7 @@ func recordJSON(r *audittrail.Record) json.RawMessage {
 	head, err := json.Marshal(own)
 	must(err) // it is made of texts and numbers
 	out := bytes.TrimSuffix(head, []byte("}"))
-	return append(append(out, ','), event.AppendJSON(nil, &r.Event)[1:]...)
+	return shown.JSON(append(append(out, ','), event.AppendJSON(nil, &r.Event)[1:]...))
 }
 
 // actorText is the subject of the person who acted, or nothing.

@@ -5,40 +5,20 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"audittrail/internal/shown"
 )
 
-// hides tells whether a character acts on a terminal, or on the order of what
-// is shown, rather than being shown: recorded text must not be able to forge
-// what a reader of the log sees.
-func hides(r rune) bool {
-	return unicode.IsControl(r) || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x2028 || r == 0x2029
-}
-
-// visible spells out the characters that a terminal would obey, but for line
-// feeds and tabs.
-func visible(s string) string { return spellOut(s, "\n\t") }
+// visible spells out the characters that a terminal would obey, or that nobody
+// would see, but for line feeds and tabs.
+func visible(s string) string { return shown.Text(s, "\n\t") }
 
 // oneLine is visible for the cell of a table.
 func oneLine(s string) string {
 	if strings.ContainsAny(s, "\n\t") {
 		s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\t' }), " ")
 	}
-	return spellOut(s, "")
-}
-
-func spellOut(s, keep string) string {
-	if !strings.ContainsFunc(s, hides) {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if hides(r) && !strings.ContainsRune(keep, r) {
-			fmt.Fprintf(&b, "\\u%04x", r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
+	return shown.Text(s, "")
 }
 
 // fit cuts text to a number of columns.

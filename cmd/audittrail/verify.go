@@ -190,7 +190,7 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 			first = "first: "
 		}
 		_, err := fmt.Fprintf(e.stdout, "\n%srecord %d %s\n  %s, byte %d\n  %s\n",
-			first, p.Seq, e.paint(bad, string(p.Kind)), p.File, p.Offset, visible(p.Detail))
+			first, p.Seq, e.paint(bad, string(p.Kind)), visible(p.File), p.Offset, visible(p.Detail))
 		if err != nil {
 			return err
 		}
@@ -204,7 +204,7 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 
 // headline is the verdict in a sentence.
 func (e *env) headline(v *audittrail.Verification) string {
-	limits := strings.Join(v.Limitations(), "; ")
+	limits := oneLine(strings.Join(v.Limitations(), "; "))
 	switch v.Verdict() {
 	case audittrail.VerdictAltered:
 		return fmt.Sprintf("The log was %s: %s.", e.paint(bad, "ALTERED"), kindsText(v))

@@ -3,6 +3,7 @@ package drawing
 import (
 	"encoding/json"
 
+	"audittrail/internal/shown"
 	"audittrail/lineage"
 )
 
@@ -38,7 +39,7 @@ type edgeJSON struct {
 }
 
 func drawJSON(p *pen, s *scene, _ Options) error {
-	enc := json.NewEncoder(p.w)
+	enc := json.NewEncoder(shown.Writer(p.w))
 	enc.SetEscapeHTML(false)
 	first := true
 	// Nothing of what these are made of can fail to be JSON; and what fails in

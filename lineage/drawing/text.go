@@ -46,8 +46,8 @@ func (s *scene) caption(i, width int) string {
 	n := s.nodes[i]
 	kind := string(n.Kind)
 	room := width - kindColumns - 2
-	text := fit(plain(n.Label()), room)
-	note := strings.Join(facts(n), ", ")
+	text := fit(seen(n.Label()), room)
+	note := seen(strings.Join(facts(n), ", "))
 	if left := room - columns(text) - 2; note != "" && left >= min(leastNote, columns(note)+2) {
 		text += "  " + fit("("+note+")", left)
 	}
@@ -63,7 +63,7 @@ func (s *scene) madeOf(some []int, width int) string {
 			sep = ""
 		}
 		rest := count(len(some)-k-1, "other", "others")
-		next := text + sep + plain(s.nodes[i].Label())
+		next := text + sep + seen(s.nodes[i].Label())
 		if k < len(some)-1 && columns(next)+columns(" and "+rest) > width {
 			if k == 0 {
 				return fit(text+count(len(some), "thing", "things"), width)

@@ -5,25 +5,25 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/rivo/uniseg"
 
+	"audittrail/internal/shown"
 	"audittrail/lineage"
 )
 
 // hides tells whether a character acts on what shows it, rather than being
 // shown: controls, what directs the order of text, and what is not seen at all.
-// The joiners stay, without which some scripts cannot be written.
+// The joiners stay in pictures, without which some scripts cannot be written.
 func hides(r rune) bool {
-	switch {
-	case r == '\u200c' || r == '\u200d':
+	if r == '\u200c' || r == '\u200d' {
 		return false
-	case r == '\u2028' || r == '\u2029' || r&0xfffe == 0xfffe:
-		return true
 	}
-	return unicode.In(r, unicode.Cc, unicode.Cf)
+	return r&0xfffe == 0xfffe || shown.Hides(r)
 }
+
+// seen is plain for terminals, where joiners are spelled out as well.
+func seen(s string) string { return shown.Text(plain(s), "") }
 
 // plain spells out what hides, and what is no text. Line feeds and tabs become
 // blanks.

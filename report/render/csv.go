@@ -1,23 +1,23 @@
 package render
 
 import (
-	"encoding/csv"
 	"errors"
 	"io"
 	"strconv"
 	"strings"
 
+	"audittrail/internal/shown"
 	"audittrail/report/document"
 )
 
 // CSV writes every value of a report in a row of its own, with what it is of,
 // the queries behind it and the checkpoint.
 func CSV(w io.Writer, r *document.Report) error {
-	out := csv.NewWriter(w)
+	out := shown.NewCSV(w)
 	head := []string{r.Origin, strconv.FormatUint(r.Size, 10), r.Root}
 	put := func(section, item, row, column string, v document.Value, sources []string) error {
 		return out.Write(append([]string{
-			section, item, guard(row), guard(column), string(v.Kind), guard(v.Plain()), unit(v), strings.Join(sources, " "), records(r, sources),
+			section, item, row, column, string(v.Kind), v.Plain(), unit(v), strings.Join(sources, " "), records(r, sources),
 		}, head...))
 	}
 	err := out.Write([]string{"section", "item", "row", "column", "kind", "value", "unit", "queries", "records", "log", "size", "root"})
@@ -43,8 +43,7 @@ func CSV(w io.Writer, r *document.Report) error {
 			err = errors.Join(err, put(s.ID, "gaps", "", notEvidenced, document.TextOf(g), nil))
 		}
 	}
-	out.Flush()
-	return errors.Join(err, out.Error())
+	return errors.Join(err, out.Flush())
 }
 
 // topOf is what stands at the top of a report.
@@ -101,7 +100,7 @@ func writeTable(t *document.Table, create func(name string) (io.WriteCloser, err
 	if err != nil {
 		return err
 	}
-	out := csv.NewWriter(w)
+	out := shown.NewCSV(w)
 	names := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		names[i] = c.Name
@@ -113,12 +112,11 @@ func writeTable(t *document.Table, create func(name string) (io.WriteCloser, err
 	for _, row := range t.Rows {
 		cells := make([]string, len(row))
 		for i, v := range row {
-			cells[i] = guard(v.Plain())
+			cells[i] = v.Plain()
 		}
 		err = errors.Join(err, out.Write(cells))
 	}
-	out.Flush()
-	return errors.Join(err, out.Error(), w.Close())
+	return errors.Join(err, out.Flush(), w.Close())
 }
 
 // unitOf is the unit of a column, if all of it has the same.
@@ -160,15 +158,4 @@ func unit(v document.Value) string {
 		return "B"
 	}
 	return ""
-}
-
-// guard keeps a spreadsheet from taking recorded text for a formula.
-func guard(s string) string {
-	if s == "" || !strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return s
-	}
-	if _, err := strconv.ParseFloat(s, 64); err == nil {
-		return s
-	}
-	return "'" + s
 }

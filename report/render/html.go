@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"audittrail/internal/shown"
 	"audittrail/report/document"
 	"audittrail/report/drawing"
 )
@@ -43,7 +44,7 @@ func HTML(w io.Writer, f *document.File) error {
 		return askedBy(f.Report, f.Report.Section(id))
 	}})
 	tone, status := statusText(f.Report.Status)
-	return t.Execute(w, struct {
+	return t.Execute(shown.Writer(w), struct {
 		*document.Report
 		Title, StatusText string
 		StatusTone        document.Tone

@@ -7,13 +7,14 @@ import (
 	"io"
 	"strings"
 
+	"audittrail/internal/shown"
 	"audittrail/report/document"
 )
 
 // Markdown writes a report as GitHub and others take it. Charts are tables in
 // it.
 func Markdown(w io.Writer, f *document.File) error {
-	m := &markdown{Writer: bufio.NewWriter(w)}
+	m := &markdown{Writer: bufio.NewWriter(shown.Writer(w))}
 	r := f.Report
 	m.say("# %s\n\n", inline(titleOf(r)))
 	for _, p := range headOf(f) {

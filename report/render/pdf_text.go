@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/image/font/sfnt"
 
+	"audittrail/internal/shown"
 	"audittrail/report/document"
 )
 
@@ -30,15 +31,15 @@ func (f *face) has(r rune) bool {
 }
 
 // spelled is text in which every character can be seen: one that the present
-// typeface lacks is spelled as its code point.
+// typeface lacks, or that nobody would see, is spelled as its code point.
 func (p *pages) spelled(s string) string {
 	f := p.fonts[p.GetFontFamily()]
-	if f == nil || !strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && !f.has(r) }) {
+	if f == nil || !strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && (shown.Hides(r) || !f.has(r)) }) {
 		return s
 	}
 	var b strings.Builder
 	for _, r := range s {
-		if r == '\n' || f.has(r) {
+		if r == '\n' || f.has(r) && !shown.Hides(r) {
 			b.WriteRune(r)
 			continue
 		}

@@ -7,9 +7,9 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"audittrail/internal/shown"
 	"audittrail/report/document"
 )
 
@@ -213,18 +213,7 @@ func fitTo(s string, width int) string {
 // visible spells out what a terminal would obey: recorded text must not be able
 // to forge what its reader sees.
 func visible(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == '\n' || r == '\t':
-			b.WriteByte(' ')
-		case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
-			fmt.Fprintf(&b, "\\u%04x", r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
+	return shown.Text(strings.NewReplacer("\n", " ", "\t", " ").Replace(s), "")
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(visible(s)), " ") }
