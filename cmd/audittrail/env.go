@@ -21,13 +21,14 @@ import (
 // An env is all that a command sees of the process it runs in, so that tests
 // can be that process.
 type env struct {
-	ctx    context.Context // ends when the user interrupts
-	args   []string        // without the program's name
-	stdin  io.Reader
-	stdout io.Writer
-	stderr io.Writer
-	getenv func(string) string
-	now    func() time.Time
+	ctx       context.Context // ends when the user interrupts
+	args      []string        // without the program's name
+	stdin     io.Reader
+	stdout    io.Writer
+	stderr    io.Writer
+	getenv    func(string) string
+	lookupEnv func(string) (string, bool) // nil: what is empty is not set
+	now       func() time.Time
 
 	inTerminal  bool // stdin is one
 	outTerminal bool // stdout is one
@@ -61,7 +62,7 @@ func (e *env) logDir() string {
 	if e.dir != "" {
 		return e.dir
 	}
-	if dir := e.getenv("AUDITTRAIL_DIR"); dir != "" {
+	if dir := e.getenv(dirVar); dir != "" {
 		return dir
 	}
 	return "audit"
@@ -75,6 +76,12 @@ func (e *env) keysDir() string {
 	return filepath.Join(e.logDir(), "keys")
 }
 
+// The variables that name the folder of the log, and where its master key is.
+const (
+	dirVar    = "AUDITTRAIL_DIR"
+	masterVar = "AUDITTRAIL_MASTER"
+)
+
 // vkeyVar names the variable with the verifier keys that are trusted, for a log
 // that is read without its keyring.
 const vkeyVar = "AUDITTRAIL_VKEY"
@@ -84,7 +91,7 @@ func (e *env) masterSpec() string {
 	if e.master != "" {
 		return e.master
 	}
-	return e.getenv("AUDITTRAIL_MASTER")
+	return e.getenv(masterVar)
 }
 
 // masterFrom reads the SPEC of a master key, which a flag gave.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -56,8 +57,16 @@ has typed columns, null where a record lacks them.
 			if cmd.Flags().Changed("output") {
 				return errors.New("export: read -o: it is for results that are shown; the form of the file is --format")
 			}
-			if o.format != asJSONL && o.format != asCSV && o.format != asParquet {
+			if o.format != "" && o.format != asJSONL && o.format != asCSV && o.format != asParquet {
 				return fmt.Errorf("export: read --format: %q is neither jsonl nor csv nor parquet", o.format)
+			}
+			forms := slices.Clone(exportForms)
+			if o.format == asJSONL {
+				forms[0].endings = append(slices.Clip(forms[0].endings), "json") // which some take for both
+			}
+			var err error
+			if o.format, err = chooseForm(o.out, "--format", o.format, asJSONL, forms); err != nil {
+				return fmt.Errorf("export: %w", err)
 			}
 			if o.format == asParquet && o.out == "" && e.outTerminal {
 				return errors.New("export: write parquet: standard output is a terminal, which cannot show it; name a file with --out, or redirect the output")
@@ -71,7 +80,7 @@ has typed columns, null where a record lacks them.
 	o.selection = selectionFlags(cmd)
 	o.callsFlag()
 	f := cmd.Flags()
-	f.StringVar(&o.format, "format", asJSONL, "`form` of the file: jsonl, csv or parquet")
+	f.StringVar(&o.format, "format", "", "`form` of the file: jsonl, csv or parquet (default what --out ends in, or else jsonl)")
 	f.StringVar(&o.out, "out", "", "`file` to write (default standard output)")
 	f.BoolVar(&o.metadata, "metadata-only", false, "without contents, users and sessions: only what stands in the clear")
 	f.IntVarP(&o.limit, "limit", "n", 0, "most `records` to write (default no limit)")
@@ -79,6 +88,11 @@ has typed columns, null where a record lacks them.
 	e.left.requireFlag(cmd)
 	f.BoolVar(&o.newest, "newest-first", false, "in the opposite order")
 	return cmd
+}
+
+// exportForms are the forms of an export.
+var exportForms = []fileForm{
+	{asJSONL, []string{"jsonl", "ndjson"}}, {asCSV, []string{"csv"}}, {asParquet, []string{"parquet"}},
 }
 
 func (e *env) export(o exportOptions) error {

@@ -167,6 +167,7 @@ alone.` + exits(ends0, ends1, ends2, "3  nothing is held on that user", ends4),
 	}
 	users.flags(cmd)
 	cmd.Flags().StringVar(&out, "out", "", "`file` of the archive")
+	cmd.PreRunE = oneForm(&out, "zip")
 	e.writerFlags(cmd)
 	return cmd
 }

@@ -86,6 +86,7 @@ On a terminal it says what it is about to erase, and asks; --yes answers.
 	f.BoolVar(&o.missingOK, "missing-ok", false, "end with 0 although some users are not known")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask on a terminal")
 	f.BoolVar(&o.force, "force", false, forceUsage)
+	cmd.PreRunE = oneForm(&o.out, "json", "jsonl", "ndjson")
 	e.writerFlags(cmd)
 	return cmd
 }

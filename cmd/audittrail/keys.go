@@ -186,6 +186,7 @@ Backups of the log itself leave its keys out.` + exits(ends0, ends1, ends2),
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.out, "out", "", "`file` of the backup")
+	cmd.PreRunE = oneForm(&o.out, "age")
 	f.StringVar(&o.recipient, "recipient", "", "age `recipient` who can read it")
 	f.StringVar(&o.identityOut, "identity-out", "", "make a recipient, and write its identity to this `file`")
 	f.StringVar(&o.expires, "expires", "30d", "how `long` it can be restored: 12h, 30d")

@@ -32,12 +32,30 @@ func (d *lineageDrawing) flags(cmd *cobra.Command) {
 // wanted reports whether a drawing was asked for, rather than something else.
 func (d *lineageDrawing) wanted() bool { return d.dag || d.format != "" || d.out != "" }
 
-// check refuses what cannot be drawn, before anything is read.
+// drawingForms are the forms of a drawing.
+var drawingForms = []fileForm{
+	{string(drawing.DOT), []string{"dot", "gv"}}, {string(drawing.Mermaid), []string{"mmd", "mermaid"}}, {string(drawing.SVG), []string{"svg"}},
+	{string(drawing.HTML), []string{"html", "htm"}}, {string(drawing.JSON), []string{"json"}}, {string(drawing.Text), []string{"txt"}},
+}
+
+// check reads the form out of the name of a file, and refuses what cannot be drawn, before anything is read.
 func (d *lineageDrawing) check() error {
+	given, flag := d.format, "--format"
+	if d.dag && given == "" {
+		given, flag = string(drawing.Text), "--show-dag"
+	}
+	chosen, err := chooseForm(d.out, flag, given, d.format, drawingForms)
+	switch {
+	case d.format != "" && !slices.Contains(drawing.Forms(), drawing.Form(d.format)):
+	case err != nil:
+		return err
+	case !d.dag:
+		d.format = chosen
+	}
 	form := drawing.Form(d.format)
 	switch {
 	case d.format == "" && d.out != "" && !d.dag:
-		return errors.New("read --out: it is where a drawing goes, and none is asked for: say which with --format or --show-dag")
+		return errors.New("read --out: it is where a drawing goes, and none is asked for: say which with --format or --show-dag, or end the name in .svg, .html, .dot, .mmd, .json or .txt")
 	case d.format == "":
 		return nil
 	case d.dag && form != drawing.Text:

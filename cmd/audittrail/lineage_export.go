@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,7 +31,12 @@ docs/format/lineage-exchange.md says what becomes of what.` + exits(ends0, ends1
 		RunE: func(_ *cobra.Command, args []string) error {
 			id := ""
 			if len(args) > 0 {
-				id = args[0]
+				if id = args[0]; id == "" {
+					return errors.New("lineage export: the id is empty; leave it out to export everything")
+				}
+			}
+			if err := documentName(exchange.Format(format), out); err != nil {
+				return fmt.Errorf("lineage export: %w", err)
 			}
 			if err := e.lineageExport(exchange.Format(format), out, id); err != nil {
 				return fmt.Errorf("lineage export: %w", err)
@@ -43,6 +49,17 @@ docs/format/lineage-exchange.md says what becomes of what.` + exits(ends0, ends1
 	f.StringVar(&out, "out", "", "write a `file` that is not there yet, instead of standard output")
 	must(cmd.MarkFlagRequired("format"))
 	return cmd
+}
+
+// documentName refuses the name of a file in another form than the one that a
+// format has.
+func documentName(format exchange.Format, out string) error {
+	endings := []string{"json", "jsonld"}
+	if format == exchange.OpenLineage || format == exchange.InToto { // a document a line
+		endings = []string{"ndjson", "jsonl", "json"}
+	}
+	_, err := chooseForm(out, "", "", "", []fileForm{{"", endings}})
+	return err
 }
 
 func (e *env) lineageExport(format exchange.Format, out, id string) error {

@@ -25,7 +25,7 @@ func process() int {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	e := &env{
 		ctx: ctx, args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		getenv: os.Getenv, now: time.Now,
+		getenv: os.Getenv, lookupEnv: os.LookupEnv, now: time.Now,
 		inTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
 		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -40,9 +41,13 @@ var permits = map[string]access.Permission{
 	"doctor":         access.Verify,
 }
 
-// asks are the commands that check a token themselves, or need none.
+// asks are the commands that check a token themselves.
 var asks = []string{
 	"show", "tail", "disclose", "access", "gdpr", "hold", // they do
+}
+
+// free are the commands that need no token.
+var free = []string{
 	"keys restore", "init", "check", "demo", "bench", "man", "version", "completion", "help", // they read no log of anybody
 	"gdpr certificate verify",
 }
@@ -57,12 +62,18 @@ func permissionOf(cmd *cobra.Command) (p access.Permission, known bool) {
 			longest, p = group, permission
 		}
 	}
-	for _, group := range asks {
+	for _, group := range slices.Concat(asks, free) {
 		if within(group) && len(group) > len(longest) {
 			longest, p = group, ""
 		}
 	}
 	return p, longest != ""
+}
+
+// asksForToken tells whether a command checks a token itself.
+func asksForToken(cmd *cobra.Command) bool {
+	within := func(group string) bool { return strings.HasPrefix(cmd.CommandPath()+" ", "audittrail "+group+" ") }
+	return slices.ContainsFunc(asks, within) && !slices.ContainsFunc(free, within)
 }
 
 // checkToken refuses a command that the token in the environment does not

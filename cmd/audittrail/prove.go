@@ -11,8 +11,10 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// outFlag adds --out FILE to a command whose result is a file.
-func outFlag(cmd *cobra.Command, out *string) {
+// outFlag adds --out FILE to a command whose result is a file, and refuses the
+// names of files in other forms.
+func outFlag(cmd *cobra.Command, out *string, endings ...string) {
+	cmd.PreRunE = oneForm(out, endings...)
 	cmd.Flags().StringVar(out, "out", "", "write it to this `file`, durably and at once (default standard output)")
 }
 
@@ -57,7 +59,7 @@ proof, the record's line and the log's verifier key. Neither shows the content.`
 			})
 		},
 	}
-	outFlag(cmd, &out)
+	outFlag(cmd, &out, "tlog-proof")
 	return cmd
 }
 
@@ -84,7 +86,7 @@ all that it held then: 'audittrail verify --checkpoint FILE' on the log, or
 			})
 		},
 	}
-	outFlag(cmd, &out)
+	outFlag(cmd, &out, "checkpoint")
 	return cmd
 }
 
@@ -115,7 +117,7 @@ and the log's verifier key checks it with 'audittrail check --consistency'.` +
 			})
 		},
 	}
-	outFlag(cmd, &out)
+	outFlag(cmd, &out, "proof")
 	return cmd
 }
 
@@ -163,7 +165,7 @@ reach it.` + recordArgHelp + exits(ends0, ends1, ends2),
 			})
 		},
 	}
-	outFlag(cmd, &out)
+	outFlag(cmd, &out, "disclosed", "json")
 	return cmd
 }
 

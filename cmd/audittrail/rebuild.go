@@ -65,7 +65,7 @@ func (e *env) rebuild(o rebuildOptions) error {
 	old := audittrail.Options{KeysDir: o.fromKeys, Logger: fresh.Logger}
 	spec := o.fromMaster
 	if spec == "" {
-		spec = e.getenv("AUDITTRAIL_MASTER")
+		spec = e.getenv(masterVar)
 	}
 	if spec != "" {
 		if old.Master, err = e.masterFrom("--from-master", spec); err != nil {

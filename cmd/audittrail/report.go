@@ -65,13 +65,19 @@ made is recorded afterwards, if nobody else is writing.
   audittrail report --format json --out report.json`,
 		Args:    takes(),
 		GroupID: groupProve,
-		RunE:    func(*cobra.Command, []string) error { return e.report(o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if o.format, err = e.reportForm(cmd, &o); err != nil {
+				return fmt.Errorf("report: %w", err)
+			}
+			return e.report(o)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.kind, "type", report.Full, "which `report`")
 	timeFlags(f, &o.start, &o.end, &o.zone)
 	f.StringVarP(&o.model, "model", "m", "", "only events of this model, where that means something")
-	f.StringVar(&o.format, "format", "", "`form` of the report: html, pdf, md, json or csv (default that of -o)")
+	f.StringVar(&o.format, "format", "", "`form` of the report: html, pdf, md, json or csv (default what --out ends in, or else that of -o)")
 	f.StringVar(&o.out, "out", "", "`file` to write (default standard output); for csv, a folder gets a file for each table")
 	f.StringSliceVar(&o.frameworks, "framework", nil, "`rules` to hold the log against (default all that come with the program)")
 	f.StringArrayVar(&o.own, "rules", nil, "`file` of rules of your own; may be repeated")
@@ -128,11 +134,43 @@ func programVersion() string {
 	return cmp.Or(info.Main.Version, "(unknown)")
 }
 
-func (e *env) report(o reportOptions) error {
-	form := cmp.Or(o.format, e.output)
-	if !slices.Contains([]string{asTable, asJSON, asCSV, asHTML, asPDF, asMarkdown}, form) {
-		return fmt.Errorf("report: read --format: %q is none of html, pdf, md, json and csv", form)
+// reportForms are the forms of a report.
+var reportForms = []fileForm{
+	{asHTML, []string{"html", "htm"}}, {asPDF, []string{"pdf"}}, {asMarkdown, []string{"md", "markdown"}},
+	{asJSON, []string{"json"}}, {asCSV, []string{"csv"}}, {asTable, []string{"txt"}},
+}
+
+// reportForm is the form of a report that its flags ask for.
+func (e *env) reportForm(cmd *cobra.Command, o *reportOptions) (string, error) {
+	flag, given := "--format", o.format
+	if cmd.Flags().Changed("output") {
+		if given != "" && given != e.output {
+			return "", fmt.Errorf("read --format: it says %s, and -o says %s; give one of the two", given, e.output)
+		}
+		if given == "" {
+			flag, given = "-o", e.output
+		}
 	}
+	if given != "" && !slices.ContainsFunc(reportForms, func(f fileForm) bool { return f.name == given }) {
+		return "", fmt.Errorf("read %s: %q is none of html, pdf, md, json and csv", flag, given)
+	}
+	if isFolder(o.out) {
+		if given != "" && given != asCSV {
+			return "", fmt.Errorf("read --out: %s is a folder, which csv alone is written to, and %s says %s", o.out, flag, given)
+		}
+		return asCSV, nil
+	}
+	return chooseForm(o.out, flag, given, asTable, reportForms)
+}
+
+// isFolder tells whether a name is one of a folder that there is, or is to be.
+func isFolder(name string) bool {
+	info, err := os.Stat(name)
+	return strings.HasSuffix(name, "/") || name != "" && err == nil && info.IsDir()
+}
+
+func (e *env) report(o reportOptions) error {
+	form := o.format
 	if form == asPDF && o.out == "" && e.outTerminal {
 		return errors.New("report: a PDF is nothing for a terminal: name a file with --out")
 	}
@@ -203,7 +241,7 @@ func (e *env) makeReport(log *audittrail.Log, o report.Options) (*document.File,
 
 // writeReport writes a report in its form where it was asked for.
 func (e *env) writeReport(f *document.File, form, out string) error {
-	if info, err := os.Stat(out); form == asCSV && out != "" && (err == nil && info.IsDir() || strings.HasSuffix(out, "/")) {
+	if isFolder(out) {
 		if err := os.MkdirAll(out, 0o755); err != nil {
 			return err
 		}

@@ -31,10 +31,17 @@ func (e *env) rootCmd() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := e.checkOutput(); err != nil {
-				return err
+			err := checkEmpty(cmd)
+			if err == nil {
+				err = e.checkOutput()
 			}
-			return e.checkToken(cmd)
+			if err == nil {
+				err = e.checkVariables(cmd)
+			}
+			if err == nil {
+				err = e.checkToken(cmd)
+			}
+			return err
 		},
 	}
 	// So that the help fits a terminal.

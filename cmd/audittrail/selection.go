@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -103,18 +102,8 @@ func timeFlags(f *pflag.FlagSet, start, end, zone *string) {
 // read makes the query that the flags ask for.
 func (s *selection) read(now time.Time) (query.Query, *time.Location, error) {
 	q := s.query
-	var empty error
-	s.flags.Visit(func(f *pflag.Flag) {
-		// An empty variable of a script would select everything.
-		v := f.Value.String()
-		list, isList := f.Value.(pflag.SliceValue)
-		isList = isList && f.Name != "group-by" && f.Name != "agg" // which select nothing
-		if v == "" || v == "[]" || isList && slices.Contains(list.GetSlice(), "") {
-			empty = fmt.Errorf("read --%s: it is empty; leave it out, or say what is wanted", f.Name)
-		}
-	})
-	if empty != nil {
-		return q, nil, empty
+	if err := emptyFlag(s.flags); err != nil { // an empty variable of a script would select everything
+		return q, nil, err
 	}
 	zone, err := zoneOf(s.zone)
 	if err == nil {
