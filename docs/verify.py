@@ -434,6 +434,11 @@ class Log:
         return None
 
 
+def seen(what):
+    """Spells out what a terminal would obey, or nobody would see."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in str(what))
+
+
 def evidence(o, limits):
     """The checkpoints that the log is held against."""
     keys, checkpoints = None, []
@@ -492,10 +497,10 @@ def main():
         log = Log(o.dir, checkpoints)
         limits += filter(None, map(log.archive, log.left))
     except Altered as err:
-        print(f"ALTERED: {err}")
+        print(f"ALTERED: {seen(err)}")
         return 2
     except (NotChecked, OSError) as err:
-        print(f"not checked: {err}", file=sys.stderr)
+        print(f"not checked: {seen(err)}", file=sys.stderr)
         return 1
     if not o.vkey:
         limits.append("the signature was not checked: give a verifier key of the log with --vkey")
@@ -506,12 +511,12 @@ def main():
     if log.newer:
         limits.append(f"{log.newer} records are of a newer format: their hashes were checked")
     newest = max(checkpoints, key=lambda c: c.size)
-    print(f"intact{', but' if limits else ''}: {log.tree.size} records of {newest.origin}, of which {newest.size} are signed")
+    print(f"intact{', but' if limits else ''}: {log.tree.size} records of {seen(newest.origin)}, of which {newest.size} are signed")
     print(f"root:   {base64.b64encode(newest.root).decode()}")
     for r in log.left:
         print(f"left:   records {r.first} to {r.first + len(r.hashes) - 1}, as the log says")
     for limit in limits:
-        print(f"but:    {limit}")
+        print(f"but:    {seen(limit)}")
     return 3 if limits else 0
 
 

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -57,5 +60,20 @@ func TestDiagnosticsAreOneVisibleLine(t *testing.T) {
 	want := `audittrail: warn: a\u202eb (error: c\x9b\u001b d)` + "\n" + `audittrail: e\u200bf audittrail: verified` + "\n"
 	if got := stderr.String(); got != want {
 		t.Errorf("notes are\n%s, want\n%s", got, want)
+	}
+}
+
+// TestVerifyScriptShowsNothingHidden has docs/verify.py name a folder.
+func TestVerifyScriptShowsNothingHidden(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	script := filepath.Join("..", "..", "docs", "verify.py")
+	out, err := exec.CommandContext(t.Context(), "python3", script, "no\x1b[31m\u202elog\u200b").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), `no\x1b[31m\u202elog\u200b`) {
+		t.Errorf("verify.py says %q, %v", out, err)
 	}
 }
