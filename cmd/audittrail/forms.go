@@ -78,7 +78,7 @@ func alternatives(words []string) string {
 func oneForm(out *string, endings ...string) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		if _, err := chooseForm(*out, "", "", "", []fileForm{{"", endings}}); err != nil {
-			return fmt.Errorf("%s: %w", strings.TrimPrefix(cmd.CommandPath(), "audittrail "), err)
+			return fmt.Errorf("%s: %w", nameOf(cmd), err)
 		}
 		return nil
 	}
@@ -88,11 +88,17 @@ func oneForm(out *string, endings ...string) func(*cobra.Command, []string) erro
 // script makes them, where another folder, file, key or form would be taken.
 func checkEmpty(cmd *cobra.Command) error {
 	names := []string{"dir", "keys", "master", "output", "out", "format"}
-	if name := cmd.CommandPath(); name == "audittrail report" || name == "audittrail hold place" {
+	if name := nameOf(cmd); name == "report" || name == "hold place" {
 		names = nil // any, which would be about everything
 	}
-	return emptyFlag(cmd.Flags(), names...)
+	if err := emptyFlag(cmd.Flags(), names...); err != nil {
+		return fmt.Errorf("%s: %w", nameOf(cmd), err)
+	}
+	return nil
 }
+
+// nameOf is the name of a command without the program's.
+func nameOf(cmd *cobra.Command) string { return strings.TrimPrefix(cmd.CommandPath(), "audittrail ") }
 
 // emptyFlag refuses those of the flags, or any, that are given and empty.
 func emptyFlag(flags *pflag.FlagSet, names ...string) error {

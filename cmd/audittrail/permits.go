@@ -54,7 +54,7 @@ var free = []string{
 
 // permissionOf is what a command needs; empty if it asks itself.
 func permissionOf(cmd *cobra.Command) (p access.Permission, known bool) {
-	name := strings.TrimPrefix(cmd.CommandPath(), "audittrail ")
+	name := nameOf(cmd)
 	within := func(group string) bool { return name == group || strings.HasPrefix(name, group+" ") }
 	longest := ""
 	for group, permission := range permits {
