@@ -194,7 +194,7 @@ func (s *scan) place(p part, r *partResult) {
 	if s.log.Progress != nil {
 		s.log.Progress(s.read, s.log.total(s.parts[0].file))
 	}
-	wrong := ""
+	wrong, taken := "", false
 	switch {
 	case p.start == 0 && f.First != s.size && (!r.gone || r.first.Seq != s.size):
 		wrong = fmt.Sprintf("the file's name says %d", f.First)
@@ -207,9 +207,12 @@ func (s *scan) place(p part, r *partResult) {
 		wrong = "the record does not continue the chain"
 	case !s.grow(r):
 		wrong = "the records give another root than the one that was signed"
+		// The part of the tree in front of From was taken from its files. If that
+		// is what is wrong, a diagnosis finds nothing else.
+		taken = s.log.From > 0
 	}
 	if wrong != "" {
-		s.doubt = &doubt{seq: s.size, file: f.Name, offset: p.start, detail: wrong}
+		s.doubt = &doubt{seq: s.size, file: f.Name, offset: p.start, detail: wrong, derived: taken}
 	}
 }
 
