@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"audittrail/event"
 	"audittrail/internal/checkpoint"
 	"audittrail/internal/sequence"
+	"audittrail/internal/tree"
 	"audittrail/keyring"
 	"audittrail/record"
 )
@@ -53,37 +55,52 @@ func (l *Log) RotateSigner(ctx context.Context) error {
 
 // publishRotation records a rotation in the log, and then beside the tree.
 func (l *Log) publishRotation(note []byte) error {
-	text, err := json.Marshal(string(note))
-	if err != nil {
-		return err
-	}
-	_, err = l.commitOwn(event.SignerRotated, map[string]json.RawMessage{"note": text})
-	if err != nil {
+	if err := l.recordRotation(note); err != nil {
 		return err
 	}
 	return l.tree.AppendSigner(note)
 }
 
+func (l *Log) recordRotation(note []byte) error {
+	text, err := json.Marshal(string(note))
+	if err == nil {
+		_, err = l.commitOwn(event.SignerRotated, map[string]json.RawMessage{"note": text})
+	}
+	return err
+}
+
 // publishSigners finishes the rotations that a crash left unpublished, and
-// brings back the file of them, which is derived.
+// brings back the file of them, which is derived, if it is gone or damaged. Notes
+// in it that the keyring does not know, of which this is an older copy, stay.
 func (l *Log) publishSigners(ctx context.Context) error {
 	published, err := l.tree.Signers()
-	if err != nil {
-		published = nil
+	if errors.Is(err, tree.ErrMalformed) {
+		l.opts.Logger.Warn("the notes by which signers replaced signers are damaged, and are made again", "damage", err)
+	} else if err != nil {
+		return fmt.Errorf("open log: publish signer rotation: %w", err)
 	}
+	var notes [][]byte
+	differs := false
 	for i, s := range l.ring.Signers()[1:] {
+		notes = append(notes, s.Note)
 		if i < len(published) && bytes.Equal(published[i], s.Note) {
 			continue
 		}
+		differs = true
 		recorded, err := l.rotationRecorded(ctx, s.Note)
-		if err == nil && recorded {
-			err = l.tree.AppendSigner(s.Note)
-		} else if err == nil {
-			err = l.publishRotation(s.Note)
+		if err == nil && !recorded {
+			err = l.recordRotation(s.Note)
 		}
 		if err != nil {
 			return fmt.Errorf("open log: publish signer rotation: %w", err)
 		}
+	}
+	if !differs {
+		return nil
+	}
+	notes = append(notes, published[min(len(notes), len(published)):]...)
+	if err := l.tree.SetSigners(notes); err != nil {
+		return fmt.Errorf("open log: publish signer rotation: %w", err)
 	}
 	return nil
 }

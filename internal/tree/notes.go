@@ -104,14 +104,33 @@ func (t *Tree) AppendSigner(note []byte) error {
 	if len(notes) > 0 && bytes.Equal(notes[len(notes)-1], note) {
 		return nil
 	}
-	b := formatSigners(append(notes, note))
-	if len(b) > maxSigners {
-		return fmt.Errorf("append signer: more than %d bytes of them", maxSigners)
-	}
-	if err := vfs.WriteFile(t.fs, filepath.Join(t.dir, signersName), b, filePerm); err != nil {
+	if err := t.writeSigners(append(notes, note)); err != nil {
 		return fmt.Errorf("append signer: %w", err)
 	}
 	return nil
+}
+
+// SetSigners puts notes in the place of those that are there, durably: what is
+// there may be damaged.
+func (t *Tree) SetSigners(notes [][]byte) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	err := t.writable()
+	if err == nil {
+		err = t.writeSigners(notes)
+	}
+	if err != nil {
+		return fmt.Errorf("set signers: %w", err)
+	}
+	return nil
+}
+
+func (t *Tree) writeSigners(notes [][]byte) error {
+	b := formatSigners(notes)
+	if len(b) > maxSigners {
+		return fmt.Errorf("more than %d bytes of them", maxSigners)
+	}
+	return vfs.WriteFile(t.fs, filepath.Join(t.dir, signersName), b, filePerm)
 }
 
 // formatSigners writes each note after a line with its length in decimal.
