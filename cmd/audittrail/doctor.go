@@ -92,6 +92,7 @@ func (e *env) doctor(repair, newer bool) error {
 			return err
 		}
 		d.say("log", ill, "%v", err)
+		d.altered = d.altered || statusOf(err) == exitAltered
 		d.cannotOpen(err)
 	}
 	d.permissions()

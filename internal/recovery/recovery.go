@@ -132,7 +132,7 @@ func (l *Log) signedHead() (uint64, tlog.Hash, error) {
 		return size, root, nil
 	}
 	if err != nil {
-		return 0, tlog.Hash{}, fmt.Errorf("open log: the published checkpoint does not belong to this keyring, which is another log's, or a backup from before its signer was rotated; bring back the newest: %w", err)
+		return 0, tlog.Hash{}, fmt.Errorf("open log: the published checkpoint is not one that this keyring's keys signed: it was altered, or the keyring is not the newest one of this log; bring back whichever it is: %w", err)
 	}
 	if c.Size > size {
 		return c.Size, c.Root, nil
