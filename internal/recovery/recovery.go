@@ -490,13 +490,10 @@ func (l *Log) cutTail(tail *logTail) (*Repair, error) {
 
 func (l *Log) stamp() string { return l.Now().UTC().Format("20060102T150405.000000000") }
 
-// setAside puts whole files aside, if that was asked for, which follow on what is
-// to be the last segment.
+// setAside puts remnants aside that follow on what is to be the last segment, which
+// never leaves, and segments if that was asked for.
 func (l *Log) setAside(last uint64, stamp string) ([]string, error) {
-	if !l.Repair {
-		return nil, nil
-	}
-	segments, err := l.Store.SetAside(last, func(first uint64) string { return fmt.Sprintf("torn-%020d-%s-segment", first, stamp) })
+	segments, err := l.Store.SetAside(last, l.Repair, func(first uint64) string { return fmt.Sprintf("torn-%020d-%s-segment", first, stamp) })
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}

@@ -109,10 +109,11 @@ func (s *Store) PutAside(logger *slog.Logger) {
 	}
 }
 
-// SetAside renames the segments behind one that was damaged, and remnants of
-// which none is, so that the log ends with that one. It returns the new names.
-// It is for recovery, which has made sure that nothing of them was signed.
-func (s *Store) SetAside(last uint64, name func(first uint64) string) (aside []string, err error) {
+// SetAside renames the remnants behind the newest segment, and if all is asked for
+// the segments behind one that was damaged, so that the log ends with that one. It
+// returns the new names. It is for recovery, which has made sure that nothing of
+// them was signed.
+func (s *Store) SetAside(last uint64, all bool, name func(first uint64) string) (aside []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	move := func(g *seg, ext string) error {
@@ -129,7 +130,7 @@ func (s *Store) SetAside(last uint64, name func(first uint64) string) (aside []s
 		}
 	}
 	// The newest first, so that what an interruption leaves has no gap.
-	for n := len(s.segs); n > 0 && s.segs[n-1].first > last; n = len(s.segs) {
+	for n := len(s.segs); all && n > 0 && s.segs[n-1].first > last; n = len(s.segs) {
 		g := s.segs[n-1]
 		ext := lineExt
 		if g.gone != nil {
