@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -18,13 +21,30 @@ func outFlag(cmd *cobra.Command, out *string, endings ...string) {
 	cmd.Flags().StringVar(out, "out", "", "write it to this `file`, durably and at once (default standard output)")
 }
 
-// writeOut writes a result to the file of --out, or to standard output.
+// writeOut writes a result to the file of --out, or to standard output. A link
+// is followed, and a device or a pipe is written to: the rename that makes a file
+// whole would put a file in its place, such as that of /dev/null.
 func (e *env) writeOut(out string, data []byte, perm fs.FileMode) error {
 	if out == "" {
 		_, err := e.forTerminal(e.stdout).Write(data)
 		return err
 	}
-	return vfs.WriteFile(vfs.OS, out, data, perm)
+	target, err := filepath.EvalSymlinks(out)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		target = out
+	case err != nil:
+		return err
+	}
+	if fi, err := os.Stat(target); err == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
+		f, err := os.OpenFile(target, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(data)
+		return errors.Join(err, f.Close())
+	}
+	return vfs.WriteFile(vfs.OS, target, data, perm)
 }
 
 func (e *env) proveCmd() *cobra.Command {
