@@ -27,7 +27,7 @@ func TestReadBesideWriter(t *testing.T) {
 		status       int
 		says, prints string
 	}{
-		{[]string{"show", "0"}, exitOK, "that content was shown was not recorded: another process has the log open for writing", "secret"},
+		{[]string{"show", "0"}, exitOK, "that content is shown was not recorded: another process has the log open for writing", "secret"},
 		{[]string{"access", "check", made.Token, "manage_keys"}, exitDenied, "this denial was not recorded: another process", ""},
 		{[]string{"access", "check", made.Token, "read_events"}, exitOK, "", "allowed"},
 	} {
