@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -125,6 +126,7 @@ func TestVerifyFirstSecond(t *testing.T) {
 			edit(t, fresh, "log/"+s.names[0], func([]byte) []byte { return whole })
 			remove(t, fresh, "tree/entries")
 			remove(t, fresh, "tree/0")
+			remove(t, fresh, "log/"+strings.Replace(s.names[0], ".jsonl", ".side", 1)) // which is of the whole log
 			edit(t, fresh, "tree/checkpoint", func([]byte) []byte { return signed })
 			edit(t, fresh, "keys/signed", func([]byte) []byte { return s.signedAtFirst })
 			vo := audittrail.VerifyOptions{}
