@@ -85,20 +85,6 @@ type DroppedError = archive.DroppedError
 // whom is not known.
 type UnreachedArchive = archive.Unreached
 
-// ArchivedRecords returns how many records are in archives. Queries do not search
-// them.
-func (l *Log) ArchivedRecords(ctx context.Context) (uint64, error) {
-	err := l.refresh(ctx)
-	var n uint64
-	if err == nil {
-		n, err = l.left.Count(ctx)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("count archived records: %w", err)
-	}
-	return n, nil
-}
-
 // CountArchived returns how many of the records of segments that begin before
 // size (0: all) are in archives and about each of some subjects, and of which
 // archives that is not known: those that cannot be read, and whose remnants are

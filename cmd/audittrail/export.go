@@ -109,7 +109,7 @@ func (e *env) export(o exportOptions) error {
 		if err := s.asks(&q); err != nil {
 			return err
 		}
-		if err := errors.Join(s.noteUsers(&q), e.noteArchived(log)); err != nil {
+		if err := s.noteUsers(&q); err != nil {
 			return err
 		}
 		if o.out == "" {

@@ -472,8 +472,9 @@ func (e *env) certificateCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "certificate SEQ...",
 		Short: "Issue the certificate of an erasure again",
-		Long: `Certificate makes the certificate of an erasure from the log, by the number of the
-record that ordered it, also if the first one was lost or could not be written.
+		Long: `Certificate makes the certificate of an erasure from the log, by the number of
+the record that ordered it, also if the first one was lost or could not be
+written.
 --list shows the erasures with these numbers. What it counts and which backups
 it names is as of now; its checkpoint of the log before is signed now.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail gdpr certificate --list

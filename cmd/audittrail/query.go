@@ -95,7 +95,7 @@ func (e *env) query(o queryOptions) error {
 		if err := s.asks(&q, o.by...); err != nil {
 			return fmt.Errorf("query: %w", err)
 		}
-		if err := errors.Join(s.noteUsers(&q), e.noteArchived(log)); err != nil {
+		if err := s.noteUsers(&q); err != nil {
 			return err
 		}
 		engine := e.engine(log).Hiding(s.desk.Restricted)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/privacy"
 	"audittrail/query"
@@ -178,6 +177,9 @@ func (s *showing) noteUsers(q *query.Query) error {
 		return nil
 	}
 	for _, u := range q.Users {
+		if len(u) > event.MaxPerson {
+			continue // the query is refused
+		}
 		known, err := s.desk.Known(u)
 		if err != nil {
 			return err
@@ -189,15 +191,6 @@ func (s *showing) noteUsers(q *query.Query) error {
 		}
 	}
 	return nil
-}
-
-// noteArchived says how many records a query does not search.
-func (e *env) noteArchived(log *audittrail.Log) error {
-	n, err := log.ArchivedRecords(e.ctx)
-	if err == nil && n > 0 {
-		e.note("%s in archives, and not searched: 'audittrail archive restore' brings them back", count(n, "record is", "records are"))
-	}
-	return err
 }
 
 // checkReason refuses a reason that names a user: it stays in the log when the

@@ -242,7 +242,11 @@ func (r *Reader) readHead(again bool) error {
 	case err != nil:
 		r.wrong = err
 	case found.Count > 0 && found.Kept()[0].File == "tree/checkpoint":
-		r.wrong = fmt.Errorf("%w: %s", tlog.ErrBadSignature, found.Kept()[0].Detail)
+		what := tlog.ErrBadSignature
+		if found.Kept()[0].Kind == audit.Derived {
+			what = tlog.ErrMalformed // it is damaged, and says nothing of an alteration
+		}
+		r.wrong = fmt.Errorf("%w: %s", what, found.Kept()[0].Detail)
 	}
 	if r.wrong != nil {
 		r.beyond.Unchecked = r.wrong.Error()

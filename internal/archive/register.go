@@ -183,16 +183,6 @@ type Unreached struct {
 	Classes map[string]uint64
 }
 
-// Count returns how many records there are in archives.
-func (g *Register) Count(ctx context.Context) (uint64, error) {
-	n := uint64(0)
-	err := g.each(ctx, record.MaxSeq, func(info segment.Info, _ *remnant.Statement) error {
-		n += info.Records
-		return nil
-	})
-	return n, err
-}
-
 // each calls f with the segments that are in archives and begin before size.
 func (g *Register) each(ctx context.Context, size uint64, f func(segment.Info, *remnant.Statement) error) error {
 	infos, err := g.Records.Store.Segments()
