@@ -50,8 +50,10 @@ func TestParsePlain(t *testing.T) {
 		{`{"event_type":"x.Mine"}`, event.Event{Type: "x.mine"}},
 		{`{"event_type":"data access!"}`, event.Event{Type: "x.data_access_", Metadata: kept(`{"event_type":"data access!"}`)}},
 		{`{"event_type":"?"}`, event.Event{Type: "x.unknown", Metadata: kept(`{"event_type":"?"}`)}},
-		{`{"event_type":"prompt","input_tokens":10.0,"trace_id":"5B8EFFF798038103D269B633813FC60C"}`,
-			event.Event{Type: event.Prompt, InputTokens: new(int64(10)), TraceID: "5b8efff798038103d269b633813fc60c"}},
+		{
+			`{"event_type":"prompt","input_tokens":10.0,"trace_id":"5B8EFFF798038103D269B633813FC60C"}`,
+			event.Event{Type: event.Prompt, InputTokens: new(int64(10)), TraceID: "5b8efff798038103d269b633813fc60c"},
+		},
 		{`{"event_type":"prompt","event_id":null,"timestamp":null}`, event.Event{Type: event.Prompt}},
 		{`{"event_type":"prompt","timestamp":1795437296.789012}`, event.Event{Type: event.Prompt, Time: when}},
 		{`{"event_type":"prompt","timestamp":-0.5}`, event.Event{Type: event.Prompt, Time: time.Unix(-1, 500_000_000).UTC()}},

@@ -150,20 +150,20 @@ func TestDamage(t *testing.T) {
 func checkDamage(t *testing.T, dir, key, name, damage string) {
 	t.Helper()
 	var said [4]string
-	statuses := ""
+	var statuses strings.Builder
 	for i, cmd := range [][]string{{"verify"}, {"verify", "--key", key}, {"doctor"}, {"log", "-t", "prompt", "-p", "x"}} {
 		out, errs, status := runIn(t, dir, cmd...)
 		said[i] = out + errs
-		statuses += strconv.Itoa(status)
+		statuses.WriteString(strconv.Itoa(status))
 	}
 	for _, row := range damaged {
 		if !regexp.MustCompile(row.file).MatchString(name) || !regexp.MustCompile(row.damage).MatchString(damage) {
 			continue
 		}
-		if !regexp.MustCompile("^"+row.statuses+"$").MatchString(statuses) || !regexp.MustCompile(row.verify).MatchString(said[1]) || !regexp.MustCompile(row.log).MatchString(said[3]) {
-			t.Errorf("exit statuses %s; verify --key says\n%s\nlog says\n%s\nwant %s, %q and %q", statuses, said[1], said[3], row.statuses, row.verify, row.log)
+		if !regexp.MustCompile("^"+row.statuses+"$").MatchString(statuses.String()) || !regexp.MustCompile(row.verify).MatchString(said[1]) || !regexp.MustCompile(row.log).MatchString(said[3]) {
+			t.Errorf("exit statuses %s; verify --key says\n%s\nlog says\n%s\nwant %s, %q and %q", statuses.String(), said[1], said[3], row.statuses, row.verify, row.log)
 		}
-		if statuses[3] == '0' && damage != "folder" && strings.HasPrefix(name, "tree/") {
+		if statuses.String()[3] == '0' && damage != "folder" && strings.HasPrefix(name, "tree/") {
 			if out, _, status := runIn(t, dir, "verify"); status != exitOK {
 				t.Errorf("verify after a writer: exit status %d, %s", status, out)
 			}

@@ -34,8 +34,12 @@ func (d *lineageDrawing) wanted() bool { return d.dag || d.format != "" || d.out
 
 // drawingForms are the forms of a drawing.
 var drawingForms = []fileForm{
-	{string(drawing.DOT), []string{"dot", "gv"}}, {string(drawing.Mermaid), []string{"mmd", "mermaid"}}, {string(drawing.SVG), []string{"svg"}},
-	{string(drawing.HTML), []string{"html", "htm"}}, {string(drawing.JSON), []string{"json"}}, {string(drawing.Text), []string{"txt"}},
+	{string(drawing.DOT), []string{"dot", "gv"}},
+	{string(drawing.Mermaid), []string{"mmd", "mermaid"}},
+	{string(drawing.SVG), []string{"svg"}},
+	{string(drawing.HTML), []string{"html", "htm"}},
+	{string(drawing.JSON), []string{"json"}},
+	{string(drawing.Text), []string{"txt"}},
 }
 
 // check reads the form out of the name of a file, and refuses what cannot be drawn, before anything is read.

@@ -136,8 +136,12 @@ func programVersion() string {
 
 // reportForms are the forms of a report.
 var reportForms = []fileForm{
-	{asHTML, []string{"html", "htm"}}, {asPDF, []string{"pdf"}}, {asMarkdown, []string{"md", "markdown"}},
-	{asJSON, []string{"json"}}, {asCSV, []string{"csv"}}, {asTable, []string{"txt"}},
+	{asHTML, []string{"html", "htm"}},
+	{asPDF, []string{"pdf"}},
+	{asMarkdown, []string{"md", "markdown"}},
+	{asJSON, []string{"json"}},
+	{asCSV, []string{"csv"}},
+	{asTable, []string{"txt"}},
 }
 
 // reportForm is the form of a report that its flags ask for.

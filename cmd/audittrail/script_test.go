@@ -415,7 +415,7 @@ func copyLineCmd(ts *testscript.TestScript, neg bool, args []string) {
 		if !ok {
 			ts.Fatalf("%s has no records", args[0])
 		}
-		old := bytes.LastIndex(line, []byte(fmt.Sprintf(`,"seq":%d,`, own.Seq)))
+		old := bytes.LastIndex(line, fmt.Appendf(nil, `,"seq":%d,`, own.Seq))
 		covered := event.AppendTime(fmt.Appendf(line[:old:old], `,"seq":%d,"logged":"`, last.Seq+1), last.Logged)
 		covered = fmt.Appendf(covered, `","prev":"%v"`, last.Hash)
 		return fmt.Appendf(data, `%s,"hash":"%x"}`+"\n", covered, sha256.Sum256(covered))

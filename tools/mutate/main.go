@@ -113,7 +113,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch) //nolint: the folder is temporary
+	defer func() { _ = os.RemoveAll(scratch) }()
 	control := filepath.Join(scratch, "control")
 	if err := os.WriteFile(control, nil, 0o600); err != nil {
 		return err
@@ -151,7 +151,7 @@ func choose(guards []*guard, o *options) []*guard {
 	}
 	order := func(g *guard) uint64 {
 		h := fnv.New64a()
-		fmt.Fprint(h, o.seed, g.key())
+		_, _ = fmt.Fprint(h, o.seed, g.key())
 		return h.Sum64()
 	}
 	slices.SortFunc(guards, func(a, b *guard) int {
