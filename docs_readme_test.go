@@ -171,10 +171,11 @@ func follow(t *testing.T, page string, blocks []block, bin string) {
 // shell runs a script and returns what it prints on both outputs.
 func shell(ctx context.Context, dir, script, bin string) (string, error) {
 	cmd := exec.CommandContext(ctx, "sh", script)
-	cmd.Env = append(os.Environ(),
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AUDITTRAIL_") })
+	cmd.Env = append(env,
 		"PATH="+filepath.Join(dir, "bin")+string(filepath.ListSeparator)+bin+string(filepath.ListSeparator)+os.Getenv("PATH"),
 		"GOBIN="+filepath.Join(dir, "bin"), "GOFLAGS=-buildvcs=false", "CGO_ENABLED=0", "GOWORK=off",
-		"AUDITTRAIL_DIR=", "AUDITTRAIL_MASTER=", "LC_ALL=C.UTF-8",
+		"LC_ALL=C.UTF-8",
 	)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

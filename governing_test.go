@@ -358,7 +358,7 @@ func TestAlteredGoverningRecordThatLeft(t *testing.T) {
 		line := rehash(b[at:end+1], `"type":"access_granted"`, `"type":"access_revoked"`)
 		now, _ := record.ParseTail(bytes.TrimSuffix(line, []byte("\n")))
 		copy(b[at:], line)
-		copy(b[80+32*seq:], now.Hash[:])
+		copy(b[bytes.Index(b, old.Hash[:]):], now.Hash[:])
 		edit(t, disk, "tree/entries", func(b []byte) []byte { return bytes.Replace(b, old.Hash[:], now.Hash[:], 1) })
 		sum := sha256.Sum256(b[:len(b)-32])
 		return append(b[:len(b)-32], sum[:]...)

@@ -25,8 +25,9 @@
 //	   56r  the table of what has left: see Row
 //	    32  SHA-256 of everything before
 //
-// The first version has neither r nor s, and no table. All numbers are big endian. The file of given lines is always the same, and
-// a record of the log names its SHA-256: docs/format/archive.md.
+// The first version has neither r nor s, and no table. All numbers are big endian.
+// The file of given lines is always the same, and a record of the log names its
+// SHA-256: docs/format/archive.md.
 //
 // The package promises that a remnant that Check accepts agrees with itself.
 // Whether its hashes are those of the tree, and whether the log says that its

@@ -364,11 +364,29 @@ func (s *Store) tableDifferences(ctx context.Context) (out []Difference, err err
 		if err == nil && !old {
 			err = s.tableAgrees(t)
 		}
+		if err != nil && !isMissing(err) && t.to > s.Found() {
+			err = s.agreesNow(ctx, t, err)
+		}
 		if err != nil && !isMissing(err) {
 			out = append(out, difference(t.from, t.name, err))
 		}
 	}
 	return out, nil
+}
+
+// agreesNow compares a table that goes further than the records that were found
+// with the log as it is now: a writer may have gone on. Where the log does not go
+// that far, why stays.
+func (s *Store) agreesNow(ctx context.Context, t *table, why error) error {
+	now, err := Open(s.fs, s.dir, s.roll)
+	if err != nil {
+		return err
+	}
+	now.macs = s.macs
+	if err = now.Refresh(ctx, false, 0); err == nil && now.Found() >= t.to {
+		why = now.tableAgrees(t)
+	}
+	return errors.Join(why, err, now.Close())
 }
 
 // tableNamed returns the table that has a name, or nil.
