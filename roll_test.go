@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -161,6 +162,40 @@ func noEmptySegments(t *testing.T, disk vfs.FS, what string) {
 			t.Errorf("%s: of %q, %s is empty: %v", what, segs, name, err)
 		}
 	}
+}
+
+// TestRollAfterCutWrite has a write fail halfway, the next one begin a segment,
+// and then the power fail: what was cut off does not come back in front of that
+// segment, where it would be no torn write.
+func TestRollAfterCutWrite(t *testing.T) {
+	disk := vfs.NewMem()
+	o := audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000})
+	log := openDir(t, o)
+	big := event.Event{Type: event.Prompt, Prompt: strings.Repeat("x ", 1000)}
+	small := event.Event{Type: event.Prompt, Prompt: "s"}
+	mustAppend(t, log, big)
+	disk.Inject(func(op vfs.Op) error {
+		if op.Kind == vfs.OpWrite && op.Name == "dir/log/00000000000000000000.jsonl" {
+			return &vfs.Fault{Done: op.Len / 2, Err: syscall.ENOSPC}
+		}
+		return nil
+	})
+	if _, err := log.Append(t.Context(), small); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("Append() = %v, want no space left", err)
+	}
+	disk.Inject(nil)
+	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: strings.Repeat("x ", 2000)})
+	if names := dirNames(t, disk, "dir/log"); !slices.Contains(names, "00000000000000000001.jsonl") {
+		t.Fatalf("no segment was begun: the folder has %q", names)
+	}
+	for seed := range uint64(50) {
+		after := disk.Crash(rand.New(rand.NewPCG(seed, 0)))
+		v, err := audittrail.VerifyDir(t.Context(), "dir", audittrail.Options{}.With(audittrail.Seams{FS: after, Roll: 6000}), audittrail.VerifyOptions{})
+		if err != nil || v.Altered() {
+			t.Fatalf("seed %d: verify: %+v, %v", seed, v, err)
+		}
+	}
+	mustClose(t, log)
 }
 
 // TestEmptySegments puts files without a byte under the names of segments, as a

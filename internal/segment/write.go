@@ -41,6 +41,7 @@ type tail struct {
 	side vfs.File
 	off  int64 // length of the durable lines
 	err  error // why nothing may be written any more
+	cut  bool  // the end was cut off, and that is not synced
 
 	litter *seg // what a begin that failed left, and must be removed
 
@@ -209,6 +210,13 @@ func (s *Store) Append(b *Batch) (rolled bool, err error) {
 		return false, err
 	}
 	if t.off > 0 && t.off+int64(len(b.Lines)) > s.roll {
+		if t.cut {
+			// What a failed write left was cut off, and comes back with a power loss
+			// unless that is synced: in front of another segment it is no torn write.
+			if err := t.sync(); err != nil {
+				return false, err
+			}
+		}
 		if err := s.fail(s.rollOver()); err != nil {
 			return false, err
 		}
@@ -219,14 +227,24 @@ func (s *Store) Append(b *Batch) (rolled bool, err error) {
 			t.err = fmt.Errorf("%w: %w", ErrFailed, errors.Join(err, terr))
 			return rolled, t.err
 		}
+		t.cut = true
 		return rolled, fmt.Errorf("write %d records: %w", len(b.Marks), err)
 	}
-	if err := t.file.Sync(); err != nil {
-		t.err = fmt.Errorf("%w: sync: %w", ErrFailed, err)
-		return rolled, t.err
+	if err := t.sync(); err != nil {
+		return rolled, err
 	}
 	s.publish(b)
 	return rolled, nil
+}
+
+// sync makes the lines durable. After an error nothing is written any more.
+func (t *tail) sync() error {
+	if err := t.file.Sync(); err != nil {
+		t.err = fmt.Errorf("%w: sync: %w", ErrFailed, err)
+		return t.err
+	}
+	t.cut = false
+	return nil
 }
 
 // fail lets nothing more be written after a sync that failed.
