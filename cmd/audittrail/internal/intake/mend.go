@@ -43,8 +43,10 @@ func Mend(line []byte) (mended []byte, n int) {
 			put(i, `\u00`+string("0123456789abcdef"[c>>4])+string("0123456789abcdef"[c&15]), 1)
 			i++
 		case inString && c == '\\':
-			width := 2
-			if r, ok := escaped(line[i:]); ok {
+			width := 1 // what follows need not be an escape
+			if i+1 < len(line) && (line[i+1] == '"' || line[i+1] == '\\') {
+				width = 2
+			} else if r, ok := escaped(line[i:]); ok {
 				width = 6
 				if utf16.IsSurrogate(r) {
 					if low, ok := escaped(line[i+6:]); ok && utf16.DecodeRune(r, low) != utf8.RuneError {
