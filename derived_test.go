@@ -133,10 +133,7 @@ func TestOrderIsNotHidden(t *testing.T) {
 		erase(t, log, "ann")
 		size := size(t, log)
 		mustClose(t, log)
-		if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
-			t.Fatal(err)
-		}
-		copyTree(t, kept, filepath.Join(dir, "keys"))
+		bringBackKeys(t, dir, kept)
 		side, err := os.ReadFile(filepath.Join(dir, firstSide))
 		if err != nil {
 			t.Fatal(err)

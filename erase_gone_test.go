@@ -31,6 +31,16 @@ func copyTree(t *testing.T, from, to string) {
 	}
 }
 
+// bringBackKeys puts a copy of the keyring of before in the place of the log's.
+func bringBackKeys(t *testing.T, dir, kept string) {
+	t.Helper()
+	keys := filepath.Join(dir, "keys")
+	if err := os.RemoveAll(keys); err != nil {
+		t.Fatal(err)
+	}
+	copyTree(t, kept, keys)
+}
+
 // TestErasedIsGone looks for what was erased on every byte of the disk, under
 // every key that is left.
 func TestErasedIsGone(t *testing.T) {
@@ -161,10 +171,7 @@ func TestOlderKeyring(t *testing.T) {
 	wantStates(t, log, states)
 	mustClose(t, log)
 
-	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
-		t.Fatal(err)
-	}
-	copyTree(t, kept, filepath.Join(dir, "keys"))
+	bringBackKeys(t, dir, kept)
 	// A reader refuses what the ring could open still.
 	reader := open(t, dir, audittrail.Options{ReadOnly: true})
 	wantStates(t, reader, states)
@@ -518,10 +525,7 @@ func TestOlderKeyringOnDamage(t *testing.T) {
 		mustAppend(t, log, about("", fmt.Sprint(i)))
 	}
 	mustClose(t, log)
-	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
-		t.Fatal(err)
-	}
-	copyTree(t, kept, filepath.Join(dir, "keys"))
+	bringBackKeys(t, dir, kept)
 	// The first segment loses its side file, and bob's line an end.
 	name := filepath.Join(dir, "log", firstSegment)
 	text, err := os.ReadFile(name)

@@ -1,7 +1,6 @@
 package audittrail_test
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -14,19 +13,26 @@ import (
 	"audittrail/keyring"
 )
 
+// oneShort makes a log of one record of the class "short", closes it, and copies
+// its keyring to kept.
+func oneShort(t *testing.T) (dir, kept string, seq uint64) {
+	t.Helper()
+	dir, kept = t.TempDir(), filepath.Join(t.TempDir(), "keys")
+	log := open(t, dir, audittrail.Options{Create: true, Classes: []string{"short"}})
+	e := about("bob", "three")
+	e.RetentionClass = "short"
+	seq = mustAppend(t, log, e).Seq
+	mustClose(t, log)
+	copyTree(t, filepath.Join(dir, "keys"), kept)
+	return dir, kept, seq
+}
+
 // TestExpiredStaysExpired has a month expire, a hold placed later that reaches
 // it, and the keyring of before brought back: the hold keeps nothing of what was
 // gone when it came.
 func TestExpiredStaysExpired(t *testing.T) {
-	dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "keys")
-	log := open(t, dir, audittrail.Options{Create: true, Classes: []string{"short"}})
-	e := about("bob", "three")
-	e.RetentionClass = "short"
-	c := mustAppend(t, log, e).Seq
-	mustClose(t, log)
-	copyTree(t, filepath.Join(dir, "keys"), kept)
-
-	log = open(t, dir, audittrail.Options{})
+	dir, kept, c := oneShort(t)
+	log := open(t, dir, audittrail.Options{})
 	classes, _ := log.Classes()
 	if _, err := log.Expire(t.Context(), classes[:1], "r"); err != nil {
 		t.Fatal(err)
@@ -36,10 +42,7 @@ func TestExpiredStaysExpired(t *testing.T) {
 	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Expired})
 	mustClose(t, log)
 
-	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
-		t.Fatal(err)
-	}
-	copyTree(t, kept, filepath.Join(dir, "keys"))
+	bringBackKeys(t, dir, kept)
 	log = open(t, dir, audittrail.Options{})
 	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Expired})
 	mustClose(t, log)
@@ -48,14 +51,8 @@ func TestExpiredStaysExpired(t *testing.T) {
 // TestHoldsOneAfterAnother brings the keyring of before back to a log in which a
 // record was kept by one hold and then by another: it stays.
 func TestHoldsOneAfterAnother(t *testing.T) {
-	dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "keys")
-	log := open(t, dir, audittrail.Options{Create: true, Classes: []string{"short"}})
-	e := about("bob", "three")
-	e.RetentionClass = "short"
-	c := mustAppend(t, log, e).Seq
-	mustClose(t, log)
-	copyTree(t, filepath.Join(dir, "keys"), kept)
-	log = open(t, dir, audittrail.Options{})
+	dir, kept, c := oneShort(t)
+	log := open(t, dir, audittrail.Options{})
 	classes, _ := log.Classes()
 	h1 := hold(t, log, audittrail.Hold{Model: "gpt-4"})
 	if _, err := log.Expire(t.Context(), classes[:1], "r"); err != nil {
@@ -65,10 +62,7 @@ func TestHoldsOneAfterAnother(t *testing.T) {
 	release(t, log, h1.ID)
 	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Readable})
 	mustClose(t, log)
-	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
-		t.Fatal(err)
-	}
-	copyTree(t, kept, filepath.Join(dir, "keys"))
+	bringBackKeys(t, dir, kept)
 	log = open(t, dir, audittrail.Options{})
 	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Readable})
 	mustClose(t, log)
