@@ -43,7 +43,9 @@ var dashes = [...]int{4, 6, 8, 10}
 
 // ParseID reads the canonical text form of a UUID and nothing else, so that an
 // id has one spelling.
-func ParseID(s string) (ID, error) {
+func ParseID(s string) (ID, error) { return parseID(s) }
+
+func parseID[S string | []byte](s S) (ID, error) {
 	var id ID
 	ok := len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-'
 	ok = ok && decodeHex(id[0:4], s[0:8]) && decodeHex(id[4:6], s[9:13]) &&

@@ -52,7 +52,7 @@ func TestSealAndOpen(t *testing.T) {
 			t.Errorf("%d bytes: ParseTail() = %+v, %v, want %+v", n, tail, ok, r.Tail)
 		}
 		id, kind, ok := record.Glance(b)
-		if !ok || id != s.ID || kind != "prompt" {
+		if !ok || id != s.ID || string(kind) != "prompt" {
 			t.Errorf("%d bytes: Glance() = %v, %q, %v", n, id, kind, ok)
 		}
 		if got, err := r.Digest(s.PRK); err != nil || got == nil || *got != digest {
@@ -276,7 +276,7 @@ func TestVersion1(t *testing.T) {
 	if r.Version != 1 || r.Own != (record.Own{}) || !record.Known(b) {
 		t.Errorf("version %d, own members %+v, Known() = %v", r.Version, r.Own, record.Known(b))
 	}
-	if id, kind, ok := record.Glance(b); !ok || id != s.ID || kind != "prompt" || !record.HasKind(b, "pro") {
+	if id, kind, ok := record.Glance(b); !ok || id != s.ID || string(kind) != "prompt" || !record.HasKind(b, "pro") {
 		t.Errorf("Glance() = %v, %q, %v", id, kind, ok)
 	}
 	if got, err := r.Digest(s.PRK); err != nil || got == nil || *got != digest {

@@ -135,21 +135,21 @@ func Known(line []byte) bool {
 }
 
 // Glance reads the id and the type of a line of a known version from their fixed
-// places, without decoding the rest.
-func Glance(line []byte) (id ID, kind string, ok bool) {
+// places, without decoding the rest. The type is a part of line, not a copy.
+func Glance(line []byte) (id ID, kind []byte, ok bool) {
 	const typeAt = len(glanceID) + idLen + len(glanceTime) + timeLen + len(glanceType)
 	if len(line) < typeAt || !Known(line) || string(line[versionAt+1:len(glanceID)]) != glanceID[versionAt+1:] {
-		return ID{}, "", false
+		return ID{}, nil, false
 	}
-	id, err := ParseID(string(line[len(glanceID) : len(glanceID)+idLen]))
+	id, err := parseID(line[len(glanceID) : len(glanceID)+idLen])
 	if err != nil || string(line[typeAt-len(glanceType):typeAt]) != glanceType {
-		return ID{}, "", false
+		return ID{}, nil, false
 	}
 	end := bytes.IndexByte(line[typeAt:], '"')
 	if end < 0 {
-		return ID{}, "", false
+		return ID{}, nil, false
 	}
-	return id, string(line[typeAt : typeAt+end]), true
+	return id, line[typeAt : typeAt+end], true
 }
 
 // HasKind tells whether the type of a line of a known version begins with a

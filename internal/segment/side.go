@@ -60,7 +60,11 @@ func entrySum(b []byte, seq uint64) uint32 {
 	binary.BigEndian.PutUint64(buf[:], seq)
 	copy(buf[8:], b[:5])
 	copy(buf[13:], b[8:entryLen])
-	return crc32.Checksum(buf[:], castagnoli)
+	sum := ^uint32(0)
+	for _, c := range buf { // crc32.Checksum would put buf on the heap, once an entry
+		sum = castagnoli[byte(sum)^c] ^ sum>>8
+	}
+	return ^sum
 }
 
 var errSide = errors.New("side file is damaged")
