@@ -1,6 +1,7 @@
 package pick
 
 import (
+	"cmp"
 	"encoding/hex"
 	"hash/maphash"
 	"strings"
@@ -197,12 +198,12 @@ func (r *CallRows) Each(to uint64, use func(*Half) error) error {
 	var failed error
 	h.Span = func() (uint64, bool) {
 		call, domain, trace, span, err := r.ids(row)
-		failed = err
+		failed = cmp.Or(failed, err)
 		return SpanKey(call, domain, trace, span)
 	}
 	h.Trace = func() (uint64, bool) {
 		call, domain, trace, span, err := r.ids(row)
-		failed = err
+		failed = cmp.Or(failed, err)
 		return TraceKey(call, domain, trace, span)
 	}
 	for ; row < r.chunk.Rows && r.chunk.First+uint64(row) < to; row++ {
