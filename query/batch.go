@@ -1,10 +1,11 @@
 package query
 
 import (
+	"fmt"
+
 	"audittrail"
 	"audittrail/internal/index/block"
 	"audittrail/query/internal/pick"
-	"audittrail/record"
 )
 
 // A batch is some records that match, or rows of an index that stand for them.
@@ -120,7 +121,7 @@ func (b rows) prints(p *printer, which []int32, values []int64) ([]int32, []int6
 type printer struct {
 	*coder
 	log    *audittrail.Log
-	nobody string // what subject stands for no user, once that is known
+	nobody string // what subject stands for no user, once that was asked
 
 	file  *block.Texts // of which these are
 	known []print
@@ -154,33 +155,18 @@ func (p *printer) of(r *audittrail.Record) (n int64, counts bool, err error) {
 }
 
 func (p *printer) ofText(s string) (n int64, counts bool, err error) {
-	if s == "" || s == p.nobody {
+	if s == "" {
 		return 0, false, nil
 	}
-	if p.user {
-		is, err := p.isNobody(s)
-		if err != nil || is {
-			return 0, false, err
+	if p.user && p.nobody == "" {
+		// The empty user is whom records about nobody are about.
+		nobody, _, err := p.log.Subject("")
+		if err != nil {
+			return 0, false, fmt.Errorf("count different users: %w; distinct(subject) counts them without, and the log's own subject with them", err)
 		}
+		p.nobody = nobody.String()
 	}
-	return fingerprint(s), true, nil
-}
-
-// isNobody tells whether a subject is that of records without a user.
-func (p *printer) isNobody(subject string) (bool, error) {
-	if p.nobody != "" {
-		return false, nil // there is one only
-	}
-	s, err := record.ParseSubject(subject)
-	if err != nil {
-		return false, err
-	}
-	user, state, err := p.log.User(s)
-	if err != nil || state != audittrail.Readable || user != "" {
-		return false, err
-	}
-	p.nobody = subject
-	return true, nil
+	return fingerprint(s), s != p.nobody, nil
 }
 
 func (p *printer) ofNumber(n int64) int64 {

@@ -1,0 +1,34 @@
+package query
+
+import (
+	"time"
+
+	"audittrail/query/internal/calendar"
+)
+
+// Axis returns the hours, days, weeks or months from that of one time to that
+// of another, in the order of time, without a gap: the values that Group gives
+// the spans of a zone, also those in which nothing happened. It returns none for
+// another kind of span or if there are more than limit.
+func Axis(span string, from, to time.Time, zone *time.Location, limit int) []Value {
+	switch span {
+	case "hour", "day", "week", "month":
+	default:
+		return nil
+	}
+	if zone == nil {
+		zone = time.UTC
+	}
+	var all []Value
+	for at := from.In(zone); ; {
+		start, end := calendar.Span(span, at)
+		if start.After(to) {
+			return all
+		}
+		if len(all) == limit || !end.After(start) {
+			return nil
+		}
+		all = append(all, Value{kind: Bucket, t: start, s: calendar.Label(span, start)})
+		at = end.In(zone)
+	}
+}
