@@ -240,6 +240,15 @@ func SplitClass(class string) (name string, month time.Time, err error) {
 	return name, month, nil
 }
 
+// ClassText returns a class and month in words for people: that of what governs
+// the log has no month, and the one in its place is in the year 1.
+func ClassText(class string) string {
+	if name, month, err := SplitClass(class); err == nil && month.IsZero() {
+		return name + " records, kept without a month"
+	}
+	return class
+}
+
 // ClassOf names the class of a record accepted at t under a retention class.
 func ClassOf(name string, t time.Time) string {
 	year, month, _ := t.UTC().Date()

@@ -14,6 +14,7 @@ import (
 	"audittrail/access"
 	"audittrail/lineage/usage"
 	"audittrail/query"
+	"audittrail/record"
 )
 
 // defaultLimit is how many records query prints unless told otherwise.
@@ -187,8 +188,12 @@ func (e *env) queryGroups(log *audittrail.Log, s *showing, engine *query.Engine,
 		}
 		r := row{value: groupJSON{t.Columns, values}}
 		for i, v := range values {
-			r.cells = append(r.cells, v.String())
-			columns[i].width = min(max(columns[i].width, columnsOf(oneLine(v.String()))), widestGroup)
+			text := v.String()
+			if t.Columns[i] == "class" && e.output == asTable {
+				text = record.ClassText(text)
+			}
+			r.cells = append(r.cells, text)
+			columns[i].width = min(max(columns[i].width, columnsOf(oneLine(text))), widestGroup)
 		}
 		rows = append(rows, r)
 	}

@@ -172,7 +172,7 @@ func recordFields(r *audittrail.Record) []field {
 	}
 	s.add("uuid", r.ID.String())
 	s.add("logged", timeText(r.Logged))
-	s.add("class", r.Class)
+	s.add("class", record.ClassText(r.Class))
 	s.add("subject", r.Subject.String())
 	s.add("actor's subject", actorText(r))
 	s.add("parts", strings.Join(r.Parts.Names(), ", "))

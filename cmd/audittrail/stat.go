@@ -99,6 +99,8 @@ func (e *env) stat(log *audittrail.Log) error {
 	if s.Subjects >= 0 {
 		out.Subjects = &s.Subjects
 		b.add("subjects", strconv.Itoa(s.Subjects)+" whose data can be read")
+	} else {
+		b.add("subjects", "not known: the log is open without its keyring")
 	}
 	if s.Writer {
 		b.add("writer", "at work")
