@@ -1,15 +1,19 @@
 package access
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"audittrail"
 	"audittrail/event"
 )
 
@@ -182,6 +186,33 @@ func (t *table) apply(e *event.Event) error {
 		t.revoke(&r, e.Time)
 	}
 	return nil
+}
+
+// GrantsOf returns the grants that records of grants and revocations, in the
+// order of the log, make, the oldest first: also those that were revoked or have
+// expired. It passes over records that cannot be read, such as those about
+// somebody who was erased, whose grants count no more.
+func GrantsOf(records iter.Seq2[*audittrail.Record, error]) ([]*Grant, error) {
+	t := newTable(new(roleTable))
+	for r, err := range records {
+		if err != nil {
+			return nil, err
+		}
+		if r.State != audittrail.Readable {
+			continue
+		}
+		if err := t.apply(&r.Event); err != nil {
+			return nil, fmt.Errorf("read grants: record %d: %w", r.Seq, err)
+		}
+	}
+	all := make([]*Grant, 0, len(t.byID))
+	for _, h := range t.byID {
+		all = append(all, h.Grant)
+	}
+	slices.SortFunc(all, func(a, b *Grant) int {
+		return cmp.Or(a.Granted.Compare(b.Granted), slices.Compare(a.ID[:], b.ID[:]))
+	})
+	return all, nil
 }
 
 // A Reason says why something was denied.

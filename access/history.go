@@ -34,7 +34,7 @@ func (c *Controller) History(ctx context.Context) iter.Seq2[*Change, error] {
 				yield(nil, fmt.Errorf("history: %w", err))
 				return
 			}
-			ch, err := changeOf(r)
+			ch, err := ChangeOf(r)
 			if err != nil {
 				yield(nil, fmt.Errorf("history: record %d: %w", r.Seq, err))
 				return
@@ -46,7 +46,8 @@ func (c *Controller) History(ctx context.Context) iter.Seq2[*Change, error] {
 	}
 }
 
-func changeOf(r *audittrail.Record) (*Change, error) {
+// ChangeOf returns the grant or revocation that a record tells of.
+func ChangeOf(r *audittrail.Record) (*Change, error) {
 	ch := &Change{Seq: r.Seq, Time: r.Event.Time, Type: r.Event.Type, State: r.State, User: r.Event.UserID}
 	if r.State != audittrail.Readable {
 		return ch, nil
