@@ -197,7 +197,13 @@ func (m *maker) group(text string, q query.Query, by []string, aggregates ...str
 			records += uint64(r[len(by)].Int())
 		}
 	} else if len(by) == 0 {
-		t.rows = [][]query.Value{make([]query.Value, len(g.Aggregates))}
+		row := make([]query.Value, len(g.Aggregates))
+		for i, a := range g.Aggregates {
+			if strings.HasPrefix(a, "count") || strings.HasPrefix(a, "distinct") || strings.HasPrefix(a, "sum") {
+				row[i] = query.IntegerValue(0) // of no record, as of records that are none
+			}
+		}
+		t.rows = [][]query.Value{row}
 	}
 	t.source = m.source("group", text, &q, g, records)
 	return t, nil
@@ -292,23 +298,6 @@ func add(s *document.Section, id, title string, cols []document.Column, rows [][
 // mostFirst sorts rows by the number in a column, the largest first.
 func mostFirst(rows [][]document.Value, column int) {
 	slices.SortStableFunc(rows, func(a, b []document.Value) int { return cmp.Compare(b[column].N, a[column].N) })
-}
-
-// bucket is the span of time by which the period is shown, so that there are
-// neither too few nor too many.
-func bucket(first, last query.Value) string {
-	if first.Kind() == query.Absent {
-		return "day"
-	}
-	switch span := last.Time().Sub(first.Time()); {
-	case span <= 48*time.Hour:
-		return "hour"
-	case span <= 100*24*time.Hour:
-		return "day"
-	case span <= 2*366*24*time.Hour:
-		return "week"
-	}
-	return "month"
 }
 
 // member reads the member of a record's sealed details, if they can be read.

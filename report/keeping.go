@@ -1,11 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
 	"audittrail"
-	"audittrail/access"
 	"audittrail/event"
 	"audittrail/internal/barrier"
 	"audittrail/query"
@@ -26,9 +26,10 @@ func (m *maker) retention(s *document.Section) error {
 	q := m.administrative(types...)
 	set := len(m.of(types...))
 	var policy retention.Policy
+	why := ""
 	if set > 0 {
 		if last := m.of(types...)[set-1]; !member(last.Event.Metadata, "policy", &policy) {
-			return fmt.Errorf("read the retention policy: record %d is %s", last.Seq, last.State)
+			why = fmt.Sprintf("Not known: the policy is in record %d, which is %s.", last.Seq, last.State)
 		}
 	}
 	figure(s, "policies", "Policies set", document.CountOf(set), "The last one counts, for the events accepted from then on.", q)
@@ -39,7 +40,11 @@ func (m *maker) retention(s *document.Section) error {
 		}
 	}
 	short := policy.Shortfalls(frameworks)
-	figure(s, "shortfalls", "Classes that keep too short", document.CountOf(len(short)), "Against the floors of the selected rules. A class without a period is kept for good.", q)
+	shortfalls := document.CountOf(len(short))
+	if why != "" {
+		shortfalls, short = document.Value{}, nil
+	}
+	figure(s, "shortfalls", "Classes that keep too short", shortfalls, cmp.Or(why, "Against the floors of the selected rules. A class without a period is kept for good."), q)
 	var rows [][]document.Value
 	for _, f := range short {
 		rows = append(rows, []document.Value{document.TextOf(f.Class), document.TextOf(f.Keeps.String()), document.TextOf(f.Floor.AtLeast.String()), document.TextOf(f.Floor.Rule)})
@@ -54,8 +59,10 @@ func (m *maker) retention(s *document.Section) error {
 		keeps := "for good"
 		if c, ok := policy.Class(name); err == nil && ok && !c.KeepFor.IsZero() {
 			keeps = c.KeepFor.String()
+		} else if why != "" && name != audittrail.GovernanceClass {
+			keeps = "not known"
 		}
-		rows = append(rows, []document.Value{textValue(r[0]), document.CountOf(t.n(i, 0)), bytesValue(r[4]), document.TextOf(keeps), timeValue(r[2]), timeValue(r[3])})
+		rows = append(rows, []document.Value{document.TextOf(record.ClassText(r[0].String())), document.CountOf(t.n(i, 0)), bytesValue(r[4]), document.TextOf(keeps), timeValue(r[2]), timeValue(r[3])})
 	}
 	add(s, "classes", "Classes", columns("class and month", "records+", "content+", "kept", "first logged", "last logged"), rows, "Content: its length, rounded up as it is before it is sealed, also of what was erased since.", t.source, q)
 	m.floors(s, frameworks)
@@ -66,7 +73,17 @@ func (m *maker) retention(s *document.Section) error {
 // and not released among the records that count.
 func (m *maker) holds(s *document.Section) {
 	q := m.administrative(event.HoldPlaced, event.HoldReleased)
-	figure(s, "holds", "Holds in force", document.CountOf(len(m.holdsInForce())), "", q)
+	n, note := document.CountOf(len(m.holdsInForce())), ""
+	sealed := 0
+	for _, r := range m.of(event.HoldReleased) {
+		if _, err := barrier.ReadRelease(r.Event.Metadata); err != nil {
+			sealed++
+		}
+	}
+	if sealed > 0 {
+		n, note = document.Value{}, fmt.Sprintf("Not known: %s cannot be read.", plural(sealed, "record of a release", "records of releases"))
+	}
+	figure(s, "holds", "Holds in force", n, note, q)
 	expired := m.administrative(event.ClassExpired)
 	figure(s, "expirations", "Expirations", document.CountOf(len(m.of(event.ClassExpired))), "", expired)
 	moved := m.administrative(event.SegmentsArchived, event.SegmentsDropped)
@@ -74,7 +91,7 @@ func (m *maker) holds(s *document.Section) {
 }
 
 // holdsInForce are the holds that were placed and not released among the
-// records that count.
+// records that count. A release that cannot be read releases none.
 func (m *maker) holdsInForce() []*barrier.Hold {
 	released := make(map[string]bool)
 	for _, r := range m.of(event.HoldReleased) {
@@ -124,6 +141,18 @@ func subjectsOf(r *audittrail.Record) []string {
 	return d.Subjects
 }
 
+// forgotten is how many people were erased by the records that count, and how
+// many of these records cannot be read, which would tell.
+func (m *maker) forgotten() (people, sealed int) {
+	for _, r := range m.of(event.SubjectErased) {
+		if r.State != audittrail.Readable {
+			sealed++
+		}
+		people += len(subjectsOf(r))
+	}
+	return people, sealed
+}
+
 func (m *maker) privacy(s *document.Section) error {
 	if m.ownErr != nil {
 		return m.ownErr
@@ -132,137 +161,51 @@ func (m *maker) privacy(s *document.Section) error {
 	if err != nil {
 		return err
 	}
-	figure(s, "subjects", "Data subjects in the period", countValue(whole.rows[0][5]), "The log's own subject is one of them.", whole.source)
+	n, note := m.peopleValue(whole.rows[0][5])
+	figure(s, "subjects", "Data subjects in the period", n, cmp.Or(note, "People whom records are about; the log's own subject is none of them."), whole.source)
+	figure(s, "actors", "People named as who acted", countValue(whole.rows[0][8]), "Such as reviewers. Records may be about them, too.", whole.source)
 	erasures := m.of(event.SubjectErased)
 	q := m.administrative(event.SubjectErased)
 	var rows [][]document.Value
-	forgotten := 0
 	for _, r := range erasures {
 		var d erasureDetails
-		member(r.Event.Metadata, "erasure", &d)
-		forgotten += len(d.Subjects)
-		rows = append(rows, []document.Value{document.TimeOf(r.Event.Time), document.CountOf(r.Seq), document.CountOf(len(d.Subjects)), document.TextOf(d.Basis), document.CodeOf(d.Approval), document.CodeOf(r.Hash.String())})
+		subjects := document.Value{}
+		if member(r.Event.Metadata, "erasure", &d) {
+			subjects = document.CountOf(len(d.Subjects))
+		}
+		rows = append(rows, []document.Value{document.TimeOf(r.Event.Time), document.CountOf(r.Seq), subjects, document.TextOf(d.Basis), document.CodeOf(d.Approval), document.CodeOf(r.Hash.String())})
 	}
 	figure(s, "erasures", "Erasures", document.CountOf(len(erasures)), "", q)
-	figure(s, "forgotten", "Data subjects forgotten", document.CountOf(forgotten), "", q)
+	people, sealed := m.forgotten()
+	forgotten, note := document.CountOf(people), ""
+	if sealed > 0 {
+		forgotten, note = document.Value{}, fmt.Sprintf("Not known: %s cannot be read.", plural(sealed, "record of an erasure", "records of erasures"))
+	}
+	figure(s, "forgotten", "Data subjects forgotten", forgotten, note, q)
 	answers := m.base(event.SubjectAccessAnswered)
 	answers.Models = nil
-	n, source, err := m.count("answers to requests for access", answers)
+	answered, source, err := m.count("answers to requests for access", answers)
 	if err != nil {
 		return err
 	}
-	figure(s, "access_answers", "Requests for access answered", document.CountOf(n), "", source)
-	figure(s, "restrictions", "Restrictions, less those lifted", document.CountOf(len(m.of(event.SubjectRestricted))-len(m.of(event.RestrictionLifted))), "", m.administrative(event.SubjectRestricted, event.RestrictionLifted))
+	figure(s, "access_answers", "Requests for access answered", document.CountOf(answered), "", source)
+	figure(s, "restrictions", "People whose data is restricted", document.CountOf(m.restrictions()), "Restrictions that were not lifted. A person who was erased counts, if the restriction was in force then.", m.administrative(event.SubjectRestricted, event.RestrictionLifted))
 	figure(s, "approvals", "Approvals by a second person", document.CountOf(len(m.of(event.ErasureApproved))), "", m.administrative(event.ErasureApproved))
 	figure(s, "expirations", "Expirations", document.CountOf(len(m.of(event.ClassExpired))), "", m.administrative(event.ClassExpired))
 	add(s, "erased", "Erasures", columns("time", "record+", "subjects+", "basis", "approval", "hash of the record"), rows, "'audittrail gdpr certificate verify' checks a certificate against the record.", q)
 	return m.governed(s, "acts", "Restrictions, approvals and expirations", event.SubjectRestricted, event.RestrictionLifted, event.ErasureApproved, event.ClassExpired)
 }
 
-// accounts are what was done with the log, without governing it.
-var accounts = []event.Type{event.ContentRead, event.DataExported, event.ReportMade, event.SubjectAccessAnswered, event.AccessDenied}
-
-func (m *maker) access(s *document.Section) error {
-	if m.ownErr != nil {
-		return m.ownErr
-	}
-	q := m.base(accounts...)
-	q.Models = nil
-	t, err := m.group("accounts of what was done with the log", q, []string{"type", "category"}, "distinct(subject)", "min(time)", "max(time)")
-	if err != nil {
-		return err
-	}
-	by := make(map[string]int64)
-	var rows [][]document.Value
-	for i, r := range t.rows {
-		if r[1].String() == access.Ended {
-			continue // which the record of its beginning counts
-		}
-		by[r[0].String()] += t.n(i, 0)
-		what := textValue(r[1])
-		if r[1].String() == access.Began {
-			what = document.TextOf("")
-		}
-		rows = append(rows, []document.Value{document.TextOf(words(r[0].String())), what, document.CountOf(t.n(i, 0)), countValue(r[3]), timeValue(r[4]), timeValue(r[5])})
-	}
-	grants, revocations := m.of(event.AccessGranted), m.of(event.AccessRevoked)
-	figure(s, "grants", "Grants", document.CountOf(len(grants)), "Over the log's whole life.", m.administrative(event.AccessGranted))
-	figure(s, "revocations", "Revocations", document.CountOf(len(revocations)), "Over the log's whole life.", m.administrative(event.AccessRevoked))
-	figure(s, "denials", "Denials", document.CountOf(by[string(event.AccessDenied)]), "Repeated ones are counted together.", t.source)
-	figure(s, "reads", "Times that content was read", document.CountOf(by[string(event.ContentRead)]), "", t.source)
-	figure(s, "exports", "Exports", document.CountOf(by[string(event.DataExported)]), "", t.source)
-	figure(s, "reports", "Reports made", document.CountOf(by[string(event.ReportMade)]), "", t.source)
-	add(s, "by_kind", "What was done with the log", columns("what", "of what", "times+", "people+", "first", "last"), rows, "", t.source)
-	if err := m.readings(s, q); err != nil {
-		return err
-	}
-	return m.changes(s)
-}
-
-// readings lists who read and exported what, the newest first.
-func (m *maker) readings(s *document.Section, q query.Query) error {
-	q.Types = []event.Type{event.ContentRead, event.DataExported}
-	q.Limit = maxRows
-	list, source, err := m.find("the newest readings and exports", q)
-	if err != nil {
-		return err
-	}
-	slices.Reverse(list)
-	all, err := access.Accounts(func(yield func(*audittrail.Record, error) bool) {
-		for _, r := range list {
-			if !yield(r, nil) {
-				return
-			}
-		}
-	})
-	if err != nil {
-		return err
-	}
-	var rows [][]document.Value
-	for _, a := range slices.Backward(all) {
-		row := []document.Value{
-			document.TimeOf(a.Time), document.TextOf(words(string(a.Type))), m.who(a.Record), document.CodeOf(a.By), document.TextOf(a.Command),
-		}
-		if a.Known {
-			row = append(row, document.CountOf(a.Records), document.CountOf(a.First), document.CountOf(a.Last))
-		} else {
-			row = append(row, document.StateOf(document.Wary, access.UnknownExtent), document.TextOf(""), document.TextOf(""))
-		}
-		rows = append(rows, row)
-	}
-	add(s, "readings", "Who read and exported what", columns("time", "what", "who", "token", "with", "records+", "first record+", "last record+"), rows, "Who: the user of the token, while that person is not forgotten; the subject id where the name is not for whoever asked for this report. local is whoever holds the files.", source)
-	return nil
-}
-
-// changes lists grants and revocations.
-func (m *maker) changes(s *document.Section) error {
-	var rows [][]document.Value
-	for _, r := range m.of(event.AccessGranted, event.AccessRevoked) {
-		rows = append(rows, []document.Value{document.TimeOf(r.Event.Time), document.TextOf(words(string(r.Event.Type))), m.who(r), document.TextOf(r.Event.Labels["role"]), document.CountOf(r.Seq)})
-	}
-	add(s, "changes", "Grants and revocations", columns("time", "what", "who", "role", "record+"), rows, "", m.administrative(event.AccessGranted, event.AccessRevoked))
-	return nil
-}
-
-// restricted tells whether the data of whom a record is about was restricted
-// when the log had the records that count.
-func (m *maker) restricted(about *audittrail.Record) bool {
-	is := false
+// restrictions is how many people's data is restricted, by what the records
+// that count say.
+func (m *maker) restrictions() int {
+	restricted := make(map[record.Subject]bool)
 	for _, r := range m.of(event.SubjectRestricted, event.RestrictionLifted) {
-		if r.Subject == about.Subject {
-			is = r.Event.Type == event.SubjectRestricted
+		if r.Event.Type == event.SubjectRestricted {
+			restricted[r.Subject] = true
+		} else {
+			delete(restricted, r.Subject)
 		}
 	}
-	return is
-}
-
-// who is the user of a record, or why nobody can say, or may say it.
-func (m *maker) who(r *audittrail.Record) document.Value {
-	if r.State != audittrail.Readable {
-		return document.StateOf(document.Plain, r.State.String())
-	}
-	if m.o.Redacted || m.restricted(r) {
-		return document.CodeOf(r.Subject.String())
-	}
-	return document.TextOf(r.Event.UserID)
+	return len(restricted)
 }

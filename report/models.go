@@ -63,7 +63,11 @@ func (m *maker) inventory(s *document.Section) error {
 	figure(s, "models", "Versions of models used", document.CountOf(len(used)), "", t.source)
 	figure(s, "registered", "Versions registered", document.CountOf(count), "Over the log's whole life.", q)
 	figure(s, "unregistered", "Used and never registered", document.CountOf(unregistered), "", t.source, q)
-	figure(s, "after_retirement", "Used after they were retired", document.CountOf(late), "", t.source, q)
+	afterwards, note := document.CountOf(late), ""
+	if m.graphErr != nil && len(m.of(event.ModelRetired)) > 0 {
+		afterwards, note = document.Value{}, "Not known: what was retired, and when, cannot be read: "+m.graphErr.Error()+"."
+	}
+	figure(s, "after_retirement", "Used after they were retired", afterwards, note, t.source, q)
 	figure(s, "unused", "Registered and not used in the period", document.CountOf(unused), "", t.source, q)
 	add(s, "models_table", "Models", columns("model", "version", "provider", "events+", "calls+", "first", "last", "deployments+", "owner", "risk tier", "state"), rows, "", t.source, calls.source, q)
 	return m.governed(s, "changes", "Registrations, deployments and retirements", event.ModelVersionRegistered, event.ModelDeployed, event.ModelRetired)

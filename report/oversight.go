@@ -1,14 +1,18 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"audittrail"
 	"audittrail/event"
 	"audittrail/query"
+	"audittrail/record"
 	"audittrail/report/document"
 )
 
@@ -24,12 +28,18 @@ var verdicts = map[string]string{
 // maxReviews is how many of the newest reviews are looked at one by one.
 const maxReviews = 1000
 
+// unread is what a review came to that says it in a part that cannot be read.
+const unread = "not known"
+
 // verdictOf is what a review came to: by its label review, or else its category,
 // or else the sealed detail verdict.
 func verdictOf(r *audittrail.Record) string {
 	said := r.Event.Labels["review"]
 	if _, known := verdicts[strings.ToLower(r.Event.Category)]; said == "" && known {
 		said = r.Event.Category
+	}
+	if said == "" && r.State != audittrail.Readable {
+		return unread
 	}
 	if said == "" {
 		member(r.Event.Metadata, "verdict", &said)
@@ -43,33 +53,64 @@ func verdictOf(r *audittrail.Record) string {
 	return "other"
 }
 
+// A tally is what some reviews came to.
+type tally map[string]int
+
+// overrides are those that changed or rejected what a model gave.
+func (t tally) overrides() int { return t["changed"] + t["rejected"] }
+
+// said are those that say what they came to.
+func (t tally) said() int {
+	n := 0
+	for v, of := range t {
+		if v != "not said" && v != unread {
+			n += of
+		}
+	}
+	return n
+}
+
+func (t tally) all() int {
+	n := 0
+	for _, of := range t {
+		n += of
+	}
+	return n
+}
+
+func (t tally) share() document.Value {
+	return document.ShareOf(uint64(t.overrides()), uint64(t.said()))
+}
+
 func (m *maker) oversight(s *document.Section) error {
 	q := m.base(event.HumanReview)
 	q.Limit = maxReviews
-	t, err := m.group("reviews", m.base(event.HumanReview), nil, "distinct(subject)")
+	t, err := m.group("reviews", m.base(event.HumanReview), nil, "distinct(actor_subject)", "count(actor_subject)")
 	if err != nil {
 		return err
 	}
-	reviews := t.n(0, 0)
+	reviews, named := t.n(0, 0), t.n(0, 2)
 	figure(s, "reviews", "Reviews", document.CountOf(reviews), "", t.source)
-	figure(s, "reviewers", "Reviewers", countValue(t.rows[0][1]), "As the user id of a review names them.", t.source)
+	reviewers, note := ofThoseThatSay(t.n(0, 1), named, reviews, "People named as who acted in a review.", "who reviewed")
+	figure(s, "reviewers", "Reviewers", reviewers, note, t.source)
+	figure(s, "reviews_by_nobody", "Reviews by nobody named", document.CountOf(reviews-named), "The review names no actor. Its user is whom it is about.", t.source)
 	list, source, err := m.find("the newest reviews", q)
 	if err != nil {
 		return err
 	}
-	came := make(map[string]int)
+	came := make(tally)
 	for _, r := range list {
 		came[verdictOf(r)]++
 	}
-	overrides := came["changed"] + came["rejected"]
-	note := "Reviews that changed or rejected what a model gave."
+	newest := ""
 	if uint64(reviews) > uint64(len(list)) {
-		note += " Of the newest 1,000."
+		newest = " Of the newest 1,000."
 	}
-	figure(s, "overrides", "Overrides", document.CountOf(overrides), note, source)
-	figure(s, "override_rate", "Share of overrides", document.ShareOf(uint64(overrides), uint64(len(list)-came["not said"])), "Of the reviews that say what they came to.", source)
+	overrides, note := ofThoseThatSay(int64(came.overrides()), int64(came.said()), int64(len(list)), "Reviews that changed or rejected what a model gave."+newest, "what it came to")
+	figure(s, "overrides", "Overrides", overrides, note, source)
+	figure(s, "override_rate", "Share of overrides", came.share(), "Of the reviews that say what they came to."+newest, source)
 	var rows [][]document.Value
-	for _, v := range []string{"approved", "changed", "rejected", "escalated", "other", "not said"} {
+	for _, v := range []string{"approved", "changed", "rejected", "escalated", "other", "not said", unread} {
 		if came[v] > 0 {
 			rows = append(rows, []document.Value{document.TextOf(v), document.CountOf(came[v])})
 		}
@@ -80,14 +121,15 @@ func (m *maker) oversight(s *document.Section) error {
 	for _, c := range []struct {
 		id, label string
 		of        event.Type
-	}{{"decisions", "Decisions", event.Decision}, {"feedback", "Feedback", event.Feedback}, {"evaluations", "Evaluations", event.Evaluation}} {
+	}{{"decisions", "Decisions", event.Decision}, {"feedback", "Feedback", event.Feedback}} {
 		n, q, err := m.count(strings.ToLower(c.label), m.base(c.of))
 		if err != nil {
 			return err
 		}
 		figure(s, c.id, c.label, document.CountOf(n), "", q)
 	}
-	add(s, "verdicts", "What reviews came to", columns("verdict", "reviews+"), rows, "By the label review, or else the category, or else the sealed detail verdict.", source)
+	add(s, "verdicts", "What reviews came to", columns("verdict", "reviews+"), rows, "By the label review, or else the category, or else the sealed detail verdict; not known is what only the sealed detail tells, and it cannot be read."+newest, source)
+	m.byReviewer(s, list, source, newest)
 	d, err := m.group("decisions by category and outcome", m.base(event.Decision), []string{"category", "outcome"})
 	if err != nil {
 		return err
@@ -97,7 +139,42 @@ func (m *maker) oversight(s *document.Section) error {
 		rows = append(rows, []document.Value{textValue(r[0]), textValue(r[1]), document.CountOf(d.n(i, 0))})
 	}
 	add(s, "decisions_by_category", "Decisions", columns("category", "outcome", "decisions+"), rows, "", d.source)
-	return nil
+	return m.evaluations(s)
+}
+
+// byReviewer lists reviewers, those with the most reviews first. Who they are
+// only a report with pseudonyms says.
+func (m *maker) byReviewer(s *document.Section, list []*audittrail.Record, source, newest string) {
+	by, last := make(map[record.Subject]tally), make(map[record.Subject]time.Time)
+	for _, r := range list {
+		if r.Actor == (record.Subject{}) {
+			continue
+		}
+		if by[r.Actor] == nil {
+			by[r.Actor] = make(tally)
+		}
+		by[r.Actor][verdictOf(r)]++
+		if r.Event.Time.After(last[r.Actor]) {
+			last[r.Actor] = r.Event.Time
+		}
+	}
+	all := slices.SortedFunc(maps.Keys(by), func(a, b record.Subject) int {
+		return cmp.Or(cmp.Compare(by[b].all(), by[a].all()), bytes.Compare(a[:], b[:]))
+	})
+	var rows [][]document.Value
+	for i, reviewer := range all {
+		t := by[reviewer]
+		who := document.TextOf("reviewer " + strconv.Itoa(i+1))
+		if m.o.Pseudonyms {
+			who = document.CodeOf(reviewer.String())
+		}
+		overrides := document.Value{}
+		if t.said() > 0 {
+			overrides = document.CountOf(t.overrides())
+		}
+		rows = append(rows, []document.Value{who, document.CountOf(t.all()), overrides, t.share(), document.TimeOf(last[reviewer])})
+	}
+	add(s, "by_reviewer", "Reviewers", columns("reviewer", "reviews+", "overrides+", "share of overrides+", "last"), rows, "Those named as who acted."+newest, source)
 }
 
 // find lists records, the newest first.
@@ -160,47 +237,61 @@ func (m *maker) timeToReview(s *document.Section, reviews []*audittrail.Record, 
 		return document.MicrosOf(waits[max(0, (len(waits)*percent+99)/100-1)])
 	}
 	note := "From the last answer, guardrail or incident before it in its trace; of " + plural(len(waits), "review", "reviews") + "."
+	if len(waits) == 0 && len(reviews) > 0 {
+		note = "Not known: no review is in a trace with an answer, a guardrail or an incident before it."
+	}
 	figure(s, "wait_median", "Time to review, median", at(50), note, source)
 	figure(s, "wait_p95", "Time to review, 95th percentile", at(95), "", source)
 	return nil
 }
 
-// refusals are the finish reasons by which models refuse.
-var refusals = []string{"refusal", "content_filter", "safety"}
+// refusing are the finish reasons by which models refuse.
+var refusing = []string{"refusal", "content_filter", "safety"}
 
 func (m *maker) safety(s *document.Section) error {
 	t, err := m.group("results of guardrails", m.base(event.Guardrail), []string{"category", "outcome"})
 	if err != nil {
 		return err
 	}
-	stopped := int64(0)
+	stopped, said := int64(0), int64(0)
 	var rows [][]document.Value
 	for i, r := range t.rows {
+		if r[1].Kind() != query.Absent {
+			said += t.n(i, 0)
+		}
 		if o := r[1].String(); o == event.OutcomeBlocked || o == event.OutcomeRefused {
 			stopped += t.n(i, 0)
 		}
 		rows = append(rows, []document.Value{textValue(r[0]), textValue(r[1]), document.CountOf(t.n(i, 0))})
 	}
 	figure(s, "checks", "Checks by guardrails", document.CountOf(t.total(0)), "", t.source)
-	figure(s, "blocked", "that blocked", document.CountOf(stopped), "Outcome blocked or refused.", t.source)
-	figure(s, "block_rate", "Share that blocked", document.ShareOf(uint64(stopped), uint64(t.total(0))), "", t.source)
+	blocked, note := ofThoseThatSay(stopped, said, t.total(0), "Outcome blocked or refused.", "its outcome")
+	figure(s, "blocked", "that blocked", blocked, note, t.source)
+	figure(s, "block_rate", "Share that blocked", document.ShareOf(uint64(stopped), uint64(said)), "", t.source)
 	refused, err := m.group("answers by outcome and finish reason", m.calls(), []string{"outcome", "finish_reason"})
 	if err != nil {
 		return err
 	}
-	n := int64(0)
+	n, said := int64(0), int64(0)
 	for i, r := range refused.rows {
-		if r[0].String() == event.OutcomeRefused || slices.Contains(refusals, r[1].String()) {
+		if r[0].Kind() != query.Absent || r[1].Kind() != query.Absent {
+			said += refused.n(i, 0)
+		}
+		if r[0].String() == event.OutcomeRefused || slices.Contains(refusing, r[1].String()) {
 			n += refused.n(i, 0)
 		}
 	}
-	figure(s, "refusals", "Refusals by models", document.CountOf(n), "Outcome refused, or finish reason refusal, content_filter or safety.", refused.source)
+	refusals, note := ofThoseThatSay(n, said, refused.total(0), "Outcome refused, or finish reason refusal, content_filter or safety.", "how it ended")
+	figure(s, "refusals", "Refusals by models", refusals, note, refused.source)
 	tools, err := m.group("calls of tools", m.base(event.ToolCall, event.ToolResult), []string{"tool", "type", "outcome"})
 	if err != nil {
 		return err
 	}
-	calls, denied := int64(0), int64(0)
+	calls, denied, said := int64(0), int64(0), int64(0)
 	for i, r := range tools.rows {
+		if r[2].Kind() != query.Absent {
+			said += tools.n(i, 0)
+		}
 		if r[1].String() == string(event.ToolCall) {
 			calls += tools.n(i, 0)
 		}
@@ -209,7 +300,8 @@ func (m *maker) safety(s *document.Section) error {
 		}
 	}
 	figure(s, "tool_calls", "Calls of tools", document.CountOf(calls), "", tools.source)
-	figure(s, "denied_tools", "Tools denied", document.CountOf(denied), "Outcome blocked or refused.", tools.source)
+	stops, note := ofThoseThatSay(denied, said, tools.total(0), "Outcome blocked or refused.", "its outcome")
+	figure(s, "denied_tools", "Tools denied", stops, note, tools.source)
 	add(s, "guardrails", "Guardrails", columns("category", "outcome", "checks+"), rows, "", t.source)
 	return m.severities(s)
 }
@@ -251,31 +343,29 @@ func (m *maker) trend(s *document.Section, q query.Query) error {
 	if err != nil {
 		return err
 	}
-	span := bucket(ends.rows[0][1], ends.rows[0][2])
-	t, err := m.group("incidents and blocks by "+span, q, []string{span, "type", "outcome"})
+	x := m.axisOf(ends.rows[0][1], ends.rows[0][2])
+	t, err := m.group("incidents and blocks by "+x.span, q, []string{x.span, "type", "outcome"})
 	if err != nil {
 		return err
 	}
-	c := document.Chart{ID: s.ID + ".trend", Title: "Incidents and blocks by " + span, Kind: document.Bars, Sources: []string{t.source}, Series: []document.Series{{Name: "blocked by guardrails", Tone: document.Wary}, {Name: "incidents", Tone: document.Bad}}}
-	at := make(map[string]int)
+	blocks, incidents := x.zeros(), x.zeros()
 	for i, r := range t.rows {
-		label := r[0].String()
-		if _, ok := at[label]; !ok {
-			at[label] = len(c.Labels)
-			c.Labels = append(c.Labels, label)
-			for j := range c.Series {
-				c.Series[j].Values = append(c.Series[j].Values, document.CountOf(0))
-			}
-		}
+		series := blocks
 		switch o := r[2].String(); {
 		case r[1].String() == string(event.SafetyIncident):
-			c.Series[1].Values[at[label]].N += t.n(i, 0)
-		case o == event.OutcomeBlocked || o == event.OutcomeRefused:
-			c.Series[0].Values[at[label]].N += t.n(i, 0)
+			series = incidents
+		case o != event.OutcomeBlocked && o != event.OutcomeRefused:
+			continue
+		}
+		if at, ok := x.place(r[0], t.n(i, 0)); ok {
+			series[at].N += t.n(i, 0)
 		}
 	}
-	if len(c.Labels) > 0 {
-		s.Charts = append(s.Charts, c)
+	if len(x.labels) > 0 {
+		s.Charts = append(s.Charts, document.Chart{
+			ID: s.ID + ".trend", Title: x.title("Incidents and blocks"), Kind: document.Bars, Labels: x.labels, Sources: []string{t.source},
+			Series: []document.Series{{Name: "blocked by guardrails", Tone: document.Wary, Values: blocks}, {Name: "incidents", Tone: document.Bad, Values: incidents}},
+		})
 	}
 	return nil
 }

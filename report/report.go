@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"audittrail"
-	"audittrail/event"
 	"audittrail/lineage"
 	"audittrail/query"
 	"audittrail/report/document"
@@ -58,8 +57,9 @@ var kinds = []kind{
 
 // Method numbers the definitions of figures. A report by other ones is not
 // computed again: that it differs would say nothing of the log. Method 2 counts
-// calls as event.Call has them; before, it was not written.
-const Method = 2
+// calls as event.Call has them; before, it was not written. Method 3 counts
+// people without the log's own subject, and reviewers by actor.
+const Method = 3
 
 // Types returns what a report can be of.
 func Types() []string {
@@ -78,9 +78,12 @@ type Options struct {
 	Rules      []*rules.Pack
 	Program    string // version of the program
 	Size       uint64 // records that count; if 0, those of the newest checkpoint
-	// Redacted leaves out what is for readers of contents alone: names, in whose
-	// place subject ids stand, and what was written about registered things.
+	// Redacted leaves out what is for readers of contents alone: what was written
+	// about registered things.
 	Redacted bool
+	// Pseudonyms has the subject ids of single people in the tables by person.
+	// Without it, these have numbers alone.
+	Pseudonyms bool
 	// Progress is told how far the check of the log has come.
 	Progress func(done, total uint64)
 
@@ -105,6 +108,8 @@ type maker struct {
 	ownErr   error
 	graph    *lineage.Graph // of what was registered
 	graphErr error
+	people   people
+	gone     uint64 // how many of the records that count have left the log
 }
 
 // Make computes a report. What is wrong with the log is in the report; the error
@@ -122,7 +127,11 @@ func Make(ctx context.Context, log *audittrail.Log, engine *query.Engine, o Opti
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m := &maker{ctx: ctx, log: log, engine: engine, o: o, answers: make(map[string]*query.Table)}
-	if err := m.begin(); err != nil {
+	err := m.begin()
+	if err == nil {
+		err = m.findOwn()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
 	if err := m.sections(cancel); err != nil {
@@ -221,7 +230,7 @@ func (m *maker) begin() error {
 	}
 	m.o.Size = size
 	m.doc = &document.Report{
-		Redacted: m.o.Redacted, Method: Method,
+		Redacted: m.o.Redacted, Pseudonyms: m.o.Pseudonyms, Method: Method,
 		Version: document.Version, Type: m.o.Type, Program: m.o.Program, Origin: cmp.Or(m.log.Origin(), head.Origin), Size: size, Root: root.String(),
 		Start: document.Time{Time: m.o.Start.UTC()}, End: document.Time{Time: m.o.End.UTC()}, Model: m.o.Model, Status: document.Sound,
 	}
@@ -262,23 +271,17 @@ func (m *maker) look() {
 		m.own = append(m.own, r)
 	}
 	m.provenance()
-	if gone := m.log.Gone(); len(gone) > 0 {
-		n := uint64(0)
-		for _, g := range gone {
-			n += min(g[1], m.o.Size) - min(g[0], m.o.Size)
-		}
-		if n > 0 {
-			m.notice(document.Wary, fmt.Sprintf("%s records have left the log by retention (archived or dropped): their hashes are still in the tree, but they are in no figure below.", document.Thousands(int64(n))))
-		}
+	for _, g := range m.log.Gone() {
+		m.gone += min(g[1], m.o.Size) - min(g[0], m.o.Size)
 	}
-	erased := 0
-	for _, r := range m.own {
-		if r.Event.Type == event.SubjectErased {
-			erased += len(subjectsOf(r))
-		}
+	if m.gone > 0 {
+		m.notice(document.Wary, fmt.Sprintf("%s left the log by retention (archived or dropped): their hashes are still in the tree, but they are in no figure below but those of what governs the log.", plural(int(m.gone), "record has", "records have")))
 	}
-	if erased > 0 {
-		m.notice(document.Plain, fmt.Sprintf("%s forgotten (erased): the content is gone, and the records are still counted by what stands in the clear.", plural(erased, "data subject", "data subjects")))
+	switch people, sealed := m.forgotten(); {
+	case sealed > 0:
+		m.notice(document.Plain, fmt.Sprintf("People were forgotten (erased), by %s: how many is not known, since what these say cannot be read.", plural(sealed, "record", "records")))
+	case people > 0:
+		m.notice(document.Plain, fmt.Sprintf("%s forgotten (erased): the content is gone, and the records are still counted by what stands in the clear.", plural(people, "data subject", "data subjects")))
 	}
 }
 
@@ -305,8 +308,48 @@ func (m *maker) section(k *kind) error {
 		s.Failed = err.Error()
 		m.failed = append(m.failed, strings.ToLower(k.title))
 	}
+	m.bound(&s)
 	m.doc.Sections = append(m.doc.Sections, s)
 	return nil
+}
+
+// bound says of the counts of events in a section what they are worth where
+// records have left the log: that it has none left does not say that there were
+// none.
+func (m *maker) bound(s *document.Section) {
+	if m.gone == 0 {
+		return
+	}
+	left := plural(int(m.gone), "record has", "records have") + " left the log"
+	for i := range s.Figures {
+		f := &s.Figures[i]
+		if f.Value.Kind != document.Count || !m.ofEvents(f) {
+			continue
+		}
+		switch most := slices.Contains(mostOnly, f.ID); {
+		case most && f.Value.N > 0:
+			f.Note = fmt.Sprintf("Not known: at most %s; %s, and may be what is missing. %s", f.Value, left, f.Note)
+			f.Value = document.Value{}
+		case !most && f.Value.N == 0:
+			f.Note = fmt.Sprintf("Not known: there are none in the log, but %s, and may be some of these. %s", left, f.Note)
+			f.Value = document.Value{}
+		case !most:
+			f.Note = strings.TrimSpace(fmt.Sprintf("At least: %s. %s", left, f.Note))
+		}
+		f.Note = strings.TrimSpace(f.Note)
+	}
+}
+
+// mostOnly are the counts of what is missing, which records that have left the
+// log make larger.
+var mostOnly = []string{"completeness.missing", "completeness.unanswered", "completeness.untraced", "inventory.unused"}
+
+// ofEvents tells whether a figure counts events, and not only what governs the
+// log, which never leaves it.
+func (m *maker) ofEvents(f *document.Figure) bool {
+	return slices.ContainsFunc(m.doc.Sources, func(s document.Source) bool {
+		return slices.Contains(f.Sources, s.ID) && slices.Contains([]string{"count", "group", "find", "joined"}, s.Kind)
+	})
 }
 
 // citations are the places in the rules that a section speaks to.

@@ -120,7 +120,7 @@ func TestFigures(t *testing.T) {
 		"completeness.numbered": "3", "completeness.missing": "2", "completeness.repeated": "0",
 		"completeness.unanswered": "1", "completeness.late": "11",
 		"usage.calls": "2", "usage.failed": "1", "usage.failure_rate": "50.00 %", "usage.input_tokens": "10", "usage.p99": "30.00 s",
-		"oversight.reviews": "2", "oversight.reviewers": "1", "oversight.overrides": "1", "oversight.override_rate": "50.00 %", "oversight.wait_median": "10 min 0 s", "oversight.decisions": "1",
+		"oversight.reviews": "2", "oversight.reviewers": "–", "oversight.reviews_by_nobody": "2", "oversight.overrides": "1", "oversight.override_rate": "50.00 %", "oversight.wait_median": "10 min 0 s", "oversight.decisions": "1",
 		"safety.checks": "1", "safety.blocked": "1", "safety.incidents": "2",
 		"incidents.incidents": "2", "incidents.overdue": "1", "incidents.unclassified": "1", "incidents.reported": "0",
 		"inventory.models": "1", "inventory.unregistered": "1", "lineage.datasets": "0",

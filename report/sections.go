@@ -2,6 +2,8 @@ package report
 
 import (
 	"cmp"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,7 +28,7 @@ func (m *maker) byType() (*table, error) {
 
 // different is how many there are of what events name.
 func (m *maker) different() (*table, error) {
-	return m.group("how many different there are", m.base(), nil, "distinct(model_id)", "distinct(provider)", "distinct(deployment_id)", "distinct(producer)", "distinct(subject)", "min(time)", "max(time)")
+	return m.group("how many different there are", m.base(), nil, "distinct(model_id)", "distinct(provider)", "distinct(deployment_id)", "distinct(producer)", m.distinctPeople(), "min(time)", "max(time)", "distinct(actor_subject)")
 }
 
 func (m *maker) scope(s *document.Section) error {
@@ -39,13 +41,11 @@ func (m *maker) scope(s *document.Section) error {
 		return err
 	}
 	figure(s, "events", "Events in the period", document.CountOf(types.total(0)), "", types.source)
-	for i, f := range []struct{ id, label string }{{"models", "Models"}, {"providers", "Providers"}, {"deployments", "Deployments"}, {"producers", "Producers"}, {"subjects", "Data subjects"}} {
-		note := ""
-		if f.id == "subjects" {
-			note = "The log's own subject, for events about nobody, is one of them."
-		}
-		figure(s, f.id, f.label, countValue(whole.rows[0][i+1]), note, whole.source)
+	for i, f := range []struct{ id, label string }{{"models", "Models"}, {"providers", "Providers"}, {"deployments", "Deployments"}, {"producers", "Producers"}} {
+		figure(s, f.id, f.label, countValue(whole.rows[0][i+1]), "", whole.source)
 	}
+	n, note := m.peopleValue(whole.rows[0][5])
+	figure(s, "subjects", "People whom events are about", n, cmp.Or(note, "Also those whom grants and answers name; the log's own subject is none of them."), whole.source)
 	figure(s, "first", "First event", timeValue(whole.rows[0][6]), "", whole.source)
 	figure(s, "last", "Last event", timeValue(whole.rows[0][7]), "", whole.source)
 	var rows [][]document.Value
@@ -103,18 +103,22 @@ func (m *maker) completeness(s *document.Section) error {
 		note += " For producers with more than 131,072 events it is the least that can be missing: repeated numbers would hide as many gaps."
 	}
 	figure(s, "numbered", "Events with a producer's number", document.CountOf(numbered), "", producers.source)
-	figure(s, "missing", "Numbers that never arrived", document.CountOf(missing), note, producers.source, source)
-	figure(s, "repeated", "Numbers that arrived more than once", document.CountOf(repeated), "", producers.source, source)
+	never, twice, why := document.CountOf(missing), document.CountOf(repeated), ""
+	if numbered == 0 {
+		never, twice = document.Value{}, document.Value{}
+		note, why = "Not known: no producer numbers its events.", "Not known: no producer numbers its events."
+	}
+	figure(s, "missing", "Numbers that never arrived", never, note, producers.source, source)
+	figure(s, "repeated", "Numbers that arrived more than once", twice, why, producers.source, source)
 	if err := m.unanswered(s); err != nil {
 		return err
 	}
-	partial := m.base()
-	partial.Outcomes = []string{event.OutcomePartial}
-	n, q, err := m.count("streams that ended early", partial)
+	ended, err := m.outcomes("what calls came to", m.calls())
 	if err != nil {
 		return err
 	}
-	figure(s, "partial", "Answers that ended early", document.CountOf(n), "Outcome partial: what arrived is recorded.", q)
+	early, why := ended.share(ended.of[event.OutcomePartial], "Outcome partial: what arrived is recorded.")
+	figure(s, "partial", "Answers that ended early", early, why, ended.source)
 	add(s, "producers", "Producers", columns("producer", "events+", "numbered+", "lowest+", "highest+", "missing+", "repeated+"), rows, "", producers.source, source)
 	return m.skew(s)
 }
@@ -192,21 +196,88 @@ func (m *maker) skew(s *document.Section) error {
 // failures are the outcomes of calls that failed.
 var failures = []string{event.OutcomeError, event.OutcomeTimeout, event.OutcomeCancelled}
 
+// failed narrows a query down to what failed: by its outcome, or as an error.
+func failed(q query.Query) query.Query {
+	q.Filter = `outcome in ["error", "timeout", "cancelled"] || type == "error" && !present(outcome)`
+	return q
+}
+
+// outcomes are what records came to, of those that say.
+type outcomes struct {
+	of     map[string]int64 // by outcome; an error without one has the outcome error
+	said   int64
+	all    int64
+	source string
+}
+
+func (m *maker) outcomes(text string, q query.Query) (*outcomes, error) {
+	t, err := m.group(text, q, []string{"type", "outcome"})
+	if err != nil {
+		return nil, err
+	}
+	o := &outcomes{of: make(map[string]int64), all: t.total(0), source: t.source}
+	for i, r := range t.rows {
+		if outcome := outcomeOf(r[0], r[1]); outcome != "" {
+			o.of[outcome] += t.n(i, 0)
+			o.said += t.n(i, 0)
+		}
+	}
+	return o, nil
+}
+
+// outcomeOf is the outcome of records of a type: an error needs not say it.
+func outcomeOf(typ, outcome query.Value) string {
+	if outcome.Kind() == query.Absent && typ.String() == string(event.Failure) {
+		return event.OutcomeError
+	}
+	return outcome.String()
+}
+
+// failed is how many failed.
+func (o *outcomes) failed() int64 {
+	n := int64(0)
+	for _, f := range failures {
+		n += o.of[f]
+	}
+	return n
+}
+
+// share is how many came to something, with what must be said of it: it is not
+// known if none of them says what it came to.
+func (o *outcomes) share(n int64, note string) (document.Value, string) {
+	return ofThoseThatSay(n, o.said, o.all, note, "its outcome")
+}
+
+// ofThoseThatSay is a number of some of all records of a kind, where only those
+// that say something can be counted for it.
+func ofThoseThatSay(n, said, all int64, note, what string) (document.Value, string) {
+	switch {
+	case all > 0 && said == 0:
+		return document.Value{}, fmt.Sprintf("Not known: none of the %s says %s.", document.Thousands(all), what)
+	case said < all:
+		return document.CountOf(n), strings.TrimSpace(note + fmt.Sprintf(" Of %s of %s: the others do not say %s.", document.Thousands(said), document.Thousands(all), what))
+	}
+	return document.CountOf(n), note
+}
+
 func (m *maker) usage(s *document.Section) error {
 	calls := m.calls()
-	aggregates := []string{"sum(input_tokens)", "sum(output_tokens)", "sum(cached_tokens)", "sum(reasoning_tokens)", "p50(latency_ms)", "p95(latency_ms)", "p99(latency_ms)", "min(time)", "max(time)"}
+	aggregates := []string{
+		"sum(input_tokens)", "sum(output_tokens)", "sum(cached_tokens)", "sum(reasoning_tokens)", "p50(latency_ms)", "p95(latency_ms)", "p99(latency_ms)", "min(time)", "max(time)",
+		"count(input_tokens)", "count(output_tokens)", "count(cached_tokens)", "count(reasoning_tokens)", "count(latency_ms)", m.distinctPeople(),
+	}
 	all, err := m.group("all calls", calls, nil, aggregates...)
 	if err != nil {
 		return err
 	}
-	r := all.rows[0]
+	r, total := all.rows[0], all.n(0, 0)
 	unknown, source, err := m.unknownCalls()
 	if err != nil {
 		return err
 	}
-	n, note := document.CountOf(all.n(0, 0)), ""
+	n, note := document.CountOf(total), ""
 	switch {
-	case unknown > 0 && all.n(0, 0) == 0:
+	case unknown > 0 && total == 0:
 		n, note = document.Value{}, "Not known: of the prompts, none of which says in the clear whether it was answered, the content is out of reach."
 	case unknown > 0:
 		note = "At least so many: there are prompts of which it is not known."
@@ -215,27 +286,39 @@ func (m *maker) usage(s *document.Section) error {
 	if unknown > 0 {
 		figure(s, "calls_unknown", "Prompts that may be calls", document.CountOf(unknown), "Recorded in the first format, which does not say whether a prompt carries its answer; their content is out of reach.", source)
 	}
-	failed := calls
-	failed.Outcomes = failures
-	bad, err := m.group("calls that failed, by model", failed, []string{"model_id", "model_version"})
+	if err := m.failedCalls(s); err != nil {
+		return err
+	}
+	for i, f := range []struct{ id, label, what string }{{"input_tokens", "Input tokens", "its input tokens"}, {"output_tokens", "Output tokens", "its output tokens"}, {"cached_tokens", "of the input from a cache", "how much came from a cache"}, {"reasoning_tokens", "of the output for reasoning", "how much was reasoning"}} {
+		v, note := ofThoseThatSay(r[i+1].Int(), all.n(0, 10+i), total, "", f.what)
+		figure(s, f.id, f.label, v, note, all.source)
+	}
+	_, note = ofThoseThatSay(0, all.n(0, 14), total, "", "how long it took")
+	for i, f := range []struct{ id, label string }{{"p50", "Latency, median"}, {"p95", "Latency, 95th percentile"}, {"p99", "Latency, 99th percentile"}} {
+		figure(s, f.id, f.label, latencyValue(r[i+5]), note, all.source)
+	}
+	if err := m.callsByPerson(s, calls, all); err != nil {
+		return err
+	}
+	if err := m.byTime(s, calls, m.axisOf(r[8], r[9])); err != nil {
+		return err
+	}
+	if err := m.byModel(s, calls); err != nil {
+		return err
+	}
+	return m.byCost(s, calls)
+}
+
+// failedCalls tells how many calls failed, of those that say what they came to.
+func (m *maker) failedCalls(s *document.Section) error {
+	o, err := m.outcomes("what calls came to", m.calls())
 	if err != nil {
 		return err
 	}
-	figure(s, "failed", "Calls that failed", document.CountOf(bad.total(0)), "Outcome error, timeout or cancelled.", bad.source)
-	figure(s, "failure_rate", "Share that failed", document.ShareOf(uint64(bad.total(0)), uint64(all.n(0, 0))), "", all.source, bad.source)
-	for i, f := range []struct{ id, label string }{{"input_tokens", "Input tokens"}, {"output_tokens", "Output tokens"}, {"cached_tokens", "of the input from a cache"}, {"reasoning_tokens", "of the output for reasoning"}} {
-		figure(s, f.id, f.label, countValue(r[i+1]), "", all.source)
-	}
-	for i, f := range []struct{ id, label string }{{"p50", "Latency, median"}, {"p95", "Latency, 95th percentile"}, {"p99", "Latency, 99th percentile"}} {
-		figure(s, f.id, f.label, latencyValue(r[i+5]), "", all.source)
-	}
-	if err := m.byTime(s, calls, bucket(r[8], r[9])); err != nil {
-		return err
-	}
-	if err := m.byModel(s, calls, bad); err != nil {
-		return err
-	}
-	return m.byCostAndSubject(s, calls)
+	n, note := o.share(o.failed(), "Outcome error, timeout or cancelled, or an error in the place of an answer.")
+	figure(s, "failed", "Calls that failed", n, note, o.source)
+	figure(s, "failure_rate", "Share that failed", document.ShareOf(uint64(o.failed()), uint64(o.said)), "", o.source)
+	return nil
 }
 
 // unknownCalls counts the prompts of which it is not known whether they are calls.
@@ -254,61 +337,79 @@ func (m *maker) unknownCalls() (uint64, string, error) {
 }
 
 // byTime draws the calls and their latency over the period.
-func (m *maker) byTime(s *document.Section, calls query.Query, span string) error {
-	t, err := m.group("calls by "+span, calls, []string{span}, "p50(latency_ms)", "p95(latency_ms)", "p99(latency_ms)")
+func (m *maker) byTime(s *document.Section, calls query.Query, x *axis) error {
+	t, err := m.group("calls by "+x.span, calls, []string{x.span}, "p50(latency_ms)", "p95(latency_ms)", "p99(latency_ms)")
 	if err != nil {
 		return err
 	}
-	bad := calls
-	bad.Outcomes = failures
-	b, err := m.group("calls that failed by "+span, bad, []string{span})
+	b, err := m.group("calls that failed by "+x.span, failed(calls), []string{x.span})
 	if err != nil {
 		return err
 	}
-	failed := make(map[string]int64)
-	for i, r := range b.rows {
-		failed[r[0].String()] = b.n(i, 0)
+	others, bad := x.zeros(), x.zeros()
+	latency := make([][]document.Value, 3)
+	for j := range latency {
+		latency[j] = make([]document.Value, len(x.labels)) // of no calls there is none
 	}
-	c := document.Chart{ID: s.ID + ".over_time", Title: "Calls by " + span, Kind: document.Stack, Sources: []string{t.source, b.source}, Series: []document.Series{{Name: "others"}, {Name: "failed", Tone: document.Bad}}}
-	l := document.Chart{ID: s.ID + ".latency", Title: "Latency by " + span, Kind: document.Lines, Sources: []string{t.source}, Series: []document.Series{{Name: "median"}, {Name: "95th percentile"}, {Name: "99th percentile"}}}
 	for i, r := range t.rows {
-		label := r[0].String()
-		c.Labels = append(c.Labels, label)
-		c.Series[0].Values = append(c.Series[0].Values, document.CountOf(t.n(i, 0)-failed[label]))
-		c.Series[1].Values = append(c.Series[1].Values, document.CountOf(failed[label]))
-		for j := range l.Series {
-			l.Series[j].Values = append(l.Series[j].Values, latencyValue(r[2+j]))
+		at, ok := x.place(r[0], t.n(i, 0))
+		if !ok {
+			continue
+		}
+		others[at].N += t.n(i, 0)
+		for j := range latency {
+			latency[j][at] = latencyValue(r[2+j])
 		}
 	}
-	l.Labels = c.Labels
-	if len(c.Labels) > 0 {
-		s.Charts = append(s.Charts, c, l)
+	for i, r := range b.rows {
+		if at, ok := x.at[r[0].String()]; ok {
+			bad[at].N += b.n(i, 0)
+			others[at].N -= b.n(i, 0)
+		}
+	}
+	if len(x.labels) > 0 {
+		s.Charts = append(s.Charts,
+			document.Chart{ID: s.ID + ".over_time", Title: x.title("Calls"), Kind: document.Stack, Labels: x.labels, Sources: []string{t.source, b.source}, Series: []document.Series{{Name: "others", Values: others}, {Name: "failed", Tone: document.Bad, Values: bad}}},
+			document.Chart{ID: s.ID + ".latency", Title: x.title("Latency"), Kind: document.Lines, Labels: x.labels, Sources: []string{t.source}, Series: []document.Series{{Name: "median", Values: latency[0]}, {Name: "95th percentile", Values: latency[1]}, {Name: "99th percentile", Values: latency[2]}}})
 	}
 	return nil
 }
 
-func (m *maker) byModel(s *document.Section, calls query.Query, bad *table) error {
+func (m *maker) byModel(s *document.Section, calls query.Query) error {
 	t, err := m.group("calls by model", calls, []string{"model_id", "model_version"}, "sum(input_tokens)", "sum(output_tokens)", "p50(latency_ms)", "p95(latency_ms)")
 	if err != nil {
 		return err
 	}
-	failed := make(map[[2]string]int64)
-	for i, r := range bad.rows {
-		failed[[2]string{r[0].String(), r[1].String()}] = bad.n(i, 0)
+	o, err := m.group("what calls came to by model", calls, []string{"model_id", "model_version", "type", "outcome"})
+	if err != nil {
+		return err
+	}
+	bad, said := make(map[[2]string]int64), make(map[[2]string]bool)
+	for i, r := range o.rows {
+		key, outcome := [2]string{r[0].String(), r[1].String()}, outcomeOf(r[2], r[3])
+		said[key] = said[key] || outcome != ""
+		if slices.Contains(failures, outcome) {
+			bad[key] += o.n(i, 0)
+		}
 	}
 	var rows [][]document.Value
 	for i, r := range t.rows {
+		key := [2]string{r[0].String(), r[1].String()}
+		failed := document.Value{}
+		if said[key] {
+			failed = document.CountOf(bad[key])
+		}
 		rows = append(rows, []document.Value{
-			textValue(r[0]), textValue(r[1]), document.CountOf(t.n(i, 0)), document.CountOf(failed[[2]string{r[0].String(), r[1].String()}]),
+			textValue(r[0]), textValue(r[1]), document.CountOf(t.n(i, 0)), failed,
 			countValue(r[3]), countValue(r[4]), latencyValue(r[5]), latencyValue(r[6]),
 		})
 	}
 	mostFirst(rows, 2)
-	add(s, "by_model", "By model", columns("model", "version", "calls+", "failed+", "input tokens+", "output tokens+", "median+", "95th percentile+"), rows, "", t.source, bad.source)
+	add(s, "by_model", "By model", columns("model", "version", "calls+", "failed+", "input tokens+", "output tokens+", "median+", "95th percentile+"), rows, "", t.source, o.source)
 	return nil
 }
 
-func (m *maker) byCostAndSubject(s *document.Section, calls query.Query) error {
+func (m *maker) byCost(s *document.Section, calls query.Query) error {
 	t, err := m.group("what calls cost", calls, []string{"currency", "model_id"}, "sum(cost)")
 	if err != nil {
 		return err
@@ -320,12 +421,43 @@ func (m *maker) byCostAndSubject(s *document.Section, calls query.Query) error {
 		}
 	}
 	add(s, "cost", "Cost, of the calls that say", columns("currency", "model", "calls+", "cost+"), rows, "", t.source)
-	if t, err = m.group("calls by data subject", calls, []string{"subject"}, "sum(input_tokens)", "sum(output_tokens)", "max(time)"); err != nil {
+	return nil
+}
+
+// maxPeople is up to how many people calls are counted by person: a query has no
+// more rows.
+const maxPeople = 900_000
+
+// callsByPerson tells how calls are spread over people.
+func (m *maker) callsByPerson(s *document.Section, calls query.Query, all *table) error {
+	n, note := m.peopleValue(all.rows[0][15])
+	figure(s, "people", "People whom calls are about", n, note, all.source)
+	many := all.n(0, 15) > maxPeople
+	if !m.people.known || many {
+		why := note
+		if many {
+			why = "Not known: too many people to count the calls of each."
+		}
+		figure(s, "about_nobody", "Calls about nobody", document.Value{}, cmp.Or(why, "Not known: which subject is the log's own, only the keyring tells."), all.source)
+		return nil
+	}
+	t, err := m.group("calls by data subject", calls, []string{"subject"}, "sum(input_tokens)", "sum(output_tokens)", "max(time)")
+	if err != nil {
 		return err
 	}
-	rows = nil
+	nobody := int64(0)
+	var rows [][]document.Value
 	for i, r := range t.rows {
+		if m.isOwn(r[0]) {
+			nobody = t.n(i, 0)
+			continue
+		}
 		rows = append(rows, []document.Value{document.CodeOf(r[0].String()), document.CountOf(t.n(i, 0)), countValue(r[2]), countValue(r[3]), timeValue(r[4])})
+	}
+	figure(s, "about_nobody", "Calls about nobody", document.CountOf(nobody), "Their events name no user.", t.source)
+	add(s, "by_people", "People by how many calls are about them", columns("calls of one person", "people+", "calls+"), m.distribution(t), "", t.source)
+	if !m.o.Pseudonyms {
+		return nil
 	}
 	mostFirst(rows, 1)
 	const shown = 50

@@ -36,7 +36,7 @@ type reportOptions struct {
 	model, format, out     string
 	frameworks, own        []string
 	at                     uint64
-	noRecord               bool
+	noRecord, pseudonyms   bool
 }
 
 func (e *env) reportCmd() *cobra.Command {
@@ -52,6 +52,10 @@ what each section holds.
 
 ` + strings.Join(render.Wrap("Types: "+strings.Join(report.Types(), ", ")+".", 80), "\n") + `
 ` + strings.Join(render.Wrap("Frameworks: "+strings.Join(rules.Names(), ", ")+"; --rules adds a file of your own.", 80), "\n") + `
+
+A report has no names of people. With --pseudonyms it has the subject ids that
+stand for single people in the log, by which they can be told apart and, by
+whoever has the keyring, found.
 
 A report counts the records of the newest checkpoint, or the first N with
 --at N; the same log, size, period and program give the same bytes. That it was
@@ -82,6 +86,7 @@ made is recorded afterwards, if nobody else is writing.
 	f.StringSliceVar(&o.frameworks, "framework", nil, "`rules` to hold the log against (default all that come with the program)")
 	f.StringArrayVar(&o.own, "rules", nil, "`file` of rules of your own; may be repeated")
 	f.Uint64Var(&o.at, "at", 0, "count only the first `N` records")
+	f.BoolVar(&o.pseudonyms, "pseudonyms", false, "name single people by their subject ids in the tables by person, instead of numbers alone")
 	f.BoolVar(&o.noRecord, "no-record", false, "do not record that the report was made")
 	cmd.AddCommand(e.reportVerifyCmd())
 	return cmd
@@ -182,7 +187,7 @@ func (e *env) report(o reportOptions) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	ro := report.Options{Type: o.kind, Model: o.model, Program: programVersion(), Size: o.at}
+	ro := report.Options{Type: o.kind, Model: o.model, Program: programVersion(), Size: o.at, Pseudonyms: o.pseudonyms}
 	if ro.Start, err = parseWhen("--start", o.start, e.now(), zone); err == nil {
 		ro.End, err = parseWhen("--end", o.end, e.now(), zone)
 	}
@@ -416,12 +421,12 @@ func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, sig
 		return err
 	}
 	if !reads && !was.Redacted {
-		// What differs would be shown, and may be a name.
-		return fmt.Errorf("report verify: $%s: %w: the report has names, and the token does not permit %s", tokenVar, access.ErrDenied, access.ReadContent)
+		// What differs would be shown, and may be content.
+		return fmt.Errorf("report verify: $%s: %w: the report has what was written about registered things, and the token does not permit %s", tokenVar, access.ErrDenied, access.ReadContent)
 	}
 	is, err := e.compute(log, report.Options{
-		Redacted: was.Redacted,
-		Type:     was.Type, Start: was.Start.Time, End: was.End.Time, Model: was.Model, Rules: packs, Program: programVersion(), Size: was.Size,
+		Redacted: was.Redacted, Pseudonyms: was.Pseudonyms,
+		Type: was.Type, Start: was.Start.Time, End: was.End.Time, Model: was.Model, Rules: packs, Program: programVersion(), Size: was.Size,
 	})
 	if err != nil {
 		return err

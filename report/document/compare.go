@@ -117,6 +117,7 @@ func (c *comparison) head(was, is *Report) {
 	c.text("type", was.Type, is.Type)
 	c.text("model", was.Model, is.Model)
 	c.text("redacted", fmt.Sprint(was.Redacted), fmt.Sprint(is.Redacted))
+	c.text("pseudonyms", fmt.Sprint(was.Pseudonyms), fmt.Sprint(is.Pseudonyms))
 	pairs(was.Rules, is.Rules, func(r *Rules) string { return r.ID }, func(id string, a, b *Rules) {
 		c.text("rules "+id, plain(a), plain(b))
 	})

@@ -12,6 +12,7 @@ package document
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"audittrail/event"
@@ -36,6 +37,9 @@ type Report struct {
 	// Redacted says that the report has no names and nothing that was written
 	// about registered things: it was made for somebody who may not read contents.
 	Redacted bool `json:"redacted,omitempty"`
+	// Pseudonyms says that the tables by person have the subject ids of single
+	// people, and not only numbers.
+	Pseudonyms bool `json:"pseudonyms,omitempty"`
 
 	Rules    []Rules   `json:"rules,omitempty"`
 	Status   Status    `json:"status"`
@@ -130,6 +134,18 @@ type Figure struct {
 	Value   Value    `json:"value"`
 	Sources []string `json:"sources"`
 	Note    string   `json:"note,omitempty"`
+}
+
+// Unknown begins the note of a figure that has no value since it cannot be
+// known, and which then says why.
+const Unknown = "Not known: "
+
+// Shown returns the value for people to read: in words, if it is not known.
+func (f Figure) Shown() Value {
+	if f.Value.Kind == Absent && strings.HasPrefix(f.Note, Unknown) {
+		return StateOf(Wary, "not known")
+	}
+	return f.Value
 }
 
 // A Table is many values. Total is how many rows there are, where it shows

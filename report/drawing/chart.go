@@ -174,13 +174,22 @@ func (p *plot) bar(ink Ink, x, width, from, to float64, tip string) {
 	p.add(Shape{Kind: Box, Ink: ink, At: Point{x, p.y(from) - height}, Width: max(width, 0.5), Height: height, Tip: tip})
 }
 
+// dotted is up to how many values each has a dot.
+const dotted = 120
+
 // lines leaves a gap where a value is absent.
 func (p *plot) lines() {
 	for n, s := range p.chart.Series {
 		ink := inkOf(s.Tone, n)
 		var run []Point
 		flush := func() {
-			if len(run) > 1 {
+			switch len(run) {
+			case 0:
+			case 1: // between gaps, which no line leads over
+				if len(s.Values) > dotted {
+					p.add(Shape{Kind: Dot, Ink: ink, At: run[0], Width: 1.6})
+				}
+			default:
 				p.line(ink, run...)
 			}
 			run = nil
@@ -194,7 +203,7 @@ func (p *plot) lines() {
 			x, width := p.slot(i)
 			at := Point{x + width/2, p.y(f)}
 			run = append(run, at)
-			if len(s.Values) <= 120 {
+			if len(s.Values) <= dotted {
 				p.add(Shape{Kind: Dot, Ink: ink, At: at, Width: 2.4, Tip: p.tip(n, i)})
 			}
 		}

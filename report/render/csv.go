@@ -30,7 +30,7 @@ func CSV(w io.Writer, r *document.Report) error {
 			err = errors.Join(err, put(s.ID, "failed", "", "not computed", document.StateOf(document.Bad, s.Failed), nil))
 		}
 		for _, f := range s.Figures {
-			err = errors.Join(err, put(s.ID, f.ID, "", f.Label, f.Value, f.Sources))
+			err = errors.Join(err, put(s.ID, f.ID, "", f.Label, f.Shown(), f.Sources))
 		}
 		for _, t := range tablesOf(s) {
 			for _, row := range t.Rows {
@@ -78,7 +78,7 @@ func Tables(r *document.Report, create func(name string) (io.WriteCloser, error)
 	for _, s := range r.Sections {
 		for _, f := range s.Figures {
 			figures.Rows = append(figures.Rows, []document.Value{
-				document.TextOf(f.ID), document.TextOf(f.Label), f.Value, document.TextOf(unit(f.Value)),
+				document.TextOf(f.ID), document.TextOf(f.Label), f.Shown(), document.TextOf(unit(f.Value)),
 				document.TextOf(strings.Join(f.Sources, " ")), document.TextOf(records(r, f.Sources)), document.CountOf(r.Size), document.TextOf(r.Root),
 			})
 		}

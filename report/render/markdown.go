@@ -75,7 +75,7 @@ func (m *markdown) section(r *document.Report, s *document.Section, n int) {
 			if f.Note != "" {
 				label += " (" + inline(f.Note) + ")"
 			}
-			rows = append(rows, []string{label, cellText(f.Value), sourcesText(f.Sources)})
+			rows = append(rows, []string{label, cellText(f.Shown()), sourcesText(f.Sources)})
 		}
 		m.table([]document.Column{{Name: "figure"}, {Name: "value", Numeric: true}, {Name: "from"}}, rows)
 	}

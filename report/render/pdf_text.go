@@ -220,12 +220,13 @@ func (p *pages) figure(f *document.Figure, x, width float64, write bool) float64
 		}
 	}
 	lines(sans, 8, soft, f.Label+"  "+sourcesText(f.Sources))
-	font, c := p.faceOf(f.Value)
+	shown := f.Shown()
+	font, c := p.faceOf(shown)
 	size := 11.0
-	if f.Value.Kind == document.Code {
+	if shown.Kind == document.Code {
 		size = 8.5
 	}
-	lines(font, size, c, f.Value.String())
+	lines(font, size, c, shown.String())
 	if f.Note != "" {
 		lines(sans, 7.5, soft, f.Note)
 	}

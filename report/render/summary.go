@@ -81,7 +81,7 @@ func (s *summary) section(sec *document.Section, n int) {
 		column = max(column, utf8.RuneCountInString(f.Label))
 	}
 	for _, f := range sec.Figures {
-		s.entry("  ", f.Label, f.Value, min(column, s.width/2))
+		s.entry("  ", f.Label, f.Shown(), min(column, s.width/2))
 	}
 	for i := range sec.Tables {
 		s.table(&sec.Tables[i])
