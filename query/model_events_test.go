@@ -15,6 +15,8 @@ var vocabulary = []string{
 	"café", "cafe", "CAFÉ", "crème", "brûlée", "Straße", "STRASSE", "Łódź", "naïve", "İstanbul", "ΑΘΉΝΑ",
 	"退款", "退", "款", "东京都", "東京", "平成", "㍻", "환불", "환불을", "カフェ", "ｶﾌｪ", "สวัสดี",
 	"John's", "e-mail", "user_id", "example.com", "3.14", "1,000", "4711", "x1_y2_x3",
+	"www.example.com", "bob@corp.example.com", "max_tokens_per_day", "max_tokens", "O’Brien's", "o'brien", "/etc/app.conf.d/x", "__init__",
+	"v1.2.3", "2026-11-30T12:00:00Z", "192.168.1.7", "👍🏽", `צה"ל`, "צה״ל",
 	strings.Repeat("long", 20) + "tail", strings.Repeat("long", 20) + "end", "🙂", "don’t",
 }
 

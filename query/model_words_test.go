@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"audittrail/event"
 	"audittrail/internal/index/text"
@@ -13,17 +15,13 @@ import (
 // A piece is one of the texts of an event.
 type piece struct {
 	field, text string
-	words       map[int][]text.Word // by position
+	words       []text.Word
 }
 
 func pieces(e *event.Event) []piece {
 	var all []piece
 	for f, s := range text.Of(e) {
-		p := piece{f.String(), s, make(map[int][]text.Word)}
-		for w := range text.Words(s) {
-			p.words[w.Pos] = append(p.words[w.Pos], w)
-		}
-		all = append(all, p)
+		all = append(all, piece{f.String(), s, slices.Collect(text.Words(s))})
 	}
 	return all
 }
@@ -55,42 +53,73 @@ func atom(said, field string, stands func(piece) [][2]int) wording {
 }
 
 // inARow is the condition that words follow each other, the last of which may
-// be only the beginning of one.
+// be only the beginning of one. Of several places with one end it is the last.
 func inARow(said, field, words string, prefix bool) wording {
-	var want []text.Word
-	for w := range text.Words(words) {
-		if n := len(want); n == 0 || want[n-1].Pos != w.Pos {
-			want = append(want, w)
-		}
-	}
-	is := func(i int, w text.Word) bool {
-		if want[i].Close && !w.Close {
-			return false
-		}
-		return w.Term == want[i].Term || prefix && i == len(want)-1 && strings.HasPrefix(w.Term, want[i].Term)
-	}
+	want := slices.Collect(text.Words(words))
 	return atom(said, field, func(p piece) (found [][2]int) {
-		for pos, here := range p.words {
-			for _, first := range here {
-				if !is(0, first) {
-					continue
+		latest := map[int]int{}
+		for first := range p.words {
+			for _, last := range rowsFrom(p.words, want, prefix, 0, first) {
+				if at, ok := latest[last]; !ok || at < first {
+					latest[last] = first
 				}
-				end := first.End
-				for i := 1; i < len(want); i++ {
-					next := slices.IndexFunc(p.words[pos+i], func(w text.Word) bool { return is(i, w) })
-					if next < 0 {
-						end = -1
-						break
-					}
-					end = max(end, p.words[pos+i][next].End)
-				}
-				if end >= 0 {
-					found = append(found, [2]int{first.Start, end})
-				}
+			}
+		}
+		for last, first := range latest {
+			found = append(found, [2]int{p.words[first].Start, p.words[last].End})
+		}
+		return found
+	})
+}
+
+// rowsFrom returns where in a text the rest of some words can end, if its i-th
+// part is the part at.
+func rowsFrom(in, want []text.Word, prefix bool, i, at int) (ends []int) {
+	w, x := in[at], want[i]
+	isLast := i == len(want)-1
+	same := w.Term == x.Term || prefix && isLast && x.Trail == "" && strings.HasPrefix(w.Term, x.Term)
+	if !same || !strings.HasSuffix(w.Lead, x.Lead) || !strings.HasPrefix(w.Trail, x.Trail) {
+		return nil
+	}
+	if isLast {
+		return []int{at}
+	}
+	for next := at + 1; next < len(in) && in[next].Pos <= w.Pos+1; next++ {
+		if want[i+1].Joined {
+			if next == at+1 && in[next].Joined && in[next].Lead == want[i+1].Lead {
+				ends = append(ends, rowsFrom(in, want, prefix, i+1, next)...)
+			}
+		} else if next == at+1 || in[next].Pos == w.Pos+1 {
+			ends = append(ends, rowsFrom(in, want, prefix, i+1, next)...)
+		}
+	}
+	return ends
+}
+
+// within are runs of parts of the vocabulary's words.
+var within = []string{"example.com", "www.example", "max_tokens", "tokens_per", "o'brien", "brien's", "app.conf", "_per", "max_", "corp"}
+
+// inside is the condition that a run of parts stands in a text: these characters,
+// with no letter or digit beside them, and no regard to what a word is.
+func inside(run, field string) wording {
+	re := regexp.MustCompile("(?i)" + strings.ReplaceAll(regexp.QuoteMeta(run), "'", "['’]"))
+	isPart := func(r rune) bool {
+		return unicode.In(r, unicode.L, unicode.M, unicode.N) && !unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai)
+	}
+	x := atom(quoted(run, false), field, func(p piece) (found [][2]int) {
+		for _, m := range re.FindAllStringIndex(p.text, -1) {
+			before, _ := utf8.DecodeLastRuneInString(p.text[:m[0]])
+			after, _ := utf8.DecodeRuneInString(p.text[m[1]:])
+			if (run[0] == '_' || !isPart(before)) && (run[len(run)-1] == '_' || !isPart(after)) {
+				found = append(found, [2]int{m[0], m[1]})
 			}
 		}
 		return found
 	})
+	if strings.Trim(run, "_") != run {
+		x.stands = nil // the place is that of the part
+	}
+	return x
 }
 
 // places are where a wording stands in some pieces, or nil if it does not say.
@@ -179,7 +208,7 @@ func (w *world) perhapsNot(depth int, field string) wording {
 }
 
 func (w *world) operand(depth int, field string) wording {
-	switch n := w.rng.IntN(12); {
+	switch n := w.rng.IntN(13); {
 	case n < 2 && depth > 0:
 		x := w.either(depth-1, field)
 		x.text = "(" + x.text + ")"
@@ -196,7 +225,9 @@ func (w *world) operand(depth int, field string) wording {
 		return w.substring(field)
 	case n < 7:
 		return w.pattern(field)
-	case n < 9:
+	case n < 8:
+		return inside(pick(w, within), field)
+	case n < 10:
 		s := w.excerpt()
 		prefix := w.rng.IntN(2) == 0
 		return inARow(quoted(s, prefix), field, s, prefix)

@@ -15,7 +15,7 @@ grep -v -e '^#' -e '^$' "$1" | while read -r line; do
 	echo "\$ $line"
 	token=
 	case $line in "as "*) line=${line#as } token=$(cat "${line%% *}") line=${line#* } ;; esac
-	eval "AUDITTRAIL_TOKEN=$token \"\$AT\" $line" < /dev/null 2> "$err" | plain '> '
+	eval "${token:+AUDITTRAIL_TOKEN=$token} \"\$AT\" $line" < /dev/null 2> "$err" | plain '> '
 	status=${PIPESTATUS[0]}
 	plain '! ' < "$err"
 	echo "= $status"

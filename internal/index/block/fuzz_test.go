@@ -11,7 +11,7 @@ import (
 	"audittrail/internal/index/block"
 )
 
-const vector = "../../../testdata/vectors/index/v2.block"
+const vector = "../../../testdata/vectors/index/v2-terms2.block"
 
 // TestVector reads a block that was written when the format was made. It must
 // be read forever; set AUDITTRAIL_WRITE_VECTORS to write one of a new version.
@@ -39,14 +39,17 @@ func TestForeign(t *testing.T) {
 			t.Errorf("footer %s…: %v", old, err)
 		}
 	}
-	// A block of version 1 is one, and is made again from the log.
-	file, err := os.ReadFile(filepath.FromSlash("../../../testdata/vectors/index/v1.block"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var version *block.VersionError
-	if _, err := block.Open(bytes.NewReader(file), int64(len(file)), blockKey, block.NewCache(1)); !errors.As(err, &version) || version.Block != 1 {
-		t.Errorf("a block of version 1: %v, want a VersionError", err)
+	// Blocks of version 1, and of the first rules for terms, are made again from
+	// the log.
+	for name, want := range map[string]block.VersionError{"v1.block": {Block: 1, Text: 1}, "v2.block": {Block: 2, Text: 1}} {
+		file, err := os.ReadFile(filepath.FromSlash("../../../testdata/vectors/index/" + name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var version *block.VersionError
+		if _, err := block.Open(bytes.NewReader(file), int64(len(file)), blockKey, block.NewCache(1)); !errors.As(err, &version) || *version != want {
+			t.Errorf("block %s: %v, want a VersionError", name, err)
+		}
 	}
 }
 

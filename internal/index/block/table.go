@@ -149,6 +149,9 @@ func (t *Table) addText(row uint32, r *audittrail.Record) {
 			if p := sc.Pair(); p != nil {
 				t.some.Add(t.terms, p, byte(field))
 			}
+			if p := sc.Edge(); p != nil {
+				t.some.Add(t.terms, p, byte(field))
+			}
 		}
 	}
 	t.some.Enter(t.terms, func(is *terms.Term, isNew bool) {

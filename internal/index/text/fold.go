@@ -16,10 +16,11 @@ func (sc *Scanner) fold(s string) {
 	if len(s) > 4*MaxTerm {
 		s, sc.cut = cutAt(s, 4*MaxTerm), true
 	}
-	sc.term = appendFolded(sc.buf[:0:MaxTerm], s)
+	b := sc.buffer()[:0]
+	sc.term = appendFolded(b, s)
 	if len(sc.term) > MaxTerm {
 		sc.cut = true
-		sc.term = append(sc.buf[:0], cutAt(string(sc.term), MaxTerm)...)
+		sc.term = append(b, cutAt(string(sc.term), MaxTerm)...)
 	}
 }
 
@@ -50,7 +51,7 @@ func appendFolded(dst []byte, s string) []byte {
 			dst = append(dst, latin()[r-latinStart]...)
 		case r >= 0x4E00 && r <= 0x9FFF && simple(s[i+size:]):
 			dst = append(dst, s[i:i+size]...)
-		case r == '’':
+		case r == '’', r == '‘':
 			dst = append(dst, '\'')
 		default:
 			return append(dst[:from], foldAny(s)...)
@@ -86,9 +87,11 @@ var latin = sync.OnceValue(func() *[latinEnd - latinStart]string {
 	return t
 })
 
-// plain are letters with a stroke or a ligature, which do not decompose.
+// plain are letters with a stroke or a ligature, and quotes that are typographic
+// or Hebrew, which do not decompose.
 var plain = map[rune]string{
-	'ø': "o", 'ł': "l", 'đ': "d", 'ħ': "h", 'ŧ': "t", 'ı': "i", 'æ': "ae", 'œ': "oe", '’': "'",
+	'ø': "o", 'ł': "l", 'đ': "d", 'ħ': "h", 'ŧ': "t", 'ı': "i", 'æ': "ae", 'œ': "oe",
+	'’': "'", '‘': "'", '׳': "'", '״': `"`,
 }
 
 // foldAny folds any text. Folding and composing once more settles the few

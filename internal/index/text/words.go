@@ -8,25 +8,31 @@ import (
 	"github.com/clipperhouse/uax29/v2/words"
 )
 
-// A Word is one word in a text.
+// A Word is one part of a word in a text: all of it, if it has no marks inside.
 type Word struct {
 	Term       string // as the index has it
 	Start, End int    // its bytes in the text
 	// Pos numbers the words of a text. The parts of a word have its number.
 	Pos int
-	// Close means that the word is one character, and stands directly behind
-	// another such one: the index has the two of them as a term, too.
-	Close bool
-	// Cut means that the word is longer than its term.
+	// Joined means that it continues the word of the part before it, or is a
+	// character of a script without spaces directly behind another one.
+	Joined bool
+	// Lead and Trail are the marks of the same word before and behind the part,
+	// folded. The Lead of a joined part is the Trail of the one before it.
+	Lead, Trail string
+	// Cut means that the part is longer than its term.
 	Cut bool
 }
 
-// Words yields the words of a text, each followed by its parts.
+// Words yields the parts of the words of a text.
 func Words(s string) iter.Seq[Word] {
 	return func(yield func(Word) bool) {
 		sc := Scanner{Text: s}
 		for sc.Scan() {
-			w := Word{Term: string(sc.Term()), Start: sc.start, End: sc.end, Pos: sc.pos, Close: sc.close, Cut: sc.cut}
+			w := Word{
+				Term: string(sc.Term()), Start: sc.start, End: sc.end, Pos: sc.words - 1, Joined: sc.joined, Cut: sc.cut,
+				Lead: Fold(s[sc.lead:sc.start]), Trail: Fold(s[sc.end:sc.trail]),
+			}
 			if !yield(w) {
 				return
 			}
@@ -34,39 +40,67 @@ func Words(s string) iter.Seq[Word] {
 	}
 }
 
-// A Scanner goes through the words of a text without allocating. Set Text, and
-// call Scan until it returns false; to begin again, set another Scanner value.
+// A Scanner goes through the words of a text, part by part, without allocating.
+// Set Text, and call Scan until it returns false; to begin again, set another
+// Scanner value.
 type Scanner struct {
 	Text string
 
 	at         int // what is left begins here
-	start, end int // the word
-	pos        int
+	start, end int // the part
+	lead       int // where the marks before it begin
+	trail      int // where the marks behind it end
+	words      int // with this one
+	joined     bool
+	last       bool // the part is the last of its word
 	cut        bool
-	begun      bool
+	loose      bool // the part is one character of a script without spaces
 
-	token    int  // where the token ends that UAX #29 sees
-	inToken  bool // there is more to split off the token
-	close    bool
-	loose    bool // the word is one character of a script without spaces
-	partFrom int  // where the next part of the word begins, or -1
-	partsEnd int
+	token   int  // where the token ends that UAX #29 sees
+	inToken bool // there is more to split off the token
+	rest    int  // what is left of the word begins here,
+	wordEnd int  // and ends here
+	inWord  bool // a part of the word has been found
 
-	term []byte
-	pair []byte // the term of the word before and this one, if close
-	prev int    // length of the previous term in pair
-	buf  [3*MaxTerm + 1]byte
+	term, before []byte // of this part and the one before
+	use          int    // which of bufs has the term
+	bufs         [2][MaxTerm]byte
+	pair         [MaxTerm]byte
 }
 
-// Term returns the term of the word, valid until the next Scan.
+// Term returns the term of the part, valid until the next Scan.
 func (sc *Scanner) Term() []byte { return sc.term }
 
-// Pair returns the term of the last two words, if they are close, or nil.
+// Pair returns the term of this part and the one before it, if they are joined,
+// or nil. It is valid until the next call of Pair or Edge.
 func (sc *Scanner) Pair() []byte {
-	if !sc.close {
+	if !sc.joined {
 		return nil
 	}
-	return sc.pair
+	return appendPair(sc.pair[:0], sc.before, Fold(sc.Text[sc.lead:sc.start]), sc.term)
+}
+
+// Edge returns the term of the last part of a word and the marks that end the
+// word, or nil if none do. It is valid until the next call of Pair or Edge.
+func (sc *Scanner) Edge() []byte {
+	if !sc.last || sc.trail == sc.end {
+		return nil
+	}
+	return appendPair(sc.pair[:0], sc.term, Fold(sc.Text[sc.end:sc.trail]), nil)
+}
+
+// appendPair appends the term of two parts in a row and the folded marks between
+// them, at most [MaxTerm] bytes of it. The zero byte is in no word: one sign that
+// stands for two characters has another term.
+func appendPair(dst, a []byte, marks string, b []byte) []byte {
+	dst = append(dst, a...)
+	for _, s := range [...]string{"\x00", marks, string(b)} {
+		if len(dst)+len(s) > MaxTerm {
+			return append(dst, cutAt(s, MaxTerm-len(dst))...)
+		}
+		dst = append(dst, s...)
+	}
+	return dst
 }
 
 // Classes of ASCII bytes.
@@ -93,13 +127,15 @@ var classes = func() (t [256]uint8) {
 	return t
 }()
 
-// Scan finds the next word, and reports whether there is one.
+// Scan finds the next part of a word, and reports whether there is one.
 func (sc *Scanner) Scan() bool {
-	if sc.partFrom < sc.partsEnd && sc.part() {
-		return true
-	}
-	sc.partFrom, sc.partsEnd = 0, 0
 	for {
+		if sc.rest < sc.wordEnd {
+			if sc.part() {
+				return true
+			}
+			continue
+		}
 		if sc.inToken {
 			if sc.within() {
 				return true
@@ -118,11 +154,14 @@ func (sc *Scanner) Scan() bool {
 		end, parts, ok := ascii(s, i)
 		if ok {
 			sc.at = end
-			sc.found(i, end, false)
-			sc.lower(s[i:end])
 			if parts {
-				sc.partFrom, sc.partsEnd = i, end
+				sc.word(i, end)
+				continue
 			}
+			sc.lead, sc.start, sc.end, sc.trail = i, i, end, end
+			sc.joined, sc.last, sc.loose = false, true, false
+			sc.words++
+			sc.lower(s[i:end])
 			return true
 		}
 		if isLoose, size := looseAt(s[i:]); isLoose {
@@ -136,9 +175,10 @@ func (sc *Scanner) Scan() bool {
 }
 
 // ascii finds the end of a word that begins at i, if it can be found without
-// looking at what is not ASCII. parts tells whether the word has parts.
+// looking at what is not ASCII. parts tells whether the word may have several
+// parts, or marks around its only one.
 func ascii(s string, i int) (end int, parts, ok bool) {
-	mixed, hasLetter := false, false
+	marks, hasLetter, hasDigit := false, false, false
 	prev := uint8(other)
 	for i < len(s) {
 		c := s[i]
@@ -150,13 +190,14 @@ func ascii(s string, i int) (end int, parts, ok bool) {
 		case letter:
 			hasLetter = true
 		case digit:
+			hasDigit = true
 		case under:
-			mixed = true
+			marks = true
 		case other:
-			return i, mixed && hasLetter, true
+			return i, marks || hasLetter && hasDigit, true
 		default:
 			if i+1 >= len(s) {
-				return i, mixed && hasLetter, true
+				return i, marks || hasLetter && hasDigit, true
 			}
 			if s[i+1] >= utf8.RuneSelf {
 				return 0, false, false
@@ -164,25 +205,26 @@ func ascii(s string, i int) (end int, parts, ok bool) {
 			next := classes[s[i+1]]
 			joins := prev == next && (next == letter && class == midBoth || next == digit)
 			if !joins {
-				return i, mixed && hasLetter, true
+				return i, marks || hasLetter && hasDigit, true
 			}
-			mixed = true
+			marks = true
 		}
 		prev = class
 		i++
 	}
-	return i, mixed && hasLetter, true
+	return i, marks || hasLetter && hasDigit, true
 }
 
-// found notes where the next word stands.
-func (sc *Scanner) found(start, end int, loose bool) {
-	if sc.begun {
-		sc.pos++
-	}
-	sc.begun = true
-	sc.close = loose && sc.loose && sc.end == start
-	sc.loose = loose
-	sc.start, sc.end = start, end
+// word begins to take a word apart.
+func (sc *Scanner) word(start, end int) {
+	sc.rest, sc.wordEnd, sc.inWord = start, end, false
+}
+
+// buffer returns where the next term is to be written, the one before it kept.
+func (sc *Scanner) buffer() *[MaxTerm]byte {
+	sc.before = sc.term
+	sc.use = 1 - sc.use
+	return &sc.bufs[sc.use]
 }
 
 // lower makes the term of ASCII text.
@@ -191,7 +233,7 @@ func (sc *Scanner) lower(s string) {
 	if sc.cut {
 		s = s[:MaxTerm]
 	}
-	b := sc.buf[:len(s)]
+	b := sc.buffer()[:len(s)]
 	for i := range len(s) {
 		b[i] = lowered[s[i]]
 	}
@@ -208,113 +250,125 @@ var lowered = func() (t [256]byte) {
 	return t
 }()
 
-// within takes the next word out of a token that is not all ASCII: a run of
-// ordinary characters, or one character of a script without spaces. It reports
-// whether there was one.
+// within goes on in a token that is not all ASCII: to a run of ordinary
+// characters, which is a word to be taken apart, or to one character of a script
+// without spaces. It reports whether it found the latter.
 func (sc *Scanner) within() bool {
 	s := sc.Text[:sc.token]
 	i := sc.at
-	if loose, size := looseAt(s[i:]); loose {
+	if isLoose, size := looseAt(s[i:]); isLoose {
 		sc.at = i + size
 		sc.inToken = sc.at < sc.token
-		sc.foldLoose(i, i+size)
-		return len(sc.term) > 0
+		sc.joined = sc.loose && sc.end == i
+		sc.lead, sc.start, sc.end, sc.trail = i, i, i+size, i+size
+		sc.last, sc.loose = true, true
+		sc.words++
+		sc.fold(s[i : i+size])
+		return true
 	}
-	word, parts, hasLetter := false, false, false
 	end := i
 	for end < len(s) {
 		r, size := utf8.DecodeRuneInString(s[end:])
-		if end > i && isLoose(r) {
+		if r == ':' || end > i && isLoose(r) {
 			break
-		}
-		if r == ':' {
-			if end == i {
-				end++
-			}
-			break
-		}
-		switch {
-		case unicode.IsLetter(r):
-			word, hasLetter = true, true
-		case unicode.IsNumber(r), unicode.Is(unicode.So, r) && r != utf8.RuneError:
-			word = true
-		case !unicode.IsMark(r) && !unicode.Is(unicode.Cf, r):
-			parts = true
 		}
 		end += size
 	}
+	sc.word(i, end)
+	if end < len(s) && s[end] == ':' {
+		end++
+	}
 	sc.at = end
 	sc.inToken = end < sc.token
-	if !word {
+	return false
+}
+
+// part takes the next part out of the word. It reports whether there was one.
+func (sc *Scanner) part() bool {
+	s := sc.Text[:sc.wordEnd]
+	start := toPart(s, sc.rest)
+	if start == len(s) {
+		sc.rest = start
 		return false
 	}
-	sc.found(i, end, false)
-	sc.fold(s[i:end])
-	if len(sc.term) == 0 {
-		sc.pos-- // marks alone
-		return false
+	sc.lead, sc.start, sc.end = sc.rest, start, endOfPart(s, start)
+	sc.trail = toPart(s, sc.end)
+	sc.joined, sc.inWord = sc.inWord, true
+	if !sc.joined {
+		sc.words++
 	}
-	if parts && hasLetter {
-		sc.partFrom, sc.partsEnd = i, end
+	sc.loose = false
+	sc.rest, sc.last = sc.end, sc.trail == len(s)
+	if sc.last {
+		sc.rest = len(s)
 	}
+	sc.fold(s[start:sc.end])
 	return true
 }
 
-// foldLoose makes the term of one character, and of it with the one before.
-func (sc *Scanner) foldLoose(start, end int) {
-	before := sc.term
-	if !sc.loose {
-		before = nil
-	}
-	sc.prev = copy(sc.buf[MaxTerm:], before)
-	sc.found(start, end, true)
-	sc.fold(sc.Text[start:end])
-	if sc.close {
-		sc.pair = appendPair(sc.buf[MaxTerm+sc.prev:MaxTerm+sc.prev], sc.buf[MaxTerm:MaxTerm+sc.prev], sc.term)
-		sc.close = len(sc.pair) <= MaxTerm
-	}
-}
-
-// appendPair appends the term of two characters in a row. What stands between
-// them is in no word: one sign that stands for both has another term.
-func appendPair(dst, a, b []byte) []byte {
-	dst = append(dst, a...)
-	dst = append(dst, 0)
-	return append(dst, b...)
-}
-
-// part takes the next part out of the word: a run of letters, digits and their
-// marks.
-func (sc *Scanner) part() bool {
-	s := sc.Text[:sc.partsEnd]
-	i := sc.partFrom
+// toPart returns where the next part begins, or the end.
+func toPart(s string, i int) int {
 	for i < len(s) {
 		r, size := utf8.DecodeRuneInString(s[i:])
-		if inPart(r) {
+		if begins(r) {
 			break
 		}
 		i += size
 	}
-	end := i
-	for end < len(s) {
-		r, size := utf8.DecodeRuneInString(s[end:])
-		if !inPart(r) {
-			break
-		}
-		end += size
-	}
-	sc.partFrom = end
-	if i == end {
-		return false
-	}
-	sc.start, sc.end = i, end
-	sc.close, sc.loose = false, false
-	sc.fold(s[i:end])
-	return len(sc.term) > 0
+	return i
 }
 
-func inPart(r rune) bool {
-	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r) || unicode.Is(unicode.Cf, r)
+// endOfPart returns where a part ends: a run of letters, digits, symbols and
+// their marks, as far as it is not divided.
+func endOfPart(s string, start int) int {
+	i := start
+	for i < len(s) {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if !begins(r) && !unicode.IsMark(r) && !unicode.Is(unicode.Cf, r) && !lengthens(r) {
+			break
+		}
+		if i > start && divided(s, start, i) {
+			break
+		}
+		i += size
+	}
+	return i
+}
+
+// lengthens tells whether an Arabic letter only makes a word longer, with or
+// without vowel signs above it.
+func lengthens(r rune) bool {
+	return r == 'ـ' || 0xFCF2 <= r && r <= 0xFCF4 || 0xFE70 <= r && r <= 0xFE7F
+}
+
+// begins tells whether a part of a word begins with a character: no mark does,
+// nor what folds to nothing.
+func begins(r rune) bool {
+	if r < utf8.RuneSelf {
+		c := classes[byte(r)]
+		return c == letter || c == digit
+	}
+	if r == utf8.RuneError || lengthens(r) {
+		return false
+	}
+	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.So, r)
+}
+
+// divided tells whether a run of letters and digits that begins at start is
+// divided before i: behind the v of a version, such as v1, and around the T and
+// before the Z of a time, such as 20261130T120000Z.
+func divided(s string, start, i int) bool {
+	is := func(at int, class uint8) bool { return at >= 0 && at < len(s) && classes[s[at]] == class }
+	before, c := s[i-1]|0x20, s[i]|0x20
+	switch {
+	case is(i, digit) && before == 'v':
+		return i-1 == start
+	case is(i, digit) && before == 't':
+		return is(i-2, digit)
+	case is(i-1, digit) && (c == 't' || c == 'z'):
+		return is(i+1, digit) && c == 't' || i+1 == len(s) || s[i+1] < utf8.RuneSelf && !begins(rune(s[i+1]))
+	}
+	return false
 }
 
 // loose are the scripts whose characters are words of their own.

@@ -83,15 +83,12 @@ func (n no) rows(in Lookup) (Rows, error) {
 func (n *phrase) rows(in Lookup) (Rows, error) {
 	out := unknown()
 	out.Exact = true
-	for _, term := range n.terms {
-		set, err := in.Term(n.field, term)
-		if err != nil {
-			return out, err
+	for _, t := range n.terms {
+		look := in.Term
+		if t.Prefix {
+			look = in.Prefix
 		}
-		out = out.and(Rows{set, false, true})
-	}
-	if last := len(n.words) - 1; n.prefix && last >= 0 {
-		set, err := in.Prefix(n.field, n.words[last].Term)
+		set, err := look(n.field, t.Term)
 		if err != nil {
 			return out, err
 		}

@@ -11,6 +11,7 @@ package search
 
 import (
 	"cmp"
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -169,27 +170,23 @@ func anyScans(all []node) bool {
 // A phrase is one word, or several in a row.
 type phrase struct {
 	field  text.Field
-	words  []text.Word // without their parts
-	prefix bool        // the last word is only the beginning of one
-	terms  []string    // that the index has of them; without the last word, if it is a prefix
-	exact  bool        // what has these has the phrase
+	words  [][]text.Word // each in its parts
+	prefix bool          // the last word is only the beginning of one
+	terms  []text.Lookup
+	exact  bool // what has these has the phrase
 }
 
 func newPhrase(field text.Field, s string, prefix bool) *phrase {
 	n := &phrase{field: field, prefix: prefix}
-	for w := range text.Words(s) {
-		if last := len(n.words) - 1; last < 0 || n.words[last].Pos != w.Pos {
-			n.words = append(n.words, w)
+	parts := slices.Collect(text.Words(s))
+	n.terms, n.exact = text.Lookups(parts, prefix)
+	for len(parts) > 0 {
+		end := 1
+		for end < len(parts) && parts[end].Joined {
+			end++
 		}
-	}
-	if !prefix {
-		n.terms, n.exact = text.Terms(s)
-		return n
-	}
-	if last := len(n.words) - 1; last > 0 {
-		n.terms, _ = text.Terms(s[:n.words[last].Start])
-	} else if last == 0 {
-		n.exact = !n.words[0].Cut
+		n.words = append(n.words, parts[:end])
+		parts = parts[end:]
 	}
 	return n
 }
@@ -198,13 +195,8 @@ func (n *phrase) scans() bool { return false }
 
 func (n *phrase) holds(d *document) bool {
 	for i := range *d {
-		p := &(*d)[i]
-		if !p.in(n.field) {
-			continue
-		}
-		words := p.cutUp()
-		for at := range words {
-			if _, ok := n.standsAt(words, at); ok {
+		if p := &(*d)[i]; p.in(n.field) {
+			for range n.stands(p.cutUp()) {
 				return true
 			}
 		}
@@ -213,60 +205,85 @@ func (n *phrase) holds(d *document) bool {
 }
 
 func (n *phrase) spans(p *piece, to *[]span) {
-	if !p.in(n.field) {
-		return
-	}
-	words := p.cutUp()
-	for at := range words {
-		if end, ok := n.standsAt(words, at); ok {
-			*to = append(*to, span{words[at].Start, end})
-		}
+	if p.in(n.field) {
+		*to = slices.AppendSeq(*to, n.stands(p.cutUp()))
 	}
 }
 
-// standsAt tells whether the phrase begins with one of a text's words, and
-// where it ends.
-func (n *phrase) standsAt(words []text.Word, at int) (end int, ok bool) {
-	for i := range n.words {
-		last := i == len(n.words)-1
-		if i > 0 {
-			if at, ok = n.next(words, at, i); !ok {
-				return 0, false
+// stands yields where the phrase stands in a text: of each place where it ends,
+// the latest where it begins. Each of its words is in the word of the text that
+// follows the one before, or in the same one directly behind it.
+func (n *phrase) stands(text []text.Word) iter.Seq[span] {
+	return func(yield func(span) bool) {
+		if len(n.words) == 1 {
+			for at := range text {
+				if n.is(0, text[at:]) && !yield(span{text[at].Start, text[at+len(n.words[0])-1].End}) {
+					return
+				}
 			}
-			end = max(end, words[at].End)
-		} else if !n.is(0, &words[at]) {
-			return 0, false
+			return
 		}
-		end = max(end, words[at].End)
-		if last {
-			return end, true
+		// Where the phrase up to a word of it begins, by the part of the text that
+		// it ends with; -1 is nowhere.
+		var begins []int
+		for i := range n.words {
+			if begins = n.after(i, begins, text); begins == nil {
+				return
+			}
 		}
-	}
-	return 0, false
-}
-
-// next finds the i-th word of the phrase at the position behind a word.
-func (n *phrase) next(words []text.Word, at, i int) (int, bool) {
-	pos := words[at].Pos + 1
-	for at++; at < len(words) && words[at].Pos <= pos; at++ {
-		if words[at].Pos == pos && n.is(i, &words[at]) {
-			return at, true
+		for at, from := range begins {
+			if from >= 0 && !yield(span{text[from].Start, text[at].End}) {
+				return
+			}
 		}
 	}
-	return 0, false
 }
 
-// is tells whether a word of a text is the i-th word of the phrase. Characters
-// without spaces between them have none in the text either.
-func (n *phrase) is(i int, w *text.Word) bool {
-	want := &n.words[i]
-	if want.Close && !w.Close {
+// after tells where the i-th word of the phrase follows what ends where begins
+// says, or nil if nowhere. The first word follows nothing.
+func (n *phrase) after(i int, begins []int, text []text.Word) (next []int) {
+	here, before := -1, -1 // the latest beginning of what ends in the same word, and in the one before
+	for at := range text {
+		if at > 0 && text[at].Pos != text[at-1].Pos {
+			here, before = -1, here
+		}
+		from := at
+		if i > 0 {
+			from = before
+			if at > 0 {
+				from = max(from, begins[at-1])
+			}
+			here = max(here, begins[at])
+		}
+		if from < 0 || !n.is(i, text[at:]) {
+			continue
+		}
+		if next == nil {
+			next = slices.Repeat([]int{-1}, len(text))
+		}
+		next[at+len(n.words[i])-1] = from
+	}
+	return next
+}
+
+// is tells whether a text begins with the i-th word of the phrase: all parts of
+// it in one word, with the same marks between them.
+func (n *phrase) is(i int, text []text.Word) bool {
+	want := n.words[i]
+	if len(text) < len(want) {
 		return false
 	}
-	if n.prefix && i == len(n.words)-1 {
-		return strings.HasPrefix(w.Term, want.Term)
+	for k := range want {
+		if want, w := &want[k], &text[k]; want.Joined && !(w.Joined && w.Lead == want.Lead) ||
+			!strings.HasSuffix(w.Lead, want.Lead) || !strings.HasPrefix(w.Trail, want.Trail) {
+			return false
+		}
+		whole := !n.prefix || i < len(n.words)-1 || k < len(want)-1 || want[k].Trail != ""
+		if !strings.HasPrefix(text[k].Term, want[k].Term) || whole && len(text[k].Term) != len(want[k].Term) {
+			return false
+		}
 	}
-	return w.Term == want.Term
+	return true
 }
 
 // A substring is characters anywhere, without regard to case and accents.
