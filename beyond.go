@@ -64,9 +64,9 @@ func (l *Log) missing(ctx context.Context) ([][2]uint64, error) {
 	if len(l.store.Gone()) == 0 {
 		return nil, nil
 	}
-	said, err := l.left.Statements(ctx)
-	if err != nil {
-		return nil, err
+	said, serr := l.left.Statements(ctx)
+	if serr != nil && !errors.Is(serr, ErrTombstone) {
+		return nil, serr
 	}
 	infos, err := l.store.Segments()
 	if err != nil {
@@ -74,7 +74,17 @@ func (l *Log) missing(ctx context.Context) ([][2]uint64, error) {
 	}
 	var all [][2]uint64
 	for _, g := range infos {
-		if _, ok := said[g.First]; g.Gone != nil && !ok {
+		if g.Gone == nil {
+			continue
+		}
+		_, ok := said[g.First]
+		if serr != nil { // one of them keeps the records of the others from being read
+			err := l.store.Named(ctx, g.First)
+			if ok = err == nil; err != nil && !errors.Is(err, ErrTombstone) {
+				return nil, err
+			}
+		}
+		if !ok {
 			all = append(all, [2]uint64{g.First, g.First + g.Records})
 		}
 	}

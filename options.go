@@ -15,6 +15,7 @@ import (
 	"audittrail/internal/content"
 	"audittrail/internal/custody"
 	"audittrail/internal/recovery"
+	"audittrail/internal/remnant"
 	"audittrail/internal/segment"
 	"audittrail/internal/sequence"
 	"audittrail/internal/vfs"
@@ -178,6 +179,9 @@ var (
 	ErrNoKeys = custody.ErrNoKeys
 	// ErrNoRecord means that no record has that sequence number or id.
 	ErrNoRecord = segment.ErrBeyond
+	// ErrTombstone means that what remains of a segment that has left the log is
+	// damaged, or that no record says that the segment left.
+	ErrTombstone = remnant.ErrDamaged
 )
 
 // An IDConflictError means that an event's id belongs to the record Seq already,

@@ -76,6 +76,11 @@ func (l *Log) get(ctx context.Context, seq uint64) (*Record, error) {
 		return (*Record)(r), nil
 	}
 	r, err := l.records.Get(ctx, seq)
+	if errors.Is(err, ErrNoRecord) && l.lock == nil {
+		if b := l.admit.Beyond(); seq >= b.Size && seq-b.Size < b.Records { // a line that is not the next record
+			err = fmt.Errorf("record %d: %w: %s", seq, ErrUnauthenticated, b.Detail)
+		}
+	}
 	if err != nil {
 		return nil, l.left.Where(ctx, err)
 	}

@@ -57,6 +57,9 @@ func (l *Log) Stat(ctx context.Context) (Stat, error) {
 	}
 	if l.lock == nil {
 		s.Beyond = beyondOf(l.admit.Beyond())
+		if s.Beyond.Missing, err = l.missing(ctx); err != nil {
+			return Stat{}, err
+		}
 	}
 	if s.Records > s.First {
 		first, err := l.Get(ctx, s.First)

@@ -75,7 +75,9 @@ func (v *Verification) Limitations() []string {
 	say(KindUnreadable, "a file cannot be read", "%d files cannot be read")
 	say(KindLost, "the key to the content of 1 record is lost", "the keys to the contents of %d records are lost")
 	say(KindTorn, "the last write was interrupted", "%d writes were interrupted")
-	say(KindUnauthenticated, "nobody vouches for 1 line beyond its newest checkpoint", "nobody vouches for %d lines beyond its newest checkpoint")
+	if v.Count(KindUnauthenticated) > 0 {
+		all = append(all, "nobody vouches for what lies beyond its newest checkpoint")
+	}
 	if v.Count(KindDerived) > 0 {
 		all = append(all, "files that are derived from it are damaged")
 	}

@@ -22,8 +22,11 @@ type VerifyOptions struct {
 	// tree is looked at.
 	From uint64
 	// Size is how many records the verdict is about: problems that only concern
-	// later ones are not reported. If 0, it is about all.
+	// later ones are not reported, but for lines beyond the newest checkpoint that
+	// nobody vouches for. If 0, it is about all.
 	Size uint64
+	// Within leaves out these lines, too, where there is a Size.
+	Within bool
 	// VKeys are verifier keys that are trusted. If there are none, the
 	// keyring's word is taken for who signs. A key of the log that was
 	// replaced since leads to its successors, see tlog.ResolveSigner.

@@ -437,20 +437,15 @@ func TestVerifyTorn(t *testing.T) {
 	}
 
 	// What is damaged in front of a whole record of a later write is no torn one.
-	for _, f := range []struct {
-		want verdict
-		line []byte
-	}{
-		{verdict{audittrail.KindModified, last - 1}, flipAt(all[last-1], 300)},
-		{verdict{audittrail.KindModified, last - 1}, []byte("x\n")},
-		{verdict{audittrail.KindMissing, last - 1}, nil},
-		{verdict{audittrail.KindInserted, last - 1}, slices.Concat([]byte("x\n"), all[last-1])},
+	// Nothing of it was signed: nobody vouches for what is there.
+	for _, line := range [][]byte{
+		flipAt(all[last-1], 300), []byte("x\n"), nil, slices.Concat([]byte("x\n"), all[last-1]), all[last-2], all[0],
 	} {
 		disk := killed.KillOnly()
 		edit(t, disk, segment, func([]byte) []byte {
-			return slices.Concat(bytes.Join(all[:last-1], nil), f.line, all[last])
+			return slices.Concat(bytes.Join(all[:last-1], nil), line, all[last])
 		})
-		expect(t, verifyOn(t, disk, audittrail.VerifyOptions{}), f.want)
+		wantUnauthenticated(t, verifyOn(t, disk, audittrail.VerifyOptions{}), last-1)
 	}
 	// Nor is a whole record that the keys did not write, nor what continues it.
 	// Nobody vouches for it, and what was signed is as it was.

@@ -314,6 +314,8 @@ class Log:
         self.signed = max(c.size for c in checkpoints)
         self.prev, self.logged = b"0" * 64, 0
         self.torn = None  # where a write was not completed
+        self.over = None  # from where on nobody vouches for anything
+        self.beside = []  # remnants of records whose lines are here
         self.left = []  # remnants
         self.statements = {}  # what records say of segments that have left
         self.newer = 0  # records of a format that is not known
@@ -345,8 +347,20 @@ class Log:
         self.prev, self.logged = prev, logged
         self.compare()
 
+    def stop(self, why):
+        """Something is not as it was. Behind what was signed nobody vouches for it, which is no alteration."""
+        if self.tree.size < self.signed:
+            raise Altered(why)
+        self.over = self.over or why
+
     def remnant(self, path):
         where = f"record {self.tree.size}: {path.name}"
+        if int(path.stem) < self.tree.size:
+            self.beside.append(f"record {int(path.stem)}: {path.name} is of records whose lines are here: nothing is taken from it")
+            return
+        if int(path.stem) >= self.signed:
+            self.stop(f"record {int(path.stem)}: {path.name} calls itself what stays of a segment, behind all that was signed")
+            return
         try:
             r = Remnant(path)
         except Damaged as err:
@@ -363,7 +377,7 @@ class Log:
         if not path.is_file() or path.is_symlink():
             raise NotChecked(f"read {path}: it is not a regular file")
         if self.torn is None and int(path.stem) != self.tree.size:
-            raise Altered(f"record {self.tree.size}: the next file is {path.name}")
+            self.stop(f"record {self.tree.size}: the next file is {path.name}")
         with path.open("rb") as file:
             at = 0
             for line in file:
@@ -371,6 +385,8 @@ class Log:
                 at += len(line)
 
     def line(self, line, where):
+        if self.over:
+            return
         end = END.search(line[:-1], max(0, len(line) - LONGEST_END)) if line.endswith(b"\n") else None
         covered = hashlib.sha256(line[: -NOT_COVERED - 1])
         if not end or end[4].decode() != covered.hexdigest():
@@ -379,22 +395,25 @@ class Log:
             if self.tree.size < self.signed:
                 raise Altered(self.torn)
             return  # behind what was signed, an interrupted write may have left this
-        seq = int(end[1])
+        seq, logged = int(end[1]), nanoseconds(end[2])
         if self.torn:
             # A disk does not write in order. The nanoseconds of a record tell its
             # place among those that were written at once: if the incomplete
             # one was among them too, nobody was told that it is stored.
             place = int(end[2][-4:-1])
             if place == 999 or seq <= self.tree.size or seq - place > self.tree.size:
-                raise Altered(self.torn)
+                self.torn = self.stop(self.torn)
             return
+        wrong = None
         if seq != self.tree.size:
-            raise Altered(f"{where}: the line is of record {seq}")
-        if end[3] != self.prev:
-            raise Altered(f"{where}: it does not continue the record before")
-        logged = nanoseconds(end[2])
-        if logged < self.logged:
-            raise Altered(f"{where}: it was logged before the record before")
+            wrong = f"{where}: the line is of record {seq}"
+        elif end[3] != self.prev:
+            wrong = f"{where}: it does not continue the record before"
+        elif logged < self.logged:
+            wrong = f"{where}: it was logged before the record before"
+        if wrong:
+            self.stop(wrong)
+            return
         self.newer += not line.startswith(KNOWN)
         if seq < self.signed:
             self.state(line)
@@ -506,6 +525,9 @@ def main():
         limits.append("the signature was not checked: give a verifier key of the log with --vkey")
     if log.torn:
         limits.append(f"the last write is incomplete, and was not signed yet: {log.torn}")
+    if log.over:
+        limits.append(f"nobody vouches for what lies behind the checkpoint: {log.over}")
+    limits += log.beside
     if log.tree.size > log.signed:
         limits.append(f"{log.tree.size - log.signed} records behind the checkpoint are chained, but nothing vouches for them")
     if log.newer:

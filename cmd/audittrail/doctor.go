@@ -168,6 +168,10 @@ func (d *doctor) examine(log *audittrail.Log) error {
 			"file has the name of a segment, is empty and is not part of the log, and the next writer puts it aside",
 			"files have the names of segments, are empty and are not part of the log, and the next writer puts them aside"), strings.Join(s.Empty, ", "))
 	}
+	for _, r := range s.Beyond.Missing {
+		d.altered = true
+		d.say("segments", ill, "records %d to %d are not there, and no record that counts says that they were archived or dropped: run verify, and restore what remains of the segment, or its lines, from a backup or its archive", r[0], r[1]-1)
+	}
 	d.clock(s)
 	if s.Signed.Origin == "" || s.Signed.Origin == s.Origin { // under another log's keyring, healthy files differ
 		if err := d.derived(log); err != nil {

@@ -110,7 +110,7 @@ func worseStatus(a, b int) int {
 // failures to read it.
 var altered = []error{
 	record.ErrBody, record.ErrWrongKey, record.ErrForm, record.ErrHash,
-	tlog.ErrProof, tlog.ErrBadSignature, audittrail.ErrArchiveDamaged, audittrail.ErrArchiveManifest,
+	tlog.ErrProof, tlog.ErrBadSignature, audittrail.ErrArchiveDamaged, audittrail.ErrArchiveManifest, audittrail.ErrTombstone,
 }
 
 // statusOf is the exit status of an error.
@@ -120,6 +120,7 @@ func statusOf(err error) int {
 	var behind *audittrail.BehindError
 	var damaged *audittrail.DamagedError
 	var line *audittrail.LineError
+	var newer *audittrail.NewerError
 	var truncated *audittrail.TruncatedError
 	switch {
 	case err == nil:
@@ -128,7 +129,7 @@ func statusOf(err error) int {
 		return exit.code
 	case errors.As(err, &truncated):
 		return exitLimited
-	case errors.As(err, &tamper), errors.As(err, &behind), errors.As(err, &damaged), errors.As(err, &line):
+	case errors.As(err, &tamper), errors.As(err, &behind), errors.As(err, &line):
 		return exitAltered
 	}
 	if errors.Is(err, access.ErrDenied) {
@@ -141,6 +142,9 @@ func statusOf(err error) int {
 		if errors.Is(err, target) {
 			return exitAltered
 		}
+	}
+	if errors.As(err, &damaged) || errors.As(err, &newer) {
+		return exitLimited // what lies beyond the newest checkpoint is no alteration
 	}
 	return exitFailed
 }

@@ -373,6 +373,24 @@ func TestForgedCheckpoint(t *testing.T) {
 	}
 }
 
+// tombstoneOf makes what remains of a segment with these lines, as anybody can.
+func tombstoneOf(t *testing.T, lines []byte) (remnant.Header, []byte) {
+	t.Helper()
+	var stays remnant.Maker
+	for _, line := range bytes.SplitAfter(lines, []byte("\n")) {
+		if line = bytes.TrimSuffix(line, []byte("\n")); len(line) > 0 {
+			if err := stays.Add(line); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	b, err := stays.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stays.Header(), b
+}
+
 // A signed segment that somebody without keys took out is missing, whatever an
 // unsigned line says.
 func TestSegmentRemoved(t *testing.T) {
@@ -401,25 +419,13 @@ func TestSegmentRemoved(t *testing.T) {
 			}
 			// One in the middle, in which nothing governs the log.
 			taken, last := segments[1], segments[len(segments)-1]
-			var stays remnant.Maker
-			for _, line := range bytes.SplitAfter([]byte(readFile(t, taken)), []byte("\n")) {
-				if line = bytes.TrimSuffix(line, []byte("\n")); len(line) > 0 {
-					if err := stays.Add(line); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-			b, err := stays.Bytes()
-			if err != nil {
-				t.Fatal(err)
-			}
+			h, b := tombstoneOf(t, []byte(readFile(t, taken)))
 			if err := os.WriteFile(strings.TrimSuffix(taken, ".jsonl")+".remnant", b, 0o644); err != nil {
 				t.Fatal(err)
 			}
 			if err := os.Remove(taken); err != nil {
 				t.Fatal(err)
 			}
-			h := stays.Header()
 			sum := sha256.Sum256(b)
 			alice := string(subjectPart.FindStringSubmatch(readFile(t, segments[0]))[1])
 			all := bytes.SplitAfter([]byte(readFile(t, last)), []byte("\n"))

@@ -48,6 +48,8 @@ type statistic struct {
 	Writer   bool `json:"writer"`
 	// Records beyond these that nobody vouches for.
 	Unauthenticated uint64 `json:"unauthenticated,omitempty"`
+	// Of these, records that are not there, and no record says why.
+	Missing uint64 `json:"missing,omitempty"`
 }
 
 func (e *env) stat(log *audittrail.Log) error {
@@ -66,6 +68,10 @@ func (e *env) stat(log *audittrail.Log) error {
 	b.add("segments", number(s.Segments))
 	if s.Beyond.Records > 0 {
 		b.add("not vouched for", count(s.Beyond.Records, "more record", "more records")+" beyond these, which no figure counts")
+	}
+	for _, r := range s.Beyond.Missing {
+		out.Missing += r[1] - r[0]
+		b.add("missing", fmt.Sprintf("%d to %d: no record that counts says that they were archived or dropped: run audittrail verify", r[0], r[1]-1))
 	}
 	if s.Records > s.First {
 		head, err := log.Get(e.ctx, s.Records-1)

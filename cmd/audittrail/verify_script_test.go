@@ -201,8 +201,8 @@ var verifyCases = []verifyCase{
 	{name: "torn, of two lines", make: func(l *layout) { l.add("{\"v\":1\x00\x00\n\x00\x00") }, status: 3, seq: 12},
 	{name: "torn behind unsigned records", make: func(l *layout) { l.sign(10); l.add(`{"v":1,"id":"`) }, status: 3, seq: 12},
 	{name: "torn, and a later line of the batch whole", make: func(l *layout) { l.hole(10, 11, 1) }, status: 3, seq: 10},
-	{name: "a hole, and a whole line of another batch", make: func(l *layout) { l.hole(10, 11, 0) }, status: 2, seq: 10},
-	{name: "a hole, and a whole line of a place that is not told", make: func(l *layout) { l.hole(10, 11, 999) }, status: 2, seq: 10},
+	{name: "a hole, and a whole line of another batch", make: func(l *layout) { l.hole(10, 11, 0) }, status: 3, seq: 10},
+	{name: "a hole, and a whole line of a place that is not told", make: func(l *layout) { l.hole(10, 11, 999) }, status: 3, seq: 10},
 	{name: "modified", make: func(l *layout) { l.flip(6, 30) }, status: 2, seq: 6},
 	{name: "the first modified", make: func(l *layout) { l.flip(0, 30) }, status: 2, seq: 0},
 	{name: "the last modified", make: func(l *layout) { l.flip(11, 30) }, status: 2, seq: 11},
@@ -257,7 +257,23 @@ var verifyCases = []verifyCase{
 		l.sign(12)
 		l.entries()
 	}, status: 2, seq: 6},
-	{name: "unsigned, and does not continue", make: func(l *layout) { l.sign(5); l.change(9, `"type":"prompt"`, `"type":"x.other"`); l.put(0, 5, 9) }, status: 2, seq: 10},
+	{name: "unsigned, and does not continue", make: func(l *layout) { l.sign(5); l.change(9, `"type":"prompt"`, `"type":"x.other"`); l.put(0, 5, 9) }, status: 3, seq: 10},
+	{name: "unsigned, and not what its hash says", make: func(l *layout) { l.sign(5); l.flip(9, 30) }, status: 3, seq: 9},
+	{name: "unsigned, and one missing", make: func(l *layout) { l.sign(5); l.drop(9) }, status: 3, seq: 9},
+	{name: "a signed line behind the signed ones again", make: func(l *layout) { l.add(string(l.lines[3])) }, status: 3, seq: 12},
+	{name: "the last line again", make: func(l *layout) { l.add(string(l.lines[11])) }, status: 3, seq: 12},
+	{name: "a signed line moved behind the signed ones", make: func(l *layout) { line := string(l.lines[3]); l.drop(3); l.add(line) }, status: 2, seq: 3},
+	{name: "half a line, and whole ones", make: func(l *layout) { l.sign(9); l.insert(9, string(l.lines[9][:100])+"\n") }, status: 3, seq: 9},
+	{name: "a gap behind the signed ones", make: func(l *layout) { l.sign(8); l.drop(10) }, status: 3, seq: 10},
+	{name: "a segment far behind the signed ones", make: func(l *layout) {
+		l.sign(9)
+		l.rename("log/00000000000000000009.jsonl", "log/00000000000000000099.jsonl")
+	}, status: 3, seq: 9},
+	{name: "remains behind the end", make: func(l *layout) { l.write("log/00000000000000000012.remnant", []byte("anything")) }, status: 3, seq: 12},
+	{name: "remains far behind the end", make: func(l *layout) { l.write("log/00000000000000000060.remnant", []byte("anything")) }, status: 3, seq: 60},
+	{name: "remains within a segment", make: func(l *layout) { l.write("log/00000000000000000007.remnant", []byte("anything")) }, status: 3, seq: 7},
+	{name: "remains within a segment, modified", make: func(l *layout) { l.flip(8, 30); l.write("log/00000000000000000007.remnant", []byte("anything")) }, status: 2, seq: 8},
+	{name: "remains within the unsigned lines", make: func(l *layout) { l.sign(9); l.write("log/00000000000000000010.remnant", []byte("anything")) }, status: 3, seq: 10},
 	{name: "a name that is not its first record's", make: func(l *layout) {
 		l.rename("log/00000000000000000005.jsonl", "log/00000000000000000006.jsonl")
 	}, status: 2, seq: 5},

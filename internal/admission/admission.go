@@ -92,6 +92,9 @@ func (r *Reader) Checkpoint() ([]byte, error) {
 	return r.file, nil
 }
 
+// stray says why a line does not count that is not the next record.
+const stray = "it does not continue the log"
+
 // Look looks how far the log goes, beside a writer if it is live, and lets
 // readers see the records that count. It returns how many it has found.
 func (r *Reader) Look(ctx context.Context, live bool) (uint64, error) {
@@ -119,8 +122,8 @@ func (r *Reader) lookOnce(ctx context.Context, live bool) (uint64, error) {
 	if err != nil {
 		return found, err
 	}
-	if stray := r.Store.Overlook(r.head); stray != nil && r.beyond.Records == 0 {
-		r.beyond.Records, r.beyond.Detail = 1, "it does not continue the log"
+	if other := r.Store.Overlook(r.head); other != nil && r.beyond.Records == 0 {
+		r.beyond.Records, r.beyond.Detail = 1, stray
 	}
 	return found, nil
 }
@@ -179,7 +182,7 @@ func (r *Reader) judge(ctx context.Context, found uint64) (seq uint64, why strin
 			var other *segment.LineError
 			var gone *segment.GoneError
 			if errors.As(err, &other) || errors.As(err, &gone) || errors.Is(err, segment.ErrBeyond) {
-				broken = err.Error()
+				broken = stray
 				break
 			}
 			if err != nil {

@@ -113,7 +113,7 @@ func (g *Register) Where(ctx context.Context, err error) error {
 	}
 	switch {
 	case !ok:
-		return fmt.Errorf("%w, and no record says so; run verify", err)
+		return fmt.Errorf("%w, and no record says so: %w; run verify", err, remnant.ErrDamaged)
 	case s.Dropped:
 		return &DroppedError{Seq: gone.Seq, First: gone.First, By: s.Seq}
 	}

@@ -80,9 +80,11 @@ type Log struct {
 	Heads []Head // whose signatures were verified
 
 	From uint64 // records in front of it are not read
-	Size uint64 // if not 0, problems of records from there on are not reported
-	Live bool   // a writer may be ahead of the files as they are to be read
-	Keys Keys   // nil: contents are not looked at
+	Size uint64 // if not 0, problems of records from there on are not reported,
+	// but for lines that nobody vouches for; Within leaves these out, too.
+	Within bool
+	Live   bool // a writer may be ahead of the files as they are to be read
+	Keys   Keys // nil: contents are not looked at
 	// Judge returns who decides about lines beyond the signed ones, anew for
 	// each pass over them. It is given with Keys; without, nobody can tell.
 	Judge    func() Judge
@@ -128,21 +130,23 @@ const attempts = 2
 // context, of the keyring, or of the file system as a whole: what keeps a
 // single file from being read is a report.
 func (l *Log) Check(ctx context.Context, found *Findings) (Result, error) {
-	if n := l.own(); n < len(l.Files) {
+	if own, stray := l.own(); len(stray) > 0 {
 		short := *l
-		short.Files = l.Files[:n]
+		short.Files = own
 		result, err := short.Check(ctx, found)
-		for i := n; i < len(l.Files) && err == nil; i++ {
-			f := &l.Files[i]
+		for _, f := range stray {
+			if l.Within && l.Size > 0 {
+				break
+			}
 			found.Add(Problem{Seq: max(f.First, l.From), Kind: Unauthenticated, File: f.Name, Detail: "it calls itself what stays of a segment, behind all that was signed: nobody vouches for it, and the newest segment never leaves"})
 		}
 		return result, err
 	}
 	for attempt := 1; ; attempt++ {
-		now := &Findings{Max: found.Max, from: l.From, size: l.Size}
+		now := &Findings{Max: found.Max, from: l.From, size: l.Size, within: l.Within}
 		result, doubt, err := l.scan(ctx, now)
 		if err == nil && doubt != nil {
-			now = &Findings{Max: found.Max, from: l.From, size: l.Size}
+			now = &Findings{Max: found.Max, from: l.From, size: l.Size, within: l.Within}
 			result, err = l.diagnose(ctx, now)
 		}
 		if err != nil {
@@ -163,14 +167,17 @@ func (l *Log) Check(ctx context.Context, found *Findings) (Result, error) {
 	}
 }
 
-// own returns how many files are the log's: remnants at the end, behind all that
-// was signed, are not, since the newest segment never leaves.
-func (l *Log) own() int {
-	n := len(l.Files)
-	for n > 0 && l.Files[n-1].Gone != nil && l.Files[n-1].First >= l.signed() {
-		n--
+// own returns the files that are the log's, and the others: remnants behind all
+// that was signed, since what was not signed never leaves.
+func (l *Log) own() (own, stray []File) {
+	for _, f := range l.Files {
+		if f.Gone != nil && f.First >= l.signed() {
+			stray = append(stray, f)
+		} else {
+			own = append(own, f)
+		}
 	}
-	return n
+	return own, stray
 }
 
 // signed returns the largest size that a head has.

@@ -56,7 +56,8 @@ type diagnosis struct {
 	pending []int           // items since then that are not sound
 	begins  map[int]uint64  // first record in its order of each file
 	told    map[uint64]bool // records elsewhere that were reported, by the first of their run
-	whole   bool            // the end is no torn write: whole records of later ones follow
+	stray   uint64          // lines beyond the signed ones that do not count
+	first   Problem         // about the first of them
 
 	records, unsigned, left uint64
 }
@@ -92,17 +93,16 @@ func (d *diagnosis) walk(ctx context.Context) error {
 	for i := range d.items {
 		it := &d.items[i]
 		switch {
+		case d.size >= d.limit && (d.stray > 0 || !d.continues(i)):
+			if d.stray == 0 && d.torn(ctx, i) {
+				return ctx.Err()
+			}
+			d.beyond(ctx, it)
 		case d.chosen[i]:
 			d.step(ctx, it)
 		case it.form == sound:
 			d.displaced(ctx, it)
-		case it.form == forged && !it.open && it.seq >= d.limit && d.size >= d.limit:
-			d.beyond(it)
 		default:
-			if d.size >= d.limit && !d.whole && d.torn(ctx, i) {
-				d.pending = nil
-				return ctx.Err()
-			}
 			d.pending = append(d.pending, i)
 		}
 		if err := ctx.Err(); err != nil {
@@ -110,6 +110,7 @@ func (d *diagnosis) walk(ctx context.Context) error {
 		}
 	}
 	d.gap(ctx, max(d.size, d.limit), true)
+	d.reportStray()
 	if d.crowded {
 		d.found.Add(Problem{
 			Seq: d.size, Kind: Rewritten, File: d.place().Name,
@@ -181,19 +182,54 @@ func (d *diagnosis) displaced(ctx context.Context, it *item) {
 	})
 }
 
-// beyond reports lines beyond the signed ones that do not count.
-func (d *diagnosis) beyond(it *item) {
-	p := d.at(it, max(it.seq, d.size))
-	p.Kind = Unauthenticated
-	why := d.over
-	if why == "" {
-		why = "it does not continue the log"
+// continues tells whether an item beyond the signed ones is the next that counts.
+func (d *diagnosis) continues(i int) bool {
+	it := &d.items[i]
+	if !d.chosen[i] || it.frayed || it.seq != d.size {
+		return false
 	}
-	p.Detail = "the line lies beyond the newest checkpoint, and nobody vouches for it: " + why
-	if it.n > 1 {
-		p.Detail = fmt.Sprintf("%d lines lie beyond the newest checkpoint, and nobody vouches for them: of the first, %s", it.n, why)
+	return d.last == nil && d.size == 0 || d.last != nil && d.last.last()+1 == it.seq && it.prev == d.last.hash && !it.since.Before(d.last.until)
+}
+
+// beyond goes over lines behind all that was signed, from the first one on that
+// does not count. Nothing that was signed differs there: whether somebody forged
+// the line, or a genuine one was changed or lost before it was signed, cannot be
+// told. But a record may have been moved there from its place.
+func (d *diagnosis) beyond(ctx context.Context, it *item) {
+	if it.form == sound && it.seq < d.limit && d.elsewhere.has(it.seq) && !d.told[it.seq] {
+		d.displaced(ctx, it)
+		return
 	}
-	d.found.Add(p)
+	if d.stray == 0 {
+		d.first = d.at(it, d.size)
+		d.first.Kind = Unauthenticated
+		switch {
+		case it.form == forged && it.seq == d.size && d.over != "":
+			d.first.Detail = d.over
+		case it.form == broken:
+			d.first.Detail = "it is not what its own hash says"
+		case it.form == junk, it.form == cut:
+			d.first.Detail = "it is no record"
+		case it.form == sound && it.seq < d.size:
+			d.first.Detail = fmt.Sprintf("it is a copy of record %d", it.seq)
+		default:
+			d.first.Detail = "it does not continue the log"
+		}
+	}
+	d.stray += it.n
+}
+
+// reportStray reports the lines that beyond has gone over.
+func (d *diagnosis) reportStray() {
+	switch {
+	case d.stray == 1:
+		d.first.Detail = "the line lies beyond the newest checkpoint, and nobody vouches for it: " + d.first.Detail
+	case d.stray > 1:
+		d.first.Detail = fmt.Sprintf("%d lines lie beyond the newest checkpoint, and nobody vouches for them: of the first, %s", d.stray, d.first.Detail)
+	default:
+		return
+	}
+	d.found.Add(d.first)
 }
 
 // end returns how far the log goes, or went.
@@ -263,7 +299,6 @@ func (d *diagnosis) torn(ctx context.Context, i int) bool {
 		torn = torn && err == nil
 	}
 	if !torn {
-		d.whole = true
 		return false
 	}
 	p := d.at(it, d.size)
@@ -279,6 +314,9 @@ func (d *diagnosis) checkNames() {
 		f := &d.Files[i]
 		begins, ok := d.begins[i]
 		p := Problem{Seq: min(begins, f.First), Kind: Reordered, File: f.Name}
+		if p.Seq >= d.limit {
+			p.Kind = Unauthenticated // nor is its name
+		}
 		switch {
 		case ok && begins < f.First, ok && begins > f.First && d.inOrder.has(f.First):
 			p.Detail = fmt.Sprintf("the file begins with record %d, its name says %d", begins, f.First)

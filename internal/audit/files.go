@@ -13,8 +13,8 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// Files lists the segments in a folder, by their names, that are not empty. A
-// folder that is missing has none.
+// Files lists the segments in a folder, by their names, that are not empty, without
+// the remnants of records whose lines are here. A folder that is missing has none.
 func Files(fsys vfs.FS, dir string) ([]File, error) {
 	names, err := fsys.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -41,6 +41,9 @@ func Files(fsys vfs.FS, dir string) ([]File, error) {
 				continue // its lines are here
 			}
 			f.readGone(fsys)
+			if n := len(files); n > 0 && files[n-1].covers(fsys, first) {
+				continue // so are the lines of these records: what is derived is compared elsewhere
+			}
 			files = append(files, f)
 			continue
 		}
@@ -75,4 +78,20 @@ func (f *File) readGone(fsys vfs.FS) {
 	} else if !errors.Is(err, remnant.ErrDamaged) {
 		f.Err = err
 	}
+}
+
+// covers tells whether a record that does not begin a segment is one of its records.
+func (f *File) covers(fsys vfs.FS, seq uint64) bool {
+	if f.Err != nil {
+		return false
+	}
+	if f.Gone != nil {
+		return f.Gone.First == f.First && f.Gone.Next() > seq
+	}
+	file, err := fsys.Open(f.Path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }() // only read from: nothing to lose
+	return remnant.Beside(file, f.Size, seq)
 }

@@ -54,13 +54,14 @@ type Findings struct {
 	Kinds map[Kind]uint64
 
 	from, size          uint64 // problems of records before from, or from a size on that is not 0, are dropped
+	within              bool   // so are lines that nobody vouches for, from that size on
 	dropped             map[Kind]uint64
 	alterations, others []Problem
 }
 
 // Add takes a problem in.
 func (f *Findings) Add(p Problem) {
-	behind := f.size > 0 && p.Seq >= f.size && p.Kind != Unauthenticated
+	behind := f.size > 0 && p.Seq >= f.size && (f.within || p.Kind != Unauthenticated)
 	if p.Kind != Derived && (p.Seq < f.from && p.Kind != Unreadable || behind) {
 		f.dropped = counted(f.dropped, p.Kind, 1) // it concerns what was not asked for
 		return

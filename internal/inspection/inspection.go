@@ -49,6 +49,7 @@ type Log struct {
 type Options struct {
 	From        uint64
 	Size        uint64
+	Within      bool
 	VKeys       []string
 	Checkpoints [][]byte
 	Progress    func(done, total uint64)
@@ -78,6 +79,7 @@ type Result struct {
 func (l *Log) Run(ctx context.Context, o Options, missing []string) (*Result, error) {
 	live := l.Writer || l.HasWriter()
 	end := uint64(math.MaxUint64)
+	covered := uint64(0) // by the heads of the inspection before
 	for n := 0; ; n++ {
 		v, err := l.inspect(ctx, o, live, end, missing)
 		if err != nil || v.Found.Count == 0 {
@@ -89,10 +91,13 @@ func (l *Log) Run(ctx context.Context, o Options, missing []string) (*Result, er
 		again := n < attempts && (live && !before || v.moved || signed > v.CheckpointSize)
 		// A line beyond the signed ones is called a forgery only if nothing has
 		// signed it meanwhile: an erasure signs, and destroys keys then. As the
-		// end is where it was, this comes to one.
+		// end is where it was, this comes to one; and it goes on only as long as
+		// more is covered than before, whatever calls itself signed.
 		for _, p := range v.Found.Kept() {
-			again = again || p.Kind == audit.Unauthenticated && p.Seq < signed
+			meanwhile := p.Kind == audit.Unauthenticated && p.Seq >= v.CheckpointSize && p.Seq < signed
+			again = again || meanwhile && (n < attempts || v.CheckpointSize > covered)
 		}
+		covered = v.CheckpointSize
 		if !again {
 			return v, nil
 		}
@@ -131,7 +136,7 @@ func (l *Log) inspect(ctx context.Context, o Options, live bool, end uint64, mis
 	evidence := &vouch.Evidence{
 		FS: l.FS, Tree: l.Tree, Live: live, Pinned: o.VKeys, Checkpoints: o.Checkpoints,
 	}
-	a := &audit.Log{FS: l.FS, Tree: evidence.Tree, From: o.From, Size: o.Size, Live: live, Progress: o.Progress}
+	a := &audit.Log{FS: l.FS, Tree: evidence.Tree, From: o.From, Size: o.Size, Within: o.Within, Live: live, Progress: o.Progress}
 	v := &Result{Found: found, Root: audit.EmptyRoot}
 	if l.Ring != nil {
 		if _, err := l.Ring.Refresh(); err != nil {
@@ -212,7 +217,7 @@ func Derived(ctx context.Context, compared *segment.Comparison) ([]audit.Problem
 	for i, d := range all {
 		problems[i] = audit.Problem{
 			Seq: d.First, Kind: audit.Derived, File: path.Join("log", d.File),
-			Detail: d.Detail + "; nothing is taken from it: remove it, and the next writer makes it again",
+			Detail: d.Detail,
 		}
 	}
 	return problems, nil

@@ -92,7 +92,7 @@ func (l *Log) Run(ctx context.Context) (*Repair, error) {
 		}
 	} else {
 		if done, err = l.cutTail(tail); err != nil {
-			return nil, err
+			return nil, l.refusal(ctx, err, size)
 		}
 	}
 	if err := l.Store.OpenTail(ctx, tail.end, tail.size); err != nil {
@@ -111,6 +111,16 @@ func (l *Log) Run(ctx context.Context) (*Repair, error) {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	return done, nil
+}
+
+// refusal is the error of a log that is not written to for what lies behind the
+// signed records. If some of these are not there either, that is said as well.
+func (l *Log) refusal(ctx context.Context, err error, size uint64) error {
+	l.Store.Show(size)
+	if missing := l.Store.AllNamed(ctx); missing != nil && segment.Altered(missing) {
+		return fmt.Errorf("%w; and %w", err, missing)
+	}
+	return err
 }
 
 // signedHead returns the newest size and root that were signed: the keyring
@@ -480,11 +490,11 @@ func (l *Log) cutTail(tail *logTail) (*Repair, error) {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	sum := sha256.Sum256(cut)
-	l.Logger.Warn("cut off an incomplete write", slog.Uint64("seq", tail.size), slog.Int("bytes", len(cut)), slog.String("kept as", aside))
-	reason := "interrupted write"
+	reason, said := "interrupted write", "cut off an incomplete write"
 	if d.cause != nil {
-		reason = "repair on request: " + d.reason
+		reason, said = "repair on request: "+d.reason, "cut off what nobody vouches for"
 	}
+	l.Logger.Warn(said, slog.Uint64("seq", tail.size), slog.Int("bytes", len(cut)), slog.String("kept as", aside))
 	return &Repair{Reason: reason, Seq: tail.size, Bytes: len(cut), SHA256: hex.EncodeToString(sum[:]), Aside: aside, Segments: segments}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"audittrail/internal/remnant"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -132,9 +133,17 @@ func (r *Comparer) read(n uint64) bool {
 func (c *Comparison) Differences(ctx context.Context) ([]Difference, error) {
 	s := c.store
 	s.mu.RLock()
-	segs := slices.Clone(s.segs)
+	segs, stray := slices.Clone(s.segs), slices.Clone(s.stray)
 	s.mu.RUnlock()
 	var out []Difference
+	for _, g := range stray {
+		if g.beside {
+			out = append(out, Difference{
+				First: g.first, File: filepath.Base(g.name + remnant.Ext),
+				Detail: "it calls itself what stays of a segment, and the lines of these records are here; nothing is taken from it, and the next writer puts it aside",
+			})
+		}
+	}
 	for i, g := range segs {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -162,7 +171,10 @@ func difference(first uint64, path string, err error) Difference {
 	if !errors.Is(err, errSide) && !errors.Is(err, errTable) {
 		detail = err.Error()
 	}
-	return Difference{First: first, File: filepath.Base(path), Detail: detail}
+	return Difference{
+		First: first, File: filepath.Base(path),
+		Detail: detail + "; nothing is taken from it, and the next writer, or doctor --repair, makes it again",
+	}
 }
 
 func (c *Comparison) suspected(first uint64) bool {

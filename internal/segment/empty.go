@@ -1,21 +1,15 @@
 package segment
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"log/slog"
 	"path/filepath"
 
 	"audittrail/internal/remnant"
-	"audittrail/record"
 )
 
 // EmptyPrefix begins the name of an empty segment that was put aside.
 const EmptyPrefix = "empty-"
-
-// lastBytes is more than the end of a line, from its sequence number on.
-const lastBytes = 512
 
 // dropEmpty takes the segments without a byte out of segs, except for one at
 // the very end that begins with the record after the last: that one was begun,
@@ -60,33 +54,37 @@ func (s *Store) endsBefore(g *seg, seq uint64) bool {
 	if err != nil {
 		return true
 	}
-	end, err := lastEnd(f, size)
-	if err != nil {
-		return true
-	}
-	buf := make([]byte, min(end, lastBytes))
-	if n, err := f.ReadAt(buf, end-int64(len(buf))); n < len(buf) && err != io.EOF || len(buf) == 0 {
-		return true
-	}
-	t, ok := record.ParseTail(buf[:len(buf)-1])
-	return !ok || t.Seq+1 == seq
+	last, ok := remnant.LastSeq(f, size)
+	return !ok || last+1 == seq
 }
 
-// lastEnd returns where the last whole line of a file ends, behind its LF: what
-// follows is torn.
-func lastEnd(f io.ReaderAt, size int64) (int64, error) {
-	buf := make([]byte, 1<<16)
-	for at := size; at > 0; {
-		some := buf[:min(at, int64(len(buf)))]
-		at -= int64(len(some))
-		if n, err := f.ReadAt(some, at); n < len(some) {
-			return 0, fmt.Errorf("read the end of a segment: %w", err)
+// dropBeside takes the remnants out of segs that stand beside the lines of what
+// they are named after, or beside what stays of it.
+func (s *Store) dropBeside(segs []*seg) (kept, beside []*seg) {
+	kept = segs[:0]
+	for _, g := range segs {
+		if n := len(kept); g.gone != nil && n > 0 && s.covers(kept[n-1], g.first) {
+			g.beside = true
+			beside = append(beside, g)
+			continue
 		}
-		if i := bytes.LastIndexByte(some, '\n'); i >= 0 {
-			return at + int64(i) + 1, nil
-		}
+		kept = append(kept, g)
 	}
-	return 0, nil
+	return kept, beside
+}
+
+// covers tells whether a record that does not begin a segment is one of its records.
+func (s *Store) covers(g *seg, seq uint64) bool {
+	if g.gone != nil {
+		return g.bad == nil && g.gone.Next() > seq
+	}
+	f, err := s.fs.Open(g.name + lineExt)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }() // only read from: nothing to lose
+	size, err := f.Size()
+	return err == nil && remnant.Beside(f, size, seq)
 }
 
 // PutAside renames the empty segments that are not the log's, so that nothing

@@ -251,6 +251,35 @@ func (s *Store) vouch(ctx context.Context, g *seg) error {
 		g.name, remnant.Ext, remnant.ErrDamaged)
 }
 
+// Named returns nil if a record of the log names what stays of a segment, given by
+// its first record; an ErrDamaged of remnant if none does.
+func (s *Store) Named(ctx context.Context, first uint64) error {
+	g, _, err := s.find(first)
+	if err != nil {
+		return err
+	}
+	if g.bad != nil {
+		return g.bad
+	}
+	return s.vouch(ctx, g)
+}
+
+// AllNamed is Named for every segment that has left.
+func (s *Store) AllNamed(ctx context.Context) error {
+	s.mu.RLock()
+	segs := slices.Clone(s.segs)
+	s.mu.RUnlock()
+	for _, g := range segs {
+		if g.gone == nil {
+			continue
+		}
+		if err := s.Named(ctx, g.first); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Departed calls use with the table of what has left with a segment, given by its
 // first record, if a record of the log vouches for it, and tells whether there
 // is a table: remnants of the first version have none.

@@ -64,7 +64,8 @@ type Store struct {
 	// empty are the files that have a segment's name and no byte, and are not
 	// the log's; guarded by mu.
 	empty []*seg
-	// stray are remnants behind the newest segment, which are not the log's.
+	// stray are remnants behind the newest segment, and beside lines, which are
+	// not the log's; guarded by mu.
 	stray []*seg
 
 	tree  Signed // what lines are compared with; guarded by mu
@@ -89,6 +90,7 @@ type seg struct {
 	filled bool             // it has been seen to have lines; guarded by the store's mu
 	gone   *remnant.Remnant // what stays, if the lines have left
 	bad    error            // why that cannot be read
+	beside bool             // that is named after a record whose line is here
 
 	knowing sync.Mutex // held while what is known is extended; taken before sideMu
 
@@ -163,7 +165,7 @@ func (s *Store) list() error {
 		s.segs = append(s.segs, g)
 	}
 	s.segs, s.empty = s.dropEmpty(s.segs)
-	s.stray = nil
+	s.segs, s.stray = s.dropBeside(s.segs)
 	for n := len(s.segs); n > 0 && s.segs[n-1].gone != nil; n = len(s.segs) {
 		// The newest segment never leaves: this is of none.
 		s.segs, s.stray = s.segs[:n-1], append(s.stray, s.segs[n-1])
