@@ -14,7 +14,7 @@ import (
 // verify checks the records that count, and returns what says what is wrong with
 // them.
 func (m *maker) verify() (say func()) {
-	v, err := m.log.Verify(m.ctx, audittrail.VerifyOptions{Size: m.o.Size, Progress: m.o.Progress})
+	v, err := m.log.Verify(m.ctx, audittrail.VerifyOptions{Size: m.o.Size, Within: m.within, Progress: m.o.Progress})
 	if err != nil {
 		return func() {
 			m.worse(document.Unchecked, document.Bad, fmt.Sprintf("The log could not be verified: %v.", err))
@@ -39,13 +39,13 @@ func (m *maker) judgeCheck() {
 	case audittrail.VerdictUnchecked:
 		m.worse(document.Unchecked, document.Bad, "The log could not be checked: "+limits+".")
 	case audittrail.VerdictLimited:
-		m.worse(document.Incomplete, document.Wary, "The log was not altered, but "+limits+": see the integrity section.")
+		m.worse(document.Incomplete, document.Wary, notAltered+limits+": see the integrity section.")
 	}
 	if n := v.Count(audittrail.KindUnauthenticated); n > 0 {
-		m.worse(document.Incomplete, document.Wary, "The log goes on beyond its newest checkpoint with lines that nobody vouches for. They are in no figure: 'audittrail verify' names them.")
+		m.worse(document.Incomplete, document.Wary, goesOn+", and nobody vouches for what is there. It is in no figure: 'audittrail verify' names it.")
 	}
 	for _, missing := range v.Missing {
-		m.worse(document.Incomplete, document.Wary, "The check of the log lacked something: "+missing+".")
+		m.worse(document.Incomplete, document.Wary, lacked+missing+".")
 	}
 }
 

@@ -77,7 +77,9 @@ type Options struct {
 	Model      string    // only events of this model, where that makes sense
 	Rules      []*rules.Pack
 	Program    string // version of the program
-	Size       uint64 // records that count; if 0, those of the newest checkpoint
+	// Size is how many records count; if 0, those of the newest checkpoint, and
+	// then what follows it that nobody vouches for is mentioned.
+	Size uint64
 	// Redacted leaves out what is for readers of contents alone: what was written
 	// about registered things.
 	Redacted bool
@@ -100,6 +102,7 @@ type maker struct {
 	engine *query.Engine
 	o      Options
 	doc    *document.Report
+	within bool // it is about so many records, whatever follows
 
 	verified *audittrail.Verification
 	answers  map[string]*query.Table // of queries that were asked
@@ -219,7 +222,7 @@ func (m *maker) begin() error {
 		return err
 	}
 	size, root := head.Size, head.Root
-	if m.o.Size > 0 {
+	if m.within = m.o.Size > 0; m.within {
 		if m.o.Size > head.Size {
 			return fmt.Errorf("at %d records: %w: the newest checkpoint covers %d", m.o.Size, audittrail.ErrNoRecord, head.Size)
 		}

@@ -431,7 +431,10 @@ func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, sig
 	if err != nil {
 		return err
 	}
-	found := document.Compare(was, is)
+	found, now := document.Compare(was, is), []document.Difference(nil)
+	if signed {
+		found, now = report.Circumstances(was, is, found)
+	}
 	if e.output != asTable {
 		err = e.list(differenceColumns, func(yield func(row, error) bool) {
 			for _, d := range found {
@@ -444,8 +447,16 @@ func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, sig
 		err = e.sayDifferences(was, found, signed)
 	}
 	switch {
-	case err != nil || len(found) == 0:
+	case err != nil:
 		return err
+	case len(found) == 0:
+		for _, d := range now {
+			e.note("report verify: how the log can be checked has changed since, and no figure: %s", d)
+		}
+		if len(now) > 0 && is.Status == document.Incomplete {
+			return ended(exitLimited)
+		}
+		return nil
 	case is.Status == document.Unchecked && was.Status != document.Unchecked:
 		return ended(exitFailed) // what differs may be what a disk did not give
 	}
