@@ -1,7 +1,7 @@
 // Mutate takes guards out of the code, one at a time, and lists those that no
 // test misses.
 //
-//	mutate [-match REGEXP] [-sample N] [-seed S] [-o FILE] PACKAGE... [-- TESTED...]
+//	mutate [-match REGEXP] [-run REGEXP] [-sample N] [-seed S] [-equivalent FILE] PACKAGE... [-- TESTED...]
 //
 // A guard is an if statement, or a case of a switch without a tag, whose body
 // leaves: it ends in return, continue, break, goto or panic. A plain
@@ -12,7 +12,8 @@
 // All guards of the packages are compiled into one test binary for each tested
 // package, and a file switches one of them off, also in the processes that a
 // test starts. A first run of every test by itself records which guards it
-// reaches, so that each guard is tried with the tests that reach it alone,
+// takes: whose conditions hold at least once, since one that never does can as
+// well be taken out. Each guard is tried with the tests that take it alone,
 // fastest first, until one fails.
 //
 // It prints a line for each guard that survives, and exits with 1 if there are
@@ -64,7 +65,7 @@ func (g *guard) key() string { return g.file + " " + g.function + " " + g.condit
 type trial struct {
 	binary, dir, run string // the test binary, its package's folder, the pattern
 	took             time.Duration
-	reaches          map[int]bool
+	takes            map[int]bool
 }
 
 func main() {
@@ -75,7 +76,7 @@ func main() {
 }
 
 type options struct {
-	match      *regexp.Regexp
+	match, run *regexp.Regexp
 	sample     int
 	seed       string
 	equivalent string
@@ -86,6 +87,7 @@ type options struct {
 
 func parseOptions() (o options, err error) {
 	match := flag.String("match", "", "only guards whose line of the list matches this `REGEXP`")
+	tests := flag.String("run", "", "only tests whose name matches this `REGEXP`")
 	flag.IntVar(&o.sample, "sample", 0, "try only `N` guards, chosen by the seed")
 	flag.StringVar(&o.seed, "seed", time.Now().UTC().Format(time.DateOnly), "the seed of the sample")
 	flag.StringVar(&o.equivalent, "equivalent", "", "`FILE` of guards that no test can miss, with the reasons")
@@ -100,8 +102,10 @@ func parseOptions() (o options, err error) {
 		return o, errors.New("name the packages whose guards are to be taken out, such as internal/recovery")
 	}
 	o.tested = append(slices.Clone(o.packages), o.tested...)
+	var rerr error
 	o.match, err = regexp.Compile(*match)
-	return o, err
+	o.run, rerr = regexp.Compile(*tests)
+	return o, errors.Join(err, rerr)
 }
 
 func run(ctx context.Context) error {
@@ -122,7 +126,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	trials, err := build(ctx, scratch, overlay, o.tested)
+	trials, err := build(ctx, scratch, overlay, &o)
 	if err != nil {
 		return err
 	}
@@ -176,12 +180,12 @@ func try(ctx context.Context, control string, guards []*guard, trials []*trial, 
 		if err := os.WriteFile(control, []byte("off "+strconv.Itoa(g.id)), 0o600); err != nil {
 			return survivors, err
 		}
-		by, reached := "", 0
+		by, taken := "", 0
 		for _, t := range trials {
-			if !t.reaches[g.id] {
+			if !t.takes[g.id] {
 				continue
 			}
-			reached++
+			taken++
 			if err := t.execute(ctx, timeout); err != nil {
 				by = t.run
 				break
@@ -189,7 +193,7 @@ func try(ctx context.Context, control string, guards []*guard, trials []*trial, 
 		}
 		if by == "" {
 			survivors++
-			fmt.Printf("survives (%d tests reach it): %s\n", reached, g)
+			fmt.Printf("survives (%d tests take it): %s\n", taken, g)
 			continue
 		}
 		killed++
@@ -418,11 +422,11 @@ func decides(s *ast.IfStmt) bool {
 	return false
 }
 
-// build compiles the tests of the packages, and lists them.
-func build(ctx context.Context, scratch, overlay string, packages []string) ([]*trial, error) {
+// build compiles the tests of the packages, and lists those that are to be run.
+func build(ctx context.Context, scratch, overlay string, o *options) ([]*trial, error) {
 	var trials []*trial
-	for i, dir := range packages {
-		if slices.Contains(packages[:i], dir) {
+	for i, dir := range o.tested {
+		if slices.Contains(o.tested[:i], dir) {
 			continue
 		}
 		binary := filepath.Join(scratch, fmt.Sprintf("tests-%d", i))
@@ -440,7 +444,9 @@ func build(ctx context.Context, scratch, overlay string, packages []string) ([]*
 			return nil, fmt.Errorf("list the tests of %s: %w", dir, err)
 		}
 		for name := range strings.FieldsSeq(string(out)) {
-			trials = append(trials, &trial{binary: binary, dir: dir, run: "^" + name + "$"})
+			if o.run.MatchString(name) {
+				trials = append(trials, &trial{binary: binary, dir: dir, run: "^" + name + "$"})
+			}
 		}
 	}
 	return trials, nil
@@ -449,17 +455,17 @@ func build(ctx context.Context, scratch, overlay string, packages []string) ([]*
 // slow is how long a test may take before its subtests are run by themselves.
 const slow = 4 * time.Second
 
-// record runs each test by itself, and keeps which guards it reaches. They are
+// record runs each test by itself, and keeps which guards it takes. They are
 // returned fastest first.
 func record(ctx context.Context, scratch, control string, trials []*trial, timeout time.Duration) ([]*trial, error) {
-	reached := filepath.Join(scratch, "reached")
-	if err := os.WriteFile(control, []byte("record "+reached), 0o600); err != nil {
+	taken := filepath.Join(scratch, "taken")
+	if err := os.WriteFile(control, []byte("record "+taken), 0o600); err != nil {
 		return nil, err
 	}
 	var kept []*trial
 	for i := 0; i < len(trials); i++ {
 		t := trials[i]
-		if err := os.RemoveAll(reached); err != nil {
+		if err := os.RemoveAll(taken); err != nil {
 			return nil, err
 		}
 		began := time.Now()
@@ -470,17 +476,17 @@ func record(ctx context.Context, scratch, control string, trials []*trial, timeo
 			return nil, fmt.Errorf("%s in %s fails with all guards in their place: %w\n%s", t.run, t.dir, err, out)
 		}
 		t.took = time.Since(began)
-		if t.reaches, err = readReached(reached); err != nil {
+		if t.takes, err = readTaken(taken); err != nil {
 			return nil, err
 		}
 		if subs := subtests(t, out); t.took > slow && len(subs) > 1 {
 			trials = append(trials, subs...)
 			continue
 		}
-		if len(t.reaches) > 0 {
+		if len(t.takes) > 0 {
 			kept = append(kept, t)
 		}
-		fmt.Fprintf(os.Stderr, "%s in %s reaches %d guards, %s\n", t.run, t.dir, len(t.reaches), t.took.Round(time.Millisecond))
+		fmt.Fprintf(os.Stderr, "%s in %s takes %d guards, %s\n", t.run, t.dir, len(t.takes), t.took.Round(time.Millisecond))
 	}
 	slices.SortFunc(kept, func(a, b *trial) int { return int(a.took - b.took) })
 	return kept, nil
@@ -498,7 +504,7 @@ func subtests(t *trial, out []byte) []*trial {
 	return all
 }
 
-func readReached(name string) (map[int]bool, error) {
+func readTaken(name string) (map[int]bool, error) {
 	text, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -529,9 +535,9 @@ import (
 )
 
 var (
-	off     = -1
-	reached *os.File
-	seen    [%[2]d]atomic.Bool
+	off   = -1
+	taken *os.File
+	seen  [%[2]d]atomic.Bool
 )
 
 func init() {
@@ -544,14 +550,14 @@ func init() {
 	case "off":
 		off, _ = strconv.Atoi(rest)
 	case "record":
-		reached, _ = os.OpenFile(rest, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		taken, _ = os.OpenFile(rest, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	}
 }
 
 // On returns the condition of a guard, or false where that guard is taken out.
 func On[T ~bool](id int, condition T) T {
-	if reached != nil && !seen[id].Load() && !seen[id].Swap(true) {
-		_, _ = reached.WriteString(strconv.Itoa(id) + "\n")
+	if taken != nil && bool(condition) && !seen[id].Load() && !seen[id].Swap(true) {
+		_, _ = taken.WriteString(strconv.Itoa(id) + "\n")
 	}
 	return condition && id != off
 }
