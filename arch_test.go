@@ -69,7 +69,7 @@ var rooms = map[string]room{
 	"internal/vouch":      {ours: []string{"tlog", "keyring", "internal/audit", "internal/tree", "internal/vfs"}},
 	"internal/barrier":    {ours: []string{"event", "record", "internal/cjson"}},
 	"internal/escrow":     {ours: []string{"record", "internal/vfs"}},
-	"internal/recovery":   {ours: []string{"record", "tlog", "keyring", "internal/segment", "internal/signed", "internal/tree"}},
+	"internal/recovery":   {ours: []string{"record", "tlog", "keyring", "internal/segment", "internal/signed", "internal/tree", "internal/vfs"}},
 	"internal/checkpoint": {ours: []string{"tlog", "keyring", "internal/recovery", "internal/segment", "internal/tree"}},
 	"internal/signed": {ours: []string{
 		"record", "tlog", "keyring", "internal/segment", "internal/tree", "internal/vfs", "internal/vouch",

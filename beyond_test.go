@@ -99,7 +99,7 @@ func TestReadersStop(t *testing.T) {
 		// Six records that count, a forgery, and two true ones that continue it.
 		l[6] = rehash(l[6], `"type":"prompt"`, `"type":"x.forged"`)
 		l[7] = retail(l[7], 7, tailOf(l[6]).Hash)
-		return append(bytes.Join(l, nil), retail(l[5], 8, tailOf(l[7]).Hash)...)
+		return append(bytes.Join(l, nil), placed(l[5], 8, tailOf(l[7]).Logged, tailOf(l[7]).Hash)...)
 	})
 	log, err := audittrail.Open("dir", audittrail.Options{ReadOnly: true, Master: onDisk(disk).Master}.With(audittrail.Seams{FS: disk}))
 	if err != nil {

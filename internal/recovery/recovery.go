@@ -337,9 +337,10 @@ func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logT
 			return nil, fmt.Errorf("open log: %w", err)
 		}
 		if tail.damage != nil {
-			if !l.explains(tail, &raw) {
+			if tail.damage.cause != nil {
 				break
 			}
+			tail.damage.cause = explain(tail, &raw)
 			continue
 		}
 		tail.end = raw.Pos
@@ -444,25 +445,21 @@ func (l *Log) refuseCopies(ctx context.Context, tail *logTail) error {
 	return nil
 }
 
-// explains looks at what follows a damaged line, and tells whether to go on.
-// Whole records may follow in the batch that was being written, since a disk
-// does not write in order: their nanoseconds tell their place in it, and so
-// whether the damage is in it too. One of a later batch means that the damaged
-// one had been durable.
-func (l *Log) explains(tail *logTail, raw *segment.Raw) bool {
-	if tail.damage.cause != nil {
-		return false
-	}
+// explain looks at a line that follows a damaged one, and returns why that was no
+// interrupted write if the line tells. Whole records may follow in the batch that
+// was being written, since a disk does not write in order: their nanoseconds tell
+// their place in it, and so whether the damage is in it too. One of a later batch
+// means that the damaged one had been durable.
+func explain(tail *logTail, raw *segment.Raw) error {
 	t, ok := record.ParseTail(raw.Line)
 	if !raw.Whole || !ok || !record.Intact(raw.Line, &t) {
-		return true
+		return nil
 	}
 	place := uint64(t.Logged.Nanosecond() % 1000)
 	if place < record.MaxPlace && t.Seq-place <= tail.size && t.Seq > tail.size {
-		return true
+		return nil
 	}
-	tail.damage.cause = fmt.Errorf("record %d behind it is whole", t.Seq)
-	return false
+	return fmt.Errorf("record %d behind it is whole", t.Seq)
 }
 
 // cutTail removes what stands behind the last good line.

@@ -329,10 +329,11 @@ func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) 
 		}
 		chain.Start(tail)
 		chained = true
-	} else if before, ok, err := s.hashBeforeSegment(g); err != nil {
-		return err
-	} else if ok {
-		tail, chained = record.Tail{Hash: before}, true
+	} else {
+		var err error
+		if tail, chained, err = s.tailBeforeSegment(g); err != nil {
+			return err
+		}
 	}
 	at, compare := g.first+p.count(), s.compared()
 	var more []entry
@@ -350,7 +351,7 @@ func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) 
 		}
 		if p.count() == 0 && len(more) == 0 {
 			t, _ := record.ParseTail(raw.Line) // hasSeq has looked at it
-			if chained && t.Prev != tail.Hash || !record.Intact(raw.Line, &t) {
+			if chained && (t.Prev != tail.Hash || t.Logged.Before(tail.Logged)) || !record.Intact(raw.Line, &t) {
 				failed = &AlteredError{Seq: at}
 				return false
 			}
@@ -429,17 +430,17 @@ func compared(seq uint64, got record.Hash, ok bool, want record.Hash, err error)
 	return nil
 }
 
-// hashBeforeSegment returns the hash that the first line of a segment
+// tailBeforeSegment returns the tail of the line that the first line of a segment
 // continues, if the segment before is here or something of it is.
-func (s *Store) hashBeforeSegment(g *seg) (record.Hash, bool, error) {
+func (s *Store) tailBeforeSegment(g *seg) (record.Tail, bool, error) {
 	if g.first == 0 {
-		return record.Hash{}, true, nil
+		return record.Tail{}, true, nil
 	}
 	prev, next, err := s.find(g.first - 1)
 	if err != nil || next == nil || next.first != g.first {
-		return record.Hash{}, false, nil // verify tells that there is a gap
+		return record.Tail{}, false, nil // verify tells that there is a gap
 	}
-	return s.hashBefore(g, prev, 0)
+	return s.tailBefore(g, prev, 0)
 }
 
 // Checked is Line for a record that decides something: the line must be what its

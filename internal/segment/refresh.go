@@ -129,7 +129,7 @@ func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offs
 			count, offset = 0, 0 // an earlier entry is damaged
 		}
 	}
-	last, chained, err := s.hashBefore(g, prev, count)
+	last, chained, err := s.tailBefore(g, prev, count)
 	if err != nil {
 		return 0, err
 	}
@@ -139,12 +139,12 @@ func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offs
 			return false
 		}
 		t, ok := record.ParseTail(raw.Line)
-		if !ok || t.Seq != g.first+count || chained && t.Prev != last || !record.Intact(raw.Line, &t) {
+		if !ok || t.Seq != g.first+count || chained && (t.Prev != last.Hash || t.Logged.Before(last.Logged)) || !record.Intact(raw.Line, &t) {
 			s.broken.Store(&LineError{Seq: g.first + count, File: raw.File, Offset: raw.Pos.Offset})
 			return false
 		}
 		known = append(known, entryOf(raw.Line, raw.Pos.Offset+int64(len(raw.Line))+1))
-		last, chained = t.Hash, true
+		last, chained = t, true
 		count++
 		return true
 	})
@@ -157,26 +157,27 @@ func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offs
 	return count, nil
 }
 
-// hashBefore returns the hash that the line behind the first count lines of a
-// segment continues, if it is known: that of a segment's first line is not
-// where the segments before are not here.
-func (s *Store) hashBefore(g, prev *seg, count uint64) (hash record.Hash, known bool, err error) {
+// tailBefore returns the tail of the line that is continued by the one behind the
+// first count lines of a segment, if it is known: that of a segment's first line
+// is not where the segments before are not here, and of one that has left only
+// the hash is.
+func (s *Store) tailBefore(g, prev *seg, count uint64) (tail record.Tail, known bool, err error) {
 	if count == 0 && prev == nil {
-		return record.Hash{}, g.first == 0, nil
+		return record.Tail{}, g.first == 0, nil
 	}
 	if count == 0 && prev.gone != nil {
 		var last [1][32]byte
 		err := s.fromRemnant(prev, func(f io.ReaderAt) error { return prev.gone.Hashes(f, prev.gone.Records-1, last[:]) })
-		return last[0], err == nil && prev.gone.Next() == g.first, err
+		return record.Tail{Hash: last[0]}, err == nil && prev.gone.Next() == g.first, err
 	}
 	line, err := s.Peek(g.first + count - 1)
 	var damaged *LineError
 	if errors.As(err, &damaged) {
-		return record.Hash{}, false, nil // what can be read is read; verify tells
+		return record.Tail{}, false, nil // what can be read is read; verify tells
 	}
 	if err != nil {
-		return record.Hash{}, false, fmt.Errorf("read the end of the log: %w", err)
+		return record.Tail{}, false, fmt.Errorf("read the end of the log: %w", err)
 	}
-	t, _ := record.ParseTail(line) // Peek has looked at it
-	return t.Hash, true, nil
+	tail, _ = record.ParseTail(line) // Peek has looked at it
+	return tail, true, nil
 }

@@ -1,0 +1,233 @@
+package audittrail_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/internal/vfs"
+	"audittrail/record"
+)
+
+// placed gives a line another number, time and predecessor, and the hash that
+// belongs to it, as anybody can: the content stays authentic.
+func placed(line []byte, seq uint64, logged time.Time, prev record.Hash) []byte {
+	body := line[:bytes.LastIndex(line, []byte(`,"seq":`))]
+	return rehash(fmt.Appendf(bytes.Clone(body), `,"seq":%d,"logged":"%s","prev":%q,"hash":"%064d"}`+"\n",
+		seq, event.AppendTime(nil, logged), prev, 0), "", "")
+}
+
+// TestTailIsBoundToItsPlace moves an authentic record that no checkpoint covers,
+// once in each of the ways that only its place tells: readers end in front of it,
+// and no writer goes on from it unless it is told to cut it off.
+func TestTailIsBoundToItsPlace(t *testing.T) {
+	moves := map[string]struct {
+		move func(line []byte, t record.Tail) []byte
+		want string
+	}{
+		"another number": {func(line []byte, t record.Tail) []byte {
+			return placed(line, t.Seq+2, t.Logged, t.Prev)
+		}, "the line carries sequence number"},
+		"another predecessor": {func(line []byte, t record.Tail) []byte {
+			return placed(line, t.Seq, t.Logged, record.Hash{1})
+		}, "the line does not continue the chain"},
+		"an earlier time": {func(line []byte, t record.Tail) []byte {
+			return placed(line, t.Seq, t.Logged.Add(-time.Hour), t.Prev)
+		}, "the line was logged before the one in front of it"},
+	}
+	// Two of these fill a segment.
+	big := event.Event{Type: event.Prompt, Prompt: strings.Repeat("x ", 700)}
+	for _, records := range []int{1, 2} {
+		for name, c := range moves {
+			disk := vfs.NewMem()
+			log := openDir(t, rolling(disk))
+			for range records {
+				mustAppend(t, log, big)
+			}
+			if _, err := log.Checkpoint(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			moved := mustAppend(t, log, big)
+			segs := segments(t, log)
+			killed := disk.KillOnly()
+			mustClose(t, log)
+			if len(segs) != records {
+				t.Fatalf("%d segments after %d records", len(segs), records+1)
+			}
+			edit(t, killed, segmentFile(segs[len(segs)-1], ".jsonl"), func(b []byte) []byte {
+				l := lines(b)
+				last := len(l) - 1
+				l[last] = c.move(l[last], tailOf(l[last]))
+				return bytes.Join(l, nil)
+			})
+			what := fmt.Sprintf("record %d, %s", moved.Seq, name)
+
+			o := rolling(killed)
+			o.ReadOnly, o.Create = true, false
+			reader := openDir(t, o)
+			if b, err := reader.Beyond(t.Context()); err != nil || b.Size != moved.Seq || b.Records != 1 {
+				t.Errorf("%s: Beyond() = %+v, %v, want one record that does not count", what, b, err)
+			}
+			if _, err := reader.Find(t.Context(), moved.ID.String()); !errors.Is(err, audittrail.ErrNoRecord) {
+				t.Errorf("%s: Find() = %v, want ErrNoRecord", what, err)
+			}
+			mustClose(t, reader)
+
+			_, err := audittrail.Open("dir", rolling(killed))
+			var damaged *audittrail.DamagedError
+			if !errors.As(err, &damaged) || damaged.Seq != moved.Seq || !strings.Contains(damaged.Detail, c.want) {
+				t.Errorf("%s: Open() = %v, want that %s", what, err, c.want)
+			}
+			o = rolling(killed)
+			o.Repair = true
+			log = openDir(t, o)
+			if r, err := log.Get(t.Context(), moved.Seq); err != nil || r.Event.Type != event.LogRepaired {
+				t.Errorf("%s: after the repair it is %+v, %v", what, r, err)
+			}
+			mustClose(t, log)
+		}
+	}
+}
+
+// TestLastLineWithoutEnd cuts off the last byte of a log, as an interrupted write
+// leaves it: nobody was told of that record, and the next one begins a line.
+func TestLastLineWithoutEnd(t *testing.T) {
+	disk := signedThenMore(t)
+	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte { return b[:len(b)-1] })
+	log := openDir(t, onDisk(disk))
+	r, err := log.Get(t.Context(), 7)
+	if err != nil || r.Event.Type != event.LogRepaired {
+		t.Errorf("record 7 is %+v, %v, want the record of the repair", r, err)
+	}
+	mustClose(t, log)
+	check(t, disk, nil, "after the repair")
+}
+
+// TestFirstDamageIsNamed has whole lines follow on a forged one: what is said is
+// why that one is none, and a copy of it is all that is needed to see it.
+func TestFirstDamageIsNamed(t *testing.T) {
+	disk := signedThenMore(t)
+	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte {
+		l := lines(b)
+		l[6] = placed(l[6], 6, tailOf(l[6]).Logged, record.Hash{1})
+		return bytes.Join(l, nil)
+	})
+	_, err := audittrail.Open("dir", onDisk(disk))
+	var damaged *audittrail.DamagedError
+	if !errors.As(err, &damaged) || damaged.Seq != 6 || damaged.Detail != "the line does not continue the chain" {
+		t.Errorf("Open() = %v, want that the line does not continue the chain, and nothing of those behind it", err)
+	}
+}
+
+// TestTreeAndLogShort cuts records off that were signed, and the tree's files with
+// them: what is said is how many there are.
+func TestTreeAndLogShort(t *testing.T) {
+	disk := signedThenMore(t)
+	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte { return bytes.Join(lines(b)[:3], nil) })
+	for _, name := range []string{"entries", "0"} {
+		edit(t, disk, filepath.Join("tree", name), func(b []byte) []byte { return b[:3*32] })
+	}
+	_, err := audittrail.Open("dir", onDisk(disk))
+	want := &audittrail.BehindError{Have: 3, Signed: 5, Detail: "only the first 3 are whole"}
+	var behind *audittrail.BehindError
+	if !errors.As(err, &behind) || *behind != *want {
+		t.Errorf("Open() = %v, want %v", err, want)
+	}
+}
+
+// TestReadErrorIsNoLoss damages the tree and has the disk refuse every read of a
+// line from one on: what cannot be read is not said to be gone.
+func TestReadErrorIsNoLoss(t *testing.T) {
+	for n := 0; ; n++ {
+		disk := signedThenMore(t)
+		remove(t, disk, "tree/entries")
+		reads := 0
+		disk.Inject(func(op vfs.Op) error {
+			if op.Kind != vfs.OpRead || op.Name != "dir/log/"+firstSegment {
+				return nil
+			}
+			if reads++; reads > n {
+				return syscall.EIO
+			}
+			return nil
+		})
+		log, err := audittrail.Open("dir", onDisk(disk))
+		var behind *audittrail.BehindError
+		var damaged *audittrail.DamagedError
+		if errors.As(err, &behind) || errors.As(err, &damaged) || err != nil && !errors.Is(err, syscall.EIO) {
+			t.Errorf("from read %d on: Open() = %v, want that of the disk", n, err)
+		}
+		if err == nil {
+			mustClose(t, log)
+			return
+		}
+	}
+}
+
+// TestTreeChangesMeanwhile damages a file of the tree at each operation of an
+// opening: nothing is signed that the log does not say.
+func TestTreeChangesMeanwhile(t *testing.T) {
+	for n := 0; ; n++ {
+		disk := signedThenMore(t)
+		ops := 0
+		disk.Inject(func(vfs.Op) error {
+			if ops++; ops != n+1 {
+				return nil
+			}
+			f, err := disk.OpenFile("dir/tree/0", os.O_RDWR, 0)
+			if err == nil {
+				_, err = f.WriteAt(make([]byte, 32), 4*32)
+				err = errors.Join(err, f.Close())
+			}
+			return err
+		})
+		log, err := audittrail.Open("dir", onDisk(disk))
+		over := ops <= n
+		disk.Inject(nil)
+		if err == nil {
+			mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "goes on"})
+			mustClose(t, log)
+		} else if !strings.Contains(err.Error(), "the tree's files have changed meanwhile") {
+			t.Errorf("at operation %d: Open() = %v, want that the files have changed", n, err)
+		}
+		check(t, disk, nil, fmt.Sprintf("a hash was damaged at operation %d", n))
+		if over {
+			return
+		}
+	}
+}
+
+// TestUnreadableLevelOfSmallLog has a file of the tree that a log does not need yet
+// be unreadable: it is replaced before it is needed.
+func TestUnreadableLevelOfSmallLog(t *testing.T) {
+	disk := signedThenMore(t)
+	touch(t, disk, "dir/tree/1")
+	disk.Inject(func(op vfs.Op) error {
+		switch {
+		case op.Name != "dir/tree/1":
+		case op.Kind == vfs.OpRemove:
+			disk.Inject(nil) // what comes in its place is somewhere else on the disk
+		case op.Kind == vfs.OpOpen:
+			return syscall.EIO
+		}
+		return nil
+	})
+	log := openDir(t, onDisk(disk))
+	batch := make([]event.Event, 300)
+	for i := range batch {
+		batch[i] = event.Event{Type: event.Prompt, Prompt: "p"}
+	}
+	if _, err := log.AppendBatch(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, log)
+	check(t, disk, nil, "afterwards")
+}
