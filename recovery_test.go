@@ -231,3 +231,80 @@ func TestUnreadableLevelOfSmallLog(t *testing.T) {
 	mustClose(t, log)
 	check(t, disk, nil, "afterwards")
 }
+
+// TestJunkSegmentBehindTornLine has a file follow, under the name of a segment, on a
+// line that was cut short: no interrupted write leaves both. It is put aside on
+// request, and nothing is cut off without that.
+func TestJunkSegmentBehindTornLine(t *testing.T) {
+	disk := signedThenMore(t)
+	segment := filepath.Join("log", firstSegment)
+	edit(t, disk, segment, func(b []byte) []byte { return b[:len(b)-100] })
+	edit(t, disk, "log/00000000000000000008.jsonl", func([]byte) []byte { return []byte("junk") })
+	before := readOn(t, disk, segment)
+	_, err := audittrail.Open("dir", onDisk(disk))
+	var damaged *audittrail.DamagedError
+	if !errors.As(err, &damaged) || damaged.Seq != 7 || !strings.Contains(damaged.Detail, "whole segments follow") {
+		t.Errorf("Open() = %v, want that segments follow", err)
+	}
+	if !bytes.Equal(before, readOn(t, disk, segment)) {
+		t.Error("the refused log was changed")
+	}
+	o := onDisk(disk)
+	o.Repair = true
+	mustClose(t, openDir(t, o))
+	names := strings.Join(dirNames(t, disk, "dir/log"), " ")
+	if !strings.Contains(names, "-segment") || strings.Contains(names, "00000000000000000008.jsonl") {
+		t.Errorf("log/ holds %s, want the junk put aside", names)
+	}
+	check(t, disk, nil, "after the repair")
+}
+
+// TestMisnamedSegment puts a file among the segments that begins with a record which
+// the log does not come to: readers end where the log does, and a writer goes on
+// when it was told to put that file aside.
+func TestMisnamedSegment(t *testing.T) {
+	copied := func(disk *vfs.Mem) []byte { return readOn(t, disk, "log/"+firstSegment) }
+	junk := func(*vfs.Mem) []byte { return []byte("junk\n") }
+	empty := func(t *testing.T) *vfs.Mem {
+		disk := vfs.NewMem()
+		mustClose(t, openDir(t, onDisk(disk)))
+		remove(t, disk, "log/"+firstSegment)
+		return disk
+	}
+	for name, c := range map[string]struct {
+		disk func(t *testing.T) *vfs.Mem
+		size uint64
+		of   uint64
+		text func(*vfs.Mem) []byte
+	}{
+		"junk":                {signedThenMore, 8, 100, junk},
+		"a copy":              {signedThenMore, 8, 100, copied},
+		"a copy as the next":  {signedThenMore, 8, 8, copied},
+		"junk beside nothing": {empty, 0, 100, junk},
+	} {
+		disk := c.disk(t)
+		edit(t, disk, fmt.Sprintf("log/%020d.jsonl", c.of), func([]byte) []byte { return c.text(disk) })
+		if c.size > 0 {
+			o := onDisk(disk)
+			o.ReadOnly, o.Create = true, false
+			reader := openDir(t, o)
+			if b, err := reader.Beyond(t.Context()); err != nil || b.Size != c.size || b.Detail == "" {
+				t.Errorf("%s: Beyond() = %+v, %v, want %d that count, and why no more do", name, b, err, c.size)
+			}
+			mustClose(t, reader)
+		}
+		_, err := audittrail.Open("dir", onDisk(disk))
+		var damaged *audittrail.DamagedError
+		if !errors.As(err, &damaged) || damaged.Seq != c.size || !strings.Contains(damaged.File, fmt.Sprint(c.of)) || damaged.Offset != 0 {
+			t.Errorf("%s: Open() = %v, want that file named", name, err)
+		}
+		o := onDisk(disk)
+		o.Repair = true
+		log := openDir(t, o)
+		if r, err := log.Get(t.Context(), c.size); err != nil || r.Event.Type != event.LogRepaired {
+			t.Errorf("%s: record %d is %+v, %v, want that of the repair", name, c.size, r, err)
+		}
+		mustClose(t, log)
+		check(t, disk, nil, name)
+	}
+}

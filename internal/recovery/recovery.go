@@ -56,7 +56,7 @@ type Repair struct {
 	Seq    uint64 `json:"seq"`
 	Bytes  int    `json:"bytes"`
 	SHA256 string `json:"sha256"`
-	Aside  string `json:"file"`
+	Aside  string `json:"file,omitempty"`
 	// Segments are whole files behind that, which were put aside as they were.
 	Segments []string `json:"segments,omitempty"`
 }
@@ -311,7 +311,7 @@ type logTail struct {
 	hashes [][32]byte
 	lines  []line // one for each hash
 
-	damage *damage // what stands at end, if anything
+	damage *damage // what stands at end, or in a file behind it, if anything
 }
 
 // A line is a record behind the signed ones: where it begins, and what it
@@ -325,6 +325,7 @@ type line struct {
 
 type damage struct {
 	file   string
+	offset int64
 	reason string
 	cause  error // why it is no interrupted write, if it is none
 }
@@ -343,6 +344,12 @@ func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logT
 			tail.damage.cause = explain(tail, &raw)
 			continue
 		}
+		if raw.Pos.Offset == 0 && raw.Pos.First != tail.size {
+			// No file is begun for another record than the next.
+			err := fmt.Errorf("the file's name says that record %d is next", raw.Pos.First)
+			tail.damage = &damage{file: raw.File, reason: err.Error(), cause: err}
+			break
+		}
 		tail.end = raw.Pos
 		before := l.Last
 		id, err := l.authenticate(&raw, tail)
@@ -351,7 +358,7 @@ func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logT
 			if raw.Whole && intactLine(raw.Line) && errors.As(err, &newer) && !(l.Repair && l.Newer) {
 				return nil, &NewerError{Seq: tail.size, File: raw.File, Offset: raw.Pos.Offset, Version: newer.Version}
 			}
-			tail.damage = &damage{file: raw.File, reason: err.Error()}
+			tail.damage = &damage{file: raw.File, offset: raw.Pos.Offset, reason: err.Error()}
 			if raw.Whole && intactLine(raw.Line) {
 				// Whole, and yet not ours: no interruption writes that.
 				tail.damage.cause = err
@@ -414,10 +421,7 @@ func (l *Log) refuseCopies(ctx context.Context, tail *logTail) error {
 	if len(tail.lines) == 0 {
 		return nil
 	}
-	// Without a writer every line may be read.
-	if err := l.Store.Refresh(ctx, false, 0); err != nil {
-		return fmt.Errorf("open log: %w", err)
-	}
+	l.Store.Show(tail.size) // every line of it was read
 	first := tail.size - uint64(len(tail.lines))
 	for i, n := range tail.lines {
 		seqs, err := l.Store.FindID(ctx, n.id)
@@ -438,7 +442,7 @@ func (l *Log) refuseCopies(ctx context.Context, tail *logTail) error {
 			err = fmt.Errorf("the record is a copy of record %d", seq)
 			l.Last = n.before
 			tail.end, tail.size, tail.hashes = n.pos, first+uint64(i), tail.hashes[:i]
-			tail.damage = &damage{file: n.file, reason: err.Error(), cause: err}
+			tail.damage = &damage{file: n.file, offset: n.pos.Offset, reason: err.Error(), cause: err}
 			return nil
 		}
 	}
@@ -470,7 +474,7 @@ func (l *Log) cutTail(tail *logTail) (*Repair, error) {
 		if cause := d.cause.Error(); cause != detail {
 			detail += "; " + cause
 		}
-		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: tail.end.Offset, Detail: detail}
+		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: d.offset, Detail: detail}
 	}
 	l.Store.DropEmpty()
 	stamp := l.stamp()
@@ -478,13 +482,19 @@ func (l *Log) cutTail(tail *logTail) (*Repair, error) {
 	if err != nil {
 		return nil, err
 	}
-	if last, _ := l.Store.LastSegment(); last != tail.end.First {
-		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: tail.end.Offset, Detail: "whole segments follow, and are not cut off"}
+	last, any := l.Store.LastSegment()
+	if last != tail.end.First {
+		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: d.offset, Detail: "whole segments follow, and are not cut off"}
 	}
 	aside := fmt.Sprintf("torn-%020d-%s", tail.size, stamp)
-	cut, err := l.Store.Cut(tail.end, aside)
-	if err != nil {
-		return nil, fmt.Errorf("open log: %w", err)
+	var cut []byte
+	if any {
+		if cut, err = l.Store.Cut(tail.end, aside); err != nil {
+			return nil, fmt.Errorf("open log: %w", err)
+		}
+	}
+	if len(cut) == 0 {
+		aside = "" // whole files were all that there was
 	}
 	sum := sha256.Sum256(cut)
 	reason, said := "interrupted write", "cut off an incomplete write"

@@ -2,7 +2,6 @@ package segment
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -171,12 +170,11 @@ func (s *Store) tailBefore(g, prev *seg, count uint64) (tail record.Tail, known 
 		return record.Tail{Hash: last[0]}, err == nil && prev.gone.Next() == g.first, err
 	}
 	line, err := s.Peek(g.first + count - 1)
-	var damaged *LineError
-	if errors.As(err, &damaged) {
-		return record.Tail{}, false, nil // what can be read is read; verify tells
-	}
-	if err != nil {
+	switch {
+	case isIO(err):
 		return record.Tail{}, false, fmt.Errorf("read the end of the log: %w", err)
+	case err != nil:
+		return record.Tail{}, false, nil // what can be read is read; verify tells
 	}
 	tail, _ = record.ParseTail(line) // Peek has looked at it
 	return tail, true, nil

@@ -346,7 +346,22 @@ func (s *Store) lineHere(g *seg, seq uint64) ([]byte, error) {
 	if rerr := s.remember(g); rerr != nil {
 		return nil, fmt.Errorf("read record %d: %w", seq, errors.Join(err, rerr))
 	}
-	return s.lineAt(g, seq)
+	line, err = s.lineAt(g, seq)
+	if errors.Is(err, errSide) {
+		// The lines end in front of it, and a file follows that begins behind it.
+		return nil, &LineError{Seq: seq, File: g.name + lineExt, Offset: g.lengthKnown()}
+	}
+	return line, err
+}
+
+// lengthKnown returns where the lines end that are kept in memory.
+func (g *seg) lengthKnown() int64 {
+	g.sideMu.Lock()
+	defer g.sideMu.Unlock()
+	if n := len(g.memory); n > 0 {
+		return int64(g.memory[n-1].end)
+	}
+	return 0
 }
 
 func (s *Store) lineAt(g *seg, seq uint64) ([]byte, error) {
