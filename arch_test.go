@@ -136,7 +136,7 @@ var rooms = map[string]room{
 	}},
 	"report": {ours: []string{
 		".", "access", "event", "internal/barrier", "lineage", "lineage/usage", "query", "record", "retention", "tlog", "report/document", "report/rules",
-	}},
+	}, theirs: []string{"github.com/BurntSushi/toml"}},
 	"report/rules":     {theirs: []string{"github.com/BurntSushi/toml"}},
 	"lineage":          {ours: []string{".", "event", "record", "internal/cjson"}},
 	"lineage/artifact": {},

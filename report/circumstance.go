@@ -27,8 +27,11 @@ func Circumstances(was, is *document.Report, found []document.Difference) (contr
 			return found, nil
 		}
 	}
+	before, _ := was.Figure("integrity.state")
+	after, _ := is.Figure("integrity.state")
+	checked := before.Value != after.Value // by which tests of controls may be decided, or not
 	for _, d := range found {
-		if circumstance(d) {
+		if circumstance(d) || checked && strings.HasPrefix(d.Where, "controls.") {
 			circumstances = append(circumstances, d)
 		} else {
 			contradicts = append(contradicts, d)
@@ -42,6 +45,8 @@ func circumstance(d document.Difference) bool {
 	case d.Where == "status", d.Where == "integrity.state", d.Where == "integrity.state, words":
 		return true
 	case strings.HasPrefix(d.Where, "integrity.problems"):
+		return true
+	case d.Where == "attention of "+string(document.Unreadable):
 		return true
 	case d.Where == "notice":
 		return slices.ContainsFunc([]string{notAltered, goesOn, lacked}, func(start string) bool {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"audittrail/query"
@@ -8,66 +9,172 @@ import (
 	"audittrail/report/rules"
 )
 
-// controls holds the figures of all other sections against the rules.
+// controls finds the state of each control of the rules from the figures of all
+// other sections.
 func (m *maker) controls(s *document.Section) error {
-	q := m.source("rules", "the figures of this report against the rule files", nil, query.Grouping{}, m.o.Size)
-	tally := make(map[rules.Verdict]int)
+	q := m.source("rules", "the figures of this report by the tests of the rule files", nil, query.Grouping{}, m.o.Size)
+	tally := make(map[rules.State]int)
+	var failed failedTests
 	for _, p := range m.o.Rules {
-		var rows [][]document.Value
+		var rows, tests [][]document.Value
 		for i := range p.Controls {
 			c := &p.Controls[i]
-			verdict, shown := m.judge(c)
-			tally[verdict]++
+			state, results := c.Judge(m.figureOf)
+			reason, applies := m.notApplicable(p, c)
+			if !applies {
+				state = rules.NotApplicable
+			}
+			tally[state]++
+			var why []string
+			for _, r := range results {
+				f, _ := m.doc.Figure(r.Figure)
+				if state == rules.Failed && r.Decision == rules.DoesNot {
+					section, _, _ := strings.Cut(r.Figure, ".")
+					failed.add(p, c, r, m.doc.Section(section).Title, f)
+				}
+				if r.Decision != rules.Holds && applies {
+					why = append(why, m.why(r))
+				}
+				tests = append(tests, m.testRow(c, r))
+			}
+			if !applies {
+				why = []string{reason}
+			}
 			rows = append(rows, []document.Value{
-				document.TextOf(c.Place), document.TextOf(c.Title), document.TextOf(c.Asks), verdictValue(verdict), document.TextOf(strings.Join(shown, "; ")), document.TextOf(c.Beyond), document.TextOf(c.From),
+				document.TextOf(c.Place), document.TextOf(c.Title), document.TextOf(c.Asks), stateValue(state), document.TextOf(strings.Join(why, "; ")), document.TextOf(c.Beyond), document.TextOf(c.From),
 			})
 		}
-		if len(rows) > 0 {
-			note := "Source: " + p.Source + ", held against it on " + p.AsOf + "."
-			if p.Note != "" {
-				note += " " + p.Note
-			}
-			add(s, p.ID, p.Full, columns("place", "control", "asks", "in this log", "figures", "remains to be shown", "applies from"), rows, note, q)
+		if len(rows) == 0 {
+			continue
+		}
+		note := "Source: " + p.Source + ", compared with it on " + p.AsOf + "."
+		if p.Note != "" {
+			note += " " + p.Note
+		}
+		add(s, "matrix_"+p.ID, p.Full, columns("place", "control", "asks", "state", "why", "remains to be shown", "applies from"), rows, note, q)
+		if len(tests) > 0 {
+			add(s, "tests_"+p.ID, p.Title+": the tests behind the states", columns("place", "figure", "value", "asked", "result", "why not decided"), tests, "", q)
 		}
 	}
-	for _, v := range []rules.Verdict{rules.Evidenced, rules.Partial, rules.NotEvidenced} {
-		id := strings.ReplaceAll(string(v), " ", "_")
-		figure(s, id, "Controls "+string(v), document.CountOf(tally[v]), "", q)
+	for _, state := range rules.States() {
+		figure(s, strings.ReplaceAll(string(state), " ", "_"), "Controls: "+string(state), document.CountOf(tally[state]), stateNotes[state], q)
+	}
+	for _, f := range failed {
+		m.attend(document.FailedTest, document.Bad, s.ID, "%s", f)
 	}
 	return nil
 }
 
-func verdictValue(v rules.Verdict) document.Value {
-	switch v {
-	case rules.Evidenced:
-		return document.StateOf(document.Good, string(v))
-	case rules.Partial:
-		return document.StateOf(document.Wary, string(v))
-	}
-	return document.StateOf(document.Bad, string(v))
+// stateNotes say what the states mean.
+var stateNotes = map[rules.State]string{
+	rules.Evidenced:     "Every test that this log can decide holds, and there was something to decide.",
+	rules.Failed:        "A test does not hold.",
+	rules.NoOccurrences: "Nothing happened that the control is about.",
+	rules.NotApplicable: "By the organisation's own word.",
+	rules.OutsideLog:    "No log can show it, or the figures are not known.",
 }
 
-// judge is the verdict on a control, and the figures that speak to it. A log
-// that was altered, or that nobody could check, evidences nothing.
-func (m *maker) judge(c *rules.Control) (rules.Verdict, []string) {
-	held := 0
-	var shown []string
-	for _, t := range c.Tests {
-		f, ok := m.doc.Figure(t.Figure)
-		text := t.Figure + " is not computed"
-		if ok {
-			text = f.Label + ": " + f.Value.String()
-		}
-		_, number := f.Value.Float()
-		if ok && t.Holds(f.Value.N, number, f.Value.Kind == document.State && f.Value.Tone == document.Good) {
-			held++
-		} else {
-			text += " (wanted " + t.Is + ")"
-		}
-		shown = append(shown, text)
+func stateValue(state rules.State) document.Value {
+	tone := document.Plain
+	switch state {
+	case rules.Evidenced:
+		tone = document.Good
+	case rules.Failed:
+		tone = document.Bad
 	}
-	if m.doc.Status == document.Altered || m.doc.Status == document.Unchecked {
-		return rules.NotEvidenced, append(shown, "the log does not verify")
+	return document.StateOf(tone, string(state))
+}
+
+// figureOf is what this report says of a figure. Of a log that was altered, or
+// that could not be checked, nothing is known but that.
+func (m *maker) figureOf(id string) rules.Figure {
+	section, _, _ := strings.Cut(id, ".")
+	switch {
+	case section == "integrity":
+	case m.doc.Status == document.Altered:
+		return rules.Figure{Unknown: "the log was altered"}
+	case m.doc.Status == document.Unchecked:
+		return rules.Figure{Unknown: "the log could not be checked"}
 	}
-	return c.Judge(held), shown
+	f, ok := m.doc.Figure(id)
+	_, number := f.Value.Float()
+	switch {
+	case !ok:
+		if s := m.doc.Section(section); s != nil && s.Failed != "" {
+			return rules.Figure{Unknown: "its section could not be computed: " + s.Failed}
+		}
+		return rules.Figure{Unknown: "this report does not have it"}
+	case number:
+		return rules.Figure{N: f.Value.N}
+	case f.Value.Kind != document.State:
+		return rules.Figure{Unknown: strings.TrimSuffix(strings.TrimPrefix(f.Note, "Not known: "), ".")}
+	case f.Value.Tone == document.Good || f.Value.Tone == document.Bad && m.doc.Status == document.Altered:
+		return rules.Figure{State: true, Good: f.Value.Tone == document.Good}
+	}
+	return rules.Figure{State: true, Unknown: f.Value.Text}
+}
+
+// notApplicable tells whether a control applies, and if the organisation says
+// that it does not, why.
+func (m *maker) notApplicable(p *rules.Pack, c *rules.Control) (reason string, applies bool) {
+	if m.doc.Organisation == nil {
+		return "", true
+	}
+	for _, n := range m.doc.Organisation.NotApplicable {
+		if n.Rules == p.ID && (n.Place == "" || n.Place == c.Place) {
+			return n.Reason, false
+		}
+	}
+	return "", true
+}
+
+// why is what a test that does not hold came to, in one clause.
+func (m *maker) why(r rules.Result) string {
+	label, value := m.shown(r.Figure)
+	if r.Decision == rules.DoesNot {
+		return label + ": " + value.String() + ", asked: " + r.Asked()
+	}
+	return label + ": " + r.Reason
+}
+
+// shown is the label and the value of a figure.
+func (m *maker) shown(id string) (string, document.Value) {
+	if f, ok := m.doc.Figure(id); ok {
+		return f.Label, f.Value
+	}
+	return id, document.Value{}
+}
+
+// testRow is a test and what it came to.
+func (m *maker) testRow(c *rules.Control, r rules.Result) []document.Value {
+	label, value := m.shown(r.Figure)
+	asked := r.Asked()
+	if r.Given != "" {
+		given, _ := m.shown(r.Given)
+		asked += ", given: " + given
+	}
+	if label != r.Figure {
+		label += " (" + r.Figure + ")"
+	}
+	result := document.StateOf(document.Plain, string(r.Decision))
+	switch r.Decision {
+	case rules.Holds:
+		result.Tone = document.Good
+	case rules.DoesNot:
+		result.Tone = document.Bad
+	}
+	return []document.Value{document.TextOf(c.Place), document.TextOf(label), value, document.TextOf(asked), result, document.TextOf(r.Reason)}
+}
+
+// applicable keeps of what the organisation says only what is about the rules of
+// this report.
+func applicable(o *document.Organisation, packs []*rules.Pack) *document.Organisation {
+	if o == nil {
+		return nil
+	}
+	kept := *o
+	kept.NotApplicable = slices.DeleteFunc(slices.Clone(o.NotApplicable), func(n document.NotApplicable) bool {
+		return !slices.ContainsFunc(packs, func(p *rules.Pack) bool { return p.ID == n.Rules })
+	})
+	return &kept
 }

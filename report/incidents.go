@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -42,7 +43,8 @@ func (m *maker) incidents(s *document.Section) error {
 	}
 	all := gather(list)
 	holds := m.holdsInForce()
-	var overdue, reported, unclassified, running int
+	var overdue, reported, unclassified, running, severe, due int
+	var late, unsaid []string
 	var rows [][]document.Value
 	for _, in := range all {
 		clock, rule := m.clock(in.kind)
@@ -52,6 +54,12 @@ func (m *maker) incidents(s *document.Section) error {
 			deadline = in.aware.AddDate(0, 0, clock.Days)
 		}
 		grave := in.severity == event.SeverityHigh || in.severity == event.SeverityCritical
+		if grave {
+			severe++
+		}
+		if !deadline.IsZero() && (!in.reported.IsZero() || m.doc.AsOf.After(deadline)) {
+			due++
+		}
 		switch {
 		case !in.reported.IsZero() && (deadline.IsZero() || !in.reported.After(deadline)):
 			reported++
@@ -60,9 +68,11 @@ func (m *maker) incidents(s *document.Section) error {
 			reported++
 			overdue++
 			state = document.StateOf(document.Bad, "reported late")
+			late = append(late, fmt.Sprintf("%s was reported on %s; %s asked for that by %s.", in, document.InWords(in.reported), rule, document.InWords(deadline)))
 		case !deadline.IsZero() && m.doc.AsOf.After(deadline):
 			overdue++
 			state = document.StateOf(document.Bad, "overdue")
+			late = append(late, fmt.Sprintf("%s is overdue: %s asks for a report by %s, and none is on record.", in, rule, document.InWords(deadline)))
 		case !deadline.IsZero():
 			running++
 			state = document.StateOf(document.Wary, "clock runs")
@@ -70,6 +80,7 @@ func (m *maker) incidents(s *document.Section) error {
 			state = document.StateOf(document.Plain, "not serious")
 		case grave:
 			unclassified++
+			unsaid = append(unsaid, fmt.Sprintf("%s is of %s severity, and nobody said what kind it is: whether it must be reported is not known.", in, in.severity))
 			state = document.StateOf(document.Wary, "not classified")
 		}
 		e := &in.first.Event
@@ -82,13 +93,26 @@ func (m *maker) incidents(s *document.Section) error {
 	figure(s, "reported", "Reported", document.CountOf(reported), "An event of the incident has the label incident_status=reported.", source)
 	figure(s, "running", "Clock runs", document.CountOf(running), "", source)
 	figure(s, "overdue", "Overdue or reported late", document.CountOf(overdue), "Against the time of the log's last record that counts.", source)
-	figure(s, "unclassified", "Grave and not classified", document.CountOf(unclassified), "Severity high or critical, and nobody said with the label serious_incident what kind it is, or that it is none.", source)
+	figure(s, "due", "With a clock that has ended", document.CountOf(due), "Reported, or past the time by which they had to be.", source)
+	figure(s, "grave", "Of high or critical severity", document.CountOf(severe), "", source)
+	m.attendEach(document.Overdue, document.Bad, s.ID, late, "incidents are overdue or were reported late")
+	m.attendEach(document.Unclassified, document.Bad, s.ID, unsaid, "severe incidents are not classified")
+	figure(s, "unclassified", "Severe and not classified", document.CountOf(unclassified), "Severity high or critical, and nobody said with the label serious_incident what kind it is, or that it is none.", source)
 	note := "Aware: the label aware_at, or else when the log took the first event."
 	if len(list) == maxIncidents {
 		note += " Only the newest 10,000 events were looked at."
 	}
 	add(s, "timeline", "Timeline", columns("time", "record+", "severity", "category", "model", "kind", "aware", "report by", "rule", "state", "hold"), rows, note, source)
 	return nil
+}
+
+// String names the incident by when it began and the record of that.
+func (in *incident) String() string {
+	what := "The incident"
+	if c := in.first.Event.Category; c != "" {
+		what += " (" + c + ")"
+	}
+	return fmt.Sprintf("%s of %s, record %d,", what, document.InWords(in.first.Event.Time), in.first.Seq)
 }
 
 // gather puts the events of each incident together, the oldest first.

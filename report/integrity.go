@@ -14,7 +14,11 @@ import (
 // verify checks the records that count, and returns what says what is wrong with
 // them.
 func (m *maker) verify() (say func()) {
-	v, err := m.log.Verify(m.ctx, audittrail.VerifyOptions{Size: m.o.Size, Within: m.within, Progress: m.o.Progress})
+	o := audittrail.VerifyOptions{Size: m.o.Size, Within: m.within, Progress: m.o.Progress}
+	if m.doc.Witness != nil {
+		o.Checkpoints = [][]byte{[]byte(m.doc.Witness.Checkpoint)}
+	}
+	v, err := m.log.Verify(m.ctx, o)
 	if err != nil {
 		return func() {
 			m.worse(document.Unchecked, document.Bad, fmt.Sprintf("The log could not be verified: %v.", err))
@@ -70,7 +74,9 @@ func (m *maker) integrity(s *document.Section) error {
 	figure(s, "state", "The log", m.state(), "", q)
 	figure(s, "records", "Records that the checkpoint covers", document.CountOf(m.o.Size), "", q)
 	figure(s, "root", "Root of their tree", document.CodeOf(m.doc.Root), "", q)
+	m.witnessed(s, q)
 	if v := m.verified; v != nil {
+		m.unreadable(s)
 		figure(s, "alterations", "Alterations", document.CountOf(v.Alterations()), "", q)
 		var rows [][]document.Value
 		for _, p := range v.Problems {

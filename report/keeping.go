@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"audittrail"
 	"audittrail/event"
@@ -45,6 +46,18 @@ func (m *maker) retention(s *document.Section) error {
 		shortfalls, short = document.Value{}, nil
 	}
 	figure(s, "shortfalls", "Classes that keep too short", shortfalls, cmp.Or(why, "Against the floors of the selected rules. A class without a period is kept for good."), q)
+	for _, law := range frameworks {
+		count, n := shortfalls, 0
+		for _, f := range short {
+			if f.Floor.Framework == law {
+				n++
+			}
+		}
+		if why == "" {
+			count = document.CountOf(n)
+		}
+		figure(s, "shortfalls_"+law, "Classes that keep shorter than "+m.titleOf(law)+" asks", count, why, q)
+	}
 	var rows [][]document.Value
 	for _, f := range short {
 		rows = append(rows, []document.Value{document.TextOf(f.Class), document.TextOf(f.Keeps.String()), document.TextOf(f.Floor.AtLeast.String()), document.TextOf(f.Floor.Rule)})
@@ -52,6 +65,7 @@ func (m *maker) retention(s *document.Section) error {
 	if len(rows) > 0 {
 		add(s, "short", "Shorter than a floor", columns("class", "keeps", "at least", "rule"), rows, "", q)
 	}
+	m.attendEach(document.ShortKept, document.Bad, s.ID, shortLines(short), "classes are kept shorter than a law asks")
 	m.holds(s)
 	rows = nil
 	for i, r := range t.rows {
@@ -67,6 +81,44 @@ func (m *maker) retention(s *document.Section) error {
 	add(s, "classes", "Classes", columns("class and month", "records+", "content+", "kept", "first logged", "last logged"), rows, "Content: its length, rounded up as it is before it is sealed, also of what was erased since.", t.source, q)
 	m.floors(s, frameworks)
 	return m.governed(s, "acts", "What was done", event.RetentionPolicySet, event.ClassExpired, event.HoldPlaced, event.HoldReleased, event.SegmentsArchived, event.SegmentsDropped)
+}
+
+// shortLines say of each class for how long it is kept, and what asks for more.
+func shortLines(short []retention.Shortfall) []string {
+	var lines []string
+	for i := 0; i < len(short); {
+		f := short[i]
+		var asked []string
+		for ; i < len(short) && short[i].Class == f.Class; i++ {
+			asked = append(asked, fmt.Sprintf("%s (at least %s)", short[i].Floor.Rule, periodWords(short[i].Floor.AtLeast)))
+		}
+		lines = append(lines, fmt.Sprintf("Records of the class %s are kept for %s, shorter than is asked by %s.", f.Class, periodWords(f.Keeps), strings.Join(asked, ", ")))
+	}
+	return lines
+}
+
+// periodWords is a period in words.
+func periodWords(p retention.Period) string {
+	var parts []string
+	for _, n := range []struct {
+		n         int
+		one, many string
+	}{{p.Years, "year", "years"}, {p.Months, "month", "months"}, {p.Days, "day", "days"}} {
+		if n.n > 0 {
+			parts = append(parts, plural(n.n, n.one, n.many))
+		}
+	}
+	return strings.Join(parts, " and ")
+}
+
+// titleOf is the title of the rules of that name.
+func (m *maker) titleOf(id string) string {
+	for _, p := range m.o.Rules {
+		if p.ID == id {
+			return p.Title
+		}
+	}
+	return id
 }
 
 // holds counts what stands against erasure and expiry: those that were placed
@@ -167,20 +219,25 @@ func (m *maker) privacy(s *document.Section) error {
 	erasures := m.of(event.SubjectErased)
 	q := m.administrative(event.SubjectErased)
 	var rows [][]document.Value
+	baseless := 0
 	for _, r := range erasures {
 		var d erasureDetails
 		subjects := document.Value{}
 		if member(r.Event.Metadata, "erasure", &d) {
 			subjects = document.CountOf(len(d.Subjects))
+			if d.Basis == "" {
+				baseless++
+			}
 		}
 		rows = append(rows, []document.Value{document.TimeOf(r.Event.Time), document.CountOf(r.Seq), subjects, document.TextOf(d.Basis), document.CodeOf(d.Approval), document.CodeOf(r.Hash.String())})
 	}
 	figure(s, "erasures", "Erasures", document.CountOf(len(erasures)), "", q)
 	people, sealed := m.forgotten()
-	forgotten, note := document.CountOf(people), ""
+	forgotten, bases, note := document.CountOf(people), document.CountOf(baseless), ""
 	if sealed > 0 {
-		forgotten, note = document.Value{}, fmt.Sprintf("Not known: %s cannot be read.", plural(sealed, "record of an erasure", "records of erasures"))
+		forgotten, bases, note = document.Value{}, document.Value{}, fmt.Sprintf("Not known: %s cannot be read.", plural(sealed, "record of an erasure", "records of erasures"))
 	}
+	figure(s, "erasures_without_basis", "Erasures that name no legal basis", bases, note, q)
 	figure(s, "forgotten", "Data subjects forgotten", forgotten, note, q)
 	answers := m.base(event.SubjectAccessAnswered)
 	answers.Models = nil

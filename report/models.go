@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -36,6 +37,7 @@ func (m *maker) inventory(s *document.Section) error {
 	q := m.administrative(event.ModelVersionRegistered, event.ModelRetired)
 	used := make(map[[2]string]bool)
 	unregistered, late := 0, 0
+	var strangers []string
 	var rows [][]document.Value
 	for i, r := range t.rows {
 		if r[0].Kind() == query.Absent {
@@ -47,6 +49,11 @@ func (m *maker) inventory(s *document.Section) error {
 		switch {
 		case !ok && !used[key]:
 			unregistered++
+			if key[1] == "" {
+				strangers = append(strangers, fmt.Sprintf("The model %s was used without a version, and never registered without one.", key[0]))
+			} else {
+				strangers = append(strangers, fmt.Sprintf("The model %s, version %s, was used and never registered.", key[0], key[1]))
+			}
 		case state.Tone == document.Bad && !used[key]:
 			late++
 		}
@@ -60,6 +67,7 @@ func (m *maker) inventory(s *document.Section) error {
 			rows = append(rows, []document.Value{document.TextOf(key[0]), document.TextOf(key[1]), {}, document.CountOf(0), document.CountOf(0), {}, {}, {}, document.TextOf(v.owner), document.TextOf(v.riskTier), document.StateOf(document.Plain, "never used")})
 		}
 	}
+	m.attendEach(document.Unregistered, document.Wary, s.ID, strangers, "versions of models were used and never registered")
 	figure(s, "models", "Versions of models used", document.CountOf(len(used)), "", t.source)
 	figure(s, "registered", "Versions registered", document.CountOf(count), "Over the log's whole life.", q)
 	figure(s, "unregistered", "Used and never registered", document.CountOf(unregistered), "", t.source, q)

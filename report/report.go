@@ -52,13 +52,15 @@ var kinds = []kind{
 	{"incidents", "Incidents", "Safety incidents one by one, with the time by which each must be reported, where its producer said what kind it is.", (*maker).incidents},
 	{"privacy", "Privacy", "Data subjects, erasures, restrictions, expirations, and answers to requests for access.", (*maker).privacy},
 	{"access", "Access", "Who was granted and refused access to the log, and what was read, exported and reported from it.", (*maker).access},
-	{"controls", "Control matrix", "What the figures above evidence of the selected rules. The verdict is about evidence in this log, not about compliance.", (*maker).controls},
+	{"controls", "Control matrix", "What this log shows of each control of the selected rules, and the tests behind it. A state is about evidence in this log, not about compliance: evidenced (every test that the log can decide holds, and there was something to decide), failed (a test does not hold), no occurrences (nothing happened that the control is about), not applicable (the organisation says so, with its reason), outside the log (no log can show it, or its figures are not known).", (*maker).controls},
 }
 
 // Method numbers the definitions of figures. A report by other ones is not
 // computed again: that it differs would say nothing of the log. Method 2 counts
 // calls as event.Call has them; before, it was not written. Method 3 counts
-// people without the log's own subject, and reviewers by actor.
+// people without the log's own subject, and reviewers by actor; it gives each
+// control a state by what its tests have to decide, and lists what needs
+// attention.
 const Method = 3
 
 // Types returns what a report can be of.
@@ -76,7 +78,11 @@ type Options struct {
 	Start, End time.Time // of the events; zero is open
 	Model      string    // only events of this model, where that makes sense
 	Rules      []*rules.Pack
-	Program    string // version of the program
+	// Organisation is what the organisation says of itself, or nil.
+	Organisation *document.Organisation
+	// Witness is the newest checkpoint that somebody outside cosigned, or nil.
+	Witness *document.Witness
+	Program string // version of the program
 	// Size is how many records count; if 0, those of the newest checkpoint, and
 	// then what follows it that nobody vouches for is mentioned.
 	Size uint64
@@ -107,6 +113,8 @@ type maker struct {
 	verified *audittrail.Verification
 	answers  map[string]*query.Table // of queries that were asked
 	failed   []string                // sections that could not be computed
+	concerns []document.Attention    // what needs attention, by section
+	cosigned uint64                  // records that a witness has cosigned
 	own      []*audittrail.Record
 	ownErr   error
 	graph    *lineage.Graph // of what was registered
@@ -143,6 +151,7 @@ func Make(ctx context.Context, log *audittrail.Log, engine *query.Engine, o Opti
 	if o.Type == "controls" { // the others were needed, and are not asked for
 		m.doc.Sections = m.doc.Sections[len(m.doc.Sections)-1:]
 	}
+	m.attention()
 	// What was encoded and read again is in the form that a file has it in.
 	b, err := m.doc.Encode()
 	if err == nil {
@@ -236,6 +245,10 @@ func (m *maker) begin() error {
 		Redacted: m.o.Redacted, Pseudonyms: m.o.Pseudonyms, Method: Method,
 		Version: document.Version, Type: m.o.Type, Program: m.o.Program, Origin: cmp.Or(m.log.Origin(), head.Origin), Size: size, Root: root.String(),
 		Start: document.Time{Time: m.o.Start.UTC()}, End: document.Time{Time: m.o.End.UTC()}, Model: m.o.Model, Status: document.Sound,
+		Organisation: applicable(m.o.Organisation, m.o.Rules),
+	}
+	if err := m.readWitness(); err != nil {
+		return err
 	}
 	if m.o.Start.IsZero() {
 		m.doc.Start = document.Time{}
@@ -259,8 +272,13 @@ func (m *maker) begin() error {
 
 // look finds what must stand at the top, besides what the check of the log finds.
 func (m *maker) look() {
-	if types, err := m.byType(); err == nil && types.total(0) == 0 {
-		m.notice(document.Wary, "The log holds no event for this period: what follows is empty for that reason.")
+	if types, err := m.byType(); err == nil {
+		switch {
+		case types.total(0) == 0:
+			m.notice(document.Wary, "The log holds no event for this period: what follows is empty for that reason.")
+		case submitted(types) == 0:
+			m.notice(document.Wary, "No producer submitted an event for this period: what the log holds for it is what it records of itself.")
+		}
 	}
 	for r, err := range m.log.Administrative(m.ctx, 0) {
 		if err != nil {

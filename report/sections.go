@@ -26,6 +26,17 @@ func (m *maker) byType() (*table, error) {
 	return m.group("all events by type", m.base(), []string{"type"}, "min(time)", "max(time)")
 }
 
+// submitted is how many of the events of the period producers submitted.
+func submitted(types *table) int64 {
+	n := int64(0)
+	for i, r := range types.rows {
+		if !event.Type(r[0].String()).Reserved() {
+			n += types.n(i, 0)
+		}
+	}
+	return n
+}
+
 // different is how many there are of what events name.
 func (m *maker) different() (*table, error) {
 	return m.group("how many different there are", m.base(), nil, "distinct(model_id)", "distinct(provider)", "distinct(deployment_id)", "distinct(producer)", m.distinctPeople(), "min(time)", "max(time)", "distinct(actor_subject)")
@@ -41,6 +52,7 @@ func (m *maker) scope(s *document.Section) error {
 		return err
 	}
 	figure(s, "events", "Events in the period", document.CountOf(types.total(0)), "", types.source)
+	figure(s, "submitted", "Events that producers submitted", document.CountOf(submitted(types)), "Without what the log records of itself: grants, policies, readings, reports.", types.source)
 	for i, f := range []struct{ id, label string }{{"models", "Models"}, {"providers", "Providers"}, {"deployments", "Deployments"}, {"producers", "Producers"}} {
 		figure(s, f.id, f.label, countValue(whole.rows[0][i+1]), "", whole.source)
 	}
@@ -78,6 +90,7 @@ func (m *maker) completeness(s *document.Section) error {
 	}
 	numbered, missing, repeated, estimated := int64(0), int64(0), int64(0), false
 	var rows [][]document.Value
+	var gaps []string
 	for i, r := range producers.rows {
 		n := producers.n(i, 1)
 		if r[0].Kind() == query.Absent && n == 0 {
@@ -95,6 +108,9 @@ func (m *maker) completeness(s *document.Section) error {
 			distinct, estimated = min(n, span), true
 		}
 		missing += span - distinct
+		if span > distinct {
+			gaps = append(gaps, fmt.Sprintf("Of the numbers that the producer %s gives its events, %s never arrived.", r[0].String(), document.Thousands(span-distinct)))
+		}
 		repeated += n - distinct
 		rows = append(rows, []document.Value{textValue(r[0]), document.CountOf(producers.n(i, 0)), document.CountOf(n), countValue(r[3]), countValue(r[4]), document.CountOf(span - distinct), document.CountOf(n - distinct)})
 	}
@@ -102,6 +118,7 @@ func (m *maker) completeness(s *document.Section) error {
 	if estimated {
 		note += " For producers with more than 131,072 events it is the least that can be missing: repeated numbers would hide as many gaps."
 	}
+	m.attendEach(document.Gap, document.Wary, s.ID, gaps, "producers have gaps in their numbers")
 	figure(s, "numbered", "Events with a producer's number", document.CountOf(numbered), "", producers.source)
 	never, twice, why := document.CountOf(missing), document.CountOf(repeated), ""
 	if numbered == 0 {

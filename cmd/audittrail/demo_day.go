@@ -229,8 +229,8 @@ func (d *day) override() {
 	}))
 	c.at = overrideAt
 	c.add(0, noted("a person overrules claims-7b: pay, not refuse", event.Event{
-		Type: event.HumanReview, Category: "override", Outcome: event.OutcomeSuccess,
-		Metadata: map[string]json.RawMessage{"reviewer": jsonOf("t.mbeki"), "from": jsonOf("refuse"), "to": jsonOf("pay")},
+		Type: event.HumanReview, Actor: "t.mbeki", Category: "override", Outcome: event.OutcomeSuccess,
+		Metadata: map[string]json.RawMessage{"from": jsonOf("refuse"), "to": jsonOf("pay")},
 	}))
 }
 
@@ -262,8 +262,7 @@ func (d *day) incident() {
 	})))
 	c.at = incidentAt + 12*time.Minute + 28*time.Second
 	c.add(0, noted("the officer on duty confirms it: roll back", event.Event{
-		Type: event.HumanReview, Category: "incident", Outcome: event.OutcomeSuccess, Severity: event.SeverityCritical,
-		Metadata: map[string]json.RawMessage{"reviewer": jsonOf("s.lindqvist")},
+		Type: event.HumanReview, Actor: "s.lindqvist", Category: "incident", Outcome: event.OutcomeSuccess, Severity: event.SeverityCritical,
 	}))
 	back := claimsModel
 	back.version = "2.2"

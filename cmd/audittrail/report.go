@@ -35,6 +35,9 @@ type reportOptions struct {
 	kind, start, end, zone string
 	model, format, out     string
 	frameworks, own        []string
+	organisation           string
+	checkpoint             string
+	witnesses              []string
 	at                     uint64
 	noRecord, pseudonyms   bool
 }
@@ -85,6 +88,9 @@ made is recorded afterwards, if nobody else is writing.
 	f.StringVar(&o.out, "out", "", "`file` to write (default standard output); for csv, a folder gets a file for each table")
 	f.StringSliceVar(&o.frameworks, "framework", nil, "`rules` to hold the log against (default all that come with the program)")
 	f.StringArrayVar(&o.own, "rules", nil, "`file` of rules of your own; may be repeated")
+	f.StringVar(&o.organisation, "organisation", "", "`file` that says whose systems these are, for whom the report is, and what does not apply")
+	f.StringVar(&o.checkpoint, "checkpoint", "", "`file` of the newest checkpoint that a witness cosigned; needs --witness")
+	f.StringArrayVar(&o.witnesses, "witness", nil, "verifier `key` of a witness, or a file of them; may be repeated")
 	f.Uint64Var(&o.at, "at", 0, "count only the first `N` records")
 	f.BoolVar(&o.pseudonyms, "pseudonyms", false, "name single people by their subject ids in the tables by person, instead of numbers alone")
 	f.BoolVar(&o.noRecord, "no-record", false, "do not record that the report was made")
@@ -128,6 +134,41 @@ func (e *env) packs(names, own []string) ([]*rules.Pack, error) {
 		}
 	}
 	return all, nil
+}
+
+// organisation reads what the organisation says of itself.
+func (e *env) organisation(name string, packs []*rules.Pack) (*document.Organisation, error) {
+	if name == "" {
+		return nil, nil
+	}
+	text, err := e.readInput(name, report.MaxOrganisation)
+	var o *document.Organisation
+	if err == nil {
+		o, err = report.ParseOrganisation(text, packs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read --organisation %s: %w", inputName(name), err)
+	}
+	return o, nil
+}
+
+// witness reads a checkpoint that a witness cosigned.
+func (e *env) witness(name string, keys []string) (*document.Witness, error) {
+	switch {
+	case name == "" && len(keys) == 0:
+		return nil, nil
+	case name == "" || len(keys) == 0:
+		return nil, errors.New("read --checkpoint and --witness: give both, or none: a checkpoint is witnessed by a key that you know")
+	}
+	keys, err := e.vkeys(keys)
+	if err != nil {
+		return nil, fmt.Errorf("read --witness: %w", err)
+	}
+	signed, err := e.readInput(name, maxSmallFile)
+	if err != nil {
+		return nil, fmt.Errorf("read --checkpoint %s: %w", inputName(name), err)
+	}
+	return &document.Witness{Checkpoint: string(signed), Keys: keys}, nil
 }
 
 // programVersion is what a report says of the program that made it.
@@ -193,6 +234,12 @@ func (e *env) report(o reportOptions) error {
 	}
 	if err == nil {
 		ro.Rules, err = e.packs(o.frameworks, o.own)
+	}
+	if err == nil {
+		ro.Organisation, err = e.organisation(o.organisation, ro.Rules)
+	}
+	if err == nil {
+		ro.Witness, err = e.witness(o.checkpoint, o.witnesses)
 	}
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
@@ -328,11 +375,14 @@ func (e *env) reportVerifyCmd() *cobra.Command {
 		Short: "Compute a report again and compare",
 		Long: `Verify checks the signature of a report in its JSON form, computes the report
 again from the log at the size that it names, and names every figure that
-differs. With --key, one of those keys, or one that took over from it, must have
-signed; otherwise the keyring's word is taken for who may.` +
+differs. Of a PDF or HTML form it does so with the JSON form that the file
+carries, and tells whether the file shows what that says. With --key, one of
+those keys, or one that took over from it, must have signed; otherwise the
+keyring's word is taken for who may.` +
 			exits("0  signed, and all of it is what the log gives", ends1, "2  altered, not signed by the log, or the log gives something else",
-				"3  signed, with figures of another method, which are not computed again"),
+				"3  signed, with figures of another method, which are not computed again;\n   or in a file that another version of the program laid out"),
 		Example: `  audittrail report verify report.json
+  audittrail report verify report.pdf
   audittrail report verify --key log.vkey report.json`,
 		Args: takes("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error { return e.reportVerify(args[0], keys, own) },
@@ -375,10 +425,49 @@ func (e *env) reportVerify(name string, keys, own []string) error {
 	if err != nil {
 		return fmt.Errorf("report verify: %w", err)
 	}
-	f, err := document.ReadFile(b)
+	in, form, err := render.Carried(b)
+	if form == nil {
+		in = b
+	}
+	var f *document.File
+	if err == nil {
+		f, err = document.ReadFile(in)
+	}
 	if err != nil {
 		return fmt.Errorf("report verify: %w", err)
 	}
+	shown := e.verifyShown(b, form, f)
+	err = e.verifyReport(f, keys, own)
+	if shown == nil || err == nil {
+		return cmp.Or(err, shown)
+	}
+	status := worseStatus(statusOf(err), statusOf(shown))
+	var exit *exitError
+	if errors.As(err, &exit) {
+		err = exit.err
+	}
+	return &exitError{status, err}
+}
+
+// verifyShown tells whether a file shows the report that it carries.
+func (e *env) verifyShown(in []byte, form render.Carrier, f *document.File) error {
+	if form == nil {
+		return nil
+	}
+	if f.Report.Program != programVersion() {
+		e.note("report verify: whether the file shows the report that it carries can only be told by the version of the program that made it, %s", f.Report.Program)
+		return ended(exitLimited)
+	}
+	err := render.Shows(in, form, f)
+	if errors.Is(err, render.ErrShownOtherwise) {
+		e.note("report verify: the file was changed, or made by something else: %s. Take no figure from it; what is said here is about the report that it carries", err)
+		return ended(exitAltered)
+	}
+	return err
+}
+
+// verifyReport checks a report's signature, and computes it again.
+func (e *env) verifyReport(f *document.File, keys, own []string) error {
 	return e.with(e.openToRead, func(log *audittrail.Log) error {
 		trusted, err := trustedKeys(log, keys, f.Report.Size)
 		if err == nil {
@@ -425,7 +514,7 @@ func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, sig
 		return fmt.Errorf("report verify: $%s: %w: the report has what was written about registered things, and the token does not permit %s", tokenVar, access.ErrDenied, access.ReadContent)
 	}
 	is, err := e.compute(log, report.Options{
-		Redacted: was.Redacted, Pseudonyms: was.Pseudonyms,
+		Redacted: was.Redacted, Pseudonyms: was.Pseudonyms, Organisation: was.Organisation, Witness: was.Witness,
 		Type: was.Type, Start: was.Start.Time, End: was.End.Time, Model: was.Model, Rules: packs, Program: programVersion(), Size: was.Size,
 	})
 	if err != nil {

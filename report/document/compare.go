@@ -2,6 +2,7 @@ package document
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -120,6 +121,14 @@ func (c *comparison) head(was, is *Report) {
 	c.text("pseudonyms", fmt.Sprint(was.Pseudonyms), fmt.Sprint(is.Pseudonyms))
 	pairs(was.Rules, is.Rules, func(r *Rules) string { return r.ID }, func(id string, a, b *Rules) {
 		c.text("rules "+id, plain(a), plain(b))
+	})
+	c.text("organisation", plain(was.Organisation), plain(is.Organisation))
+	c.text("witness", plain(was.Witness), plain(is.Witness))
+	pairs(was.Attention, is.Attention, func(a *Attention) string { return string(a.Kind) + a.Text }, func(_ string, a, b *Attention) {
+		var none Attention
+		a, b = or(a, &none), or(b, &none)
+		c.text("attention of "+string(cmp.Or(a.Kind, b.Kind)), a.Text, b.Text)
+		c.text("attention, words", plain(&[]any{a.Tone, a.Section}), plain(&[]any{b.Tone, b.Section}))
 	})
 	notice := func(n *Notice) string { return n.Text }
 	pairs(was.Notices, is.Notices, notice, func(_ string, a, b *Notice) {

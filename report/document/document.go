@@ -18,8 +18,9 @@ import (
 	"audittrail/event"
 )
 
-// Version of the format.
-const Version = 1
+// Version of the format. Reports of version 1, which have neither organisation,
+// witness nor attention, are read as well.
+const Version = 2
 
 // A Report is a whole report at one size of the log.
 type Report struct {
@@ -41,11 +42,67 @@ type Report struct {
 	// people, and not only numbers.
 	Pseudonyms bool `json:"pseudonyms,omitempty"`
 
-	Rules    []Rules   `json:"rules,omitempty"`
-	Status   Status    `json:"status"`
-	Notices  []Notice  `json:"notices,omitempty"`
-	Sources  []Source  `json:"sources,omitempty"`
-	Sections []Section `json:"sections,omitempty"`
+	Rules        []Rules       `json:"rules,omitempty"`
+	Organisation *Organisation `json:"organisation,omitempty"`
+	Witness      *Witness      `json:"witness,omitempty"`
+	Status       Status        `json:"status"`
+	Notices      []Notice      `json:"notices,omitempty"`
+	Attention    []Attention   `json:"attention,omitzero"` // never nil since version 2
+	Sources      []Source      `json:"sources,omitempty"`
+	Sections     []Section     `json:"sections,omitempty"`
+}
+
+// An Organisation is what the organisation says of itself: whose systems these
+// are, for whom the report is made, and what does not apply to them.
+type Organisation struct {
+	Name          string          `json:"name,omitempty"`
+	Systems       string          `json:"systems,omitempty"`
+	For           string          `json:"for,omitempty"`
+	NotApplicable []NotApplicable `json:"not_applicable,omitempty"`
+}
+
+// A NotApplicable is a control, or a whole rule file, of which the organisation
+// says that it does not apply, and why.
+type NotApplicable struct {
+	Rules  string `json:"rules"`
+	Place  string `json:"place,omitempty"` // of a control; empty for the whole file
+	Reason string `json:"reason"`
+}
+
+// A Witness is the newest checkpoint that somebody outside cosigned, as it was
+// given to the program, and the verifier keys of those who did.
+type Witness struct {
+	Checkpoint string   `json:"checkpoint"` // the signed note
+	Keys       []string `json:"keys"`
+}
+
+// An Attention is something that somebody must look at, and the section that
+// says more about it.
+type Attention struct {
+	Kind    Concern `json:"kind"`
+	Tone    Tone    `json:"tone"`
+	Text    string  `json:"text"`
+	Section string  `json:"section"`
+}
+
+// A Concern is why something needs attention.
+type Concern string
+
+// The concerns, in the order in which a report lists them.
+const (
+	FailedTest   Concern = "failed_test"        // a test of controls does not hold
+	Overdue      Concern = "overdue"            // an incident was not reported in time
+	Unclassified Concern = "unclassified"       // nobody said what kind a severe incident is
+	Unregistered Concern = "unregistered_model" // a model was used and never registered
+	Gap          Concern = "producer_gap"       // numbers of a producer never arrived
+	ShortKept    Concern = "retention"          // a class is kept shorter than a law asks
+	Unwitnessed  Concern = "unwitnessed"        // records that no witness has cosigned
+	Unreadable   Concern = "unreadable"         // content that could not be read
+)
+
+// Concerns returns all concerns in the order in which a report lists them.
+func Concerns() []Concern {
+	return []Concern{FailedTest, Overdue, Unclassified, Unregistered, Gap, ShortKept, Unwitnessed, Unreadable}
 }
 
 // A Time has one spelling, that of a record.
@@ -82,7 +139,7 @@ type Rules struct {
 	ID     string `json:"id"`
 	Title  string `json:"title"`
 	Source string `json:"source"`
-	AsOf   string `json:"as_of"`  // the day on which it was held against its source
+	AsOf   string `json:"as_of"`  // the day on which it was compared with its source
 	Digest string `json:"digest"` // SHA-256 of the file, in hexadecimal
 	Note   string `json:"note,omitempty"`
 }

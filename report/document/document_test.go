@@ -57,6 +57,15 @@ func sample() *document.Report {
 	return &document.Report{
 		Version: document.Version, Type: "full", Program: "1.0.0", Origin: origin, Size: 300,
 		Root: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", AsOf: document.Time{Time: at}, Start: document.Time{Time: at.AddDate(0, -1, 0)}, End: document.Time{Time: at}, Model: "gpt-4",
+		Organisation: &document.Organisation{
+			Name: "Example AG", Systems: "the claims assistant", For: "its auditor",
+			NotApplicable: []document.NotApplicable{{Rules: "own", Place: "§ 1", Reason: "Nobody counts."}, {Rules: "own", Reason: "No house."}},
+		},
+		Witness: &document.Witness{Checkpoint: "audittrail/test\n300\n…\n", Keys: []string{"witness+00000000+AA"}},
+		Attention: []document.Attention{
+			{Kind: document.FailedTest, Tone: document.Bad, Section: "usage", Text: "Usage, \"Calls\": 300, where 0 is asked."},
+			{Kind: document.Unwitnessed, Tone: document.Wary, Section: "usage", Text: "Nobody saw it."},
+		},
 		Rules:   []document.Rules{{ID: "own", Title: "House rules", Source: "https://example.com/rules", AsOf: "2026-11-01", Digest: strings.Repeat("0a", 32)}},
 		Status:  document.Incomplete,
 		Notices: []document.Notice{{Tone: document.Wary, Text: "Two records are <lost>."}},
@@ -112,7 +121,7 @@ func signed(t testing.TB) (*document.File, string) {
 // The vector is for ever: what is there is never written again.
 func TestVector(t *testing.T) {
 	f, vkey := signed(t)
-	name := filepath.Join(vectors, "report.json")
+	name := filepath.Join(vectors, "report-v2.json")
 	want, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) && *update {
 		want = f.Bytes()
@@ -140,6 +149,34 @@ func TestVector(t *testing.T) {
 	}
 }
 
+// Reports of version 1 are read and verified as they were.
+func TestVersion1(t *testing.T) {
+	in, err := os.ReadFile(filepath.Join(vectors, "report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := document.ReadFile(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, vkey := key(t, 1)
+	if err := f.Verify([]string{vkey}); err != nil {
+		t.Error(err)
+	}
+	if f.Report.Version != 1 || f.Report.Attention != nil || !bytes.Equal(f.Bytes(), in) {
+		t.Errorf("version %d, %v", f.Report.Version, f.Report.Attention)
+	}
+	newer := sample()
+	newer.Version = 1
+	b, err := newer.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := document.Decode(b); !errors.Is(err, document.ErrForm) {
+		t.Errorf("version 1 with members of version 2: error is %v, want ErrForm", err)
+	}
+}
+
 func TestReadFileRefuses(t *testing.T) {
 	f, _ := signed(t)
 	good := string(f.Bytes())
@@ -156,7 +193,12 @@ func TestReadFileRefuses(t *testing.T) {
 		"empty value":     {`{"count":200}`, `{}`},
 		"value in words":  {`{"count":200}`, `"200"`},
 		"bad time":        {`{"time":"2026-11-02T06:00:30.647000000Z"}`, `{"time":"2026-11-02"}`},
-		"version":         {`"v":1}`, `"v":2}`},
+		"version":         {`"v":2,`, `"v":3,`},
+		"old version":     {`"v":2,`, `"v":1,`},
+		"no attention":    {`"attention":[`, `"attentions":[`},
+		"null attention":  {`"attention":[{"kind":"failed_test","section":"usage","text":"Usage, \"Calls\": 300, where 0 is asked.","tone":"bad"},{"kind":"unwitnessed","section":"usage","text":"Nobody saw it.","tone":"wary"}]`, `"attention":null`},
+		"unknown concern": {`"kind":"unwitnessed"`, `"kind":"unseen"`},
+		"link to nothing": {`"kind":"unwitnessed","section":"usage"`, `"kind":"unwitnessed","section":"use"`},
 		"status":          {`"status":"incomplete"`, `"status":"perfect"`},
 		"root":            {`"root":"47DE`, `"root":"47D`},
 		"origin":          {`"origin":"audittrail/test"`, `"origin":""`},

@@ -81,8 +81,12 @@ func Decode(in []byte) (*Report, error) {
 func (r *Report) check() error {
 	root, err := base64.StdEncoding.DecodeString(r.Root)
 	switch {
-	case r.Version != Version:
+	case r.Version != Version && r.Version != 1:
 		return fmt.Errorf("version %d, which this program does not know", r.Version)
+	case r.Version == 1 && (r.Attention != nil || r.Organisation != nil || r.Witness != nil):
+		return errors.New("version 1 with members of version 2")
+	case r.Version > 1 && r.Attention == nil:
+		return errors.New("it has no list of what needs attention")
 	case !tlog.ValidOrigin(r.Origin):
 		return errors.New("its origin is no name of a log")
 	case r.Size > tlog.MaxSize:
@@ -103,6 +107,14 @@ func (r *Report) check() error {
 	for i := range r.Sections {
 		if err := r.Sections[i].check(known, ids); err != nil {
 			return fmt.Errorf("section %d: %w", i, err)
+		}
+	}
+	for i, a := range r.Attention {
+		switch {
+		case !slices.Contains(Concerns(), a.Kind):
+			return fmt.Errorf("attention %d: its kind is none", i)
+		case r.Section(a.Section) == nil:
+			return fmt.Errorf("attention %d: it leads to a section that is not there", i)
 		}
 	}
 	return nil

@@ -186,6 +186,16 @@ func (v Value) String() string {
 	return v.Text
 }
 
+// InWords is a time as people write it: "1 November 2026", and with the time of
+// day if that is not midnight, in UTC.
+func InWords(t time.Time) string {
+	t = t.UTC()
+	if t.Equal(t.Truncate(24 * time.Hour)) {
+		return t.Format("2 January 2006")
+	}
+	return t.Format("2 January 2006, 15:04 UTC")
+}
+
 // Plain is the value for programs: without units, separators and rounding.
 func (v Value) Plain() string {
 	switch v.Kind {

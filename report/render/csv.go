@@ -24,6 +24,9 @@ func CSV(w io.Writer, r *document.Report) error {
 	for _, v := range topOf(r) {
 		err = errors.Join(err, put("report", v.Name, "", v.Name, v.Value, nil))
 	}
+	for _, a := range r.Attention {
+		err = errors.Join(err, put("report", "attention", a.Section, string(a.Kind), document.StateOf(a.Tone, a.Text), nil))
+	}
 	for i := range r.Sections {
 		s := &r.Sections[i]
 		if s.Failed != "" {
@@ -48,8 +51,15 @@ func CSV(w io.Writer, r *document.Report) error {
 
 // topOf is what stands at the top of a report.
 func topOf(r *document.Report) []pair {
-	tone, text := statusText(r.Status)
+	tone, text := bannerOf(r)
 	top := []pair{{"status", document.StateOf(tone, string(r.Status))}, {"verdict", document.StateOf(tone, text)}}
+	if o := r.Organisation; o != nil {
+		for _, p := range []pair{{"organisation", document.TextOf(o.Name)}, {"systems", document.TextOf(o.Systems)}, {"made for", document.TextOf(o.For)}} {
+			if p.Value.Kind != document.Absent {
+				top = append(top, p)
+			}
+		}
+	}
 	for _, n := range r.Notices {
 		top = append(top, pair{"notice", document.StateOf(n.Tone, n.Text)})
 	}
@@ -74,6 +84,9 @@ func Tables(r *document.Report, create func(name string) (io.WriteCloser, error)
 	figures := document.Table{ID: "figures", Columns: []document.Column{{Name: "figure"}, {Name: "label"}, {Name: "value"}, {Name: "unit"}, {Name: "queries"}, {Name: "records"}, {Name: "size"}, {Name: "root"}}}
 	for _, v := range topOf(r) {
 		figures.Rows = append(figures.Rows, []document.Value{document.TextOf("report." + v.Name), document.TextOf(v.Name), v.Value, {}, {}, {}, document.CountOf(r.Size), document.TextOf(r.Root)})
+	}
+	for _, a := range r.Attention {
+		figures.Rows = append(figures.Rows, []document.Value{document.TextOf("report.attention"), document.TextOf(string(a.Kind)), document.StateOf(a.Tone, a.Text), {}, {}, {}, document.CountOf(r.Size), document.TextOf(r.Root)})
 	}
 	for _, s := range r.Sections {
 		for _, f := range s.Figures {

@@ -30,6 +30,8 @@ var htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"sources": sourceLinks,
 	"style":   func() template.CSS { return template.CSS(htmlStyle) },
 	"none":    func() string { return notEvidenced },
+	"needs":   func() string { return needsAttention },
+	"calm":    func() string { return noAttention },
 	"json":    func(s document.Source) string { return string(s.Query) },
 	"number":  func(n uint64) string { return document.Thousands(int64(n)) },
 }).Parse(htmlText))
@@ -43,14 +45,17 @@ func HTML(w io.Writer, f *document.File) error {
 	t.Funcs(template.FuncMap{"askedBy": func(id string) string {
 		return askedBy(f.Report, f.Report.Section(id))
 	}})
-	tone, status := statusText(f.Report.Status)
+	tone, status := bannerOf(f.Report)
 	return t.Execute(shown.Writer(w), struct {
 		*document.Report
 		Title, StatusText string
 		StatusTone        document.Tone
 		Head              []pair
 		SignatureText     string
-	}{f.Report, titleOf(f.Report), status, tone, headOf(f), string(f.Signature)})
+		Keys              []document.Figure
+		Carried           template.HTML
+		Calm              bool // nothing needs attention
+	}{f.Report, titleOf(f.Report), status, tone, headOf(f, true), string(f.Signature), keysOf(f.Report), template.HTML(carriedHTML(f)), f.Report.Attention != nil})
 }
 
 // toneOf is the class of a value's cell.

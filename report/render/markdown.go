@@ -17,14 +17,15 @@ func Markdown(w io.Writer, f *document.File) error {
 	m := &markdown{Writer: bufio.NewWriter(shown.Writer(w))}
 	r := f.Report
 	m.say("# %s\n\n", inline(titleOf(r)))
-	for _, p := range headOf(f) {
+	for _, p := range headOf(f, false) {
 		m.say("- %s: %s\n", p.Name, cellText(p.Value))
 	}
-	_, status := statusText(r.Status)
+	_, status := bannerOf(r)
 	m.say("\n**%s**\n", inline(status))
 	for _, n := range r.Notices {
 		m.say("\n> %s\n", inline(n.Text))
 	}
+	m.attention(r)
 	for i := range r.Sections {
 		m.section(r, &r.Sections[i], i+1)
 	}
@@ -41,10 +42,24 @@ func Markdown(w io.Writer, f *document.File) error {
 		rows = append(rows, []string{s.ID, text, document.Thousands(int64(s.Records))})
 	}
 	m.table([]document.Column{{Name: "query"}, {Name: "what it asks"}, {Name: "records", Numeric: true}}, rows)
-	if len(f.Signature) > 0 {
-		m.say("\n## Signature\n\n```\n%s```\n", f.Signature)
-	}
 	return errors.Join(m.err, m.Flush())
+}
+
+// attention lists what needs attention, each with a link to its section.
+func (m *markdown) attention(r *document.Report) {
+	switch {
+	case r.Attention == nil:
+		return
+	case len(r.Attention) == 0:
+		m.say("\n%s\n", noAttention)
+		return
+	}
+	m.say("\n**%s**\n\n", needsAttention)
+	for _, a := range r.Attention {
+		n := numberOf(r, a.Section)
+		title := r.Sections[n-1].Title
+		m.say("- %s ([%d. %s](#%d-%s))\n", inline(a.Text), n, inline(title), n, strings.ToLower(strings.ReplaceAll(title, " ", "-")))
+	}
 }
 
 // markdown remembers the first error.

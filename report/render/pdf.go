@@ -117,6 +117,7 @@ func newPages(f *document.File, fonts map[string]*face, before *pages) *pages {
 	p.SetCreator("AuditTrail "+r.Program, true)
 	p.SetProducer("AuditTrail", true)
 	p.SetLang("en")
+	p.SetAttachments(carriedPDF(f))
 	p.SetMargins(edge, head, edge)
 	p.SetAutoPageBreak(false, foot)
 	p.SetHeaderFunc(p.header)
@@ -182,15 +183,17 @@ func (p *pages) cover() {
 	p.SetY(head + 8)
 	p.paragraph(serif, 22, ink, titleOf(r), edge, inside)
 	p.space(5)
-	for _, pair := range headOf(p.file) {
+	for _, pair := range headOf(p.file, true) {
 		p.namedValue(pair.Name, pair.Value, 42)
 	}
 	p.space(4)
-	tone, status := statusText(r.Status)
+	tone, status := bannerOf(r)
 	p.notice(tone, bold, status)
 	for _, n := range r.Notices {
 		p.notice(n.Tone, sans, n.Text)
 	}
+	p.attention()
+	p.figures(keysOf(r))
 	p.space(4)
 	p.room(30)
 	p.paragraph(bold, 9.5, ink, "Contents", edge, inside)
@@ -199,6 +202,44 @@ func (p *pages) cover() {
 		p.content(strconv.Itoa(i+1)+"  "+r.Sections[i].Title, r.Sections[i].ID)
 	}
 	p.content("Queries behind the figures", queriesID)
+}
+
+// attention lists what needs attention. Each line leads to its section.
+func (p *pages) attention() {
+	list := p.file.Report.Attention
+	switch {
+	case list == nil:
+		return
+	case len(list) == 0:
+		p.space(2)
+		p.paragraph(sans, 9.5, ink, noAttention, edge, inside)
+		return
+	}
+	p.space(4)
+	p.paragraph(bold, 9.5, ink, needsAttention, edge, inside)
+	const size = 8.5
+	for _, a := range list {
+		p.use(sans, size, ink)
+		where := ""
+		if p.before != nil {
+			where = "p. " + strconv.Itoa(p.before.at[a.Section])
+		}
+		lines := p.broken(p.spelled(a.Text), inside-16)
+		height := float64(len(lines)) * lineHeight(size)
+		p.space(1)
+		p.room(height)
+		top := p.GetY()
+		c := tones[a.Tone]
+		p.SetFillColor(c[0], c[1], c[2])
+		p.Rect(edge, top, 0.8, height, "F")
+		for i, line := range lines {
+			p.Text(edge+3, top+lineHeight(size)*(float64(i)+0.78), line)
+		}
+		p.use(sans, size, soft)
+		p.putRight(pageWidth-edge, top+lineHeight(size)*0.78, where)
+		p.Link(edge, top, inside, height, p.links[a.Section])
+		p.SetY(top + height)
+	}
 }
 
 // content is one line of the table of contents.
@@ -296,6 +337,7 @@ func (p *pages) queries() {
 		p.room(30)
 		p.paragraph(bold, 9, ink, "Signature by the log's key over the JSON form", edge, inside)
 		p.paragraph(mono, 7, ink, string(p.file.Signature), edge, inside)
+		p.note("The JSON form is attached to this document as " + carriedName + ". 'audittrail report verify FILE.pdf' reads it, checks the signature, computes the report again, and tells whether the pages show what it says.")
 	}
 	if p.missing || p.before != nil && p.before.missing {
 		p.space(4)

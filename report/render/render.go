@@ -1,12 +1,14 @@
 // Package render lays a report out: as one HTML file without a network, as PDF,
 // as Markdown and CSV for pasting, and as a summary for a terminal. All of them
 // say what the document says, and nothing else; the JSON form, which can be
-// verified, is the document package's own.
+// verified, is the document package's own. HTML and PDF carry it ([Carried]).
 package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"audittrail/report/document"
 )
@@ -28,46 +30,173 @@ type pair struct {
 	Value document.Value
 }
 
-// headOf is what a report is about, in the order of reading.
-func headOf(f *document.File) []pair {
+// headOf is what a report is about, in the order of reading. Carries says that
+// the form carries the signed report, so that its signature can be verified.
+func headOf(f *document.File, carries bool) []pair {
 	r := f.Report
-	head := []pair{
-		{"Log", document.TextOf(r.Origin)},
-		{"Period", document.TextOf(Period(r))},
-		{"Records that count", document.CountOf(r.Size)},
-		{"Root of their tree", document.CodeOf(r.Root)},
-		{"Last record logged", document.TimeOf(r.AsOf.Time)},
+	o := document.Organisation{}
+	if r.Organisation != nil {
+		o = *r.Organisation
 	}
+	head := []pair{{"Organisation", orElse(o.Name, unsaid)}}
+	if o.Systems != "" {
+		head = append(head, pair{"Systems", document.TextOf(o.Systems)})
+	}
+	head = append(head, pair{"Made for", orElse(o.For, unsaid)},
+		pair{"Log", document.TextOf(r.Origin)},
+		pair{"Period", document.TextOf(Period(r))})
 	if r.Model != "" {
 		head = append(head, pair{"Model", document.TextOf(r.Model)})
 	}
-	for _, rules := range r.Rules {
-		head = append(head, pair{"Rules", document.TextOf(rules.Title + ", as of " + rules.AsOf)})
+	head = append(head, pair{"Made as of", document.TextOf(madeOf(r))},
+		pair{"Checkpoint", document.TextOf("the first " + plural(int64(r.Size), "record", "records") + ", with the Merkle root below")},
+		pair{"Merkle root", document.CodeOf(r.Root)})
+	if len(r.Rules) > 0 {
+		head = append(head, pair{"Rules", document.TextOf(rulesOf(r))})
 	}
 	head = append(head, pair{"Computed by", document.TextOf("AuditTrail " + r.Program)})
-	if len(f.Signature) == 0 {
-		return append(head, pair{"Signature", document.StateOf(document.Wary, "none: the log's keyring was not at hand")})
+	switch {
+	case len(f.Signature) == 0:
+		head = append(head, pair{"Signature", document.StateOf(document.Wary, "none: the log's keyring was not at hand")})
+	case carries:
+		head = append(head, pair{"Signature", document.TextOf("by the log's key, over the JSON form that this file carries: 'audittrail report verify' checks both")})
 	}
-	return append(head, pair{"Signature", document.TextOf("by the log's key; the JSON form can be verified")})
+	return head
 }
 
-// Period is the report's period in words.
-func Period(r *document.Report) string {
-	day := func(t document.Time) string {
-		if s := t.UTC().Format("2006-01-02T15:04:05.999999999Z"); !strings.HasSuffix(s, "T00:00:00Z") {
-			return s
+// unsaid stands for what the organisation says of itself where it says nothing.
+const unsaid = "not stated (report --organisation FILE states it)"
+
+func orElse(s, none string) document.Value {
+	if s == "" {
+		return document.Value{Kind: document.Text, Text: none}
+	}
+	return document.TextOf(s)
+}
+
+func plural(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return document.Thousands(n) + " " + many
+}
+
+// rulesOf names the rule files and the days of which they are.
+func rulesOf(r *document.Report) string {
+	var parts []string
+	for i := 0; i < len(r.Rules); {
+		day := r.Rules[i].AsOf
+		var titles []string
+		for ; i < len(r.Rules) && r.Rules[i].AsOf == day; i++ {
+			titles = append(titles, r.Rules[i].Title)
 		}
-		return t.UTC().Format("2006-01-02")
+		parts = append(parts, strings.Join(titles, ", ")+" as of "+dayOf(day))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// dayOf is a day of a rule file in words.
+func dayOf(day string) string {
+	if t, err := time.Parse(time.DateOnly, day); err == nil {
+		return document.InWords(t)
+	}
+	return day
+}
+
+// madeOf is when a report was made: no clock is read for it, and it counts what
+// was logged until then.
+func madeOf(r *document.Report) string {
+	if r.AsOf.IsZero() {
+		return "before the first record"
+	}
+	return document.InWords(r.AsOf.Time) + ", when the last record that it counts was logged"
+}
+
+// Period is the report's period in words, with the days on which it begins and
+// ends.
+func Period(r *document.Report) string {
+	day := func(t time.Time) bool { return t.UTC().Equal(t.UTC().Truncate(24 * time.Hour)) }
+	from, until := document.InWords(r.Start.Time), "before "+document.InWords(r.End.Time)
+	if !r.End.IsZero() && day(r.End.Time) {
+		until = "until the end of " + document.InWords(r.End.AddDate(0, 0, -1))
 	}
 	switch {
 	case r.Start.IsZero() && r.End.IsZero():
-		return "the whole log"
+		return "the whole log" + spanOf(r)
 	case r.Start.IsZero():
-		return "up to " + day(r.End) + " (exclusive, UTC)"
+		return "everything " + until + " (UTC)"
 	case r.End.IsZero():
-		return "from " + day(r.Start) + " on (UTC)"
+		return "from " + from + " on (UTC)" + spanOf(r)
+	case day(r.Start.Time) && r.End.Equal(r.Start.AddDate(0, 0, 1)):
+		return from + " (UTC)"
+	case day(r.Start.Time) && day(r.End.Time):
+		return "from " + from + " to " + document.InWords(r.End.AddDate(0, 0, -1)) + ", both included (UTC)"
 	}
-	return fmt.Sprintf("%s to %s (exclusive, UTC)", day(r.Start), day(r.End))
+	return "from " + from + " " + until + " (UTC)"
+}
+
+// spanOf says when the first and the last event happened, where a report tells.
+func spanOf(r *document.Report) string {
+	first, _ := r.Figure("scope.first")
+	last, _ := r.Figure("scope.last")
+	day := func(f document.Figure) string {
+		t, err := time.Parse(time.RFC3339Nano, f.Value.Text)
+		if err != nil {
+			return ""
+		}
+		return document.InWords(t.UTC().Truncate(24 * time.Hour))
+	}
+	from, to := day(first), day(last)
+	switch {
+	case from == "" || to == "":
+		return ""
+	case from == to:
+		return ": events of " + from
+	}
+	return ": events from " + from + " to " + to
+}
+
+// bannerOf is how a report stands. It is good news only if the log verifies and
+// nothing needs attention.
+func bannerOf(r *document.Report) (document.Tone, string) {
+	tone, text := statusText(r.Status)
+	wary := func(t document.Tone) bool { return t == document.Wary || t == document.Bad }
+	if tone == document.Good && (len(r.Attention) > 0 || slices.ContainsFunc(r.Notices, func(n document.Notice) bool { return wary(n.Tone) })) {
+		tone = document.Wary
+	}
+	return tone, text
+}
+
+// The headings of what needs attention, and of its absence.
+const (
+	needsAttention = "What needs attention"
+	noAttention    = "Nothing in this report needs attention."
+)
+
+// numberOf is the number of a section, from 1 on.
+func numberOf(r *document.Report, id string) int {
+	return slices.IndexFunc(r.Sections, func(s document.Section) bool { return s.ID == id }) + 1
+}
+
+// keyFigures are the figures of the first page of a full report.
+var keyFigures = []string{
+	"scope.submitted", "usage.calls", "usage.failed", "inventory.models", "incidents.incidents", "oversight.reviews",
+	"controls.evidenced", "controls.failed", "controls.no_occurrences", "controls.outside_the_log",
+}
+
+// keysOf are the key figures that a report has.
+func keysOf(r *document.Report) []document.Figure {
+	if len(r.Sections) < 2 {
+		return nil
+	}
+	var all []document.Figure
+	for _, id := range keyFigures {
+		if f, ok := r.Figure(id); ok {
+			f.Note = ""
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 // statusText is what a report's status means.

@@ -3,6 +3,7 @@ package render_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -88,6 +89,14 @@ func sample(rows int) *document.File {
 			{ID: "q2", Kind: "verify", Text: "every record of the log against the chain and the tree", Records: 1234567},
 		},
 		Sections: []document.Section{usage, lineage},
+		Organisation: &document.Organisation{
+			Name: "Example <Insurance> AG", Systems: "the claims assistant", For: "its *auditor*",
+			NotApplicable: []document.NotApplicable{{Rules: "own", Reason: "No house."}},
+		},
+		Attention: []document.Attention{
+			{Kind: document.Overdue, Tone: document.Bad, Section: "usage", Text: "The incident of 1 November 2026, record 7, is overdue: House rules asks for a report by 3 November 2026, and none is on record, although it is <rather> long since anybody heard of it."},
+			{Kind: document.Unregistered, Tone: document.Wary, Section: "lineage", Text: "The model 山田-7b was used and never registered."},
+		},
 	}
 	f, err := document.Sign(r, func(string, ...string) ([]byte, error) {
 		return []byte("audittrail.report/v1\naudittrail/test\n1234567\n\n— audittrail/test c2lnbmF0dXJl\n"), nil
@@ -159,6 +168,79 @@ func TestPDFTwice(t *testing.T) {
 	for _, want := range []string{"/Outlines", "/ToUnicode", "/Count"} {
 		if !bytes.Contains(a, []byte(want)) {
 			t.Errorf("no %s in the PDF", want)
+		}
+	}
+}
+
+// A PDF and a page carry the signed report, byte for byte, and show it. A change
+// of any byte outside it is found; so is one within it, by its digest.
+func TestCarried(t *testing.T) {
+	f := sample(4)
+	for name, form := range map[string]render.Carrier{"HTML": render.HTML, "PDF": render.PDF} {
+		out := written(t, func(w io.Writer) error { return form(w, f) })
+		in, found, err := render.Carried(out)
+		if err != nil || !bytes.Equal(in, f.Bytes()) {
+			t.Fatalf("%s carries %d bytes, %v, want the %d of the report", name, len(in), err, len(f.Bytes()))
+		}
+		if err := render.Shows(out, found, f); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		rng := rand.New(rand.NewPCG(7, 11))
+		for range 20 {
+			at := 10 + rng.IntN(len(out)-10)
+			bad := bytes.Clone(out)
+			bad[at] ^= 1
+			in, found, err := render.Carried(bad)
+			if err == nil && bytes.Equal(in, f.Bytes()) {
+				if err := render.Shows(bad, found, f); !errors.Is(err, render.ErrShownOtherwise) {
+					t.Errorf("%s with byte %d changed: %v, want ErrShownOtherwise", name, at, err)
+				}
+			}
+		}
+		twice := append(bytes.Clone(out), out...)
+		if _, _, err := render.Carried(twice); !errors.Is(err, render.ErrCarriesNone) {
+			t.Errorf("%s with two reports: %v, want ErrCarriesNone", name, err)
+		}
+		unsigned, err := document.Sign(f.Report, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bare := written(t, func(w io.Writer) error { return form(w, unsigned) })
+		if _, _, err := render.Carried(bare); !errors.Is(err, render.ErrCarriesNone) {
+			t.Errorf("%s of a report that nobody signed: %v, want ErrCarriesNone", name, err)
+		}
+	}
+	if in, form, err := render.Carried(f.Bytes()); in != nil || form != nil || err != nil {
+		t.Errorf("JSON carries %d bytes, %v", len(in), err)
+	}
+}
+
+// The banner is good news only if the log verifies and nothing needs attention.
+func TestBanner(t *testing.T) {
+	f := sample(1)
+	r := f.Report
+	overdue, notices := r.Attention[:1], r.Notices
+	for _, c := range []struct {
+		status    document.Status
+		attention []document.Attention
+		notices   []document.Notice
+		tone      document.Tone
+	}{
+		{document.Sound, nil, nil, document.Good},
+		{document.Sound, []document.Attention{}, []document.Notice{{Tone: document.Plain, Text: "One was erased."}}, document.Good},
+		{document.Sound, overdue, nil, document.Wary},
+		{document.Sound, []document.Attention{}, notices, document.Wary},
+		{document.Incomplete, []document.Attention{}, nil, document.Wary},
+		{document.Unchecked, []document.Attention{}, nil, document.Bad},
+		{document.Altered, overdue, nil, document.Bad},
+	} {
+		r.Status, r.Attention, r.Notices = c.status, c.attention, c.notices
+		page := string(written(t, func(w io.Writer) error { return render.HTML(w, f) }))
+		if !strings.Contains(page, `<p class="status tone-`+string(c.tone)+`">`) {
+			t.Errorf("%s with %d lines and %d notices: the banner is not %s", c.status, len(c.attention), len(c.notices), c.tone)
+		}
+		if calm := strings.Contains(page, "Nothing in this report needs attention."); calm != (c.attention != nil && len(c.attention) == 0) {
+			t.Errorf("%s with %v: the page says that nothing needs attention: %v", c.status, c.attention, calm)
 		}
 	}
 }

@@ -20,19 +20,41 @@ func Summary(w io.Writer, f *document.File, width int, paint func(document.Tone,
 	s := &summary{Writer: bufio.NewWriter(w), width: max(width, 40), paint: paint}
 	r := f.Report
 	s.say("%s\n\n", visible(titleOf(r)))
-	for _, p := range headOf(f) {
+	for _, p := range headOf(f, false) {
 		s.entry("", p.Name, p.Value, 18)
 	}
-	tone, status := statusText(r.Status)
+	tone, status := bannerOf(r)
 	s.say("\n")
 	s.wrapped("", tone, status)
 	for _, n := range r.Notices {
 		s.wrapped("  ", n.Tone, n.Text)
 	}
+	s.attention(r)
 	for i := range r.Sections {
 		s.section(&r.Sections[i], i+1)
 	}
 	return errors.Join(s.err, s.Flush())
+}
+
+// attention lists what needs attention, each with the number of its section.
+func (s *summary) attention(r *document.Report) {
+	switch {
+	case r.Attention == nil:
+		return
+	case len(r.Attention) == 0:
+		s.wrapped("", document.Plain, noAttention)
+		return
+	}
+	s.say("\n%s\n", needsAttention)
+	for _, a := range r.Attention {
+		for i, line := range Wrap(visible(fmt.Sprintf("%s (section %d)", a.Text, numberOf(r, a.Section))), s.width-4) {
+			mark := "- "
+			if i > 0 {
+				mark = "  "
+			}
+			s.say("  %s%s\n", mark, s.paint(a.Tone, line))
+		}
+	}
 }
 
 type summary struct {
@@ -84,12 +106,17 @@ func (s *summary) section(sec *document.Section, n int) {
 		s.entry("  ", f.Label, f.Shown(), min(column, s.width/2))
 	}
 	for i := range sec.Tables {
-		s.table(&sec.Tables[i])
+		if !strings.HasPrefix(sec.Tables[i].ID, testTables) { // which are for files
+			s.table(&sec.Tables[i])
+		}
 	}
 	if len(sec.Gaps) > 0 {
 		s.wrapped("  ", document.Dim, "Not evidenced: "+strings.Join(sec.Gaps, " "))
 	}
 }
+
+// testTables are the ids by which the tables of tests behind controls begin.
+const testTables = "controls.tests_"
 
 // short is how many rows of a table a summary shows.
 const short = 5

@@ -1,11 +1,12 @@
 // Package rules holds what laws and standards ask for, as far as a log can say
 // something about it: files of data, each with its source and the day on which
-// it was held against that. Regulation moves, and a report says which edition
+// it was compared with that. Regulation moves, and a report says which edition
 // of a file it used.
 //
-// A file says what is asked and which figures of a report speak to it. It does
-// not say that whoever shows these figures complies: most controls are also
-// about what no log can see, and say so in "beyond".
+// A file says what is asked and which figures of a report speak to it;
+// [Control.Judge] finds the state of a control from them. A state is about the
+// evidence in a log. It does not say that anybody complies: most controls are
+// also about what no log can see, and say so in "beyond".
 package rules
 
 import (
@@ -14,9 +15,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ type Pack struct {
 	Title  string `toml:"title"` // what people call it
 	Full   string `toml:"full_title"`
 	Source string `toml:"source"` // URL of the text
-	AsOf   string `toml:"as_of"`  // the day on which the file was held against it
+	AsOf   string `toml:"as_of"`  // the day on which the file was compared with it
 	Note   string `toml:"note"`
 
 	Controls []Control `toml:"control"`
@@ -47,14 +48,17 @@ type Control struct {
 	From     string   `toml:"from"`     // the day from which on it applies, if it has one
 	Sections []string `toml:"sections"` // of the report that speak to it
 	Tests    []Test   `toml:"test"`     // what the log must show
-	AtMost   Verdict  `toml:"at_most"`  // where the log alone cannot evidence more
+	State    State    `toml:"state"`    // OutsideLog in the place of tests, or nothing
 	Beyond   string   `toml:"beyond"`   // what remains to be shown otherwise
 }
 
-// A Test holds a figure of the report against a wish.
+// A Test compares a figure of the report with what is asked.
 type Test struct {
 	Figure string `toml:"figure"`
 	Is     string `toml:"is"` // "> 0", "= 0", "< 5", ">= 1", "<= 9", or "good"
+	// Given is the figure that counts what the test is about: where it is 0, the
+	// test decides nothing. See Control.Judge for tests without it.
+	Given string `toml:"given"`
 }
 
 // A Clock is a time within which incidents must be reported.
@@ -64,16 +68,6 @@ type Clock struct {
 	Days  int      `toml:"days"`
 	Kinds []string `toml:"kinds"` // values of the label serious_incident
 }
-
-// A Verdict is what a report says of a control.
-type Verdict string
-
-// The verdicts.
-const (
-	Evidenced    Verdict = "evidenced"
-	Partial      Verdict = "partial"
-	NotEvidenced Verdict = "not evidenced"
-)
 
 //go:embed packs/*.toml
 var packs embed.FS
@@ -99,24 +93,99 @@ func Builtin(name string) (*Pack, error) {
 // MaxFile bounds a rule file in bytes.
 const MaxFile = 1 << 20
 
-// Parse reads a rule file.
+// Parse reads a rule file. Its errors name the place in the file, and what is
+// allowed there: a rule that was misspelled would be one that nobody checks.
 func Parse(text []byte) (*Pack, error) {
 	if len(text) > MaxFile {
 		return nil, fmt.Errorf("rules: the file has more than %d bytes", MaxFile)
 	}
+	var raw map[string]any
 	p := new(Pack)
-	meta, err := toml.Decode(string(text), p)
-	if err != nil {
-		return nil, fmt.Errorf("rules: %w", err)
+	_, err := toml.Decode(string(text), &raw)
+	if err == nil {
+		err = checkKeys(raw)
 	}
-	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return nil, fmt.Errorf("rules: %s is nothing that a rule file has", unknown[0])
+	if err == nil {
+		_, err = toml.Decode(string(text), p)
+	}
+	if err != nil {
+		var syntax toml.ParseError
+		if errors.As(err, &syntax) {
+			return nil, fmt.Errorf("rules: line %d: %s", syntax.Position.Line, syntax.Message)
+		}
+		return nil, fmt.Errorf("rules: %s", strings.TrimPrefix(err.Error(), "toml: "))
 	}
 	if err := p.check(); err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
 	p.Digest = sha256.Sum256(text)
 	return p, nil
+}
+
+// The keys of a rule file.
+var (
+	packKeys    = []string{"id", "title", "full_title", "source", "as_of", "note", "control", "clock"}
+	controlKeys = []string{"place", "title", "asks", "of", "from", "sections", "test", "state", "beyond"}
+	testKeys    = []string{"figure", "is", "given"}
+	clockKeys   = []string{"place", "title", "days", "kinds"}
+)
+
+// checkKeys refuses keys that a rule file does not have.
+func checkKeys(file map[string]any) error {
+	if err := known("the file", file, packKeys); err != nil {
+		return err
+	}
+	for i, c := range tables(file["control"]) {
+		where := placeOf("control", i, c["place"])
+		if err := known(where, c, controlKeys); err != nil {
+			return err
+		}
+		for j, t := range tables(c["test"]) {
+			if err := known(fmt.Sprintf("%s, test %d", where, j+1), t, testKeys); err != nil {
+				return err
+			}
+		}
+	}
+	for i, c := range tables(file["clock"]) {
+		if err := known(placeOf("clock", i, c["place"]), c, clockKeys); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// known refuses a key that is not allowed.
+func known(where string, table map[string]any, allowed []string) error {
+	for _, key := range slices.Sorted(maps.Keys(table)) {
+		if !slices.Contains(allowed, key) {
+			return fmt.Errorf("%s: unknown key %q: allowed are %s", where, key, strings.Join(allowed, ", "))
+		}
+	}
+	return nil
+}
+
+// tables returns the tables of an array, in either of TOML's spellings.
+func tables(v any) []map[string]any {
+	switch v := v.(type) {
+	case []map[string]any:
+		return v
+	case []any:
+		var all []map[string]any
+		for _, x := range v {
+			t, _ := x.(map[string]any) // of another kind is for the decoder to say
+			all = append(all, t)
+		}
+		return all
+	}
+	return nil
+}
+
+// placeOf names an element of an array.
+func placeOf(what string, i int, place any) string {
+	if s, ok := place.(string); ok && s != "" {
+		return fmt.Sprintf("%s %d, %q", what, i+1, s)
+	}
+	return fmt.Sprintf("%s %d", what, i+1)
 }
 
 // DigestText returns the digest of the file in hexadecimal.
@@ -127,30 +196,43 @@ func (p *Pack) check() error {
 	u, err := url.Parse(p.Source)
 	switch {
 	case p.ID == "" || len(p.ID) > 64 || strings.ContainsFunc(p.ID, notName):
-		return fmt.Errorf("id is %q; 1 to 64 lower-case letters, digits and hyphens are wanted", p.ID)
+		return fmt.Errorf("id is %q: use 1 to 64 lower-case letters, digits and hyphens", p.ID)
 	case p.Title == "":
 		return errors.New("title is missing")
 	case err != nil || u.Scheme == "" || u.Host == "":
-		return fmt.Errorf("source is %q; the address of the text is wanted", p.Source)
+		return fmt.Errorf("source is %q: give the address of the text, as https://example.com/rules", p.Source)
 	case !isDay(p.AsOf):
-		return fmt.Errorf("as_of is %q; the day on which the file was held against its source is wanted, as 2026-11-25", p.AsOf)
+		return fmt.Errorf("as_of is %q: give the day on which the file was compared with its source, as 2026-11-25", p.AsOf)
 	case len(p.Controls) == 0 && len(p.Clocks) == 0:
-		return errors.New("neither a control nor a clock")
+		return errors.New("the file has neither a control nor a clock")
 	}
 	seen := make(map[string]bool)
 	for i := range p.Controls {
 		c := &p.Controls[i]
+		where := placeOf("control", i, c.Place)
 		if err := c.check(); err != nil {
-			return fmt.Errorf("control %d, %q: %w", i+1, c.Place, err)
+			return fmt.Errorf("%s: %w", where, err)
 		}
 		if seen[c.Place] {
-			return fmt.Errorf("control %d: %q was there before", i+1, c.Place)
+			return fmt.Errorf("%s: another control before it has this place: each place is there once", where)
 		}
 		seen[c.Place] = true
 	}
+	places, kinds := make(map[string]bool), make(map[string]bool)
 	for i, c := range p.Clocks {
+		where := placeOf("clock", i, c.Place)
 		if c.Place == "" || c.Title == "" || c.Days < 1 || c.Days > 3650 || len(c.Kinds) == 0 {
-			return fmt.Errorf("clock %d: place, title, days (1 to 3650) and kinds are wanted", i+1)
+			return fmt.Errorf("%s: place, title, days (1 to 3650) and kinds must be given", where)
+		}
+		if places[c.Place] {
+			return fmt.Errorf("%s: another clock before it has this place: each place is there once", where)
+		}
+		places[c.Place] = true
+		for _, k := range c.Kinds {
+			if k == "" || kinds[k] {
+				return fmt.Errorf("%s: kind %q is empty, or in a clock already: each kind has one clock", where, k)
+			}
+			kinds[k] = true
 		}
 	}
 	return nil
@@ -159,24 +241,34 @@ func (p *Pack) check() error {
 func (c *Control) check() error {
 	switch {
 	case c.Place == "" || c.Title == "" || c.Asks == "":
-		return errors.New("place, title and asks are wanted")
+		return errors.New("place, title and asks must be given")
 	case c.From != "" && !isDay(c.From):
-		return fmt.Errorf("from is %q; a day is wanted, as 2026-11-25", c.From)
+		return fmt.Errorf("from is %q: give a day, as 2026-11-25", c.From)
 	case len(c.Sections) == 0:
-		return errors.New("it names no section of the report")
-	case len(c.Tests) == 0:
-		return errors.New("it has no test")
-	case c.AtMost != "" && c.AtMost != Partial:
-		return fmt.Errorf("at_most is %q; only %q is possible", c.AtMost, Partial)
-	case c.AtMost == Partial && c.Beyond == "":
-		return errors.New("at_most without beyond: say what the log cannot show")
+		return fmt.Errorf("sections is empty: name sections of the report: %s", strings.Join(sectionNames, ", "))
+	case c.State != "" && c.State != OutsideLog:
+		return fmt.Errorf("state is %q: allowed is %q, in the place of tests; every other state is found by tests, or is in the organisation's file", c.State, OutsideLog)
+	case c.State == OutsideLog && len(c.Tests) > 0:
+		return fmt.Errorf("a control that is %q has no tests", OutsideLog)
+	case c.State == OutsideLog && c.Beyond == "":
+		return fmt.Errorf("state is %q without beyond: say what a log cannot show", OutsideLog)
+	case c.State == "" && len(c.Tests) == 0:
+		return fmt.Errorf("no tests: give test = [{ figure = \"usage.calls\", is = \"> 0\" }], or state = %q", OutsideLog)
 	}
-	for _, t := range c.Tests {
-		if t.Figure == "" {
-			return errors.New("a test without a figure")
+	for i, s := range c.Sections {
+		if !slices.Contains(sectionNames, s) {
+			return fmt.Errorf("unknown section %q: allowed are %s", s, strings.Join(sectionNames, ", "))
 		}
-		if _, err := t.parse(); err != nil {
-			return err
+		if slices.Contains(c.Sections[:i], s) {
+			return fmt.Errorf("section %q is there twice", s)
+		}
+	}
+	for i, t := range c.Tests {
+		if err := t.check(); err != nil {
+			return fmt.Errorf("test %d: %w", i+1, err)
+		}
+		if slices.Contains(c.Tests[:i], t) {
+			return fmt.Errorf("test %d: the same test is there before", i+1)
 		}
 	}
 	return nil
@@ -185,59 +277,6 @@ func (c *Control) check() error {
 func isDay(s string) bool {
 	_, err := time.Parse(time.DateOnly, s)
 	return err == nil
-}
-
-// A wish is a test made ready.
-type wish struct {
-	op string // "good", or a comparison
-	n  int64
-}
-
-func (t Test) parse() (wish, error) {
-	if t.Is == "good" {
-		return wish{op: "good"}, nil
-	}
-	op, number, _ := strings.Cut(t.Is, " ")
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || !slices.Contains([]string{"=", "<", ">", "<=", ">="}, op) {
-		return wish{}, fmt.Errorf("the test of %s is %q; \"good\" or a comparison is wanted, such as \"> 0\"", t.Figure, t.Is)
-	}
-	return wish{op, n}, nil
-}
-
-// Holds tells whether a figure is as the test wants it: a number, or good news.
-func (t Test) Holds(n int64, isNumber, isGood bool) bool {
-	w, err := t.parse()
-	switch {
-	case err != nil:
-		return false
-	case w.op == "good":
-		return isGood
-	case !isNumber:
-		return false
-	}
-	switch w.op {
-	case "=":
-		return n == w.n
-	case "<":
-		return n < w.n
-	case ">":
-		return n > w.n
-	case "<=":
-		return n <= w.n
-	}
-	return n >= w.n
-}
-
-// Judge returns the verdict on a control of whose tests so many held.
-func (c *Control) Judge(held int) Verdict {
-	switch {
-	case held == 0:
-		return NotEvidenced
-	case held < len(c.Tests) || c.AtMost == Partial:
-		return Partial
-	}
-	return Evidenced
 }
 
 // ClockFor returns the clock of the pack for a kind of incident.

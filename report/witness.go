@@ -1,0 +1,83 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"audittrail"
+	"audittrail/report/document"
+	"audittrail/tlog"
+)
+
+// ErrWitness means that a checkpoint that was given as witnessed is not: it is
+// no checkpoint of this log, or no witness that was named has cosigned it.
+var ErrWitness = errors.New("not a witnessed checkpoint of this log")
+
+// readWitness reads the checkpoint that somebody outside cosigned. That the log
+// continues it is for the check of the log to say.
+func (m *maker) readWitness() error {
+	w := m.o.Witness
+	if w == nil {
+		return nil
+	}
+	own, err := m.log.Keys()
+	if err != nil {
+		return fmt.Errorf("list the log's keys: %w", err)
+	}
+	keys := make([]string, 0, len(own)+len(w.Keys))
+	for _, k := range own {
+		keys = append(keys, k.VKey)
+	}
+	head, signed, err := tlog.OpenCheckpoint([]byte(w.Checkpoint), append(keys, w.Keys...), m.log.Origin())
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrWitness, err)
+	}
+	m.cosigned = 0
+	for _, s := range signed.Sigs {
+		if s.Name != head.Origin {
+			m.cosigned = head.Size
+		}
+	}
+	if m.cosigned == 0 {
+		return fmt.Errorf("%w: none of the keys of witnesses signed it", ErrWitness)
+	}
+	m.doc.Witness = w
+	return nil
+}
+
+// witnessed tells how many records nobody outside has witnessed.
+func (m *maker) witnessed(s *document.Section, source string) {
+	if m.doc.Witness == nil {
+		figure(s, "unwitnessed", "Records that no witness has cosigned", document.Value{}, "Not known: no checkpoint that a witness cosigned was given to this report.", source)
+		if m.o.Size > 0 {
+			m.attend(document.Unwitnessed, document.Wary, s.ID, "Whether anybody outside has witnessed the %s records is not known: no cosigned checkpoint was given to this report.", document.Thousands(int64(m.o.Size)))
+		}
+		return
+	}
+	since := m.o.Size - min(m.o.Size, m.cosigned)
+	figure(s, "unwitnessed", "Records that no witness has cosigned", document.CountOf(since), "Since the checkpoint at "+recordsText(m.cosigned)+" that was given to this report.", source)
+	if since > 0 {
+		m.attend(document.Unwitnessed, document.Wary, s.ID, "Nobody outside has witnessed the last %s: the newest cosigned checkpoint that was given to this report covers %s.", recordsText(since), recordsText(m.cosigned))
+	}
+}
+
+// unreadable tells of content that could not be read.
+func (m *maker) unreadable(s *document.Section) {
+	var what []string
+	if n := m.verified.Count(audittrail.KindLost); n > 0 {
+		what = append(what, "the keys to the content of "+recordsText(n)+" are lost")
+	}
+	if n := m.verified.Count(audittrail.KindUnreadable); n > 0 {
+		what = append(what, plural(int(n), "file cannot be read", "files cannot be read"))
+	}
+	if len(m.verified.Missing) > 0 {
+		what = append(what, strings.Join(m.verified.Missing, "; "))
+	}
+	if m.verified.Sealed {
+		what = append(what, "the keyring was not at hand")
+	}
+	if len(what) > 0 {
+		m.attend(document.Unreadable, document.Bad, s.ID, "Content could not be read: %s.", strings.Join(what, "; "))
+	}
+}
