@@ -26,10 +26,11 @@ type room struct {
 // rooms holds every permitted import edge of the module. Imports point down.
 // A new edge is a new word here, for somebody to review.
 var rooms = map[string]room{
-	"internal/cjson": {},
-	"internal/vfs":   {},
-	"tlog":           {theirs: []string{"filippo.io/torchwood"}},
-	"event":          {ours: []string{"internal/cjson"}},
+	"internal/cjson":    {},
+	"internal/filekind": {},
+	"internal/vfs":      {},
+	"tlog":              {theirs: []string{"filippo.io/torchwood"}},
+	"event":             {ours: []string{"internal/cjson"}},
 	"record": {
 		ours:   []string{"event", "internal/cjson"},
 		theirs: []string{"github.com/klauspost/compress"},
@@ -154,7 +155,7 @@ var rooms = map[string]room{
 		ours:   []string{"lineage", "lineage/exchange/document"},
 		theirs: []string{"github.com/CycloneDX/cyclonedx-go"},
 	},
-	"lineage/exchange/document": {ours: []string{"event", "lineage", "internal/cjson"}},
+	"lineage/exchange/document": {ours: []string{"event", "lineage", "internal/cjson", "internal/filekind"}},
 	"lineage/exchange/prov":     {ours: []string{"lineage", "lineage/exchange/document"}},
 	"lineage/exchange/intoto": {
 		ours:   []string{"lineage", "lineage/exchange/document"},
@@ -185,7 +186,7 @@ var rooms = map[string]room{
 	"access":                          {ours: []string{".", "event", "record", "internal/vfs"}},
 	"cmd/audittrail/internal/fileid":  {},
 	"cmd/audittrail/internal/foreign": {ours: []string{"event", "internal/cjson"}},
-	"cmd/audittrail/internal/intake":  {ours: []string{".", "event", "internal/cjson", "cmd/audittrail/internal/foreign"}},
+	"cmd/audittrail/internal/intake":  {ours: []string{".", "event", "internal/cjson", "internal/filekind", "cmd/audittrail/internal/foreign"}},
 	"cmd/audittrail/internal/table": {
 		ours:   []string{".", "event", "record"},
 		theirs: []string{"github.com/parquet-go/parquet-go"},

@@ -49,6 +49,38 @@ func TestCroissant(t *testing.T) {
 	}
 }
 
+// TestCroissantForms has what JSON-LD says in more than one form.
+func TestCroissantForms(t *testing.T) {
+	file := `{"@type":"cr:FileObject","@id":"passengers.csv","encodingFormat":"text/csv","sha256":"` + strings.Repeat("ab", 32) + `"}`
+	field := `{"@id":"f","source":{"fileObject":{"@id":"passengers.csv"}}}`
+	for name, in := range map[string]string{
+		"one file":          titanic(`"distribution":` + file),
+		"one record set":    titanic(`"recordSet":{"@id":"r","field":[` + field + `]}`),
+		"one field":         titanic(`"recordSet":[{"@id":"r","field":` + field + `}]`),
+		"one in an array":   "[" + titanic("") + "]",
+		"a prefix":          titanic(`"conformsTo":null,"dct:conformsTo":{"@id":"http://mlcommons.org/croissant/1.1"}`),
+		"several specs":     titanic(`"conformsTo":["http://mlcommons.org/croissant/1.0","http://mlcommons.org/croissant/RAI/1.0"]`),
+		"a byte order mark": "\ufeff" + titanic(""),
+	} {
+		if got, err := exchange.Detect([]byte(in)); got != exchange.Croissant || err != nil {
+			t.Errorf("%s: Detect = %q, %v", name, got, err)
+		}
+		d, err := exchange.Read(exchange.Croissant, []byte(in), nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		set, ok := d.Items[0].Thing.(*lineage.Dataset)
+		if !ok || set.ID != "dataset:Titanic@1.0.0" || set.Format != "text/csv" || string(set.Digest) != "sha256:"+strings.Repeat("ab", 32) {
+			t.Errorf("%s: it is %+v", name, d.Items[0].Thing)
+		}
+	}
+	bad := titanic(`"recordSet":{"@id":"r","field":{"@id":"f","source":{"fileObject":{"@id":"gone"}}}}`)
+	if _, err := exchange.Read(exchange.Croissant, []byte(bad), nil); err == nil || !strings.Contains(err.Error(), "recordSet.field.source.fileObject") {
+		t.Errorf("of one field from a file that is not there: %v", err)
+	}
+}
+
 // Several files have no one digest, and what is left out says nothing.
 func TestCroissantParts(t *testing.T) {
 	in := titanic(`"version":null,"creator":null,"license":null,"datePublished":"lately","recordSet":null,"name":{"@value":"Ships","@language":"en"},

@@ -257,7 +257,7 @@ func TestRefused(t *testing.T) {
 		{exchange.Croissant, titanic(`"conformsTo":null`), "conformsTo: missing"},
 		{exchange.Croissant, titanic(`"conformsTo":"http://mlcommons.org/croissant/9.0"`), `conformsTo: "http://mlcommons.org/croissant/9.0" is not read; http://mlcommons.org/croissant/1.0 and http://mlcommons.org/croissant/1.1 are`},
 		{exchange.Croissant, titanic(`"name":""`), "name: missing"},
-		{exchange.Croissant, titanic(`"distribution":{}`), "distribution: an array is wanted"},
+		{exchange.Croissant, titanic(`"distribution":5`), "distribution: an array is wanted"},
 		{exchange.Croissant, titanic(`"distribution":[{"@id":"a"},{"@id":"a"}]`), `distribution[1].@id: "a" stands at something else, too`},
 		{exchange.Croissant, titanic(`"distribution":[{"@id":"a","containedIn":{"@id":"zip"}}]`), `distribution[0].containedIn: nothing in the description has the @id "zip"`},
 		{exchange.Croissant, titanic(`"distribution":[]`), `recordSet[0].field[0].source.fileObject: nothing in the description has the @id "passengers.csv"`},
@@ -341,4 +341,26 @@ func fuzz(f *testing.F, format exchange.Format, seeds ...string) {
 			t.Errorf("came back otherwise (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestNoJSON names documents that are not JSON for what they are.
+func TestNoJSON(t *testing.T) {
+	for in, want := range map[string]string{
+		"\x1f\x8b\x08\x00":                          "this is a gzip file, and not JSON in UTF-8",
+		"PK\x03\x04":                                "this is a zip file, and not JSON in UTF-8",
+		"\xff\xfe{\x00":                             "this is UTF-16 text, and not JSON in UTF-8",
+		"<?xml version=\"1.0\"?><bom/>":             "this is an XML file, and not JSON in UTF-8",
+		"bomFormat: CycloneDX":                      "this is text that is not JSON",
+		"name,version\n":                            "this is text that is not JSON",
+		"{\"bomFormat\":\"CycloneDX\",}":            "line 1, byte 26: key wanted",
+		"{\"bomFormat\":\"CycloneDX\"}\nPK\x03\x04": "line 2, byte 1: a value wanted, found no value",
+		"\ufeff": "it is empty",
+	} {
+		if _, err := exchange.Detect([]byte(in)); err == nil || err.Error() != "recognize the document: "+want {
+			t.Errorf("Detect(%q) = %v, want %s", in, err, want)
+		}
+		if _, err := exchange.Read(exchange.CycloneDX, []byte(in), nil); err == nil || err.Error() != "read cyclonedx: "+want {
+			t.Errorf("Read(%q) = %v, want %s", in, err, want)
+		}
+	}
 }

@@ -18,11 +18,15 @@ const format = "croissant" // under which things keep what there is no field for
 // versions are what descriptions that are read conform to.
 var versions = []string{"http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/1.1"}
 
-// Read reads descriptions of datasets: one, or several one after the other.
+// Read reads descriptions of datasets: one, or several in an array or one after
+// the other.
 func Read(data []byte, _ *lineage.Graph) ([]document.Item, []string, error) {
 	values, err := document.Parse(data)
 	if err != nil {
 		return nil, nil, err
+	}
+	if list, ok := values[0].([]any); ok && len(values) == 1 {
+		values = list
 	}
 	var items []document.Item
 	var notes []string
@@ -45,7 +49,7 @@ func read(r *document.Reader) (lineage.Thing, []string, error) {
 	if of := texts(r.Object["@type"]); r.Err() == nil && !slices.ContainsFunc(of, func(s string) bool { return last(s) == "Dataset" }) {
 		r.Fail("@type", "it is no Dataset")
 	}
-	conforms := texts(r.Object["conformsTo"])
+	conforms := append(texts(r.Object["conformsTo"]), texts(r.Object["dct:conformsTo"])...)
 	switch {
 	case r.Err() != nil:
 	case len(conforms) == 0:
@@ -109,7 +113,7 @@ func isVersion(s string) bool {
 func files(d *document.Draft, r *document.Reader) (notes []string) {
 	var formats, digests []string
 	alone := 0
-	for _, f := range r.Each("distribution") {
+	for _, f := range r.EachOrOne("distribution") {
 		if s := first(f.Object["encodingFormat"]); s != "" && !slices.Contains(formats, s) {
 			formats = append(formats, s)
 		}
@@ -136,7 +140,7 @@ func files(d *document.Draft, r *document.Reader) (notes []string) {
 func checkRefs(r *document.Reader) {
 	ids := make(map[string]bool)
 	for _, list := range []string{"distribution", "recordSet"} {
-		for _, o := range r.Each(list) {
+		for _, o := range r.EachOrOne(list) {
 			id := o.String("@id")
 			if id != "" && ids[id] {
 				o.Fail("@id", "%.64q stands at something else, too", id)
@@ -151,14 +155,11 @@ func checkRefs(r *document.Reader) {
 			}
 		}
 	}
-	for _, f := range r.Each("distribution") {
+	for _, f := range r.EachOrOne("distribution") {
 		check(f, "containedIn")
 	}
-	for _, s := range r.Each("recordSet") {
-		if _, ok := s.Object["field"].([]any); !ok {
-			continue // one field alone, or none
-		}
-		for _, f := range s.Each("field") {
+	for _, s := range r.EachOrOne("recordSet") {
+		for _, f := range s.EachOrOne("field") {
 			if _, ok := f.Object["source"].(document.Object); !ok {
 				continue
 			}

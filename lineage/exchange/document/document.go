@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"audittrail/internal/cjson"
+	"audittrail/internal/filekind"
 )
 
 // MaxBytes is the size of the largest document that is read.
@@ -63,6 +64,7 @@ func Parse(data []byte) ([]any, error) {
 	if len(data) > MaxBytes {
 		return nil, Errorf("", "%d bytes; at most %d are read", len(data), MaxBytes)
 	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // a mark that it is UTF-8
 	var values []any
 	for d := cjson.NewDecoder(data); d.Kind() != 0; {
 		if len(values) == MaxValues {
@@ -70,7 +72,7 @@ func Parse(data []byte) ([]any, error) {
 		}
 		raw, err := d.AppendCanonical(nil)
 		if err != nil {
-			return nil, at(data, err)
+			return nil, at(data, len(values) == 0, err)
 		}
 		v, err := decode(raw)
 		if err != nil {
@@ -84,11 +86,20 @@ func Parse(data []byte) ([]any, error) {
 	return values, nil
 }
 
-// at gives the place of an error in lines and columns.
-func at(data []byte, err error) error {
+// at gives the place of an error in lines and columns, or says what the document
+// is instead of JSON.
+func at(data []byte, first bool, err error) error {
 	var e *cjson.Error
 	if !errors.As(err, &e) {
 		return err
+	}
+	if first {
+		if what := filekind.Name(data); what != "" {
+			return Errorf("", "this is %s, and not JSON in UTF-8", what)
+		}
+		if text := bytes.TrimSpace(data); text[0] != '{' && text[0] != '[' {
+			return Errorf("", "this is text that is not JSON")
+		}
 	}
 	before := data[:min(e.Offset, len(data))]
 	line := bytes.Count(before, []byte("\n")) + 1
@@ -229,6 +240,15 @@ func (r *Reader) Array(name string) []any {
 		r.Fail(name, "an array is wanted, found %s", kind(v))
 	}
 	return a
+}
+
+// EachOrOne is Each, and takes an object that stands there alone for an array of
+// it, which is the same in JSON-LD.
+func (r *Reader) EachOrOne(name string) []*Reader {
+	if o, ok := r.Object[name].(Object); ok {
+		return []*Reader{{Place: Join(r.Place, name), Object: o, fail: r.fail}}
+	}
+	return r.Each(name)
 }
 
 // Each returns readers of the objects in an array.

@@ -6,6 +6,7 @@ import (
 
 	"audittrail/cmd/audittrail/internal/foreign"
 	"audittrail/internal/cjson"
+	"audittrail/internal/filekind"
 )
 
 // ErrHalfLine means that the last line of an input has no end: it is cut off,
@@ -15,41 +16,36 @@ var ErrHalfLine = errors.New("the last line has no end: it was cut off, or is st
 // A KindError says what an input is instead of one JSON object a line.
 type KindError = foreign.Error
 
-// forms are files that begin with certain bytes.
-var forms = []struct {
-	magic string
-	is    KindError
-}{
-	{"\x1f\x8b", KindError{What: "a gzip file", Do: "import what it contains: gunzip -c FILE | audittrail import --source NAME -"}},
-	{"\x28\xb5\x2f\xfd", KindError{What: "a zstd file", Do: "import what it contains: zstd -dc FILE | audittrail import --source NAME -"}},
-	{"BZh", KindError{What: "a bzip2 file", Do: "import what it contains: bunzip2 -c FILE | audittrail import --source NAME -"}},
-	{"\xfd7zXZ", KindError{What: "an xz file", Do: "import what it contains: xz -dc FILE | audittrail import --source NAME -"}},
-	{"PK\x03\x04", KindError{What: "a zip file", Do: "import what it contains: unzip -p FILE | audittrail import --source NAME -"}},
-	{"PAR1", KindError{What: "a Parquet file", Do: "write its rows as JSON, one object a line"}},
-	{"SQLite format 3\x00", KindError{What: "an SQLite database", Do: "write its rows as JSON, one object a line"}},
-	{"\xff\xfe", wide},
-	{"\xfe\xff", wide},
-	{"{\x00", wide},
-	{"\x00{", wide},
-	{"<?xml", KindError{What: "an XML file", Do: "write its events as JSON, one object a line"}},
-	{"<!DOCTYPE", KindError{What: "a web page", Do: "name the file that was meant to be downloaded"}},
+// unpacked is what to do with files that contain others, and with other text.
+var unpacked = map[string]string{
+	filekind.Gzip:  "import what it contains: gunzip -c FILE | audittrail import --source NAME -",
+	filekind.Zstd:  "import what it contains: zstd -dc FILE | audittrail import --source NAME -",
+	filekind.Bzip2: "import what it contains: bunzip2 -c FILE | audittrail import --source NAME -",
+	filekind.XZ:    "import what it contains: xz -dc FILE | audittrail import --source NAME -",
+	filekind.Zip:   "import what it contains: unzip -p FILE | audittrail import --source NAME -",
+	filekind.Tar:   "import what it contains: tar -xOf FILE | audittrail import --source NAME -",
+	filekind.UTF16: "convert it: iconv -f UTF-16 -t UTF-8 FILE | audittrail import --source NAME -",
+	filekind.UTF32: "convert it: iconv -f UTF-32 -t UTF-8 FILE | audittrail import --source NAME -",
 }
 
 var (
-	wide  = KindError{What: "UTF-16 text", Do: "convert it: iconv -f UTF-16 -t UTF-8 FILE | audittrail import --source NAME -"}
 	array = KindError{What: "a JSON array", Do: "write its elements as lines: jq -c '.[]' FILE | audittrail import --source NAME -"}
+	piece = KindError{What: "a line of a JSON array, with a comma behind its object", Do: "write each object as one line: jq -c '.[]' FILE | audittrail import --source NAME -"}
 	cut   = KindError{What: "JSON over several lines", Do: "write each object as one line: jq -c . FILE | audittrail import --source NAME -"}
 	csv   = KindError{What: "CSV", Do: "write each row as one JSON object a line, with the names of the columns as those of the fields"}
+	text  = KindError{What: "text that is not JSON", Do: "write each event as one JSON object a line"}
 )
 
 // nameLine returns what the line is that was refused for err: another kind of
 // file, a line of another program, or err.
 func nameLine(line []byte, number int, err error) error {
 	if number == 1 {
-		for i := range forms {
-			if bytes.HasPrefix(line, []byte(forms[i].magic)) {
-				return &forms[i].is
+		if what := filekind.Name(line); what != "" {
+			do, ok := unpacked[what]
+			if !ok {
+				do = "write what it says as JSON, one object a line"
 			}
+			return &KindError{What: what, Do: do}
 		}
 	}
 	line = bytes.TrimSpace(line)
@@ -58,6 +54,7 @@ func nameLine(line []byte, number int, err error) error {
 	}
 	d := cjson.NewDecoder(line)
 	wrong := d.Skip()
+	after := bytes.TrimSpace(line[min(d.Offset(), len(line)):])
 	if wrong == nil {
 		wrong = d.End()
 	}
@@ -67,8 +64,12 @@ func nameLine(line []byte, number int, err error) error {
 		return &array
 	case first == '{' && number == 1 && betweenTokens(wrong, line):
 		return &cut
+	case first == '{' && wrong != nil && string(after) == ",":
+		return &piece
 	case number == 1 && isHeader(line):
 		return &csv
+	case number == 1 && wrong != nil && first != '{' && first != '[' && first != '"':
+		return &text
 	case first == '{' && wrong == nil:
 		if kind := foreign.Name(line); kind != nil {
 			return kind
@@ -107,7 +108,9 @@ func isHeader(line []byte) bool {
 	return false
 }
 
-// isHalf reports whether line, which has no line end, is not all of a value.
+// isHalf reports whether line, which has no line end, is not all of an object,
+// and may become one.
 func isHalf(line []byte) bool {
-	return cjson.NewDecoder(line).Skip() != nil
+	line = bytes.TrimSpace(line)
+	return (len(line) == 0 || line[0] == '{') && cjson.NewDecoder(line).Skip() != nil
 }
