@@ -90,6 +90,16 @@ type UnreachedArchive = archive.Unreached
 // archives that is not known: those that cannot be read, and whose remnants are
 // of the version that does not say.
 func (l *Log) CountArchived(ctx context.Context, subjects []record.Subject, size uint64) (map[record.Subject]uint64, []UnreachedArchive, error) {
+	return l.countArchived(ctx, subjects, size, l.left.Departed)
+}
+
+// CountArchivedActs is CountArchived of the records that name the subjects as
+// actor, whomever they are about.
+func (l *Log) CountArchivedActs(ctx context.Context, subjects []record.Subject, size uint64) (map[record.Subject]uint64, []UnreachedArchive, error) {
+	return l.countArchived(ctx, subjects, size, l.left.DepartedActs)
+}
+
+func (l *Log) countArchived(ctx context.Context, subjects []record.Subject, size uint64, departed func(context.Context, uint64, func(record.Subject) bool, func(archive.Unreached) error) error) (map[record.Subject]uint64, []UnreachedArchive, error) {
 	counts := make(map[record.Subject]uint64, len(subjects))
 	for _, s := range subjects {
 		counts[s] = 0
@@ -101,7 +111,7 @@ func (l *Log) CountArchived(ctx context.Context, subjects []record.Subject, size
 	err := l.refresh(ctx)
 	if err == nil {
 		want := func(s record.Subject) bool { _, ok := counts[s]; return ok }
-		err = l.left.Departed(ctx, size, want, func(u archive.Unreached) error {
+		err = departed(ctx, size, want, func(u archive.Unreached) error {
 			if !u.Tabled {
 				unknown = append(unknown, u)
 			}
@@ -121,27 +131,40 @@ func (l *Log) CountArchived(ctx context.Context, subjects []record.Subject, size
 // in order, and returns the archives with such records, or of which it is not
 // known, that it could not read.
 func (l *Log) ArchivedAbout(ctx context.Context, s record.Subject, use func(*Record) error) ([]UnreachedArchive, error) {
+	return l.archived(ctx, s, use, l.left.Archived)
+}
+
+// ArchivedActs is ArchivedAbout for the records that name a subject as actor,
+// whomever they are about.
+func (l *Log) ArchivedActs(ctx context.Context, s record.Subject, use func(*Record) error) ([]UnreachedArchive, error) {
+	return l.archived(ctx, s, use, l.left.ArchivedActs)
+}
+
+func (l *Log) archived(ctx context.Context, s record.Subject, use func(*Record) error, read func(context.Context, func(record.Subject) bool, func([]*record.Record) error) ([]archive.Unreached, error)) ([]UnreachedArchive, error) {
 	var unreached []UnreachedArchive
 	err := l.refresh(ctx)
 	if err == nil {
-		want := func(about record.Subject) bool { return about == s }
-		unreached, err = l.left.Archived(ctx, want, func(found []*record.Record) error {
-			for _, r := range found {
-				opened, err := l.records.Open(*r)
-				if err == nil {
-					err = use((*Record)(opened))
-				}
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		want := func(of record.Subject) bool { return of == s }
+		unreached, err = read(ctx, want, func(found []*record.Record) error { return l.useAll(found, use) })
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read archived records: %w", err)
 	}
 	return unreached, nil
+}
+
+// useAll opens records and calls use with them.
+func (l *Log) useAll(found []*record.Record, use func(*Record) error) error {
+	for _, r := range found {
+		opened, err := l.records.Open(*r)
+		if err == nil {
+			err = use((*Record)(opened))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // First returns the sequence number of the oldest record from which on records

@@ -279,14 +279,14 @@ class Remnant:
     def __init__(self, path):
         data = read(path)
         self.sum = hashlib.sha256(data).hexdigest()
-        version = {b"audittrail-remnant/v%d" % v: v for v in (1, 2)}.get(data[:24].rstrip(b"\0"))
+        version = {b"audittrail-remnant/v%d" % v: v for v in (1, 2, 3)}.get(data[:24].rstrip(b"\0"))
         head = 80 if version == 1 else 96
         if not version or len(data) < head + 32:
             raise Damaged("it is not a remnant")
         self.first, n, kept, length, _, since, until = struct.unpack(">7Q", data[24:80])
-        rows, names = struct.unpack(">2Q", data[80:96]) if version == 2 else (0, 0)
+        rows, names = struct.unpack(">2Q", data[80:96]) if version > 1 else (0, 0)
         lines = head + 48 * n + 8 * kept
-        if len(data) != lines + length + names + 56 * rows + 32 or hashlib.sha256(data[:-32]).digest() != data[-32:]:
+        if len(data) != lines + length + names + (56 if version == 2 else 72) * rows + 32 or hashlib.sha256(data[:-32]).digest() != data[-32:]:
             raise Damaged("it is not what its own hash says")
         self.hashes = [data[head + 32 * i : head + 32 * i + 32] for i in range(n)]
         self.since, self.until = since, until

@@ -205,18 +205,51 @@ func (g *Register) each(ctx context.Context, size uint64, f func(segment.Info, *
 	return nil
 }
 
-// Departed returns what a segment's remnant says of the records in its archive
-// that are about subjects that are wanted.
-func (g *Register) departed(ctx context.Context, info segment.Info, s *remnant.Statement, want func(record.Subject) bool) (Unreached, error) {
+// A relation is what records have to do with subjects: they are about them, or
+// these acted in them.
+type relation struct {
+	row    func(remnant.Row) record.Subject
+	record func(*record.Record) record.Subject
+	// may tells whether a line may have to do with a subject that is wanted.
+	may func(line []byte, want func(record.Subject) bool) bool
+	// tells reports whether a remnant's table, if it has one, tells of it.
+	tells func(tabled, acts bool) bool
+}
+
+var about = relation{
+	row:    func(r remnant.Row) record.Subject { return r.Subject },
+	record: func(r *record.Record) record.Subject { return r.Subject },
+	may: func(line []byte, want func(record.Subject) bool) bool {
+		var finder record.Finder
+		text, _ := finder.Find(line)
+		s, err := record.ParseSubject(string(text))
+		return text == nil || err != nil || want(s)
+	},
+	tells: func(tabled, _ bool) bool { return tabled },
+}
+
+var acted = relation{
+	row:    func(r remnant.Row) record.Subject { return r.Actor },
+	record: func(r *record.Record) record.Subject { return r.Actor },
+	may:    func(line []byte, _ func(record.Subject) bool) bool { return bytes.Contains(line, []byte(`,"actor":"`)) },
+	tells:  func(_, acts bool) bool { return acts },
+}
+
+// departed returns what a segment's remnant says of the records in its archive
+// that have to do with subjects that are wanted.
+func (g *Register) departed(ctx context.Context, info segment.Info, s *remnant.Statement, rel *relation, want func(record.Subject) bool) (Unreached, error) {
 	u := Unreached{First: info.First, Records: info.Records, Archive: s.To, About: map[record.Subject]uint64{}, Classes: map[string]uint64{}}
-	var err error
-	u.Tabled, err = g.Records.Store.Departed(ctx, info.First, func(r remnant.Row) error {
-		if want(r.Subject) {
-			u.About[r.Subject] += uint64(r.Records)
+	tabled, acts, err := g.Records.Store.Departed(ctx, info.First, func(r remnant.Row) error {
+		if of := rel.row(r); want(of) {
+			u.About[of] += uint64(r.Records)
 			u.Classes[r.Class] += uint64(r.Records)
 		}
 		return nil
 	})
+	if u.Tabled = rel.tells(tabled, acts); !u.Tabled {
+		clear(u.About)
+		clear(u.Classes)
+	}
 	return u, err
 }
 
@@ -224,20 +257,30 @@ func (g *Register) departed(ctx context.Context, info segment.Info, s *remnant.S
 // is in one and begins before size. Of the others, whose remnants have no table,
 // it is what reading the archive gave, if that could be done.
 func (g *Register) Departed(ctx context.Context, size uint64, want func(record.Subject) bool, f func(Unreached) error) error {
+	return g.depart(ctx, size, &about, want, f)
+}
+
+// DepartedActs is Departed for the records in which subjects that are wanted
+// acted, whomever they are about.
+func (g *Register) DepartedActs(ctx context.Context, size uint64, want func(record.Subject) bool, f func(Unreached) error) error {
+	return g.depart(ctx, size, &acted, want, f)
+}
+
+func (g *Register) depart(ctx context.Context, size uint64, rel *relation, want func(record.Subject) bool, f func(Unreached) error) error {
 	return g.each(ctx, size, func(info segment.Info, s *remnant.Statement) error {
-		u, err := g.departed(ctx, info, s, want)
+		u, err := g.departed(ctx, info, s, rel, want)
 		if err != nil {
 			return err
 		}
 		if !u.Tabled {
-			found, err := g.readArchive(ctx, info, s, want)
+			found, err := g.readArchive(ctx, info, s, rel, want)
 			if err = g.fatal(ctx, err, &u); err != nil {
 				return err
 			}
 			if u.Err == nil {
 				u.Tabled = true
 				for _, r := range found {
-					u.About[r.Subject]++
+					u.About[rel.record(r)]++
 					u.Classes[r.Class]++
 				}
 			}
@@ -256,15 +299,15 @@ func (g *Register) fatal(ctx context.Context, err error, u *Unreached) error {
 	return nil
 }
 
-// readArchive reads the records of an archive that are about subjects that are
-// wanted, and returns them when all of it was held against the tree.
-func (g *Register) readArchive(ctx context.Context, info segment.Info, s *remnant.Statement, want func(record.Subject) bool) ([]*record.Record, error) {
+// readArchive reads the records of an archive that have to do with subjects that
+// are wanted, and returns them when all of it was held against the tree.
+func (g *Register) readArchive(ctx context.Context, info segment.Info, s *remnant.Statement, rel *relation, want func(record.Subject) bool) ([]*record.Record, error) {
 	var found []*record.Record
 	for line, err := range g.archived(ctx, info.First, s) {
 		if err != nil {
 			return nil, err
 		}
-		r, err := wanted(line, want)
+		r, err := wanted(line, rel, want)
 		if err != nil {
 			return nil, err
 		}
@@ -280,13 +323,23 @@ func (g *Register) readArchive(ctx context.Context, info segment.Info, s *remnan
 // not among them. It returns the archives that could not be read and may have
 // such records; one that was altered is an error.
 func (g *Register) Archived(ctx context.Context, want func(record.Subject) bool, f func([]*record.Record) error) ([]Unreached, error) {
+	return g.read(ctx, &about, want, f)
+}
+
+// ArchivedActs is Archived for the records in which subjects that are wanted
+// acted, whomever they are about.
+func (g *Register) ArchivedActs(ctx context.Context, want func(record.Subject) bool, f func([]*record.Record) error) ([]Unreached, error) {
+	return g.read(ctx, &acted, want, f)
+}
+
+func (g *Register) read(ctx context.Context, rel *relation, want func(record.Subject) bool, f func([]*record.Record) error) ([]Unreached, error) {
 	var unreached []Unreached
 	err := g.each(ctx, record.MaxSeq, func(info segment.Info, s *remnant.Statement) error {
-		u, err := g.departed(ctx, info, s, want)
+		u, err := g.departed(ctx, info, s, rel, want)
 		if err != nil || u.Tabled && len(u.About) == 0 {
 			return err
 		}
-		found, err := g.readArchive(ctx, info, s, want)
+		found, err := g.readArchive(ctx, info, s, rel, want)
 		if err = g.fatal(ctx, err, &u); err != nil {
 			return err
 		}
@@ -299,13 +352,10 @@ func (g *Register) Archived(ctx context.Context, want func(record.Subject) bool,
 	return unreached, err
 }
 
-// wanted decodes a line if it is about a subject that is wanted.
-func wanted(line []byte, want func(record.Subject) bool) (*record.Record, error) {
-	var finder record.Finder
-	if text, _ := finder.Find(line); text != nil {
-		if s, err := record.ParseSubject(string(text)); err == nil && !want(s) {
-			return nil, nil
-		}
+// wanted decodes a line if it has to do with a subject that is wanted.
+func wanted(line []byte, rel *relation, want func(record.Subject) bool) (*record.Record, error) {
+	if !rel.may(line, want) {
+		return nil, nil
 	}
 	_, kind, known := record.Glance(line)
 	t, ok := record.ParseTail(line)
@@ -316,7 +366,7 @@ func wanted(line []byte, want func(record.Subject) bool) (*record.Record, error)
 	if err != nil {
 		return nil, fmt.Errorf("record %d: %w", t.Seq, err)
 	}
-	if !want(r.Subject) {
+	if !want(rel.record(r)) {
 		return nil, nil
 	}
 	return r, nil

@@ -4,7 +4,7 @@
 //
 //	log/00000000000000000000.remnant
 //
-//	0   24  "audittrail-remnant/v2", padded with zeros
+//	0   24  "audittrail-remnant/v3", padded with zeros
 //	24   8  sequence number of the first record
 //	32   8  n, the number of records
 //	40   8  k, the number of lines that are kept
@@ -22,10 +22,11 @@
 //	     m  the lines
 //	     s  the names of the table: retention classes' months and domains,
 //	        ascending, each with its length in front (1)
-//	   56r  the table of what has left: see Row
+//	   72r  the table of what has left: see Row
 //	    32  SHA-256 of everything before
 //
-// The first version has neither r nor s, and no table. All numbers are big endian.
+// The second version has rows of 56, without an actor; the first has neither r nor
+// s, and no table. All numbers are big endian.
 // The file of given lines is always the same, and a record of the log names its
 // SHA-256: docs/format/archive.md.
 //
@@ -50,7 +51,8 @@ import (
 )
 
 const (
-	magic    = "audittrail-remnant/v2"
+	magic    = "audittrail-remnant/v3"
+	magic2   = "audittrail-remnant/v2"
 	magic1   = "audittrail-remnant/v1"
 	headLen  = 96
 	headLen1 = 80
@@ -103,7 +105,7 @@ func (m *Remnant) Size() int64 {
 }
 
 func (m *Remnant) sizeOf(records, kept, bytes uint64) int64 {
-	return m.headLen() + int64((hashLen+idLen)*records+placeLen*kept+bytes+m.names+rowLen*m.rows+sumLen)
+	return m.headLen() + int64((hashLen+idLen)*records+placeLen*kept+bytes+m.names+uint64(m.rowLen())*m.rows+sumLen)
 }
 
 func (m *Remnant) headLen() int64 {
@@ -124,11 +126,9 @@ func Read(file io.ReaderAt, size int64) (*Remnant, error) {
 	if err := readFull(file, head, 0); err != nil {
 		return nil, err
 	}
-	m := &Remnant{version: 2}
 	first := [24]byte(head)
-	if first == begin(magic1) {
-		m.version = 1
-	} else if first == begin(magic) {
+	m := &Remnant{version: versionOf(first)}
+	if m.version > 1 {
 		head = make([]byte, headLen)
 		if err := readFull(file, head, 0); err != nil {
 			return nil, err
@@ -137,7 +137,7 @@ func Read(file io.ReaderAt, size int64) (*Remnant, error) {
 	}
 	n, kept, bytes := m.parseHead(head)
 	switch {
-	case first != begin(magic) && first != begin(magic1):
+	case m.version == 0:
 		return nil, damaged("it does not begin as one")
 	case m.rows > n || m.names > math.MaxUint32:
 		return nil, damaged("its table has %d rows for %d records", m.rows, n)
@@ -156,10 +156,16 @@ func Read(file io.ReaderAt, size int64) (*Remnant, error) {
 	return m, m.parsePlaces(index)
 }
 
-// begin is how a file of a version begins.
-func begin(magic string) (b [24]byte) {
-	copy(b[:], magic)
-	return b
+// versionOf is the version of a file that begins like this; 0 is none.
+func versionOf(first [24]byte) int {
+	for i, m := range []string{magic1, magic2, magic} {
+		var b [24]byte
+		copy(b[:], m)
+		if first == b {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 func (m *Remnant) parseHead(b []byte) (n, kept, bytes uint64) {
@@ -400,11 +406,11 @@ func (k *Maker) Bytes() ([]byte, error) {
 	if k.head.Records == 0 || k.head.Records > math.MaxInt32 || uint64(len(k.lines)) > math.MaxUint32 {
 		return nil, fmt.Errorf("make remnant: of %d records, whose kept lines have %d bytes", k.head.Records, len(k.lines))
 	}
-	names, rows, err := k.left.encode()
+	names, rows, err := k.left.encode(rowLen)
 	if err != nil {
 		return nil, fmt.Errorf("make remnant: %w", err)
 	}
-	m := &Remnant{version: 2, rows: uint64(len(rows) / rowLen), names: uint64(len(names))}
+	m := &Remnant{version: 3, rows: uint64(len(rows) / rowLen), names: uint64(len(names))}
 	b := make([]byte, 24, m.sizeOf(k.head.Records, uint64(len(k.places)/placeLen), uint64(len(k.lines))))
 	copy(b, magic)
 	for _, n := range []uint64{

@@ -112,7 +112,7 @@ func TestTable(t *testing.T) {
 // what is not there, although the file's own hash is right.
 func TestTableAltered(t *testing.T) {
 	_, b := made(t, 100, 12)
-	const rowLen = 56
+	const rowLen = 72
 	for row := range 2 {
 		for _, field := range []int{16, 17, 50, 51, 52, 53, 54, 55} { // domain, class, records
 			bad := bytes.Clone(b[:len(b)-32])
@@ -147,6 +147,65 @@ func TestFirstVersion(t *testing.T) {
 	}
 	for r, err := range m.Rows(bytes.NewReader(b)) {
 		t.Errorf("row %+v, %v", r, err)
+	}
+}
+
+// TestSecondVersion reads a remnant whose table does not tell who acted.
+func TestSecondVersion(t *testing.T) {
+	b, err := os.ReadFile("../../testdata/vectors/archive/remnant-v2/00000000000000000008.remnant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := remnant.Check(bytes.NewReader(b), int64(len(b)))
+	if err != nil || !m.Tabled() || m.TellsActs() || m.First != 8 || m.Size() != int64(len(b)) {
+		t.Errorf("Check = %+v, %v", m, err)
+	}
+	rows := 0
+	for r, err := range m.Rows(bytes.NewReader(b)) {
+		if rows++; err != nil || r.Class == "" || r.Actor != (record.Subject{}) {
+			t.Errorf("row %+v, %v", r, err)
+		}
+	}
+	if rows == 0 {
+		t.Error("its table is empty")
+	}
+}
+
+// TestActors counts records by who acted in them, too.
+func TestActors(t *testing.T) {
+	k := new(remnant.Maker)
+	prev := record.Hash{9}
+	for i, actor := range []record.Subject{{1}, {}, {1}, {2}} {
+		d, err := record.Seal(&record.Sealing{
+			ID: record.ID{0: 1, 15: byte(i)}, Own: record.Own{Source: record.SourceApp, Actor: actor}, Class: "standard/2026-01", Subject: record.Subject{7},
+			Event: &event.Event{Type: event.HumanReview, Time: time.Unix(0, 0)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var line []byte
+		line, prev = d.Finish(nil, uint64(i), time.Unix(1, int64(i)), prev)
+		if err := k.Add(line[:len(line)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := k.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := remnant.Check(bytes.NewReader(b), int64(len(b)))
+	if err != nil || !m.TellsActs() {
+		t.Fatalf("Check = %+v, %v", m, err)
+	}
+	got := map[record.Subject]uint32{}
+	for r, err := range m.Rows(bytes.NewReader(b)) {
+		if err != nil || r.Subject != (record.Subject{7}) {
+			t.Fatalf("row %+v, %v", r, err)
+		}
+		got[r.Actor] += r.Records
+	}
+	if diff := cmp.Diff(map[record.Subject]uint32{{}: 1, {1}: 2, {2}: 1}, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 }
 

@@ -15,20 +15,33 @@ import (
 )
 
 // A Row says how many records have left that belong together: those of one
-// subject, in one trace and session of a domain, of one retention class's month.
+// subject, by one actor, in one trace and session of a domain, of one retention
+// class's month.
 type Row struct {
 	Domain  string // empty: the record names none
 	Subject record.Subject
-	Trace   [16]byte // zeros: none
-	Session [16]byte // the keyed hash; zeros: none
-	Class   string   // such as standard/2026-11
+	Actor   record.Subject // zeros: none, and in the second version not known
+	Trace   [16]byte       // zeros: none
+	Session [16]byte       // the keyed hash; zeros: none
+	Class   string         // such as standard/2026-11
 	Records uint32
 }
 
 // rowLen is of a row in the file: subject, domain (2), trace, session, class (2),
-// records (4). Domain and class are places among the names, the domain's from 1
-// on.
-const rowLen = 16 + 2 + 16 + 16 + 2 + 4
+// records (4), actor. Domain and class are places among the names, the domain's
+// from 1 on. Rows of the second version have no actor.
+const (
+	rowLen  = rowLen2 + 16
+	rowLen2 = 16 + 2 + 16 + 16 + 2 + 4
+)
+
+// rowLen is of a row of this remnant.
+func (m *Remnant) rowLen() int {
+	if m.version == 2 {
+		return rowLen2
+	}
+	return rowLen
+}
 
 // A rowKey is a row without its number.
 type rowKey struct {
@@ -37,12 +50,13 @@ type rowKey struct {
 	trace   [16]byte
 	session [16]byte
 	class   string
+	actor   record.Subject
 }
 
 func compareKeys(a, b rowKey) int {
 	return cmp.Or(
 		bytes.Compare(a.subject[:], b.subject[:]), cmp.Compare(a.domain, b.domain), bytes.Compare(a.trace[:], b.trace[:]),
-		bytes.Compare(a.session[:], b.session[:]), cmp.Compare(a.class, b.class),
+		bytes.Compare(a.session[:], b.session[:]), cmp.Compare(a.class, b.class), bytes.Compare(a.actor[:], b.actor[:]),
 	)
 }
 
@@ -60,16 +74,16 @@ func (t table) add(line []byte) bool {
 }
 
 func keyOf(r *record.Record) rowKey {
-	k := rowKey{domain: r.Domain, subject: r.Subject, session: r.Session, class: r.Class}
+	k := rowKey{domain: r.Domain, subject: r.Subject, session: r.Session, class: r.Class, actor: r.Actor}
 	if b, err := hex.DecodeString(r.Event.TraceID); err == nil && len(b) == len(k.trace) {
 		copy(k.trace[:], b)
 	}
 	return k
 }
 
-// encode returns the names and the rows, and how many rows there are. The same
-// records give the same bytes.
-func (t table) encode() (names, rows []byte, err error) {
+// encode returns the names and the rows, of the given length. The same records
+// give the same bytes.
+func (t table) encode(length int) (names, rows []byte, err error) {
 	keys := make([]rowKey, 0, len(t))
 	texts := map[string]uint16{}
 	for k := range t {
@@ -102,13 +116,20 @@ func (t table) encode() (names, rows []byte, err error) {
 		rows = append(append(rows, k.trace[:]...), k.session[:]...)
 		rows = binary.BigEndian.AppendUint16(rows, texts[k.class])
 		rows = binary.BigEndian.AppendUint32(rows, t[k])
+		if length == rowLen {
+			rows = append(rows, k.actor[:]...)
+		}
 	}
 	return names, rows, nil
 }
 
 // Tabled tells whether the remnant has a table of what has left. Those of the
 // first version have none.
-func (m *Remnant) Tabled() bool { return m.version == 2 }
+func (m *Remnant) Tabled() bool { return m.version > 1 }
+
+// TellsActs tells whether the table says who acted. That of the second version
+// does not.
+func (m *Remnant) TellsActs() bool { return m.version > 2 }
 
 func (m *Remnant) namesAt() int64 { return m.linesAt() + m.kept }
 
@@ -122,15 +143,16 @@ func (m *Remnant) Rows(file io.ReaderAt) iter.Seq2[Row, error] {
 			return
 		}
 		const together = 1024
-		buf := make([]byte, rowLen*min(together, m.rows))
+		length := m.rowLen()
+		buf := make([]byte, length*int(min(together, m.rows)))
 		for from := uint64(0); from < m.rows; from += together {
-			b := buf[:rowLen*min(together, m.rows-from)]
-			if err := readFull(file, b, m.namesAt()+int64(m.names)+rowLen*int64(from)); err != nil {
+			b := buf[:length*int(min(together, m.rows-from))]
+			if err := readFull(file, b, m.namesAt()+int64(m.names)+int64(length)*int64(from)); err != nil {
 				yield(Row{}, err)
 				return
 			}
-			for ; len(b) > 0; b = b[rowLen:] {
-				r, err := parseRow(b, names)
+			for ; len(b) > 0; b = b[length:] {
+				r, err := parseRow(b[:length], names)
 				if !yield(r, err) || err != nil {
 					return
 				}
@@ -151,6 +173,7 @@ func parseRow(b []byte, names []string) (Row, error) {
 	if domain > 0 {
 		r.Domain = names[domain-1]
 	}
+	copy(r.Actor[:], b[rowLen2:])
 	return r, nil
 }
 
@@ -183,18 +206,18 @@ func (m *Remnant) checkTable(file io.ReaderAt) error {
 		if err != nil {
 			return err
 		}
-		k := rowKey{r.Domain, r.Subject, r.Trace, r.Session, r.Class}
+		k := rowKey{r.Domain, r.Subject, r.Trace, r.Session, r.Class, r.Actor}
 		if _, _, err := record.SplitClass(r.Class); err != nil || r.Records == 0 || t[k] > 0 || r.Domain != "" && !event.ValidClass(r.Domain) {
 			return damaged("a row of its table is none")
 		}
 		t[k] = r.Records
 		total += uint64(r.Records)
 	}
-	names, rows, err := t.encode()
+	names, rows, err := t.encode(m.rowLen())
 	if err != nil {
 		return err
 	}
-	is := make([]byte, int(m.names)+rowLen*int(m.rows))
+	is := make([]byte, int(m.names)+m.rowLen()*int(m.rows))
 	if err := readFull(file, is, m.namesAt()); err != nil {
 		return err
 	}

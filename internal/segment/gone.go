@@ -282,23 +282,24 @@ func (s *Store) AllNamed(ctx context.Context) error {
 
 // Departed calls use with the table of what has left with a segment, given by its
 // first record, if a record of the log vouches for it, and tells whether there
-// is a table: remnants of the first version have none.
-func (s *Store) Departed(ctx context.Context, first uint64, use func(remnant.Row) error) (tabled bool, err error) {
+// is a table, and whether it tells who acted: remnants of the first version have
+// none, and those of the second do not tell.
+func (s *Store) Departed(ctx context.Context, first uint64, use func(remnant.Row) error) (tabled, acts bool, err error) {
 	g, _, err := s.find(first)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	if g.gone == nil || g.first != first {
-		return false, fmt.Errorf("segment %d has not left the log", first)
+		return false, false, fmt.Errorf("segment %d has not left the log", first)
 	}
 	if g.bad != nil {
-		return false, g.bad
+		return false, false, g.bad
 	}
 	if !g.gone.Tabled() {
-		return false, nil
+		return false, false, nil
 	}
 	if err := s.vouch(ctx, g); err != nil {
-		return false, err
+		return false, false, err
 	}
 	err = s.fromRemnant(g, func(f io.ReaderAt) error {
 		for r, err := range g.gone.Rows(f) {
@@ -311,7 +312,7 @@ func (s *Store) Departed(ctx context.Context, first uint64, use func(remnant.Row
 		}
 		return nil
 	})
-	return true, err
+	return true, g.gone.TellsActs(), err
 }
 
 // after returns the first record of the segment after g. It does not ask g's
