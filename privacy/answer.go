@@ -43,14 +43,19 @@ type Class struct {
 type Holding struct {
 	Subject string            `json:"subject"`
 	Records uint64            `json:"records"`
-	First   time.Time         `json:"first"`
-	Last    time.Time         `json:"last"`
+	First   time.Time         `json:"first,omitzero"`
+	Last    time.Time         `json:"last,omitzero"`
 	Types   map[string]uint64 `json:"types"`
 	Models  map[string]uint64 `json:"models"`
 	Classes []Class           `json:"classes"`
 	// Acted is how many records besides, about others or nobody, name the person
 	// as who acted.
 	Acted uint64 `json:"acted,omitempty"`
+	// ActedAbsent are those of Acted in archives that could not be read.
+	ActedAbsent uint64 `json:"acted_absent,omitempty"`
+	// ActedUnknown is how many records, of whomever, are in archives that could
+	// not be read: how many of them are Acted too is not known.
+	ActedUnknown uint64 `json:"acted_unknown,omitempty"`
 
 	// Archived are those of Records that are in archives. Unknown is how many
 	// records, about anybody, are in archives that could not be read: how many of
@@ -80,7 +85,7 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 	if err != nil {
 		return nil, err
 	}
-	h := &Holding{Subject: s.String(), Types: map[string]uint64{}, Models: map[string]uint64{}}
+	h := &Holding{Subject: s.String(), Types: map[string]uint64{}, Models: map[string]uint64{}, Classes: []Class{}}
 	classes := map[string]uint64{}
 	add := func(r *audittrail.Record) error {
 		e := &r.Event
@@ -149,60 +154,67 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 // acted adds the records in which a person acted, and hands them to use without
 // their content, which is about others.
 func (d *Desk) acted(ctx context.Context, user string, s record.Subject, h *Holding, use func(*audittrail.Record) error) error {
-	for hit, err := range d.engine.Find(ctx, query.Query{Actors: []string{user}, OldestFirst: true}) {
-		if err != nil {
-			return err
-		}
-		if hit.Subject == s {
-			continue // it is among those about the person
+	add := func(r *audittrail.Record) error {
+		if r.Subject == s {
+			return nil // it is among those about the person
 		}
 		h.Acted++
 		if use == nil {
-			continue
+			return nil
 		}
-		r := Hide(hit.Record)
+		r = Hide(r)
 		r.Event.Actor = user
-		if err := use(r); err != nil {
+		return use(r)
+	}
+	unreached, err := d.log.ArchivedActs(ctx, s, add)
+	if err != nil {
+		return err
+	}
+	for _, u := range unreached {
+		if u.Tabled {
+			h.ActedAbsent += u.About[s]
+			h.Acted += u.About[s]
+		} else {
+			h.ActedUnknown += u.Records
+		}
+		if !slices.Contains(h.Unreached, u.Archive) {
+			h.Unreached = append(h.Unreached, u.Archive)
+		}
+	}
+	for hit, err := range d.engine.Find(ctx, query.Query{Actors: []string{user}, OldestFirst: true}) {
+		if err == nil {
+			err = add(hit.Record)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// RecordsOf returns how many records the log has about each of some users.
-func (d *Desk) RecordsOf(ctx context.Context, users []string) ([]uint64, error) {
-	counts := make([]uint64, len(users))
-	of := map[record.Subject][]int{}
+// Tallies returns how many records there are about each of some users, in the log
+// and in its archives, and in how many they acted.
+func (d *Desk) Tallies(ctx context.Context, users []string) ([]Covered, error) {
+	all := make([]Covered, len(users))
+	at := map[record.Subject]int{} // of all, the first of a subject
 	for i, u := range users {
 		s, known, err := d.log.Subject(u)
 		if err != nil {
 			return nil, fmt.Errorf("count records: %w", err)
 		}
-		if known {
-			of[s] = append(of[s], i)
+		if _, twice := at[s]; known && !twice {
+			at[s] = i
 		}
 	}
-	q := query.Query{}
-	if len(of) <= fewSubjects {
-		q.Subjects = slices.Collect(maps.Keys(of))
-	}
-	if len(of) == 0 {
-		return counts, nil
-	}
-	table, err := d.engine.Group(ctx, q, query.Grouping{By: []string{"subject"}})
-	if err != nil {
+	if err := count(ctx, d.log, d.engine, at, 0, all); err != nil {
 		return nil, fmt.Errorf("count records: %w", err)
 	}
-	for _, row := range table.Rows {
-		s, err := record.ParseSubject(row[0].String())
-		if err != nil {
-			return nil, fmt.Errorf("count records: %w", err)
-		}
-		for _, i := range of[s] {
-			counts[i] = uint64(row[1].Int())
+	for i, u := range users {
+		if s, known, err := d.log.Subject(u); err == nil && known {
+			all[i] = all[at[s]]
 		}
 	}
-	return counts, nil
+	return all, nil
 }
 
 // An Answer says what is to stand in the answer to somebody who asks what is
@@ -323,10 +335,18 @@ func (d *Desk) writePage(ctx context.Context, w io.Writer, a *Answer, h *Holding
 	out := bufio.NewWriter(w)
 	err = t.Execute(out, map[string]any{
 		"Log": d.log.Origin(), "Made": a.Now.UTC().Format("2 January 2006, 15:04 UTC"), "User": a.User,
-		"Held": h, "First": h.First.UTC().Format("2 January 2006"), "Last": h.Last.UTC().Format("2 January 2006"),
+		"Held": h, "First": dayText(h.First), "Last": dayText(h.Last),
 		"Items": items,
 	})
 	return errors.Join(err, failed, out.Flush())
+}
+
+// dayText is a day in words; nothing, where there is none.
+func dayText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2 January 2006")
 }
 
 func itemOf(r *audittrail.Record) item {

@@ -16,10 +16,15 @@ import (
 // fewSubjects is up to how many are counted by themselves.
 const fewSubjects = 1000
 
-// A Covered is how much an erasure covered.
+// A Covered is how much an erasure covers.
 type Covered struct {
-	Records uint64 // also those in archives
+	Records uint64 // about the people, also those in archives
 	Unknown uint64 // records, about anybody, in archives that could not be read
+	// Acted is how many records, also those in archives and those of Records, name
+	// the people as who acted. ActedUnknown is how many records, of whomever, are
+	// in archives that could not be read for that.
+	Acted        uint64
+	ActedUnknown uint64
 }
 
 // CountRecords returns how many records each of some erasures covered, the
@@ -30,46 +35,101 @@ func CountRecords(ctx context.Context, log *audittrail.Log, engine *query.Engine
 		return counts, nil
 	}
 	// No record behind an erasure is about its subjects: the last one bounds all.
-	last := done[len(done)-1]
 	of := map[record.Subject]int{}
 	for i, f := range done {
 		for _, s := range f.Subjects {
 			of[s] = i
 		}
 	}
-	away, unreached, err := log.CountArchived(ctx, slices.Collect(maps.Keys(of)), last.Receipt.Seq)
+	unreached, err := countUpTo(ctx, log, engine, of, done[len(done)-1].Receipt.Seq, counts)
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range done {
+		unreached.into(&counts[i], f.Receipt.Seq)
+	}
+	return counts, nil
+}
+
+// count counts the records of subjects, whose places in counts are given, in the
+// first records of a log, or if size is 0, in all.
+func count(ctx context.Context, log *audittrail.Log, engine *query.Engine, of map[record.Subject]int, size uint64, counts []Covered) error {
+	unreached, err := countUpTo(ctx, log, engine, of, size, counts)
+	if err != nil {
+		return err
+	}
+	for _, i := range of {
+		unreached.into(&counts[i], record.MaxSeq)
+	}
+	return nil
+}
+
+// archives are those that could not be read: for whom records are about, and for
+// who acted.
+type archives struct{ about, acted []audittrail.UnreachedArchive }
+
+// into adds what is not known of segments that begin before size.
+func (a *archives) into(c *Covered, size uint64) {
+	for _, u := range a.about {
+		if u.First < size {
+			c.Unknown += u.Records
+		}
+	}
+	for _, u := range a.acted {
+		if u.First < size {
+			c.ActedUnknown += u.Records
+		}
+	}
+}
+
+func countUpTo(ctx context.Context, log *audittrail.Log, engine *query.Engine, of map[record.Subject]int, size uint64, counts []Covered) (*archives, error) {
+	subjects := slices.Collect(maps.Keys(of))
+	if len(subjects) == 0 {
+		return new(archives), nil
+	}
+	away, about, err := log.CountArchived(ctx, subjects, size)
 	if err != nil {
 		return nil, err
 	}
 	for s, n := range away {
 		counts[of[s]].Records += n
 	}
-	for i, f := range done {
-		for _, u := range unreached {
-			if u.First < f.Receipt.Seq {
-				counts[i].Unknown += u.Records
-			}
-		}
-	}
-	if len(done) == 1 && len(last.Subjects) <= fewSubjects {
-		n, err := engine.Count(ctx, query.Query{Subjects: last.Subjects, Size: last.Receipt.Seq})
-		counts[0].Records += n
-		return counts, err
-	}
-	table, err := engine.Group(ctx, query.Query{Size: last.Receipt.Seq}, query.Grouping{By: []string{"subject"}})
+	did, acted, err := log.CountArchivedActs(ctx, subjects, size)
 	if err != nil {
 		return nil, err
 	}
-	for _, row := range table.Rows {
-		s, err := record.ParseSubject(row[0].String())
-		if err != nil {
-			return nil, err
-		}
-		if i, ok := of[s]; ok {
-			counts[i].Records += uint64(row[1].Int())
-		}
+	for s, n := range did {
+		counts[of[s]].Acted += n
 	}
-	return counts, nil
+	whose := func(q query.Query, by string, add func(c *Covered, n uint64)) error {
+		q.Size = size
+		table, err := engine.Group(ctx, q, query.Grouping{By: []string{by}})
+		if err != nil {
+			return err
+		}
+		for _, row := range table.Rows {
+			if row[0].Kind() == query.Absent {
+				continue // nobody acted
+			}
+			s, err := record.ParseSubject(row[0].String())
+			if err != nil {
+				return err
+			}
+			if i, ok := of[s]; ok {
+				add(&counts[i], uint64(row[1].Int()))
+			}
+		}
+		return nil
+	}
+	few := query.Query{}
+	if len(subjects) <= fewSubjects {
+		few.Subjects = subjects
+	}
+	if err := whose(few, "subject", func(c *Covered, n uint64) { c.Records += n }); err != nil {
+		return nil, err
+	}
+	err = whose(query.Query{}, "actor_subject", func(c *Covered, n uint64) { c.Acted += n })
+	return &archives{about, acted}, err
 }
 
 // Certify makes the certificate of an erasure, as it was ordered, that covered so
@@ -85,6 +145,7 @@ func Certify(ctx context.Context, log *audittrail.Log, f *audittrail.Forgotten, 
 func certify(ctx context.Context, log *audittrail.Log, f *audittrail.Forgotten, order *audittrail.Erasure, covered Covered, now time.Time) (*certificate.Certificate, error) {
 	c := &certificate.Certificate{
 		Issued: now.UTC().Round(0), Before: f.Before, Records: covered.Records, Unknown: covered.Unknown,
+		Acted: covered.Acted, ActedUnknown: covered.ActedUnknown,
 		Seq: f.Receipt.Seq, Subjects: f.Subjects, Reason: order.Reason, Basis: order.Basis,
 	}
 	var err error

@@ -205,11 +205,17 @@ func (e *env) answer(user, out string) error {
 		made := struct {
 			File    string `json:"file"`
 			Records uint64 `json:"records"`
+			Acted   uint64 `json:"acted,omitempty"`
 			Absent  uint64 `json:"absent,omitempty"`
 			Unknown uint64 `json:"unknown,omitempty"`
-		}{out, held.Records - held.Absent, held.Absent, held.Unknown}
+			Gone    uint64 `json:"acted_absent,omitempty"`
+			Away    uint64 `json:"acted_unknown,omitempty"`
+		}{out, held.Records - held.Absent, held.Acted - held.ActedAbsent, held.Absent, held.Unknown, held.ActedAbsent, held.ActedUnknown}
 		fields := []field{{"file", out}, {"records", number(made.Records)}}
-		if held.Unknown+held.Absent == 0 {
+		if made.Acted > 0 {
+			fields = append(fields, field{"acted in", count(made.Acted, "other record", "other records")})
+		}
+		if held.Unknown+held.Absent+held.ActedAbsent+held.ActedUnknown == 0 {
 			return e.sheet(made, fields)
 		}
 		if err := e.sheet(made, append(fields, unreachedFields(held)...)); err != nil {
@@ -358,6 +364,12 @@ func unreachedFields(h *privacy.Holding) []field {
 	}
 	if h.Unknown > 0 {
 		fields = append(fields, field{"not known", "how many of " + count(h.Unknown, "record", "records") + where})
+	}
+	if h.ActedAbsent > 0 {
+		fields = append(fields, field{"out of reach", count(h.ActedAbsent, "record", "records") + " of those acted in," + where})
+	}
+	if h.ActedUnknown > 0 {
+		fields = append(fields, field{"not known", "in how many of " + count(h.ActedUnknown, "record", "records") + " the person acted," + where})
 	}
 	return fields
 }

@@ -197,7 +197,12 @@ type dryErase struct {
 	User    string `json:"user"`
 	State   string `json:"state"` // erase, held or not found
 	Records uint64 `json:"records"`
-	Near    int    `json:"near"`
+	Acted   uint64 `json:"acted,omitempty"`
+	// Of how many records in archives that could not be read it is not known
+	// whether they are among Records, and among Acted.
+	Unknown      uint64 `json:"unknown,omitempty"`
+	ActedUnknown uint64 `json:"acted_unknown,omitempty"`
+	Near         int    `json:"near"`
 }
 
 // eraseDry says what an erasure would do.
@@ -207,7 +212,7 @@ func (e *env) eraseDry(o eraseOptions, users *userList) error {
 		if err != nil {
 			return err
 		}
-		records, err := desk.RecordsOf(e.ctx, users.ids)
+		tallies, err := desk.Tallies(e.ctx, users.ids)
 		if err != nil {
 			return err
 		}
@@ -220,11 +225,14 @@ func (e *env) eraseDry(o eraseOptions, users *userList) error {
 			missing[i] = true
 		}
 		columns := []column{
-			{name: "line", width: 8, right: true}, {name: "state", width: 9}, {name: "records", width: 9, right: true}, {name: "near", width: 6, right: true}, {name: "user", width: 20},
+			{name: "line", width: 8, right: true}, {name: "state", width: 9}, {name: "records", width: 9, right: true}, {name: "acted in", width: 9, right: true}, {name: "near", width: 6, right: true}, {name: "user", width: 20},
 		}
+		unknown := uint64(0)
 		err = e.list(columns, func(yield func(row, error) bool) {
 			for i, u := range l.ids {
-				d := dryErase{User: u, State: "erase", Records: records[i], Near: l.near[i]}
+				t := tallies[i]
+				d := dryErase{User: u, State: "erase", Records: t.Records, Acted: t.Acted, Unknown: t.Unknown, ActedUnknown: t.ActedUnknown, Near: l.near[i]}
+				unknown = max(unknown, t.Unknown, t.ActedUnknown)
 				if l.lines != nil {
 					d.Line = l.lines[i]
 				}
@@ -234,13 +242,16 @@ func (e *env) eraseDry(o eraseOptions, users *userList) error {
 				case held[u]:
 					d.State = "held"
 				}
-				if !yield(row{[]string{strconv.Itoa(d.Line), d.State, number(d.Records), strconv.Itoa(d.Near), u}, d}, nil) {
+				if !yield(row{[]string{strconv.Itoa(d.Line), d.State, number(d.Records), number(d.Acted), strconv.Itoa(d.Near), u}, d}, nil) {
 					return
 				}
 			}
 		})
 		if err != nil {
 			return err
+		}
+		if unknown > 0 {
+			e.note("how many more are in archives is not known of %s that could not be read", count(unknown, "record", "records"))
 		}
 		e.note("nothing was erased: it was a dry run of %s; %s not known, %s held", count(len(l.ids), "user", "users"), number(len(l.missing)), number(len(held)))
 		switch {
@@ -440,6 +451,14 @@ func certificateFields(f *certificate.Facts) []field {
 	if f.Unknown > 0 {
 		s.add("not known", "how many of "+count(f.Unknown, "record", "records")+" in archives that could not be read")
 	}
+	switch {
+	case !f.TellsActs:
+		s.add("acted in", "not known: the certificate is of the first form, which does not tell")
+	case f.ActedUnknown > 0:
+		s.add("acted in", count(f.Acted, "record", "records")+", and how many of "+number(f.ActedUnknown)+" in archives that could not be read is not known")
+	default:
+		s.add("acted in", count(f.Acted, "record", "records"))
+	}
 	s.add("subject", strings.Join(subjects, "\n"))
 	s.add("ordered by", "record "+strconv.FormatUint(f.Seq, 10)+", "+timeText(f.Logged))
 	s.add("log", f.Origin)
@@ -621,10 +640,21 @@ func (e *env) verifyCertificates(name string, keys []string) error {
 			Reason   string           `json:"reason"`
 			Basis    string           `json:"basis"`
 			Backups  int              `json:"backups"`
-		}{true, f.Origin, f.Seq, f.Subjects, f.Records, f.Unknown, f.Reason, f.Basis, len(f.Backups)}
-		if err := e.sheet(result, append([]field{{"holds", "the log ordered this erasure and has it for good;\nit signed that the keys are gone, and the number of records"}}, certificateFields(f)...)); err != nil {
+			Acted    *uint64          `json:"acted"` // null: the certificate does not tell
+			Away     uint64           `json:"acted_unknown,omitempty"`
+		}{true, f.Origin, f.Seq, f.Subjects, f.Records, f.Unknown, f.Reason, f.Basis, len(f.Backups), actedOf(f), f.ActedUnknown}
+		if err := e.sheet(result, append([]field{{"holds", "the log ordered this erasure and has it for good;\nit signed that the keys are gone, and the numbers of records"}}, certificateFields(f)...)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// actedOf is in how many records the subjects of a certificate acted, or nil if
+// it does not tell.
+func actedOf(f *certificate.Facts) *uint64 {
+	if !f.TellsActs {
+		return nil
+	}
+	return &f.Acted
 }

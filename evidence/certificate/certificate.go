@@ -15,6 +15,7 @@ package certificate
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -76,13 +77,31 @@ type Certificate struct {
 	// Unknown is how many records, about anybody, were in archives that could not
 	// be read: how many of them are among those that can be read no more, too, is
 	// not known.
-	Unknown   uint64
-	Backups   []Backup
-	Signature []byte // the log's statement over all of that
+	Unknown uint64
+	// Acted is how many records name the subjects as who acted, whomever they are
+	// about: nobody can tell any more who that was. Of ActedUnknown more, in
+	// archives that could not be read, it is not known.
+	Acted        uint64
+	ActedUnknown uint64
+	Backups      []Backup
+	Signature    []byte // the log's statement over all of that
+
+	version int // of the form; 0 is the newest
 }
+
+// version is the newest form of a certificate. The first had nothing about who
+// acted.
+const version = 2
+
+// TellsActs reports whether the certificate tells in how many records the
+// subjects acted. Those of the first form do not.
+func (c *Certificate) TellsActs() bool { return c.version != 1 }
 
 // wire is the certificate in JSON, its members sorted.
 type wire struct {
+	Acted        *uint64 `json:"acted,omitempty"` // of version 1, nil
+	ActedUnknown uint64  `json:"acted_unknown,omitempty"`
+
 	Backups     []wireBackup `json:"backups"`
 	Basis       string       `json:"basis"`
 	Before      string       `json:"before"`
@@ -113,11 +132,14 @@ func (c *Certificate) encode(signed bool) ([]byte, error) {
 	w := wire{
 		Backups: []wireBackup{}, Before: string(c.Before), Consistency: string(c.Consistency), Issued: stamp(c.Issued),
 		Key: base64.StdEncoding.EncodeToString(c.Barrier.Key[:]), Line: string(c.Barrier.Line),
-		Proof: string(c.Proof), Records: c.Records, Unknown: c.Unknown, V: 1,
+		Proof: string(c.Proof), Records: c.Records, Unknown: c.Unknown, V: cmp.Or(c.version, version),
 		Seq: c.Seq, Reason: c.Reason, Basis: c.Basis, Subjects: make([]string, len(c.Subjects)),
 	}
 	for i, s := range c.Subjects {
 		w.Subjects[i] = s.String()
+	}
+	if c.TellsActs() {
+		w.Acted, w.ActedUnknown = &c.Acted, c.ActedUnknown
 	}
 	if signed {
 		w.Signature = string(c.Signature)
@@ -177,10 +199,16 @@ func decode(b []byte) (*Certificate, error) {
 	if err := d.Decode(&w); err != nil {
 		return nil, errors.New("it is not the JSON of one") // which may quote what it holds
 	}
-	if w.V != 1 {
+	if w.V != 1 && w.V != version {
 		return nil, fmt.Errorf("version %d is not understood", w.V)
 	}
-	if len(w.Backups) > maxBackups || w.Records > record.MaxSeq || w.Unknown > record.MaxSeq || w.Seq > record.MaxSeq {
+	if (w.V == 1) == (w.Acted != nil) {
+		return nil, errors.New("its version and what it says of who acted do not belong together")
+	}
+	if w.Acted == nil {
+		w.Acted = new(uint64)
+	}
+	if len(w.Backups) > maxBackups || *w.Acted > record.MaxSeq || w.ActedUnknown > record.MaxSeq || w.Records > record.MaxSeq || w.Unknown > record.MaxSeq || w.Seq > record.MaxSeq {
 		return nil, errors.New("a number in it is too large")
 	}
 	if w.Signature == "" {
@@ -193,6 +221,7 @@ func decode(b []byte) (*Certificate, error) {
 	key, err := base64.StdEncoding.Strict().DecodeString(w.Key)
 	c := &Certificate{
 		Issued: issued, Barrier: record.Disclosure{Line: []byte(w.Line)}, Proof: []byte(w.Proof), Before: []byte(w.Before),
+		Acted: *w.Acted, ActedUnknown: w.ActedUnknown, version: w.V,
 		Consistency: []byte(w.Consistency), Records: w.Records, Unknown: w.Unknown, Signature: []byte(w.Signature),
 		Seq: w.Seq, Reason: w.Reason, Basis: w.Basis,
 	}
@@ -234,10 +263,14 @@ type Facts struct {
 	By       string
 	Records  uint64
 	Unknown  uint64 // in archives that could not be read
-	Before   tlog.Checkpoint
-	After    tlog.Checkpoint
-	Backups  []Backup
-	Issued   time.Time
+	// Acted and ActedUnknown are not known of a certificate that does not tell.
+	Acted        uint64
+	ActedUnknown uint64
+	TellsActs    bool
+	Before       tlog.Checkpoint
+	After        tlog.Checkpoint
+	Backups      []Backup
+	Issued       time.Time
 }
 
 // Check checks a certificate against the verifier keys of the log that it is
@@ -289,7 +322,7 @@ func (c *Certificate) Check(vkeys []string) (*Facts, error) {
 	return &Facts{
 		Origin: origin, Seq: r.Seq, Logged: r.Logged, Subjects: order.Subjects, Reason: order.Reason, Basis: order.Basis,
 		Approval: order.Approval, By: order.By, Records: c.Records, Unknown: c.Unknown, Before: before, After: after.Checkpoint,
-		Backups: c.Backups, Issued: c.Issued,
+		Acted: c.Acted, ActedUnknown: c.ActedUnknown, TellsActs: c.TellsActs(), Backups: c.Backups, Issued: c.Issued,
 	}, nil
 }
 

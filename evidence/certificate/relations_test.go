@@ -255,7 +255,7 @@ func TestRelations(t *testing.T) {
 // TestLimits refuses certificates that are too large, before their parts are
 // looked at.
 func TestLimits(t *testing.T) {
-	text, _ := vector(t)
+	text, _ := vector(t, 2)
 	var members map[string]any
 	if err := json.Unmarshal(text, &members); err != nil {
 		t.Fatal(err)
