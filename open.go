@@ -41,7 +41,9 @@ const (
 // write left behind is copied aside, cut off and recorded as such; records
 // that no checkpoint covers yet are authenticated. A log that lacks what was
 // signed is refused with a *BehindError, one that is damaged in another way
-// than by an interruption with a *DamagedError.
+// than by an interruption with a *DamagedError, and one whose published checkpoint
+// covers more than the keyring knows was signed, and is not signed, with a
+// *CheckpointError.
 func Open(dir string, o Options) (*Log, error) {
 	if err := o.complete(dir); err != nil {
 		return nil, err
@@ -175,7 +177,7 @@ func (l *Log) openToWrite() error {
 		Store: l.store, Tree: l.tree, Ring: l.ring, Eras: eras, Origin: l.origin,
 		Now: l.opts.now, Logger: l.opts.Logger, Repair: l.opts.Repair, Newer: l.opts.RepairNewer,
 	}
-	repair, err := found.Run(context.Background())
+	repairs, err := found.Run(context.Background())
 	if err != nil {
 		return err
 	}
@@ -188,8 +190,8 @@ func (l *Log) openToWrite() error {
 	l.stopKeeping = cancel
 	l.keeping.Go(func() { l.keepTree(ctx, found.Checked) })
 	l.sequence = sequence.New(l.sequenced(found.Last))
-	if repair != nil {
-		if err := l.recordRepair(repair); err != nil {
+	for _, r := range repairs {
+		if err := l.recordRepair(r); err != nil {
 			return err
 		}
 	}
@@ -324,7 +326,7 @@ func (l *Log) createMaster() error {
 	return nil
 }
 
-// recordRepair puts into the log what was cut off it.
+// recordRepair puts into the log what was cut off it, or put aside.
 func (l *Log) recordRepair(r *recovery.Repair) error {
 	b, err := json.Marshal(r)
 	if err != nil {

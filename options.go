@@ -213,6 +213,10 @@ type DamagedError = recovery.DamagedError
 // is not written to; with Options.Repair and RepairNewer the line is cut off.
 type NewerError = recovery.NewerError
 
+// A CheckpointError means that the published checkpoint is not one that the keyring's
+// keys signed, and that it cannot be told whether it or the keyring is to blame.
+type CheckpointError = recovery.CheckpointError
+
 // A LineError means that what stands where the record Seq should be, in File at
 // the byte Offset, is not that record.
 type LineError = segment.LineError

@@ -87,6 +87,9 @@ func (l *Log) Stat(ctx context.Context) (Stat, error) {
 		return s, l.store.Broken()
 	case err != nil:
 		return Stat{}, err
+	case l.lock == nil && l.admit.Beyond().Damage != "":
+		s.Checkpoint, s.Signed, s.Damage = nil, tlog.Checkpoint{}, l.admit.Beyond().Damage
+		return s, l.store.Broken()
 	}
 	if s.Origin == "" {
 		s.Origin = s.Signed.Origin

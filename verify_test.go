@@ -267,15 +267,14 @@ func TestVerifyTreeFiles(t *testing.T) {
 	for i := range checkpoint {
 		disk := s.disk.Clone()
 		edit(t, disk, "tree/checkpoint", func(b []byte) []byte { return flipAt(b, i) })
-		// What still is a checkpoint claims what was not signed; what is none
-		// claims nothing.
-		want := audittrail.KindRewritten
-		_, damaged := tlog.ReadCheckpoint(flipAt(checkpoint, i))
-		if damaged != nil {
-			want = audittrail.KindDerived
+		// The keyring knows what was signed. What claims no more says nothing.
+		want := audittrail.KindDerived
+		c, damaged := tlog.ReadCheckpoint(flipAt(checkpoint, i))
+		if damaged == nil && c.Size > uint64(s.n) {
+			want = audittrail.KindRewritten
 		}
 		v := verifyOn(t, disk, audittrail.VerifyOptions{})
-		if v.Altered() != (damaged == nil) || v.Problems[0].Kind != want || v.Problems[0].File != "tree/checkpoint" || v.Records != uint64(s.n) {
+		if v.Altered() != (want == audittrail.KindRewritten) || v.Problems[0].Kind != want || v.Problems[0].File != "tree/checkpoint" || v.Records != uint64(s.n) {
 			t.Errorf("a bit of byte %d of the checkpoint flipped: %+v, want it %s", i, v, want)
 		}
 		v, err := tryVerify(disk, audittrail.VerifyOptions{VKeys: []string{s.vkey}})
@@ -330,7 +329,16 @@ func TestVerifyCheckpoints(t *testing.T) {
 	}
 	other := s.disk.Clone()
 	edit(t, other, "tree/checkpoint", func([]byte) []byte { return signed })
-	expect(t, verifyOn(t, other, audittrail.VerifyOptions{}), verdict{audittrail.KindRewritten, s.n})
+	wantDerived(t, verifyOn(t, other, audittrail.VerifyOptions{}), s.n, "tree/checkpoint")
+	if c.Size++; err == nil {
+		signed, err = tlog.Sign(c, signer)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := s.disk.Clone()
+	edit(t, more, "tree/checkpoint", func([]byte) []byte { return signed })
+	expect(t, verifyOn(t, more, audittrail.VerifyOptions{}), verdict{audittrail.KindRewritten, s.n + 1})
 	if _, err := tryVerify(other, vo); !errors.Is(err, tlog.ErrUnknownKey) {
 		t.Errorf("a stranger's checkpoint, without keys: %v, want ErrUnknownKey", err)
 	}

@@ -475,6 +475,7 @@ def evidence(o, limits):
             keys = eras(vkey, rotations(notes))
         except Damaged as err:
             raise Altered(f"record 0: tree/signers: {err}") from err
+    unsigned = None  # the published one, if its signature is wrong
     for path in [o.dir / "tree" / "checkpoint"] + o.checkpoint:
         own = path not in o.checkpoint
         if own and not path.exists():
@@ -493,10 +494,16 @@ def evidence(o, limits):
         except Damaged as err:
             if not own:
                 raise NotChecked(f"{path}: {err}") from err
-            raise Altered(f"record {c.size}: {path}: {err}") from err
+            unsigned = (c, f"{path}: {err}")
+            continue
         if c.origin != (checkpoints or [c])[0].origin:
             raise NotChecked(f"{path} is of the log {c.origin!r}, not {checkpoints[0].origin!r}")
         checkpoints.append(c)
+    if unsigned:
+        # It vouches for nothing. What it claims to cover, one that was kept may cover.
+        if not any(c.size >= unsigned[0].size for c in checkpoints):
+            raise Altered(f"record {unsigned[0].size}: {unsigned[1]}")
+        limits.append(f"tree/checkpoint is damaged: {unsigned[1]}")
     if not checkpoints:
         raise NotChecked("there is no checkpoint to check the log against: " + "; ".join(limits))
     return checkpoints

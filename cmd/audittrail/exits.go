@@ -121,6 +121,7 @@ func statusOf(err error) int {
 	var damaged *audittrail.DamagedError
 	var line *audittrail.LineError
 	var newer *audittrail.NewerError
+	var checkpoint *audittrail.CheckpointError
 	var truncated *audittrail.TruncatedError
 	switch {
 	case err == nil:
@@ -129,6 +130,10 @@ func statusOf(err error) int {
 		return exit.code
 	case errors.As(err, &truncated):
 		return exitLimited
+	case errors.As(err, &checkpoint) && (checkpoint.Older || errors.Is(err, tlog.ErrOrigin)):
+		return exitFailed // it is the keyring
+	case errors.As(err, &checkpoint):
+		return exitAltered
 	case errors.As(err, &tamper), errors.As(err, &behind), errors.As(err, &line):
 		return exitAltered
 	}

@@ -302,14 +302,21 @@ var verifyCases = []verifyCase{
 		l.write("tree/checkpoint", bytes.Replace(l.checkpoint(12), []byte("\n12\n"), []byte("\n10\n"), 1))
 	}, status: 2, seq: 10},
 	{name: "checkpoint with a wrong signature", make: func(l *layout) {
-		b := l.checkpoint(12)
-		if at := len(b) - 20; b[at] == 'A' {
-			b[at] = 'B'
-		} else {
-			b[at] = 'A'
-		}
-		l.write("tree/checkpoint", b)
+		l.write("tree/checkpoint", unsigned(l.checkpoint(12)))
 	}, status: 2, seq: 12},
+	{name: "checkpoint with a wrong signature, and one that was kept", make: func(l *layout) {
+		l.give(l.checkpoint(12))
+		l.write("tree/checkpoint", unsigned(l.checkpoint(12)))
+	}, status: 3, seq: 0, pyStatus: 3, pySeq: -1, why: "it says so without a record"},
+	{name: "checkpoint with a wrong signature, and an older one that was kept", make: func(l *layout) {
+		l.give(l.checkpoint(9))
+		l.write("tree/checkpoint", unsigned(l.checkpoint(12)))
+	}, status: 2, seq: 12},
+	{name: "checkpoint with a wrong signature, one that was kept, and modified", make: func(l *layout) {
+		l.give(l.checkpoint(12))
+		l.write("tree/checkpoint", unsigned(l.checkpoint(12)))
+		l.flip(6, 30)
+	}, status: 2, seq: 6},
 	{name: "checkpoint of another log", make: func(l *layout) {
 		l.signer, _ = newKey(l.t, "example.com/other")
 		l.origin = "example.com/other"
@@ -345,6 +352,16 @@ var verifyCases = []verifyCase{
 		}
 	}, status: 1, seq: 5, pyStatus: 1, pySeq: -1, why: "it ends at the file"},
 	{name: "remains beside lines", make: func(l *layout) { l.write("log/00000000000000000005.remnant", []byte("anything")) }, seq: -1},
+}
+
+// unsigned makes the signature of a checkpoint wrong, and leaves it one.
+func unsigned(b []byte) []byte {
+	if at := len(b) - 20; b[at] == 'A' {
+		b[at] = 'B'
+	} else {
+		b[at] = 'A'
+	}
+	return b
 }
 
 // add appends bytes to the last segment.

@@ -61,6 +61,9 @@ type Beyond struct {
 	Detail string
 	// Behind is how many records were signed and are not there.
 	Behind uint64
+	// Damage says how the published checkpoint is damaged, where something else
+	// vouches for what it claims to cover.
+	Damage string
 	// Unchecked says why the signature of the checkpoint was not checked, or
 	// does not count; empty if it was.
 	Unchecked string
@@ -212,7 +215,7 @@ func (r *Reader) readHead(again bool) error {
 	if r.file != nil && bytes.Equal(file, r.file) && !again {
 		return nil
 	}
-	r.file, r.beyond.Unchecked, r.wrong = append([]byte{}, file...), "", nil
+	r.file, r.beyond.Unchecked, r.beyond.Damage, r.wrong = append([]byte{}, file...), "", "", nil
 	if r.Ring == nil && len(r.VKeys) == 0 {
 		r.beyond.Unchecked = "the keyring is not here, and no verifier key is named"
 		c, err := tlog.ReadCheckpoint(file)
@@ -244,12 +247,16 @@ func (r *Reader) readHead(again bool) error {
 	switch {
 	case err != nil:
 		r.wrong = err
-	case found.Count > 0 && found.Kept()[0].File == "tree/checkpoint":
-		what := tlog.ErrBadSignature
-		if found.Kept()[0].Kind == audit.Derived {
-			what = tlog.ErrMalformed // it is damaged, and says nothing of an alteration
+	default:
+		for _, p := range found.Kept() {
+			switch {
+			case p.File != "tree/checkpoint":
+			case p.Kind == audit.Derived: // it is damaged, and says nothing of an alteration
+				r.wrong, r.beyond.Damage = fmt.Errorf("%w: %s", tlog.ErrMalformed, p.Detail), p.Detail
+			default:
+				r.wrong = fmt.Errorf("%w: %s", tlog.ErrBadSignature, p.Detail)
+			}
 		}
-		r.wrong = fmt.Errorf("%w: %s", what, found.Kept()[0].Detail)
 	}
 	if r.wrong != nil {
 		r.beyond.Unchecked = r.wrong.Error()

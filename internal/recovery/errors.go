@@ -1,9 +1,11 @@
 package recovery
 
 import (
+	"errors"
 	"fmt"
 
 	"audittrail/record"
+	"audittrail/tlog"
 )
 
 // A BehindError means that a log lacks what was signed: records are gone, or
@@ -47,3 +49,31 @@ func (e *NewerError) Error() string {
 
 // Unwrap returns the version that is not understood.
 func (e *NewerError) Unwrap() error { return &record.VersionError{Version: e.Version} }
+
+// A CheckpointError means that the published checkpoint is not one that the keyring's
+// keys signed, and that it cannot be told whether it or the keyring is to blame.
+type CheckpointError struct {
+	Claimed, Signed uint64 // records that it covers, and that the keyring knows were signed
+	Older           bool   // the log has had signers of which the keyring does not know
+	// Unopened is one more than the number of the first record beyond Signed that
+	// the keyring does not open; 0 if none was come upon.
+	Unopened uint64
+	Err      error
+}
+
+func (e *CheckpointError) Error() string {
+	what := fmt.Sprintf("open log: the published checkpoint (tree/checkpoint) is not one that this keyring's keys signed: %v", e.Err)
+	const newest = "bring back its newest keyring (--keys)"
+	switch {
+	case errors.Is(e.Err, tlog.ErrOrigin):
+		return what + "; name this log's own keyring (--keys), or bring back the log's own tree/checkpoint"
+	case e.Older:
+		return what + ", and tree/signers names signers of the log that it does not know: the keyring is older than the log; " + newest
+	case e.Unopened > 0:
+		return fmt.Sprintf("%s; it covers record %d, which does not open under this keyring: if the keyring is older than the log, %s; if it is the newest one, move tree/checkpoint away, and run 'doctor --repair' again; nothing was changed", what, e.Unopened-1, newest)
+	}
+	return fmt.Sprintf("%s; it covers %d records, and this keyring knows of %d that were signed: if the keyring is older than the log, %s; if it is the newest one, 'doctor --repair' checks the log against what it knows, puts the checkpoint aside, and signs again; nothing was changed", what, e.Claimed, e.Signed, newest)
+}
+
+// Unwrap returns why it does not count.
+func (e *CheckpointError) Unwrap() error { return e.Err }

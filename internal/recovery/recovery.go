@@ -38,6 +38,9 @@ type Log struct {
 	Repair bool // cut off what no interrupted write leaves, too
 	Newer  bool // and lines of a newer format
 
+	disbelieved *CheckpointError // the published checkpoint, if it is not believed
+	aside       *Repair          // what is to be recorded of it
+
 	// Last is the end of the chain, when Run has returned.
 	Last End
 	// Checked is whether the files of the tree were looked at in full.
@@ -50,7 +53,8 @@ type End struct {
 	Logged time.Time
 }
 
-// A Repair is what recovery cut off the end of the log.
+// A Repair is what recovery cut off the end of the log, or put aside: a checkpoint,
+// where Seq is how many records it claimed to cover.
 type Repair struct {
 	Reason string `json:"reason"`
 	Seq    uint64 `json:"seq"`
@@ -67,7 +71,7 @@ type Repair struct {
 // must be whole, chained and authentic under the keyring, so that nobody who
 // can write to the folder but has no keys gets a forgery signed. What an
 // interrupted write leaves at the very end is cut off.
-func (l *Log) Run(ctx context.Context) (*Repair, error) {
+func (l *Log) Run(ctx context.Context) ([]*Repair, error) {
 	l.Store.Claim()
 	size, root, err := l.recoverSigned(ctx)
 	if err != nil {
@@ -85,15 +89,21 @@ func (l *Log) Run(ctx context.Context) (*Repair, error) {
 	if err != nil {
 		return nil, err
 	}
-	var done *Repair
+	var done []*Repair
 	if tail.damage == nil {
 		if _, err := l.setAside(tail.end.First, l.stamp()); err != nil {
 			return nil, err
 		}
 	} else {
-		if done, err = l.cutTail(tail); err != nil {
+		if d := l.disbelieved; d != nil && tail.damage.cause != nil && d.Claimed > tail.size {
+			d.Unopened = tail.size + 1
+			return nil, d
+		}
+		cut, err := l.cutTail(tail)
+		if err != nil {
 			return nil, l.refusal(ctx, err, size)
 		}
+		done = append(done, cut)
 	}
 	if err := l.Store.OpenTail(ctx, tail.end, tail.size); err != nil {
 		return nil, err
@@ -109,6 +119,13 @@ func (l *Log) Run(ctx context.Context) (*Repair, error) {
 	}
 	if err := l.Tree.Append(tail.hashes); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
+	}
+	aside, err := l.putCheckpointAside()
+	if err != nil {
+		return nil, err
+	}
+	if aside != nil {
+		done = append(done, aside)
 	}
 	return done, nil
 }
@@ -142,12 +159,57 @@ func (l *Log) signedHead() (uint64, tlog.Hash, error) {
 		return size, root, nil
 	}
 	if err != nil {
-		return 0, tlog.Hash{}, fmt.Errorf("open log: the published checkpoint is not one that this keyring's keys signed: it was altered, or the keyring is not the newest one of this log; bring back whichever it is: %w", err)
+		return size, root, l.disbelieve(signed, err, size)
 	}
 	if c.Size > size {
 		return c.Size, c.Root, nil
 	}
 	return size, root, nil
+}
+
+// disbelieve decides about a published checkpoint whose signature does not hold,
+// where the keyring knows that size records were signed. It vouches for nothing, and
+// so is put aside, and made again, when the lines turn out to be what was signed.
+// Only where it covers more than the keyring knows, somebody has to say that this
+// keyring is the newest one: then it was never signed.
+func (l *Log) disbelieve(signed []byte, why error, size uint64) error {
+	said, _ := tlog.ReadCheckpoint(signed) // it was read before
+	refused := &CheckpointError{Claimed: said.Size, Signed: size, Err: why}
+	if notes, err := l.Tree.Signers(); err == nil && len(notes) >= len(l.Ring.Signers()) {
+		if _, err := tlog.ResolveSigner(l.Ring.Signers()[0].VKey, notes); err == nil {
+			refused.Older = true // only the log's own signers can have signed these
+			return refused
+		}
+	}
+	if errors.Is(why, tlog.ErrOrigin) {
+		_, root := l.Ring.Signed()
+		if got, err := l.Tree.Root(size); size == 0 || err != nil || got != root {
+			return refused // it may be the keyring that is of another log
+		}
+	}
+	if (said.Size > size || errors.Is(why, tlog.ErrRetiredKey)) && !l.Repair {
+		return refused
+	}
+	l.disbelieved = refused
+	sum := sha256.Sum256(signed)
+	l.aside = &Repair{Seq: said.Size, Bytes: len(signed), SHA256: hex.EncodeToString(sum[:]), Reason: "the published checkpoint is not what the log's keys signed: " + why.Error()}
+	return nil
+}
+
+// putCheckpointAside puts a checkpoint aside that is not believed, once the log is
+// in order without it.
+func (l *Log) putCheckpointAside() (*Repair, error) {
+	done := l.aside
+	if done == nil {
+		return nil, nil
+	}
+	done.Aside = "torn-checkpoint-" + l.stamp()
+	if err := l.Tree.PutCheckpointAside(done.Aside); err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	l.Logger.Warn("put a published checkpoint aside that the log's keys did not sign, and make it again",
+		slog.Uint64("claims", done.Seq), slog.String("kept as", "tree/"+done.Aside))
+	return done, nil
 }
 
 // checkedAtOnce is how many leaves a tree may have to be checked in full whenever

@@ -32,6 +32,24 @@ func (t *Tree) Checkpoint() ([]byte, error) {
 	return b, nil
 }
 
+// PutCheckpointAside renames the checkpoint, durably, so that nothing takes it for
+// one.
+func (t *Tree) PutCheckpointAside(name string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	err := t.writable()
+	if err == nil {
+		err = t.fs.Rename(filepath.Join(t.dir, checkpointName), filepath.Join(t.dir, name))
+	}
+	if err == nil {
+		err = t.fs.SyncDir(t.dir)
+	}
+	if err != nil {
+		return fmt.Errorf("put checkpoint aside: %w", err)
+	}
+	return nil
+}
+
 // SetCheckpoint makes signed the tree's checkpoint, durably. What it covers is
 // synced before, and must be this tree: none is published that does not hold.
 func (t *Tree) SetCheckpoint(signed []byte) error {

@@ -206,7 +206,7 @@ func (e *Evidence) published(signed []byte, err error, origin string, found *aud
 	if err == nil {
 		return &c, nil, nil
 	}
-	if errors.Is(err, tlog.ErrUnknownKey) && len(e.Pinned) > 0 && !found.Altered() {
+	if errors.Is(err, tlog.ErrUnknownKey) && len(e.Pinned) > 0 && !e.pinsOwn() && !found.Altered() {
 		return nil, nil, err
 	}
 	if errors.Is(err, tlog.ErrMalformed) || errors.Is(err, vfs.ErrTooLarge) {
@@ -220,11 +220,46 @@ func (e *Evidence) published(signed []byte, err error, origin string, found *aud
 		return nil, nil, fmt.Errorf("%w: name this log's own keyring; if that is the one, the log was replaced by another", err)
 	}
 	said, _ := tlog.ReadCheckpoint(signed) // if it is one: the size that it claims
+	if name := e.decides(said.Size, origin); name != "" && !errors.Is(err, tlog.ErrRetiredKey) {
+		found.Add(audit.Problem{
+			Kind: audit.Derived, File: checkpointFile,
+			Detail: fmt.Sprintf("the published checkpoint is not what the log's keys signed, and says nothing: %s knows what was signed; the next writer puts it aside and signs again: %v", name, err),
+		})
+		return nil, nil, nil
+	}
 	found.Add(audit.Problem{
 		Seq: said.Size, Kind: audit.Rewritten, File: checkpointFile,
 		Detail: fmt.Sprintf("the published checkpoint is not what the log's keys signed: %v", err),
 	})
 	return nil, nil, nil
+}
+
+// decides names what else vouches for the first so many records, if anything does:
+// a published checkpoint that does not hold then adds nothing to what is known, and
+// takes nothing away. The keyring remembers what it signs before that is published.
+func (e *Evidence) decides(size uint64, origin string) string {
+	if e.Ring != nil && e.Ring.Signed.Size > 0 && size <= e.Ring.Signed.Size {
+		return "the keyring"
+	}
+	for _, signed := range e.Checkpoints {
+		if c, err := e.open(signed, origin); err == nil && c.Size > 0 && size <= c.Size {
+			return fmt.Sprintf("the checkpoint of size %d that was given", c.Size)
+		}
+	}
+	return ""
+}
+
+// pinsOwn tells whether the verifier keys that were named are the keyring's.
+func (e *Evidence) pinsOwn() bool {
+	if e.Ring == nil {
+		return false
+	}
+	for _, key := range e.Pinned {
+		if !slices.ContainsFunc(e.Ring.Eras, func(era tlog.Era) bool { return era.VKey == key }) {
+			return false
+		}
+	}
+	return true
 }
 
 // ringFits tells whether the keyring is that of the log whose tree this is.
