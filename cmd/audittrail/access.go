@@ -233,13 +233,18 @@ func (e *env) grant(cmd *cobra.Command, o grantOptions, args []string) error {
 		if g.Expires.IsZero() {
 			e.note("it counts until it is revoked; --ttl gives a grant an end")
 		}
-		return e.sheet(made, []field{
+		err = e.sheet(made, []field{
 			{"id", g.ID.String()},
 			{"token", made.Token},
 			{"role", g.Role},
 			{"expires", cmp.Or(timeText(g.Expires), "never")},
 			{"scope", cmp.Or(strings.Join(made.Scope, " "), "all records")},
 		})
+		if err != nil {
+			// Nobody has the token: it is of no use, and should not count.
+			return fmt.Errorf("access grant: the grant %s is recorded, but its token was not written, and cannot be shown again: revoke it, and grant anew: %w", g.ID, err)
+		}
+		return nil
 	})
 }
 
@@ -305,7 +310,7 @@ func (e *env) revoke(args []string, user, reason string) error {
 		} else if gone, err = c.RevokeUser(e.ctx, user, reason, who.by); err != nil {
 			return err
 		}
-		return e.list([]column{{name: "id", width: 18}, {name: "role", width: 12}, {name: "revoked", width: 24}}, func(yield func(row, error) bool) {
+		return e.receipt("as the end of "+count(len(gone), "grant", "grants"), e.list([]column{{name: "id", width: 18}, {name: "role", width: 12}, {name: "revoked", width: 24}}, func(yield func(row, error) bool) {
 			for _, g := range gone {
 				value := struct {
 					ID      access.ID `json:"id"`
@@ -316,7 +321,7 @@ func (e *env) revoke(args []string, user, reason string) error {
 					return
 				}
 			}
-		})
+		}))
 	})
 }
 

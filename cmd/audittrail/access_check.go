@@ -149,7 +149,7 @@ func (e *env) recordBeside(what string, record func(*audittrail.Log) error) {
 			return nil, err
 		}
 		o.LockWait, o.Brief = -1, true
-		return audittrail.Open(e.logDir(), o)
+		return e.toRecord(audittrail.Open(e.logDir(), o))
 	}, record)
 	switch {
 	case err == nil:

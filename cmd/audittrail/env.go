@@ -42,6 +42,8 @@ type env struct {
 	left   leftOut                          // what the answer left out
 	denied *denial                          // what the command was denied last
 	stores map[*audittrail.Log]*query.Store // of the logs that are open
+	// recording are the logs that are open for what a command records in them.
+	recording map[*audittrail.Log]bool
 
 	flags
 }
@@ -189,7 +191,18 @@ func (e *env) openToWrite() (*audittrail.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.governed(e.openStore(o))
+	return e.toRecord(e.governed(e.openStore(o)))
+}
+
+// toRecord notes that a log was opened to record something in it: see with.
+func (e *env) toRecord(log *audittrail.Log, err error) (*audittrail.Log, error) {
+	if err == nil {
+		if e.recording == nil {
+			e.recording = make(map[*audittrail.Log]bool)
+		}
+		e.recording[log] = true
+	}
+	return log, err
 }
 
 // create makes a log.
@@ -199,7 +212,7 @@ func (e *env) create(origin string) (*audittrail.Log, error) {
 		return nil, err
 	}
 	o.Create, o.Origin = true, origin
-	return e.openStore(o)
+	return e.toRecord(e.openStore(o))
 }
 
 // absent tells whether an error means that there is no log, or one whose making
@@ -231,7 +244,8 @@ func (e *env) noteMaster() {
 	}
 }
 
-// with opens a log, hands it to use, and closes it.
+// with opens a log, hands it to use, and closes it. Where use has recorded what it
+// was to, that closing fails is a warning.
 func (e *env) with(open func() (*audittrail.Log, error), use func(*audittrail.Log) error) error {
 	log, err := open()
 	if err != nil {
@@ -240,6 +254,11 @@ func (e *env) with(open func() (*audittrail.Log, error), use func(*audittrail.Lo
 	err = use(log)
 	if berr := e.noteBeyond(log); berr != nil && err == nil {
 		err = berr
+	}
+	result := (*exitError)(nil)
+	if e.recording[log] && (err == nil || errors.As(err, &result)) {
+		e.closeRecorded(log)
+		return err
 	}
 	return errors.Join(err, e.close(log))
 }

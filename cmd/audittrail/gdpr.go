@@ -119,7 +119,7 @@ func (e *env) approve(p access.Permission, give func(*privacy.Desk, string, time
 		if a.Hold != "" {
 			what = "release of the hold " + a.Hold
 		}
-		return e.sheet(made, []field{{"approval", made.ID}, {"of", what}, {"until", timeText(a.Expires)}})
+		return e.receipt("as the approval "+made.ID, e.sheet(made, []field{{"approval", made.ID}, {"of", what}, {"until", timeText(a.Expires)}}))
 	})
 }
 
@@ -216,11 +216,9 @@ func (e *env) answer(user, out string) error {
 			fields = append(fields, field{"acted in", count(made.Acted, "other record", "other records")})
 		}
 		if held.Unknown+held.Absent+held.ActedAbsent+held.ActedUnknown == 0 {
-			return e.sheet(made, fields)
+			return e.receipt("and the answer is in "+out, e.sheet(made, fields))
 		}
-		if err := e.sheet(made, append(fields, unreachedFields(held)...)); err != nil {
-			return err
-		}
+		_ = e.receipt("and the answer is in "+out, e.sheet(made, append(fields, unreachedFields(held)...)))
 		return ended(exitLimited)
 	})
 }
@@ -419,9 +417,9 @@ func (e *env) restriction(name, short, long string, do func(desk *privacy.Desk, 
 				if err != nil {
 					return err
 				}
-				return e.sheet(struct {
+				return e.receipt("restricted "+text, e.sheet(struct {
 					Restricted bool `json:"restricted"`
-				}{name == "restrict"}, []field{{"restricted", text}})
+				}{name == "restrict"}, []field{{"restricted", text}}))
 			})
 		},
 	}

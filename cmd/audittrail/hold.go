@@ -96,7 +96,7 @@ func (e *env) placeHold(o holdOptions) error {
 		if err != nil {
 			return err
 		}
-		return e.sheet(placed, []field{{"hold", placed.ID}, {"reason", placed.Reason}, {"holds", holdText(&placed)}})
+		return e.receipt("as the hold "+placed.ID, e.sheet(placed, []field{{"hold", placed.ID}, {"reason", placed.Reason}, {"holds", holdText(&placed)}}))
 	})
 }
 
@@ -174,9 +174,9 @@ approve'.` + exits(ends0, ends1, ends2, ends4),
 				if _, err := log.ReleaseHold(e.ctx, args[0], reason, who.by); err != nil {
 					return err
 				}
-				return e.sheet(struct {
+				return e.receipt("as the release of the hold "+args[0], e.sheet(struct {
 					Released string `json:"released"`
-				}{args[0]}, []field{{"released", args[0]}})
+				}{args[0]}, []field{{"released", args[0]}}))
 			})
 		},
 	}

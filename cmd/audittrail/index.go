@@ -58,8 +58,19 @@ func (e *env) closeRecorded(log *audittrail.Log) {
 	}
 }
 
+// receipt is what a command ends with that has recorded what it was to and could
+// not print the result, with that error: with another status than success, a
+// script would do it again.
+func (e *env) receipt(what string, err error) error {
+	if err != nil {
+		e.note("warning: it is recorded and durable, %s, but this result was not written: %s", what, explain(err))
+	}
+	return nil
+}
+
 // close closes a log, and its index with it.
 func (e *env) close(log *audittrail.Log) error {
+	delete(e.recording, log)
 	if s, ok := e.stores[log]; ok {
 		delete(e.stores, log)
 		return s.Close()

@@ -111,7 +111,7 @@ checkpoints stay checkable. A copy of the old key can sign nothing that counts.`
 				if err := log.RotateSigner(e.ctx); err != nil {
 					return err
 				}
-				return e.showKeys(log)
+				return e.receipt("and a new key signs", e.showKeys(log))
 			})
 		},
 	}
@@ -147,9 +147,9 @@ A copy of the keyring from before still opens with the old master key.` + exits(
 				if to != "" {
 					e.note("the keyring opens with the new master key alone: name it with --master or $AUDITTRAIL_MASTER from now on")
 				}
-				return e.sheet(struct {
+				return e.receipt("and the master key is replaced", e.sheet(struct {
 					Rotated bool `json:"rotated"`
-				}{true}, []field{{"master key", "replaced"}})
+				}{true}, []field{{"master key", "replaced"}}))
 			})
 		},
 	}
@@ -236,9 +236,9 @@ func (e *env) backup(o backupOptions) error {
 			Created time.Time `json:"created"`
 			Expires time.Time `json:"expires"`
 		}{info.ID.String(), o.out, info.Created, info.Expires}
-		return e.sheet(made, []field{
+		return e.receipt("and the backup is in "+o.out, e.sheet(made, []field{
 			{"backup", made.ID}, {"file", made.File}, {"expires", timeText(made.Expires)},
-		})
+		}))
 	})
 }
 

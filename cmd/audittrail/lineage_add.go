@@ -298,7 +298,8 @@ func (e *env) registered(r lineage.Registered) error {
 	if r.Duplicate {
 		e.note("the same was registered before; this is its first receipt")
 	}
-	return e.sheet(r, []field{{"id", r.ID}, {"seq", strconv.FormatUint(r.Seq, 10)}, {"hash", r.Hash.String()}})
+	what := fmt.Sprintf("as record %d, id %s", r.Seq, r.ID)
+	return e.receipt(what, e.sheet(r, []field{{"id", r.ID}, {"seq", strconv.FormatUint(r.Seq, 10)}, {"hash", r.Hash.String()}}))
 }
 
 // members are the fields that flags give, as JSON has them.

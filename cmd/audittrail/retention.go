@@ -149,7 +149,7 @@ func (e *env) policySet(cmd *cobra.Command, o policyFlags) error {
 		for i := range short {
 			e.note("warning: %s", &short[i])
 		}
-		return e.showPolicy(m)
+		return e.receipt("as the policy in force", e.showPolicy(m))
 	})
 }
 
