@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -51,7 +52,7 @@ func (m *maker) controls(s *document.Section) error {
 		if p.Note != "" {
 			note += " " + p.Note
 		}
-		add(s, "matrix_"+p.ID, p.Full, columns("place", "control", "asks", "state", "why", "remains to be shown", "applies from"), rows, note, q)
+		add(s, "matrix_"+p.ID, cmp.Or(p.Full, p.Title), columns("place", "control", "asks", "state", "why", "remains to be shown", "applies from"), rows, note, q)
 		if len(tests) > 0 {
 			add(s, "tests_"+p.ID, p.Title+": the tests behind the states", columns("place", "figure", "value", "asked", "result", "why not decided"), tests, "", q)
 		}

@@ -75,8 +75,8 @@ func (m *maker) integrity(s *document.Section) error {
 	figure(s, "records", "Records that the checkpoint covers", document.CountOf(m.o.Size), "", q)
 	figure(s, "root", "Root of their tree", document.CodeOf(m.doc.Root), "", q)
 	m.witnessed(s, q)
+	m.unreadable(s)
 	if v := m.verified; v != nil {
-		m.unreadable(s)
 		figure(s, "alterations", "Alterations", document.CountOf(v.Alterations()), "", q)
 		var rows [][]document.Value
 		for _, p := range v.Problems {

@@ -64,6 +64,10 @@ func (m *maker) witnessed(s *document.Section, source string) {
 
 // unreadable tells of content that could not be read.
 func (m *maker) unreadable(s *document.Section) {
+	if m.verified == nil {
+		m.attend(document.Unreadable, document.Bad, s.ID, "Whether all content can be read is not known: the log could not be checked.")
+		return
+	}
 	var what []string
 	if n := m.verified.Count(audittrail.KindLost); n > 0 {
 		what = append(what, "the keys to the content of "+recordsText(n)+" are lost")

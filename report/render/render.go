@@ -49,7 +49,7 @@ func headOf(f *document.File, carries bool) []pair {
 		head = append(head, pair{"Model", document.TextOf(r.Model)})
 	}
 	head = append(head, pair{"Made as of", document.TextOf(madeOf(r))},
-		pair{"Checkpoint", document.TextOf("the first " + plural(int64(r.Size), "record", "records") + ", with the Merkle root below")},
+		pair{"Checkpoint", document.TextOf(checkpointOf(r))},
 		pair{"Merkle root", document.CodeOf(r.Root)})
 	if len(r.Rules) > 0 {
 		head = append(head, pair{"Rules", document.TextOf(rulesOf(r))})
@@ -74,13 +74,6 @@ func orElse(s, none string) document.Value {
 	return document.TextOf(s)
 }
 
-func plural(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return document.Thousands(n) + " " + many
-}
-
 // rulesOf names the rule files and the days of which they are.
 func rulesOf(r *document.Report) string {
 	var parts []string
@@ -101,6 +94,17 @@ func dayOf(day string) string {
 		return document.InWords(t)
 	}
 	return day
+}
+
+// checkpointOf is what the checkpoint of a report covers.
+func checkpointOf(r *document.Report) string {
+	switch r.Size {
+	case 0:
+		return "of a log without a record"
+	case 1:
+		return "the first record, with the Merkle root below"
+	}
+	return "the first " + document.Thousands(int64(r.Size)) + " records, with the Merkle root below"
 }
 
 // madeOf is when a report was made: no clock is read for it, and it counts what

@@ -11,6 +11,9 @@ import (
 // of itself.
 const submitted = "scope.submitted"
 
+// reports counts the reports that were made, which decide nothing.
+const reports = "access.reports"
+
 // sectionNames are the sections of a report that a control can cite.
 var sectionNames = []string{
 	"scope", "integrity", "completeness", "retention", "inventory", "lineage", "usage", "oversight", "safety", "incidents", "privacy", "access",

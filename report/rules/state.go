@@ -62,15 +62,17 @@ type Result struct {
 // it is given is 0 or not known. A test of a number that names no such figure is
 // about what the figures of these tests count: it decides something where one of
 // them is not 0. So that a log has none of a bad thing is no evidence where it
-// has none of the good thing either. A test of a state is about the events that
-// producers submitted; a state that is bad never holds.
+// has none of the good thing either. A test of the scope or the integrity of the
+// log that names none is about the events that producers submitted: what the log
+// records of itself, such as that a report was made, is no evidence. A state that
+// is bad never holds.
 func (c *Control) Judge(figure func(id string) Figure) (State, []Result) {
 	if c.State != "" {
 		return c.State, nil
 	}
 	something := slices.ContainsFunc(c.Tests, func(t Test) bool {
 		f := figure(t.Figure)
-		return t.Given == "" && f.Unknown == "" && !f.State && f.N != 0
+		return t.given() == "" && t.Figure != reports && f.Unknown == "" && !f.State && f.N != 0
 	})
 	results := make([]Result, len(c.Tests))
 	var held, failed, unknown bool
@@ -78,7 +80,7 @@ func (c *Control) Judge(figure func(id string) Figure) (State, []Result) {
 		r := t.decide(figure, something)
 		held = held || r.Decision == Holds
 		failed = failed || r.Decision == DoesNot
-		unknown = unknown || r.Decision == NotDecided && r.Reason != nothing
+		unknown = unknown || r.Decision == NotDecided && r.Reason != nothing && r.Reason != itself
 		results[i] = r
 	}
 	switch {
@@ -92,19 +94,29 @@ func (c *Control) Judge(figure func(id string) Figure) (State, []Result) {
 	return NoOccurrences, results
 }
 
-// nothing is why a test decides nothing where everything is known.
-const nothing = "nothing happened that it is about"
+// Why a test decides nothing where everything is known.
+const (
+	nothing = "nothing happened that it is about"
+	itself  = "a report is no evidence of itself"
+)
+
+// given is the figure that counts what the test is about, if there is one.
+func (t Test) given() string {
+	section, _, _ := strings.Cut(t.Figure, ".")
+	if t.Given == "" && t.Figure != submitted && (section == "scope" || section == "integrity") {
+		return submitted
+	}
+	return t.Given
+}
 
 // decide returns what the test comes to. Something says whether the tests of the
 // control that name no figure of their own have something to count.
 func (t Test) decide(figure func(id string) Figure, something bool) Result {
-	f := figure(t.Figure)
-	given := t.Given
-	if f.State && given == "" {
-		given = submitted
-	}
+	f, given := figure(t.Figure), t.given()
 	not := func(reason string) Result { return Result{t, NotDecided, reason} }
 	switch {
+	case t.Figure == reports || given == reports:
+		return not(itself)
 	case f.State && f.Unknown == "" && !f.Good:
 		return Result{t, DoesNot, ""}
 	case given != "":
