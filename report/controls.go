@@ -38,11 +38,14 @@ func (m *maker) controls(s *document.Section) error {
 				}
 				tests = append(tests, m.testRow(c, r))
 			}
-			if !applies {
+			switch {
+			case !applies:
 				why = []string{reason}
+			case c.State == rules.OutsideLog:
+				why = []string{"no log can show it"}
 			}
 			rows = append(rows, []document.Value{
-				document.TextOf(c.Place), document.TextOf(c.Title), document.TextOf(c.Asks), stateValue(state), document.TextOf(strings.Join(why, "; ")), document.TextOf(c.Beyond), document.TextOf(c.From),
+				document.TextOf(c.Place), document.TextOf(c.Title), document.TextOf(asksOf(c)), stateValue(state), document.TextOf(strings.Join(why, "; ")), document.TextOf(c.Beyond), document.TextOf(c.From),
 			})
 		}
 		if len(rows) == 0 {
@@ -64,6 +67,14 @@ func (m *maker) controls(s *document.Section) error {
 		m.attend(document.FailedTest, document.Bad, s.ID, "%s", f)
 	}
 	return nil
+}
+
+// asksOf is what a control asks, and of whom.
+func asksOf(c *rules.Control) string {
+	if c.Of == "" {
+		return c.Asks
+	}
+	return c.Asks + " Of: " + c.Of + "."
 }
 
 // stateNotes say what the states mean.
@@ -135,7 +146,16 @@ func (m *maker) why(r rules.Result) string {
 	if r.Decision == rules.DoesNot {
 		return label + ": " + value.String() + ", asked: " + r.Asked()
 	}
+	if r.Empty {
+		return m.empty(r)
+	}
 	return label + ": " + r.Reason
+}
+
+// empty says that there is none of what a test is about.
+func (m *maker) empty(r rules.Result) string {
+	label, _ := m.shown(cmp.Or(r.Given, r.Figure))
+	return label + ": 0"
 }
 
 // shown is the label and the value of a figure.
@@ -157,6 +177,10 @@ func (m *maker) testRow(c *rules.Control, r rules.Result) []document.Value {
 	if label != r.Figure {
 		label += " (" + r.Figure + ")"
 	}
+	reason := r.Reason
+	if r.Empty {
+		reason = m.empty(r)
+	}
 	result := document.StateOf(document.Plain, string(r.Decision))
 	switch r.Decision {
 	case rules.Holds:
@@ -164,7 +188,7 @@ func (m *maker) testRow(c *rules.Control, r rules.Result) []document.Value {
 	case rules.DoesNot:
 		result.Tone = document.Bad
 	}
-	return []document.Value{document.TextOf(c.Place), document.TextOf(label), value, document.TextOf(asked), result, document.TextOf(r.Reason)}
+	return []document.Value{document.TextOf(c.Place), document.TextOf(label), value, document.TextOf(asked), result, document.TextOf(reason)}
 }
 
 // applicable keeps of what the organisation says only what is about the rules of

@@ -363,3 +363,51 @@ func TestParseOrganisation(t *testing.T) {
 		}
 	}
 }
+
+// How a log could be checked decides some tests of controls. Where that alone
+// differs, an older report is not contradicted.
+func TestControlsUnderOtherCircumstances(t *testing.T) {
+	log, dir := newLog(t, failing()...)
+	before := made(t, log, report.Options{})
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sides, err := filepath.Glob(filepath.Join(dir, "log", "*.side"))
+	if err != nil || len(sides) == 0 {
+		t.Fatalf("side files %v, %v", sides, err)
+	}
+	b, err := os.ReadFile(sides[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(sides[0], b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := audittrail.Open(dir, audittrail.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := reader.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	after := made(t, reader, report.Options{})
+	if got := states(t, after)["gdpr Art. 5(2)"]; after.Status != document.Incomplete || got != "outside the log" {
+		t.Fatalf("status %s, Art. 5(2) is %s", after.Status, got)
+	}
+	contradicts, circumstances := report.Circumstances(before, after, document.Compare(before, after))
+	if len(contradicts) > 0 || len(circumstances) == 0 {
+		t.Errorf("contradicted by %v", contradicts)
+	}
+	// Another figure contradicts it all the same.
+	for i, f := range before.Section("usage").Figures {
+		if f.ID == "usage.calls" {
+			before.Section("usage").Figures[i].Value = document.CountOf(9)
+		}
+	}
+	if contradicts, _ := report.Circumstances(before, after, document.Compare(before, after)); len(contradicts) != 1 || contradicts[0].Where != "usage.calls" {
+		t.Errorf("another number of calls: contradicted by %v", contradicts)
+	}
+}

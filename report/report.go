@@ -110,17 +110,18 @@ type maker struct {
 	doc    *document.Report
 	within bool // it is about so many records, whatever follows
 
-	verified *audittrail.Verification
-	answers  map[string]*query.Table // of queries that were asked
-	failed   []string                // sections that could not be computed
-	concerns []document.Attention    // what needs attention, by section
-	cosigned uint64                  // records that a witness has cosigned
-	own      []*audittrail.Record
-	ownErr   error
-	graph    *lineage.Graph // of what was registered
-	graphErr error
-	people   people
-	gone     uint64 // how many of the records that count have left the log
+	verified  *audittrail.Verification
+	answers   map[string]*query.Table // of queries that were asked
+	failed    []string                // sections that could not be computed
+	concerns  []document.Attention    // what needs attention, by section
+	cosigned  uint64                  // records that witnesses have cosigned
+	witnesses []string                // their names
+	own       []*audittrail.Record
+	ownErr    error
+	graph     *lineage.Graph // of what was registered
+	graphErr  error
+	people    people
+	gone      uint64 // how many of the records that count have left the log
 }
 
 // Make computes a report. What is wrong with the log is in the report; the error

@@ -33,13 +33,13 @@ func (m *maker) readWitness() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrWitness, err)
 	}
-	m.cosigned = 0
 	for _, s := range signed.Sigs {
 		if s.Name != head.Origin {
-			m.cosigned = head.Size
+			m.witnesses = append(m.witnesses, s.Name)
 		}
 	}
-	if m.cosigned == 0 {
+	m.cosigned = head.Size
+	if len(m.witnesses) == 0 {
 		return fmt.Errorf("%w: none of the keys of witnesses signed it", ErrWitness)
 	}
 	m.doc.Witness = w
@@ -56,9 +56,9 @@ func (m *maker) witnessed(s *document.Section, source string) {
 		return
 	}
 	since := m.o.Size - min(m.o.Size, m.cosigned)
-	figure(s, "unwitnessed", "Records that no witness has cosigned", document.CountOf(since), "Since the checkpoint at "+recordsText(m.cosigned)+" that was given to this report.", source)
+	figure(s, "unwitnessed", "Records that no witness has cosigned", document.CountOf(since), "Since the checkpoint at "+recordsText(m.cosigned)+" that "+strings.Join(m.witnesses, ", ")+" cosigned.", source)
 	if since > 0 {
-		m.attend(document.Unwitnessed, document.Wary, s.ID, "Nobody outside has witnessed the last %s: the newest cosigned checkpoint that was given to this report covers %s.", recordsText(since), recordsText(m.cosigned))
+		m.attend(document.Unwitnessed, document.Wary, s.ID, "Nobody outside has witnessed the last %s: the newest checkpoint that %s cosigned covers %s.", recordsText(since), strings.Join(m.witnesses, ", "), recordsText(m.cosigned))
 	}
 }
 

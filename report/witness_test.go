@@ -59,7 +59,7 @@ func TestWitness(t *testing.T) {
 	if _, err := log.AppendBatch(t.Context(), some()[:3]); err != nil {
 		t.Fatal(err)
 	}
-	unwitnessed(&w, "3", "Nobody outside has witnessed the last 3 records: the newest cosigned checkpoint that was given to this report covers 11 records.")
+	unwitnessed(&w, "3", "Nobody outside has witnessed the last 3 records: the newest checkpoint that witness.example.com cosigned covers 11 records.")
 
 	// A checkpoint that no witness signed, one that another did, and one of
 	// another log are refused.

@@ -48,11 +48,13 @@ type Figure struct {
 	Good    bool  // of a state
 }
 
-// A Result is a test and what it came to.
+// A Result is a test and what it came to. Its Given is the figure that the test
+// is about also where the test itself names none.
 type Result struct {
 	Test
 	Decision Decision
 	Reason   string // why it is not decided
+	Empty    bool   // whether that is because nothing happened that it is about
 }
 
 // Judge returns the state of the control by the figures of a report, and what
@@ -80,7 +82,7 @@ func (c *Control) Judge(figure func(id string) Figure) (State, []Result) {
 		r := t.decide(figure, something)
 		held = held || r.Decision == Holds
 		failed = failed || r.Decision == DoesNot
-		unknown = unknown || r.Decision == NotDecided && r.Reason != nothing && r.Reason != itself
+		unknown = unknown || r.Decision == NotDecided && !r.Empty && r.Reason != itself
 		results[i] = r
 	}
 	switch {
@@ -113,12 +115,13 @@ func (t Test) given() string {
 // control that name no figure of their own have something to count.
 func (t Test) decide(figure func(id string) Figure, something bool) Result {
 	f, given := figure(t.Figure), t.given()
-	not := func(reason string) Result { return Result{t, NotDecided, reason} }
+	t.Given = given
+	not := func(reason string) Result { return Result{t, NotDecided, reason, reason == nothing} }
 	switch {
 	case t.Figure == reports || given == reports:
 		return not(itself)
 	case f.State && f.Unknown == "" && !f.Good:
-		return Result{t, DoesNot, ""}
+		return Result{Test: t, Decision: DoesNot}
 	case given != "":
 		if of := figure(given); of.Unknown != "" {
 			return not("not known: " + of.Unknown)
@@ -132,9 +135,9 @@ func (t Test) decide(figure func(id string) Figure, something bool) Result {
 		return not("not known: " + f.Unknown)
 	}
 	if t.holds(f) {
-		return Result{t, Holds, ""}
+		return Result{Test: t, Decision: Holds}
 	}
-	return Result{t, DoesNot, ""}
+	return Result{Test: t, Decision: DoesNot}
 }
 
 func (t Test) holds(f Figure) bool {
