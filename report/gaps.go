@@ -9,7 +9,7 @@ var gaps = map[string][]string{
 	"integrity": {
 		"That the log began with everything it should hold: proof covers what was recorded, from the first record on.",
 		"That nobody replaced log and keyring together, unless a checkpoint or verifier key kept elsewhere says so.",
-		"Witnesses: their signatures are kept with the log's newest checkpoint, which 'audittrail checkpoint' prints.",
+		"That witnesses have seen more than the checkpoint that was given to this report.",
 	},
 	"completeness": {
 		"Events of producers that do not number them, and those after a producer's last number.",
