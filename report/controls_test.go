@@ -343,6 +343,11 @@ func TestNotApplicable(t *testing.T) {
 }
 
 func TestParseOrganisation(t *testing.T) {
+	for _, nothing := range []string{"", "\ufeff", "# nothing\n", "name = \" \"\n"} {
+		if _, err := report.ParseOrganisation([]byte(nothing), packs(t)); err == nil || !strings.Contains(err.Error(), "the file states nothing") {
+			t.Errorf("%q: error is %v", nothing, err)
+		}
+	}
 	for name, c := range map[string]struct{ old, new, want string }{
 		"key":             {"name =", "nmae =", `unknown key "nmae": allowed are name, systems, for and not_applicable`},
 		"key of an entry": {"place =", "plaec =", `unknown key "not_applicable.plaec": allowed are`},

@@ -48,6 +48,9 @@ func ParseOrganisation(text []byte, packs []*rules.Pack) (*document.Organisation
 		return nil, fmt.Errorf("organisation: unknown key %q: allowed are name, systems, for and not_applicable, and in that rules, place and reason", unknown[0].String())
 	}
 	o := &document.Organisation{Name: strings.TrimSpace(file.Name), Systems: strings.TrimSpace(file.Systems), For: strings.TrimSpace(file.For)}
+	if o.Name+o.Systems+o.For == "" && len(file.NotApplicable) == 0 {
+		return nil, errors.New("organisation: the file states nothing: give name, systems, for or not_applicable")
+	}
 	for _, said := range []struct{ key, value string }{{"name", o.Name}, {"systems", o.Systems}, {"for", o.For}} {
 		if len(said.value) > maxWords {
 			return nil, fmt.Errorf("organisation: %s has %d bytes: use at most %d", said.key, len(said.value), maxWords)

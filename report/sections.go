@@ -37,6 +37,23 @@ func submitted(types *table) int64 {
 	return n
 }
 
+// span is when the first and the last of these events happened.
+func span(types *table) (first, last document.Value) {
+	for _, r := range types.rows {
+		if event.Type(r[0].String()).Reserved() {
+			continue
+		}
+		from, to := timeValue(r[2]), timeValue(r[3])
+		if first.Kind == document.Absent || from.Text < first.Text { // they sort as text
+			first = from
+		}
+		if to.Text > last.Text {
+			last = to
+		}
+	}
+	return first, last
+}
+
 // different is how many there are of what events name.
 func (m *maker) different() (*table, error) {
 	return m.group("how many different there are", m.base(), nil, "distinct(model_id)", "distinct(provider)", "distinct(deployment_id)", "distinct(producer)", m.distinctPeople(), "min(time)", "max(time)", "distinct(actor_subject)")
@@ -58,8 +75,9 @@ func (m *maker) scope(s *document.Section) error {
 	}
 	n, note := m.peopleValue(whole.rows[0][5])
 	figure(s, "subjects", "People whom events are about", n, cmp.Or(note, "Also those whom grants and answers name; the log's own subject is none of them."), whole.source)
-	figure(s, "first", "First event", timeValue(whole.rows[0][6]), "", whole.source)
-	figure(s, "last", "Last event", timeValue(whole.rows[0][7]), "", whole.source)
+	first, last := span(types)
+	figure(s, "first", "First event", first, "Of those that producers submitted.", types.source)
+	figure(s, "last", "Last event", last, "Of those that producers submitted.", types.source)
 	var rows [][]document.Value
 	for i, r := range types.rows {
 		rows = append(rows, []document.Value{document.TextOf(words(r[0].String())), document.CountOf(types.n(i, 0)), timeValue(r[2]), timeValue(r[3])})

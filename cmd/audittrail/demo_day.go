@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -82,6 +83,7 @@ type chat struct {
 	user    string
 	session string
 	trace   string
+	span    string // of the last event
 	lang    string
 	model   model
 }
@@ -100,7 +102,8 @@ func (d *day) chat(at time.Duration, user, lang string, m model) *chat {
 func (c *chat) add(after time.Duration, ev event.Event) {
 	c.at += after
 	ev.UserID, ev.SessionID, ev.TraceID = c.user, c.session, c.trace
-	ev.SpanID = fmt.Sprintf("%016x", c.d.rng.Uint64())
+	c.span = cmp.Or(ev.SpanID, fmt.Sprintf("%016x", c.d.rng.Uint64()))
+	ev.SpanID = c.span
 	ev.Labels = map[string]string{"lang": c.lang}
 	c.d.add(c.at, ev)
 }
@@ -148,6 +151,7 @@ func (d *day) conversation(cu *customer, at time.Duration) {
 	pause := func() time.Duration { return 25*time.Second + d.jitter(70*time.Second) }
 	for i := range cu.turns {
 		c.add(pause(), by(chatModel, event.Event{Type: event.Prompt, Prompt: cu.turns[i]}))
+		asked := c.span
 		switch i {
 		case 0:
 			c.add(300*time.Millisecond, event.Event{
@@ -167,6 +171,7 @@ func (d *day) conversation(cu *customer, at time.Duration) {
 			late := by(chatModel, event.Event{Type: event.Failure, Outcome: event.OutcomeTimeout, Error: "no answer within 30 s; tried again"})
 			c.add(30*time.Second, late)
 		}
+		answer.SpanID = asked
 		c.add(*answer.Latency, answer)
 		c.add(80*time.Millisecond, event.Event{Type: event.Guardrail, Category: "personal-data", Outcome: event.OutcomeSuccess, Severity: event.SeverityInfo})
 	}
@@ -240,6 +245,7 @@ func (d *day) incident() {
 	cu := &customers[len(customers)-1]
 	c := d.chat(incidentAt-20*time.Second, cu.user, cu.lang, claimsModel)
 	c.add(0, by(claimsModel, event.Event{Type: event.Prompt, Prompt: "Here is the invoice from my garage."}))
+	asked := c.span
 	c.at = incidentAt
 	c.add(0, noted("a customer's PDF holds hidden orders to the AI", event.Event{
 		Type: event.Retrieval, Category: "upload",
@@ -249,6 +255,7 @@ func (d *day) incident() {
 	answer := d.call(claimsModel, 1200, event.Event{
 		Type: event.Response, Prompt: "Here is the invoice from my garage. " + injection, Response: leaked,
 	})
+	answer.SpanID = asked
 	c.add(1800*time.Millisecond, noted("it obeys, and discloses another customer's data", answer))
 	c.add(140*time.Millisecond, noted("the filter on answers sees it, a moment too late", event.Event{
 		Type: event.Guardrail, Category: "personal-data", Outcome: event.OutcomeBlocked, Severity: event.SeverityCritical,
