@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -211,8 +212,16 @@ func (r *rule) convert(t *table, found any) (any, error) {
 			s = t.name + ":" + s
 		}
 		return s, nil
+	case said, unsaid:
+		s, is := found.(string)
+		switch {
+		case is != (r.as == said), s == "" && is:
+			return nil, nil
+		case is:
+			return s, nil
+		}
 	case count, amount:
-		if n, ok := found.(json.Number); ok {
+		if n, ok := number(found); ok {
 			return n, nil
 		}
 		return nil, fmt.Errorf("not a number, which %s needs", r.field)
@@ -224,6 +233,20 @@ func (r *rule) convert(t *table, found any) (any, error) {
 		return json.RawMessage(b), err
 	}
 	return nil, nil
+}
+
+// number returns a number, which some databases write as a string.
+func number(v any) (json.Number, bool) {
+	switch v := v.(type) {
+	case json.Number:
+		return v, true
+	case string:
+		d := cjson.NewDecoder([]byte(v))
+		if n, err := d.Number(); err == nil && n == v {
+			return json.Number(n), true
+		}
+	}
+	return "", false
 }
 
 func scalar(v any) (string, bool) {
@@ -263,32 +286,45 @@ func structured(v any) any {
 
 // readTime returns a time in RFC 3339.
 func readTime(v any) (any, error) {
-	switch v := v.(type) {
-	case string:
-		if _, err := parseTime(v); err != nil {
-			return nil, fmt.Errorf("not a time of RFC 3339")
-		}
-		return withZone(v), nil
-	case json.Number:
-		seconds, err := strconv.ParseInt(v.String(), 10, 64)
-		if err != nil || seconds < 0 || seconds > 1<<36 {
-			return nil, fmt.Errorf("not a number of seconds since 1970")
-		}
-		return time.Unix(seconds, 0).UTC().Format(time.RFC3339), nil
+	t, err := parseTime(v)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("neither a time nor a number of seconds since 1970")
+	return t.UTC().Format(time.RFC3339Nano), nil
 }
 
-// withZone adds the offset of UTC to a time that has none.
-func withZone(s string) string {
-	if len(s) >= len("2006-01-02T15:04:05") && !strings.ContainsAny(s[len("2006-01-02T"):], "Zz+-") {
-		return s + "Z"
-	}
-	return s
-}
+// forms are how programs write a time, besides RFC 3339. Without an offset it is
+// UTC.
+var forms = []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05"}
 
-func parseTime(s string) (time.Time, error) {
-	return time.Parse(time.RFC3339, strings.Replace(withZone(s), " ", "T", 1))
+// milliseconds is the least number that counts milliseconds since 1970 rather than
+// seconds: as seconds, it is in the year 5138.
+const milliseconds = 1e11
+
+// parseTime reads a time, or a number of seconds or milliseconds since 1970.
+func parseTime(v any) (time.Time, error) {
+	if s, ok := v.(string); ok {
+		if len(s) > len("2006-01-02") && s[len("2006-01-02")] == ' ' {
+			s = s[:len("2006-01-02")] + "T" + s[len("2006-01-02 "):]
+		}
+		for _, form := range forms {
+			if t, err := time.Parse(form, s); err == nil {
+				return t, nil
+			}
+		}
+	}
+	n, ok := number(v)
+	if !ok {
+		return time.Time{}, fmt.Errorf("not a time of RFC 3339, nor a number of seconds since 1970")
+	}
+	since, err := strconv.ParseFloat(n.String(), 64)
+	switch {
+	case err != nil || since < 0 || since >= 1000*milliseconds:
+		return time.Time{}, fmt.Errorf("not a number of seconds or milliseconds since 1970")
+	case since >= milliseconds:
+		since /= 1000
+	}
+	return time.UnixMicro(int64(math.Round(since * 1e6))), nil
 }
 
 // readSince returns the milliseconds between two times. The later one is kept.
@@ -296,13 +332,12 @@ func (r *rule) readSince(root map[string]any) (any, []string, error) {
 	var times [2]time.Time
 	for i, path := range r.from {
 		v, ok := at(root, path)
-		s, isString := v.(string)
-		if !ok || !isString {
+		if !ok {
 			return nil, nil, nil
 		}
 		var err error
-		if times[i], err = parseTime(s); err != nil {
-			return nil, nil, fmt.Errorf("%s: not a time of RFC 3339", path)
+		if times[i], err = parseTime(v); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	took := times[1].Sub(times[0])

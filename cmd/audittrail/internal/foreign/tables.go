@@ -5,9 +5,11 @@ type how int
 
 const (
 	text   how = iota // a string, or a number as it is written
-	count             // a whole number
-	amount            // a decimal number; the original is kept with what is left
-	when              // RFC 3339, without an offset UTC; or seconds since 1970
+	said              // a string; anything else is left for another rule
+	unsaid            // any JSON but a string
+	count             // a whole number, which may be in a string
+	amount            // a decimal number, which may be in a string; the original is kept with what is left
+	when              // RFC 3339, without an offset UTC; or seconds or milliseconds since 1970
 	value             // any JSON; a string that contains an object or an array is that
 	since             // the time from the first member to the second, in milliseconds
 	named             // a string, behind the format's name: an id of that program
@@ -49,7 +51,8 @@ var invocations = []string{
 	"Converse", "ConverseStream", "StartAsyncInvoke", "CreateModelInvocationJob",
 }
 
-// tables are the formats that import takes with --from. docs/cli.md shows them.
+// tables are the formats that import takes with --from.
+// docs/tutorial-any-language.md shows them.
 var tables = []*table{
 	{
 		name: "litellm", what: "LiteLLM's spend log",
@@ -92,8 +95,9 @@ var tables = []*table{
 			{"time", when, []string{"response.body.created", "response.body.created_at"}},
 			{"model_id", text, []string{"response.body.model", "body.model"}},
 			{"user_id", text, []string{"body.user", "body.safety_identifier", "response.body.user", "response.body.safety_identifier"}},
-			{"prompt", text, []string{"body.prompt"}},
-			{"system_instructions", text, []string{"body.instructions"}},
+			{"prompt", said, []string{"body.prompt"}},
+			{"system_instructions", said, []string{"body.instructions"}},
+			{"input_messages", unsaid, []string{"body.prompt"}},
 			{"input_messages", value, []string{"body.messages", "body.input"}},
 			{"output_messages", value, []string{"response.body.choices", "response.body.output"}},
 			{"finish_reason", text, []string{"response.body.choices.0.finish_reason", "response.body.status"}},

@@ -37,8 +37,9 @@ var (
 )
 
 // nameLine returns what the line is that was refused for err: another kind of
-// file, a line of another program, or err.
-func nameLine(line []byte, number int, err error) error {
+// file, a line of another program, or err. Where it was read as a line of the
+// program from, err says which program it is of.
+func nameLine(line []byte, number int, from string, err error) error {
 	if number == 1 {
 		if what := filekind.Name(line); what != "" {
 			do, ok := unpacked[what]
@@ -70,7 +71,7 @@ func nameLine(line []byte, number int, err error) error {
 		return &csv
 	case number == 1 && wrong != nil && first != '{' && first != '[' && first != '"':
 		return &text
-	case first == '{' && wrong == nil:
+	case first == '{' && wrong == nil && from == "":
 		if kind := foreign.Name(line); kind != nil {
 			return kind
 		}

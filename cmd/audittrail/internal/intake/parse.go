@@ -48,7 +48,7 @@ func (in *Input) parse(line []byte, at inputLine) (event.Event, error) {
 	case err != nil && at.open && isHalf(text):
 		return ev, ErrHalfLine
 	case err != nil:
-		err = nameLine(text, at.number, err)
+		err = nameLine(text, at.number, in.From, err)
 		if !in.ReplaceInvalid {
 			if _, n := Mend(line); n > 0 && !errors.As(err, new(*KindError)) {
 				err = fmt.Errorf("%w; --replace-invalid records it with a replacement character in such places, and says so in the record", err)
