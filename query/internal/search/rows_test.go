@@ -8,6 +8,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/index/block"
+	"audittrail/query/internal/search"
 )
 
 // TestRows asks an index which rows can match, and holds that against every
@@ -63,4 +64,31 @@ func TestRows(t *testing.T) {
 	if exact < 30 {
 		t.Errorf("%d answers are exact: an index that is never sure is of no use", exact)
 	}
+}
+
+// FuzzRows looks for a text and a query on which index and matcher do not agree.
+func FuzzRows(f *testing.F) {
+	for _, q := range []string{"example.com", "max_*", `"O’Brien said"`, "-www.example.com", "__init__", "退款*", "v1.2", "1;2", "30T*", "👍🏽", `"צה״ל"`} {
+		f.Add(q, "www.example.com max_tokens O'Brien's said __init__ 退款 v1.2.3 1;2 2026-11-30T12:00:00Z 👍🏽 צה\"ל")
+	}
+	f.Add("a."+strings.Repeat("b", 61), "a."+strings.Repeat("b", 63))
+	f.Add(strings.Repeat("b", 63)+"_", strings.Repeat("b", 63)+"_x")
+	f.Fuzz(func(t *testing.T, q, s string) {
+		x, err := search.Parse(q)
+		if err != nil {
+			return
+		}
+		table := block.NewTable(0)
+		rec := &audittrail.Record{}
+		rec.Event = event.Event{Type: event.Prompt, Prompt: s}
+		table.Add(rec, true)
+		rows, err := x.Rows(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, want := rows.Set.Contains(0) != rows.Outside, x.Match(&rec.Event)
+		if want && !in || in && !want && rows.Exact {
+			t.Errorf("%q in %q: in the rows: %v, matches: %v, exact: %v", q, s, in, want, rows.Exact)
+		}
+	})
 }

@@ -225,11 +225,12 @@ func (n *phrase) stands(text []text.Word) iter.Seq[span] {
 		}
 		// Where the phrase up to a word of it begins, by the part of the text that
 		// it ends with; -1 is nowhere.
-		var begins []int
+		var begins, next []int
 		for i := range n.words {
-			if begins = n.after(i, begins, text); begins == nil {
+			if next = n.after(i, begins, next, text); next == nil {
 				return
 			}
+			begins, next = next, begins
 		}
 		for at, from := range begins {
 			if from >= 0 && !yield(span{text[from].Start, text[at].End}) {
@@ -240,8 +241,9 @@ func (n *phrase) stands(text []text.Word) iter.Seq[span] {
 }
 
 // after tells where the i-th word of the phrase follows what ends where begins
-// says, or nil if nowhere. The first word follows nothing.
-func (n *phrase) after(i int, begins []int, text []text.Word) (next []int) {
+// says, or nil if nowhere. The first word follows nothing. It uses the memory of
+// room.
+func (n *phrase) after(i int, begins, room []int, text []text.Word) (next []int) {
 	here, before := -1, -1 // the latest beginning of what ends in the same word, and in the one before
 	for at := range text {
 		if at > 0 && text[at].Pos != text[at-1].Pos {
@@ -259,7 +261,12 @@ func (n *phrase) after(i int, begins []int, text []text.Word) (next []int) {
 			continue
 		}
 		if next == nil {
-			next = slices.Repeat([]int{-1}, len(text))
+			if next = room; next == nil {
+				next = make([]int, len(text))
+			}
+			for k := range next {
+				next[k] = -1
+			}
 		}
 		next[at+len(n.words[i])-1] = from
 	}
