@@ -240,8 +240,10 @@ func (e *env) eventFile(f *pflag.FlagSet) (ev event.Event, replaced int, err err
 	if err == nil {
 		return ev, replaced, nil
 	}
+	err = intake.NameEvent(data, err)
+	named := errors.As(err, new(*intake.KindError))
 	err = fmt.Errorf("read the event in %s: %w", inputName(name), err)
-	if invalid > replaced {
+	if invalid > replaced && !named {
 		err = fmt.Errorf("%w; --replace-invalid records it with a replacement character in such places, and says so in the record", err)
 	}
 	return ev, replaced, err

@@ -79,6 +79,34 @@ func nameLine(line []byte, number int, from string, err error) error {
 	return err
 }
 
+// NameEvent returns what a file is that was refused for err as that of one event:
+// another kind of file, several events, or err.
+func NameEvent(data []byte, err error) error {
+	if what := filekind.Name(data); what != "" {
+		return &KindError{What: what, Do: "one event in JSON is read here"}
+	}
+	line := bytes.TrimSpace(data)
+	if len(line) == 0 {
+		return &KindError{What: "an empty file", Do: "one event in JSON is read here"}
+	}
+	d := cjson.NewDecoder(line)
+	wrong := d.Skip()
+	many := wrong == nil && bytes.HasPrefix(bytes.TrimSpace(line[d.Offset():]), []byte("{"))
+	switch first := line[0]; {
+	case first == '[':
+		return &array
+	case first == '{' && many:
+		return &KindError{What: "more than one event", Do: "audittrail import takes a file of them, one a line"}
+	case first == '{' && wrong == nil && d.End() == nil:
+		if kind := foreign.Name(line); kind != nil {
+			return kind
+		}
+	case first != '{' && first != '"' && (wrong != nil || d.End() != nil):
+		return &KindError{What: text.What, Do: "one event in JSON is read here"}
+	}
+	return err
+}
+
 // atEnd reports whether err is that line ends too early.
 func atEnd(err error, line []byte) bool {
 	var at *cjson.Error
