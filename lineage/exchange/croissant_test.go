@@ -54,11 +54,14 @@ func TestCroissantForms(t *testing.T) {
 	file := `{"@type":"cr:FileObject","@id":"passengers.csv","encodingFormat":"text/csv","sha256":"` + strings.Repeat("ab", 32) + `"}`
 	field := `{"@id":"f","source":{"fileObject":{"@id":"passengers.csv"}}}`
 	for name, in := range map[string]string{
-		"one file":          titanic(`"distribution":` + file),
-		"one record set":    titanic(`"recordSet":{"@id":"r","field":[` + field + `]}`),
-		"one field":         titanic(`"recordSet":[{"@id":"r","field":` + field + `}]`),
-		"one in an array":   "[" + titanic("") + "]",
-		"a prefix":          titanic(`"conformsTo":null,"dct:conformsTo":{"@id":"http://mlcommons.org/croissant/1.1"}`),
+		"one file":           titanic(`"distribution":` + file),
+		"one record set":     titanic(`"recordSet":{"@id":"r","field":[` + field + `]}`),
+		"one field":          titanic(`"recordSet":[{"@id":"r","field":` + field + `}]`),
+		"one in an array":    "[" + titanic("") + "]",
+		"a prefix":           titanic(`"conformsTo":null,"dct:conformsTo":{"@id":"http://mlcommons.org/croissant/1.1"}`),
+		"a file by its name": titanic(`"recordSet":[{"name":"r","field":[{"name":"f","source":{"fileObject":"passengers","extract":{"column":"name"}}}]}]`),
+		"a set in an unpacked file": titanic(`"distribution":[` + file + `,{"@type":"cr:FileSet","@id":"s","encodingFormat":"text/csv",
+			"containedIn":{"fileObject":{"@id":"passengers.csv"},"transform":{"unArchive":true}}}]`),
 		"several specs":     titanic(`"conformsTo":["http://mlcommons.org/croissant/1.0","http://mlcommons.org/croissant/RAI/1.0"]`),
 		"a byte order mark": "\ufeff" + titanic(""),
 	} {
