@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -71,7 +72,7 @@ func TestVerifyCalledOff(t *testing.T) {
 	}
 }
 
-// TestVerifyAlteredReadError has each read of a line fail once while a log is sorted
+// TestVerifyAlteredReadError has each read of a line or hash fail once while a log is sorted
 // out in which lines stand twice: what cannot be read is never said to be missing.
 func TestVerifyAlteredReadError(t *testing.T) {
 	s := newSpecimen(t)
@@ -79,7 +80,7 @@ func TestVerifyAlteredReadError(t *testing.T) {
 	for n := int64(1); ; n++ {
 		var reads atomic.Int64
 		disk.Inject(func(op vfs.Op) error {
-			if op.Kind == vfs.OpRead && strings.HasSuffix(op.Name, ".jsonl") && reads.Add(1) == n {
+			if op.Kind == vfs.OpRead && (strings.HasSuffix(op.Name, ".jsonl") || strings.HasPrefix(op.Name, "dir/tree/")) && reads.Add(1) == n {
 				return syscall.EIO
 			}
 			return nil
@@ -209,6 +210,68 @@ func TestVerifyCountsProblems(t *testing.T) {
 		v := verifyOn(t, s.under(t, s.twice()), audittrail.VerifyOptions{MaxProblems: kept})
 		if v.ProblemCount != 5 || v.Count(audittrail.KindInserted) != 4 {
 			t.Errorf("%d kept: %d problems, %+v, want 4 lines that stand twice and an end that nobody vouches for", kept, v.ProblemCount, v.Problems)
+		}
+	}
+}
+
+// TestVerifyImpossibleSize has the log's own key vouch for more records than any disk
+// has room for, as a mistake or an insider can: what is there is said, in the memory
+// that this takes.
+func TestVerifyImpossibleSize(t *testing.T) {
+	disk := signedThenMore(t)
+	log, err := audittrail.Open("dir", onDisk(disk.Clone()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := audittrail.SignRoot(t, log, 1<<40, tlog.Hash{1})
+	mustClose(t, log)
+	v := verifyOn(t, disk, audittrail.VerifyOptions{Checkpoints: [][]byte{signed}})
+	if !v.Altered() || v.Count(audittrail.KindTruncated) != 1 || v.Records != 8 {
+		t.Errorf("%d records, %+v, want that the log is cut off", v.Records, v.Problems)
+	}
+}
+
+// TestVerifyWithoutTree alters two lines in a row of a log whose tree is gone, the
+// first so that it still ends as it did: what they were is known all the same.
+func TestVerifyWithoutTree(t *testing.T) {
+	s := newSpecimen(t)
+	f := s.put(0, flip(s.line(0), `"body":"`))
+	f[s.names[0]][1] = []byte("junk\n")
+	disk := s.under(t, f)
+	for _, name := range []string{"tree/entries", "tree/0"} {
+		remove(t, disk, name)
+	}
+	v := verifyOn(t, disk, audittrail.VerifyOptions{})
+	if len(v.Missing) > 0 || v.Count(audittrail.KindModified) != 2 || v.Problems[0].Seq != 0 || v.Problems[1].Seq != 1 {
+		t.Errorf("%+v, missing %q, want records 0 and 1 modified, and nothing missing", v.Problems, v.Missing)
+	}
+}
+
+// TestVerifyWhileTailIsCut has what an interrupted write left be cut off at each
+// operation of a verification, as a writer does that begins: nothing was altered.
+func TestVerifyWhileTailIsCut(t *testing.T) {
+	start := signedThenMore(t)
+	whole := int64(len(readOn(t, start, "log/"+firstSegment)))
+	edit(t, start, "log/"+firstSegment, func(b []byte) []byte { return append(b, lines(b)[7][:300]...) })
+	for n := int64(1); ; n++ {
+		disk := start.Clone()
+		var ops atomic.Int64
+		disk.Inject(func(vfs.Op) error {
+			if ops.Add(1) != n {
+				return nil
+			}
+			f, err := disk.OpenFile("dir/log/"+firstSegment, os.O_RDWR, 0)
+			if err == nil {
+				err = errors.Join(f.Truncate(whole), f.Close())
+			}
+			return err
+		})
+		v, err := tryVerify(disk, audittrail.VerifyOptions{})
+		if err != nil || v.Altered() || v.Records != 8 || v.ProblemCount != v.Count(audittrail.KindTorn) {
+			t.Errorf("cut at operation %d: %+v, %v, want 8 records and at most a torn end", n, v, err)
+		}
+		if ops.Load() < n {
+			return
 		}
 	}
 }
