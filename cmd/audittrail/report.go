@@ -380,7 +380,7 @@ carries, and tells whether the file shows what that says. With --key, one of
 those keys, or one that took over from it, must have signed; otherwise the
 keyring's word is taken for who may.` +
 			exits("0  signed, and all of it is what the log gives", ends1, "2  altered, not signed by the log, or the log gives something else",
-				"3  signed, with figures of another method, which are not computed again;\n   or in a file that another version of the program laid out"),
+				"3  signed, but by another method, or laid out by another program version"),
 		Example: `  audittrail report verify report.json
   audittrail report verify report.pdf
   audittrail report verify --key log.vkey report.json`,
