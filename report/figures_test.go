@@ -315,20 +315,23 @@ func TestEvaluationsOverTime(t *testing.T) {
 func TestNotSaid(t *testing.T) {
 	log, _ := newLog(t,
 		event.Event{Type: event.Response, Time: day, ModelID: "m"}, event.Event{Type: event.Guardrail, Time: day},
-		event.Event{Type: event.ToolCall, Time: day, Tool: &event.Tool{Name: "search"}}, event.Event{Type: event.HumanReview, Time: day, Actor: "rita"})
+		event.Event{Type: event.ToolCall, Time: day, Tool: &event.Tool{Name: "search"}}, event.Event{Type: event.HumanReview, Time: day, Actor: "rita"}, event.Event{Type: event.SafetyIncident, Time: day})
 	r := made(t, log, report.Options{})
 	for _, id := range []string{
-		"usage.failed", "usage.input_tokens", "usage.output_tokens", "usage.cached_tokens", "usage.reasoning_tokens", "usage.p50", "usage.p95", "usage.p99",
+		"usage.input_tokens", "usage.output_tokens", "usage.cached_tokens", "usage.reasoning_tokens", "usage.p50", "usage.p95", "usage.p99",
 		"completeness.missing", "completeness.repeated", "completeness.partial", "safety.blocked", "safety.refusals", "safety.denied_tools",
-		"oversight.overrides", "oversight.wait_median",
+		"oversight.overrides", "oversight.wait_median", "incidents.grave", "incidents.unclassified",
 	} {
 		unknown(t, r, id)
 	}
 	// Of those that say it, and how many do not.
 	log, _ = newLog(t, event.Event{Type: event.Response, Time: day, ModelID: "m"}, event.Event{Type: event.Response, Time: day, ModelID: "m", Outcome: event.OutcomeSuccess, InputTokens: new(int64(7))}, event.Event{Type: event.Failure, Time: day, ModelID: "m"})
 	r = made(t, log, report.Options{})
-	wants(t, r, map[string]string{"usage.calls": "3", "usage.failed": "1", "usage.failure_rate": "50.00 %", "usage.input_tokens": "7"})
-	if f, _ := r.Figure("usage.failed"); !strings.Contains(f.Note, "Of 2 of 3") {
+	wants(t, r, map[string]string{"usage.calls": "3", "usage.failed": "1", "usage.failure_rate": "33.33 %", "usage.input_tokens": "7"})
+	if f, _ := r.Figure("usage.input_tokens"); !strings.Contains(f.Note, "Of the 1 of 3 that state input tokens.") {
+		t.Errorf("the note of input tokens is %q", f.Note)
+	}
+	if f, _ := r.Figure("usage.failed"); !strings.Contains(f.Note, "1 answer without an outcome") {
 		t.Errorf("the note of failed calls is %q", f.Note)
 	}
 	// In an empty log there is nothing to say it.

@@ -43,7 +43,7 @@ func (m *maker) incidents(s *document.Section) error {
 	}
 	all := gather(list)
 	holds := m.holdsInForce()
-	var overdue, reported, unclassified, running, severe, due int
+	var overdue, reported, unclassified, running, severe, due, rated int
 	var late, unsaid []string
 	var rows [][]document.Value
 	for _, in := range all {
@@ -56,6 +56,9 @@ func (m *maker) incidents(s *document.Section) error {
 		grave := in.severity == event.SeverityHigh || in.severity == event.SeverityCritical
 		if grave {
 			severe++
+		}
+		if in.severity != "" {
+			rated++
 		}
 		if !deadline.IsZero() && (!in.reported.IsZero() || m.doc.AsOf.After(deadline)) {
 			due++
@@ -94,10 +97,12 @@ func (m *maker) incidents(s *document.Section) error {
 	figure(s, "running", "Clock runs", document.CountOf(running), "", source)
 	figure(s, "overdue", "Overdue or reported late", document.CountOf(overdue), "Against the time of the log's last record that counts.", source)
 	figure(s, "due", "With a clock that has ended", document.CountOf(due), "Reported, or past the time by which they had to be.", source)
-	figure(s, "grave", "Of high or critical severity", document.CountOf(severe), "", source)
+	graves, unrated := ofThoseThatSay(int64(severe), int64(rated), int64(len(all)), "", "a severity")
+	figure(s, "grave", "Of high or critical severity", graves, unrated, source)
 	m.attendEach(document.Overdue, document.Bad, s.ID, late, "incidents are overdue or were reported late")
 	m.attendEach(document.Unclassified, document.Bad, s.ID, unsaid, "severe incidents are not classified")
-	figure(s, "unclassified", "Severe and not classified", document.CountOf(unclassified), "Severity high or critical, and nobody said with the label serious_incident what kind it is, or that it is none.", source)
+	unsorted, unrated := ofThoseThatSay(int64(unclassified), int64(rated), int64(len(all)), "Severity high or critical, and nobody said with the label serious_incident what kind it is, or that it is none.", "a severity")
+	figure(s, "unclassified", "Severe and not classified", unsorted, unrated, source)
 	note := "Aware: the label aware_at, or else when the log took the first event."
 	if len(list) == maxIncidents {
 		note += " Only the newest 10,000 events were looked at."

@@ -91,7 +91,7 @@ func (m *maker) oversight(s *document.Section) error {
 	}
 	reviews, named := t.n(0, 0), t.n(0, 2)
 	figure(s, "reviews", "Reviews", document.CountOf(reviews), "", t.source)
-	reviewers, note := ofThoseThatSay(t.n(0, 1), named, reviews, "People named as who acted in a review.", "who reviewed")
+	reviewers, note := ofThoseThatSay(t.n(0, 1), named, reviews, "People named as who acted in a review.", "an actor")
 	figure(s, "reviewers", "Reviewers", reviewers, note, t.source)
 	figure(s, "reviews_by_nobody", "Reviews by nobody named", document.CountOf(reviews-named), "The review names no actor. Its user is whom it is about.", t.source)
 	list, source, err := m.find("the newest reviews", q)
@@ -106,7 +106,7 @@ func (m *maker) oversight(s *document.Section) error {
 	if uint64(reviews) > uint64(len(list)) {
 		newest = " Of the newest 1,000."
 	}
-	overrides, note := ofThoseThatSay(int64(came.overrides()), int64(came.said()), int64(len(list)), "Reviews that changed or rejected what a model gave."+newest, "what it came to")
+	overrides, note := ofThoseThatSay(int64(came.overrides()), int64(came.said()), int64(len(list)), "Reviews that changed or rejected what a model gave."+newest, "a verdict")
 	figure(s, "overrides", "Overrides", overrides, note, source)
 	figure(s, "override_rate", "Share of overrides", came.share(), "Of the reviews that say what they came to."+newest, source)
 	var rows [][]document.Value
@@ -265,7 +265,7 @@ func (m *maker) safety(s *document.Section) error {
 		rows = append(rows, []document.Value{textValue(r[0]), textValue(r[1]), document.CountOf(t.n(i, 0))})
 	}
 	figure(s, "checks", "Checks by guardrails", document.CountOf(t.total(0)), "", t.source)
-	blocked, note := ofThoseThatSay(stopped, said, t.total(0), "Outcome blocked or refused.", "its outcome")
+	blocked, note := ofThoseThatSay(stopped, said, t.total(0), "Outcome blocked or refused.", "an outcome")
 	figure(s, "blocked", "that blocked", blocked, note, t.source)
 	figure(s, "block_rate", "Share that blocked", document.ShareOf(uint64(stopped), uint64(said)), "", t.source)
 	refused, err := m.group("answers by outcome and finish reason", m.calls(), []string{"outcome", "finish_reason"})
@@ -281,7 +281,7 @@ func (m *maker) safety(s *document.Section) error {
 			n += refused.n(i, 0)
 		}
 	}
-	refusals, note := ofThoseThatSay(n, said, refused.total(0), "Outcome refused, or finish reason refusal, content_filter or safety.", "how it ended")
+	refusals, note := ofThoseThatSay(n, said, refused.total(0), "Outcome refused, or finish reason refusal, content_filter or safety.", "an outcome or finish reason")
 	figure(s, "refusals", "Refusals by models", refusals, note, refused.source)
 	tools, err := m.group("calls of tools", m.base(event.ToolCall, event.ToolResult), []string{"tool", "type", "outcome"})
 	if err != nil {
@@ -300,7 +300,7 @@ func (m *maker) safety(s *document.Section) error {
 		}
 	}
 	figure(s, "tool_calls", "Calls of tools", document.CountOf(calls), "", tools.source)
-	stops, note := ofThoseThatSay(denied, said, tools.total(0), "Outcome blocked or refused.", "its outcome")
+	stops, note := ofThoseThatSay(denied, said, tools.total(0), "Outcome blocked or refused.", "an outcome")
 	figure(s, "denied_tools", "Tools denied", stops, note, tools.source)
 	add(s, "guardrails", "Guardrails", columns("category", "outcome", "checks+"), rows, "", t.source)
 	return m.severities(s)

@@ -152,7 +152,7 @@ func (m *maker) completeness(s *document.Section) error {
 	if err != nil {
 		return err
 	}
-	early, why := ended.share(ended.of[event.OutcomePartial], "Outcome partial: what arrived is recorded.")
+	early, why := ended.number(ended.of[event.OutcomePartial], "Outcome partial: what arrived is recorded.")
 	figure(s, "partial", "Answers that ended early", early, why, ended.source)
 	add(s, "producers", "Producers", columns("producer", "events+", "numbered+", "lowest+", "highest+", "missing+", "repeated+"), rows, "", producers.source, source)
 	return m.skew(s)
@@ -277,10 +277,10 @@ func (o *outcomes) failed() int64 {
 	return n
 }
 
-// share is how many came to something, with what must be said of it: it is not
+// number is how many came to something, with what must be said of it: it is not
 // known if none of them says what it came to.
-func (o *outcomes) share(n int64, note string) (document.Value, string) {
-	return ofThoseThatSay(n, o.said, o.all, note, "its outcome")
+func (o *outcomes) number(n int64, note string) (document.Value, string) {
+	return ofThoseThatSay(n, o.said, o.all, note, "an outcome")
 }
 
 // ofThoseThatSay is a number of some of all records of a kind, where only those
@@ -288,9 +288,9 @@ func (o *outcomes) share(n int64, note string) (document.Value, string) {
 func ofThoseThatSay(n, said, all int64, note, what string) (document.Value, string) {
 	switch {
 	case all > 0 && said == 0:
-		return document.Value{}, fmt.Sprintf("Not known: none of the %s says %s.", document.Thousands(all), what)
+		return document.Value{}, fmt.Sprintf("%snone of the %s states %s.", document.Unknown, document.Thousands(all), what)
 	case said < all:
-		return document.CountOf(n), strings.TrimSpace(note + fmt.Sprintf(" Of %s of %s: the others do not say %s.", document.Thousands(said), document.Thousands(all), what))
+		return document.CountOf(n), strings.TrimSpace(note + fmt.Sprintf(" Of the %s of %s that state %s.", document.Thousands(said), document.Thousands(all), what))
 	}
 	return document.CountOf(n), note
 }
@@ -324,11 +324,11 @@ func (m *maker) usage(s *document.Section) error {
 	if err := m.failedCalls(s); err != nil {
 		return err
 	}
-	for i, f := range []struct{ id, label, what string }{{"input_tokens", "Input tokens", "its input tokens"}, {"output_tokens", "Output tokens", "its output tokens"}, {"cached_tokens", "of the input from a cache", "how much came from a cache"}, {"reasoning_tokens", "of the output for reasoning", "how much was reasoning"}} {
+	for i, f := range []struct{ id, label, what string }{{"input_tokens", "Input tokens", "input tokens"}, {"output_tokens", "Output tokens", "output tokens"}, {"cached_tokens", "of the input from a cache", "tokens from a cache"}, {"reasoning_tokens", "of the output for reasoning", "tokens for reasoning"}} {
 		v, note := ofThoseThatSay(r[i+1].Int(), all.n(0, 10+i), total, "", f.what)
 		figure(s, f.id, f.label, v, note, all.source)
 	}
-	_, note = ofThoseThatSay(0, all.n(0, 14), total, "", "how long it took")
+	_, note = ofThoseThatSay(0, all.n(0, 14), total, "", "a latency")
 	for i, f := range []struct{ id, label string }{{"p50", "Latency, median"}, {"p95", "Latency, 95th percentile"}, {"p99", "Latency, 99th percentile"}} {
 		figure(s, f.id, f.label, latencyValue(r[i+5]), note, all.source)
 	}
@@ -344,15 +344,19 @@ func (m *maker) usage(s *document.Section) error {
 	return m.byCost(s, calls)
 }
 
-// failedCalls tells how many calls failed, of those that say what they came to.
+// failedCalls tells how many calls failed. What has an answer has not, if it does
+// not say so.
 func (m *maker) failedCalls(s *document.Section) error {
 	o, err := m.outcomes("what calls came to", m.calls())
 	if err != nil {
 		return err
 	}
-	n, note := o.share(o.failed(), "Outcome error, timeout or cancelled, or an error in the place of an answer.")
-	figure(s, "failed", "Calls that failed", n, note, o.source)
-	figure(s, "failure_rate", "Share that failed", document.ShareOf(uint64(o.failed()), uint64(o.said)), "", o.source)
+	note := "Outcome error, timeout or cancelled, or an error in the place of an answer."
+	if silent := o.all - o.said; silent > 0 {
+		note += fmt.Sprintf(" %s without an outcome are taken as answered.", plural(int(silent), "answer", "answers"))
+	}
+	figure(s, "failed", "Calls that failed", document.CountOf(o.failed()), note, o.source)
+	figure(s, "failure_rate", "Share that failed", document.ShareOf(uint64(o.failed()), uint64(o.all)), "", o.source)
 	return nil
 }
 
@@ -419,23 +423,16 @@ func (m *maker) byModel(s *document.Section, calls query.Query) error {
 	if err != nil {
 		return err
 	}
-	bad, said := make(map[[2]string]int64), make(map[[2]string]bool)
+	bad := make(map[[2]string]int64)
 	for i, r := range o.rows {
-		key, outcome := [2]string{r[0].String(), r[1].String()}, outcomeOf(r[2], r[3])
-		said[key] = said[key] || outcome != ""
-		if slices.Contains(failures, outcome) {
-			bad[key] += o.n(i, 0)
+		if slices.Contains(failures, outcomeOf(r[2], r[3])) {
+			bad[[2]string{r[0].String(), r[1].String()}] += o.n(i, 0)
 		}
 	}
 	var rows [][]document.Value
 	for i, r := range t.rows {
-		key := [2]string{r[0].String(), r[1].String()}
-		failed := document.Value{}
-		if said[key] {
-			failed = document.CountOf(bad[key])
-		}
 		rows = append(rows, []document.Value{
-			textValue(r[0]), textValue(r[1]), document.CountOf(t.n(i, 0)), failed,
+			textValue(r[0]), textValue(r[1]), document.CountOf(t.n(i, 0)), document.CountOf(bad[[2]string{r[0].String(), r[1].String()}]),
 			countValue(r[3]), countValue(r[4]), latencyValue(r[5]), latencyValue(r[6]),
 		})
 	}

@@ -108,7 +108,7 @@ func (p *plot) grid() {
 func (p *plot) legend() {
 	x := float64(marginLeft)
 	for n, s := range p.chart.Series {
-		name := fit(s.Name, 24)
+		name := fit(s.Name, max(24, 90/len(p.chart.Series)))
 		width := 18 + charWidth*float64(len([]rune(name))) + 10
 		if x+width > chartWidth {
 			p.word(Note, x, 17, Start, "…")
