@@ -18,6 +18,7 @@ import (
 	"audittrail/internal/tree"
 	"audittrail/keyring"
 	"audittrail/record"
+	"audittrail/tlog"
 )
 
 // Keys returns the keys that sign or have signed this log's checkpoints, the
@@ -80,13 +81,20 @@ func (l *Log) publishSigners(ctx context.Context) error {
 		return fmt.Errorf("open log: publish signer rotation: %w", err)
 	}
 	var notes [][]byte
-	differs := false
+	differs, wrong := false, false
+	if n := len(l.ring.Signers()) - 1; len(published) > n {
+		// The keyring may be older than the log. What its signers did not sign is none
+		// of their notes.
+		if _, rerr := tlog.ResolveSigner(l.ring.Signers()[0].VKey, published); rerr != nil {
+			published, differs, wrong = published[:n], true, true
+		}
+	}
 	for i, s := range l.ring.Signers()[1:] {
 		notes = append(notes, s.Note)
 		if i < len(published) && bytes.Equal(published[i], s.Note) {
 			continue
 		}
-		differs = true
+		differs, wrong = true, wrong || i < len(published)
 		recorded, err := l.rotationRecorded(ctx, s.Note)
 		if err == nil && !recorded {
 			err = l.recordRotation(s.Note)
@@ -99,6 +107,9 @@ func (l *Log) publishSigners(ctx context.Context) error {
 		return nil
 	}
 	notes = append(notes, published[min(len(notes), len(published)):]...)
+	if wrong {
+		l.opts.Logger.Warn("the notes by which signers replaced signers are not those of the keyring, and are made again")
+	}
 	if err := l.tree.SetSigners(notes); err != nil {
 		return fmt.Errorf("open log: publish signer rotation: %w", err)
 	}

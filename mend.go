@@ -52,6 +52,16 @@ func (l *Log) mendTree(ctx context.Context) {
 	}
 }
 
+// mendSides makes the side files and id tables again that are not what the log's
+// lines make of them.
+func (l *Log) mendSides(ctx context.Context) error {
+	mended, err := l.store.Mend(ctx)
+	for _, d := range mended {
+		l.opts.Logger.Warn("made a damaged file again from the log; nothing was altered", slog.String("file", logDir+"/"+d.File))
+	}
+	return err
+}
+
 // stopKeepingTree ends keepTree. What is known to be damaged is made again first.
 func (l *Log) stopKeepingTree() {
 	if l.stopKeeping == nil {

@@ -195,6 +195,11 @@ func (l *Log) openToWrite() error {
 			return err
 		}
 	}
+	if found.Checked {
+		if err := l.mendSides(context.Background()); err != nil {
+			return fmt.Errorf("open log: %w", err)
+		}
+	}
 	if err := l.custody.FinishAll(context.Background()); err != nil {
 		return fmt.Errorf("open log: finish what was ordered to be destroyed: %w", err)
 	}

@@ -117,6 +117,10 @@ func (s *Store) settleSide(g *seg, p *prefix) error {
 		s.remake(g, p)
 	}
 	f, err := s.fs.OpenFile(g.name+sideExt, os.O_RDWR, 0)
+	if err != nil && !isMissing(err) {
+		s.remake(g, p)
+		f, err = s.fs.OpenFile(g.name+sideExt, os.O_RDWR, 0)
+	}
 	if err != nil {
 		return fmt.Errorf("sync side file: %w", err)
 	}
@@ -253,7 +257,12 @@ func (s *Store) writeTable(t *table, src refSource) error {
 		_ = s.fs.Remove(tmp) // a leftover is replaced the next time
 		return fmt.Errorf("write id table: %w", err)
 	}
-	if err := s.fs.Rename(tmp, t.name); err != nil {
+	err = s.fs.Rename(tmp, t.name)
+	if err != nil {
+		s.removeDerived(t.name)
+		err = s.fs.Rename(tmp, t.name)
+	}
+	if err != nil {
 		return fmt.Errorf("write id table: %w", err)
 	}
 	s.files.forget(t.name)

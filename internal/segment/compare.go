@@ -168,12 +168,15 @@ func (c *Comparison) Differences(ctx context.Context) ([]Difference, error) {
 
 func difference(first uint64, path string, err error) Difference {
 	detail := "it is not what the lines make of it"
-	if !errors.Is(err, errSide) && !errors.Is(err, errTable) {
+	var unreadable *unreadableError
+	if errors.As(err, &unreadable) {
+		detail = unreadable.Error()
+	} else if !errors.Is(err, errSide) && !errors.Is(err, errTable) {
 		detail = err.Error()
 	}
 	return Difference{
 		First: first, File: filepath.Base(path),
-		Detail: detail + "; nothing is taken from it, and the next writer, or doctor --repair, makes it again",
+		Detail: detail + "; nothing is taken from it, and doctor --repair makes it again",
 	}
 }
 
@@ -256,7 +259,7 @@ func (s *Store) agreesGone(g *seg, entries []entry) error {
 // they had left the log. Where the lines are not in order, the file is not to
 // blame.
 func (s *Store) confirm(ctx context.Context, g *seg, next []*seg, why error) error {
-	if isIO(why) {
+	if isIO(why) || errors.As(why, new(*unreadableError)) {
 		return why
 	}
 	const limit = 1 << 30
@@ -343,13 +346,13 @@ func (s *Store) earlierForm(name, magic string) (bool, error) {
 		return true, nil
 	}
 	if err != nil {
-		return false, err
+		return false, sideError(name, err)
 	}
 	defer func() { _ = f.Close() }() // only read from: nothing to lose
 	head := make([]byte, len(magic))
 	n, err := f.ReadAt(head, 0)
 	if err != nil && err != io.EOF {
-		return false, err
+		return false, sideError(name, err)
 	}
 	return string(head[:n]) == magic, nil
 }

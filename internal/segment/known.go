@@ -296,19 +296,19 @@ func (s *Store) sealFits(g *seg, x *seal, entries []entry) error {
 func (s *Store) rawEntries(g *seg, from, to uint64) ([]byte, error) {
 	h, err := s.files.acquire(g.name + sideExt)
 	if err != nil {
-		return nil, fmt.Errorf("read side file: %w", err)
+		return nil, sideError(g.name+sideExt, err)
 	}
 	defer s.files.release(h)
 	size, err := h.file.Size()
 	if err != nil {
-		return nil, fmt.Errorf("read side file: %w", err)
+		return nil, sideError(g.name+sideExt, err)
 	}
 	if size < sideHeader+int64(to)*entryLen {
-		return nil, fmt.Errorf("read side file %s: %w", g.name+sideExt, errSide)
+		return nil, sideError(g.name+sideExt, errSide)
 	}
 	buf := make([]byte, (to-from)*entryLen)
 	if n, err := h.file.ReadAt(buf, sideHeader+int64(from*entryLen)); n < len(buf) {
-		return nil, fmt.Errorf("read side file %s: %w", g.name+sideExt, noEOF(err))
+		return nil, sideError(g.name+sideExt, noEOF(err))
 	}
 	return buf, nil
 }
@@ -518,7 +518,13 @@ func (g *seg) forgetKnown() {
 // remake writes the side file of a full segment again. It is derived: where that
 // fails, the next one who misses it does.
 func (s *Store) remake(g *seg, p *prefix) {
-	if err := vfs.WriteFile(s.fs, g.name+sideExt, s.sideOf(g, p, 0, true), 0o644); err == nil {
+	b := s.sideOf(g, p, 0, true)
+	err := vfs.WriteFile(s.fs, g.name+sideExt, b, 0o644)
+	if err != nil {
+		s.removeDerived(g.name + sideExt)
+		err = vfs.WriteFile(s.fs, g.name+sideExt, b, 0o644)
+	}
+	if err == nil {
 		s.files.forget(g.name + sideExt)
 	}
 }

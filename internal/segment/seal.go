@@ -178,7 +178,7 @@ func (s *Store) readSeal(g *seg) (*seal, error) { return s.readSealAs(g, s.macs)
 func (s *Store) readSealAs(g *seg, m macs) (*seal, error) {
 	h, err := s.files.acquire(g.name + sideExt)
 	if err != nil {
-		return nil, fmt.Errorf("read side file: %w", err)
+		return nil, sideError(g.name+sideExt, err)
 	}
 	defer s.files.release(h)
 	var before []byte
@@ -186,7 +186,7 @@ func (s *Store) readSealAs(g *seg, m macs) (*seal, error) {
 		b, size, err := sealBytes(h.file, g.first)
 		if err != nil {
 			s.files.forget(g.name + sideExt)
-			return nil, fmt.Errorf("read side file %s: %w", g.name+sideExt, err)
+			return nil, sideError(g.name+sideExt, err)
 		}
 		x, err := parseSeal(b, size, g.first, m)
 		if err == nil || bytes.Equal(b, before) {

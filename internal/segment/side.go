@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
+	"path/filepath"
 
 	"audittrail/event"
 	"audittrail/internal/vfs"
@@ -68,6 +68,23 @@ func entrySum(b []byte, seq uint64) uint32 {
 }
 
 var errSide = errors.New("side file is damaged")
+
+// An unreadableError is why a side file cannot be read. As a side file is derived
+// that is an errSide, and it is gone around: whoever then cannot read the lines
+// either says so.
+type unreadableError struct{ err error }
+
+func (e *unreadableError) Error() string        { return fmt.Sprintf("it cannot be read: %v", e.err) }
+func (e *unreadableError) Unwrap() error        { return e.err }
+func (e *unreadableError) Is(target error) bool { return target == errSide }
+
+// sideError is the error of a side file.
+func sideError(name string, err error) error {
+	if !isMissing(err) && !errors.Is(err, errSide) {
+		err = &unreadableError{err}
+	}
+	return fmt.Errorf("read side file %s: %w", name, err)
+}
 
 func parseEntry(b []byte, seq uint64) (entry, error) {
 	sum := entrySum(b, seq)
@@ -132,15 +149,12 @@ func (s *Store) entries(g *seg, from, to uint64) ([]entry, error) {
 	}
 	h, err := s.files.acquire(g.name + sideExt)
 	if err != nil {
-		return nil, fmt.Errorf("read side file: %w", err)
+		return nil, sideError(g.name+sideExt, err)
 	}
 	defer s.files.release(h)
 	buf := make([]byte, (to-from)*entryLen)
 	if n, err := h.file.ReadAt(buf, sideHeader+int64(from*entryLen)); n < len(buf) {
-		if err == io.EOF {
-			err = errSide
-		}
-		return nil, fmt.Errorf("read side file %s: %w", g.name+sideExt, err)
+		return nil, sideError(g.name+sideExt, noEOF(err))
 	}
 	out := make([]entry, 0, to-from)
 	for i := from; i < to; i++ {
@@ -238,6 +252,12 @@ func (s *Store) sideOf(g *seg, p *prefix, kept uint64, full bool) (b []byte) {
 func (s *Store) writeSide(g *seg, p *prefix, kept uint64) (vfs.File, error) {
 	f, err := s.fs.OpenFile(g.name+sideExt, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
+		// Something else may stand there, or another user's.
+		kept = 0
+		s.removeDerived(g.name + sideExt)
+		f, err = s.fs.OpenFile(g.name+sideExt, os.O_RDWR|os.O_CREATE, 0o644)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open side file: %w", err)
 	}
 	buf, at := s.sideOf(g, p, kept, false), int64(0)
@@ -253,4 +273,13 @@ func (s *Store) writeSide(g *seg, p *prefix, kept uint64) (vfs.File, error) {
 	}
 	s.files.forget(g.name + sideExt)
 	return f, nil
+}
+
+// removeDerived makes room for a derived file, and puts a folder aside that stands
+// in its place and is not empty.
+func (s *Store) removeDerived(name string) {
+	s.files.forget(name)
+	if err := s.fs.Remove(name); err != nil && !isMissing(err) {
+		_ = s.fs.Rename(name, filepath.Join(s.dir, "torn-"+filepath.Base(name))) // whoever needs the place says what is there
+	}
 }

@@ -129,7 +129,15 @@ func (e *Evidence) trust(found *audit.Findings) error {
 		return err
 	}
 	if e.Ring != nil {
-		wrong = malformed == nil && e.compare(notes) != nil
+		if malformed == nil && e.compare(notes) != nil {
+			// Those of the keyring count. What the log's signers did not sign says
+			// nothing; what they signed, and the keyring does not have, says much.
+			if _, err := tlog.ResolveSigner(e.Ring.Eras[0].VKey, notes); err != nil {
+				malformed = err
+			} else {
+				wrong = true
+			}
+		}
 		notes = e.Ring.Notes
 	}
 	for _, key := range e.Pinned {
@@ -149,7 +157,7 @@ func (e *Evidence) trust(found *audit.Findings) error {
 	}
 	switch {
 	case malformed != nil:
-		found.Add(audit.Problem{Kind: audit.Derived, File: signersFile, Detail: fmt.Sprintf("the notes by which signers replaced signers are damaged, and are made anew from the keyring when the log is opened for writing: %v", malformed)})
+		found.Add(audit.Problem{Kind: audit.Derived, File: signersFile, Detail: fmt.Sprintf("the notes by which signers replaced signers are damaged, and are made again from the keyring when the log is opened for writing: %v", malformed)})
 	case wrong:
 		found.Add(audit.Problem{Kind: audit.Modified, File: signersFile, Detail: "the notes by which signers replaced signers are not what was signed"})
 	}
