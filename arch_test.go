@@ -194,7 +194,7 @@ var rooms = map[string]room{
 	"cmd/audittrail": {
 		ours: []string{
 			".", "access", "privacy", "query", "evidence/certificate", "event", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
-			"internal/corpus", "internal/index", "internal/shown",
+			"internal/corpus", "internal/filekind", "internal/index", "internal/shown",
 			"report", "report/document", "report/render", "report/rules", "lineage", "lineage/artifact", "lineage/usage", "lineage/drawing",
 			"lineage/exchange",
 			"cmd/audittrail/internal/fileid", "cmd/audittrail/internal/foreign", "cmd/audittrail/internal/intake", "cmd/audittrail/internal/table",

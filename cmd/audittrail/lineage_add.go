@@ -244,7 +244,7 @@ const maxThingFile = 32 << 20
 func (e *env) addThing(k lineage.Kind, f *pflag.FlagSet, flags []thingFlag, files additionFiles) error {
 	thing := lineage.New(k)
 	if files.thing != "" {
-		data, err := e.readInput(files.thing, maxThingFile)
+		data, err := e.readJSON(files.thing, maxThingFile)
 		if err == nil {
 			err = lineage.Update(thing, data)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"audittrail/cmd/audittrail/internal/intake"
 	"audittrail/event"
+	"audittrail/internal/filekind"
 )
 
 func (e *env) logCmd() *cobra.Command {
@@ -217,7 +218,7 @@ func (e *env) eventFile(f *pflag.FlagSet) (ev event.Event, replaced int, err err
 	if err != nil || name == "" {
 		return ev, 0, err
 	}
-	data, err := e.readInput(name, maxEventFile)
+	data, err := e.readJSON(name, maxEventFile)
 	if err != nil {
 		return ev, 0, err
 	}
@@ -247,6 +248,19 @@ func (e *env) eventFile(f *pflag.FlagSet) (ev event.Event, replaced int, err err
 		err = fmt.Errorf("%w; --replace-invalid records it with a replacement character in such places, and says so in the record", err)
 	}
 	return ev, replaced, err
+}
+
+// readJSON reads a file of one JSON value, or standard input for "-". It is
+// without the mark that some editors put before text in UTF-8.
+func (e *env) readJSON(name string, limit int64) ([]byte, error) {
+	data, err := e.readInput(name, limit)
+	if err != nil {
+		return nil, err
+	}
+	if what := filekind.Name(data); what != "" {
+		return nil, fmt.Errorf("read %s: this is %s, and not JSON in UTF-8", inputName(name), what)
+	}
+	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
 }
 
 // readInput reads a file, or standard input for "-".

@@ -80,11 +80,8 @@ func nameLine(line []byte, number int, from string, err error) error {
 }
 
 // NameEvent returns what a file is that was refused for err as that of one event:
-// another kind of file, several events, or err.
+// other text, several events, or err.
 func NameEvent(data []byte, err error) error {
-	if what := filekind.Name(data); what != "" {
-		return &KindError{What: what, Do: "one event in JSON is read here"}
-	}
 	line := bytes.TrimSpace(data)
 	if len(line) == 0 {
 		return &KindError{What: "an empty file", Do: "one event in JSON is read here"}
