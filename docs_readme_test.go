@@ -29,6 +29,7 @@ var guides = []struct {
 	{page: "docs/retention.md"},
 	{page: "docs/gdpr.md"},
 	{page: "docs/lineage.md"},
+	{page: "docs/reports.md"},
 }
 
 // TestGuides does what a reader of the guides does. In them,
