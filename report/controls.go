@@ -14,59 +14,70 @@ import (
 // other sections.
 func (m *maker) controls(s *document.Section) error {
 	q := m.source("rules", "the figures of this report by the tests of the rule files", nil, query.Grouping{}, m.o.Size)
-	tally := make(map[rules.State]int)
-	var failed failedTests
+	found := matrix{tally: make(map[rules.State]int)}
 	for _, p := range m.o.Rules {
-		var rows, tests [][]document.Value
+		found.rows, found.tests = nil, nil
 		for i := range p.Controls {
-			c := &p.Controls[i]
-			state, results := c.Judge(m.figureOf)
-			reason, applies := m.notApplicable(p, c)
-			if !applies {
-				state = rules.NotApplicable
-			}
-			tally[state]++
-			var why []string
-			for _, r := range results {
-				f, _ := m.doc.Figure(r.Figure)
-				if state == rules.Failed && r.Decision == rules.DoesNot {
-					section, _, _ := strings.Cut(r.Figure, ".")
-					failed.add(p, c, r, m.doc.Section(section).Title, f)
-				}
-				if r.Decision != rules.Holds && applies {
-					why = append(why, m.why(r))
-				}
-				tests = append(tests, m.testRow(c, r))
-			}
-			switch {
-			case !applies:
-				why = []string{reason}
-			case c.State == rules.OutsideLog:
-				why = []string{"no log can show it"}
-			}
-			rows = append(rows, []document.Value{
-				document.TextOf(c.Place), document.TextOf(c.Title), document.TextOf(asksOf(c)), stateValue(state), document.TextOf(strings.Join(why, "; ")), document.TextOf(c.Beyond), document.TextOf(c.From),
-			})
+			m.control(p, &p.Controls[i], &found)
 		}
-		if len(rows) == 0 {
+		if len(found.rows) == 0 {
 			continue
 		}
 		note := "Source: " + p.Source + ", compared with it on " + p.AsOf + "."
 		if p.Note != "" {
 			note += " " + p.Note
 		}
-		add(s, "matrix_"+p.ID, cmp.Or(p.Full, p.Title), columns("place", "control", "asks", "state", "why", "remains to be shown", "applies from"), rows, note, q)
-		if len(tests) > 0 {
-			add(s, "tests_"+p.ID, p.Title+": the tests behind the states", columns("place", "figure", "value", "asked", "result", "why not decided"), tests, "", q)
+		add(s, "matrix_"+p.ID, cmp.Or(p.Full, p.Title), columns("place", "control", "asks", "state", "why", "remains to be shown", "applies from"), found.rows, note, q)
+		if len(found.tests) > 0 {
+			add(s, "tests_"+p.ID, p.Title+": the tests behind the states", columns("place", "figure", "value", "asked", "result", "why not decided"), found.tests, "", q)
 		}
 	}
 	for _, state := range rules.States() {
-		figure(s, strings.ReplaceAll(string(state), " ", "_"), "Controls: "+string(state), document.CountOf(tally[state]), stateNotes[state], q)
+		figure(s, strings.ReplaceAll(string(state), " ", "_"), "Controls: "+string(state), document.CountOf(found.tally[state]), stateNotes[state], q)
 	}
-	for _, f := range failed {
+	for _, f := range found.failed {
 		m.attend(document.FailedTest, document.Bad, s.ID, "%s", f)
 	}
 	return nil
+}
+
+// A matrix is what controls came to: of one rule file its rows, and of all of
+// them how many have each state, and which tests do not hold.
+type matrix struct {
+	rows, tests [][]document.Value
+	tally       map[rules.State]int
+	failed      failedTests
+}
+
+// control finds the state of one control, and why it has that.
+func (m *maker) control(p *rules.Pack, c *rules.Control, found *matrix) {
+	state, results := c.Judge(m.figureOf)
+	reason, applies := m.notApplicable(p, c)
+	if !applies {
+		state = rules.NotApplicable
+	}
+	found.tally[state]++
+	var why []string
+	for _, r := range results {
+		if state == rules.Failed && r.Decision == rules.DoesNot {
+			f, _ := m.doc.Figure(r.Figure)
+			section, _, _ := strings.Cut(r.Figure, ".")
+			found.failed.add(p, c, r, m.doc.Section(section).Title, f)
+		}
+		if r.Decision != rules.Holds {
+			why = append(why, m.why(r))
+		}
+		found.tests = append(found.tests, m.testRow(c, r))
+	}
+	switch {
+	case !applies:
+		why = []string{reason}
+	case c.State == rules.OutsideLog:
+		why = []string{"no log can show it"}
+	}
+	found.rows = append(found.rows, []document.Value{
+		document.TextOf(c.Place), document.TextOf(c.Title), document.TextOf(asksOf(c)), stateValue(state), document.TextOf(strings.Join(why, "; ")), document.TextOf(c.Beyond), document.TextOf(c.From),
+	})
 }
 
 // asksOf is what a control asks, and of whom.

@@ -191,6 +191,8 @@ func TestJudge(t *testing.T) {
 		"reports beside what fails":    {[]rules.Test{{Figure: "access.reports", Is: "= 0"}, bad}, figures{n: n("access.reports", 2, "lineage.versions_without_data", 1)}, rules.Failed, "nd"},
 		"an intact log":                {[]rules.Test{intact}, figures{n: n("scope.submitted", 9)}, rules.Evidenced, "h"},
 		"an altered log":               {[]rules.Test{intact}, figures{bad: true, unknown: map[string]string{"scope.submitted": "altered"}}, rules.Failed, "d"},
+		"alterations":                  {[]rules.Test{{Figure: "integrity.alterations", Is: "= 0"}}, figures{n: n("integrity.alterations", 3), unknown: map[string]string{"scope.submitted": "altered"}}, rules.Failed, "d"},
+		"no alterations of nothing":    {[]rules.Test{{Figure: "integrity.alterations", Is: "= 0"}}, figures{n: n("integrity.records", 3)}, rules.NoOccurrences, "n"},
 		"an unchecked log":             {[]rules.Test{intact}, figures{n: n("scope.submitted", 9), unknown: map[string]string{"integrity.state": "not checked"}}, rules.OutsideLog, "n"},
 	} {
 		state, results := (&rules.Control{Tests: c.tests}).Judge(c.of.of)

@@ -67,7 +67,7 @@ type Result struct {
 // has none of the good thing either. A test of the scope or the integrity of the
 // log that names none is about the events that producers submitted: what the log
 // records of itself, such as that a report was made, is no evidence. A state that
-// is bad never holds.
+// is bad, or a number of the integrity that does not hold, fails in any case.
 func (c *Control) Judge(figure func(id string) Figure) (State, []Result) {
 	if c.State != "" {
 		return c.State, nil
@@ -115,12 +115,14 @@ func (t Test) given() string {
 // control that name no figure of their own have something to count.
 func (t Test) decide(figure func(id string) Figure, something bool) Result {
 	f, given := figure(t.Figure), t.given()
+	own := t.Given != "" // or else it is about the log as a whole
 	t.Given = given
 	not := func(reason string) Result { return Result{t, NotDecided, reason, reason == nothing} }
 	switch {
 	case t.Figure == reports || given == reports:
 		return not(itself)
-	case f.State && f.Unknown == "" && !f.Good:
+	case f.Unknown == "" && f.State && !f.Good,
+		f.Unknown == "" && !own && strings.HasPrefix(t.Figure, "integrity.") && f.N != 0 && !t.holds(f):
 		return Result{Test: t, Decision: DoesNot}
 	case given != "":
 		if of := figure(given); of.Unknown != "" {
