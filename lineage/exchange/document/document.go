@@ -97,7 +97,7 @@ func at(data []byte, first bool, err error) error {
 		if what := filekind.Name(data); what != "" {
 			return Errorf("", "this is %s, and not JSON in UTF-8", what)
 		}
-		if text := bytes.TrimSpace(data); text[0] != '{' && text[0] != '[' {
+		if text := bytes.TrimSpace(data); len(text) == 0 || text[0] != '{' && text[0] != '[' {
 			return Errorf("", "this is text that is not JSON")
 		}
 	}
