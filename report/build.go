@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -306,4 +305,4 @@ func member(metadata map[string]json.RawMessage, name string, v any) bool {
 	return ok && json.Unmarshal(raw, v) == nil
 }
 
-func recordsText(n uint64) string { return fmt.Sprintf("%s records", document.Thousands(int64(n))) }
+func recordsText(n uint64) string { return plural(int(n), "record", "records") }

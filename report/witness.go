@@ -51,7 +51,7 @@ func (m *maker) witnessed(s *document.Section, source string) {
 	if m.doc.Witness == nil {
 		figure(s, "unwitnessed", "Records that no witness has cosigned", document.Value{}, "Not known: no checkpoint that a witness cosigned was given to this report.", source)
 		if m.o.Size > 0 {
-			m.attend(document.Unwitnessed, document.Wary, s.ID, "Whether anybody outside has witnessed the %s records is not known: no cosigned checkpoint was given to this report.", document.Thousands(int64(m.o.Size)))
+			m.attend(document.Unwitnessed, document.Wary, s.ID, "Whether anybody outside has witnessed the log's %s is not known: no cosigned checkpoint was given to this report.", recordsText(m.o.Size))
 		}
 		return
 	}

@@ -53,7 +53,7 @@ func TestWitness(t *testing.T) {
 			t.Errorf("it needs attention that %q, want %q", lines, text)
 		}
 	}
-	unwitnessed(nil, "–", "Whether anybody outside has witnessed the 11 records is not known")
+	unwitnessed(nil, "–", "Whether anybody outside has witnessed the log's 11 records is not known")
 	w := cosigned(t, log)
 	unwitnessed(&w, "0", "")
 	if _, err := log.AppendBatch(t.Context(), some()[:3]); err != nil {

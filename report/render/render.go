@@ -185,7 +185,7 @@ func numberOf(r *document.Report, id string) int {
 // keyFigures are the figures of the first page of a full report.
 var keyFigures = []string{
 	"scope.submitted", "usage.calls", "usage.failed", "inventory.models", "incidents.incidents", "oversight.reviews",
-	"controls.evidenced", "controls.failed", "controls.no_occurrences", "controls.outside_the_log",
+	"controls.evidenced", "controls.failed", "controls.no_occurrences", "controls.not_applicable", "controls.outside_the_log",
 }
 
 // keysOf are the key figures that a report has.
