@@ -52,6 +52,11 @@ var gaps = map[string][]string{
 		"What was done with the files themselves: who holds them and the master key stands outside access control.",
 		"What a reader did with what they saw.",
 	},
+	"case": {
+		"What was said or done where no event was submitted.",
+		"That what was said is true, and that who is named acted.",
+		"Content that was erased, has expired or is restricted, and records that have left the log.",
+	},
 	"controls": {
 		"Whether anybody complies with a rule: most of what rules ask for happens outside a log.",
 		"Rules that were not selected, and amendments after the day that each rule file names.",

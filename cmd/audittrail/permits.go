@@ -43,7 +43,7 @@ var permits = map[string]access.Permission{
 
 // asks are the commands that check a token themselves.
 var asks = []string{
-	"show", "tail", "disclose", "access", "gdpr", "hold", // they do
+	"show", "tail", "disclose", "access", "gdpr", "hold", "report case", // they do
 }
 
 // free are the commands that need no token.

@@ -83,6 +83,8 @@ var cells = []struct {
 	{"rebuild --from missing", "manage_keys", refuses},
 	{"report --type access --no-record", "view_reports", refuses},
 	{"report verify missing", "view_reports", refuses},
+	{"report case 0 --no-record", "read_events", keeps},
+	{"report case --user ann --no-record", "read_events read_content", refuses},
 	{"lineage", "read_events", refuses},
 	{"lineage show x", "read_events", refuses},
 	{"lineage path x y", "read_events", refuses},

@@ -94,7 +94,7 @@ made is recorded afterwards, if nobody else is writing.
 	f.Uint64Var(&o.at, "at", 0, "count only the first `N` records")
 	f.BoolVar(&o.pseudonyms, "pseudonyms", false, "name single people by their subject ids in the tables by person, instead of numbers alone")
 	f.BoolVar(&o.noRecord, "no-record", false, "do not record that the report was made")
-	cmd.AddCommand(e.reportVerifyCmd())
+	cmd.AddCommand(e.reportVerifyCmd(), e.reportCaseCmd())
 	return cmd
 }
 
@@ -480,6 +480,13 @@ func (e *env) verifyReport(f *document.File, keys, own []string) error {
 		if unsigned {
 			// What was changed is told by what the log gives.
 			e.note("%s", err)
+		}
+		if f.Report.Type == report.CaseType {
+			err = e.verifyCase(log, f.Report)
+			if unsigned {
+				err = &exitError{code: exitAltered}
+			}
+			return err
 		}
 		if err := e.recompute(log, f, own, !unsigned); err != nil || !unsigned {
 			return err

@@ -18,6 +18,9 @@ const notEvidenced = "What the log does not evidence"
 
 // titleOf names a report.
 func titleOf(r *document.Report) string {
+	if r.Type == "case" {
+		return "Case report"
+	}
 	if len(r.Sections) == 1 {
 		return r.Sections[0].Title + " report"
 	}
@@ -43,8 +46,10 @@ func headOf(f *document.File, carries bool) []pair {
 		head = append(head, pair{"Systems", document.TextOf(o.Systems)})
 	}
 	head = append(head, pair{"Made for", orElse(o.For, unsaid)},
-		pair{"Log", document.TextOf(r.Origin)},
-		pair{"Period", document.TextOf(Period(r))})
+		pair{"Log", document.TextOf(r.Origin)})
+	if r.Type != "case" {
+		head = append(head, pair{"Period", document.TextOf(Period(r))})
+	}
 	if r.Model != "" {
 		head = append(head, pair{"Model", document.TextOf(r.Model)})
 	}
