@@ -48,10 +48,10 @@ func (e *env) reportCmd() *cobra.Command {
 		Use:   "report",
 		Short: "Make a compliance report",
 		Long: `Report computes a compliance report from the log: a summary for the terminal, or
-a file in --format. Every figure names the query that gives it; what the log
-does not evidence stands at the end of each section. The JSON form is signed
-with the log's key, and 'report verify' computes it again. docs/reports.md says
-what each section holds.
+a file in --format. It begins with what needs attention. Every figure names the
+query that gives it; what the log does not evidence stands at the end of each
+section. The JSON form is signed with the log's key, PDF and HTML carry it, and
+'report verify' computes it again. docs/reports.md says what each section holds.
 
 ` + strings.Join(render.Wrap("Types: "+strings.Join(report.Types(), ", ")+".", 80), "\n") + `
 ` + strings.Join(render.Wrap("Frameworks: "+strings.Join(rules.Names(), ", ")+"; --rules adds a file of your own.", 80), "\n") + `
@@ -69,6 +69,8 @@ made is recorded afterwards, if nobody else is writing.
   audittrail report --type usage --start 2026-10-01 --end 2026-11-01 \
       --format pdf --out october.pdf
   audittrail report --framework ai-act,gdpr --format html --out report.html
+  audittrail report --organisation organisation.toml --format pdf \
+      --out report.pdf
   audittrail report --format json --out report.json`,
 		Args:    takes(),
 		GroupID: groupProve,

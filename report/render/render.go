@@ -124,24 +124,34 @@ func madeOf(r *document.Report) string {
 // Period is the report's period in words, with the days on which it begins and
 // ends.
 func Period(r *document.Report) string {
-	day := func(t time.Time) bool { return t.UTC().Equal(t.UTC().Truncate(24 * time.Hour)) }
-	from, until := document.InWords(r.Start.Time), "before "+document.InWords(r.End.Time)
-	if !r.End.IsZero() && day(r.End.Time) {
-		until = "until the end of " + document.InWords(r.End.AddDate(0, 0, -1))
+	start, end := r.Start.UTC(), r.End.UTC()
+	from, until := boundary(start), "before "+boundary(end)
+	if isMidnight(end) {
+		until = "until the end of " + boundary(end.AddDate(0, 0, -1))
 	}
 	switch {
 	case r.Start.IsZero() && r.End.IsZero():
 		return "the whole log" + spanOf(r)
 	case r.Start.IsZero():
-		return "everything " + until + " (UTC)"
+		return "everything " + until + ", in UTC"
 	case r.End.IsZero():
-		return "from " + from + " on (UTC)" + spanOf(r)
-	case day(r.Start.Time) && r.End.Equal(r.Start.AddDate(0, 0, 1)):
-		return from + " (UTC)"
-	case day(r.Start.Time) && day(r.End.Time):
-		return "from " + from + " to " + document.InWords(r.End.AddDate(0, 0, -1)) + ", both included (UTC)"
+		return "from " + from + " on, in UTC" + spanOf(r)
+	case isMidnight(start) && end.Equal(start.AddDate(0, 0, 1)):
+		return from + ", in UTC"
+	case isMidnight(start) && isMidnight(end):
+		return "from " + from + " to " + boundary(end.AddDate(0, 0, -1)) + ", both included, in UTC"
 	}
-	return "from " + from + " " + until + " (UTC)"
+	return "from " + from + " " + until + ", in UTC"
+}
+
+func isMidnight(t time.Time) bool { return t.Equal(t.Truncate(24 * time.Hour)) }
+
+// boundary is the time at which a period begins or ends, to the digit.
+func boundary(t time.Time) string {
+	if isMidnight(t) {
+		return t.Format("2 January 2006")
+	}
+	return t.Format("2 January 2006, 15:04:05.999999999")
 }
 
 // spanOf says when the first and the last event happened, where a report tells.

@@ -244,3 +244,32 @@ func TestBanner(t *testing.T) {
 		}
 	}
 }
+
+// A period is said in words, with both of its days.
+func TestPeriod(t *testing.T) {
+	day := func(n int) document.Time { return document.Time{Time: time.Date(2026, 11, n, 0, 0, 0, 0, time.UTC)} }
+	noon := document.Time{Time: time.Date(2026, 11, 9, 12, 30, 0, 0, time.UTC)}
+	events := document.Section{ID: "scope", Figures: []document.Figure{
+		{ID: "scope.first", Value: document.TimeOf(noon.Time)},
+		{ID: "scope.last", Value: document.TimeOf(noon.AddDate(0, 0, 3))},
+	}}
+	for _, c := range []struct {
+		start, end document.Time
+		sections   []document.Section
+		want       string
+	}{
+		{document.Time{}, document.Time{}, nil, "the whole log"},
+		{document.Time{}, document.Time{}, []document.Section{events}, "the whole log: events from 9 November 2026 to 12 November 2026"},
+		{document.Time{}, day(4), nil, "everything until the end of 3 November 2026, in UTC"},
+		{document.Time{}, noon, nil, "everything before 9 November 2026, 12:30:00, in UTC"},
+		{day(4), document.Time{}, nil, "from 4 November 2026 on, in UTC"},
+		{day(1), day(31), nil, "from 1 November 2026 to 30 November 2026, both included, in UTC"},
+		{day(1), day(2), nil, "1 November 2026, in UTC"},
+		{day(1), noon, nil, "from 1 November 2026 before 9 November 2026, 12:30:00, in UTC"},
+		{noon, day(12), nil, "from 9 November 2026, 12:30:00 until the end of 11 November 2026, in UTC"},
+	} {
+		if got := render.Period(&document.Report{Start: c.start, End: c.end, Sections: c.sections}); got != c.want {
+			t.Errorf("Period is %q, want %q", got, c.want)
+		}
+	}
+}

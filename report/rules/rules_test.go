@@ -264,3 +264,24 @@ func TestBuiltinTests(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a file holds, it is refused or gives controls with a state each.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(own))
+	f.Add([]byte("control = [1, { test = [2, { figure = 3 }] }]"))
+	f.Add([]byte("[[control]]\nstate = \"outside the log\"\n[[clock]]\ndays = -1"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		p, err := rules.Parse(in)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "rules: ") {
+				t.Errorf("error is %v", err)
+			}
+			return
+		}
+		for _, c := range p.Controls {
+			if state, _ := c.Judge(figures{}.of); !slices.Contains(rules.States(), state) {
+				t.Errorf("%s is %q", c.Place, state)
+			}
+		}
+	})
+}
