@@ -34,7 +34,14 @@ func cutAt(s string, n int) string {
 
 // Fold returns what is left of a text when case and accents are folded, without
 // regard to words.
-func Fold(s string) string { return string(appendFolded(nil, s)) }
+func Fold(s string) string {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf || lowered[s[i]] != s[i] {
+			return string(appendFolded(nil, s))
+		}
+	}
+	return s
+}
 
 func appendFolded(dst []byte, s string) []byte {
 	from := len(dst)

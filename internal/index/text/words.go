@@ -14,12 +14,12 @@ type Word struct {
 	Start, End int    // its bytes in the text
 	// Pos numbers the words of a text. The parts of a word have its number.
 	Pos int
-	// Joined means that it continues the word of the part before it, or is a
-	// character of a script without spaces directly behind another one.
-	Joined bool
 	// Lead and Trail are the marks of the same word before and behind the part,
 	// folded. The Lead of a joined part is the Trail of the one before it.
 	Lead, Trail string
+	// Joined means that it continues the word of the part before it, or is a
+	// character of a script without spaces directly behind another one.
+	Joined bool
 	// Cut means that the part is longer than its term.
 	Cut bool
 }
@@ -30,8 +30,11 @@ func Words(s string) iter.Seq[Word] {
 		sc := Scanner{Text: s}
 		for sc.Scan() {
 			w := Word{
-				Term: string(sc.Term()), Start: sc.start, End: sc.end, Pos: sc.words - 1, Joined: sc.joined, Cut: sc.cut,
+				Term: s[sc.start:sc.end], Start: sc.start, End: sc.end, Pos: sc.words - 1, Joined: sc.joined, Cut: sc.cut,
 				Lead: Fold(s[sc.lead:sc.start]), Trail: Fold(s[sc.end:sc.trail]),
+			}
+			if string(sc.Term()) != w.Term { // most words are in small letters, and need no copy
+				w.Term = string(sc.Term())
 			}
 			if !yield(w) {
 				return

@@ -81,6 +81,7 @@ func (p *piece) in(f text.Field) bool { return f == text.Any || f == p.field }
 func (p *piece) cutUp() []text.Word {
 	if !p.cut {
 		p.cut = true
+		p.words = make([]text.Word, 0, min(len(p.text)/4+1, 1024))
 		for w := range text.Words(p.text) {
 			p.words = append(p.words, w)
 		}
