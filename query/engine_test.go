@@ -500,3 +500,26 @@ func TestFollow(t *testing.T) {
 		t.Errorf("Count from 5 = %d, %v", n, err)
 	}
 }
+
+// TestFollowText has runs of parts inside words in what is recorded meanwhile.
+func TestFollowText(t *testing.T) {
+	log := newLog(t)
+	say := func(s string) event.Event { return event.Event{Type: event.Prompt, Prompt: s} }
+	appendAll(t, log, say("see www.example.com"), say("example, com"))
+	var got []string
+	for h, err := range query.New(log).Follow(t.Context(), query.Query{Text: "example.com OR O'Brien"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, h.Event.Prompt)
+		if len(got) == 1 {
+			appendAll(t, log, say("O’Briens"), say("O’Brien’s"))
+		}
+		if len(got) == 2 {
+			break
+		}
+	}
+	if diff := cmp.Diff([]string{"see www.example.com", "O’Brien’s"}, got); diff != "" {
+		t.Errorf("followed (-want +got):\n%s", diff)
+	}
+}
