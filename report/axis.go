@@ -93,11 +93,19 @@ func (x *axis) title(of string) string {
 	return title
 }
 
-// zeros are values of a series of counts, nothing counted yet.
-func (x *axis) zeros() []document.Value {
+// zeros are values of a series of counts on an axis, nothing counted yet. Where
+// records have left the log, none is not 0.
+func (m *maker) zeros(x *axis) []document.Value {
 	all := make([]document.Value, len(x.labels))
 	for i := range all {
-		all[i] = document.CountOf(0)
+		if m.gone == 0 {
+			all[i] = document.CountOf(0)
+		}
 	}
 	return all
+}
+
+// addTo adds to a value of a series.
+func addTo(series []document.Value, at int, n int64) {
+	series[at].Kind, series[at].N = document.Count, series[at].N+n
 }

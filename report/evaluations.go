@@ -50,7 +50,7 @@ func (m *maker) evaluations(s *document.Section) error {
 		s.Charts = append(s.Charts, c)
 		return nil
 	}
-	c := outcomeChart(x, t)
+	c := m.outcomeChart(x, t)
 	c.ID, c.Sources = s.ID+".evaluations_by_outcome", []string{t.source}
 	s.Charts = append(s.Charts, c)
 	return nil
@@ -156,8 +156,8 @@ func scoreChart(x *axis, scores map[measure]map[string]scored) (document.Chart, 
 }
 
 // outcomeChart draws what evaluations came to.
-func outcomeChart(x *axis, t *table) document.Chart {
-	passed, not, unsaid := x.zeros(), x.zeros(), x.zeros()
+func (m *maker) outcomeChart(x *axis, t *table) document.Chart {
+	passed, not, unsaid := m.zeros(x), m.zeros(x), m.zeros(x)
 	for i, r := range t.rows {
 		series := not
 		switch r[4].String() {
@@ -167,7 +167,7 @@ func outcomeChart(x *axis, t *table) document.Chart {
 			series = unsaid
 		}
 		if at, ok := x.place(r[0], t.n(i, 0)); ok {
-			series[at].N += t.n(i, 0)
+			addTo(series, at, t.n(i, 0))
 		}
 	}
 	return document.Chart{Title: x.title("Evaluations"), Kind: document.Stack, Labels: x.labels, Series: []document.Series{

@@ -1,9 +1,13 @@
 package report_test
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -374,6 +378,66 @@ func TestKeyless(t *testing.T) {
 	for _, row := range rows(t, r, "retention.classes") {
 		if row[0] != "governance records, kept without a month" && row[3] != "not known" {
 			t.Errorf("a class is kept %q: %v", row[3], row)
+		}
+	}
+}
+
+// TestFirstFormat does not make zeros of records of the first format, which do not
+// tell in the clear whether a prompt was answered.
+func TestFirstFormat(t *testing.T) {
+	dir := t.TempDir()
+	kept, err := os.Open(filepath.Join("..", "testdata", "logs", "v1-empty-segment", "log.tar.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = kept.Close() }()
+	z, err := gzip.NewReader(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := tar.NewReader(z)
+	for {
+		h, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Join(dir, h.Name)
+		if h.Typeflag == tar.TypeDir {
+			err = os.MkdirAll(name, 0o700)
+		} else if b, rerr := io.ReadAll(files); rerr == nil {
+			err = os.WriteFile(name, b, 0o600)
+		} else {
+			err = rerr
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := func() *audittrail.Log {
+		log, err := audittrail.Open(filepath.Join(dir, "audit"), audittrail.Options{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return log
+	}
+	log := open()
+	r := made(t, log, report.Options{})
+	wants(t, r, map[string]string{"usage.calls_unknown": "7", "completeness.begun": "16", "oversight.reviews": "0", "oversight.reviewers": "0"})
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log = open()
+	r = made(t, keyless(t, log, filepath.Join(dir, "audit")), report.Options{})
+	wants(t, r, map[string]string{"usage.calls_unknown": "23"})
+	for _, id := range []string{"usage.calls", "usage.failed", "usage.failure_rate", "usage.input_tokens", "usage.p50", "usage.people", "completeness.partial", "safety.refusals"} {
+		unknown(t, r, id)
+	}
+	for _, row := range rows(t, r, "inventory.models_table") {
+		if row[4] != "–" {
+			t.Errorf("calls of a version: %q", row)
 		}
 	}
 }

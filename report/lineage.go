@@ -257,7 +257,7 @@ func (m *maker) origins(s *document.Section, versions []*origin, source string) 
 		behind := document.CountOf(n[lineage.KindDataset])
 		rows = append(rows, []document.Value{
 			document.TextOf(v.Label()), behind, document.CountOf(n[lineage.KindRun]), document.CountOf(n[lineage.KindModel]), document.CountOf(n[lineage.KindEvaluation]),
-			document.CountOf(deployed), state, document.CountOf(v.calls),
+			document.CountOf(deployed), state, m.callCount(int64(v.calls)),
 		})
 	}
 	add(s, "versions_table", "From data to answers", columns("version", "datasets+", "runs+", "made from+", "evaluations+", "deployments+", "state", "calls+"), rows, "Datasets, runs and versions: all that stand behind it.", source)

@@ -58,7 +58,7 @@ func (m *maker) inventory(s *document.Section) error {
 			late++
 		}
 		used[key] = true
-		rows = append(rows, []document.Value{textValue(r[0]), textValue(r[1]), textValue(r[2]), document.CountOf(t.n(i, 0)), document.CountOf(called[[3]string{r[0].String(), r[1].String(), r[2].String()}]), timeValue(r[4]), timeValue(r[5]), countValue(r[6]), document.TextOf(v.owner), document.TextOf(v.riskTier), state})
+		rows = append(rows, []document.Value{textValue(r[0]), textValue(r[1]), textValue(r[2]), document.CountOf(t.n(i, 0)), m.callCount(called[[3]string{r[0].String(), r[1].String(), r[2].String()}]), timeValue(r[4]), timeValue(r[5]), countValue(r[6]), document.TextOf(v.owner), document.TextOf(v.riskTier), state})
 	}
 	unused := 0
 	for _, key := range slices.SortedFunc(maps.Keys(registered), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {

@@ -348,7 +348,7 @@ func (m *maker) trend(s *document.Section, q query.Query) error {
 	if err != nil {
 		return err
 	}
-	blocks, incidents := x.zeros(), x.zeros()
+	blocks, incidents := m.zeros(x), m.zeros(x)
 	for i, r := range t.rows {
 		series := blocks
 		switch o := r[2].String(); {
@@ -358,7 +358,7 @@ func (m *maker) trend(s *document.Section, q query.Query) error {
 			continue
 		}
 		if at, ok := x.place(r[0], t.n(i, 0)); ok {
-			series[at].N += t.n(i, 0)
+			addTo(series, at, t.n(i, 0))
 		}
 	}
 	if len(x.labels) > 0 {

@@ -121,7 +121,8 @@ type maker struct {
 	graph     *lineage.Graph // of what was registered
 	graphErr  error
 	people    people
-	gone      uint64 // how many of the records that count have left the log
+	gone      uint64  // how many of the records that count have left the log
+	maybe     *uint64 // prompts of which it is not known whether they are calls
 }
 
 // Make computes a report. What is wrong with the log is in the report; the error
@@ -330,6 +331,9 @@ func (m *maker) section(k *kind) error {
 		s.Failed = err.Error()
 		m.failed = append(m.failed, strings.ToLower(k.title))
 	}
+	if err := m.boundCalls(&s); err != nil {
+		return err
+	}
 	m.bound(&s)
 	m.doc.Sections = append(m.doc.Sections, s)
 	return nil
@@ -360,6 +364,44 @@ func (m *maker) bound(s *document.Section) {
 		}
 		f.Note = strings.TrimSpace(f.Note)
 	}
+}
+
+// boundCalls says of the counts of calls in a section what they are worth where
+// it is not known of some prompts whether they are calls.
+func (m *maker) boundCalls(s *document.Section) error {
+	for i := range s.Figures {
+		f := &s.Figures[i]
+		absent := f.Value.Kind == document.Absent && f.Note == ""
+		if f.Value.Kind != document.Count && !absent || f.ID == "usage.calls" || !m.ofCalls(f) {
+			continue
+		}
+		n, err := m.maybeCalls()
+		switch {
+		case err != nil:
+			return err
+		case n > 0 && f.Value.N == 0:
+			f.Value, f.Note = document.Value{}, fmt.Sprintf("%swhether %s is not told in the clear.", document.Unknown, plural(int(n), "prompt is a call", "prompts are calls"))
+		case n > 0:
+			f.Note = strings.TrimSpace(fmt.Sprintf("At least: whether %s is not told in the clear. %s", plural(int(n), "prompt is a call", "prompts are calls"), f.Note))
+		}
+	}
+	return nil
+}
+
+// ofCalls tells whether a figure counts calls.
+func (m *maker) ofCalls(f *document.Figure) bool {
+	return slices.ContainsFunc(m.doc.Sources, func(s document.Source) bool {
+		return slices.Contains(f.Sources, s.ID) && strings.Contains(string(s.Query), `"calls":true`)
+	})
+}
+
+// callCount is a number of calls as a cell has it: none of those that are known
+// is not known, where others may be.
+func (m *maker) callCount(n int64) document.Value {
+	if maybe, err := m.maybeCalls(); n == 0 && (err != nil || maybe > 0) {
+		return document.Value{}
+	}
+	return document.CountOf(n)
 }
 
 // mostOnly are the counts of what is missing, which records that have left the

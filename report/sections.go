@@ -360,18 +360,28 @@ func (m *maker) failedCalls(s *document.Section) error {
 	return nil
 }
 
-// unknownCalls counts the prompts of which it is not known whether they are calls.
-func (m *maker) unknownCalls() (uint64, string, error) {
-	n, q := uint64(0), m.base()
-	if m.o.Size > 0 {
-		var err error
-		if n, err = m.engine.UnknownCalls(m.ctx, q); err != nil {
-			return 0, "", err
+// maybeCalls counts the prompts of which it is not known whether they are calls.
+func (m *maker) maybeCalls() (uint64, error) {
+	if m.maybe == nil {
+		n := uint64(0)
+		if m.o.Size > 0 {
+			var err error
+			if n, err = m.engine.UnknownCalls(m.ctx, m.base()); err != nil {
+				return 0, err
+			}
 		}
+		m.maybe = &n
 	}
-	if n == 0 {
-		return 0, "", nil
+	return *m.maybe, nil
+}
+
+// unknownCalls is maybeCalls with its source.
+func (m *maker) unknownCalls() (uint64, string, error) {
+	n, err := m.maybeCalls()
+	if n == 0 || err != nil {
+		return 0, "", err
 	}
+	q := m.base()
 	return n, m.source("joined", "prompts of which it is not known whether they carry their answer", &q, query.Grouping{}, n), nil
 }
 
@@ -385,7 +395,7 @@ func (m *maker) byTime(s *document.Section, calls query.Query, x *axis) error {
 	if err != nil {
 		return err
 	}
-	others, bad := x.zeros(), x.zeros()
+	others, bad := m.zeros(x), m.zeros(x)
 	latency := make([][]document.Value, 3)
 	for j := range latency {
 		latency[j] = make([]document.Value, len(x.labels)) // of no calls there is none
@@ -395,15 +405,15 @@ func (m *maker) byTime(s *document.Section, calls query.Query, x *axis) error {
 		if !ok {
 			continue
 		}
-		others[at].N += t.n(i, 0)
+		addTo(others, at, t.n(i, 0))
 		for j := range latency {
 			latency[j][at] = latencyValue(r[2+j])
 		}
 	}
 	for i, r := range b.rows {
 		if at, ok := x.at[r[0].String()]; ok {
-			bad[at].N += b.n(i, 0)
-			others[at].N -= b.n(i, 0)
+			addTo(bad, at, b.n(i, 0))
+			addTo(others, at, -b.n(i, 0))
 		}
 	}
 	if len(x.labels) > 0 {
