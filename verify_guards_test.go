@@ -275,3 +275,26 @@ func TestVerifyWhileTailIsCut(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyFromWithoutFiles verifies the end of a log of which no file is left.
+func TestVerifyFromWithoutFiles(t *testing.T) {
+	disk := signedThenMore(t)
+	remove(t, disk, "log/"+firstSegment)
+	v := verifyOn(t, disk, audittrail.VerifyOptions{From: 3})
+	expect(t, v, verdict{audittrail.KindTruncated, 3})
+}
+
+// TestVerifyBlindComparesNothing alters lines in a row of a log whose tree is damaged,
+// so that nobody can tell what it held: no file of it is called wrong for that.
+func TestVerifyBlindComparesNothing(t *testing.T) {
+	s := newSpecimen(t)
+	f := s.put(3, []byte("junk\n"))
+	f[s.names[0]][4] = []byte("junk\n")
+	disk := s.under(t, f)
+	remove(t, disk, "tree/0")
+	edit(t, disk, "tree/entries", func(b []byte) []byte { return make([]byte, len(b)+64) })
+	v := verifyOn(t, disk, audittrail.VerifyOptions{})
+	if !v.Altered() || len(v.Missing) != 1 || v.Count(audittrail.KindDerived) > 0 {
+		t.Errorf("%+v, missing %q, want alterations, and that the hashes are missing", v.Problems, v.Missing)
+	}
+}
