@@ -1,0 +1,90 @@
+package audittrail_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"audittrail"
+	"audittrail/internal/vfs"
+)
+
+// withoutTree takes the tree's files away from a log of several segments, and alters
+// the hash that one of its lines states.
+func withoutTree(t *testing.T, seq int) *vfs.Mem {
+	t.Helper()
+	disk, _ := derivedLog(t)
+	for _, name := range []string{"entries", "0", "1"} {
+		remove(t, disk, "tree/"+name)
+	}
+	edit(t, disk, "log/"+firstSegment, func(b []byte) []byte {
+		l := lines(b)
+		l[seq] = flip(l[seq], `","hash":"`)
+		return bytes.Join(l, nil)
+	})
+	return disk
+}
+
+// TestReadBesideAlteredHash alters the hash that a line states, in a log without a
+// tree: what was signed follows from the line behind it, and the others are read and
+// proven as ever.
+func TestReadBesideAlteredHash(t *testing.T) {
+	const altered = 3
+	disk := withoutTree(t, altered)
+	o := derivedOptions(disk)
+	o.ReadOnly, o.Create = true, false
+	log := openDir(t, o)
+	for _, seq := range []uint64{0, 2, 4, 300, derivedSize - 1} {
+		if r, err := log.Get(t.Context(), seq); err != nil || r.State != audittrail.Readable {
+			t.Errorf("Get(%d) = %+v, %v, want it readable", seq, r, err)
+		}
+		if _, err := log.Prove(t.Context(), seq); err != nil {
+			t.Errorf("Prove(%d) = %v", seq, err)
+		}
+	}
+	var tamper *audittrail.TamperError
+	if _, err := log.Get(t.Context(), altered); !errors.As(err, &tamper) {
+		t.Errorf("Get(%d) = %v, want a TamperError", altered, err)
+	}
+	mustClose(t, log)
+}
+
+// TestReadErrorBesideAlteredHash fails each read of such a log once: a record that is
+// as it was signed is not called altered for that.
+func TestReadErrorBesideAlteredHash(t *testing.T) {
+	start := withoutTree(t, 3)
+	for n := int64(1); ; n++ {
+		disk := start.Clone()
+		o := derivedOptions(disk)
+		o.ReadOnly, o.Create = true, false
+		var reads atomic.Int64
+		disk.Inject(func(op vfs.Op) error {
+			if op.Kind == vfs.OpRead && strings.HasPrefix(op.Name, "dir/log/") && reads.Add(1) == n {
+				return syscall.EIO
+			}
+			return nil
+		})
+		log, err := audittrail.Open("dir", o)
+		if err == nil {
+			for _, seq := range []uint64{4, 300} {
+				if _, gerr := log.Get(t.Context(), seq); gerr != nil {
+					err = errors.Join(err, gerr)
+				}
+				if _, perr := log.Prove(t.Context(), seq); perr != nil {
+					err = errors.Join(err, perr)
+				}
+			}
+			mustClose(t, log)
+		}
+		var tamper *audittrail.TamperError
+		if err != nil && !errors.Is(err, syscall.EIO) || errors.As(err, &tamper) {
+			t.Errorf("read %d: %v, want that of the disk", n, err)
+		}
+		if reads.Load() < n {
+			return
+		}
+	}
+}
