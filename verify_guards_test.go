@@ -277,3 +277,41 @@ func TestVerifyBlindComparesNothing(t *testing.T) {
 		t.Errorf("%+v, missing %q, want alterations, and that the hashes are missing", v.Problems, v.Missing)
 	}
 }
+
+// TestVerifyNamesFile has records missing in several places: the file that is named
+// is the one in which they should be.
+func TestVerifyNamesFile(t *testing.T) {
+	s := newSpecimen(t)
+	second, third := s.names[1], s.names[2]
+	short := s.forge()
+	for _, name := range s.names[2:] {
+		delete(short, name)
+	}
+	for name, c := range map[string]struct {
+		f    forgery
+		want string
+	}{
+		"the first of all":       {s.put(0), s.names[0]},
+		"the second of a file":   {s.put(s.first[second] + 1), second},
+		"the second of the next": {s.put(s.first[third] + 1), third},
+		"all files behind":       {short, second},
+	} {
+		v := s.verify(t, c.f, conditions{})
+		if len(v.Problems) == 0 || v.Problems[0].File != "log/"+c.want {
+			t.Errorf("%s: %+v, want %s named", name, v.Problems, c.want)
+		}
+	}
+}
+
+// TestVerifyWithinPassesOverStrays verifies a log up to a size beside what calls itself
+// the remains of a segment behind that, which is somebody else's question.
+func TestVerifyWithinPassesOverStrays(t *testing.T) {
+	disk := signedThenMore(t)
+	edit(t, disk, "log/00000000000000000100.remnant", func([]byte) []byte { return []byte("junk") })
+	for _, within := range []bool{false, true} {
+		v := verifyOn(t, disk, audittrail.VerifyOptions{Size: 5, Within: within})
+		if n := v.Count(audittrail.KindUnauthenticated); v.Altered() || within != (n == 0) {
+			t.Errorf("within %t: %+v", within, v.Problems)
+		}
+	}
+}
