@@ -315,3 +315,75 @@ func TestVerifyWithinPassesOverStrays(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyRemnantBesideRemnant names a remnant after a record that another segment
+// has taken with it: nothing is taken from it, and it is named.
+func TestVerifyRemnantBesideRemnant(t *testing.T) {
+	disk := vfs.NewMem()
+	filled(t, disk)
+	log := openLog(t, disk)
+	if err := log.DropSegments(t.Context(), whole(t, log, 2)[1:2], "old"); err != nil {
+		t.Fatal(err)
+	}
+	g := segments(t, log)[1]
+	n := size(t, log)
+	mustClose(t, log)
+	other := fmt.Sprintf("log/%020d.remnant", g.First+1)
+	edit(t, disk, other, func([]byte) []byte { return readOn(t, disk, segmentFile(g, ".remnant")) })
+	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
+	if err != nil || v.Records+v.Left != n || v.ProblemCount != 1 || v.Count(audittrail.KindDerived) != 1 || v.Problems[0].File != other {
+		t.Errorf("%+v, %v, want %s named, and all records", v, err, other)
+	}
+}
+
+// TestVerifyRemnantBesideUnreadable names a remnant after a segment whose lines cannot
+// be read: that they cannot is all that is said of them.
+func TestVerifyRemnantBesideUnreadable(t *testing.T) {
+	disk := vfs.NewMem()
+	filled(t, disk)
+	log := openLog(t, disk)
+	g := segments(t, log)[1]
+	mustClose(t, log)
+	lines := segmentFile(g, ".jsonl")
+	edit(t, disk, segmentFile(g, ".remnant"), func([]byte) []byte { return []byte("junk") })
+	disk.Inject(func(op vfs.Op) error {
+		if op.Name == "dir/"+lines && (op.Kind == vfs.OpStat || op.Kind == vfs.OpOpen) {
+			return syscall.EIO
+		}
+		return nil
+	})
+	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
+	if err != nil || v.Altered() || v.Count(audittrail.KindUnreadable) != 1 || v.Problems[0].File != lines {
+		t.Errorf("%+v, %v, want that %s cannot be read", v, err, lines)
+	}
+}
+
+// TestVerifyForgedFirstBehindJunk puts a forged record 0 behind two lines of junk: it
+// is given the place that it claims, and they get those that are left.
+func TestVerifyForgedFirstBehindJunk(t *testing.T) {
+	s := newSpecimen(t)
+	f := s.forge()
+	l := f[s.names[0]]
+	l[2] = rehash(l[0], `"type":"prompt"`, `"type":"x.other"`)
+	l[0], l[1] = []byte("junk\n"), []byte("junk\n")
+	v := s.verify(t, f, conditions{})
+	expect(t, v, verdict{audittrail.KindRewritten, 0})
+	if v.Count(audittrail.KindModified) != 2 || v.ProblemCount != 3 {
+		t.Errorf("%+v, want record 0 rewritten and two that are modified", v.Problems)
+	}
+}
+
+// TestVerifyFromBehindGap takes a record out in front of From and alters one behind:
+// what is in front was not asked for.
+func TestVerifyFromBehindGap(t *testing.T) {
+	s := newSpecimen(t)
+	name := s.names[1]
+	f := s.forge()
+	f[name][5] = flip(f[name][5], `"body":"`)
+	f[name] = append(f[name][:1:1], f[name][2:]...)
+	v := s.verify(t, f, conditions{from: uint64(s.first[name] + 3)})
+	expect(t, v, verdict{audittrail.KindModified, s.first[name] + 5})
+	if v.ProblemCount != 1 {
+		t.Errorf("%+v, want one problem", v.Problems)
+	}
+}
