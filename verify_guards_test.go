@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"audittrail"
+	"audittrail/event"
 	"audittrail/internal/vfs"
 	"audittrail/tlog"
 )
@@ -385,5 +386,101 @@ func TestVerifyFromBehindGap(t *testing.T) {
 	expect(t, v, verdict{audittrail.KindModified, s.first[name] + 5})
 	if v.ProblemCount != 1 {
 		t.Errorf("%+v, want one problem", v.Problems)
+	}
+}
+
+// TestVerifyWithoutTreeBesideGap alters a line of a log whose tree is gone, and of
+// which a segment has left: what stays of that says what its records were.
+func TestVerifyWithoutTreeBesideGap(t *testing.T) {
+	disk := vfs.NewMem()
+	filled(t, disk)
+	log := openLog(t, disk)
+	if err := log.DropSegments(t.Context(), whole(t, log, 2)[1:2], "old"); err != nil {
+		t.Fatal(err)
+	}
+	altered := segments(t, log)[2]
+	mustClose(t, log)
+	edit(t, disk, segmentFile(altered, ".jsonl"), func(b []byte) []byte {
+		l := lines(b)
+		l[1] = flip(l[1], `"body":"`)
+		return bytes.Join(l, nil)
+	})
+	for _, name := range []string{"tree/entries", "tree/0"} {
+		remove(t, disk, name)
+	}
+	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
+	if err != nil || len(v.Missing) > 0 || v.Count(audittrail.KindModified) != 1 || v.Problems[0].Seq != altered.First+1 {
+		t.Errorf("%+v, missing %q, %v, want record %d modified and nothing missing", v.Problems, v.Missing, err, altered.First+1)
+	}
+}
+
+// TestVerifyUnreadableStatement has every read of what stays of a segment fail from
+// one on, which holds the record that says of another that it has left: while that
+// cannot be read, it is not said to be absent.
+func TestVerifyUnreadableStatement(t *testing.T) {
+	start := vfs.NewMem()
+	filled(t, start)
+	log := openLog(t, start)
+	if err := log.DropSegments(t.Context(), whole(t, log, 2)[1:2], "old"); err != nil {
+		t.Fatal(err)
+	}
+	before := segments(t, log)
+	for len(segments(t, log)) < len(before)+2 {
+		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "user 1", Prompt: strings.Repeat("later ", 40)})
+	}
+	second := before[len(before)-1]
+	if err := log.DropSegments(t.Context(), []uint64{second.First}, "old"); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, log)
+	edit(t, start, "log/"+firstSegment, func(b []byte) []byte { return flipAt(b, 60) })
+	remnant := "dir/" + segmentFile(second, ".remnant")
+	for n := int64(1); ; n++ {
+		disk := start.Clone()
+		var reads atomic.Int64
+		disk.Inject(func(op vfs.Op) error {
+			if op.Kind == vfs.OpRead && op.Name == remnant && reads.Add(1) >= n {
+				return syscall.EIO
+			}
+			return nil
+		})
+		v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
+		if err != nil && !errors.Is(err, syscall.EIO) {
+			t.Errorf("read %d: %v, want that of the disk", n, err)
+		}
+		if err == nil && (v.Count(audittrail.KindMissing) > 0 || v.Count(audittrail.KindModified) != 1) {
+			t.Errorf("read %d: %+v, want one record modified and none missing", n, v.Problems)
+		}
+		if reads.Load() < n {
+			return
+		}
+	}
+}
+
+// TestVerifyUnreadableTail has the last segment be one that cannot be looked at, all of
+// whose records lie behind the newest checkpoint: that is said.
+func TestVerifyUnreadableTail(t *testing.T) {
+	disk := vfs.NewMem()
+	log := openDir(t, rolling(disk))
+	big := event.Event{Type: event.Prompt, Prompt: strings.Repeat("x ", 700)}
+	mustAppend(t, log, big)
+	mustAppend(t, log, big)
+	if _, err := log.Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, log, big)
+	all := segments(t, log)
+	last := segmentFile(all[len(all)-1], ".jsonl")
+	killed := disk.KillOnly()
+	mustClose(t, log)
+	killed.Inject(func(op vfs.Op) error {
+		if op.Kind == vfs.OpStat && op.Name == "dir/"+last {
+			return syscall.EIO
+		}
+		return nil
+	})
+	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(killed), audittrail.VerifyOptions{})
+	if err != nil || len(all) != 2 || v.Altered() || v.Count(audittrail.KindUnreadable) != 1 || v.Problems[0].File != last {
+		t.Errorf("%d segments, %+v, %v, want that %s cannot be read", len(all), v, err, last)
 	}
 }
