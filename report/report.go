@@ -123,6 +123,7 @@ type maker struct {
 	people    people
 	gone      uint64  // how many of the records that count have left the log
 	maybe     *uint64 // prompts of which it is not known whether they are calls
+	only      *uint64 // the same, if no call is known; else 0
 }
 
 // Make computes a report. What is wrong with the log is in the report; the error
@@ -324,15 +325,16 @@ func (m *maker) notice(tone document.Tone, text string) {
 // section computes one. One that cannot be computed says so, and why.
 func (m *maker) section(k *kind) error {
 	s := document.Section{ID: k.id, Title: k.title, Intro: k.intro, AskedBy: m.citations(k.id), Gaps: slices.Clone(gaps[k.id])}
-	if err := k.compute(m, &s); err != nil {
+	err := k.compute(m, &s)
+	if err == nil {
+		err = m.boundCalls(&s)
+	}
+	if err != nil {
 		if m.ctx.Err() != nil {
 			return m.ctx.Err()
 		}
 		s.Failed = err.Error()
 		m.failed = append(m.failed, strings.ToLower(k.title))
-	}
-	if err := m.boundCalls(&s); err != nil {
-		return err
 	}
 	m.bound(&s)
 	m.doc.Sections = append(m.doc.Sections, s)
@@ -366,8 +368,9 @@ func (m *maker) bound(s *document.Section) {
 	}
 }
 
-// boundCalls says of the counts of calls in a section what they are worth where
-// it is not known of some prompts whether they are calls.
+// boundCalls says of the counts of calls in a section that they are not known,
+// where no call is known, and of some prompts not whether they are calls. Where
+// some calls are known, the figure of these says that there may be more.
 func (m *maker) boundCalls(s *document.Section) error {
 	for i := range s.Figures {
 		f := &s.Figures[i]
@@ -375,14 +378,12 @@ func (m *maker) boundCalls(s *document.Section) error {
 		if f.Value.Kind != document.Count && !absent || f.ID == "usage.calls" || !m.ofCalls(f) {
 			continue
 		}
-		n, err := m.maybeCalls()
-		switch {
-		case err != nil:
+		n, err := m.onlyMaybe()
+		if err != nil {
 			return err
-		case n > 0 && f.Value.N == 0:
+		}
+		if n > 0 {
 			f.Value, f.Note = document.Value{}, fmt.Sprintf("%swhether %s is not told in the clear.", document.Unknown, plural(int(n), "prompt is a call", "prompts are calls"))
-		case n > 0:
-			f.Note = strings.TrimSpace(fmt.Sprintf("At least: whether %s is not told in the clear. %s", plural(int(n), "prompt is a call", "prompts are calls"), f.Note))
 		}
 	}
 	return nil
@@ -395,10 +396,9 @@ func (m *maker) ofCalls(f *document.Figure) bool {
 	})
 }
 
-// callCount is a number of calls as a cell has it: none of those that are known
-// is not known, where others may be.
+// callCount is a number of calls as a cell has it.
 func (m *maker) callCount(n int64) document.Value {
-	if maybe, err := m.maybeCalls(); n == 0 && (err != nil || maybe > 0) {
+	if maybe, err := m.onlyMaybe(); err != nil || maybe > 0 {
 		return document.Value{}
 	}
 	return document.CountOf(n)

@@ -375,6 +375,24 @@ func (m *maker) maybeCalls() (uint64, error) {
 	return *m.maybe, nil
 }
 
+// onlyMaybe is maybeCalls where no call is known, and otherwise 0.
+func (m *maker) onlyMaybe() (uint64, error) {
+	if m.only == nil {
+		n, err := m.maybeCalls()
+		if err == nil && n > 0 {
+			var known uint64
+			if known, err = m.engine.Count(m.ctx, m.calls()); known > 0 {
+				n = 0
+			}
+		}
+		if err != nil {
+			return 0, err
+		}
+		m.only = &n
+	}
+	return *m.only, nil
+}
+
 // unknownCalls is maybeCalls with its source.
 func (m *maker) unknownCalls() (uint64, string, error) {
 	n, err := m.maybeCalls()
