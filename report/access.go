@@ -64,10 +64,14 @@ func (m *maker) access(s *document.Section) error {
 // end is when the period ends: when the last record that counts was logged, or
 // before, where the report was limited.
 func (m *maker) end() time.Time {
-	if m.o.End.IsZero() {
-		return m.doc.AsOf.Time
+	last := m.doc.AsOf.Time
+	if n := len(m.own); last.IsZero() && n > 0 {
+		last = m.own[n-1].Logged // the last record has left the log: of those that govern it
 	}
-	return earlier(m.o.End.Add(-1), m.doc.AsOf.Time)
+	if m.o.End.IsZero() {
+		return last
+	}
+	return earlier(m.o.End.Add(-1), last)
 }
 
 // grants are those that the records which count make, and how many of the

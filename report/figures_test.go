@@ -242,6 +242,48 @@ func TestGrantsInForce(t *testing.T) {
 	unknown(t, made(t, keyless(t, log, dir), report.Options{Type: "access"}), "access.in_force")
 }
 
+// TestGrantsInForceArchived tells who had access when the last record that counts
+// was one that has left the log since.
+func TestGrantsInForceArchived(t *testing.T) {
+	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true, SegmentBytes: 4096})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	c, err := access.Open(t.Context(), log, access.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.Grant(t.Context(), access.Request{User: "ines", Role: access.Auditor}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if _, err := log.Append(t.Context(), event.Event{Type: event.Response, Time: day, ModelID: "m", Outcome: event.OutcomeSuccess}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	away := t.TempDir()
+	if err := log.ArchiveSegments(t.Context(), []uint64{0}, away, "old"); err != nil {
+		t.Fatal(err)
+	}
+	r := made(t, log, report.Options{Size: 3})
+	wants(t, r, map[string]string{"access.in_force": "1"})
+	unknown(t, r, "usage.calls")
+	r = made(t, log, report.Options{})
+	wants(t, r, map[string]string{"access.in_force": "1"})
+	if f, _ := r.Figure("usage.calls"); f.Value.Kind != document.Count || !strings.HasPrefix(f.Note, "At least: ") {
+		t.Errorf("calls are %s (%s), want at least so many", f.Value, f.Note)
+	}
+	unknown(t, r, "oversight.feedback")
+}
+
 // chart is a chart of a report.
 func chart(t *testing.T, r *document.Report, id string) document.Chart {
 	t.Helper()
