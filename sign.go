@@ -2,9 +2,12 @@ package audittrail
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"audittrail/internal/checkpoint"
+	"audittrail/tlog"
 )
 
 // Checkpoint returns a signed checkpoint (C2SP tlog-checkpoint) that covers
@@ -24,4 +27,20 @@ func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
 	return signed, nil
+}
+
+// Head returns the newest size and root of the log that are known to be signed: those
+// of Checkpoint, or where the published one is missing or damaged, and the keyring is
+// at hand, what that remembers.
+func (l *Log) Head(ctx context.Context) (tlog.Checkpoint, error) {
+	signed, err := l.Checkpoint(ctx)
+	if err == nil {
+		return tlog.ReadCheckpoint(signed)
+	}
+	if l.ring != nil && (errors.Is(err, tlog.ErrMalformed) || errors.Is(err, fs.ErrNotExist)) {
+		if size, root := l.ring.Signed(); size > 0 {
+			return tlog.Checkpoint{Origin: l.origin, Size: size, Root: root}, nil
+		}
+	}
+	return tlog.Checkpoint{}, err
 }

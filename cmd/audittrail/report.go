@@ -548,8 +548,8 @@ func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, sig
 	case err != nil:
 		return err
 	case len(found) == 0:
-		for _, d := range now {
-			e.note("report verify: how the log can be checked has changed since, and no figure: %s", d)
+		if len(now) > 0 {
+			e.note("report verify: no figure differs; how the log can be checked does: %s", now[max(0, slices.IndexFunc(now, func(d document.Difference) bool { return d.Where == "notice" }))])
 		}
 		if len(now) > 0 && is.Status == document.Incomplete {
 			return ended(exitLimited)

@@ -128,7 +128,9 @@ func (c *comparison) head(was, is *Report) {
 		var none Attention
 		a, b = or(a, &none), or(b, &none)
 		c.text("attention of "+string(cmp.Or(a.Kind, b.Kind)), a.Text, b.Text)
-		c.text("attention, words", plain(&[]any{a.Tone, a.Section}), plain(&[]any{b.Tone, b.Section}))
+		if a.Text == b.Text { // otherwise the one that lacks it has none
+			c.text("attention, words", plain(&[]any{a.Tone, a.Section}), plain(&[]any{b.Tone, b.Section}))
+		}
 	})
 	notice := func(n *Notice) string { return n.Text }
 	pairs(was.Notices, is.Notices, notice, func(_ string, a, b *Notice) {
