@@ -37,7 +37,9 @@ type Stat struct {
 // Stat describes the log as it is now. If the log goes on behind the last
 // record with something else than the next, the error is a *LineError, and what
 // stands in front of it is described.
-func (l *Log) Stat(ctx context.Context) (Stat, error) {
+func (l *Log) Stat(ctx context.Context) (Stat, error) { return l.stat(ctx, false) }
+
+func (l *Log) stat(ctx context.Context, again bool) (Stat, error) {
 	if err := l.refresh(ctx); err != nil {
 		return Stat{}, err
 	}
@@ -49,6 +51,9 @@ func (l *Log) Stat(ctx context.Context) (Stat, error) {
 		Origin: l.origin, Records: l.store.Size(), First: l.store.First(),
 		Segments: len(segments), Subjects: -1, Writer: l.lock != nil || l.hasWriter(),
 		Empty: l.store.Empty(),
+	}
+	if s.Writer {
+		s.Empty = nil // it begins segments, and has put aside what it did not begin
 	}
 	for _, g := range segments {
 		if g.Gone == nil {
@@ -78,6 +83,9 @@ func (l *Log) Stat(ctx context.Context) (Stat, error) {
 	s.Checkpoint, err = l.tree.Checkpoint()
 	if err == nil {
 		s.Signed, err = tlog.ReadCheckpoint(s.Checkpoint)
+	}
+	if err == nil && s.Signed.Size > s.Records && s.Beyond.Behind == 0 && s.Writer && !again {
+		return l.stat(ctx, true) // the writer has gone on since the log was looked at
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -153,8 +153,8 @@ func (d *doctor) examine(log *audittrail.Log) error {
 		d.say("checkpoint", risky, "tree/checkpoint is damaged (%s): nothing was altered, and the next writer makes it again", s.Damage)
 	case s.Subjects >= 0 && s.Beyond.Unchecked != "":
 		d.say("checkpoint", ill, "%s", s.Beyond.Unchecked)
-	case s.Signed.Size > s.Records:
-		d.say("checkpoint", ill, "covers %s, and %s of them are gone: run audittrail verify", count(s.Signed.Size, "record", "records"), number(s.Signed.Size-s.Records))
+	case s.Beyond.Behind > 0:
+		d.say("checkpoint", ill, "covers %s, and %s of them are gone: run audittrail verify", count(s.Beyond.Signed, "record", "records"), number(s.Beyond.Behind))
 	case behind == 0:
 		d.say("checkpoint", healthy, "covers every record")
 	case s.Writer:

@@ -91,8 +91,8 @@ func (e *env) stat(log *audittrail.Log) error {
 			Root tlog.Hash `json:"root"`
 		}{s.Signed.Size, s.Signed.Root}
 		behind := "all of them"
-		if s.Signed.Size > s.Records {
-			behind = number(s.Signed.Size-s.Records) + " more than there are: run audittrail verify"
+		if s.Beyond.Behind > 0 {
+			behind = number(s.Beyond.Behind) + " more than there are: run audittrail verify"
 		} else if s.Signed.Size < s.Records {
 			behind = "all but the last " + number(s.Records-s.Signed.Size)
 		}

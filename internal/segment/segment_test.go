@@ -439,3 +439,34 @@ func BenchmarkFindID(b *testing.B) {
 		}
 	}
 }
+
+// A writer acknowledges nothing that went into another file than the one of the
+// segment's name: the folder was exchanged, or the file removed, or replaced by a copy.
+func TestSegmentExchanged(t *testing.T) {
+	for name, exchange := range map[string]func(*vfs.Mem, string) error{
+		"removed":  func(disk *vfs.Mem, name string) error { return disk.Remove(name) },
+		"moved":    func(disk *vfs.Mem, name string) error { return disk.Rename(name, name+".moved") },
+		"replaced": func(disk *vfs.Mem, name string) error { return vfs.WriteFile(disk, name, read(t, disk, name), 0o644) },
+		"its folder exchanged": func(disk *vfs.Mem, name string) error {
+			b := read(t, disk, name)
+			return errors.Join(disk.Rename(dir, dir+".moved"), disk.MkdirAll(dir, 0o755), vfs.WriteFile(disk, name, b, 0o644))
+		},
+		"added to": func(disk *vfs.Mem, name string) error {
+			return vfs.WriteFile(disk, name, append(read(t, disk, name), "x\n"...), 0o644)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := vfs.NewMem()
+			w := create(t, disk, dir, 0)
+			w.must(3)
+			if err := exchange(disk, filepath.Join(dir, fmt.Sprintf("%020d.jsonl", 0))); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if err := w.write(1); !errors.Is(err, segment.ErrFailed) {
+					t.Errorf("Append = %v, want ErrFailed", err)
+				}
+			}
+		})
+	}
+}

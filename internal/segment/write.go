@@ -233,8 +233,28 @@ func (s *Store) Append(b *Batch) (rolled bool, err error) {
 	if err := t.sync(); err != nil {
 		return rolled, err
 	}
+	if err := s.inPlace(t.off + int64(len(b.Lines))); err != nil {
+		return rolled, err
+	}
 	s.publish(b)
 	return rolled, nil
+}
+
+// inPlace makes sure that the segment's name still leads to the file that is written,
+// which has size bytes by now: its folder may have been exchanged, or a copy put in
+// its place, and then what this process acknowledges would not be in the log. Where
+// that cannot be told, it is believed.
+func (s *Store) inPlace(size int64) error {
+	t := &s.tail
+	name := t.seg.name + lineExt
+	st, err := s.fs.Stat(name)
+	switch {
+	case isMissing(err):
+		t.err = fmt.Errorf("%w: %s was moved or removed, or its folder exchanged, while this process wrote it: end it, and start again in the folder that is meant", ErrFailed, name)
+	case err == nil && st.Size() != size:
+		t.err = fmt.Errorf("%w: %s is another file than the one that this process writes: it was replaced or changed, or its folder exchanged: end it, and start again in the folder that is meant", ErrFailed, name)
+	}
+	return t.err
 }
 
 // sync makes the lines durable. After an error nothing is written any more.

@@ -1,0 +1,61 @@
+package audittrail_test
+
+import (
+	"testing"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/internal/vfs"
+)
+
+// TestStatBesideWriter has the writer go on whenever a reader opens the checkpoint,
+// one opening after the other: nothing of the log is ever said to be missing.
+func TestStatBesideWriter(t *testing.T) {
+	for n := 0; ; n++ {
+		disk := vfs.NewMem()
+		log, err := audittrail.Open("dir", rolling(disk))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "first"})
+		if _, err := log.Checkpoint(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		o := rolling(disk)
+		o.ReadOnly, o.Create = true, false
+		reader, err := audittrail.Open("dir", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened, went := 0, false
+		disk.Inject(func(op vfs.Op) error {
+			if op.Kind != vfs.OpOpen || op.Name != "dir/tree/checkpoint" || went {
+				return nil
+			}
+			if opened++; opened <= n {
+				return nil
+			}
+			went = true
+			for range 12 { // and rolls
+				mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "while it looks"})
+			}
+			if _, err := log.Checkpoint(t.Context()); err != nil {
+				t.Error(err)
+			}
+			return nil
+		})
+		s, err := reader.Stat(t.Context())
+		disk.Inject(nil)
+		if err != nil || s.Beyond.Behind > 0 || s.Signed.Size > s.Records || len(s.Empty) > 0 || len(s.Beyond.Missing) > 0 {
+			t.Errorf("opening %d: Stat = %+v, %v; want no record missing", n, s, err)
+		}
+		mustClose(t, reader)
+		mustClose(t, log)
+		if !went {
+			if n == 0 {
+				t.Error("Stat opened no checkpoint")
+			}
+			return
+		}
+	}
+}
