@@ -332,7 +332,7 @@ class Log:
     def segments(folder):
         """The files of the log, in order. Each is named by its first record; an empty one holds nothing."""
         paths = folder.iterdir() if folder.is_dir() else []
-        all = [p.name for p in paths if re.fullmatch(r"[0-9]{20}\.(jsonl|remnant)", p.name) and (p.is_symlink() or p.stat().st_size)]
+        all = [p.name for p in paths if re.fullmatch(r"[0-9]{20}\.(jsonl|remnant)", p.name) and (p.is_symlink() or not p.is_file() or p.stat().st_size)]
         # As long as the lines are there, a remnant means nothing.
         return [folder / n for n in sorted(all) if n.endswith("l") or n[:20] + ".jsonl" not in all]
 
@@ -439,8 +439,12 @@ class Log:
         if "to" not in labels:
             return what + ", and only the keyring tells where"
         packed = pathlib.Path(labels["to"]) / f"{r.first:020}.jsonl.zst"
+        kept = packed.with_suffix("").with_suffix(".archive")
+        for path in kept, packed:
+            if path.is_symlink() or path.exists() and not path.is_file():
+                return f"{what} that cannot be read: {path} is not a regular file"
         try:
-            manifest = packed.with_suffix("").with_suffix(".archive").read_bytes()
+            manifest = kept.read_bytes()
             if hashlib.sha256(manifest).hexdigest() != labels.get("manifest"):
                 raise Altered(f"record {r.first}: the manifest of {packed} is not the one that was signed")
             unpacked = subprocess.run(["zstd", "-dcq", "--", str(packed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

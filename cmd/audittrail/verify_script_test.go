@@ -341,6 +341,12 @@ var verifyCases = []verifyCase{
 	{name: "archived, and cannot be reached", make: func(l *layout) { l.removeAll(l.real(false, "")) }, status: 3, seq: -1},
 	{name: "archived, and the archive altered", make: func(l *layout) { l.alterFirst(l.real(false, ""), "*.zst") }, status: 2, seq: 0},
 	{name: "archived, and its manifest altered", make: func(l *layout) { l.alterFirst(l.real(false, ""), "*.archive") }, status: 2, seq: 0},
+	{name: "archived, and the archive a link", make: func(l *layout) { l.linked(l.real(false, ""), "*.zst") }, status: 3, seq: -1},
+	{name: "archived, and its manifest a link", make: func(l *layout) { l.linked(l.real(false, ""), "*.archive") }, status: 3, seq: -1},
+	{name: "archived, and the archive a folder", make: func(l *layout) { l.instead(l.real(false, ""), "*.zst", "mkdir") }, status: 3, seq: -1},
+	{name: "archived, and the archive a pipe", make: func(l *layout) { l.instead(l.real(false, ""), "*.zst", "mkfifo") }, status: 3, seq: -1},
+	{name: "archived, and its manifest a pipe", make: func(l *layout) { l.instead(l.real(false, ""), "*.archive", "mkfifo") }, status: 3, seq: -1},
+	{name: "a segment that is a pipe", make: func(l *layout) { l.instead(l.path("log"), "*5.jsonl", "mkfifo") }, status: 1, seq: 5, pyStatus: 1, pySeq: -1, why: "it ends at the file"},
 	{name: "dropped", make: func(l *layout) { l.real(true, "") }, seq: -1},
 	{name: "dropped, and what remains altered", make: func(l *layout) { l.real(true, ""); l.alterFirst(l.path("log"), "*.remnant") }, status: 2, seq: 0},
 	{name: "dropped, and what remains gone", make: func(l *layout) { l.real(true, ""); l.remove("log/00000000000000000000.remnant") }, status: 2, seq: 0},
@@ -553,6 +559,38 @@ func (l *layout) alterFirst(dir, pattern string) {
 	b[len(b)/2] ^= 1
 	if err := os.WriteFile(names[0], b, 0o600); err != nil {
 		l.t.Fatal(err)
+	}
+}
+
+// linked puts a link to the first file of a pattern in its place.
+func (l *layout) linked(dir, pattern string) {
+	l.t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil || len(names) == 0 {
+		l.t.Fatal(names, err)
+	}
+	to := filepath.Join(l.t.TempDir(), "elsewhere")
+	if err := os.Rename(names[0], to); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := os.Symlink(to, names[0]); err != nil {
+		l.t.Skip(err)
+	}
+}
+
+// instead has a command make something else in the place of the first file of a
+// pattern.
+func (l *layout) instead(dir, pattern, command string) {
+	l.t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil || len(names) == 0 {
+		l.t.Fatal(names, err)
+	}
+	if err := os.Remove(names[0]); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := exec.CommandContext(l.t.Context(), command, names[0]).Run(); err != nil {
+		l.t.Skip(err) // there are systems without these
 	}
 }
 
