@@ -103,7 +103,7 @@ func (s *summary) section(sec *document.Section, n int) {
 		column = max(column, utf8.RuneCountInString(f.Label))
 	}
 	for _, f := range sec.Figures {
-		s.entry("  ", f.Label, f.Shown(), min(column, s.width/2))
+		s.entry("  ", f.Label, f.Shown(), min(column, max(s.width/2, s.width-30)))
 	}
 	for i := range sec.Tables {
 		if !strings.HasPrefix(sec.Tables[i].ID, testTables) { // which are for files
