@@ -54,6 +54,10 @@ func Name(line []byte) error {
 	return nil
 }
 
+// IsRecord reports whether a line stands as it is in a log: whether it is a
+// record, and its content encrypted.
+func IsRecord(line []byte) bool { return hasAll(members(line), recordLine.has) }
+
 // members returns the names of the members of the object that line is.
 func members(line []byte) []string {
 	var keys []string

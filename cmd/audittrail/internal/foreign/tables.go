@@ -164,7 +164,15 @@ type kind struct {
 
 const laterTraces = "trace exports are not imported yet: have the application log its calls, or export them as events (audittrail help import)"
 
+// recordLine is a line as it stands in a log. A plain hash-chained logger has
+// some of its members, and never all.
+var recordLine = kind{
+	what: "a line of a log's own file, whose content is encrypted", do: "export that log, and import what this writes: audittrail export --dir LOG --out FILE",
+	has: []string{"v", "seq", "logged", "subject", "class", "body", "prev", "hash"},
+}
+
 var kinds = []kind{
+	recordLine,
 	{what: "an OTLP export of traces or logs", do: laterTraces, has: []string{"resourceSpans|resourceLogs|resourceMetrics|resource_spans|resource_logs"}},
 	{what: "a trace export of Langfuse", do: laterTraces, has: []string{"traceId|trace_id", "startTime|start_time|timestamp", "level|observations|parentObservationId|parent_observation_id"}},
 	{what: "a trace export of LangSmith", do: laterTraces, has: []string{"run_type", "inputs|outputs|dotted_order"}},

@@ -76,9 +76,10 @@ func (in *Input) event(line []byte) (event.Event, error) {
 		return foreign.Parse(in.From, line)
 	}
 	ev, err := event.ParseFitting(line)
-	if err != nil {
+	if err != nil && !foreign.IsRecord(line) {
 		// What is wrong with it may be that it was exported, or is of another
-		// logger.
+		// logger. A log's own line is chained by hashes, too: taken for one of
+		// another logger, it would be an event without its content.
 		for _, parse := range []func([]byte) (event.Event, bool, error){event.ParseExported, event.ParsePlain} {
 			if other, is, otherErr := parse(line); is {
 				return other, otherErr
