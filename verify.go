@@ -182,7 +182,7 @@ func verifyDir(ctx context.Context, l *Log, o VerifyOptions) (*Verification, err
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case len(o.VKeys) == 0:
-		return nil, fmt.Errorf("%w: %w: name the log's verifier key (--key), or where its keyring is (--keys)", ErrNoVerifierKey, err)
+		return nil, fmt.Errorf("%w: %w: name the log's verifier key (--key), or where its keyring (--keys) and its master key (--master) are", ErrNoVerifierKey, err)
 	case !errors.Is(err, keyring.ErrNoKeyring) && !errors.Is(err, keyring.ErrNoMaster):
 		missing = append(missing, fmt.Sprintf("the keyring: %v", err))
 	}

@@ -126,7 +126,7 @@ var badFlags = map[string]map[string]string{
 		"--limit=x":            `read --limit: "x" is no whole number, or too large a one; 'audittrail COMMAND --help' lists the flags`,
 		"--limit=-1":           "export: read --limit: it is -1; 0 is no limit",
 		"-o=csv":               "export: read -o: it is for results that are shown; the form of the file is --format",
-		"--out=no/where.jsonl": "export: open no/.audittrail-export-",
+		"--out=no/where.jsonl": "export: write no/where.jsonl: there is no folder no; make it first",
 	},
 	"tail": {
 		"--lines=-1":                  `read --lines: "-1" is no whole number from 0 on, or too large a one; 'audittrail COMMAND --help' lists the flags`,

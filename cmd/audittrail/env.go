@@ -276,7 +276,7 @@ func (e *env) noteBeyond(log *audittrail.Log) error {
 	if b.Unchecked != "" && b.Size > 0 {
 		hint := ""
 		if _, err := log.Keys(); errors.Is(err, audittrail.ErrNoKeys) && e.getenv(vkeyVar) == "" {
-			hint = "; name the log's verifier key in $" + vkeyVar
+			hint = "; name the keyring's folder with --keys and its master key with --master, or the log's verifier key in $" + vkeyVar
 		}
 		e.note("the checkpoint is taken at its word, or does not count: %s%s", b.Unchecked, hint)
 	}

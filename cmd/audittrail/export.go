@@ -127,8 +127,11 @@ func writeWhole(name string, write func(*os.File) error) error {
 	}
 	dir := filepath.Dir(name)
 	file, err := os.CreateTemp(dir, ".audittrail-export-*")
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("write %s: there is no folder %s; make it first", name, dir)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("write %s: %w", name, err)
 	}
 	err = write(file)
 	if err == nil {

@@ -33,7 +33,7 @@ disk than the log, in a key store, or in the environment: see --master.` +
 func (e *env) init(origin string) error {
 	log, err := e.openToWrite()
 	if err == nil {
-		return errors.Join(fmt.Errorf("make a log in %s: there is one already", e.logDir()), e.close(log))
+		return errors.Join(fmt.Errorf("make a log in %s: there is one already; record in it, or name another folder with --dir", e.logDir()), e.close(log))
 	}
 	if !absent(err) {
 		return fmt.Errorf("make a log in %s: %w", e.logDir(), err)

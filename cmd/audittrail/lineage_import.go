@@ -61,7 +61,7 @@ func (e *env) lineageImport(name, format string, dry bool) error {
 	of := exchange.Format(format)
 	if format == autoFormat {
 		if of, err = exchange.Detect(data); err != nil {
-			return err
+			return fmt.Errorf("%s: %w; 'audittrail lineage import --help' says what can be imported", inputName(name), err)
 		}
 	}
 	use := func(t *lineage.Tracker) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -276,6 +277,9 @@ func (e *env) readInput(name string, limit int64) ([]byte, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(in, limit+1))
 	if err != nil {
+		if of := (*fs.PathError)(nil); errors.As(err, &of) {
+			err = of.Err // the name stands in front
+		}
 		return nil, fmt.Errorf("read %s: %w", inputName(name), err)
 	}
 	if int64(len(data)) > limit {

@@ -436,7 +436,10 @@ func (e *env) reportVerify(name string, keys, own []string) error {
 		f, err = document.ReadFile(in)
 	}
 	if err != nil {
-		return fmt.Errorf("report verify: %w", err)
+		if errors.Is(err, document.ErrForm) && form == nil {
+			err = fmt.Errorf("%w, and HTML and PDF files, which carry it", err)
+		}
+		return fmt.Errorf("report verify: %s: %w", inputName(name), err)
 	}
 	shown := e.verifyShown(b, form, f)
 	err = e.verifyReport(f, keys, own)
@@ -477,6 +480,9 @@ func (e *env) verifyReport(f *document.File, keys, own []string) error {
 		}
 		unsigned := errors.Is(err, document.ErrDigest) || errors.Is(err, document.ErrUnsigned) || errors.Is(err, tlog.ErrBadSignature)
 		if err != nil && !unsigned {
+			if errors.Is(err, tlog.ErrUnknownKey) && f.Report.Origin != log.Origin() {
+				err = fmt.Errorf("%w; the report is about the log %s, and this is %s: name that one with --dir", err, f.Report.Origin, log.Origin())
+			}
 			return doesNotHold(err)
 		}
 		if unsigned {

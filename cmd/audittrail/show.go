@@ -192,7 +192,7 @@ func contentText(r *audittrail.Record) string {
 	case audittrail.Readable:
 		return "readable, " + size
 	case audittrail.Sealed:
-		return "sealed, " + size + ": the keyring is not here"
+		return "sealed, " + size + ": the keyring is not here, or without its master key"
 	case audittrail.Erased:
 		return "erased: its data subject was forgotten"
 	case audittrail.Expired:

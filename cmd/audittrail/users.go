@@ -68,10 +68,15 @@ func (e *env) usersOf(cmd *cobra.Command, one *userArgs, file string, args []str
 		user, err := one.one(e, cmd, args)
 		return &userList{ids: []string{user}}, err
 	}
+	name := strings.TrimPrefix(cmd.CommandPath(), "audittrail ")
 	if len(args) > 0 || one.file != "" {
-		return nil, fmt.Errorf("%s: give one user, or --file with many", strings.TrimPrefix(cmd.CommandPath(), "audittrail "))
+		return nil, fmt.Errorf("%s: give one user, or --file with many", name)
 	}
-	return e.readUsers(file, maxUsers)
+	users, err := e.readUsers(file, maxUsers)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return users, nil
 }
 
 // A lookup is what the log knows of the users that a command is about.

@@ -92,10 +92,10 @@ func (e *env) verify(o verifyOptions) error {
 	for _, name := range o.checkpoints {
 		signed, err := e.readInput(name, maxSmallFile)
 		if err != nil {
-			return fmt.Errorf("verify: %w", err)
+			return fmt.Errorf("verify: read --checkpoint: %w", err)
 		}
 		if _, err := tlog.ReadCheckpoint(signed); err != nil {
-			return fmt.Errorf("verify: read %s: %w", inputName(name), err)
+			return fmt.Errorf("verify: read --checkpoint %s: %w", inputName(name), err)
 		}
 		vo.Checkpoints = append(vo.Checkpoints, signed)
 	}
