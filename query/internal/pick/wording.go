@@ -94,7 +94,23 @@ func (c *Wording) keeps(v *View) (bool, error) {
 // readable leaves the rows that have the words, of those that can be read. What
 // is kept beyond its class has to be opened for that.
 func (c *Wording) readable(rows search.Rows, kept bool) test {
-	var states sync.Map // of subject and class, by their codes
+	return byState(c.stateOf, func(w *Window, i int, s audittrail.State) bool {
+		switch s {
+		case audittrail.Readable:
+			return rows.Set.Contains(w.Rows[i]) != rows.Outside
+		case audittrail.Expired:
+			w.Unsure = w.Unsure || kept
+			return kept
+		}
+		return false
+	})
+}
+
+// byState leaves the rows for which a function says so: i is which of the
+// window's, and told what of tells of its subject and class, which it is asked
+// once about each.
+func byState[T any](of func(subject, class string) (T, error), is func(w *Window, i int, told T) bool) test {
+	var known sync.Map // of subject and class, by their codes
 	return func(w *Window) error {
 		subjects, who, err := w.codes(block.Subject)
 		if err != nil {
@@ -107,22 +123,17 @@ func (c *Wording) readable(rows search.Rows, kept bool) test {
 		var failed error
 		w.keep(func(i int) bool {
 			key := uint64(who[i])<<32 | uint64(which[i])
-			s, ok := states.Load(key)
+			told, ok := known.Load(key)
 			if !ok {
-				var err error
-				if s, err = c.stateOf(subjects.Value(who[i]), classes.Value(which[i])); err != nil {
+				t, err := of(subjects.Value(who[i]), classes.Value(which[i]))
+				if err != nil {
 					failed = err
+					return false
 				}
-				states.Store(key, s)
+				told = t
+				known.Store(key, told)
 			}
-			switch s {
-			case audittrail.Readable:
-				return rows.Set.Contains(w.Rows[i]) != rows.Outside
-			case audittrail.Expired:
-				w.Unsure = w.Unsure || kept
-				return kept
-			}
-			return false
+			return is(w, i, told.(T))
 		})
 		return failed
 	}
@@ -154,51 +165,39 @@ func (c *unworded) narrow(v *View, n *narrowing) error {
 	if err != nil {
 		return err
 	}
-	var unread sync.Map // of subject and class, by their codes: 1, or 2 if it is not sure
-	n.tests = append(n.tests, func(w *Window) error {
-		subjects, who, err := w.codes(block.Subject)
-		if err != nil {
-			return err
-		}
-		classes, which, err := w.codes(block.Class)
-		if err != nil {
-			return err
-		}
-		var failed error
-		w.keep(func(i int) bool {
-			key := uint64(who[i])<<32 | uint64(which[i])
-			is, ok := unread.Load(key)
-			if !ok {
-				var err error
-				if is, err = c.of(subjects.Value(who[i]), classes.Value(which[i]), kept); err != nil {
-					failed = err
-				}
-				unread.Store(key, is)
-			}
-			w.Unsure = w.Unsure || is == 2
-			return is != 0
-		})
-		return failed
-	})
+	of := func(subject, class string) (unreadness, error) { return c.of(subject, class, kept) }
+	n.tests = append(n.tests, byState(of, func(w *Window, _ int, is unreadness) bool {
+		w.Unsure = w.Unsure || is == perhapsUnread
+		return is != notUnread
+	}))
 	return nil
 }
 
-func (c *unworded) of(subject, class string, kept bool) (int, error) {
+// An unreadness tells whether a text is gone or hidden.
+type unreadness uint8
+
+const (
+	notUnread unreadness = iota
+	surelyUnread
+	perhapsUnread // a hold may keep it
+)
+
+func (c *unworded) of(subject, class string, kept bool) (unreadness, error) {
 	s, err := record.ParseSubject(subject)
 	if err != nil {
-		return 1, fmt.Errorf("read subject: %w", err)
+		return notUnread, fmt.Errorf("read subject: %w", err)
 	}
 	if c.words.hidden != nil && c.words.hidden(s) {
-		return 1, nil
+		return surelyUnread, nil
 	}
 	state, err := c.words.reader.StateOf(s, class)
 	switch {
 	case err != nil:
-		return 0, err
+		return notUnread, err
 	case state == audittrail.Expired && kept:
-		return 2, nil
+		return perhapsUnread, nil
 	case state == audittrail.Erased || state == audittrail.Expired:
-		return 1, nil
+		return surelyUnread, nil
 	}
-	return 0, nil
+	return notUnread, nil
 }
