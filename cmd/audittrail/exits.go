@@ -43,6 +43,10 @@ const (
 	ends2 = "2  what it read was altered"
 	ends3 = "3  with --require-complete: something had to be left out"
 	ends4 = "4  the token does not permit it"
+
+	// Of commands that write alone, and of those about one record.
+	refuses3 = "3  nothing was recorded: nobody vouches for the end of the log"
+	unknown3 = "3  nobody vouches for the record"
 )
 
 // An exitError is an error with the status to exit with. Its err may be nil,

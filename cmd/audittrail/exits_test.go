@@ -13,6 +13,7 @@ import (
 
 	"audittrail"
 	"audittrail/report/document"
+	"audittrail/tlog"
 )
 
 // helpStatuses returns the exit statuses that the help of a command names.
@@ -91,6 +92,25 @@ func TestStatusOf(t *testing.T) {
 	for s, want := range map[document.Status]int{document.Sound: 0, document.Unchecked: 1, document.Altered: 2, document.Incomplete: 3, "": 1} {
 		if got := statusOfReport(s); got != want {
 			t.Errorf("statusOfReport(%q) = %d, want %d", s, got, want)
+		}
+	}
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{&audittrail.DamagedError{}, exitLimited},
+		{&audittrail.NewerError{}, exitLimited},
+		{fmt.Errorf("%w; and %w", &audittrail.DamagedError{}, audittrail.ErrTombstone), exitAltered}, // signed records are missing as well
+		{audittrail.ErrTombstone, exitAltered},
+		{&audittrail.BehindError{}, exitAltered},
+		{&audittrail.CheckpointError{Err: tlog.ErrBadSignature}, exitAltered},
+		{&audittrail.CheckpointError{Err: tlog.ErrUnknownKey}, exitAltered},
+		{&audittrail.CheckpointError{Err: tlog.ErrUnknownKey, Older: true}, exitFailed},
+		{&audittrail.CheckpointError{Err: tlog.ErrOrigin}, exitFailed},
+		{audittrail.ErrUnauthenticated, exitLimited},
+	} {
+		if got := statusOf(fmt.Errorf("open log: %w", c.err)); got != c.want {
+			t.Errorf("statusOf(%T: %v) = %d, want %d", c.err, c.err, got, c.want)
 		}
 	}
 	order := []int{exitOK, exitLimited, exitFailed, exitAltered}

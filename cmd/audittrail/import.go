@@ -26,7 +26,7 @@ func (e *env) importCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import [FILE|-]...",
 		Short: "Record events from JSON lines",
-		Long:  importLong + exits(ends0, ends1+", and how many events were recorded", ends2+": nothing was recorded"),
+		Long:  importLong + exits(ends0, ends1+", and how many events were recorded", ends2+": nothing was recorded", refuses3),
 		Example: `  audittrail import events.jsonl
   audittrail import --skip-invalid rejects.jsonl day1.jsonl day2.jsonl
   audittrail import --from litellm spend.jsonl

@@ -34,7 +34,7 @@ machine can see it. Flags then add to it, or take the place of its fields.
 
 Content, user and session are sealed; the other fields stand in the clear, and
 so must not hold personal data: see "audittrail help import" for all of them.` +
-			exits(ends0, ends1, ends2+": nothing was recorded"),
+			exits(ends0, ends1, ends2+": nothing was recorded", refuses3),
 		Example: `  audittrail log -t prompt -m gpt-4 -u user-001 -p "What is a bond?"
   audittrail log -t response -m gpt-4 --latency-ms 150.5 -r "A loan."
   audittrail log -t tool_call --tool search --tool-args '{"q":"bond"}'

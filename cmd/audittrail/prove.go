@@ -55,7 +55,7 @@ func (e *env) proveCmd() *cobra.Command {
 		Long: `Prove writes a proof that a record is in the log (C2SP tlog-proof), which
 'audittrail check' and other people's tools check without the log: they need the
 proof, the record's line and the log's verifier key. Neither shows the content.` + recordArgHelp +
-			exits(ends0, ends1, ends2),
+			exits(ends0, ends1, ends2, unknown3),
 		Example: `  audittrail prove 17 --out 17.tlog-proof
   audittrail show --raw 17 > 17.json
   audittrail keys show --vkey > log.vkey
@@ -152,7 +152,7 @@ belong together: 'audittrail check --disclosed FILE'. With a proof beside it,
 they can also check that it is in the log.
 
 What was disclosed cannot be taken back: erasing the person in the log does not
-reach it.` + recordArgHelp + exits(ends0, ends1, ends2),
+reach it.` + recordArgHelp + exits(ends0, ends1, ends2, unknown3),
 		Example: "  audittrail disclose 17 --out 17.disclosed",
 		Args:    takes(recordArg),
 		GroupID: groupProve,

@@ -36,7 +36,7 @@ was not erased. The record is checked against its hash and against the tree.
 
 A line beyond the newest checkpoint for which nobody vouches is shown as it
 stands, marked as unauthenticated, and the exit status is 3.` + recordArgHelp +
-			exits(ends0, ends1, ends2, "3  nobody vouches for the record"),
+			exits(ends0, ends1, ends2, unknown3),
 		Example: `  audittrail show 17
   audittrail show 17 -o json
   audittrail show --raw 17 > record.json`,

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"audittrail/internal/remnant"
+	"audittrail/internal/vfs"
 )
 
 // EmptyPrefix begins the name of an empty segment that was put aside.
@@ -24,7 +25,7 @@ func (s *Store) dropEmpty(segs []*seg) (kept, empty []*seg) {
 			kept = append(kept, g)
 			continue
 		}
-		st, err := s.fs.Stat(g.name + lineExt)
+		st, err := vfs.StatFile(s.fs, g.name+lineExt) // a pipe is not empty
 		if err == nil && st.Size() == 0 && (!last || len(kept) > 0 && !s.endsBefore(kept[len(kept)-1], g.first)) {
 			empty = append(empty, g)
 			if left := s.newGone(g.first); !isMissing(left.bad) {

@@ -1,7 +1,9 @@
 package segment_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -125,6 +127,35 @@ func TestRemnantBesideLines(t *testing.T) {
 		t.Errorf("beside lines of the same name: Differences = %v, %v; want none", found, err)
 	}
 	if err := reader.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A pipe in the place of a segment has no size, and is not one that holds nothing.
+func TestPipeForSegment(t *testing.T) {
+	disk, w := written(t)
+	name := ""
+	for _, d := range derivedNames(t, disk) {
+		if n, err := firstOf(filepath.Base(d)); err == nil && strings.HasSuffix(d, ".side") && n > 0 && name == "" {
+			name = strings.TrimSuffix(d, ".side") + ".jsonl"
+		}
+	}
+	if err := errors.Join(disk.Remove(name), disk.Plant(name, fs.ModeNamedPipe)); err != nil {
+		t.Fatal(err)
+	}
+	s := w.reader(disk, false)
+	n, err := firstOf(strings.TrimSuffix(filepath.Base(name), ".jsonl") + ".side")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var other *vfs.FileTypeError
+	if _, err := s.Line(n); !errors.As(err, &other) || segment.Altered(err) {
+		t.Errorf("Line(%d) = %v, want that it is a pipe", n, err)
+	}
+	if empty := s.Empty(); len(empty) > 0 {
+		t.Errorf("Empty = %v, want none", empty)
+	}
+	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
 }
