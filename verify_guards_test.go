@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/vfs"
+	"audittrail/record"
 	"audittrail/tlog"
 )
 
@@ -79,8 +81,11 @@ func TestVerifyAlteredReadError(t *testing.T) {
 	disk := s.under(t, s.twice())
 	for n := int64(1); ; n++ {
 		var reads atomic.Int64
+		var hash atomic.Bool // it was one of a hash that failed
 		disk.Inject(func(op vfs.Op) error {
-			if op.Kind == vfs.OpRead && (strings.HasSuffix(op.Name, ".jsonl") || strings.HasPrefix(op.Name, "dir/tree/")) && reads.Add(1) == n {
+			tree := strings.HasPrefix(op.Name, "dir/tree/")
+			if op.Kind == vfs.OpRead && (strings.HasSuffix(op.Name, ".jsonl") || tree) && reads.Add(1) == n {
+				hash.Store(tree)
 				return syscall.EIO
 			}
 			return nil
@@ -91,6 +96,9 @@ func TestVerifyAlteredReadError(t *testing.T) {
 		}
 		if err == nil && (v.Valid() || v.Count(audittrail.KindMissing)+v.Count(audittrail.KindTruncated)+v.Count(audittrail.KindModified) > 0) {
 			t.Errorf("read %d: %+v, want lines that stand twice, or a file that cannot be read", n, v.Problems)
+		}
+		if err == nil && hash.Load() && v.Count(audittrail.KindUnreadable) > 0 {
+			t.Errorf("read %d, of a hash: %+v, want no segment called unreadable", n, v.Problems)
 		}
 		disk.Inject(nil)
 		if reads.Load() < n {
@@ -482,5 +490,72 @@ func TestVerifyUnreadableTail(t *testing.T) {
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(killed), audittrail.VerifyOptions{})
 	if err != nil || len(all) != 2 || v.Altered() || v.Count(audittrail.KindUnreadable) != 1 || v.Problems[0].File != last {
 		t.Errorf("%d segments, %+v, %v, want that %s cannot be read", len(all), v, err, last)
+	}
+}
+
+// TestVerifyUnreadableMiddle has a segment be readable up to a place within it: what is
+// in front of that is checked, and what cannot be read begins behind it.
+func TestVerifyUnreadableMiddle(t *testing.T) {
+	start := vfs.NewMem()
+	log := openDir(t, onDisk(start))
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 24 {
+		text := make([]byte, 12_000) // that cannot be made much shorter
+		for i := range text {
+			text[i] = byte('a' + rng.IntN(26))
+		}
+		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: string(text)})
+	}
+	mustClose(t, log)
+	length := int64(len(readOn(t, start, "log/"+firstSegment)))
+	within := false
+	for bad := int64(0); bad < length; bad += length / 7 {
+		disk := start.Clone()
+		disk.Inject(func(op vfs.Op) error {
+			if op.Kind == vfs.OpRead && op.Name == "dir/log/"+firstSegment && op.Off <= bad && bad < op.Off+int64(op.Len) {
+				return syscall.EIO
+			}
+			return nil
+		})
+		v, err := tryVerify(disk, audittrail.VerifyOptions{})
+		if err != nil || v.Altered() || v.Count(audittrail.KindUnreadable) != 1 || v.Problems[0].Seq != v.Records {
+			t.Errorf("byte %d cannot be read: %+v, %v, want what is behind the records that can be unreadable", bad, v, err)
+			continue
+		}
+		within = within || v.Records > 0
+	}
+	if !within {
+		t.Errorf("no record could be read of %d bytes", length)
+	}
+}
+
+// TestVerifySignedOtherForm has a holder of the signing key sign a line whose version is
+// not spelled as any is: it is none of the log's records, and none of a newer format.
+func TestVerifySignedOtherForm(t *testing.T) {
+	s := newSpecimen(t)
+	f := s.forge()
+	var prev record.Hash
+	var rng tlog.Range
+	for seq := range s.n {
+		name, at := s.home(seq)
+		line := f[name][at]
+		if seq == 7 {
+			line = bytes.Replace(line, []byte(`{"v":2,`), []byte(`{"v": 2,`), 1)
+		}
+		f[name][at] = retail(line, seq, prev)
+		prev = tailOf(f[name][at]).Hash
+		rng.Append(tlog.LeafHash(prev), nil)
+	}
+	log, err := audittrail.Open("dir", onDisk(s.disk.Clone()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := audittrail.SignRoot(t, log, uint64(s.n), rng.Root())
+	mustClose(t, log)
+	disk := s.under(t, f)
+	edit(t, disk, "tree/checkpoint", func([]byte) []byte { return signed })
+	v := verifyOn(t, disk, audittrail.VerifyOptions{VKeys: []string{s.vkey}})
+	if !v.Altered() || v.Problems[0].Seq != 7 {
+		t.Errorf("%+v, want record 7 named", v.Problems)
 	}
 }
