@@ -93,3 +93,56 @@ func TestReadErrorBesideAlteredHash(t *testing.T) {
 		}
 	}
 }
+
+// TestSignedMeanwhile has a writer erase somebody, and sign that, at each operation of a
+// reader that looks how far the log goes: a record that opened before and was signed
+// since is never one that nobody vouches for.
+func TestSignedMeanwhile(t *testing.T) {
+	disk := vfs.NewMem()
+	log := openDir(t, onDisk(disk))
+	mustAppend(t, log, about("bob", "0"))
+	if _, err := log.Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, log, about("ann", "1"))
+	mustAppend(t, log, about("bob", "2"))
+	before := disk.KillOnly()
+	erase(t, log, "ann")
+	mustClose(t, log)
+	var after []func(to *vfs.Mem) error
+	for _, dir := range []string{"dir/log", "dir/tree", "dir/keys"} {
+		for _, name := range dirNames(t, disk, dir) {
+			b, err := vfs.ReadFile(disk, dir+"/"+name, 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after = append(after, func(to *vfs.Mem) error { return vfs.WriteFile(to, dir+"/"+name, b, 0o600) })
+		}
+	}
+	for n := int64(1); ; n++ {
+		now := before.Clone()
+		o := onDisk(now)
+		o.ReadOnly, o.Create = true, false
+		reader := openDir(t, o)
+		var ops atomic.Int64
+		now.Inject(func(vfs.Op) error {
+			if ops.Add(1) != n {
+				return nil
+			}
+			for _, put := range after {
+				if err := put(now); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		b, err := reader.Beyond(t.Context())
+		if err != nil || b.Records > 0 || b.Behind > 0 || b.Size < 3 {
+			t.Errorf("at operation %d: %+v, %v, want nothing beyond", n, b, err)
+		}
+		mustClose(t, reader)
+		if ops.Load() < n {
+			return
+		}
+	}
+}

@@ -228,7 +228,7 @@ func TestReasons(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var later atomic.Int64 // denials are recorded meanwhile
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
-	c := openAccess(t, log, access.WithSeams(access.Options{}, func() time.Time { return now.Add(time.Duration(later.Load())) }, nil))
+	c := openAccess(t, log, access.WithClock(access.Options{}, func() time.Time { return now.Add(time.Duration(later.Load())) }))
 	defer closeAccess(t, c)
 	live, _ := mustGrant(t, c, access.Request{User: "u", Role: access.Viewer, For: time.Hour})
 	scoped, _ := mustGrant(t, c, access.Request{User: "u", Role: access.Auditor, Scope: access.Scope{

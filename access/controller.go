@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -29,8 +28,7 @@ type Options struct {
 	// Logger is told when denials cannot be recorded; if nil, nobody is.
 	Logger *slog.Logger
 
-	testOnlyNow  func() time.Time
-	testOnlyRand io.Reader
+	testOnlyNow func() time.Time
 }
 
 // A Controller decides who may do what, from the grants in a log. Its methods
@@ -219,7 +217,7 @@ func (c *Controller) grant(ctx context.Context, r *Request) (Token, *Grant, erro
 	if err := c.checkSeparate(r.User, permits, now); err != nil {
 		return Token{}, nil, err
 	}
-	token, err := newToken(c.random())
+	token, err := newToken(rand.Reader)
 	if err != nil {
 		return Token{}, nil, err
 	}
@@ -241,13 +239,6 @@ func (c *Controller) grant(ctx context.Context, r *Request) (Token, *Grant, erro
 	defer c.mu.Unlock()
 	c.t.grant(g)
 	return token, g, nil
-}
-
-func (c *Controller) random() io.Reader {
-	if c.o.testOnlyRand != nil {
-		return c.o.testOnlyRand
-	}
-	return rand.Reader
 }
 
 // A GiveError means that the holder of a token tried to grant what the token

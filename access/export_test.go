@@ -1,12 +1,9 @@
 package access
 
-import (
-	"io"
-	"time"
-)
+import "time"
 
-// WithSeams sets the clock and the random numbers of options.
-func WithSeams(o Options, now func() time.Time, random io.Reader) Options {
-	o.testOnlyNow, o.testOnlyRand = now, random
+// WithClock sets the clock of options.
+func WithClock(o Options, now func() time.Time) Options {
+	o.testOnlyNow = now
 	return o
 }
