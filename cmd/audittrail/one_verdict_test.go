@@ -222,3 +222,23 @@ func TestTombstoneThatNoRecordNames(t *testing.T) {
 		})
 	}
 }
+
+// A checkpoint that calls itself newer than what vouches for the log does not keep
+// verify from coming to an end: it looks again only as long as more is signed.
+func TestVerifyEnds(t *testing.T) {
+	dir := forgedLog(t)
+	key := strings.TrimSpace(mustRun(t, "--dir", dir, "keys", "show", "--vkey"))
+	kept := filepath.Join(t.TempDir(), "checkpoint")
+	mustRun(t, "--dir", dir, "checkpoint", "--out", kept)
+	f := readLines(t, dir)
+	f.lines = append(f.lines, f.lines[0]) // nobody vouches for it, with keys and without
+	f.write(t, dir)
+	edited(t, filepath.Join(dir, "tree", "checkpoint"), func(b []byte) []byte {
+		return bytes.Replace(b, []byte("\n"+strconv.Itoa(forgedLogSize)+"\n"), []byte("\n1000\n"), 1)
+	})
+	for _, flags := range [][]string{{}, {"--keys", filepath.Join(dir, "nowhere"), "--key", key, "--checkpoint", kept}} {
+		if out, errs, status := runIn(t, dir, append([]string{"verify"}, flags...)...); status != exitAltered || !strings.Contains(out, "tree/checkpoint") {
+			t.Errorf("verify %v: exit status %d, %s%s; want 2, and the checkpoint named", flags, status, out, errs)
+		}
+	}
+}
