@@ -172,6 +172,35 @@ func TestCallsIndexed(t *testing.T) {
 	}
 }
 
+// TestCallsAcrossBlocks has what tells of a call in a block of the index in which
+// nothing else is of calls.
+func TestCallsAcrossBlocks(t *testing.T) {
+	events := []event.Event{
+		{Type: event.Failure, ModelID: "m", Error: "no such page", TraceID: trace1, SpanID: span1},
+		{Type: event.Prompt, ModelID: "m", Prompt: "q", TraceID: trace2},
+		{Type: event.ToolCall, Tool: &event.Tool{Name: "search"}, TraceID: trace1, SpanID: span1},
+		{Type: event.Guardrail, Outcome: event.OutcomeBlocked, TraceID: trace2},
+	}
+	dir := t.TempDir()
+	x := index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: 2})
+	log := mustOpen(t, dir, x.Options(audittrail.Options{Create: true}))
+	if err := x.Attach(log); err != nil {
+		t.Fatal(err)
+	}
+	for i := range events {
+		appendAll(t, log, events[i])
+	}
+	want := counts{0, 0, query.Begun{Begun: 1}}
+	for name, e := range map[string]*query.Engine{"index": query.Over(log, x), "log": query.New(log)} {
+		if got := countsOf(t, e, query.Query{}); got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+	if err := errors.Join(x.Close(), log.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // byTheRules counts the calls among events, of those that are asked for, one by
 // one against all others.
 func byTheRules(events []event.Event, asked func(*event.Event) bool) (n uint64) {

@@ -69,6 +69,7 @@ func (c *Calls) narrow(v *View, n *narrowing) error {
 type CallRows struct {
 	chunk *index.Chunk
 	any   bool // some row may be a part of a call
+	half  bool // or tells of one in another chunk, perhaps: see Half
 
 	types, parts, models, tools, finish, outcomes *block.Texts
 	latency, output                               *block.Numbers
@@ -94,13 +95,14 @@ func NewCallRows(c *index.Chunk) (*CallRows, error) {
 	for code := range r.kinds {
 		switch t := event.Type(r.types.Value(uint32(code))); {
 		case t == event.Prompt, t == event.Response, t == event.Embedding, t == event.Failure:
-			r.any = true
+			r.any, r.half = true, true
 			r.kinds[code] = t
 		case t.OfTool(), t == event.Guardrail:
+			r.half = true
 			r.kinds[code] = t
 		}
 	}
-	if !r.any {
+	if !r.half {
 		return r, nil
 	}
 	for col, to := range map[block.TextColumn]**block.Texts{
@@ -189,7 +191,7 @@ type Half struct {
 // Each calls use with the rows that have not left the log, in order, up to a
 // sequence number. Half is valid during the call.
 func (r *CallRows) Each(to uint64, use func(*Half) error) error {
-	if !r.any {
+	if !r.half {
 		return nil
 	}
 	var e event.Event
