@@ -230,25 +230,28 @@ type Begun struct {
 // of the two names no span.
 func (e *Engine) Begun(ctx context.Context, q Query) (Begun, error) {
 	q.Calls, q.part, q.Limit, q.Cursor, q.OldestFirst = false, begunParts, 0, "", true
-	p, err := e.plan(ctx, &q)
-	var b Begun
-	if err == nil && !p.nothing {
-		leave, err := e.take(ctx)
-		if err != nil {
-			return Begun{}, fmt.Errorf("query: %w", err)
-		}
-		defer leave()
-	}
-	if err == nil && !p.nothing {
-		err = e.ask(ctx, &q, func(s *asked) (err error) {
-			b, err = s.begun(ctx, p, q.From, e.joined.most())
-			return err
-		})
-	}
+	b, err := e.begun(ctx, &q)
 	if err != nil {
 		return Begun{}, fmt.Errorf("query: %w", err)
 	}
 	return b, nil
+}
+
+func (e *Engine) begun(ctx context.Context, q *Query) (b Begun, err error) {
+	p, err := e.plan(ctx, q)
+	if err != nil || p.nothing {
+		return b, err
+	}
+	leave, err := e.take(ctx)
+	if err != nil {
+		return b, err
+	}
+	defer leave()
+	err = e.ask(ctx, q, func(s *asked) (err error) {
+		b, err = s.begun(ctx, p, q.From, e.joined.most())
+		return err
+	})
+	return b, err
 }
 
 // begun is Begun of what a query asked.
