@@ -48,7 +48,8 @@ const (
 // UnknownExtent is what is said of a reading whose end is not recorded.
 const UnknownExtent = "ended early, number not known"
 
-// kinds of accounts, and where each has its details.
+// readingMembers are the types of the records of readings, and under which member
+// each has its details.
 var readingMembers = map[event.Type]string{event.ContentRead: "read", event.DataExported: "export"}
 
 // RecordRead records that content is about to be shown, or was.

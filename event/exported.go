@@ -19,9 +19,10 @@ var perhaps = []string{"parts", "source", "actor_subject", "domain", "withheld",
 // hash, logged, class, subject and state. If it is not, the error is nil; ask
 // [ParseJSON].
 //
-// The event is what the other members say, but for those that are the log's own. If it was given no
-// id, its id is the record's UUID, so that it is known again. A record whose
-// content was not readable is refused: its event would be an empty one.
+// The event is what the other members say, but for those that are the log's own.
+// If it was given no id, its id is the record's UUID, so that it is known again.
+// A record whose content was not readable is refused: its event would be an
+// empty one.
 func ParseExported(data []byte) (e Event, isExport bool, err error) {
 	if !isExported(data) {
 		return Event{}, false, nil

@@ -20,7 +20,6 @@ const (
 	PartArguments                   // Tool.Arguments
 	PartResult                      // Tool.Result
 	PartError                       // Event.Error
-
 )
 
 var partNames = [...]string{"prompt", "response", "system", "input", "output", "arguments", "result", "error"}

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"audittrail/event"
 	"audittrail/internal/cjson"
@@ -22,18 +23,12 @@ const (
 	SourceLog       Source = "log"       // the log itself recorded it
 )
 
-// Sources returns all sources.
-func Sources() []Source {
-	return []Source{SourceApp, SourceTelemetry, SourceGateway, SourceMCP, SourceImport, SourceLog}
-}
+var sources = []Source{SourceApp, SourceTelemetry, SourceGateway, SourceMCP, SourceImport, SourceLog}
 
-func (s Source) known() bool {
-	switch s {
-	case SourceApp, SourceTelemetry, SourceGateway, SourceMCP, SourceImport, SourceLog:
-		return true
-	}
-	return false
-}
+// Sources returns all sources.
+func Sources() []Source { return slices.Clone(sources) }
+
+func (s Source) known() bool { return slices.Contains(sources, s) }
 
 // WithheldErased is the value of Own.Withheld for a record whose content was not
 // stored because the person it is about had been erased.
