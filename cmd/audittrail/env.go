@@ -271,7 +271,7 @@ func (e *env) noteBeyond(log *audittrail.Log) error {
 	}
 	if b.Records > 0 {
 		e.note("%s beyond the newest checkpoint %s not vouched for, and %s left out: of the first, record %d, %s; read again after the next checkpoint, or with the keyring, and see 'audittrail verify'",
-			count(b.Records, "record", "records"), isOrAre(b.Records), isOrAre(b.Records), b.Size, b.Detail)
+			count(b.Records, "record", "records"), oneOrMany(b.Records, "is", "are"), oneOrMany(b.Records, "is", "are"), b.Size, b.Detail)
 	}
 	if b.Unchecked != "" && b.Size > 0 {
 		hint := ""
@@ -287,13 +287,6 @@ func (e *env) noteBeyond(log *audittrail.Log) error {
 		e.note("the end of the log is missing: %s signed, and %s there; see 'audittrail verify'", count(b.Signed, "record was", "records were"), number(b.Signed-b.Behind))
 	}
 	return nil
-}
-
-func isOrAre(n uint64) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
 }
 
 // note tells the user something beside the result.

@@ -100,14 +100,15 @@ func statusOfReport(s document.Status) int {
 }
 
 // worseStatus is the one of two exit statuses that says more: that something
-// was altered, before that it could not be checked, before that it is not whole.
+// was altered, before that it could not be checked, before that it is not
+// permitted, before that it is not whole.
 func worseStatus(a, b int) int {
-	for _, status := range []int{exitAltered, exitFailed, exitLimited} {
+	for _, status := range []int{exitAltered, exitFailed, exitDenied, exitLimited} {
 		if a == status || b == status {
 			return status
 		}
 	}
-	return max(a, b)
+	return exitOK
 }
 
 // altered are the errors that say that something was changed. They are not

@@ -113,7 +113,7 @@ func TestStatusOf(t *testing.T) {
 			t.Errorf("statusOf(%T: %v) = %d, want %d", c.err, c.err, got, c.want)
 		}
 	}
-	order := []int{exitOK, exitLimited, exitFailed, exitAltered}
+	order := []int{exitOK, exitLimited, exitDenied, exitFailed, exitAltered}
 	for i, a := range order {
 		for j, b := range order {
 			if got, want := worseStatus(a, b), order[max(i, j)]; got != want {

@@ -127,11 +127,8 @@ func writeWhole(name string, write func(*os.File) error) error {
 	}
 	dir := filepath.Dir(name)
 	file, err := os.CreateTemp(dir, ".audittrail-export-*")
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("write %s: there is no folder %s; make it first", name, dir)
-	}
 	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+		return notCreated(name, err)
 	}
 	err = write(file)
 	if err == nil {
@@ -145,6 +142,17 @@ func writeWhole(name string, write func(*os.File) error) error {
 		return errors.Join(err, ignoreAbsent(os.Remove(file.Name())))
 	}
 	return vfs.OS.SyncDir(dir)
+}
+
+// notCreated is the error that a file which a command is to write was not created.
+func notCreated(name string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("write %s: there is no folder %s; make it first", name, filepath.Dir(name))
+	}
+	if of := (*fs.PathError)(nil); errors.As(err, &of) {
+		err = of.Err // its path is a name in the making
+	}
+	return fmt.Errorf("write %s: %w", name, err)
 }
 
 // absentFile refuses the name of a file that is there.

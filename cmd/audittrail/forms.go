@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -38,7 +39,7 @@ func endingOf(name string) string {
 func chooseForm(out, flag, given, fallback string, forms []fileForm) (string, error) {
 	ending := endingOf(out)
 	if out == "" || ending == "" {
-		return either(given, fallback), nil
+		return cmp.Or(given, fallback), nil
 	}
 	i := slices.IndexFunc(forms, func(f fileForm) bool { return slices.Contains(f.endings, ending) })
 	switch {
@@ -55,14 +56,7 @@ func chooseForm(out, flag, given, fallback string, forms []fileForm) (string, er
 		}
 		return "", fmt.Errorf("read --out: the name %s ends in .%s, and the file would be none; end it in %s", out, ending, alternatives(names))
 	}
-	return either(given, fallback), nil
-}
-
-func either(given, fallback string) string {
-	if given != "" {
-		return given
-	}
-	return fallback
+	return cmp.Or(given, fallback), nil
 }
 
 // alternatives lists words of which one is meant.

@@ -57,7 +57,7 @@ func (u *userArgs) one(e *env, cmd *cobra.Command, args []string) (string, error
 		err = errors.New("it is about one user")
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", strings.TrimPrefix(cmd.CommandPath(), "audittrail "), err)
+		return "", fmt.Errorf("%s: %w", nameOf(cmd), err)
 	}
 	return user, nil
 }

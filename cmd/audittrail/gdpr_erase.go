@@ -155,17 +155,10 @@ func (e *env) erase(o eraseOptions, list *userList) error {
 		}
 		if n := len(found.missing); n > 0 && !o.missingOK {
 			return &exitError{exitLimited, fmt.Errorf("gdpr erase: nothing is held on %s of %s: nothing was erased for %s; --missing-ok takes that",
-				number(n), count(len(users), "user", "users"), pick(n, "that one", "those"))}
+				number(n), count(len(users), "user", "users"), oneOrMany(n, "that one", "those"))}
 		}
 		return nil
 	})
-}
-
-func pick(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }
 
 // askErase says on a terminal what is about to be erased, and asks whether it is

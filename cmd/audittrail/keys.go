@@ -279,7 +279,10 @@ func createSecret(name string) (*os.File, error) {
 	if errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("write %s: it exists already; name a new file", name)
 	}
-	return file, err
+	if err != nil {
+		return nil, notCreated(name, err)
+	}
+	return file, nil
 }
 
 // fillSecret writes a file that createSecret has created, durably, and closes

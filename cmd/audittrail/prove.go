@@ -44,7 +44,11 @@ func (e *env) writeOut(out string, data []byte, perm fs.FileMode) error {
 		_, err = f.Write(data)
 		return errors.Join(err, f.Close())
 	}
-	return vfs.WriteFile(vfs.OS, target, data, perm)
+	err = vfs.WriteFile(vfs.OS, target, data, perm)
+	if errors.Is(err, fs.ErrNotExist) {
+		return notCreated(out, err)
+	}
+	return err
 }
 
 func (e *env) proveCmd() *cobra.Command {

@@ -105,10 +105,15 @@ func bytesText(n int64) string {
 
 // count names a number of things.
 func count[N ~int | ~int64 | ~uint64](n N, one, many string) string {
+	return number(n) + " " + oneOrMany(n, one, many)
+}
+
+// oneOrMany is the word for so many.
+func oneOrMany[N ~int | ~int64 | ~uint64](n N, one, many string) string {
 	if n == 1 {
-		return "1 " + one
+		return one
 	}
-	return number(n) + " " + many
+	return many
 }
 
 // timeText writes a time for people: in UTC, to the millisecond.

@@ -68,13 +68,12 @@ func (e *env) usersOf(cmd *cobra.Command, one *userArgs, file string, args []str
 		user, err := one.one(e, cmd, args)
 		return &userList{ids: []string{user}}, err
 	}
-	name := strings.TrimPrefix(cmd.CommandPath(), "audittrail ")
 	if len(args) > 0 || one.file != "" {
-		return nil, fmt.Errorf("%s: give one user, or --file with many", name)
+		return nil, fmt.Errorf("%s: give one user, or --file with many", nameOf(cmd))
 	}
 	users, err := e.readUsers(file, maxUsers)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", nameOf(cmd), err)
 	}
 	return users, nil
 }

@@ -56,7 +56,10 @@ func Name(line []byte) error {
 
 // IsRecord reports whether a line stands as it is in a log: whether it is a
 // record, and its content encrypted.
-func IsRecord(line []byte) bool { return hasAll(members(line), recordLine.has) }
+func IsRecord(line []byte) bool {
+	// Nearly all other lines are told apart without parsing them.
+	return bytes.Contains(line, []byte(`"prev"`)) && hasAll(members(line), recordLine.has)
+}
 
 // members returns the names of the members of the object that line is.
 func members(line []byte) []string {
