@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -498,6 +499,18 @@ func TestFollow(t *testing.T) {
 	}
 	if n, err := e.Count(t.Context(), query.Query{From: 5}); n != 2 || err != nil {
 		t.Errorf("Count from 5 = %d, %v", n, err)
+	}
+}
+
+// TestFollowCalls holds that calls are refused where a record that is not there
+// yet may tell which of them counts one.
+func TestFollowCalls(t *testing.T) {
+	log := newLog(t)
+	appendAll(t, log, event.Event{Type: event.Prompt, ModelID: "m", Prompt: "q", Response: "a"})
+	for h, err := range query.New(log).Follow(t.Context(), query.Query{Calls: true}) {
+		if err == nil || !strings.Contains(err.Error(), "calls cannot be followed") {
+			t.Fatalf("got %v, %v, want an error that calls cannot be followed", h, err)
+		}
 	}
 }
 

@@ -2,15 +2,21 @@ package query
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 )
 
 // Follow yields the records that match from q.From on, and then every new one
 // as it becomes durable, until ctx ends or the log is closed. It heeds neither
-// order nor size, limit or cursor.
+// order nor size, limit or cursor. A query for calls is refused: which record
+// counts a call, a later one may tell.
 func (e *Engine) Follow(ctx context.Context, q Query) iter.Seq2[*Hit, error] {
 	return func(yield func(*Hit, error) bool) {
+		if q.Calls {
+			yield(nil, errors.New("query: calls cannot be followed: which record counts a call, a later one may tell; follow all records, or ask for calls with Find or Count"))
+			return
+		}
 		users := q.Users
 		q.Users = nil // who is not known yet may be recorded any time
 		p, err := e.plan(ctx, &q)
