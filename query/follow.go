@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+
+	"audittrail"
 )
 
 // Follow yields the records that match from q.From on, and then every new one
@@ -30,6 +32,12 @@ func (e *Engine) Follow(ctx context.Context, q Query) iter.Seq2[*Hit, error] {
 			again = false
 			for r, err := range e.log.Follow(ctx, next) {
 				if e.altered != nil && isAltered(err) {
+					// Records before it may have left the log.
+					if of := (*audittrail.TamperError)(nil); errors.As(err, &of) {
+						next = max(next, of.Seq)
+					} else if of := (*audittrail.LineError)(nil); errors.As(err, &of) {
+						next = max(next, of.Seq)
+					}
 					e.altered(next, err)
 					next, again = next+1, true
 					break
