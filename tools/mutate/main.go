@@ -126,15 +126,18 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	excused, err := readEquivalent(o.equivalent)
+	if err == nil {
+		err = known(excused, guards)
+	}
+	if err != nil {
+		return err
+	}
 	trials, err := build(ctx, scratch, overlay, &o)
 	if err != nil {
 		return err
 	}
 	trials, failing, err := record(ctx, scratch, control, trials, o.timeout)
-	if err != nil {
-		return err
-	}
-	excused, err := readEquivalent(o.equivalent)
 	if err != nil {
 		return err
 	}
@@ -238,6 +241,20 @@ func readEquivalent(name string) (map[string]string, error) {
 		reasons[strings.TrimSpace(line[:i])] = strings.TrimSpace(line[i+3:])
 	}
 	return reasons, nil
+}
+
+// known refuses a reason for a guard that there is not, in a file that has guards.
+func known(excused map[string]string, guards []*guard) error {
+	keys, files := map[string]bool{}, map[string]bool{}
+	for _, g := range guards {
+		keys[g.key()], files[g.file] = true, true
+	}
+	for key := range excused {
+		if file, _, _ := strings.Cut(key, " "); files[file] && !keys[key] {
+			return fmt.Errorf("no guard is %q: take it out of the list of those that no test can miss", key)
+		}
+	}
+	return nil
 }
 
 // instrument writes copies of the packages' files, in which each guard can be
