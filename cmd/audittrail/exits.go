@@ -139,13 +139,15 @@ func statusOf(err error) int {
 		return exitFailed // it is the keyring
 	case errors.As(err, &checkpoint):
 		return exitAltered
+	case errors.Is(err, audittrail.ErrUnauthenticated):
+		return exitLimited // whatever is there
 	case errors.As(err, &tamper), errors.As(err, &behind), errors.As(err, &line):
 		return exitAltered
 	}
 	if errors.Is(err, access.ErrDenied) {
 		return exitDenied
 	}
-	if errors.Is(err, audittrail.ErrUnauthenticated) || errors.Is(err, privacy.ErrNothingHeld) {
+	if errors.Is(err, privacy.ErrNothingHeld) {
 		return exitLimited
 	}
 	for _, target := range altered {

@@ -108,6 +108,8 @@ func TestStatusOf(t *testing.T) {
 		{&audittrail.CheckpointError{Err: tlog.ErrUnknownKey, Older: true}, exitFailed},
 		{&audittrail.CheckpointError{Err: tlog.ErrOrigin}, exitFailed},
 		{audittrail.ErrUnauthenticated, exitLimited},
+		{fmt.Errorf("%w: %w", audittrail.ErrUnauthenticated, &audittrail.LineError{}), exitLimited},
+		{&audittrail.LineError{}, exitAltered},
 	} {
 		if got := statusOf(fmt.Errorf("open log: %w", c.err)); got != c.want {
 			t.Errorf("statusOf(%T: %v) = %d, want %d", c.err, c.err, got, c.want)

@@ -242,3 +242,25 @@ func TestVerifyEnds(t *testing.T) {
 		}
 	}
 }
+
+// The name of a file behind the end counts for nothing, not even in how much is left
+// out.
+func TestSegmentFarBehind(t *testing.T) {
+	dir := forgedLog(t)
+	f := readLines(t, dir)
+	f.put(f.lines[bobSeq])
+	name := filepath.Join(dir, "log", fmt.Sprintf("%020d.jsonl", 999))
+	if err := os.WriteFile(name, f.lines[forgedLogSize], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := strconv.Itoa(forgedLogSize)
+	if out, errs, status := runIn(t, dir, "query", "--count-only"); status != exitOK || out != n+"\n" || !strings.Contains(errs, "1 record beyond") {
+		t.Errorf("query --count-only: exit status %d, %s%s; want %s records, and 1 left out", status, out, errs, n)
+	}
+	for _, c := range []string{"verify", "show " + n, "prove " + n, "log -t prompt -p next", "doctor --repair"} {
+		if out, errs, status := runIn(t, dir, strings.Fields(c)...); status != exitLimited {
+			t.Errorf("%s: exit status %d, %s%s; want 3", c, status, out, errs)
+		}
+	}
+	mustRun(t, "--dir", dir, "verify")
+}

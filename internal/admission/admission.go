@@ -156,7 +156,11 @@ func (r *Reader) admit(ctx context.Context, found uint64) error {
 				continue // it was signed meanwhile
 			}
 		}
-		r.beyond.Signed, r.beyond.Records, r.beyond.Detail = r.head, found-r.size, why
+		records := found - r.size
+		if why == stray {
+			records = 1 // where it is not the next, the name of a file may claim any number
+		}
+		r.beyond.Signed, r.beyond.Records, r.beyond.Detail = r.head, records, why
 		return nil
 	}
 }
