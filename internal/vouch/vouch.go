@@ -185,9 +185,6 @@ func (e *Evidence) compare(notes [][]byte) error {
 // signers reads the notes that are published beside the tree.
 func (e *Evidence) signers() ([][]byte, error) {
 	t, err := tree.Open(e.FS, e.Tree, true)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, err
 	}
