@@ -151,7 +151,10 @@ func (c *Comparison) Differences(ctx context.Context) ([]Difference, error) {
 		if g.bad != nil {
 			continue // the remnant is damaged, which is more
 		}
-		err := s.sideAgrees(g, segs[i+1:], c.suspected(g.first))
+		// Lines that have left were read while they did, when the side file was
+		// made again of what stays.
+		suspect := g.gone == nil && c.suspected(g.first)
+		err := s.sideAgrees(g, segs[i+1:], suspect)
 		if err != nil && g.gone == nil {
 			err = s.confirm(ctx, g, segs[i+1:], err)
 		}
