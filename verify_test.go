@@ -725,8 +725,41 @@ func TestVerifyImpossible(t *testing.T) {
 	if _, err := audittrail.VerifyDir(ctx, "dir", audittrail.Options{}.With(audittrail.Seams{FS: s.disk}), audittrail.VerifyOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("called off: %v, want context.Canceled", err)
 	}
-	// Another log's keyring is a mistake, and no tampering.
+	// So is another log's verifier key, also where the keyring is at hand.
 	other := newSpecimen(t)
+	seams := audittrail.Options{}.With(audittrail.Seams{FS: s.disk})
+	for _, keys := range [][]string{{other.vkey}, {s.vkey, other.vkey}} {
+		v, err := audittrail.VerifyDir(t.Context(), "dir", seams, audittrail.VerifyOptions{VKeys: keys})
+		if len(keys) == 1 && !errors.Is(err, tlog.ErrUnknownKey) || len(keys) == 2 && err != nil {
+			t.Errorf("another log's verifier key, one of %d: %+v, %v, want ErrUnknownKey if it is the only one", len(keys), v, err)
+		}
+	}
+	// A witness's key says that it has seen a checkpoint, not whose it is.
+	witness, wkey, err := note.GenerateKey(nil, "witness.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(witness)
+	if err != nil {
+		t.Fatal(err)
+	}
+	witnessed := s.disk.Clone()
+	edit(t, witnessed, "tree/checkpoint", func(b []byte) []byte {
+		n, err := note.Open(b, nil)
+		var unverified *note.UnverifiedNoteError
+		if !errors.As(err, &unverified) {
+			t.Fatalf("%v, %v", n, err)
+		}
+		b, err = note.Sign(unverified.Note, signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	})
+	if v, err := tryVerify(witnessed, audittrail.VerifyOptions{VKeys: []string{wkey}}); !errors.Is(err, tlog.ErrOrigin) {
+		t.Errorf("a witness's key alone: %+v, %v, want ErrOrigin", v, err)
+	}
+	// Another log's keyring is a mistake, and no tampering.
 	mixed := s.disk.Clone()
 	names, err := other.disk.ReadDir("dir/keys")
 	if err != nil {

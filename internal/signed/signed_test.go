@@ -66,14 +66,19 @@ func lines(t *testing.T, dir string) [][]byte {
 // opened opens the parts of a log that a tree answers from.
 func opened(t *testing.T, dir string) *signed.Tree {
 	t.Helper()
-	store, err := segment.Open(vfs.OS, filepath.Join(dir, "log"), 0)
+	return openedOn(t, vfs.OS, dir)
+}
+
+func openedOn(t *testing.T, fsys vfs.FS, dir string) *signed.Tree {
+	t.Helper()
+	store, err := segment.Open(fsys, filepath.Join(dir, "log"), 0)
 	if err == nil {
 		err = store.Refresh(t.Context(), false, 0)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := tree.Open(vfs.OS, filepath.Join(dir, "tree"), true)
+	files, err := tree.Open(fsys, filepath.Join(dir, "tree"), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,6 +155,9 @@ func TestDamagedFiles(t *testing.T) {
 			if ok, _, err := tr.Agrees(t.Context(), records, other); !ok || err != nil {
 				t.Errorf("Agrees about a record that nobody signed = %t, %v; want that it does", ok, err)
 			}
+			if ok, _, err := tr.Check(t.Context(), records, other, nil); !ok || err != nil {
+				t.Errorf("Check of a record that nobody signed = %t, %v; want that it does", ok, err)
+			}
 			for _, size := range []uint64{1, 255, 256, 257, records} {
 				var rng tlog.Range
 				for _, h := range hashes[:size] {
@@ -211,6 +219,12 @@ func TestForgedHead(t *testing.T) {
 	tr := opened(t, dir)
 	if ok, _, err := tr.Proves(t.Context(), 3, hashes[3]); ok || err != nil {
 		t.Errorf("Proves = %t, %v; want that nothing is proven", ok, err)
+	}
+	if ok, want, err := tr.Proves(t.Context(), 3, record.Hash{1}); ok || want != (record.Hash{}) || err != nil {
+		t.Errorf("Proves with another hash = %t, %v, %v; want that nothing is known", ok, want, err)
+	}
+	if known, err := tr.Known(t.Context(), tr.Head()); known || err != nil {
+		t.Errorf("Known = %t, %v; want that nothing is", known, err)
 	}
 	if _, err := tr.Root(t.Context(), 10); !errors.Is(err, signed.ErrRoot) {
 		t.Errorf("Root = %v, want ErrRoot", err)
