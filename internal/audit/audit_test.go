@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -229,6 +232,44 @@ func TestManyAlterations(t *testing.T) {
 	}
 	if kept := found.Kept(); len(kept) != 10 || kept[0].Seq != 0 || r.Records != 150 {
 		t.Errorf("kept %+v, %d records, want 10 and 150", kept, r.Records)
+	}
+}
+
+// TestUnreadableHash fails each read of the tree's hashes once, while a record that was
+// altered is looked for among more than are read at once: no other is called altered
+// for that, and no segment unreadable.
+func TestUnreadableHash(t *testing.T) {
+	const n, altered = 2100, 1000
+	s := newSample(t, n, n, rand.New(rand.NewPCG(9, 10)))
+	l := s.log
+	l.Heads = []audit.Head{s.head(n)}
+	flip(t, s.disk, l.Files[0].Path, bytes.Index(bytes.Join(s.lines, nil), s.lines[altered])+10)
+	refused := 0
+	for _, name := range []string{"entries", "0"} {
+		for at := int64(1); ; at++ {
+			var reads atomic.Int64
+			s.disk.Inject(func(op vfs.Op) error {
+				if op.Kind == vfs.OpRead && op.Name == filepath.Join("tree", name) && reads.Add(1) == at {
+					return syscall.EIO
+				}
+				return nil
+			})
+			found := audit.Findings{Max: 10}
+			_, err := l.Check(t.Context(), &found)
+			s.disk.Inject(nil)
+			switch {
+			case errors.Is(err, syscall.EIO):
+				refused++
+			case err != nil || found.Count-found.Kinds[audit.Derived] != 1 || found.Kept()[0].Seq != altered || found.Kept()[0].Kind != audit.Modified:
+				t.Errorf("%s, read %d: %+v, %v, want record %d modified, or the disk's error", name, at, found.Kept(), err, altered)
+			}
+			if reads.Load() < at {
+				break
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("no read was one that a verdict needs")
 	}
 }
 
