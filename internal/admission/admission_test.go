@@ -2,6 +2,7 @@ package admission_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -161,6 +162,84 @@ func TestReject(t *testing.T) {
 				t.Errorf("Reject, all erased = %d, %q, %v; want none to count", n, why, err)
 			}
 		})
+	}
+}
+
+// TestRejectErasedBehind has lines judged with the keys of before an erasure that is
+// one of them: who was erased by it has no record behind it.
+func TestRejectErasedBehind(t *testing.T) {
+	dir := t.TempDir()
+	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "alice", Prompt: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	before := filepath.Join(t.TempDir(), "before")
+	if err := os.CopyFS(before, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"keys", "keys/master.key"} {
+		if err := os.Chmod(filepath.Join(before, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = log.Erase(t.Context(), audittrail.Erasure{Users: []string{"alice"}, Reason: "r", Basis: "b"})
+	if err = errors.Join(err, log.Close()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(segmentOf(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.Split(bytes.TrimSuffix(b, []byte("\n")), []byte("\n"))
+	ring, store := opened(t, before)
+	if err := store.Refresh(t.Context(), false, 0); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		lines [][]byte
+		n     int
+	}{
+		"before it":               {lines[:2], 2},
+		"behind it":               {[][]byte{lines[1], lines[0]}, 1},
+		"before it and behind it": {[][]byte{lines[0], lines[1], lines[0]}, 2},
+	} {
+		j := &admission.Judge{Ring: ring, Store: store}
+		if n, why, err := j.Reject(t.Context(), c.lines); n != c.n || strings.Contains(why, "erased before") != (n < len(c.lines)) || err != nil {
+			t.Errorf("%s: Reject = %d, %q, %v; want %d that count", name, n, why, err, c.n)
+		}
+	}
+}
+
+// TestRejectWithoutOrders has lines judged while it cannot be told whom an order of the
+// log erased: none counts, unless it is said that the log is damaged.
+func TestRejectWithoutOrders(t *testing.T) {
+	dir, lines := made(t)
+	ring, store := opened(t, dir)
+	if err := store.Refresh(t.Context(), false, 0); err != nil {
+		t.Fatal(err)
+	}
+	line := [][]byte{bytes.TrimSuffix(lines[bobSeq], []byte("\n"))}
+	failed := errors.New("cannot be read")
+	ctx, cancel := context.WithCancel(t.Context())
+	j := &admission.Judge{Ring: ring, Store: store, Refused: func(record.Subject, string) (content.State, error) {
+		return content.Readable, failed
+	}}
+	if n, _, err := j.Reject(ctx, line); n != 0 || !errors.Is(err, failed) {
+		t.Errorf("Reject = %d, %v; want 0, %v", n, err, failed)
+	}
+	j.Lenient = true
+	if n, why, err := j.Reject(ctx, line); n != 1 || why != "" || err != nil {
+		t.Errorf("Reject, leniently = %d, %q, %v; want 1", n, why, err)
+	}
+	j.Refused = func(record.Subject, string) (content.State, error) {
+		cancel()
+		return content.Readable, ctx.Err()
+	}
+	if n, _, err := j.Reject(ctx, line); n != 0 || !errors.Is(err, context.Canceled) {
+		t.Errorf("Reject, called off = %d, %v; want 0, %v", n, err, context.Canceled)
 	}
 }
 
