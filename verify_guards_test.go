@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -45,8 +46,21 @@ func (s *specimen) under(t *testing.T, f forgery) *vfs.Mem {
 // returns that, or the verdict that it came to before.
 func TestVerifyCalledOff(t *testing.T) {
 	s := newSpecimen(t)
-	for name, disk := range map[string]*vfs.Mem{"healthy": s.disk, "altered": s.under(t, s.twice())} {
-		want := fmt.Sprintf("%+v", verifyOn(t, disk, audittrail.VerifyOptions{}).Problems)
+	left := vfs.NewMem()
+	filled(t, left)
+	log := openLog(t, left)
+	gone := whole(t, log, 2)
+	if err := log.ArchiveSegments(t.Context(), gone, place, "old"); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, log)
+	damaged := left.Clone()
+	edit(t, damaged, filepath.Join("..", place, fmt.Sprintf("%020d.jsonl.zst", gone[0])), func(b []byte) []byte { return flipAt(b, len(b)/2) })
+	said := func(v *audittrail.Verification) string {
+		return fmt.Sprintf("%+v, missing %q, %d archived", v.Problems, v.Missing, v.Archived)
+	}
+	for name, disk := range map[string]*vfs.Mem{"healthy": s.disk, "altered": s.under(t, s.twice()), "archived": left, "archive damaged": damaged} {
+		want := said(verifyOn(t, disk, audittrail.VerifyOptions{}))
 		for n := int64(1); ; n++ {
 			ctx, cancel := context.WithCancel(t.Context())
 			var ops atomic.Int64
@@ -61,7 +75,7 @@ func TestVerifyCalledOff(t *testing.T) {
 				t.Errorf("%s, operation %d: %v, want context.Canceled", name, n, err)
 			}
 			if err == nil {
-				if got := fmt.Sprintf("%+v", v.Problems); got != want {
+				if got := said(v); got != want {
 					t.Errorf("%s, operation %d: %s, want %s", name, n, got, want)
 				}
 			}
@@ -262,6 +276,104 @@ func TestVerifyWhileTailIsCut(t *testing.T) {
 		if ops.Load() < n {
 			return
 		}
+	}
+}
+
+// TestVerifyWhileErasureSigns has somebody be erased at each operation of a
+// verification, by a writer that has not published its checkpoint yet: nothing was
+// altered, and the records before the erasure count.
+func TestVerifyWhileErasureSigns(t *testing.T) {
+	written := vfs.NewMem()
+	log := openDir(t, onDisk(written))
+	mustAppend(t, log, about("bob", "0"))
+	if _, err := log.Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, log, about("ann", "1"))
+	start := written.KillOnly()
+	erase(t, log, "ann")
+	after := written.KillOnly()
+	mustClose(t, log)
+	records := len(lines(readOn(t, after, "log/"+firstSegment)))
+	for _, name := range dirNames(t, after, "dir/tree") { // which grows before it is signed
+		if name != "checkpoint" {
+			edit(t, start, "tree/"+name, func([]byte) []byte { return readOn(t, after, "tree/"+name) })
+		}
+	}
+	// The log grows, and what has changed of the keys takes the place of what was.
+	grown := readOn(t, after, "log/"+firstSegment)[len(readOn(t, start, "log/"+firstSegment)):]
+	happen := func(disk *vfs.Mem) error {
+		f, err := disk.OpenFile("dir/log/"+firstSegment, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		end, err := f.Size()
+		if err == nil {
+			_, err = f.WriteAt(grown, end)
+		}
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+		for _, name := range dirNames(t, after, "dir/keys") {
+			b := readOn(t, after, "keys/"+name)
+			if old, err := vfs.ReadFile(start, "dir/keys/"+name, 1<<20); err != nil || !bytes.Equal(b, old) {
+				if err := errors.Join(vfs.WriteFile(disk, "dir/new", b, 0o600), disk.Rename("dir/new", "dir/keys/"+name)); err != nil {
+					return err
+				}
+			}
+		}
+		for _, name := range dirNames(t, start, "dir/keys") {
+			if _, err := after.Stat("dir/keys/" + name); err != nil {
+				if err := disk.Remove("dir/keys/" + name); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	for n := int64(1); ; n++ {
+		disk := start.Clone()
+		var ops atomic.Int64
+		disk.Inject(func(vfs.Op) error {
+			if ops.Add(1) != n {
+				return nil
+			}
+			return happen(disk)
+		})
+		v, err := tryVerify(disk, audittrail.VerifyOptions{})
+		if err != nil || v.ProblemCount != v.Count(audittrail.KindDerived) || v.Records != 2 && v.Records != uint64(records) {
+			t.Errorf("erased at operation %d: %+v, %v, want 2 records or %d, and at most a tree that is longer", n, v, err, records)
+		}
+		if ops.Load() < n {
+			return
+		}
+	}
+}
+
+// TestVerifyArchiveInALongPlace has a segment be in an archive whose name is too long
+// to stand in the clear: without the keyring it is said that nobody can tell where.
+func TestVerifyArchiveInALongPlace(t *testing.T) {
+	disk := vfs.NewMem()
+	filled(t, disk)
+	long := "/archive/" + strings.Repeat("far", event.MaxClear)
+	if err := vfs.MakeDir(disk, long, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	log := openLog(t, disk)
+	if err := log.ArchiveSegments(t.Context(), whole(t, log, 1), long, "old"); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := log.Keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, log)
+	if v := verifyOn(t, disk, audittrail.VerifyOptions{}); v.Archived == 0 || len(v.Missing) > 0 {
+		t.Errorf("with the keyring: %d archived, missing %q, want the archive read", v.Archived, v.Missing)
+	}
+	v := verifyOn(t, disk, audittrail.VerifyOptions{VKeys: []string{keys[0].VKey}})
+	if v.Archived > 0 || len(v.Missing) != 1 || !strings.Contains(v.Missing[0], "only the keyring tells where it is") {
+		t.Errorf("without the keyring: %d archived, missing %q, want that only the keyring tells where", v.Archived, v.Missing)
 	}
 }
 
