@@ -165,10 +165,11 @@ func TestReject(t *testing.T) {
 	}
 }
 
-// TestRejectErasedBehind has lines judged with the keys of before an erasure that is
-// one of them: who was erased by it has no record behind it.
-func TestRejectErasedBehind(t *testing.T) {
-	dir := t.TempDir()
+// erasedOnce makes a log of one record and of the erasure of whom it is about, and a
+// copy of its folder from before the erasure.
+func erasedOnce(t *testing.T) (dir, before string) {
+	t.Helper()
+	dir = t.TempDir()
 	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +177,7 @@ func TestRejectErasedBehind(t *testing.T) {
 	if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "alice", Prompt: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	before := filepath.Join(t.TempDir(), "before")
+	before = filepath.Join(t.TempDir(), "before")
 	if err := os.CopyFS(before, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
@@ -189,6 +190,13 @@ func TestRejectErasedBehind(t *testing.T) {
 	if err = errors.Join(err, log.Close()); err != nil {
 		t.Fatal(err)
 	}
+	return dir, before
+}
+
+// TestRejectErasedBehind has lines judged with the keys of before an erasure that is
+// one of them: who was erased by it has no record behind it.
+func TestRejectErasedBehind(t *testing.T) {
+	dir, before := erasedOnce(t)
 	b, err := os.ReadFile(segmentOf(dir))
 	if err != nil {
 		t.Fatal(err)
@@ -210,6 +218,50 @@ func TestRejectErasedBehind(t *testing.T) {
 		if n, why, err := j.Reject(t.Context(), c.lines); n != c.n || strings.Contains(why, "erased before") != (n < len(c.lines)) || err != nil {
 			t.Errorf("%s: Reject = %d, %q, %v; want %d that count", name, n, why, err, c.n)
 		}
+	}
+}
+
+// TestLookBesideErasure looks at a log in which somebody is erased meanwhile: the
+// record that cannot be opened any more was signed before, and counts.
+func TestLookBesideErasure(t *testing.T) {
+	dir, before := erasedOnce(t)
+	b, err := os.ReadFile(segmentOf(dir))
+	if err == nil {
+		err = os.WriteFile(segmentOf(before), b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, store := opened(t, before)
+	erased := false
+	r := &admission.Reader{FS: vfs.OS, Tree: filepath.Join(before, "tree"), Store: store, Ring: ring}
+	r.Refused = func(record.Subject, string) (content.State, error) {
+		if erased {
+			return content.Readable, errors.New("asked about a record that was signed")
+		}
+		erased = true
+		for _, name := range []string{"tree", "keys"} {
+			files, err := os.ReadDir(filepath.Join(dir, name))
+			if err != nil {
+				return content.Readable, err
+			}
+			for _, f := range files {
+				b, err := os.ReadFile(filepath.Join(dir, name, f.Name()))
+				if err == nil && f.Name() != "master.key" {
+					err = os.WriteFile(filepath.Join(before, name, f.Name()), b, 0o600)
+				}
+				if err != nil {
+					return content.Readable, err
+				}
+			}
+		}
+		return content.Erased, nil
+	}
+	if _, err := r.Look(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Beyond(); !erased || got.Records > 0 || got.Detail != "" || got.Size != 2 {
+		t.Errorf("Beyond = %+v; want 2 records that count, and nothing beyond", got)
 	}
 }
 
