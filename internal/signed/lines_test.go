@@ -90,19 +90,26 @@ func TestOneFileIsRight(t *testing.T) {
 	}
 }
 
-// TestForgedLine makes a line anew, whole in itself, and damages the leaves there: the
-// line is known, but not what was signed, and the file of the entries has that.
-func TestForgedLine(t *testing.T) {
-	dir, hashes := made(t)
-	alterLines(t, dir, altered)
+// forgeLine makes a line of a log anew, whole in itself, and returns its hash.
+func forgeLine(t *testing.T, dir string, seq int, had record.Hash) record.Hash {
+	t.Helper()
+	alterLines(t, dir, seq)
 	all := lines(t, dir)
-	covered, ok := record.Covered(all[altered])
+	covered, ok := record.Covered(all[seq])
 	if !ok {
-		t.Fatalf("not a record: %s", all[altered])
+		t.Fatalf("not a record: %s", all[seq])
 	}
 	fake := record.HashOf(covered)
-	all[altered] = bytes.Replace(all[altered], []byte(hashes[altered].String()), []byte(fake.String()), 1)
+	all[seq] = bytes.Replace(all[seq], []byte(had.String()), []byte(fake.String()), 1)
 	edit(t, segmentOf(dir), func([]byte) []byte { return append(bytes.Join(all, []byte("\n")), '\n') })
+	return fake
+}
+
+// TestForgedLine makes a line anew and damages the leaves there: the line is known,
+// but not what was signed, and the file of the entries has that.
+func TestForgedLine(t *testing.T) {
+	dir, hashes := made(t)
+	fake := forgeLine(t, dir, altered, hashes[altered])
 	edit(t, filepath.Join(dir, "tree", "0"), flippedAt(altered, altered+1))
 	tr := opened(t, dir)
 	if ok, want, err := tr.Agrees(t.Context(), altered, fake); ok || want != hashes[altered] || err != nil {
@@ -110,6 +117,45 @@ func TestForgedLine(t *testing.T) {
 	}
 	if ok, _, err := tr.Proves(t.Context(), altered, hashes[altered]); !ok || err != nil {
 		t.Errorf("Proves = %t, %v; want that it does", ok, err)
+	}
+}
+
+// TestForgedLineUnderDamage makes a line anew and damages the tree so far that the lines
+// do not give the signed root: a file of the tree that does is enough.
+func TestForgedLineUnderDamage(t *testing.T) {
+	plain, hashes := made(t)
+	forgeLine(t, plain, altered, hashes[altered])
+	edit(t, filepath.Join(plain, "tree", "1"), flippedAt(0))
+
+	dir := copied(t, plain)
+	edit(t, filepath.Join(dir, "tree", "entries"), flippedAt(altered))
+	if ok, _, err := opened(t, dir).Check(t.Context(), altered, hashes[altered], nil); !ok || err != nil {
+		t.Errorf("by the leaves, Check = %t, %v; want that it does", ok, err)
+	}
+
+	dir = copied(t, plain)
+	edit(t, filepath.Join(dir, "tree", "0"), flippedAt(altered))
+	tr := opened(t, dir)
+	var got [1][32]byte
+	if err := tr.ReadEntries(t.Context(), altered, got[:]); err != nil || got[0] != hashes[altered] {
+		t.Errorf("by the entries, ReadEntries = %x, %v; want %v", got[0], err, hashes[altered])
+	}
+	if ok, err := tr.Known(t.Context(), tr.Head()); !ok || err != nil {
+		t.Errorf("by the entries, Known = %t, %v; want that the root is found", ok, err)
+	}
+	all, err := tr.AllEntries(t.Context(), tr.Head())
+	if err != nil {
+		t.Fatalf("by the entries, AllEntries = %v", err)
+	}
+	seq := 0
+	for entry, err := range all {
+		if err != nil || entry != hashes[seq] {
+			t.Fatalf("by the entries, AllEntries yields %x, %v of record %d; want %v", entry, err, seq, hashes[seq])
+		}
+		seq++
+	}
+	if seq != records {
+		t.Errorf("by the entries, AllEntries yields %d, want %d", seq, records)
 	}
 }
 
