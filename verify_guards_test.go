@@ -122,6 +122,35 @@ func TestVerifyAlteredReadError(t *testing.T) {
 	}
 }
 
+// TestVerifyWithoutKeysMeanwhile has the keyring be out of reach from each operation of a
+// verification on: it returns the error of the disk, or the verdict that it comes to with it.
+func TestVerifyWithoutKeysMeanwhile(t *testing.T) {
+	s := newSpecimen(t)
+	for name, disk := range map[string]*vfs.Mem{"healthy": s.disk, "altered": s.under(t, s.twice())} {
+		want := verifyOn(t, disk, audittrail.VerifyOptions{})
+		for n := int64(1); ; n++ {
+			var ops atomic.Int64
+			disk.Inject(func(op vfs.Op) error {
+				if strings.HasPrefix(op.Name, "dir/keys") && ops.Add(1) >= n {
+					return syscall.EIO
+				}
+				return nil
+			})
+			v, err := tryVerify(disk, audittrail.VerifyOptions{})
+			disk.Inject(nil)
+			switch {
+			case err == nil && (v.Records != want.Records || v.Altered() != want.Altered()):
+				t.Errorf("%s, operation %d: %+v, want %d records, altered %t, or the disk's error", name, n, v, want.Records, want.Altered())
+			case err != nil && !errors.Is(err, syscall.EIO):
+				t.Errorf("%s, operation %d: %v, want that of the disk", name, n, err)
+			}
+			if ops.Load() < n {
+				break
+			}
+		}
+	}
+}
+
 // TestVerifyForgedRun makes three lines anew, each whole in itself, and puts the true
 // one of the middle elsewhere: none of the three passes for a record.
 func TestVerifyForgedRun(t *testing.T) {
