@@ -179,8 +179,12 @@ func (m *maker) caseWords(s *document.Section, c *Case, source string) {
 		}
 		some := false
 		for _, part := range []struct{ what, text string }{
-			{"instructions", e.SystemInstructions}, {"asked", e.Prompt}, {"messages in", string(e.InputMessages)},
-			{"answered", e.Response}, {"messages out", string(e.OutputMessages)}, {"error", e.Error},
+			{"instructions", e.SystemInstructions},
+			{"asked", e.Prompt},
+			{"messages in", string(e.InputMessages)},
+			{"answered", e.Response},
+			{"messages out", string(e.OutputMessages)},
+			{"error", e.Error},
 		} {
 			if part.text != "" {
 				some = true

@@ -201,8 +201,11 @@ func TestGrantsInForce(t *testing.T) {
 	}
 	grants := make(map[string]*access.Grant)
 	for _, q := range []access.Request{
-		{User: "ines", Role: access.Auditor}, {User: "app", Role: access.Writer, Scope: scope, For: 24 * time.Hour},
-		{User: "gone", Role: access.Viewer}, {User: "brief", Role: access.Viewer, For: time.Nanosecond}, {User: "erased", Role: access.Admin},
+		{User: "ines", Role: access.Auditor},
+		{User: "app", Role: access.Writer, Scope: scope, For: 24 * time.Hour},
+		{User: "gone", Role: access.Viewer},
+		{User: "brief", Role: access.Viewer, For: time.Nanosecond},
+		{User: "erased", Role: access.Admin},
 	} {
 		_, g, err := c.Grant(t.Context(), q)
 		if err != nil {

@@ -79,8 +79,14 @@ func TestOneVerdictBeyond(t *testing.T) {
 			nowhere := filepath.Join(t.TempDir(), "nowhere")
 			n := strconv.Itoa(forgedLogSize)
 			for _, c := range [][]string{
-				{"verify"}, {"verify", "--keys", nowhere, "--key", key}, {"report", "--type", "integrity", "--format", "md", "--no-record"},
-				{"doctor"}, {"query", "--count-only", "--require-complete"}, {"show", n}, {"prove", n}, {"log", "-t", "prompt", "-p", "next"},
+				{"verify"},
+				{"verify", "--keys", nowhere, "--key", key},
+				{"report", "--type", "integrity", "--format", "md", "--no-record"},
+				{"doctor"},
+				{"query", "--count-only", "--require-complete"},
+				{"show", n},
+				{"prove", n},
+				{"log", "-t", "prompt", "-p", "next"},
 			} {
 				if out, errs, status := runIn(t, dir, c...); status != exitLimited {
 					t.Errorf("%v: exit status %d, %s%s; want 3", c, status, out, errs)

@@ -129,19 +129,23 @@ func completeThings(t *testing.T) []lineage.Thing {
 // without a reference, with digests that are not taken and several licences.
 func TestCycloneDXShapes(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
-		"handed over": {`{"$schema":"https://cyclonedx.org/schema/bom-1.6.schema.json","bomFormat":"CycloneDX","specVersion":"1.6","serialNumber":"urn:uuid:2f4c80e1-7e8f-4df7-bdb7-91de6b04c8cf","version":1,"metadata":{"timestamp":"2026-04-28T12:00:00Z","component":{"type":"application","bom-ref":"svc","name":"svc","version":"1.0.0"}},"components":[{"type":"machine-learning-model","bom-ref":"clf","publisher":"Team","name":"clf","version":"1.0.0","purl":"pkg:huggingface/example/clf@1.0.0","externalReferences":[{"type":
+		"handed over": {
+			`{"$schema":"https://cyclonedx.org/schema/bom-1.6.schema.json","bomFormat":"CycloneDX","specVersion":"1.6","serialNumber":"urn:uuid:2f4c80e1-7e8f-4df7-bdb7-91de6b04c8cf","version":1,"metadata":{"timestamp":"2026-04-28T12:00:00Z","component":{"type":"application","bom-ref":"svc","name":"svc","version":"1.0.0"}},"components":[{"type":"machine-learning-model","bom-ref":"clf","publisher":"Team","name":"clf","version":"1.0.0","purl":"pkg:huggingface/example/clf@1.0.0","externalReferences":[{"type":
 			"formulation","url":"urn:cdx:2f4c80e1-7e8f-4df7-bdb7-91de6b04c8cf/1#f"},{"type":"evidence","url":"https://e.example/h.json"}],
 			"modelCard":{"bom-ref":"card","modelParameters":{"approach":{"type":"supervised"},"task":"t","architectureFamily":"transformer","modelArchitecture":"enc","datasets":[{"ref":"train"},{"ref":"evald"}],"inputs":[{"format":"text/plain"}],"outputs":[{"format":"application/json"}]},"quantitativeAnalysis":{"performanceMetrics":[{"type":"macro-f1","value":"0.91","slice":"held-out"}]},"considerations":{"users":["u"],"useCases":["c"],"technicalLimitations":["l"],"performanceTradeoffs":["p"],"ethicalConsiderations":[{"name":"n","mitigationStrategy":"m"}],"fairnessAssessments":[{"groupAtRisk":"g","benefits":"b","harms":"h","mitigationStrategy":"m"}]}}},
 			{"type":"data","bom-ref":"train","name":"train","version":"2026.04","data":[{"bom-ref":"d1","type":"dataset","name":"T","contents":{"url":"https://e.example/t.jsonl"},"classification":"internal","description":"i"}]},{"type":"data","bom-ref":"evald","name":"evald","version":"2026.04","data":[{"bom-ref":"d2","type":"dataset","name":"T","contents":{"url":"https://e.example/e.jsonl"},"classification":"internal"}]}],
 			"dependencies":[{"ref":"svc","dependsOn":["clf"]},{"ref":"clf","dependsOn":["train","evald"]},{"ref":"train"},{"ref":"evald"}],
 			"formulation":[{"bom-ref":"f","workflows":[{"bom-ref":"w","uid":"uuid:68b412bb","name":"w","taskTypes":["build","test","release"],"tasks":[{"bom-ref":"t1","uid":"u1","name":"c","taskTypes":["copy"],"inputs":[{"resource":{"ref":"train"}},{"resource":{"ref":"evald"}}]},{"bom-ref":"t2","uid":"u2","name":"t","taskTypes":["build"],"inputs":[{"resource":{"ref":"train"}}],"outputs":[{"type":"artifact","resource":{"ref":"clf"}}],"steps":[{"name":"r","commands":[{"executed":"python train.py"}]}]},{"bom-ref":"t3","uid":"u3","taskTypes":["test"],"outputs":[{"type":"metrics","resource":{"externalReference":{"type":"quality-metrics","url":"https://e.example/m.json"}}}]}],
 			"taskDependencies":[{"ref":"t2","dependsOn":["t1"]},{"ref":"t3","dependsOn":["t2"]},{"ref":"t1"}],"trigger":{"bom-ref":"tr","uid":"u9","type":"manual","name":"m"}}]}]}`,
-			"dataset:evald@2026.04 dataset:train@2026.04 model:clf@1.0.0"},
-		"named alone": {`{"$schema":"http://cyclonedx.org/schema/bom-1.6.schema.json","bomFormat":"CycloneDX","specVersion":"1.6","version":1,"metadata":{"manufacturer":{"name":"Noma"}},"components":[
+			"dataset:evald@2026.04 dataset:train@2026.04 model:clf@1.0.0",
+		},
+		"named alone": {
+			`{"$schema":"http://cyclonedx.org/schema/bom-1.6.schema.json","bomFormat":"CycloneDX","specVersion":"1.6","version":1,"metadata":{"manufacturer":{"name":"Noma"}},"components":[
 			{"type":"machine-learning-model","supplier":{"name":"OpenAI Inc"},"manufacturer":{"name":"OpenAI"},"publisher":"x","name":"gpt-4o"},
 			{"type":"machine-learning-model","name":"bert","version":"cd5e","licenses":[{"license":{"id":"Apache-2.0","name":"Apache License 2.0","url":"https://x"}}],"externalReferences":[{"type":"website","url":"https://hf"}],"hashes":[{"alg":"SHA-1","content":"cd5ef92a9fb2f889e972770a36d4ed042daf221e"}],"tags":["a","b"]},
 			{"type":"data","name":"wikipedia","version":"b0","licenses":[{"license":{"id":"CC-BY-SA-3.0","name":"CC"}},{"license":{"id":"GFDL-1.3","name":"G"}}],"hashes":[{"alg":"SHA-1","content":"cd5ef92a9fb2f889e972770a36d4ed042daf221e"}],"tags":["language:ab"]}]}`,
-			"dataset:wikipedia@b0 model:bert@cd5e model:gpt-4o"},
+			"dataset:wikipedia@b0 model:bert@cd5e model:gpt-4o",
+		},
 	} {
 		tr := openTracker(t)
 		d, _ := read(t, tr, exchange.CycloneDX, []byte(c.in))

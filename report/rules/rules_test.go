@@ -196,15 +196,15 @@ func TestJudge(t *testing.T) {
 		"an unchecked log":             {[]rules.Test{intact}, figures{n: n("scope.submitted", 9), unknown: map[string]string{"integrity.state": "not checked"}}, rules.OutsideLog, "n"},
 	} {
 		state, results := (&rules.Control{Tests: c.tests}).Judge(c.of.of)
-		each := ""
+		var each strings.Builder
 		for _, r := range results {
-			each += map[rules.Decision]string{rules.Holds: "h", rules.DoesNot: "d", rules.NotDecided: "n"}[r.Decision]
+			each.WriteString(map[rules.Decision]string{rules.Holds: "h", rules.DoesNot: "d", rules.NotDecided: "n"}[r.Decision])
 			if (r.Reason != "") != (r.Decision == rules.NotDecided) {
 				t.Errorf("%s: %s for the reason %q", name, r.Decision, r.Reason)
 			}
 		}
-		if state != c.state || each != c.each {
-			t.Errorf("%s: %s (%s), want %s (%s)", name, state, each, c.state, c.each)
+		if state != c.state || each.String() != c.each {
+			t.Errorf("%s: %s (%s), want %s (%s)", name, state, each.String(), c.state, c.each)
 		}
 	}
 	outside := rules.Control{State: rules.OutsideLog}

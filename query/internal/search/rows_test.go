@@ -15,9 +15,11 @@ import (
 // row's text: none that matches is left out, and none that does not is in an
 // exact answer.
 func TestRows(t *testing.T) {
-	words := []string{"refund", "refunds", "bond", "John's", "safe", "退款", "平成", "㍻", "user_id", "crème",
+	words := []string{
+		"refund", "refunds", "bond", "John's", "safe", "退款", "平成", "㍻", "user_id", "crème",
 		"www.example.com", "example.com", "example", "com", "user_", "max_user_id", "v1.2.3", "1.2", "O’Brien's", "__init__", "👍🏽",
-		"id." + strings.Repeat("x", 70), "id." + strings.Repeat("x", 58), "id." + strings.Repeat("x", 57), strings.Repeat("y", 60) + "_id"}
+		"id." + strings.Repeat("x", 70), "id." + strings.Repeat("x", 58), "id." + strings.Repeat("x", 57), strings.Repeat("y", 60) + "_id",
+	}
 	r := rand.New(rand.NewPCG(3, 4))
 	say := func() string {
 		var some []string
