@@ -73,7 +73,7 @@ var unreadable = []struct {
 	{`^escrow/`, `^E`, "limited.*what is held of class", "open escrow", "", "intact"},
 	{`^escrow/`, `.`, "limited.*what is held of class", "escrow damaged", "", "limited.*what is held of class"},
 	{`\.(jsonl|remnant)$`, `^E`, "unchecked", "permission denied|input/output", "permission denied|input/output", "intact"},
-	{`\.jsonl$`, `bit`, "altered", "altered|run verify", "|altered", "altered"},
+	{`\.jsonl$`, `bit`, "altered", "altered|run verify|not a canonical record", "|altered", "altered"}, // by what the bit is of
 	{`\.remnant$`, `bit`, "altered", "", "", "altered"},
 	{`\.remnant$`, `.`, "altered", "remnant is damaged", "remnant is damaged", "altered"},
 	{`27\.jsonl$`, `.`, "truncated", "", "run verify", "truncated"}, // a reader says how many there are
