@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -175,11 +176,11 @@ func TestReadErrorIsNoLoss(t *testing.T) {
 // TestTreeChangesMeanwhile damages a file of the tree at each operation of an
 // opening: nothing is signed that the log does not say.
 func TestTreeChangesMeanwhile(t *testing.T) {
-	for n := 0; ; n++ {
+	for n := int64(0); ; n++ {
 		disk := signedThenMore(t)
-		ops := 0
+		var ops atomic.Int64
 		disk.Inject(func(vfs.Op) error {
-			if ops++; ops != n+1 {
+			if ops.Add(1) != n+1 {
 				return nil
 			}
 			f, err := disk.OpenFile("dir/tree/0", os.O_RDWR, 0)
@@ -190,7 +191,7 @@ func TestTreeChangesMeanwhile(t *testing.T) {
 			return err
 		})
 		log, err := audittrail.Open("dir", onDisk(disk))
-		over := ops <= n
+		over := ops.Load() <= n
 		disk.Inject(nil)
 		if err == nil {
 			mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "goes on"})

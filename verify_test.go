@@ -427,10 +427,12 @@ func TestVerifyTorn(t *testing.T) {
 		disk := killed.KillOnly()
 		edit(t, disk, segment, func([]byte) []byte { return b })
 		v := verifyOn(t, disk, audittrail.VerifyOptions{})
-		if v.Altered() || v.ProblemCount != 1 || v.Records != uint64(last) {
+		// The tree's files may have been written for the last record before.
+		found := slices.DeleteFunc(slices.Clone(v.Problems), func(p audittrail.Problem) bool { return p.Kind == audittrail.KindDerived })
+		if v.Altered() || len(found) != 1 || v.Records != uint64(last) {
 			t.Fatalf("%s: %+v, want one torn record", what, v)
 		}
-		if p := v.Problems[0]; p.Kind != audittrail.KindTorn || p.Seq != uint64(last) || p.Offset != int64(start) {
+		if p := found[0]; p.Kind != audittrail.KindTorn || p.Seq != uint64(last) || p.Offset != int64(start) {
 			t.Errorf("%s: %+v, want torn record %d at byte %d", what, p, last, start)
 		}
 	}
