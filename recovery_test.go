@@ -16,6 +16,7 @@ import (
 	"audittrail/event"
 	"audittrail/internal/vfs"
 	"audittrail/record"
+	"audittrail/tlog"
 )
 
 // placed gives a line another number, time and predecessor, and the hash that
@@ -307,5 +308,77 @@ func TestMisnamedSegment(t *testing.T) {
 		}
 		mustClose(t, log)
 		check(t, disk, nil, name)
+	}
+}
+
+// TestTailOfAnotherHash has the last line, which nothing has signed yet, end in a
+// hash that is not its own: it is an incomplete write, and no record.
+func TestTailOfAnotherHash(t *testing.T) {
+	disk := signedThenMore(t)
+	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte { return flipAt(b, len(b)-4) })
+	log := openDir(t, onDisk(disk))
+	if n := size(t, log); n != 8 { // seven, and what says that the eighth was put aside
+		t.Errorf("%d records, want 8", n)
+	}
+	if r, err := log.Get(t.Context(), 7); err != nil || r.Event.Type != event.LogRepaired {
+		t.Errorf("record 7 is %+v, %v, want the repair", r, err)
+	}
+	mustClose(t, log)
+	if v := verifyOn(t, disk, audittrail.VerifyOptions{}); !v.Valid() {
+		t.Errorf("verify: %+v", v)
+	}
+}
+
+// TestKeyringOfAnotherLog opens a log with the keyring of another, which has signed
+// more: nothing is signed, and the error names the keyring.
+func TestKeyringOfAnotherLog(t *testing.T) {
+	disk, other := signedThenMore(t), vfs.NewMem()
+	log := openDir(t, onDisk(other))
+	for range 9 {
+		mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "of another log"})
+	}
+	mustClose(t, log)
+	for _, name := range []string{"ring-0000000000000001", "master.key", "signed"} {
+		b, err := vfs.ReadFile(other, filepath.Join("dir/keys", name), 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edit(t, disk, filepath.Join("keys", name), func([]byte) []byte { return b })
+	}
+	before := readOn(t, disk, "tree/checkpoint")
+	_, err := audittrail.Open("dir", onDisk(disk))
+	var refused *audittrail.CheckpointError
+	if !errors.As(err, &refused) || !errors.Is(err, tlog.ErrOrigin) || !strings.Contains(err.Error(), "this log's own keyring") {
+		t.Errorf("Open() = %v, want that the keyring is another log's", err)
+	}
+	if !bytes.Equal(readOn(t, disk, "tree/checkpoint"), before) {
+		t.Error("the checkpoint was changed")
+	}
+}
+
+// TestCheckpointStays opens a log whose checkpoint is damaged and cannot be put
+// aside: the error is the disk's, and the file is where it was.
+func TestCheckpointStays(t *testing.T) {
+	disk := signedThenMore(t)
+	edit(t, disk, "tree/checkpoint", func(b []byte) []byte { // another signature
+		at := bytes.LastIndexByte(b[:len(b)-1], ' ') + 20
+		if b[at]++; b[at] > 'z' {
+			b[at] = 'a'
+		}
+		return b
+	})
+	before := readOn(t, disk, "tree/checkpoint")
+	disk.Inject(func(op vfs.Op) error {
+		if op.Kind == vfs.OpRename && op.Name == "dir/tree/checkpoint" {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if _, err := audittrail.Open("dir", onDisk(disk)); !errors.Is(err, syscall.EIO) {
+		t.Errorf("Open() = %v, want the disk's error", err)
+	}
+	disk.Inject(nil)
+	if !bytes.Equal(readOn(t, disk, "tree/checkpoint"), before) {
+		t.Error("the checkpoint was changed")
 	}
 }

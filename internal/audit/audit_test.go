@@ -372,3 +372,36 @@ func TestSpans(t *testing.T) {
 		}
 	}
 }
+
+// TestUnreadablePart has each read of the lines fail, in parts that begin within
+// lines: a record that could not be read is named as such, and none as altered.
+func TestUnreadablePart(t *testing.T) {
+	const n = 40
+	s := newSample(t, n, n, rand.New(rand.NewPCG(11, 12)))
+	l := s.log
+	l.Tune(700, 100)
+	l.Workers = 1
+	l.Heads = []audit.Head{s.head(n)}
+	for at := int64(1); ; at++ {
+		var reads atomic.Int64
+		s.disk.Inject(func(op vfs.Op) error {
+			if op.Kind == vfs.OpRead && op.Name == l.Files[0].Path && reads.Add(1) == at {
+				return syscall.EIO
+			}
+			return nil
+		})
+		found := audit.Findings{Max: 10}
+		r, err := l.Check(t.Context(), &found)
+		s.disk.Inject(nil)
+		if err != nil || found.Altered() {
+			t.Errorf("read %d: %+v, %v", at, found.Kept(), err)
+		}
+		failed := reads.Load() >= at
+		if whole := r.Records == n && found.Count == 0; !failed && !whole {
+			t.Errorf("no read failed: %d records, %+v", r.Records, found.Kept())
+		}
+		if !failed {
+			return
+		}
+	}
+}

@@ -2,6 +2,8 @@ package recovery_test
 
 import (
 	"crypto/sha256"
+	"errors"
+	"strings"
 	"testing"
 
 	"audittrail/internal/recovery"
@@ -45,5 +47,26 @@ func TestCheckTree(t *testing.T) {
 	}
 	if err := files.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestCheckpointErrorSays names whichever is to be replaced: the keyring, or the
+// checkpoint.
+func TestCheckpointErrorSays(t *testing.T) {
+	const repair = "'doctor --repair'"
+	for want, err := range map[string]*recovery.CheckpointError{
+		"name this log's own keyring":                 {Claimed: 5, Signed: 9, Err: tlog.ErrOrigin},
+		"signers of the log that it does not know":    {Claimed: 5, Signed: 3, Older: true, Err: tlog.ErrUnknownKey},
+		"it covers record 3, which does not open":     {Claimed: 5, Signed: 3, Unopened: 4, Err: tlog.ErrBadSignature},
+		repair + " checks the log against what":       {Claimed: 5, Signed: 3, Err: tlog.ErrBadSignature},
+		"it covers 5 records, and this keyring knows": {Claimed: 5, Signed: 3, Err: tlog.ErrBadSignature},
+	} {
+		got := err.Error()
+		if !strings.Contains(got, want) {
+			t.Errorf("%+v says %q, want %q", *err, got, want)
+		}
+		if (err.Older || errors.Is(err, tlog.ErrOrigin)) && strings.Contains(got, repair) {
+			t.Errorf("%+v says %q: it is the keyring that is to be replaced", *err, got)
+		}
 	}
 }
