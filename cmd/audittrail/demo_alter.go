@@ -45,7 +45,7 @@ func (d *demo) prove(ctx context.Context) error {
 	d.title(4, fmt.Sprintf("Proved to a stranger: record %d is in this log; its content stays sealed", seq))
 	d.line("An auditor gets that line (%s), a proof (%s) and the log's", bytesText(int64(len(line))), bytesText(int64(len(proof))))
 	d.text("public key, but neither the log nor a secret, and runs:\n")
-	d.line("$ audittrail check --key \"$(cat log.vkey)\" --proof %d.tlog-proof %[1]d.json", seq)
+	d.line("$ audittrail check --key log.vkey --proof %d.tlog-proof %[1]d.json", seq)
 	for l := range strings.Lines(said) {
 		d.line("%s", d.e.paint(good, strings.TrimRight(l, "\n")))
 	}
