@@ -63,7 +63,8 @@ type daySummary struct {
 	notes   [][3]string // time, type and note of what people remember
 }
 
-// A modelSum is what the calls of one model add up to.
+// A modelSum adds up the events of one model that state tokens: its answers and
+// its decisions.
 type modelSum struct {
 	tokens, nano int64
 	took         []time.Duration
@@ -81,7 +82,6 @@ func (s *daySummary) add(r *audittrail.Record) {
 	if lang := ev.Labels["lang"]; lang != "" {
 		s.langs[lang] = true
 	}
-	// Of the events of a model, those that count tokens are its calls.
 	if ev.OutputTokens != nil {
 		m := s.models[ev.ModelID]
 		if m == nil {
@@ -100,7 +100,7 @@ func (s *daySummary) add(r *audittrail.Record) {
 
 func (s *daySummary) print(d *demo, took time.Duration) {
 	const form = "%-15s%7s%11s%11s%16s"
-	d.line("%s", d.e.paint(dim, fmt.Sprintf(form, "model", "calls", "tokens", "cost", "median time")))
+	d.line("%s", d.e.paint(dim, fmt.Sprintf(form, "model", "events", "tokens", "cost", "median time")))
 	for _, id := range slices.Sorted(maps.Keys(s.models)) {
 		m := s.models[id]
 		slices.Sort(m.took)
