@@ -295,6 +295,33 @@ func TestAlign(t *testing.T) {
 	}
 }
 
+// TestCut reads a run of lines again, which have changed meanwhile or cannot be
+// read any more: then it stays one.
+func TestCut(t *testing.T) {
+	s := newSample(t, 12, 12, rand.New(rand.NewPCG(1, 2)))
+	whole := []audit.Run{{Seq: 0, N: 12}}
+	for name, test := range map[string]struct {
+		cuts []uint64
+		fail bool
+		want []audit.Run
+	}{
+		"two":                    {cuts: []uint64{5, 9}, want: []audit.Run{{Seq: 0, N: 5}, {Seq: 5, N: 4}, {Seq: 9, N: 3}}},
+		"one that is not it":     {cuts: []uint64{5, 40}, want: whole},
+		"cannot be read":         {cuts: []uint64{5}, fail: true, want: whole},
+		"no cut, cannot be read": {fail: true, want: whole},
+	} {
+		s.disk.Inject(func(op vfs.Op) error {
+			if test.fail && op.Kind == vfs.OpRead {
+				return syscall.EIO
+			}
+			return nil
+		})
+		if got, err := s.log.Cut(t.Context(), 0, 0, 12, test.cuts); err != nil || !slices.Equal(got, test.want) {
+			t.Errorf("%s: Cut = %v, %v, want %v", name, got, err, test.want)
+		}
+	}
+}
+
 // weigh counts the lines of the chosen runs, if these are in order.
 func weigh(runs []audit.Run, chosen func(i int) bool) (n uint64, ok bool) {
 	next := uint64(0)

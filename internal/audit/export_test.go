@@ -1,6 +1,10 @@
 package audit
 
-import "audittrail/tlog"
+import (
+	"context"
+
+	"audittrail/tlog"
+)
 
 // Tune makes a check read in pieces of other lengths than usual.
 func (l *Log) Tune(part, block int64) { l.part, l.block = part, block }
@@ -48,4 +52,16 @@ func Covered(in, less [][2]uint64, from, to, limit uint64) []bool {
 		out[n] = s.has(n)
 	}
 	return out
+}
+
+// Cut cuts the lines of a file, which are one run of n from seq on, at some of
+// their numbers.
+func (l *Log) Cut(ctx context.Context, file int, seq, n uint64, cuts []uint64) ([]Run, error) {
+	s := &survey{Log: l}
+	items, err := s.cut(ctx, &item{form: sound, file: file, to: l.Files[file].Size, seq: seq, n: n}, cuts)
+	var runs []Run
+	for _, it := range items {
+		runs = append(runs, Run{Seq: it.seq, N: it.n})
+	}
+	return runs, err
 }
