@@ -139,10 +139,12 @@ func TestBatchOutOfOrder(t *testing.T) {
 	for i := range batch {
 		batch[i] = event.Event{Type: event.Prompt, Prompt: fmt.Sprint(3 + i)}
 	}
+	sign := holdSigning(disk)
 	if _, err := log.AppendBatch(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
 	killed := disk.KillOnly() // before a checkpoint covers it
+	sign()
 	mustClose(t, log)
 	for first := 3; first < 7; first++ {
 		after := killed.Clone()

@@ -33,13 +33,31 @@ func signedThenMore(t *testing.T) *vfs.Mem {
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	var killed *vfs.Mem
+	sign := holdSigning(disk)
 	for i := range 3 {
 		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: fmt.Sprint(5 + i)})
-		killed = disk.KillOnly()
 	}
+	killed := disk.KillOnly()
+	sign()
 	mustClose(t, log)
 	return killed
+}
+
+// holdSigning keeps the writer of a log from signing what is appended from now on,
+// as it does within a second, and at once when a segment ends, until the returned
+// function is called.
+func holdSigning(disk *vfs.Mem) (release func()) {
+	held := make(chan struct{})
+	disk.Inject(func(op vfs.Op) error {
+		if op.Kind == vfs.OpSync && strings.HasPrefix(op.Name, "dir/tree/") {
+			<-held
+		}
+		return nil
+	})
+	return func() {
+		close(held)
+		disk.Inject(nil)
+	}
 }
 
 // edit rewrites a file of a log.

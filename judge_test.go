@@ -61,8 +61,10 @@ func TestErasedBeforeItCounted(t *testing.T) {
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	sign := holdSigning(disk)
 	mustAppend(t, log, about("ann", "1"))
 	before := disk.KillOnly()
+	sign()
 	erase(t, log, "ann")
 	mustClose(t, log)
 	// The log of before, and the keys of now.
@@ -93,8 +95,10 @@ func TestExpiredBeforeItCounted(t *testing.T) {
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	sign := holdSigning(disk)
 	mustAppend(t, log, about("ann", "1"))
 	before := disk.KillOnly()
+	sign()
 	c.set(time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC))
 	if _, err := log.Expire(t.Context(), []string{"standard/2026-01"}, "r"); err != nil {
 		t.Fatal(err)

@@ -57,9 +57,11 @@ func TestTailIsBoundToItsPlace(t *testing.T) {
 			if _, err := log.Checkpoint(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			sign := holdSigning(disk)
 			moved := mustAppend(t, log, big)
 			segs := segments(t, log)
 			killed := disk.KillOnly()
+			sign()
 			mustClose(t, log)
 			if len(segs) != records {
 				t.Fatalf("%d segments after %d records", len(segs), records+1)

@@ -104,9 +104,11 @@ func TestSignedMeanwhile(t *testing.T) {
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	sign := holdSigning(disk)
 	mustAppend(t, log, about("ann", "1"))
 	mustAppend(t, log, about("bob", "2"))
 	before := disk.KillOnly()
+	sign()
 	erase(t, log, "ann")
 	mustClose(t, log)
 	var after []func(to *vfs.Mem) error

@@ -318,8 +318,10 @@ func TestVerifyWhileErasureSigns(t *testing.T) {
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	sign := holdSigning(written)
 	mustAppend(t, log, about("ann", "1"))
 	start := written.KillOnly()
+	sign()
 	erase(t, log, "ann")
 	after := written.KillOnly()
 	mustClose(t, log)
@@ -618,10 +620,12 @@ func TestVerifyUnreadableTail(t *testing.T) {
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	sign := holdSigning(disk)
 	mustAppend(t, log, big)
 	all := segments(t, log)
 	last := segmentFile(all[len(all)-1], ".jsonl")
 	killed := disk.KillOnly()
+	sign()
 	mustClose(t, log)
 	killed.Inject(func(op vfs.Op) error {
 		if op.Kind == vfs.OpStat && op.Name == "dir/"+last {
