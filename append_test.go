@@ -15,6 +15,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/vfs"
+	"audittrail/record"
 )
 
 // open opens a log in dir, and closes it when the test ends.
@@ -225,7 +226,7 @@ func TestReadersBesideTheWriter(t *testing.T) {
 		r := mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprint(i % 7), Prompt: "p"})
 		// Acknowledged, so seen at once.
 		seen, err := reader.Get(t.Context(), r.Seq)
-		if err != nil || seen.Hash != r.Hash || seen.State != audittrail.Readable {
+		if err != nil || seen.Hash != r.Hash || seen.State != record.Readable {
 			t.Fatalf("reader: Get(%d) = %+v, %v", r.Seq, seen, err)
 		}
 	}

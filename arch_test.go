@@ -27,6 +27,7 @@ type room struct {
 // A new edge is a new word here, for somebody to review.
 var rooms = map[string]room{
 	"internal/cjson":    {},
+	"finding":           {},
 	"internal/filekind": {},
 	"internal/vfs":      {},
 	"tlog":              {theirs: []string{"filippo.io/torchwood"}},
@@ -61,13 +62,13 @@ var rooms = map[string]room{
 	"internal/shown":       {},
 	"internal/audit/lines": {ours: []string{"internal/vfs"}},
 	"internal/audit": {ours: []string{
-		"record", "tlog", "internal/audit/lines", "internal/remnant", "internal/tree", "internal/vfs",
+		"finding", "record", "tlog", "internal/audit/lines", "internal/remnant", "internal/tree", "internal/vfs",
 	}},
 	"internal/salvage": {ours: []string{
 		"event", "record", "tlog", "internal/barrier", "internal/content", "internal/remnant", "internal/segment",
 		"internal/signed",
 	}},
-	"internal/vouch":      {ours: []string{"tlog", "keyring", "internal/audit", "internal/tree", "internal/vfs"}},
+	"internal/vouch":      {ours: []string{"finding", "tlog", "keyring", "internal/audit", "internal/tree", "internal/vfs"}},
 	"internal/barrier":    {ours: []string{"event", "record", "internal/cjson"}},
 	"internal/escrow":     {ours: []string{"record", "internal/vfs"}},
 	"internal/recovery":   {ours: []string{"record", "tlog", "keyring", "internal/segment", "internal/signed", "internal/tree", "internal/vfs"}},
@@ -87,18 +88,18 @@ var rooms = map[string]room{
 	}},
 	"internal/admission": {
 		ours: []string{
-			"event", "record", "tlog", "keyring", "internal/audit", "internal/barrier", "internal/content", "internal/segment",
+			"event", "finding", "record", "tlog", "keyring", "internal/audit", "internal/barrier", "internal/content", "internal/segment",
 			"internal/vfs", "internal/vouch",
 		},
 		tests: []string{"."}, // to make a log
 	},
 	"internal/inspection": {ours: []string{
-		"record", "tlog", "keyring", "internal/admission", "internal/archive", "internal/audit", "internal/content", "internal/custody",
+		"finding", "record", "tlog", "keyring", "internal/admission", "internal/archive", "internal/audit", "internal/content", "internal/custody",
 		"internal/segment", "internal/vfs", "internal/vouch",
 	}},
 	".": {
 		ours: []string{
-			"event", "record", "tlog", "keyring",
+			"event", "finding", "record", "tlog", "keyring",
 			"internal/vfs", "internal/segment", "internal/tree", "internal/audit", "internal/recovery",
 			"internal/admission", "internal/archive", "internal/remnant", "internal/salvage", "internal/vouch",
 			"internal/barrier", "internal/checkpoint", "internal/content", "internal/custody",
@@ -140,7 +141,7 @@ var rooms = map[string]room{
 		"query/internal/calendar", "query/internal/tally", "query/internal/filter", "query/internal/pick", "query/internal/search",
 	}},
 	"report": {ours: []string{
-		".", "access", "event", "internal/barrier", "lineage", "lineage/usage", "query", "record", "retention", "tlog", "report/document", "report/rules",
+		".", "access", "event", "finding", "internal/barrier", "lineage", "lineage/usage", "query", "record", "retention", "tlog", "report/document", "report/rules",
 	}, theirs: []string{"github.com/BurntSushi/toml"}},
 	"report/rules":     {theirs: []string{"github.com/BurntSushi/toml"}},
 	"lineage":          {ours: []string{".", "event", "record", "internal/cjson"}},
@@ -197,7 +198,7 @@ var rooms = map[string]room{
 	},
 	"cmd/audittrail": {
 		ours: []string{
-			".", "access", "privacy", "query", "evidence/certificate", "event", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
+			".", "access", "privacy", "query", "evidence/certificate", "event", "finding", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
 			"internal/corpus", "internal/filekind", "internal/index", "internal/shown",
 			"report", "report/document", "report/render", "report/rules", "lineage", "lineage/artifact", "lineage/usage", "lineage/drawing",
 			"lineage/exchange",

@@ -111,7 +111,7 @@ func TestReadersStop(t *testing.T) {
 	}
 	n := 0
 	for r, err := range log.Records(t.Context(), 0, record.MaxSeq) {
-		if err != nil || r.State != audittrail.Readable {
+		if err != nil || r.State != record.Readable {
 			t.Errorf("record %d: %v", n, err)
 		}
 		n++
@@ -120,7 +120,7 @@ func TestReadersStop(t *testing.T) {
 		t.Errorf("%d records of %d, want 6", n, size(t, log))
 	}
 	r, err := log.Get(t.Context(), 7)
-	if err != nil || r.State != audittrail.Unauthenticated || r.Event.Prompt != "" {
+	if err != nil || r.State != record.Unauthenticated || r.Event.Prompt != "" {
 		t.Errorf("Get(7) = %+v, %v, want it unauthenticated, without content", r, err)
 	}
 	if _, err := log.Disclose(t.Context(), 7); !errors.Is(err, audittrail.ErrUnauthenticated) {
@@ -176,7 +176,7 @@ func TestReadersStopAtDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var line *audittrail.LineError
+	var line *record.CorruptError
 	if _, err := log.Size(); !errors.As(err, &line) || line.Seq != 3 {
 		t.Errorf("Size() = %v, want that record 3 is another line", err)
 	}

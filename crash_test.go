@@ -11,6 +11,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/vfs"
+	"audittrail/record"
 )
 
 // appendAll opens a log on disk and appends events until the disk fails. It
@@ -61,7 +62,7 @@ func check(t *testing.T, disk vfs.FS, acked []audittrail.Receipt, what string) {
 		if err != nil {
 			t.Fatalf("%s: Get(%d): %v", what, want.Seq, err)
 		}
-		if got.Hash != want.Hash || got.State != audittrail.Readable {
+		if got.Hash != want.Hash || got.State != record.Readable {
 			t.Fatalf("%s: record %d is %v (%v), acknowledged as %v", what, want.Seq, got.Hash, got.State, want.Hash)
 		}
 	}

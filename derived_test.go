@@ -18,6 +18,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/finding"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -142,7 +143,7 @@ func TestOrderIsNotHidden(t *testing.T) {
 			t.Fatal(err)
 		}
 		log = open(t, dir, audittrail.Options{ReadOnly: readOnly})
-		wantStates(t, log, map[uint64]audittrail.State{seq: audittrail.Erased})
+		wantStates(t, log, map[uint64]record.State{seq: record.Erased})
 		mustClose(t, log)
 	}
 }
@@ -308,7 +309,7 @@ func TestDerivedIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	problems := func(disk *vfs.Mem, withKeys bool) []audittrail.Problem {
+	problems := func(disk *vfs.Mem, withKeys bool) []finding.Finding {
 		t.Helper()
 		o, vo := rolling(disk), audittrail.VerifyOptions{}
 		o.ReadOnly, o.Create = true, false
@@ -319,12 +320,12 @@ func TestDerivedIsNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v.Altered() || v.ProblemCount != v.Count(audittrail.KindDerived) || v.Records != 40 {
+		if v.Altered() || v.ProblemCount != v.Count(finding.Derived) || v.Records != 40 {
 			t.Fatalf("with keys %t: altered %t, %d records, %+v", withKeys, v.Altered(), v.Records, v.Problems)
 		}
 		return v.Problems
 	}
-	own := func(disk *vfs.Mem) []audittrail.Problem {
+	own := func(disk *vfs.Mem) []finding.Finding {
 		t.Helper()
 		o := rolling(disk)
 		o.ReadOnly, o.Create = true, false
@@ -336,9 +337,9 @@ func TestDerivedIsNamed(t *testing.T) {
 		}
 		return found
 	}
-	wants := func(what string, got []audittrail.Problem, name string) {
+	wants := func(what string, got []finding.Finding, name string) {
 		t.Helper()
-		if len(got) != 1 || got[0].File != "log/"+name || got[0].Kind != audittrail.KindDerived {
+		if len(got) != 1 || got[0].File != "log/"+name || got[0].Kind != finding.Derived {
 			t.Fatalf("%s: %+v, want one problem, of %s", what, got, name)
 		}
 	}

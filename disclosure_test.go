@@ -71,7 +71,7 @@ func FuzzDisclosure(f *testing.F) {
 	f.Add([]byte(disclosure(f)))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		r, err := audittrail.CheckDisclosure(in)
-		if err == nil && (r == nil || r.State != audittrail.Readable) {
+		if err == nil && (r == nil || r.State != record.Readable) {
 			t.Errorf("accepted %q as %+v", in, r)
 		}
 	})

@@ -140,7 +140,7 @@ func (l *Log) erasureAt(ctx context.Context, seq uint64) (*ErasureOrder, error) 
 }
 
 func orderOf(r *Record) (*ErasureOrder, error) {
-	if r.State != Readable {
+	if r.State != record.Readable {
 		return nil, fmt.Errorf("record %d orders an erasure, and is %s", r.Seq, r.State)
 	}
 	e, err := barrier.ReadErasure(r.Event.Metadata)

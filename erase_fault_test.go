@@ -11,6 +11,7 @@ import (
 	"audittrail"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
+	"audittrail/record"
 )
 
 // TestEraseOnFullDisk has the keyring's disk fill up between order and deed:
@@ -54,7 +55,7 @@ func TestEraseOnFullDisk(t *testing.T) {
 	o.Purge = nil
 	disk.Inject(nil)
 	hold(t, log, audittrail.Hold{User: "bob"}) // whose turn finishes what was left
-	wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Erased, b: audittrail.Readable})
+	wantStates(t, log, map[uint64]record.State{a: record.Erased, b: record.Readable})
 	back := mustAppend(t, log, about("ann", "back")).Seq
-	wantStates(t, log, map[uint64]audittrail.State{back: audittrail.Readable})
+	wantStates(t, log, map[uint64]record.State{back: record.Readable})
 }

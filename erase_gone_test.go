@@ -167,7 +167,7 @@ func TestOlderKeyring(t *testing.T) {
 	if _, err := log.Expire(t.Context(), classes[:1], "r"); err != nil {
 		t.Fatal(err)
 	}
-	states := map[uint64]audittrail.State{a: audittrail.Erased, b: audittrail.Readable, c: audittrail.Expired}
+	states := map[uint64]record.State{a: record.Erased, b: record.Readable, c: record.Expired}
 	wantStates(t, log, states)
 	mustClose(t, log)
 
@@ -178,7 +178,7 @@ func TestOlderKeyring(t *testing.T) {
 	if _, ok, err := reader.Subject("ann"); ok || err != nil {
 		t.Errorf("reader: Subject = %v, %v, want none", ok, err)
 	}
-	if user, state, err := reader.User(subject); user != "" || state != audittrail.Erased || err != nil {
+	if user, state, err := reader.User(subject); user != "" || state != record.Erased || err != nil {
 		t.Errorf("reader: User = %q, %v, %v, want erased", user, state, err)
 	}
 	if _, err := reader.Disclose(t.Context(), a); err == nil {
@@ -321,17 +321,17 @@ func checkGoverned(t *testing.T, disk *vfs.Mem, c *clock, k certain, what string
 		}
 		ordered[r.Event.Type] = true
 	}
-	want := [3]audittrail.State{}
+	want := [3]record.State{}
 	if ordered[event.SubjectErased] {
-		want[0] = audittrail.Erased
+		want[0] = record.Erased
 	}
 	if ordered[event.ClassExpired] && (ordered[event.HoldReleased] || !ordered[event.HoldPlaced]) {
-		want[2] = audittrail.Expired
+		want[2] = record.Expired
 	}
 	if got != want {
 		t.Fatalf("%s: ann's, bob's and the old record are %v, want %v", what, got, want)
 	}
-	if first[0] != want[0] || first[1] != want[1] || want[2] == audittrail.Expired && first[2] != want[2] {
+	if first[0] != want[0] || first[1] != want[1] || want[2] == record.Expired && first[2] != want[2] {
 		t.Fatalf("%s: a reader sees %v, a writer %v", what, first, got)
 	}
 	for done, kind := range map[*bool]event.Type{&k.erased: event.SubjectErased, &k.expired: event.ClassExpired, &k.placed: event.HoldPlaced, &k.released: event.HoldReleased} {
@@ -348,7 +348,7 @@ func checkGoverned(t *testing.T, disk *vfs.Mem, c *clock, k certain, what string
 	mustClose(t, log)
 }
 
-func seen(t *testing.T, log *audittrail.Log, k certain, what string) (states [3]audittrail.State) {
+func seen(t *testing.T, log *audittrail.Log, k certain, what string) (states [3]record.State) {
 	t.Helper()
 	for i, seq := range []uint64{k.ann, k.bob, k.old} {
 		r, err := log.Get(t.Context(), seq)
@@ -401,7 +401,7 @@ func TestEraseRaces(t *testing.T) {
 		// What was erased is so for both from the moment on that Erase returned.
 		for _, l := range []*audittrail.Log{log, reader} {
 			for r, err := range l.Records(t.Context(), 0, done.Receipt.Seq) {
-				if _, gone := barriers[r.Subject]; err != nil || gone && r.State != audittrail.Erased {
+				if _, gone := barriers[r.Subject]; err != nil || gone && r.State != record.Erased {
 					t.Errorf("record %d is %v, %v, want erased", r.Seq, r.State, err)
 				}
 			}
@@ -462,10 +462,10 @@ func TestErasedInArchives(t *testing.T) {
 	}
 	check := func(l *audittrail.Log) {
 		t.Helper()
-		if user, state, err := l.User(subject); user != "" || state != audittrail.Erased || err != nil {
+		if user, state, err := l.User(subject); user != "" || state != record.Erased || err != nil {
 			t.Errorf("User = %q, %v, %v, want erased", user, state, err)
 		}
-		wantStates(t, l, map[uint64]audittrail.State{order: audittrail.Readable})
+		wantStates(t, l, map[uint64]record.State{order: record.Readable})
 	}
 	check(open(t, dir, audittrail.Options{ReadOnly: true}))
 	log = open(t, dir, o)
@@ -473,7 +473,7 @@ func TestErasedInArchives(t *testing.T) {
 	if err := log.RestoreSegments(t.Context(), firsts); err != nil {
 		t.Fatal(err)
 	}
-	wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Erased})
+	wantStates(t, log, map[uint64]record.State{a: record.Erased})
 }
 
 // TestAppliedAdvances: what governs a log without destroying anything is not
@@ -494,7 +494,7 @@ func TestAppliedAdvances(t *testing.T) {
 	mustClose(t, log)
 	for range 2 {
 		log = open(t, dir, audittrail.Options{})
-		wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Readable})
+		wantStates(t, log, map[uint64]record.State{a: record.Readable})
 		mustClose(t, log)
 	}
 	ring, err := keyring.Open(t.Context(), filepath.Join(dir, "keys"), keyring.Options{ReadOnly: true})
@@ -507,7 +507,7 @@ func TestAppliedAdvances(t *testing.T) {
 	}
 	log = open(t, dir, audittrail.Options{})
 	erase(t, log, "ann")
-	wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Erased})
+	wantStates(t, log, map[uint64]record.State{a: record.Erased})
 }
 
 // TestOlderKeyringOnDamage: a reader of a damaged log does not show who was
@@ -542,7 +542,7 @@ func TestOlderKeyringOnDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	reader := open(t, dir, audittrail.Options{ReadOnly: true})
-	wantStates(t, reader, map[uint64]audittrail.State{a: audittrail.Erased})
+	wantStates(t, reader, map[uint64]record.State{a: record.Erased})
 	if _, err := reader.Get(t.Context(), b); err == nil {
 		t.Error("the damaged record is read")
 	}

@@ -30,19 +30,19 @@ func erase(t *testing.T, log *audittrail.Log, users ...string) *audittrail.Forgo
 	return done
 }
 
-func stateOf(t *testing.T, log *audittrail.Log, seq uint64) audittrail.State {
+func stateOf(t *testing.T, log *audittrail.Log, seq uint64) record.State {
 	t.Helper()
 	r, err := log.Get(t.Context(), seq)
 	if err != nil {
 		t.Fatalf("Get(%d): %v", seq, err)
 	}
-	if r.State != audittrail.Readable && (r.Event.Prompt != "" || r.Event.UserID != "") {
+	if r.State != record.Readable && (r.Event.Prompt != "" || r.Event.UserID != "") {
 		t.Errorf("record %d is %v, and has content", seq, r.State)
 	}
 	return r.State
 }
 
-func wantStates(t *testing.T, log *audittrail.Log, want map[uint64]audittrail.State) {
+func wantStates(t *testing.T, log *audittrail.Log, want map[uint64]record.State) {
 	t.Helper()
 	for seq, state := range want {
 		if got := stateOf(t, log, seq); got != state {
@@ -58,7 +58,7 @@ func TestErase(t *testing.T) {
 	b := mustAppend(t, log, about("bob", "two")).Seq
 	c := mustAppend(t, log, about("", "three")).Seq
 	reader := open(t, dir, audittrail.Options{ReadOnly: true})
-	wantStates(t, reader, map[uint64]audittrail.State{a: audittrail.Readable, b: audittrail.Readable})
+	wantStates(t, reader, map[uint64]record.State{a: record.Readable, b: record.Readable})
 	before, err := os.ReadFile(filepath.Join(dir, "log", firstSegment))
 	if err != nil {
 		t.Fatal(err)
@@ -79,8 +79,8 @@ func TestErase(t *testing.T) {
 	if g, err := log.Generation(); g != generation+1 || err != nil {
 		t.Errorf("Generation = %d, %v, want %d: one for an erasure", g, err, generation+1)
 	}
-	states := map[uint64]audittrail.State{
-		a: audittrail.Erased, b: audittrail.Readable, c: audittrail.Readable, done.Receipt.Seq: audittrail.Readable,
+	states := map[uint64]record.State{
+		a: record.Erased, b: record.Readable, c: record.Readable, done.Receipt.Seq: record.Readable,
 	}
 	wantStates(t, log, states)
 	wantStates(t, reader, states)
@@ -88,7 +88,7 @@ func TestErase(t *testing.T) {
 		if _, ok, err := l.Subject("ann"); ok || err != nil {
 			t.Errorf("%s: Subject = %v, %v, want none", name, ok, err)
 		}
-		if user, state, err := l.User(subject); user != "" || state != audittrail.Erased || err != nil {
+		if user, state, err := l.User(subject); user != "" || state != record.Erased || err != nil {
 			t.Errorf("%s: User = %q, %v, %v, want erased", name, user, state, err)
 		}
 		r, err := l.Get(t.Context(), done.Receipt.Seq)
@@ -130,7 +130,7 @@ func TestErase(t *testing.T) {
 
 	// Who comes back is somebody new.
 	d := mustAppend(t, log, about("ann", "four")).Seq
-	states[d] = audittrail.Readable
+	states[d] = record.Readable
 	if back, ok, err := log.Subject("ann"); !ok || back == subject || err != nil {
 		t.Errorf("Subject = %v, %v, %v, want another", back, ok, err)
 	}
@@ -163,7 +163,7 @@ func TestEraseRefuses(t *testing.T) {
 	if _, err := reader.Erase(t.Context(), audittrail.Erasure{Users: []string{"ann"}, Reason: "r"}); !errors.Is(err, audittrail.ErrReadOnly) {
 		t.Errorf("Erase of a reader = %v, want ErrReadOnly", err)
 	}
-	wantStates(t, log, map[uint64]audittrail.State{0: audittrail.Readable})
+	wantStates(t, log, map[uint64]record.State{0: record.Readable})
 	if n := size(t, log); n != 1 {
 		t.Errorf("%d records, want 1", n)
 	}
@@ -190,7 +190,7 @@ func TestPurge(t *testing.T) {
 	log = open(t, t.TempDir(), audittrail.Options{Create: true, Purge: func(ctx context.Context, d audittrail.Doomed) ([]keyring.FileID, error) {
 		calls = append(calls, d)
 		// What goes can be read still, and what orders it is there.
-		wantStates(t, log, map[uint64]audittrail.State{uint64(len(calls) - 1): audittrail.Readable, d.Seq: audittrail.Readable})
+		wantStates(t, log, map[uint64]record.State{uint64(len(calls) - 1): record.Readable, d.Seq: record.Readable})
 		fresh = newKey()
 		return []keyring.FileID{old}, fail
 	}})

@@ -9,6 +9,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/vfs"
+	"audittrail/record"
 )
 
 func onDisk(disk vfs.FS) audittrail.Options {
@@ -159,7 +160,7 @@ func TestTooManyOpenFiles(t *testing.T) {
 		}
 		return nil
 	})
-	var tampered *audittrail.TamperError
+	var tampered *record.TamperError
 	if _, err := log.Get(t.Context(), 0); err != nil && (errors.As(err, &tampered) || !errors.Is(err, syscall.EMFILE)) {
 		t.Errorf("Get() = %v, want too many open files or the record", err)
 	}

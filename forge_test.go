@@ -287,7 +287,7 @@ func TestLostKeyring(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := log.Get(t.Context(), 2)
-	if err != nil || r.State != audittrail.Sealed || r.Event.Type != event.Prompt || r.Event.Prompt != "" {
+	if err != nil || r.State != record.Sealed || r.Event.Type != event.Prompt || r.Event.Prompt != "" {
 		t.Errorf("Get(2) = %+v, %v, want it sealed", r, err)
 	}
 	if err := log.Close(); err != nil {
@@ -310,7 +310,7 @@ func TestAlteredIsNotAbsent(t *testing.T) {
 	if r, err := log.Get(t.Context(), 2); err != nil || r.Seq != 2 {
 		t.Errorf("Get(2) = %+v, %v: the records in front of it are whole", r, err)
 	}
-	var line *audittrail.LineError
+	var line *record.CorruptError
 	for _, seq := range []uint64{3, 4, 7} {
 		if _, err := log.Get(t.Context(), seq); !errors.As(err, &line) || errors.Is(err, audittrail.ErrNoRecord) {
 			t.Errorf("Get(%d) = %v, want a LineError", seq, err)

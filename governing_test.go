@@ -204,7 +204,7 @@ func follows(t *testing.T, o audittrail.Options, kind event.Type, seq uint64, na
 		if failed == nil {
 			return fmt.Sprintf("the records that govern, of the types %v, were listed", types)
 		}
-		var altered *audittrail.TamperError
+		var altered *record.TamperError
 		if named && (!errors.As(failed, &altered) || altered.Seq != seq) {
 			return fmt.Sprintf("the error is %v, want that record %d was altered", failed, seq)
 		}
@@ -367,7 +367,7 @@ func TestAlteredGoverningRecordThatLeft(t *testing.T) {
 		o := rolling(disk)
 		o.ReadOnly, o.Create = readOnly, false
 		log, err := audittrail.Open("dir", o)
-		var altered *audittrail.TamperError
+		var altered *record.TamperError
 		if err == nil {
 			for _, err = range log.Administrative(t.Context(), 0, event.AccessGranted) {
 				if err != nil {

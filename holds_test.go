@@ -10,6 +10,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/vfs"
+	"audittrail/record"
 )
 
 func hold(t *testing.T, log *audittrail.Log, h audittrail.Hold) audittrail.Hold {
@@ -124,7 +125,7 @@ func TestHolds(t *testing.T) {
 		t.Errorf("Erase after the release = %+v", done)
 	}
 	// The record of a hold is forgotten with the person whom it was on.
-	if got := stateOf(t, log, byUser.Seq); got != audittrail.Erased {
+	if got := stateOf(t, log, byUser.Seq); got != record.Erased {
 		t.Errorf("the record of the hold is %v, want erased", got)
 	}
 	if _, err := log.ReleaseHold(t.Context(), byUser.ID, "again", ""); !errors.Is(err, audittrail.ErrNoHold) {
@@ -215,7 +216,7 @@ func TestExpire(t *testing.T) {
 	h2 := hold(t, log, audittrail.Hold{Class: "standard/2026-01", Model: "gpt-4", End: time.Date(2026, 1, 25, 0, 0, 0, 0, time.UTC)})
 	reader := aYear(t, disk, c, audittrail.Options{ReadOnly: true})
 	defer mustClose(t, reader)
-	wantStates(t, reader, map[uint64]audittrail.State{a: audittrail.Readable, b: audittrail.Readable})
+	wantStates(t, reader, map[uint64]record.State{a: record.Readable, b: record.Readable})
 	if got, err := log.Classes(); err != nil || !slices.Equal(got, []string{"short/2026-01", "standard/2026-01", "standard/2026-02"}) {
 		t.Errorf("Classes = %q, %v", got, err)
 	}
@@ -223,7 +224,7 @@ func TestExpire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check := func(when string, states map[uint64]audittrail.State, expired, held uint64) {
+	check := func(when string, states map[uint64]record.State, expired, held uint64) {
 		t.Helper()
 		t.Log(when)
 		v, err := log.Verify(t.Context(), audittrail.VerifyOptions{})
@@ -237,8 +238,8 @@ func TestExpire(t *testing.T) {
 		wantStates(t, log, states)
 	}
 	// Ann's are held by h1, bob's by h2, and their own keys are all that is left.
-	states := map[uint64]audittrail.State{
-		a: audittrail.Readable, s: audittrail.Readable, b: audittrail.Readable, d: audittrail.Readable, receipt.Seq: audittrail.Readable,
+	states := map[uint64]record.State{
+		a: record.Readable, s: record.Readable, b: record.Readable, d: record.Readable, receipt.Seq: record.Readable,
 	}
 	check("held", states, 0, 3)
 	if r, err := log.Get(t.Context(), s); err != nil || r.Event.Prompt != "january, short" {
@@ -251,10 +252,10 @@ func TestExpire(t *testing.T) {
 		t.Errorf("Classes = %q, %v", got, err)
 	}
 	release(t, log, h1.ID)
-	states[s] = audittrail.Expired
+	states[s] = record.Expired
 	check("one is released", states, 1, 2) // ann's is held by h2 too, but the short one is not
 	release(t, log, h2.ID)
-	states[a], states[b] = audittrail.Expired, audittrail.Expired
+	states[a], states[b] = record.Expired, record.Expired
 	check("both are released", states, 3, 0)
 	if names, err := disk.ReadDir("dir/escrow"); err != nil || len(names) > 0 {
 		t.Errorf("escrows are left: %q, %v", names, err)

@@ -19,6 +19,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/vfs"
+	"audittrail/record"
 )
 
 // exchanges are what somebody does to a log and its keyring under the writer's
@@ -126,14 +127,14 @@ func TestLockLost(t *testing.T) {
 					}
 				}
 				// What was acknowledged before can still be read.
-				if r, err := log.Get(t.Context(), 0); err != nil || r.State != audittrail.Readable {
+				if r, err := log.Get(t.Context(), 0); err != nil || r.State != record.Readable {
 					t.Errorf("Get(0) = %v, %v", r, err)
 				}
 				_ = log.Close() // what it can say is that the lock is lost
 				wantSame(t, was, contents(t, dir, keys))
 
 				again := open(t, dir, o)
-				wantStates(t, again, map[uint64]audittrail.State{0: audittrail.Readable, 1: audittrail.Readable})
+				wantStates(t, again, map[uint64]record.State{0: record.Readable, 1: record.Readable})
 				mustAppend(t, again, about("ann", "three"))
 				wantIntact(t, again)
 			})
@@ -190,7 +191,7 @@ func testSecondWriter(t *testing.T, disk vfs.FS, dir string) {
 		}
 	}
 	_ = first.Close() // what it can say is that the lock is lost
-	wantStates(t, second, map[uint64]audittrail.State{0: audittrail.Readable, kept.Seq: audittrail.Readable})
+	wantStates(t, second, map[uint64]record.State{0: record.Readable, kept.Seq: record.Readable})
 	mustAppend(t, second, about("ann", "goes on"))
 	wantIntact(t, second)
 }
@@ -298,6 +299,6 @@ func TestLockLostProcess(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("the process ends with %v", err)
 	}
-	wantStates(t, log, map[uint64]audittrail.State{0: audittrail.Readable, 1: audittrail.Readable, kept.Seq: audittrail.Readable})
+	wantStates(t, log, map[uint64]record.State{0: record.Readable, 1: record.Readable, kept.Seq: record.Readable})
 	wantIntact(t, log)
 }

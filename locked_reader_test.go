@@ -7,6 +7,7 @@ import (
 
 	"audittrail"
 	"audittrail/internal/vfs"
+	"audittrail/record"
 )
 
 // A reader that may not open the lock takes the log as having a writer, and
@@ -39,7 +40,7 @@ func TestReaderThatMayNotOpenTheLock(t *testing.T) {
 			if err != nil || s.Writer != tt.writer {
 				t.Errorf("Stat = %+v, %v; want Writer %v", s, err, tt.writer)
 			}
-			wantStates(t, reader, map[uint64]audittrail.State{0: audittrail.Readable})
+			wantStates(t, reader, map[uint64]record.State{0: record.Readable})
 			wantIntact(t, reader)
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"audittrail/finding"
 	"audittrail/internal/checkpoint"
 	"audittrail/internal/recovery"
 )
@@ -79,7 +80,7 @@ func (l *Log) stopKeepingTree() {
 // CheckTree compares the files of the tree with what the signed records make of
 // them, and returns the first place of each file that differs (KindDerived). No
 // record is concerned by that. It reads the log's lines only if something differs.
-func (l *Log) CheckTree(ctx context.Context) ([]Problem, error) {
+func (l *Log) CheckTree(ctx context.Context) ([]finding.Finding, error) {
 	if err := l.refresh(ctx); err != nil {
 		return nil, fmt.Errorf("check tree: %w", err)
 	}
@@ -88,9 +89,9 @@ func (l *Log) CheckTree(ctx context.Context) ([]Problem, error) {
 	if err != nil {
 		err = fmt.Errorf("check tree: %w", err)
 	}
-	var problems []Problem
+	var problems []finding.Finding
 	for _, d := range damage {
-		problems = append(problems, Problem{Seq: d.First(), Kind: KindDerived, File: treeDir + "/" + d.File, Offset: d.Offset, Detail: d.Detail})
+		problems = append(problems, finding.Finding{Seq: d.First(), Kind: finding.Derived, File: treeDir + "/" + d.File, Offset: d.Offset, Detail: d.Detail})
 	}
 	return problems, err
 }

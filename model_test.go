@@ -66,14 +66,14 @@ func (m *model) settle() {
 	}
 }
 
-func (f *fact) state() audittrail.State {
+func (f *fact) state() record.State {
 	switch {
 	case f.erased:
-		return audittrail.Erased
+		return record.Erased
 	case f.let:
-		return audittrail.Expired
+		return record.Expired
 	}
-	return audittrail.Readable
+	return record.Readable
 }
 
 // TestAgainstModel does at random what can be done, on a log and on a model, and
@@ -181,7 +181,7 @@ func compare(t *testing.T, log *audittrail.Log, m *model, step int) {
 			t.Fatalf("step %d: Get(%d): %v", step, f.seq, err)
 		}
 		want := f.state()
-		if r.State != want || (want == audittrail.Readable) != (r.Event.Prompt == f.text) {
+		if r.State != want || (want == record.Readable) != (r.Event.Prompt == f.text) {
 			t.Fatalf("step %d: record %d of %q in %s is %v with %q, want %v", step, f.seq, f.user, f.class, r.State, r.Event.Prompt, want)
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"time"
 
-	"audittrail/internal/content"
 	"audittrail/internal/custody"
 	"audittrail/internal/recovery"
 	"audittrail/internal/remnant"
@@ -193,10 +192,6 @@ type IDConflictError = sequence.IDConflictError
 // in the batch, from 0. Err, which it wraps, is the reason.
 type BatchError = sequence.BatchError
 
-// A TamperError names a record, by its Seq, that disagrees with the tree: Got is
-// the hash that it has, Want the one that it should have.
-type TamperError = content.TamperError
-
 // A BehindError means that a log lacks what was signed: records are gone, or
 // an old copy was put in its place. It is not written to. It has Have records,
 // where Signed were signed; Detail says what is wrong with them.
@@ -216,10 +211,6 @@ type NewerError = recovery.NewerError
 // A CheckpointError means that the published checkpoint is not one that the keyring's
 // keys signed, and that it cannot be told whether it or the keyring is to blame.
 type CheckpointError = recovery.CheckpointError
-
-// A LineError means that what stands where the record Seq should be, in File at
-// the byte Offset, is not that record.
-type LineError = segment.LineError
 
 // A ClockError means that the system's clock, which says Clock, is so far ahead
 // of the log, whose last record is of Logged, that a fault is likelier than a

@@ -11,6 +11,7 @@ import (
 	"audittrail"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
+	"audittrail/record"
 )
 
 // oneShort makes a log of one record of the class "short", closes it, and copies
@@ -37,14 +38,14 @@ func TestExpiredStaysExpired(t *testing.T) {
 	if _, err := log.Expire(t.Context(), classes[:1], "r"); err != nil {
 		t.Fatal(err)
 	}
-	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Expired})
+	wantStates(t, log, map[uint64]record.State{c: record.Expired})
 	hold(t, log, audittrail.Hold{}) // keeps everything that there is still
-	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Expired})
+	wantStates(t, log, map[uint64]record.State{c: record.Expired})
 	mustClose(t, log)
 
 	bringBackKeys(t, dir, kept)
 	log = open(t, dir, audittrail.Options{})
-	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Expired})
+	wantStates(t, log, map[uint64]record.State{c: record.Expired})
 	mustClose(t, log)
 }
 
@@ -60,11 +61,11 @@ func TestHoldsOneAfterAnother(t *testing.T) {
 	}
 	hold(t, log, audittrail.Hold{})
 	release(t, log, h1.ID)
-	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Readable})
+	wantStates(t, log, map[uint64]record.State{c: record.Readable})
 	mustClose(t, log)
 	bringBackKeys(t, dir, kept)
 	log = open(t, dir, audittrail.Options{})
-	wantStates(t, log, map[uint64]audittrail.State{c: audittrail.Readable})
+	wantStates(t, log, map[uint64]record.State{c: record.Readable})
 	mustClose(t, log)
 }
 
@@ -82,7 +83,7 @@ func TestReleaseIsCarriedOut(t *testing.T) {
 	if _, err := log.Expire(t.Context(), []string{"standard/2026-01"}, "r"); err != nil {
 		t.Fatal(err)
 	}
-	wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Readable, b: audittrail.Expired})
+	wantStates(t, log, map[uint64]record.State{a: record.Readable, b: record.Expired})
 	var full atomic.Bool
 	full.Store(true)
 	disk.Inject(func(op vfs.Op) error {
@@ -102,7 +103,7 @@ func TestReleaseIsCarriedOut(t *testing.T) {
 	reader := aYear(t, disk, c, audittrail.Options{ReadOnly: true})
 	t.Log("reader:", stateOf(t, reader, a))
 	mustClose(t, reader)
-	wantStates(t, log, map[uint64]audittrail.State{a: audittrail.Expired})
+	wantStates(t, log, map[uint64]record.State{a: record.Expired})
 	erase(t, log, "ann")
 	ring, err := keyring.Open(t.Context(), "dir/keys", keyring.Options{FS: disk, ReadOnly: true})
 	if err != nil {

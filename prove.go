@@ -48,7 +48,7 @@ func (l *Log) Prove(ctx context.Context, seq uint64) ([]byte, error) {
 		return err
 	})
 	if errors.Is(err, tlog.ErrProof) || errors.Is(err, signed.ErrRoot) {
-		err = &TamperError{Seq: seq, Got: hash}
+		err = &record.TamperError{Seq: seq, Got: hash}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("prove record %d: %w", seq, err)
@@ -135,14 +135,14 @@ func (l *Log) Disclose(ctx context.Context, seq uint64) (record.Disclosure, erro
 	if err != nil {
 		return record.Disclosure{}, err
 	}
-	if r.State == Unauthenticated {
+	if r.State == record.Unauthenticated {
 		return record.Disclosure{}, fmt.Errorf("disclose record %d: %w", seq, ErrUnauthenticated)
 	}
 	key, state, err := l.custody.KeyOf(&r.Record)
 	if err != nil {
 		return record.Disclosure{}, fmt.Errorf("disclose record %d: %w", seq, err)
 	}
-	if state != Readable {
+	if state != record.Readable {
 		return record.Disclosure{}, fmt.Errorf("disclose record %d: its content is %s", seq, state)
 	}
 	return record.Disclosure{Line: r.Line(), Key: key}, nil
@@ -155,5 +155,5 @@ func CheckDisclosure(b []byte) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("check disclosure: %w", err)
 	}
-	return &Record{Record: *r, State: Readable}, nil
+	return &Record{Record: *r, State: record.Readable}, nil
 }

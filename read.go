@@ -12,40 +12,11 @@ import (
 	"audittrail/record"
 )
 
-// A State says whether the content of a record can be read, and why not. As text
-// it is its name in lower case.
-type State = content.State
-
-const (
-	// Readable content is there.
-	Readable = content.Readable
-	// Sealed content cannot be read here: the log is open without its keyring.
-	Sealed = content.Sealed
-	// Erased content is gone because its data subject was forgotten.
-	Erased = content.Erased
-	// Expired content is gone because its retention class's month has ended.
-	Expired = content.Expired
-	// Lost content cannot be read because a key is absent that no recorded
-	// destruction explains.
-	Lost = content.Lost
-	// Archived and Dropped records have left the log, and their content with
-	// them: see ArchivedError and DroppedError.
-	Archived = content.Archived
-	Dropped  = content.Dropped
-	// Restricted content is there, and is not shown to the one who asks: the
-	// person whom it is about has asked for that, or the asker has no permission.
-	// The log itself does not use this state; who shows records does.
-	Restricted = content.Restricted
-	// Unauthenticated records lie beyond the newest checkpoint, and nobody
-	// vouches for them: see Beyond. Only Get returns them.
-	Unauthenticated = content.Unauthenticated
-)
-
 // A Record is one record as its reader sees it. Where State is Readable, Event has
 // the content; otherwise only the clear fields.
 type Record struct {
 	record.Record
-	State State
+	State record.State
 }
 
 // Get returns a record. Its line is checked against its hash, and against the
@@ -188,5 +159,5 @@ func (r *Record) KnownParts() (p event.Parts, known bool) {
 	if r.Version > 1 {
 		return r.Parts, true
 	}
-	return event.PartsOf(&r.Event), r.State == Readable
+	return event.PartsOf(&r.Event), r.State == record.Readable
 }

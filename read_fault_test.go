@@ -10,6 +10,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/finding"
 	"audittrail/internal/vfs"
 )
 
@@ -64,7 +65,7 @@ func TestVerifyReadError(t *testing.T) {
 			switch {
 			case err != nil && !errors.Is(err, syscall.EIO):
 				t.Errorf("operation %d: %v, want that of the disk", n, err)
-			case err == nil && (v.Altered() || v.ProblemCount != v.Count(audittrail.KindUnreadable)+v.Count(audittrail.KindDerived)):
+			case err == nil && (v.Altered() || v.ProblemCount != v.Count(finding.Unreadable)+v.Count(finding.Derived)):
 				t.Errorf("operation %d: %+v", n, v.Problems)
 			}
 			if !failed() {

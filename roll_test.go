@@ -14,6 +14,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/finding"
 	"audittrail/internal/vfs"
 )
 
@@ -309,7 +310,7 @@ func TestEmptySegmentAndTornWrite(t *testing.T) {
 			return append(b, `{"v":1,"id":"01a2`+strings.Repeat("f", 1<<17)...)
 		})
 		v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
-		if err != nil || v.Altered() || v.ProblemCount != 1 || v.Count(audittrail.KindTorn) != 1 {
+		if err != nil || v.Altered() || v.ProblemCount != 1 || v.Count(finding.Torn) != 1 {
 			t.Fatalf("%s: verify: %+v, %v", what, v, err)
 		}
 		ro := rolling(disk)

@@ -36,7 +36,7 @@ type Segment struct {
 	Seq         uint64 // of the record that says so, if it is not here
 	// Classes counts the records that have left, by retention class and month;
 	// nil without the keyring. Of a segment that is here, CountClasses does.
-	Classes map[string]ClassCount
+	Classes map[string]record.ClassCount
 	// Unreachable is true if it was archived, and its archive is not there now.
 	Unreachable bool
 	// Leftover is true if it was dropped and files of its archive are still
@@ -45,13 +45,10 @@ type Segment struct {
 	Newest   bool // it is the one that is written to, and stays
 }
 
-// A ClassCount is how much a log holds of a retention class's month.
-type ClassCount = remnant.Count
-
 // CountClasses counts the records of a segment that is here, given by its first
 // record, by retention class and month. What governs the log is not counted. It
 // reads all of the segment's lines, and opens none.
-func (l *Log) CountClasses(ctx context.Context, first uint64) (map[string]ClassCount, error) {
+func (l *Log) CountClasses(ctx context.Context, first uint64) (map[string]record.ClassCount, error) {
 	infos, err := l.store.Segments()
 	if err != nil {
 		return nil, fmt.Errorf("count records by class: %w", err)

@@ -9,14 +9,15 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/vfs"
+	"audittrail/record"
 )
 
 // states gets every record, of which none may have left, and counts the states
 // by whose they are.
-func states(t *testing.T, log *audittrail.Log, acked []audittrail.Receipt) map[string]map[audittrail.State]int {
+func states(t *testing.T, log *audittrail.Log, acked []audittrail.Receipt) map[string]map[record.State]int {
 	t.Helper()
 	users := []string{"user 0", "user 1", "user 2"}
-	counts := map[string]map[audittrail.State]int{}
+	counts := map[string]map[record.State]int{}
 	for i, want := range acked {
 		r, err := log.Get(t.Context(), want.Seq)
 		if err != nil {
@@ -24,10 +25,10 @@ func states(t *testing.T, log *audittrail.Log, acked []audittrail.Receipt) map[s
 		}
 		u := users[i%3]
 		if counts[u] == nil {
-			counts[u] = map[audittrail.State]int{}
+			counts[u] = map[record.State]int{}
 		}
 		counts[u][r.State]++
-		if r.State == audittrail.Readable && r.Event.UserID != u {
+		if r.State == record.Readable && r.Event.UserID != u {
 			t.Errorf("record %d is of %q, want %q", want.Seq, r.Event.UserID, u)
 		}
 	}
@@ -82,8 +83,8 @@ func TestHoldsReachArchives(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := states(t, log, acked)
-	for u, want := range map[string]audittrail.State{
-		"user 0": audittrail.Expired, "user 1": audittrail.Expired, "user 2": audittrail.Readable,
+	for u, want := range map[string]record.State{
+		"user 0": record.Expired, "user 1": record.Expired, "user 2": record.Readable,
 	} {
 		if len(got[u]) != 1 || got[u][want] == 0 {
 			t.Errorf("records of %s: %v, want all %s", u, got[u], want)
@@ -94,8 +95,8 @@ func TestHoldsReachArchives(t *testing.T) {
 		t.Errorf("CountClasses(%d) = %v, %v, want some of %s", firsts[1], counts, err, first.Class)
 	}
 	mustClose(t, log)
-	if v := intact(t, disk, "held in archives"); v.Held != uint64(got["user 2"][audittrail.Readable]) {
-		t.Errorf("verify: %d are held, want %d", v.Held, got["user 2"][audittrail.Readable])
+	if v := intact(t, disk, "held in archives"); v.Held != uint64(got["user 2"][record.Readable]) {
+		t.Errorf("verify: %d are held, want %d", v.Held, got["user 2"][record.Readable])
 	}
 }
 

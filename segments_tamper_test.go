@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"audittrail"
+	"audittrail/finding"
 	"audittrail/internal/remnant"
 	"audittrail/internal/vfs"
 )
@@ -64,24 +65,24 @@ func TestTamperAroundGaps(t *testing.T) {
 		name, file string
 		change     func([]byte) []byte
 		seq        uint64
-		kind       audittrail.Kind
+		kind       finding.Kind
 	}{
-		{"a bit in front of the gap", segmentFile(before, ".jsonl"), flip(100), before.First, audittrail.KindModified},
-		{"a bit behind the gap", segmentFile(behind, ".jsonl"), flip(100), behind.First, audittrail.KindModified},
-		{"a line behind the gap removed", segmentFile(behind, ".jsonl"), remove(0), behind.First, audittrail.KindMissing},
-		{"the last line in front of the gap removed", segmentFile(before, ".jsonl"), remove(int(before.Records) - 1), before.First + before.Records - 1, audittrail.KindMissing},
-		{"lines behind the gap swapped", segmentFile(behind, ".jsonl"), swap, behind.First + 1, audittrail.KindReordered},
-		{"a line doubled", segmentFile(behind, ".jsonl"), twice, behind.First + 1, audittrail.KindInserted},
-		{"the end cut off", segmentFile(segs[len(segs)-1], ".jsonl"), remove(0), segs[len(segs)-1].First, audittrail.KindMissing},
-		{"a bit of the remnant's hashes", segmentFile(gone, ".remnant"), flip(100), gone.First, audittrail.KindModified},
-		{"a hash in the remnant, and its sum", segmentFile(gone, ".remnant"), func(b []byte) []byte { return resum(flip(100)(b)) }, gone.First, audittrail.KindModified},
-		{"an id in the remnant, and its sum", segmentFile(gone, ".remnant"), func(b []byte) []byte { return resum(flip(96 + 32*int(gone.Records))(b)) }, gone.First, audittrail.KindModified},
-		{"the remnant's head", segmentFile(gone, ".remnant"), flip(30), gone.First, audittrail.KindModified},
-		{"the remnant emptied", segmentFile(gone, ".remnant"), func([]byte) []byte { return nil }, gone.First, audittrail.KindModified},
-		{"the remnant removed", segmentFile(gone, ".remnant"), nil, gone.First, audittrail.KindMissing},
-		{"a segment removed", segmentFile(behind, ".jsonl"), nil, behind.First, audittrail.KindMissing},
+		{"a bit in front of the gap", segmentFile(before, ".jsonl"), flip(100), before.First, finding.Modified},
+		{"a bit behind the gap", segmentFile(behind, ".jsonl"), flip(100), behind.First, finding.Modified},
+		{"a line behind the gap removed", segmentFile(behind, ".jsonl"), remove(0), behind.First, finding.Missing},
+		{"the last line in front of the gap removed", segmentFile(before, ".jsonl"), remove(int(before.Records) - 1), before.First + before.Records - 1, finding.Missing},
+		{"lines behind the gap swapped", segmentFile(behind, ".jsonl"), swap, behind.First + 1, finding.Reordered},
+		{"a line doubled", segmentFile(behind, ".jsonl"), twice, behind.First + 1, finding.Inserted},
+		{"the end cut off", segmentFile(segs[len(segs)-1], ".jsonl"), remove(0), segs[len(segs)-1].First, finding.Missing},
+		{"a bit of the remnant's hashes", segmentFile(gone, ".remnant"), flip(100), gone.First, finding.Modified},
+		{"a hash in the remnant, and its sum", segmentFile(gone, ".remnant"), func(b []byte) []byte { return resum(flip(100)(b)) }, gone.First, finding.Modified},
+		{"an id in the remnant, and its sum", segmentFile(gone, ".remnant"), func(b []byte) []byte { return resum(flip(96 + 32*int(gone.Records))(b)) }, gone.First, finding.Modified},
+		{"the remnant's head", segmentFile(gone, ".remnant"), flip(30), gone.First, finding.Modified},
+		{"the remnant emptied", segmentFile(gone, ".remnant"), func([]byte) []byte { return nil }, gone.First, finding.Modified},
+		{"the remnant removed", segmentFile(gone, ".remnant"), nil, gone.First, finding.Missing},
+		{"a segment removed", segmentFile(behind, ".jsonl"), nil, behind.First, finding.Missing},
 		// With the records that said so.
-		{"the last segment removed", segmentFile(segs[len(segs)-1], ".jsonl"), nil, gone.First, audittrail.KindMissing},
+		{"the last segment removed", segmentFile(segs[len(segs)-1], ".jsonl"), nil, gone.First, finding.Missing},
 	} {
 		for _, trees := range []bool{true, false} {
 			after := disk.Clone()
@@ -135,7 +136,7 @@ func TestForgedGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
-	if err != nil || v.ProblemCount != 1 || v.Problems[0].Kind != audittrail.KindMissing || v.Problems[0].Seq != s.First {
+	if err != nil || v.ProblemCount != 1 || v.Problems[0].Kind != finding.Missing || v.Problems[0].Seq != s.First {
 		t.Errorf("verify: %+v, %v, want record %d missing", v, err, s.First)
 	}
 }
@@ -200,7 +201,7 @@ func TestUnreadableBesideGaps(t *testing.T) {
 		})
 		for what, disk := range map[string]*vfs.Mem{"a link": planted, "EIO": failing} {
 			v := verifyOn(t, disk, audittrail.VerifyOptions{})
-			if v.Altered() || v.Count(audittrail.KindUnreadable) == 0 {
+			if v.Altered() || v.Count(finding.Unreadable) == 0 {
 				t.Errorf("%s: segment %d: %+v, want nothing altered, and what cannot be read", what, i, v)
 			}
 		}

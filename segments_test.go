@@ -17,6 +17,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/finding"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -85,7 +86,7 @@ func intact(t *testing.T, disk vfs.FS, what string) *audittrail.Verification {
 	t.Helper()
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
 	// A power failure may tear the newest side file, as it may the last write.
-	if err != nil || v.ProblemCount > v.Count(audittrail.KindTorn)+v.Count(audittrail.KindDerived) {
+	if err != nil || v.ProblemCount > v.Count(finding.Torn)+v.Count(finding.Derived) {
 		t.Fatalf("%s: verify: %+v, %v", what, v, err)
 	}
 	return v
@@ -109,9 +110,9 @@ func account(t *testing.T, disk vfs.FS, acked []audittrail.Receipt, what string)
 		case errors.As(err, &dropped):
 		case err != nil:
 			t.Fatalf("%s: Get(%d): %v", what, want.Seq, err)
-		case got.Hash != want.Hash || got.State != audittrail.Readable && got.State != audittrail.Expired:
+		case got.Hash != want.Hash || got.State != record.Readable && got.State != record.Expired:
 			t.Fatalf("%s: record %d is another, or %s", what, want.Seq, got.State)
-		case got.State == audittrail.Expired:
+		case got.State == record.Expired:
 			err = errExpired
 		}
 		again, aerr := log.Append(t.Context(), event.Event{
@@ -207,7 +208,7 @@ func TestArchive(t *testing.T) {
 		}
 	}
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
-	if err != nil || v.Altered() || v.Archived != from || v.Count(audittrail.KindDerived) != 2 {
+	if err != nil || v.Altered() || v.Archived != from || v.Count(finding.Derived) != 2 {
 		t.Errorf("without what is derived: %+v, %v, want the two files named", v, err)
 	}
 	mustClose(t, openLog(t, disk))

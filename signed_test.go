@@ -10,6 +10,7 @@ import (
 
 	"audittrail"
 	"audittrail/internal/vfs"
+	"audittrail/record"
 )
 
 // withoutTree takes the tree's files away from a log of several segments, and alters
@@ -43,14 +44,14 @@ func TestReadBesideAlteredHash(t *testing.T) {
 	o.ReadOnly, o.Create = true, false
 	log := openDir(t, o)
 	for _, seq := range []uint64{0, 2, 4, 300, derivedSize - 1} {
-		if r, err := log.Get(t.Context(), seq); err != nil || r.State != audittrail.Readable {
+		if r, err := log.Get(t.Context(), seq); err != nil || r.State != record.Readable {
 			t.Errorf("Get(%d) = %+v, %v, want it readable", seq, r, err)
 		}
 		if _, err := log.Prove(t.Context(), seq); err != nil {
 			t.Errorf("Prove(%d) = %v", seq, err)
 		}
 	}
-	var tamper *audittrail.TamperError
+	var tamper *record.TamperError
 	if _, err := log.Get(t.Context(), altered); !errors.As(err, &tamper) {
 		t.Errorf("Get(%d) = %v, want a TamperError", altered, err)
 	}
@@ -84,7 +85,7 @@ func TestReadErrorBesideAlteredHash(t *testing.T) {
 			}
 			mustClose(t, log)
 		}
-		var tamper *audittrail.TamperError
+		var tamper *record.TamperError
 		if err != nil && !errors.Is(err, syscall.EIO) || errors.As(err, &tamper) {
 			t.Errorf("read %d: %v, want that of the disk", n, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"audittrail/internal/content"
 	"audittrail/keyring"
 	"audittrail/record"
 )
@@ -21,7 +20,7 @@ func (l *Log) Subject(user string) (record.Subject, bool, error) {
 		return record.Subject{}, false, err
 	}
 	state, err := l.custody.Refused(s, "")
-	return s, err == nil && state == Readable, err
+	return s, err == nil && state == record.Readable, err
 }
 
 // EachUser calls use with every user whom the keyring knows, erased ones left
@@ -33,7 +32,7 @@ func (l *Log) EachUser(ctx context.Context, begin func(), use func(user string, 
 		return fmt.Errorf("list users: %w", ErrNoKeys)
 	}
 	return l.ring.EachUser(ctx, begin, func(user string, s record.Subject) error {
-		if state, err := l.custody.Refused(s, ""); err != nil || state != Readable {
+		if state, err := l.custody.Refused(s, ""); err != nil || state != record.Readable {
 			return err
 		}
 		return use(user, s)
@@ -42,25 +41,25 @@ func (l *Log) EachUser(ctx context.Context, begin func(), use func(user string, 
 
 // User returns whose subject it is, if its state is Readable. The subject of
 // records about nobody has the empty user.
-func (l *Log) User(s record.Subject) (string, State, error) {
+func (l *Log) User(s record.Subject) (string, record.State, error) {
 	if l.ring == nil {
-		return "", Sealed, nil
+		return "", record.Sealed, nil
 	}
-	if state, err := l.custody.Refused(s, ""); err != nil || state != Readable {
+	if state, err := l.custody.Refused(s, ""); err != nil || state != record.Readable {
 		return "", state, err
 	}
 	user, err := l.ring.User(s)
-	if state, ok := content.StateOf(err); ok {
+	if state, ok := keyring.StateOf(err); ok {
 		return "", state, nil
 	}
-	return user, Readable, err
+	return user, record.Readable, err
 }
 
 // StateOf returns the state of the records about a subject in a class, such as
 // "standard/2026-11".
-func (l *Log) StateOf(s record.Subject, class string) (State, error) {
+func (l *Log) StateOf(s record.Subject, class string) (record.State, error) {
 	if l.ring == nil {
-		return Sealed, nil
+		return record.Sealed, nil
 	}
 	_, state, err := l.custody.Opening(s, class)
 	return state, err

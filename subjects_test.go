@@ -32,16 +32,16 @@ func TestSubjects(t *testing.T) {
 		if _, ok, err := l.Subject("bob"); ok || err != nil {
 			t.Errorf("%s: Subject(unknown) = %v, %v", name, ok, err)
 		}
-		if user, state, err := l.User(rec.Subject); user != "ann" || state != audittrail.Readable || err != nil {
+		if user, state, err := l.User(rec.Subject); user != "ann" || state != record.Readable || err != nil {
 			t.Errorf("%s: User = %q, %v, %v", name, user, state, err)
 		}
-		if user, state, err := l.User(record.Subject{9}); user != "" || state != audittrail.Lost || err != nil {
+		if user, state, err := l.User(record.Subject{9}); user != "" || state != record.Lost || err != nil {
 			t.Errorf("%s: User(unknown) = %q, %v, %v", name, user, state, err)
 		}
-		if state, err := l.StateOf(rec.Subject, rec.Class); state != audittrail.Readable || err != nil {
+		if state, err := l.StateOf(rec.Subject, rec.Class); state != record.Readable || err != nil {
 			t.Errorf("%s: StateOf = %v, %v", name, state, err)
 		}
-		if state, err := l.StateOf(rec.Subject, "standard/1999-01"); state != audittrail.Lost || err != nil {
+		if state, err := l.StateOf(rec.Subject, "standard/1999-01"); state != record.Lost || err != nil {
 			t.Errorf("%s: StateOf(unknown class) = %v, %v", name, state, err)
 		}
 		if h, err := l.Session("s-1"); err != nil || h != rec.Session {
@@ -90,10 +90,10 @@ func TestSubjectsWithoutKeys(t *testing.T) {
 			t.Errorf("got %v, want ErrNoKeys", err)
 		}
 	}
-	if _, state, err := bare.User(record.Subject{}); state != audittrail.Sealed || err != nil {
+	if _, state, err := bare.User(record.Subject{}); state != record.Sealed || err != nil {
 		t.Errorf("User = %v, %v, want sealed", state, err)
 	}
-	if state, err := bare.StateOf(record.Subject{}, "standard/2026-11"); state != audittrail.Sealed || err != nil {
+	if state, err := bare.StateOf(record.Subject{}, "standard/2026-11"); state != record.Sealed || err != nil {
 		t.Errorf("StateOf = %v, %v, want sealed", state, err)
 	}
 }

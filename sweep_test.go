@@ -27,6 +27,7 @@ import (
 	"audittrail/keyring"
 	"audittrail/lineage"
 	"audittrail/privacy"
+	"audittrail/record"
 	"audittrail/retention"
 )
 
@@ -374,7 +375,7 @@ func (s *sweep) compare(t *testing.T, what string) {
 		if err != nil {
 			t.Fatalf("%s: records: %v", what, err)
 		}
-		if r.State == audittrail.Readable {
+		if r.State == record.Readable {
 			count[r.Event.ID]++
 		}
 		for user, size := range s.erased {
@@ -382,7 +383,7 @@ func (s *sweep) compare(t *testing.T, what string) {
 				t.Fatalf("%s: record %d about %s is %v, who was erased", what, r.Seq, user, r.State)
 			}
 		}
-		if s.expired && r.Class == "short/2026-01" && r.State == audittrail.Readable && s.released() {
+		if s.expired && r.Class == "short/2026-01" && r.State == record.Readable && s.released() {
 			t.Fatalf("%s: record %d of an expired class can be read", what, r.Seq)
 		}
 	}

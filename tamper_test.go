@@ -13,6 +13,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/finding"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -127,7 +128,7 @@ func (s *specimen) put(seq int, with ...[]byte) forgery {
 
 // verdict is what a verification comes to: its first problem.
 type verdict struct {
-	kind audittrail.Kind
+	kind finding.Kind
 	seq  int
 }
 
@@ -183,14 +184,14 @@ func remove(t *testing.T, disk *vfs.Mem, name string) {
 // expect compares the first problem with the one that is wanted.
 func expect(t *testing.T, v *audittrail.Verification, want verdict) {
 	t.Helper()
-	if v.Valid() || v.Altered() != (want.kind != audittrail.KindUnauthenticated) {
+	if v.Valid() || v.Altered() != (want.kind != finding.Unauthenticated) {
 		t.Fatalf("not found: Valid() = %t, Altered() = %t, problems %v", v.Valid(), v.Altered(), v.Problems)
 	}
 	first := v.Problems[0]
 	if got := (verdict{first.Kind, int(first.Seq)}); got != want {
 		t.Errorf("first problem = %v, want %v; all: %+v", got, want, v.Problems)
 	}
-	for _, k := range []audittrail.Kind{audittrail.KindTorn, audittrail.KindUnreadable, audittrail.KindLost} {
+	for _, k := range []finding.Kind{finding.Torn, finding.Unreadable, finding.Lost} {
 		if n := v.Count(k); n != 0 {
 			t.Errorf("%d problems are %s: %+v", n, k, v.Problems)
 		}
@@ -241,9 +242,9 @@ type tampering struct {
 // atEnd is the kind of what is missing from a record on.
 func (s *specimen) absent(from, to int) verdict {
 	if to == s.n {
-		return verdict{audittrail.KindTruncated, from}
+		return verdict{finding.Truncated, from}
 	}
-	return verdict{audittrail.KindMissing, from}
+	return verdict{finding.Missing, from}
 }
 
 var tamperings = slices.Concat(changes, moves, cuts)
@@ -271,7 +272,7 @@ var changes = []tampering{
 	{"remove the line's end", flipped(func(l []byte) []byte { return l[:len(l)-1] })},
 	{"make the line's end that of Windows", flipped(func(l []byte) []byte { return append(l[:len(l)-1:len(l)-1], "\r\n"...) })},
 	{"remove the line's end and bytes in front of it", func(s *specimen, i int) (forgery, verdict) {
-		want := verdict{audittrail.KindModified, i}
+		want := verdict{finding.Modified, i}
 		if name, at := s.home(i); at == len(s.lines[name])-1 {
 			want = s.absent(i, i+1) // nothing tells that it was not cut off
 		}
@@ -281,21 +282,21 @@ var changes = []tampering{
 	{"add bytes in front of the line", flipped(func(l []byte) []byte { return append([]byte("x"), l...) })},
 	{"cut the line in two", func(s *specimen, i int) (forgery, verdict) {
 		l := s.line(i)
-		return s.put(i, append(bytes.Clone(l[:100]), '\n'), l[100:]), verdict{audittrail.KindModified, i}
+		return s.put(i, append(bytes.Clone(l[:100]), '\n'), l[100:]), verdict{finding.Modified, i}
 	}},
 	{"make its hash anew", func(s *specimen, i int) (forgery, verdict) {
-		return s.put(i, rehash(s.line(i), `"type":"prompt"`, `"type":"x.other"`)), verdict{audittrail.KindRewritten, i}
+		return s.put(i, rehash(s.line(i), `"type":"prompt"`, `"type":"x.other"`)), verdict{finding.Rewritten, i}
 	}},
 	{"rewrite the chain to the end", func(s *specimen, i int) (forgery, verdict) {
 		f := s.forge()
 		s.rewrite(f, i)
-		return f, verdict{audittrail.KindRewritten, i}
+		return f, verdict{finding.Rewritten, i}
 	}},
 }
 
 func flipped(f func([]byte) []byte) func(*specimen, int) (forgery, verdict) {
 	return func(s *specimen, i int) (forgery, verdict) {
-		return s.put(i, f(s.line(i))), verdict{audittrail.KindModified, i}
+		return s.put(i, f(s.line(i))), verdict{finding.Modified, i}
 	}
 }
 
@@ -334,20 +335,20 @@ var moves = []tampering{
 		f := s.put(i, s.line(i+1))
 		name, at := s.home(i + 1)
 		f[name][at] = s.line(i)
-		return f, verdict{audittrail.KindReordered, i}
+		return f, verdict{finding.Reordered, i}
 	}},
 	{"swap with one far off", func(s *specimen, i int) (forgery, verdict) {
 		j := (i + s.n/2) % s.n
 		f := s.put(i, s.line(j))
 		name, at := s.home(j)
 		f[name][at] = s.line(i)
-		return f, verdict{audittrail.KindReordered, min(i, j)}
+		return f, verdict{finding.Reordered, min(i, j)}
 	}},
 	{"write it twice", func(s *specimen, i int) (forgery, verdict) {
 		if i+1 == s.n { // of what lies behind the signed ones nothing was signed
-			return s.put(i, s.line(i), s.line(i)), verdict{audittrail.KindUnauthenticated, s.n}
+			return s.put(i, s.line(i), s.line(i)), verdict{finding.Unauthenticated, s.n}
 		}
-		return s.put(i, s.line(i), s.line(i)), verdict{audittrail.KindInserted, i + 1}
+		return s.put(i, s.line(i), s.line(i)), verdict{finding.Inserted, i + 1}
 	}},
 	{"write it over the next", func(s *specimen, i int) (forgery, verdict) {
 		if i+1 == s.n {
@@ -356,22 +357,22 @@ var moves = []tampering{
 		return s.put(i+1, s.line(i)), s.absent(i+1, i+2)
 	}},
 	{"write it at the end again", func(s *specimen, i int) (forgery, verdict) {
-		return s.put(s.n-1, s.line(s.n-1), s.line(i)), verdict{audittrail.KindUnauthenticated, s.n}
+		return s.put(s.n-1, s.line(s.n-1), s.line(i)), verdict{finding.Unauthenticated, s.n}
 	}},
 	{"insert a line that is made up", func(s *specimen, i int) (forgery, verdict) {
-		return s.put(i, s.madeUp(i), s.line(i)), verdict{audittrail.KindInserted, i}
+		return s.put(i, s.madeUp(i), s.line(i)), verdict{finding.Inserted, i}
 	}},
 	{"insert a line that is made up, of another place", func(s *specimen, i int) (forgery, verdict) {
-		return s.put(i, s.madeUp(s.n-1), s.line(i)), verdict{audittrail.KindInserted, i}
+		return s.put(i, s.madeUp(s.n-1), s.line(i)), verdict{finding.Inserted, i}
 	}},
 	{"replace by a line that is made up", func(s *specimen, i int) (forgery, verdict) {
-		return s.put(i, s.madeUp(i)), verdict{audittrail.KindRewritten, i}
+		return s.put(i, s.madeUp(i)), verdict{finding.Rewritten, i}
 	}},
 	{"insert junk", func(s *specimen, i int) (forgery, verdict) {
-		return s.put(i, []byte("junk\n"), s.line(i)), verdict{audittrail.KindInserted, i}
+		return s.put(i, []byte("junk\n"), s.line(i)), verdict{finding.Inserted, i}
 	}},
 	{"insert an empty line", func(s *specimen, i int) (forgery, verdict) {
-		return s.put(i, []byte("\n"), s.line(i)), verdict{audittrail.KindInserted, i}
+		return s.put(i, []byte("\n"), s.line(i)), verdict{finding.Inserted, i}
 	}},
 	{"move to the end of the segment in front", func(s *specimen, i int) (forgery, verdict) {
 		name, _ := s.home(i)
@@ -381,7 +382,7 @@ var moves = []tampering{
 		}
 		f := s.put(i)
 		f[s.names[k-1]] = append(f[s.names[k-1]], s.line(i))
-		return f, verdict{audittrail.KindReordered, s.first[name]}
+		return f, verdict{finding.Reordered, s.first[name]}
 	}},
 	{"move to the start of the segment behind", func(s *specimen, i int) (forgery, verdict) {
 		name, _ := s.home(i)
@@ -391,7 +392,7 @@ var moves = []tampering{
 		}
 		f := s.put(i)
 		f[s.names[k+1]] = slices.Insert(f[s.names[k+1]], 0, s.line(i))
-		return f, verdict{audittrail.KindReordered, i}
+		return f, verdict{finding.Reordered, i}
 	}},
 	{"move to the end", func(s *specimen, i int) (forgery, verdict) {
 		if i+1 == s.n {
@@ -400,7 +401,7 @@ var moves = []tampering{
 		f := s.put(i)
 		last := s.names[len(s.names)-1]
 		f[last] = append(f[last], s.line(i))
-		return f, verdict{audittrail.KindReordered, i}
+		return f, verdict{finding.Reordered, i}
 	}},
 	{"rename its segment", func(s *specimen, i int) (forgery, verdict) {
 		name, _ := s.home(i)
@@ -408,13 +409,13 @@ var moves = []tampering{
 		other := fmt.Sprintf("%020d.jsonl", s.first[name]+1)
 		f[other] = f[name]
 		delete(f, name)
-		return f, verdict{audittrail.KindReordered, s.first[name]}
+		return f, verdict{finding.Reordered, s.first[name]}
 	}},
 	{"copy its segment", func(s *specimen, i int) (forgery, verdict) {
 		name, _ := s.home(i)
 		f := s.forge()
 		f[fmt.Sprintf("%020d.jsonl", s.n+i)] = f[name]
-		return f, verdict{audittrail.KindUnauthenticated, s.n}
+		return f, verdict{finding.Unauthenticated, s.n}
 	}},
 }
 
@@ -428,14 +429,14 @@ var cuts = []tampering{
 		f := s.put(i+1, flip(s.line(i+1), `"body":"`))
 		name, at := s.home(i)
 		f[name] = slices.Delete(f[name], at, at+1)
-		return f, verdict{audittrail.KindMissing, i}
+		return f, verdict{finding.Missing, i}
 	}},
 	{"remove it and insert one that is made up", func(s *specimen, i int) (forgery, verdict) {
-		return s.put(i, s.madeUp(s.n+1)), verdict{audittrail.KindRewritten, i}
+		return s.put(i, s.madeUp(s.n+1)), verdict{finding.Rewritten, i}
 	}},
 	{"remove it from the chain", func(s *specimen, i int) (forgery, verdict) {
 		if i+1 == s.n {
-			return s.put(i), verdict{audittrail.KindTruncated, i}
+			return s.put(i), verdict{finding.Truncated, i}
 		}
 		// All behind it move up by one, and the chain is whole again.
 		f := s.forge()
@@ -450,7 +451,7 @@ var cuts = []tampering{
 		}
 		last := s.names[len(s.names)-1]
 		f[last] = f[last][:len(f[last])-1]
-		return f, verdict{audittrail.KindRewritten, i}
+		return f, verdict{finding.Rewritten, i}
 	}},
 	{"cut its segment in front of it", func(s *specimen, i int) (forgery, verdict) {
 		f := s.forge()
@@ -473,7 +474,7 @@ var cuts = []tampering{
 				delete(f, other)
 			}
 		}
-		return f, verdict{audittrail.KindTruncated, i}
+		return f, verdict{finding.Truncated, i}
 	}},
 	{"delete its segment", func(s *specimen, i int) (forgery, verdict) {
 		f := s.forge()
@@ -491,9 +492,9 @@ var cuts = []tampering{
 		name, _ := s.home(i)
 		f := forgery{name: s.lines[name]}
 		if s.first[name] == 0 {
-			return f, verdict{audittrail.KindTruncated, s.end(name)}
+			return f, verdict{finding.Truncated, s.end(name)}
 		}
-		return f, verdict{audittrail.KindMissing, 0}
+		return f, verdict{finding.Missing, 0}
 	}},
 }
 
@@ -543,11 +544,11 @@ func (s *specimen) lessKnown(c conditions, name string, i int, want verdict) ver
 	case treeless && name == "rewrite the chain to the end" && c.keyless:
 		want.seq = 0 // where it begins cannot be told
 	case treeless && name == "remove it from the chain":
-		want = verdict{audittrail.KindTruncated, s.n - 1}
+		want = verdict{finding.Truncated, s.n - 1}
 	case c.keyless && name == "remove it and insert one that is made up" && i == s.n-1:
-		want.kind = audittrail.KindMissing // and what follows may be a record
+		want.kind = finding.Missing // and what follows may be a record
 	case treeless && c.keyless && i == s.n-1 && strings.HasPrefix(name, "insert a line that is made up"):
-		want.kind = audittrail.KindRewritten // of two last records, either may be the one
+		want.kind = finding.Rewritten // of two last records, either may be the one
 	case treeless && c.keyless && i == s.n-1 && name == "make its hash anew":
 		want.seq = 0
 	}

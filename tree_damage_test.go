@@ -13,8 +13,10 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/finding"
 	"audittrail/internal/salvage"
 	"audittrail/internal/vfs"
+	"audittrail/record"
 	"audittrail/tlog"
 )
 
@@ -250,7 +252,7 @@ func named(t *testing.T, disk *vfs.Mem, file string, passes bool) {
 	if err != nil {
 		t.Fatalf("verify: %v", err)
 	}
-	if v.Altered() || v.ProblemCount != v.Count(audittrail.KindDerived) {
+	if v.Altered() || v.ProblemCount != v.Count(finding.Derived) {
 		t.Errorf("verify: %+v", v.Problems)
 	}
 	if !passes && (len(v.Problems) != 1 || v.Problems[0].File != file) {
@@ -366,7 +368,7 @@ func TestAlteredAndDerived(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var tamper *audittrail.TamperError
+				var tamper *record.TamperError
 				if _, err := log.Get(t.Context(), seq); !errors.As(err, &tamper) || tamper.Seq != seq {
 					t.Errorf("%s %s: Get(%d) = %v, want a TamperError", file, how, seq, err)
 				}
@@ -375,7 +377,7 @@ func TestAlteredAndDerived(t *testing.T) {
 				}
 				mustClose(t, log)
 				v, err := audittrail.VerifyDir(t.Context(), "dir", derivedOptions(disk), audittrail.VerifyOptions{})
-				if err != nil || !v.Altered() || v.Problems[0].Kind == audittrail.KindDerived {
+				if err != nil || !v.Altered() || v.Problems[0].Kind == finding.Derived {
 					t.Errorf("%s %s: verify: %+v, %v, want it altered", file, how, v, err)
 				}
 			}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"maps"
 
-	"audittrail/internal/audit"
+	"audittrail/finding"
 )
 
 // A Verdict is what a Verification comes to, in a word.
@@ -31,7 +31,7 @@ func (v *Verification) Verdict() Verdict {
 	switch {
 	case v.Altered():
 		return VerdictAltered
-	case v.Count(KindUnreadable) > 0:
+	case v.Count(finding.Unreadable) > 0:
 		return VerdictUnchecked
 	case !v.Valid(), len(v.Missing) > 0:
 		return VerdictLimited
@@ -43,11 +43,11 @@ func (v *Verification) Verdict() Verdict {
 func (v *Verification) Valid() bool { return v.ProblemCount == 0 }
 
 // Count returns the number of problems of a kind.
-func (v *Verification) Count(k Kind) uint64 { return v.kinds[k] }
+func (v *Verification) Count(k finding.Kind) uint64 { return v.kinds[k] }
 
 // Counts returns the number of problems of each kind of which there are any.
-func (v *Verification) Counts() map[Kind]uint64 {
-	counts := make(map[Kind]uint64, len(v.kinds))
+func (v *Verification) Counts() map[finding.Kind]uint64 {
+	counts := make(map[finding.Kind]uint64, len(v.kinds))
 	maps.Copy(counts, v.kinds)
 	return counts
 }
@@ -57,14 +57,14 @@ func (v *Verification) Altered() bool { return v.Alterations() > 0 }
 
 // Alterations returns the number of problems that are alterations, be they kept
 // in Problems or not.
-func (v *Verification) Alterations() uint64 { return audit.Alterations(v.kinds) }
+func (v *Verification) Alterations() uint64 { return finding.Alterations(v.kinds) }
 
 // Limitations says in a few words each what was found that is no alteration, and
 // whether the check of a log that was not altered lacked something: Missing says
 // what.
 func (v *Verification) Limitations() []string {
 	var all []string
-	say := func(k Kind, one, many string) {
+	say := func(k finding.Kind, one, many string) {
 		switch n := v.Count(k); {
 		case n == 1:
 			all = append(all, one)
@@ -72,13 +72,13 @@ func (v *Verification) Limitations() []string {
 			all = append(all, fmt.Sprintf(many, n))
 		}
 	}
-	say(KindUnreadable, "a file cannot be read", "%d files cannot be read")
-	say(KindLost, "the key to the content of 1 record is lost", "the keys to the contents of %d records are lost")
-	say(KindTorn, "the last write was interrupted", "%d writes were interrupted")
-	if v.Count(KindUnauthenticated) > 0 {
+	say(finding.Unreadable, "a file cannot be read", "%d files cannot be read")
+	say(finding.Lost, "the key to the content of 1 record is lost", "the keys to the contents of %d records are lost")
+	say(finding.Torn, "the last write was interrupted", "%d writes were interrupted")
+	if v.Count(finding.Unauthenticated) > 0 {
 		all = append(all, "nobody vouches for what lies beyond its newest checkpoint")
 	}
-	if v.Count(KindDerived) > 0 {
+	if v.Count(finding.Derived) > 0 {
 		all = append(all, "files that are derived from it are damaged")
 	}
 	if len(v.Missing) > 0 && !v.Altered() {

@@ -12,6 +12,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/finding"
 	"audittrail/internal/vfs"
 )
 
@@ -80,20 +81,20 @@ func TestVerdictCrowded(t *testing.T) {
 		if size > 0 {
 			altered = size - first
 		}
-		if v.Alterations() != altered || v.Count(audittrail.KindModified) != altered || v.Altered() != (altered > 0) {
-			t.Errorf("size %d: %d alterations, %d modified; want %d", size, v.Alterations(), v.Count(audittrail.KindModified), altered)
+		if v.Alterations() != altered || v.Count(finding.Modified) != altered || v.Altered() != (altered > 0) {
+			t.Errorf("size %d: %d alterations, %d modified; want %d", size, v.Alterations(), v.Count(finding.Modified), altered)
 		}
-		if v.Count(audittrail.KindLost) != first || v.ProblemCount != first+altered {
-			t.Errorf("size %d: %d lost, %d problems; want %d and %d", size, v.Count(audittrail.KindLost), v.ProblemCount, first, first+altered)
+		if v.Count(finding.Lost) != first || v.ProblemCount != first+altered {
+			t.Errorf("size %d: %d lost, %d problems; want %d and %d", size, v.Count(finding.Lost), v.ProblemCount, first, first+altered)
 		}
 		kept := min(altered, most)
 		if len(v.Problems) != int(kept)+most {
 			t.Fatalf("size %d: %d problems kept, want %d alterations and %d others", size, len(v.Problems), kept, most)
 		}
 		for i, p := range v.Problems {
-			want := verdict{audittrail.KindModified, first + i}
+			want := verdict{finding.Modified, first + i}
 			if i >= int(kept) {
-				want = verdict{audittrail.KindLost, i - int(kept)}
+				want = verdict{finding.Lost, i - int(kept)}
 			}
 			if got := (verdict{p.Kind, int(p.Seq)}); got != want {
 				t.Errorf("size %d: problem %d is %v, want %v", size, i, got, want)
@@ -135,7 +136,7 @@ func TestVerifyFirstSecond(t *testing.T) {
 			}
 			v := verifyOn(t, fresh, vo)
 			torn := uint64(min(n, 1))
-			if v.Altered() || v.Count(audittrail.KindTorn) != torn || v.ProblemCount != torn || v.Records != 2 || v.Unsigned != 2 {
+			if v.Altered() || v.Count(finding.Torn) != torn || v.ProblemCount != torn || v.Records != 2 || v.Unsigned != 2 {
 				t.Fatalf("keyless %v, %d bytes of the third record: %d records, %d unsigned, problems %+v, missing %q; want 2, and torn", keyless, n, v.Records, v.Unsigned, v.Problems, v.Missing)
 			}
 		}

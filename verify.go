@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"audittrail/internal/audit"
+	"audittrail/finding"
 	"audittrail/internal/inspection"
 	"audittrail/internal/segment"
 	"audittrail/internal/vouch"
@@ -44,42 +44,6 @@ type VerifyOptions struct {
 	MaxProblems int
 }
 
-// A Kind says what happened to a record.
-type Kind = audit.Kind
-
-// What can have happened. The first six are alterations: they are what a change
-// to the log's files leaves. The others are what an interruption, a lost key, a
-// failing disk, a damaged derived file, or a line that nothing vouches for leave.
-const (
-	KindModified  = audit.Modified  // a record's line was changed
-	KindMissing   = audit.Missing   // a record's line is not there
-	KindInserted  = audit.Inserted  // a line that is no record, or one that is there twice
-	KindReordered = audit.Reordered // a record's line stands in another's place
-	KindTruncated = audit.Truncated // the end of the log is not there
-	KindRewritten = audit.Rewritten // a line is whole, and yet not the one that was signed
-
-	KindTorn       = audit.Torn       // the last write is incomplete, and nobody was told that it is done
-	KindLost       = audit.Lost       // a record's content has lost its key
-	KindUnreadable = audit.Unreadable // a file cannot be read, and nothing is known of its records
-	KindDerived    = audit.Derived    // a derived file is not what the records make of it, or cannot be read
-
-	// KindUnauthenticated lines lie beyond the signed ones, and nobody vouches
-	// for them: their content does not open with the log's keys, or they are
-	// copies, or about somebody who was erased before, or of a format that this
-	// program does not know. They are in no figure. It is no alteration of what
-	// was signed.
-	KindUnauthenticated = audit.Unauthenticated
-)
-
-// A Problem is one place at which a log is not what it should be.
-type Problem struct {
-	Seq    uint64 `json:"seq"` // the first record that is concerned
-	Kind   Kind   `json:"kind"`
-	File   string `json:"file"` // from the log's folder
-	Offset int64  `json:"offset"`
-	Detail string `json:"detail"`
-}
-
 // A Verification is what Verify found.
 type Verification struct {
 	Records uint64 `json:"records"` // in their place, from First on
@@ -103,8 +67,8 @@ type Verification struct {
 	Held    uint64 `json:"held"`
 
 	// Problems are the first alterations, by record, and then the first others.
-	Problems     []Problem `json:"errors"`
-	ProblemCount uint64    `json:"error_count"`
+	Problems     []finding.Finding `json:"errors"`
+	ProblemCount uint64            `json:"error_count"`
 	// Missing is what the check would have needed, or was asked for, and did
 	// not have.
 	Missing []string `json:"missing"`
@@ -112,7 +76,7 @@ type Verification struct {
 	// of the keys to the contents.
 	Sealed bool `json:"sealed"`
 
-	kinds map[Kind]uint64
+	kinds map[finding.Kind]uint64
 }
 
 // ErrNoVerifierKey means that there is neither a verifier key nor a keyring to
@@ -122,7 +86,7 @@ var ErrNoVerifierKey = vouch.ErrNoKey
 // CheckSides returns what is wrong with side files and id tables, as far as that
 // can be told without reading lines: with the keyring, it can. A writer takes
 // nothing from such a file, and makes it again where it is missing.
-func (l *Log) CheckSides(ctx context.Context) ([]Problem, error) {
+func (l *Log) CheckSides(ctx context.Context) ([]finding.Finding, error) {
 	if l.closed.Load() {
 		return nil, fmt.Errorf("look at side files: %w", ErrClosed)
 	}
@@ -130,9 +94,9 @@ func (l *Log) CheckSides(ctx context.Context) ([]Problem, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at side files: %w", err)
 	}
-	problems := make([]Problem, len(found))
+	problems := make([]finding.Finding, len(found))
 	for i, p := range found {
-		problems[i] = Problem(p)
+		problems[i] = finding.Finding(p)
 	}
 	return problems, nil
 }
@@ -218,11 +182,11 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions, missing []string) (*V
 		Records: r.Records, Left: r.Left, Archived: r.Archived, First: o.From, Bytes: r.Bytes,
 		Root: r.Root, CheckpointSize: r.CheckpointSize, Unsigned: r.Unsigned,
 		Erased: r.Erased, Expired: r.Expired, Held: r.Held,
-		Problems: make([]Problem, 0), ProblemCount: r.Found.Count, Missing: r.Missing,
+		Problems: make([]finding.Finding, 0), ProblemCount: r.Found.Count, Missing: r.Missing,
 		Sealed: l.ring == nil, kinds: r.Found.Kinds,
 	}
 	for _, p := range r.Found.Kept() {
-		v.Problems = append(v.Problems, Problem(p))
+		v.Problems = append(v.Problems, finding.Finding(p))
 	}
 	return v, nil
 }

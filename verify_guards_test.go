@@ -15,6 +15,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/finding"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -109,10 +110,10 @@ func TestVerifyAlteredReadError(t *testing.T) {
 			if err != nil && !errors.Is(err, syscall.EIO) {
 				t.Errorf("%s: %v, want that of the disk", what, err)
 			}
-			if err == nil && (v.Valid() || v.Count(audittrail.KindMissing)+v.Count(audittrail.KindTruncated)+v.Count(audittrail.KindModified) > 0) {
+			if err == nil && (v.Valid() || v.Count(finding.Missing)+v.Count(finding.Truncated)+v.Count(finding.Modified) > 0) {
 				t.Errorf("%s: %+v, want lines that stand twice, or a file that cannot be read", what, v.Problems)
 			}
-			if err == nil && part != "dir/log/" && v.Count(audittrail.KindUnreadable) > 0 {
+			if err == nil && part != "dir/log/" && v.Count(finding.Unreadable) > 0 {
 				t.Errorf("%s: %+v, want no segment called unreadable", what, v.Problems)
 			}
 			if reads.Load() < n {
@@ -166,11 +167,11 @@ func TestVerifyForgedRun(t *testing.T) {
 	last := s.names[len(s.names)-1]
 	f[last] = append(f[last], s.line(from+1))
 	v := s.verify(t, f, conditions{})
-	expect(t, v, verdict{audittrail.KindRewritten, from})
+	expect(t, v, verdict{finding.Rewritten, from})
 	for _, seq := range []uint64{from, from + 2} {
 		found := false
 		for _, p := range v.Problems {
-			found = found || p.Kind == audittrail.KindRewritten && p.Seq == seq
+			found = found || p.Kind == finding.Rewritten && p.Seq == seq
 		}
 		if !found {
 			t.Errorf("%+v, want record %d rewritten", v.Problems, seq)
@@ -184,7 +185,7 @@ func TestVerifyFromSignedSize(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, "tree/0", func(b []byte) []byte { return flipAt(b, 2*32) })
 	v := verifyOn(t, disk, audittrail.VerifyOptions{From: 5})
-	if v.Altered() || v.Count(audittrail.KindDerived) != 1 || v.Problems[0].File != "tree/0" {
+	if v.Altered() || v.Count(finding.Derived) != 1 || v.Problems[0].File != "tree/0" {
 		t.Errorf("%+v, want tree/0 named", v.Problems)
 	}
 	// Nothing of the tree is needed behind all that was signed.
@@ -240,7 +241,7 @@ func TestVerifyCountsProblems(t *testing.T) {
 	s := newSpecimen(t)
 	for _, kept := range []int{0, 1, 3} {
 		v := verifyOn(t, s.under(t, s.twice()), audittrail.VerifyOptions{MaxProblems: kept})
-		if v.ProblemCount != 5 || v.Count(audittrail.KindInserted) != 4 {
+		if v.ProblemCount != 5 || v.Count(finding.Inserted) != 4 {
 			t.Errorf("%d kept: %d problems, %+v, want 4 lines that stand twice and an end that nobody vouches for", kept, v.ProblemCount, v.Problems)
 		}
 	}
@@ -258,7 +259,7 @@ func TestVerifyImpossibleSize(t *testing.T) {
 	signed := audittrail.SignRoot(t, log, 1<<40, tlog.Hash{1})
 	mustClose(t, log)
 	v := verifyOn(t, disk, audittrail.VerifyOptions{Checkpoints: [][]byte{signed}})
-	if !v.Altered() || v.Count(audittrail.KindTruncated) != 1 || v.Records != 8 {
+	if !v.Altered() || v.Count(finding.Truncated) != 1 || v.Records != 8 {
 		t.Errorf("%d records, %+v, want that the log is cut off", v.Records, v.Problems)
 	}
 }
@@ -274,7 +275,7 @@ func TestVerifyWithoutTree(t *testing.T) {
 		remove(t, disk, name)
 	}
 	v := verifyOn(t, disk, audittrail.VerifyOptions{})
-	if len(v.Missing) > 0 || v.Count(audittrail.KindModified) != 2 || v.Problems[0].Seq != 0 || v.Problems[1].Seq != 1 {
+	if len(v.Missing) > 0 || v.Count(finding.Modified) != 2 || v.Problems[0].Seq != 0 || v.Problems[1].Seq != 1 {
 		t.Errorf("%+v, missing %q, want records 0 and 1 modified, and nothing missing", v.Problems, v.Missing)
 	}
 }
@@ -299,7 +300,7 @@ func TestVerifyWhileTailIsCut(t *testing.T) {
 			return err
 		})
 		v, err := tryVerify(disk, audittrail.VerifyOptions{})
-		if err != nil || v.Altered() || v.Records != 8 || v.ProblemCount != v.Count(audittrail.KindTorn) {
+		if err != nil || v.Altered() || v.Records != 8 || v.ProblemCount != v.Count(finding.Torn) {
 			t.Errorf("cut at operation %d: %+v, %v, want 8 records and at most a torn end", n, v, err)
 		}
 		if ops.Load() < n {
@@ -372,7 +373,7 @@ func TestVerifyWhileErasureSigns(t *testing.T) {
 			return happen(disk)
 		})
 		v, err := tryVerify(disk, audittrail.VerifyOptions{})
-		if err != nil || v.ProblemCount != v.Count(audittrail.KindDerived) || v.Records != 2 && v.Records != uint64(records) {
+		if err != nil || v.ProblemCount != v.Count(finding.Derived) || v.Records != 2 && v.Records != uint64(records) {
 			t.Errorf("erased at operation %d: %+v, %v, want 2 records or %d, and at most a tree that is longer", n, v, err, records)
 		}
 		if ops.Load() < n {
@@ -413,7 +414,7 @@ func TestVerifyFromWithoutFiles(t *testing.T) {
 	disk := signedThenMore(t)
 	remove(t, disk, "log/"+firstSegment)
 	v := verifyOn(t, disk, audittrail.VerifyOptions{From: 3})
-	expect(t, v, verdict{audittrail.KindTruncated, 3})
+	expect(t, v, verdict{finding.Truncated, 3})
 }
 
 // TestVerifyBlindComparesNothing alters lines in a row of a log whose tree is damaged,
@@ -426,7 +427,7 @@ func TestVerifyBlindComparesNothing(t *testing.T) {
 	remove(t, disk, "tree/0")
 	edit(t, disk, "tree/entries", func(b []byte) []byte { return make([]byte, len(b)+64) })
 	v := verifyOn(t, disk, audittrail.VerifyOptions{})
-	if !v.Altered() || len(v.Missing) != 1 || v.Count(audittrail.KindDerived) > 0 {
+	if !v.Altered() || len(v.Missing) != 1 || v.Count(finding.Derived) > 0 {
 		t.Errorf("%+v, missing %q, want alterations, and that the hashes are missing", v.Problems, v.Missing)
 	}
 }
@@ -463,7 +464,7 @@ func TestVerifyWithinPassesOverStrays(t *testing.T) {
 	edit(t, disk, "log/00000000000000000100.remnant", func([]byte) []byte { return []byte("junk") })
 	for _, within := range []bool{false, true} {
 		v := verifyOn(t, disk, audittrail.VerifyOptions{Size: 5, Within: within})
-		if n := v.Count(audittrail.KindUnauthenticated); v.Altered() || within != (n == 0) {
+		if n := v.Count(finding.Unauthenticated); v.Altered() || within != (n == 0) {
 			t.Errorf("within %t: %+v", within, v.Problems)
 		}
 	}
@@ -484,7 +485,7 @@ func TestVerifyRemnantBesideRemnant(t *testing.T) {
 	other := fmt.Sprintf("log/%020d.remnant", g.First+1)
 	edit(t, disk, other, func([]byte) []byte { return readOn(t, disk, segmentFile(g, ".remnant")) })
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
-	if err != nil || v.Records+v.Left != n || v.ProblemCount != 1 || v.Count(audittrail.KindDerived) != 1 || v.Problems[0].File != other {
+	if err != nil || v.Records+v.Left != n || v.ProblemCount != 1 || v.Count(finding.Derived) != 1 || v.Problems[0].File != other {
 		t.Errorf("%+v, %v, want %s named, and all records", v, err, other)
 	}
 }
@@ -506,7 +507,7 @@ func TestVerifyRemnantBesideUnreadable(t *testing.T) {
 		return nil
 	})
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
-	if err != nil || v.Altered() || v.Count(audittrail.KindUnreadable) != 1 || v.Problems[0].File != lines {
+	if err != nil || v.Altered() || v.Count(finding.Unreadable) != 1 || v.Problems[0].File != lines {
 		t.Errorf("%+v, %v, want that %s cannot be read", v, err, lines)
 	}
 }
@@ -520,8 +521,8 @@ func TestVerifyForgedFirstBehindJunk(t *testing.T) {
 	l[2] = rehash(l[0], `"type":"prompt"`, `"type":"x.other"`)
 	l[0], l[1] = []byte("junk\n"), []byte("junk\n")
 	v := s.verify(t, f, conditions{})
-	expect(t, v, verdict{audittrail.KindRewritten, 0})
-	if v.Count(audittrail.KindModified) != 2 || v.ProblemCount != 3 {
+	expect(t, v, verdict{finding.Rewritten, 0})
+	if v.Count(finding.Modified) != 2 || v.ProblemCount != 3 {
 		t.Errorf("%+v, want record 0 rewritten and two that are modified", v.Problems)
 	}
 }
@@ -535,7 +536,7 @@ func TestVerifyFromBehindGap(t *testing.T) {
 	f[name][5] = flip(f[name][5], `"body":"`)
 	f[name] = append(f[name][:1:1], f[name][2:]...)
 	v := s.verify(t, f, conditions{from: uint64(s.first[name] + 3)})
-	expect(t, v, verdict{audittrail.KindModified, s.first[name] + 5})
+	expect(t, v, verdict{finding.Modified, s.first[name] + 5})
 	if v.ProblemCount != 1 {
 		t.Errorf("%+v, want one problem", v.Problems)
 	}
@@ -561,7 +562,7 @@ func TestVerifyWithoutTreeBesideGap(t *testing.T) {
 		remove(t, disk, name)
 	}
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
-	if err != nil || len(v.Missing) > 0 || v.Count(audittrail.KindModified) != 1 || v.Problems[0].Seq != altered.First+1 {
+	if err != nil || len(v.Missing) > 0 || v.Count(finding.Modified) != 1 || v.Problems[0].Seq != altered.First+1 {
 		t.Errorf("%+v, missing %q, %v, want record %d modified and nothing missing", v.Problems, v.Missing, err, altered.First+1)
 	}
 }
@@ -600,7 +601,7 @@ func TestVerifyUnreadableStatement(t *testing.T) {
 		if err != nil && !errors.Is(err, syscall.EIO) {
 			t.Errorf("read %d: %v, want that of the disk", n, err)
 		}
-		if err == nil && (v.Count(audittrail.KindMissing) > 0 || v.Count(audittrail.KindModified) != 1) {
+		if err == nil && (v.Count(finding.Missing) > 0 || v.Count(finding.Modified) != 1) {
 			t.Errorf("read %d: %+v, want one record modified and none missing", n, v.Problems)
 		}
 		if reads.Load() < n {
@@ -634,7 +635,7 @@ func TestVerifyUnreadableTail(t *testing.T) {
 		return nil
 	})
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(killed), audittrail.VerifyOptions{})
-	if err != nil || len(all) != 2 || v.Altered() || v.Count(audittrail.KindUnreadable) != 1 || v.Problems[0].File != last {
+	if err != nil || len(all) != 2 || v.Altered() || v.Count(finding.Unreadable) != 1 || v.Problems[0].File != last {
 		t.Errorf("%d segments, %+v, %v, want that %s cannot be read", len(all), v, err, last)
 	}
 }
@@ -664,7 +665,7 @@ func TestVerifyUnreadableMiddle(t *testing.T) {
 			return nil
 		})
 		v, err := tryVerify(disk, audittrail.VerifyOptions{})
-		if err != nil || v.Altered() || v.Count(audittrail.KindUnreadable) != 1 || v.Problems[0].Seq != v.Records {
+		if err != nil || v.Altered() || v.Count(finding.Unreadable) != 1 || v.Problems[0].Seq != v.Records {
 			t.Errorf("byte %d cannot be read: %+v, %v, want what is behind the records that can be unreadable", bad, v, err)
 			continue
 		}

@@ -16,6 +16,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/finding"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -193,7 +194,7 @@ func TestVerifyAnyEdit(t *testing.T) {
 		if got := v.Problems[0].Seq; got != uint64(want) {
 			t.Errorf("seed %d: the first problem is at record %d, want %d: %+v", seed, got, want, v.Problems)
 		}
-		if n := v.Count(audittrail.KindUnreadable) + v.Count(audittrail.KindLost); n > 0 || v.Count(audittrail.KindTorn) > 0 && want < s.n && v.ProblemCount == 1 {
+		if n := v.Count(finding.Unreadable) + v.Count(finding.Lost); n > 0 || v.Count(finding.Torn) > 0 && want < s.n && v.ProblemCount == 1 {
 			t.Errorf("seed %d: taken for something else: %+v", seed, v.Problems)
 		}
 	}
@@ -238,7 +239,7 @@ func (s *specimen) editAny(f forgery, rng *rand.Rand) {
 func wantDerived(t *testing.T, v *audittrail.Verification, records int, file string) {
 	t.Helper()
 	if v.Altered() || v.Valid() || v.Records != uint64(records) || v.ProblemCount != 1 ||
-		v.Problems[0].Kind != audittrail.KindDerived || v.Problems[0].File != file {
+		v.Problems[0].Kind != finding.Derived || v.Problems[0].File != file {
 		t.Errorf("got %d records, %d problems %+v; want %d and %s named as derived", v.Records, v.ProblemCount, v.Problems, records, file)
 	}
 }
@@ -267,13 +268,13 @@ func TestVerifyTreeFiles(t *testing.T) {
 		disk := s.disk.Clone()
 		edit(t, disk, "tree/checkpoint", func(b []byte) []byte { return flipAt(b, i) })
 		// The keyring knows what was signed. What claims no more says nothing.
-		want := audittrail.KindDerived
+		want := finding.Derived
 		c, damaged := tlog.ReadCheckpoint(flipAt(checkpoint, i))
 		if damaged == nil && c.Size > uint64(s.n) {
-			want = audittrail.KindRewritten
+			want = finding.Rewritten
 		}
 		v := verifyOn(t, disk, audittrail.VerifyOptions{})
-		if v.Altered() != (want == audittrail.KindRewritten) || v.Problems[0].Kind != want || v.Problems[0].File != "tree/checkpoint" || v.Records != uint64(s.n) {
+		if v.Altered() != (want == finding.Rewritten) || v.Problems[0].Kind != want || v.Problems[0].File != "tree/checkpoint" || v.Records != uint64(s.n) {
 			t.Errorf("a bit of byte %d of the checkpoint flipped: %+v, want it %s", i, v, want)
 		}
 		v, err := tryVerify(disk, audittrail.VerifyOptions{VKeys: []string{s.vkey}})
@@ -337,7 +338,7 @@ func TestVerifyCheckpoints(t *testing.T) {
 	}
 	more := s.disk.Clone()
 	edit(t, more, "tree/checkpoint", func([]byte) []byte { return signed })
-	expect(t, verifyOn(t, more, audittrail.VerifyOptions{}), verdict{audittrail.KindRewritten, s.n + 1})
+	expect(t, verifyOn(t, more, audittrail.VerifyOptions{}), verdict{finding.Rewritten, s.n + 1})
 	if _, err := tryVerify(other, vo); !errors.Is(err, tlog.ErrUnknownKey) {
 		t.Errorf("a stranger's checkpoint, without keys: %v, want ErrUnknownKey", err)
 	}
@@ -383,9 +384,9 @@ func TestVerifyReplaced(t *testing.T) {
 	}
 	edit(t, old, "tree/checkpoint", func([]byte) []byte { return s.checkpoint(t, 25) })
 	wantValid(t, verifyOn(t, old, vo), 25)
-	expect(t, verifyOn(t, old, audittrail.VerifyOptions{}), verdict{audittrail.KindTruncated, 25})
+	expect(t, verifyOn(t, old, audittrail.VerifyOptions{}), verdict{finding.Truncated, 25})
 	vo.Checkpoints = [][]byte{s.checkpoint(t, 10), newest}
-	expect(t, verifyOn(t, old, vo), verdict{audittrail.KindTruncated, 25})
+	expect(t, verifyOn(t, old, vo), verdict{finding.Truncated, 25})
 
 	// The same keys signed another log of the same size.
 	fork := s.disk.KillOnly()
@@ -410,7 +411,7 @@ func TestVerifyReplaced(t *testing.T) {
 	wantValid(t, verifyOn(t, fork, audittrail.VerifyOptions{}), s.n)
 	for _, size := range []uint64{1, 25, 40} {
 		vo := audittrail.VerifyOptions{Checkpoints: [][]byte{s.checkpoint(t, size)}}
-		expect(t, verifyOn(t, fork, vo), verdict{audittrail.KindRewritten, 0})
+		expect(t, verifyOn(t, fork, vo), verdict{finding.Rewritten, 0})
 	}
 }
 
@@ -428,11 +429,11 @@ func TestVerifyTorn(t *testing.T) {
 		edit(t, disk, segment, func([]byte) []byte { return b })
 		v := verifyOn(t, disk, audittrail.VerifyOptions{})
 		// The tree's files may have been written for the last record before.
-		found := slices.DeleteFunc(slices.Clone(v.Problems), func(p audittrail.Problem) bool { return p.Kind == audittrail.KindDerived })
+		found := slices.DeleteFunc(slices.Clone(v.Problems), func(p finding.Finding) bool { return p.Kind == finding.Derived })
 		if v.Altered() || len(found) != 1 || v.Records != uint64(last) {
 			t.Fatalf("%s: %+v, want one torn record", what, v)
 		}
-		if p := found[0]; p.Kind != audittrail.KindTorn || p.Seq != uint64(last) || p.Offset != int64(start) {
+		if p := found[0]; p.Kind != finding.Torn || p.Seq != uint64(last) || p.Offset != int64(start) {
 			t.Errorf("%s: %+v, want torn record %d at byte %d", what, p, last, start)
 		}
 	}
@@ -474,7 +475,7 @@ func TestVerifyTorn(t *testing.T) {
 // record on nobody vouches for it: the files of the tree may have it.
 func wantUnauthenticated(t *testing.T, v *audittrail.Verification, seq int) {
 	t.Helper()
-	if v.Altered() || v.Valid() || v.ProblemCount != v.Count(audittrail.KindUnauthenticated)+v.Count(audittrail.KindDerived) ||
+	if v.Altered() || v.Valid() || v.ProblemCount != v.Count(finding.Unauthenticated)+v.Count(finding.Derived) ||
 		v.Problems[0].Seq != uint64(seq) || v.Records != uint64(seq) {
 		t.Errorf("%d records, problems %+v, want unauthenticated lines from record %d on", v.Records, v.Problems, seq)
 	}
@@ -502,7 +503,7 @@ func TestVerifyUnreadable(t *testing.T) {
 				return nil
 			})
 			v := verifyOn(t, disk, audittrail.VerifyOptions{})
-			if v.Altered() || v.ProblemCount != 1 || v.Problems[0].Kind != audittrail.KindUnreadable ||
+			if v.Altered() || v.ProblemCount != 1 || v.Problems[0].Kind != finding.Unreadable ||
 				v.Problems[0].Seq != uint64(s.first[name]) || v.Records != uint64(s.n-len(s.lines[name])) {
 				t.Errorf("%s of %s fails: %+v", kind, name, v)
 			}
@@ -510,7 +511,7 @@ func TestVerifyUnreadable(t *testing.T) {
 			other := s.names[(k+1)%len(s.names)]
 			edit(t, disk, "log/"+other, func(b []byte) []byte { return flipAt(b, 200) })
 			v = verifyOn(t, disk, audittrail.VerifyOptions{})
-			if !v.Altered() || v.ProblemCount != 2 || v.Count(audittrail.KindModified) != 1 || v.Count(audittrail.KindUnreadable) != 1 {
+			if !v.Altered() || v.ProblemCount != 2 || v.Count(finding.Modified) != 1 || v.Count(finding.Unreadable) != 1 {
 				t.Errorf("%s of %s fails, and %s is altered: %+v", kind, name, other, v.Problems)
 			}
 		}
@@ -538,7 +539,7 @@ func TestVerifyFrom(t *testing.T) {
 			if from > at {
 				wantValid(t, v, s.n-from)
 			} else {
-				expect(t, v, verdict{audittrail.KindModified, at})
+				expect(t, v, verdict{finding.Modified, at})
 			}
 		}
 		f = s.forge()
@@ -546,7 +547,7 @@ func TestVerifyFrom(t *testing.T) {
 			f[name] = f[name][:max(0, min(len(f[name]), at-s.first[name]))]
 		}
 		for from := range s.n {
-			expect(t, s.verify(t, f, conditions{from: uint64(from)}), verdict{audittrail.KindTruncated, max(at, from)})
+			expect(t, s.verify(t, f, conditions{from: uint64(from)}), verdict{finding.Truncated, max(at, from)})
 		}
 	}
 }
@@ -560,7 +561,7 @@ func TestVerifyMaxProblems(t *testing.T) {
 		edit(t, disk, "log/"+name, func([]byte) []byte { return bytes.Join(l, nil) })
 	}
 	v := verifyOn(t, disk, audittrail.VerifyOptions{MaxProblems: 3})
-	if len(v.Problems) != 3 || v.ProblemCount != 30 || v.Count(audittrail.KindRewritten) != 30 {
+	if len(v.Problems) != 3 || v.ProblemCount != 30 || v.Count(finding.Rewritten) != 30 {
 		t.Errorf("%d problems kept of %d, want 3 of 30: %+v", len(v.Problems), v.ProblemCount, v.Problems)
 	}
 	for i, p := range v.Problems {
@@ -605,13 +606,13 @@ func TestVerifyRotated(t *testing.T) {
 		damaged := disk.Clone()
 		edit(t, damaged, "tree/signers", func(b []byte) []byte { return flipAt(b, i) })
 		// The keyring has them, and decides.
-		const want = audittrail.KindDerived
+		const want = finding.Derived
 		v := verifyOn(t, damaged, audittrail.VerifyOptions{})
 		if v.Altered() || v.ProblemCount != 1 || v.Problems[0].File != "tree/signers" || v.Problems[0].Kind != want {
 			t.Errorf("a bit of byte %d of the signers flipped: %+v, want it %s", i, v, want)
 		}
 		v, err := tryVerify(damaged, audittrail.VerifyOptions{VKeys: []string{keys[len(keys)-1].VKey}})
-		if err != nil || v.Verdict() == audittrail.VerdictIntact || v.Problems[0].File != "tree/signers" || v.Problems[0].Kind != want && v.Problems[0].Kind != audittrail.KindModified {
+		if err != nil || v.Verdict() == audittrail.VerdictIntact || v.Problems[0].File != "tree/signers" || v.Problems[0].Kind != want && v.Problems[0].Kind != finding.Modified {
 			t.Errorf("without keys: a bit of byte %d of the signers flipped: %+v, %v", i, v, err)
 		}
 	}
@@ -619,7 +620,7 @@ func TestVerifyRotated(t *testing.T) {
 	// kept when the log is opened.
 	junk := disk.Clone()
 	edit(t, junk, "tree/signers", func(b []byte) []byte { return append(bytes.Clone(b), "4\njunk"...) })
-	if v := verifyOn(t, junk, audittrail.VerifyOptions{}); v.Altered() || v.Count(audittrail.KindDerived) != 1 {
+	if v := verifyOn(t, junk, audittrail.VerifyOptions{}); v.Altered() || v.Count(finding.Derived) != 1 {
 		t.Errorf("a note that nobody signed: %+v", v)
 	}
 	log = openDir(t, onDisk(junk))
@@ -659,11 +660,11 @@ func TestVerifyLostKeys(t *testing.T) {
 			edit(t, disk, "log/"+firstSegment, func(b []byte) []byte { return flipAt(b, 300) })
 		}
 		v := verifyOn(t, disk, audittrail.VerifyOptions{})
-		if v.Altered() != alter || v.Count(audittrail.KindLost) != 2 {
+		if v.Altered() != alter || v.Count(finding.Lost) != 2 {
 			t.Errorf("altered %t: %+v, want two lost keys", alter, v)
 		}
 		for _, p := range v.Problems {
-			if p.Kind == audittrail.KindLost && p.Seq != 2 && p.Seq != 3 {
+			if p.Kind == finding.Lost && p.Seq != 2 && p.Seq != 3 {
 				t.Errorf("lost: %+v, want records 2 and 3", p)
 			}
 		}
@@ -782,7 +783,7 @@ func TestVerifyImpossible(t *testing.T) {
 	for _, name := range s.names {
 		remove(t, disk, "log/"+name)
 	}
-	expect(t, verifyOn(t, disk, audittrail.VerifyOptions{}), verdict{audittrail.KindTruncated, 0})
+	expect(t, verifyOn(t, disk, audittrail.VerifyOptions{}), verdict{finding.Truncated, 0})
 }
 
 // TestVerifyEmpty verifies a log without records.
@@ -805,7 +806,7 @@ func TestVerifyFirstWrite(t *testing.T) {
 	mustClose(t, log)
 	edit(t, disk, "log/"+firstSegment, func([]byte) []byte { return []byte(`{"v":1,"id":"01a2`) })
 	v, err := audittrail.VerifyDir(t.Context(), "dir", onDisk(disk), audittrail.VerifyOptions{})
-	if err != nil || v.Altered() || v.ProblemCount != 1 || v.Count(audittrail.KindTorn) != 1 {
+	if err != nil || v.Altered() || v.ProblemCount != 1 || v.Count(finding.Torn) != 1 {
 		t.Errorf("VerifyDir() = %+v, %v, want one torn write", v, err)
 	}
 	check(t, disk, nil, "after a torn first write")

@@ -79,7 +79,7 @@ func TestVersion1Log(t *testing.T) {
 		if r.Seq >= uint64(len(events)) {
 			want, own = 2, record.Own{Parts: event.PartPrompt | event.PartResponse, Source: record.SourceApp}
 		}
-		if r.Version != want || r.Own != own || r.State != audittrail.Readable {
+		if r.Version != want || r.Own != own || r.State != record.Readable {
 			t.Errorf("record %d: version %d, %+v, %v; want version %d, %+v", r.Seq, r.Version, r.Own, r.State, want, own)
 		}
 		if p, known := r.KnownParts(); !known || p != event.PartsOf(&r.Event) {
@@ -164,10 +164,10 @@ func TestActor(t *testing.T) {
 
 	erase(t, log, "rick-the-reviewer")
 	r = get()
-	if r.Actor != subject || r.Event.Actor != "" || r.State != audittrail.Readable || r.Event.UserID != "ann" {
+	if r.Actor != subject || r.Event.Actor != "" || r.State != record.Readable || r.Event.UserID != "ann" {
 		t.Errorf("after the actor's erasure: actor %v, %q, %v, about %q; want the subject alone", r.Actor, r.Event.Actor, r.State, r.Event.UserID)
 	}
-	if user, state, err := log.User(subject); err != nil || user != "" || state != audittrail.Erased {
+	if user, state, err := log.User(subject); err != nil || user != "" || state != record.Erased {
 		t.Errorf("User(%v) = %q, %v, %v; want erased", subject, user, state, err)
 	}
 	if got, err := again("rick-the-reviewer"); err != nil || !got.Duplicate || got.Hash != first.Hash {
@@ -181,7 +181,7 @@ func TestActor(t *testing.T) {
 		}
 	}
 	erase(t, log, "ann")
-	if r = get(); r.State != audittrail.Erased || r.Event.Actor != "" || r.Actor != subject {
+	if r = get(); r.State != record.Erased || r.Event.Actor != "" || r.Actor != subject {
 		t.Errorf("after both erasures: %v, actor %v, %q", r.State, r.Actor, r.Event.Actor)
 	}
 	mustClose(t, log)

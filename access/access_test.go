@@ -54,7 +54,7 @@ func mustGrant(t testing.TB, c *access.Controller, r access.Request) (string, *a
 	return token.Reveal(), g
 }
 
-// matrix is the table of roles, cell by cell, as docs/access.md has it.
+// matrix is the table of roles, cell by cell, as docs/md has it.
 var matrix = map[string]string{ //            wr re rc ex ve vr ml ma mr mh dd mk
 	access.Admin:   "x x x x x x x x x x x x",
 	access.Auditor: "- x x x x x - - - - - -",

@@ -143,7 +143,7 @@ func Accounts(records iter.Seq2[*audittrail.Record, error]) ([]Account, error) {
 			continue
 		}
 		a := Account{Record: r, Type: r.Event.Type, Time: r.Event.Time}
-		if r.State != audittrail.Readable {
+		if r.State != record.Readable {
 			if r.Event.Category != Ended { // whose beginning stands for it
 				all = append(all, a)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/record"
 )
 
 // Options are how a Controller decides. The zero value has the built-in roles.
@@ -139,7 +140,7 @@ func (c *Controller) Refresh(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read grants: %w", err)
 		}
-		if r.State == audittrail.Readable {
+		if r.State == record.Readable {
 			if err := newTable(c.roles).apply(&r.Event); err != nil {
 				return fmt.Errorf("read grants: record %d: %w", r.Seq, err)
 			}

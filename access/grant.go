@@ -15,6 +15,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/record"
 )
 
 // A Grant is what one token permits. It is not to be changed.
@@ -198,7 +199,7 @@ func GrantsOf(records iter.Seq2[*audittrail.Record, error]) ([]*Grant, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.State != audittrail.Readable {
+		if r.State != record.Readable {
 			continue
 		}
 		if err := t.apply(&r.Event); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/record"
 )
 
 // A Change is one grant or revocation as the log has it. Whoever was erased is
@@ -17,7 +18,7 @@ type Change struct {
 	Seq    uint64
 	Time   time.Time
 	Type   event.Type
-	State  audittrail.State
+	State  record.State
 	User   string
 	IDs    []ID
 	Role   string // of a grant
@@ -49,7 +50,7 @@ func (c *Controller) History(ctx context.Context) iter.Seq2[*Change, error] {
 // ChangeOf returns the grant or revocation that a record tells of.
 func ChangeOf(r *audittrail.Record) (*Change, error) {
 	ch := &Change{Seq: r.Seq, Time: r.Event.Time, Type: r.Event.Type, State: r.State, User: r.Event.UserID}
-	if r.State != audittrail.Readable {
+	if r.State != record.Readable {
 		return ch, nil
 	}
 	if r.Event.Type == event.AccessGranted {

@@ -14,6 +14,7 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
+	"audittrail/record"
 )
 
 // TestAccountsOfRecords makes one account of the two records of a reading, one of each
@@ -38,7 +39,7 @@ func TestAccountsOfRecords(t *testing.T) {
 		return func(yield func(*audittrail.Record, error) bool) {
 			for r, err := range log.Records(t.Context(), 0, 100) {
 				if err == nil && int(r.Seq) >= readable {
-					r.State, r.Event.Metadata = audittrail.Erased, nil
+					r.State, r.Event.Metadata = record.Erased, nil
 				}
 				if !yield(r, err) {
 					return
@@ -76,7 +77,7 @@ func TestGrantsOfRecords(t *testing.T) {
 	all, err := access.GrantsOf(func(yield func(*audittrail.Record, error) bool) {
 		for r, err := range log.Administrative(t.Context(), 0, event.AccessGranted) {
 			if err == nil && r.Event.UserID == "ann" {
-				r.State, r.Event.UserID, r.Event.Metadata = audittrail.Erased, "", nil
+				r.State, r.Event.UserID, r.Event.Metadata = record.Erased, "", nil
 			}
 			if !yield(r, err) {
 				return

@@ -34,7 +34,7 @@ func TestDestroy(t *testing.T) {
 		for _, id := range doomed {
 			_, err := r.ForOpening(id, class)
 			var state *keyring.StateError
-			if !errors.As(err, &state) || state.State != keyring.Erased || state.Seq != 41 || state.Subject != id {
+			if !errors.As(err, &state) || state.State != record.Erased || state.Seq != 41 || state.Subject != id {
 				t.Errorf("ForOpening(erased) = %v", err)
 			}
 			if strings.Contains(err.Error(), id.String()) {
@@ -47,7 +47,7 @@ func TestDestroy(t *testing.T) {
 		for _, c := range []string{other, "never/2020-01"} {
 			_, err := r.ForOpening(short.subject, c)
 			var state *keyring.StateError
-			if !errors.As(err, &state) || state.State != keyring.Expired || state.Seq != 41 || state.Class != c {
+			if !errors.As(err, &state) || state.State != record.Expired || state.Seq != 41 || state.Class != c {
 				t.Errorf("ForOpening(expired) = %v", err)
 			}
 			if _, _, err := r.ForSealing("user-5", c); !errors.Is(err, keyring.ErrExpired) {

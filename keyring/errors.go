@@ -47,20 +47,10 @@ var (
 // A DamagedError says where a file of the keyring is damaged. It is ErrDamaged.
 type DamagedError = ringfile.DamagedError
 
-// A State says why a key is absent.
-type State string
-
-// The states of a subject or class whose key is absent.
-const (
-	Erased  State = "erased"  // the subject's key was destroyed on request
-	Expired State = "expired" // the class's key was destroyed when its time was up
-	Lost    State = "lost"    // there is no key, and no record of its destruction
-)
-
 // A StateError says that a key is absent, and why. The subject is not part of
 // its text, which ends up in logs.
 type StateError struct {
-	State   State
+	State   record.State
 	Subject record.Subject // whose key is absent, if Class is empty
 	Class   string         // whose key is absent, if not empty
 	Seq     uint64         // the record that ordered the destruction; not if Lost
@@ -71,7 +61,7 @@ func (e *StateError) Error() string {
 	if e.Class != "" {
 		what = "class " + e.Class
 	}
-	if e.State == Lost {
+	if e.State == record.Lost {
 		return "key of " + what + " is lost: absent, and no record says that it was destroyed"
 	}
 	return fmt.Sprintf("key of %s is %s since record %d", what, e.State, e.Seq)
@@ -80,11 +70,11 @@ func (e *StateError) Error() string {
 // Is makes the error match ErrErased, ErrExpired or ErrLost.
 func (e *StateError) Is(target error) bool {
 	switch e.State {
-	case Erased:
+	case record.Erased:
 		return target == ErrErased
-	case Expired:
+	case record.Expired:
 		return target == ErrExpired
-	case Lost:
+	case record.Lost:
 		return target == ErrLost
 	}
 	return false

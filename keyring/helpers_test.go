@@ -152,7 +152,7 @@ func overwrite(t testing.TB, fsys vfs.FS, name string, data []byte) {
 	}
 }
 
-// What follows reads a ring as docs/format/keyring.md describes it, without
+// What follows reads a ring as docs/format/md describes it, without
 // the package that writes it.
 
 type plainFrame struct {

@@ -87,7 +87,7 @@ func (r *Ring) findSealed(k sealKey, create bool) (sealed, bool, error) {
 	}
 	c, hasClass := r.st.Class(k.class)
 	if c.Expired {
-		return sealed{}, false, &StateError{State: Expired, Class: k.class, Seq: c.Seq}
+		return sealed{}, false, &StateError{State: record.Expired, Class: k.class, Seq: c.Seq}
 	}
 	id, sub, hasSubject, err := r.st.ByUser(k.user)
 	if err != nil {
@@ -173,13 +173,13 @@ func (r *Ring) findOpening(st *ringfile.File, k openKey) (record.PRK, error) {
 	c, hasClass := st.Class(k.class)
 	switch {
 	case sub.Erased:
-		return record.PRK{}, &StateError{State: Erased, Subject: k.subject, Seq: sub.Seq}
+		return record.PRK{}, &StateError{State: record.Erased, Subject: k.subject, Seq: sub.Seq}
 	case c.Expired:
-		return record.PRK{}, &StateError{State: Expired, Class: k.class, Seq: c.Seq}
+		return record.PRK{}, &StateError{State: record.Expired, Class: k.class, Seq: c.Seq}
 	case !known:
-		return record.PRK{}, &StateError{State: Lost, Subject: k.subject}
+		return record.PRK{}, &StateError{State: record.Lost, Subject: k.subject}
 	case !hasClass:
-		return record.PRK{}, &StateError{State: Lost, Class: k.class}
+		return record.PRK{}, &StateError{State: record.Lost, Class: k.class}
 	}
 	prk := record.ExtractPRK(&sub.Key, &c.Key, r.origin)
 	k.class = strings.Clone(k.class)
@@ -196,7 +196,7 @@ func (r *Ring) LookupUser(user string) (record.Subject, bool, error) {
 		err = r.read(func(st *ringfile.File) error {
 			found, _, ok, err := st.ByUser(user)
 			if err == nil && !ok {
-				err = &StateError{State: Lost}
+				err = &StateError{State: record.Lost}
 			}
 			id = found
 			return err
@@ -223,9 +223,9 @@ func (r *Ring) User(id record.Subject) (string, error) {
 			case err != nil:
 				return err
 			case sub.Erased:
-				return &StateError{State: Erased, Subject: id, Seq: sub.Seq}
+				return &StateError{State: record.Erased, Subject: id, Seq: sub.Seq}
 			case !known:
-				return &StateError{State: Lost, Subject: id}
+				return &StateError{State: record.Lost, Subject: id}
 			}
 			user = sub.User
 			return nil

@@ -189,7 +189,7 @@ func (v *vector) check(t *testing.T, r *keyring.Ring) {
 			t.Fatal(err)
 		}
 		var state *keyring.StateError
-		if _, err := r.ForOpening(id, v.Keys[0].Class); !errors.As(err, &state) || state.State != keyring.Erased || state.Seq != v.ErasedAt {
+		if _, err := r.ForOpening(id, v.Keys[0].Class); !errors.As(err, &state) || state.State != record.Erased || state.Seq != v.ErasedAt {
 			t.Errorf("ForOpening(%s) = %v, want erased at %d", s, err, v.ErasedAt)
 		}
 	}

@@ -90,9 +90,9 @@ func (t *Tracker) take(r *audittrail.Record) error {
 	t.view = nil
 	var err error
 	switch {
-	case r.State == audittrail.Sealed:
+	case r.State == record.Sealed:
 		return audittrail.ErrNoKeys // nothing of it can be read
-	case r.State != audittrail.Readable:
+	case r.State != record.Readable:
 		err = fmt.Errorf("its content is %s", r.State)
 	case ok:
 		err = t.takeThing(r, kind)

@@ -352,7 +352,7 @@ func dayText(t time.Time) string {
 func itemOf(r *audittrail.Record) item {
 	e := &r.Event
 	it := item{Seq: r.Seq, Time: e.Time.UTC().Format("2006-01-02 15:04:05 UTC"), Title: strings.TrimSpace(string(e.Type) + " " + e.ModelID)}
-	if r.State != audittrail.Readable {
+	if r.State != record.Readable {
 		it.State = r.State.String()
 		return it
 	}

@@ -111,14 +111,14 @@ func (d *Desk) take(r *audittrail.Record) error {
 		// That it is restricted stands in the clear: it holds even if the reason
 		// cannot be read.
 		var w restrictionRecord
-		if r.State == audittrail.Readable && json.Unmarshal(r.Event.Metadata["restriction"], &w) != nil {
+		if r.State == record.Readable && json.Unmarshal(r.Event.Metadata["restriction"], &w) != nil {
 			return fmt.Errorf("record %d: its metadata are not those of a restriction", r.Seq)
 		}
 		d.restricted[r.Subject] = Restriction{Since: r.Event.Time, Seq: r.Seq, Reason: w.Reason, By: w.By}
 	case event.RestrictionLifted:
 		delete(d.restricted, r.Subject)
 	case event.ErasureApproved:
-		if r.State != audittrail.Readable {
+		if r.State != record.Readable {
 			return nil // it approves nothing
 		}
 		var w approvalRecord
@@ -158,7 +158,7 @@ func (d *Desk) Restriction(s record.Subject) (Restriction, bool) {
 // Hide returns a restricted record without its content, and any other record as
 // it is.
 func (d *Desk) Hide(r *audittrail.Record) *audittrail.Record {
-	if r.State != audittrail.Readable || !d.Restricted(r.Subject) {
+	if r.State != record.Readable || !d.Restricted(r.Subject) {
 		return r
 	}
 	return Hide(r)
@@ -184,7 +184,7 @@ func Hide(r *audittrail.Record) *audittrail.Record {
 	if e.Tool != nil {
 		e.Tool = &event.Tool{Name: e.Tool.Name}
 	}
-	hidden.State = audittrail.Restricted
+	hidden.State = record.Restricted
 	return &hidden
 }
 

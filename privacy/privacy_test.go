@@ -97,7 +97,7 @@ func TestRestrict(t *testing.T) {
 	}
 	hidden := reader.Hide(r)
 	text := string(event.AppendJSON(nil, &hidden.Event))
-	if hidden.State != audittrail.Restricted || strings.Contains(text, "secret") || strings.Contains(text, "ann") || !strings.Contains(text, "gpt-4") {
+	if hidden.State != record.Restricted || strings.Contains(text, "secret") || strings.Contains(text, "ann") || !strings.Contains(text, "gpt-4") {
 		t.Errorf("Hide leaves %s, %s", hidden.State, text)
 	}
 	if r.Event.Prompt != "secret" || r.Event.Tool.Arguments == nil {

@@ -112,7 +112,7 @@ func (d *dimension) textValue(log *audittrail.Log, text string) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	if state != audittrail.Readable {
+	if state != record.Readable {
 		user = text
 	}
 	d.users[text] = TextValue(user) // the system's subject is nobody

@@ -59,7 +59,7 @@ func (e *Engine) Skipping(skipped func(seq uint64, err error)) *Engine {
 
 // isAltered reports whether an error says that a record is not what it was.
 func isAltered(err error) bool {
-	if errors.As(err, new(*audittrail.TamperError)) || errors.As(err, new(*audittrail.LineError)) {
+	if errors.As(err, new(*record.TamperError)) || errors.As(err, new(*record.CorruptError)) {
 		return true
 	}
 	for _, target := range []error{record.ErrForm, record.ErrHash, record.ErrBody, record.ErrWrongKey} {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"iter"
 
-	"audittrail"
+	"audittrail/record"
 )
 
 // Follow yields the records that match from q.From on, and then every new one
@@ -33,9 +33,9 @@ func (e *Engine) Follow(ctx context.Context, q Query) iter.Seq2[*Hit, error] {
 			for r, err := range e.log.Follow(ctx, next) {
 				if e.altered != nil && isAltered(err) {
 					// Records before it may have left the log.
-					if of := (*audittrail.TamperError)(nil); errors.As(err, &of) {
+					if of := (*record.TamperError)(nil); errors.As(err, &of) {
 						next = max(next, of.Seq)
-					} else if of := (*audittrail.LineError)(nil); errors.As(err, &of) {
+					} else if of := (*record.CorruptError)(nil); errors.As(err, &of) {
 						next = max(next, of.Seq)
 					}
 					e.altered(next, err)

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/query"
 	"audittrail/record"
@@ -34,7 +33,7 @@ func (c *conditions) hold(f *fact, hidden map[record.Subject]bool) bool {
 	if c.text == nil {
 		return true
 	}
-	return f.State == audittrail.Readable && !hidden[f.Subject] && c.text.holds(f.cut)
+	return f.State == record.Readable && !hidden[f.Subject] && c.text.holds(f.cut)
 }
 
 // places are where the text that is asked for stands, or nil if the wording

@@ -272,7 +272,7 @@ func (w *world) see() {
 			f.cut = pieces(&r.Event)
 		}
 		f.Record = r
-		if f.erased && r.State == audittrail.Readable {
+		if f.erased && r.State == record.Readable {
 			w.Fatalf("record %d is of an erased user, and readable", r.Seq)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"audittrail/query/internal/filter"
 	"audittrail/query/internal/pick"
 	"audittrail/query/internal/search"
+	"audittrail/record"
 )
 
 // fieldNamed returns the field of that name, or an error that lists them.
@@ -46,7 +47,7 @@ func (p *plan) fits(r *audittrail.Record) bool {
 			return false
 		}
 	}
-	if len(p.users) > 0 && !(r.State == audittrail.Readable && slices.Contains(p.users, r.Event.UserID)) {
+	if len(p.users) > 0 && !(r.State == record.Readable && slices.Contains(p.users, r.Event.UserID)) {
 		return false
 	}
 	return !p.nothing

@@ -19,6 +19,7 @@ import (
 	"audittrail/event"
 	"audittrail/internal/index"
 	"audittrail/query"
+	"audittrail/record"
 )
 
 func openStore(t *testing.T, dir string, o audittrail.Options) *query.Store {
@@ -308,7 +309,7 @@ func TestErasedMeanwhile(t *testing.T) {
 						t.Errorf("meanwhile: %v", err)
 						return
 					}
-					if h.State != audittrail.Readable || !strings.Contains(h.Event.Prompt, "letter") {
+					if h.State != record.Readable || !strings.Contains(h.Event.Prompt, "letter") {
 						t.Errorf("record %d is %v, and shown for its words", h.Seq, h.State)
 					}
 				}

@@ -44,12 +44,12 @@ func (e *Engine) Unread(ctx context.Context, q Query) (uint64, error) {
 type unread struct {
 	log              *audittrail.Log
 	subjects, months *coder
-	states           map[[2]uint32]audittrail.State
+	states           map[[2]uint32]record.State
 	n                uint64
 }
 
 func newUnread(log *audittrail.Log) (*unread, error) {
-	u := &unread{log: log, states: make(map[[2]uint32]audittrail.State)}
+	u := &unread{log: log, states: make(map[[2]uint32]record.State)}
 	for name, c := range map[string]**coder{"subject": &u.subjects, "class": &u.months} {
 		d, err := newDimension("unread", name, nil, nil)
 		if err != nil {
@@ -81,7 +81,7 @@ func (u *unread) add(b batch) error {
 			}
 			u.states[key] = state
 		}
-		if state == audittrail.Lost || state == audittrail.Sealed {
+		if state == record.Lost || state == record.Sealed {
 			u.n++
 		}
 	}

@@ -80,7 +80,7 @@ func (m *maker) grants() ([]*access.Grant, int, error) {
 	sealed := 0
 	all, err := access.GrantsOf(func(yield func(*audittrail.Record, error) bool) {
 		for _, r := range m.of(event.AccessGranted, event.AccessRevoked) {
-			if r.State == audittrail.Sealed || r.State == audittrail.Lost {
+			if r.State == record.Sealed || r.State == record.Lost {
 				sealed++
 			}
 			if !yield(r, nil) {
@@ -240,7 +240,7 @@ func (m *maker) readings(s *document.Section, q query.Query) error {
 			row = append(row, m.pseudonym(a.Record))
 		}
 		switch {
-		case a.State != audittrail.Readable:
+		case a.State != record.Readable:
 			state := document.StateOf(document.Plain, a.State.String())
 			row = append(row, state, state, state, document.Value{}, document.Value{})
 		case a.Known:
@@ -285,7 +285,7 @@ func (m *maker) changes(s *document.Section) error {
 		if m.o.Pseudonyms {
 			row = append(row, m.pseudonym(r))
 		}
-		if r.State != audittrail.Readable {
+		if r.State != record.Readable {
 			state := document.StateOf(document.Plain, r.State.String())
 			row = append(row, state, state, state, document.Value{}, document.Value{})
 		} else {

@@ -110,7 +110,7 @@ func (m *maker) caseSection(s *document.Section, c *Case, source string) {
 		if !m.people.known || r.Subject != m.people.own {
 			people[r.Subject] = true
 		}
-		if r.State != audittrail.Readable {
+		if r.State != record.Readable {
 			hidden[r.State.String()]++
 		}
 	}
@@ -122,7 +122,7 @@ func (m *maker) caseSection(s *document.Section, c *Case, source string) {
 	}
 	figure(s, "people", "People whom it is about", count, why, source)
 	unread, states := 0, []string{}
-	for _, state := range []audittrail.State{audittrail.Erased, audittrail.Expired, audittrail.Restricted, audittrail.Sealed, audittrail.Lost} {
+	for _, state := range []record.State{record.Erased, record.Expired, record.Restricted, record.Sealed, record.Lost} {
 		if n := hidden[state.String()]; n > 0 {
 			unread += n
 			states = append(states, fmt.Sprintf("%d %s", n, state))
@@ -173,7 +173,7 @@ func (m *maker) caseWords(s *document.Section, c *Case, source string) {
 		put := func(what string, v document.Value) {
 			rows = append(rows, []document.Value{document.TimeOf(e.Time), document.CountOf(r.Seq), document.TextOf(what), v})
 		}
-		if r.State != audittrail.Readable {
+		if r.State != record.Readable {
 			put(words(string(e.Type)), document.StateOf(document.Wary, "its content is "+r.State.String()))
 			continue
 		}
@@ -290,7 +290,7 @@ func (m *maker) caseReviews(s *document.Section, c *Case, source string) {
 			}
 		}
 		text := document.StateOf(document.Wary, "its content is "+r.State.String())
-		if r.State == audittrail.Readable {
+		if r.State == record.Readable {
 			text = said(r, joined(e.Prompt, e.Response, metadataText(e)))
 		}
 		rows = append(rows, []document.Value{document.TimeOf(e.Time), document.CountOf(r.Seq), document.TextOf(words(string(e.Type))), who, verdict, document.TextOf(e.Category), text})
@@ -331,7 +331,7 @@ func (m *maker) caseActs(s *document.Section, c *Case, source string) {
 			continue
 		}
 		text := document.StateOf(document.Wary, "its content is "+r.State.String())
-		if r.State == audittrail.Readable {
+		if r.State == record.Readable {
 			var tool string
 			if e.Tool != nil {
 				tool = joined(string(e.Tool.Arguments), string(e.Tool.Result))

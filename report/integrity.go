@@ -7,6 +7,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/finding"
 	"audittrail/query"
 	"audittrail/report/document"
 )
@@ -45,7 +46,7 @@ func (m *maker) judgeCheck() {
 	case audittrail.VerdictLimited:
 		m.worse(document.Incomplete, document.Wary, notAltered+limits+": see the integrity section.")
 	}
-	if n := v.Count(audittrail.KindUnauthenticated); n > 0 {
+	if n := v.Count(finding.Unauthenticated); n > 0 {
 		m.worse(document.Incomplete, document.Wary, goesOn+", and nobody vouches for what is there. It is in no figure: 'audittrail verify' names it.")
 	}
 	for _, missing := range v.Missing {

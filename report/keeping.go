@@ -197,7 +197,7 @@ func subjectsOf(r *audittrail.Record) []string {
 // many of these records cannot be read, which would tell.
 func (m *maker) forgotten() (people, sealed int) {
 	for _, r := range m.of(event.SubjectErased) {
-		if r.State != audittrail.Readable {
+		if r.State != record.Readable {
 			sealed++
 		}
 		people += len(subjectsOf(r))

@@ -38,7 +38,7 @@ func verdictOf(r *audittrail.Record) string {
 	if _, known := verdicts[strings.ToLower(r.Event.Category)]; said == "" && known {
 		said = r.Event.Category
 	}
-	if said == "" && r.State != audittrail.Readable {
+	if said == "" && r.State != record.Readable {
 		return unread
 	}
 	if said == "" {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"audittrail"
+	"audittrail/finding"
 	"audittrail/report/document"
 	"audittrail/tlog"
 )
@@ -69,10 +69,10 @@ func (m *maker) unreadable(s *document.Section) {
 		return
 	}
 	var what []string
-	if n := m.verified.Count(audittrail.KindLost); n > 0 {
+	if n := m.verified.Count(finding.Lost); n > 0 {
 		what = append(what, "the keys to the content of "+recordsText(n)+" are lost")
 	}
-	if n := m.verified.Count(audittrail.KindUnreadable); n > 0 {
+	if n := m.verified.Count(finding.Unreadable); n > 0 {
 		what = append(what, plural(int(n), "file cannot be read", "files cannot be read"))
 	}
 	if len(m.verified.Missing) > 0 {

@@ -12,6 +12,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/record"
 	"audittrail/retention"
 )
 
@@ -107,7 +108,7 @@ func TestApply(t *testing.T) {
 		Rules: []retention.Rule{{Class: "incidents", Types: []string{"safety_incident"}}},
 	}
 	inBubble(t, policy, func(t *testing.T, h *house) {
-		apply := func(after time.Duration, want map[retention.Action]int, states ...audittrail.State) {
+		apply := func(after time.Duration, want map[retention.Action]int, states ...record.State) {
 			t.Helper()
 			time.Sleep(after)
 			h.with(func(log *audittrail.Log, m *retention.Manager) {
@@ -272,9 +273,9 @@ func TestHolds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := audittrail.Expired
+				want := record.Expired
 				if r.Event.Type.Reserved() || r.Event.UserID == "user 1" {
-					want = audittrail.Readable
+					want = record.Readable
 				}
 				if r.State != want {
 					t.Errorf("record %d is %s, want %s", seq, r.State, want)

@@ -26,6 +26,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/record"
 )
 
 // member is where a policy stands in its record's metadata.
@@ -54,8 +55,8 @@ type Manager struct {
 	mu     sync.Mutex // guards all below
 	policy Policy
 	set    Setting
-	next   uint64                                      // records before it were read
-	counts map[uint64]map[string]audittrail.ClassCount // of whole segments, by the first record
+	next   uint64                                  // records before it were read
+	counts map[uint64]map[string]record.ClassCount // of whole segments, by the first record
 }
 
 // A Setting says when a policy was set, and by whom.
@@ -100,7 +101,7 @@ func Open(ctx context.Context, log *audittrail.Log, o Options) (*Manager, error)
 			return nil, fmt.Errorf("open retention: no framework %.64q has floors; there are %q", f, Frameworks())
 		}
 	}
-	m := &Manager{log: log, o: o, counts: make(map[uint64]map[string]audittrail.ClassCount)}
+	m := &Manager{log: log, o: o, counts: make(map[uint64]map[string]record.ClassCount)}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.read(ctx); err != nil {
@@ -119,7 +120,7 @@ func (m *Manager) read(ctx context.Context) error {
 		if r.Event.Type != event.RetentionPolicySet {
 			continue
 		}
-		if r.State != audittrail.Readable {
+		if r.State != record.Readable {
 			return ErrSealed
 		}
 		var s stored

@@ -47,7 +47,7 @@ type Plan struct {
 	Steps []Step    `json:"steps"` // by the time at which they are due
 	// Kept are the classes, with a month each, for which nothing is ever due,
 	// since the policy does not say.
-	Kept map[string]audittrail.ClassCount `json:"kept,omitempty"`
+	Kept map[string]record.ClassCount `json:"kept,omitempty"`
 }
 
 // Due returns the steps that are due and not blocked, in the order in which they
@@ -69,7 +69,7 @@ func (p *Plan) Due() []Step {
 // A store is a segment, and what of each class is in it.
 type store struct {
 	audittrail.Segment
-	classes map[string]audittrail.ClassCount
+	classes map[string]record.ClassCount
 }
 
 // Plan says what would happen, and when. It changes nothing. It reads the log's
@@ -100,7 +100,7 @@ func (m *Manager) plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{At: m.o.Now().UTC(), Kept: make(map[string]audittrail.ClassCount)}
+	p := &Plan{At: m.o.Now().UTC(), Kept: make(map[string]record.ClassCount)}
 	m.planExpiries(p, stores, living, holds)
 	for i := range stores {
 		if err := m.planMoves(ctx, p, &stores[i], holds); err != nil {
@@ -150,7 +150,7 @@ func (m *Manager) planExpiries(p *Plan, stores []store, living []string, holds [
 		if err != nil || name == audittrail.GovernanceClass {
 			continue
 		}
-		var n audittrail.ClassCount
+		var n record.ClassCount
 		for _, s := range stores {
 			if s.State != audittrail.SegmentDropped {
 				c := s.classes[class]

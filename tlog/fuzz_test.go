@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"audittrail/tlog"
-
 	"golang.org/x/mod/sumdb/note"
+
+	"audittrail/tlog"
 )
 
 func FuzzParseCheckpoint(f *testing.F) {

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"audittrail/tlog"
-
 	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/note"
+
+	"audittrail/tlog"
 )
 
 // head returns the checkpoint of the first n leaves, and the tree's hashes.

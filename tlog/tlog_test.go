@@ -10,10 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"audittrail/tlog"
-
 	"golang.org/x/mod/sumdb/note"
 	xtlog "golang.org/x/mod/sumdb/tlog"
+
+	"audittrail/tlog"
 )
 
 const origin = "audittrail/test"

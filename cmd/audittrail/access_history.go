@@ -13,6 +13,7 @@ import (
 	"audittrail/access"
 	"audittrail/event"
 	"audittrail/query"
+	"audittrail/record"
 )
 
 func (e *env) accessHistoryCmd() *cobra.Command {
@@ -87,7 +88,7 @@ func (e *env) readHistory(log *audittrail.Log) error {
 			a := &all[i]
 			item := readItem{Seq: a.Seq, Time: a.Time, Type: a.Type, User: a.Event.UserID, State: a.State.String(), By: a.By, Command: a.Command}
 			user, extent := a.Event.UserID, access.UnknownExtent
-			if a.State != audittrail.Readable {
+			if a.State != record.Readable {
 				user = "(" + a.State.String() + ")"
 			}
 			if a.Known {
@@ -131,7 +132,7 @@ func (e *env) accessHistory(ctx context.Context, c *access.Controller) error {
 			}
 			item := historyItem{ch.Seq, ch.Time, ch.Type, ch.User, ch.State.String(), ch.IDs, ch.Role, ch.By, ch.Reason}
 			user := ch.User
-			if ch.State != audittrail.Readable {
+			if ch.State != record.Readable {
 				user = "(" + ch.State.String() + ")"
 			}
 			var ids []string

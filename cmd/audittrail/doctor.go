@@ -14,8 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/finding"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
+	"audittrail/record"
 )
 
 func (e *env) doctorCmd() *cobra.Command {
@@ -134,7 +136,7 @@ func (d *doctor) repair(newer bool) error {
 // examine looks at the log itself.
 func (d *doctor) examine(log *audittrail.Log) error {
 	s, err := log.Stat(d.ctx)
-	var line *audittrail.LineError
+	var line *record.CorruptError
 	if errors.As(err, &line) {
 		d.say("log", ill, "%v", err)
 		return d.tail(s)
@@ -244,7 +246,7 @@ func (d *doctor) tail(s audittrail.Stat) error {
 		d.say("tail", ill, "record %d: %s: %s; run verify, and see doctor --repair", p.Seq, p.Kind, p.Detail)
 	case audittrail.VerdictUnchecked:
 		for _, p := range v.Problems {
-			if p.Kind == audittrail.KindUnreadable {
+			if p.Kind == finding.Unreadable {
 				d.say("tail", ill, "%s, byte %d: %s", p.File, p.Offset, p.Detail)
 			}
 		}
@@ -257,20 +259,20 @@ func (d *doctor) tail(s audittrail.Stat) error {
 // limits says what a check found that is no alteration, but for derived files,
 // of which examine speaks.
 func (d *doctor) limits(v *audittrail.Verification) {
-	problems := slices.DeleteFunc(v.Problems, func(p audittrail.Problem) bool { return p.Kind == audittrail.KindDerived })
+	problems := slices.DeleteFunc(v.Problems, func(p finding.Finding) bool { return p.Kind == finding.Derived })
 	if len(problems) == 0 && len(v.Missing) == 0 {
 		d.say("tail", healthy, "whole")
 	}
 	for _, p := range problems {
 		todo := "run verify"
 		switch p.Kind {
-		case audittrail.KindTorn:
+		case finding.Torn:
 			todo = "the next writer copies it aside and cuts it off"
-		case audittrail.KindUnauthenticated:
+		case finding.Unauthenticated:
 			todo = "nothing is written to the log before 'doctor --repair' has copied it aside and cut it off (with --newer, if it is of a newer format)"
 		}
 		d.say("tail", risky, "%s, byte %d: %s; %s", p.File, p.Offset, p.Detail, todo)
-		if p.Kind != audittrail.KindTorn {
+		if p.Kind != finding.Torn {
 			break // verify lists the others
 		}
 	}

@@ -121,10 +121,10 @@ var altered = []error{
 // statusOf is the exit status of an error.
 func statusOf(err error) int {
 	var exit *exitError
-	var tamper *audittrail.TamperError
+	var tamper *record.TamperError
 	var behind *audittrail.BehindError
 	var damaged *audittrail.DamagedError
-	var line *audittrail.LineError
+	var line *record.CorruptError
 	var newer *audittrail.NewerError
 	var checkpoint *audittrail.CheckpointError
 	var truncated *audittrail.TruncatedError

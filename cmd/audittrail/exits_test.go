@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/record"
 	"audittrail/report/document"
 	"audittrail/tlog"
 )
@@ -108,8 +109,8 @@ func TestStatusOf(t *testing.T) {
 		{&audittrail.CheckpointError{Err: tlog.ErrUnknownKey, Older: true}, exitFailed},
 		{&audittrail.CheckpointError{Err: tlog.ErrOrigin}, exitFailed},
 		{audittrail.ErrUnauthenticated, exitLimited},
-		{fmt.Errorf("%w: %w", audittrail.ErrUnauthenticated, &audittrail.LineError{}), exitLimited},
-		{&audittrail.LineError{}, exitAltered},
+		{fmt.Errorf("%w: %w", audittrail.ErrUnauthenticated, &record.CorruptError{}), exitLimited},
+		{&record.CorruptError{}, exitAltered},
 	} {
 		if got := statusOf(fmt.Errorf("open log: %w", c.err)); got != c.want {
 			t.Errorf("statusOf(%T: %v) = %d, want %d", c.err, c.err, got, c.want)

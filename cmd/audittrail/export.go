@@ -22,6 +22,7 @@ import (
 	"audittrail/internal/vfs"
 	"audittrail/privacy"
 	"audittrail/query"
+	"audittrail/record"
 )
 
 // exportOptions are the flags of export beside those of the selection.
@@ -214,7 +215,7 @@ func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Que
 			return err
 		}
 		l.add(r)
-		if r.State != audittrail.Readable {
+		if r.State != record.Readable {
 			gone++
 		}
 		if done := h.Seq + 1; q.OldestFirst {
@@ -249,11 +250,11 @@ func (o *exportOptions) see(s *showing, h *query.Hit, words bool) (*audittrail.R
 		}
 		return r, err
 	}
-	if err := s.known(h.Record); err != nil || h.State != audittrail.Readable {
+	if err := s.known(h.Record); err != nil || h.State != record.Readable {
 		return h.Record, err
 	}
 	r := privacy.Hide(h.Record)
-	r.State = audittrail.Readable
+	r.State = record.Readable
 	return r, nil
 }
 

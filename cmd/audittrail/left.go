@@ -121,7 +121,7 @@ func (l *listed) add(r *audittrail.Record) {
 	if p, known := r.KnownParts(); known && p == 0 {
 		return
 	}
-	if r.State == audittrail.Lost || r.State == audittrail.Sealed {
+	if r.State == record.Lost || r.State == record.Sealed {
 		l.unread++
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/internal/vfs"
+	"audittrail/record"
 )
 
 // outFlag adds --out FILE to a command whose result is a file, and refuses the
@@ -72,7 +73,7 @@ proof, the record's line and the log's verifier key. Neither shows the content.`
 				if err != nil {
 					return fmt.Errorf("prove: %w", err)
 				}
-				if r.State == audittrail.Unauthenticated {
+				if r.State == record.Unauthenticated {
 					return fmt.Errorf("prove record %d: %w", r.Seq, audittrail.ErrUnauthenticated)
 				}
 				proof, err := log.Prove(e.ctx, r.Seq)
@@ -167,7 +168,7 @@ reach it.` + recordArgHelp + exits(ends0, ends1, ends2, unknown3),
 				if err == nil {
 					r, err = s.see(r)
 				}
-				if err == nil && r.State == audittrail.Restricted {
+				if err == nil && r.State == record.Restricted {
 					err = fmt.Errorf("record %d: its content is %s", r.Seq, r.State)
 					if s.controller != nil {
 						err = fmt.Errorf("%w: %w", access.ErrDenied, err)

@@ -10,6 +10,7 @@ import (
 	"audittrail/access"
 	"audittrail/event"
 	"audittrail/query"
+	"audittrail/record"
 	"audittrail/report"
 	"audittrail/report/document"
 )
@@ -146,7 +147,7 @@ func (e *env) caseOf(log *audittrail.Log, s *showing, o *caseOptions, args []str
 		if err != nil {
 			return c, err
 		}
-		if r.State == audittrail.Unauthenticated {
+		if r.State == record.Unauthenticated {
 			return c, fmt.Errorf("record %d: %w", r.Seq, audittrail.ErrUnauthenticated)
 		}
 		c.Of = fmt.Sprintf("record %d, which is in no trace", r.Seq)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/record"
 	"audittrail/retention"
 )
 
@@ -122,9 +123,9 @@ func (e *env) plan(log *audittrail.Log, at string) error {
 	}
 	if e.output == asJSON {
 		out := struct {
-			At    time.Time                        `json:"at"`
-			Steps []planStep                       `json:"steps"`
-			Kept  map[string]audittrail.ClassCount `json:"kept"`
+			At    time.Time                    `json:"at"`
+			Steps []planStep                   `json:"steps"`
+			Kept  map[string]record.ClassCount `json:"kept"`
 		}{p.At, make([]planStep, 0, len(p.Steps)), p.Kept}
 		for _, s := range p.Steps {
 			out.Steps = append(out.Steps, planStep{s, stateAt(&s, p.At)})
@@ -132,7 +133,7 @@ func (e *env) plan(log *audittrail.Log, at string) error {
 		return writeJSON(e.stdout, out)
 	}
 	if e.output == asTable {
-		var kept audittrail.ClassCount
+		var kept record.ClassCount
 		for _, n := range p.Kept {
 			kept.Records, kept.Bytes = kept.Records+n.Records, kept.Bytes+n.Bytes
 		}

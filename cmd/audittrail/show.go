@@ -58,7 +58,7 @@ stands, marked as unauthenticated, and the exit status is 3.` + recordArgHelp +
 				if err := e.show(r, raw); err != nil {
 					return err
 				}
-				if r.State == audittrail.Unauthenticated {
+				if r.State == record.Unauthenticated {
 					return fmt.Errorf("show %s: record %d: %w", args[0], r.Seq, audittrail.ErrUnauthenticated)
 				}
 				return nil
@@ -89,13 +89,13 @@ func (e *env) show(r *audittrail.Record, raw bool) error {
 // beside them what the log made of it.
 func recordJSON(r *audittrail.Record) json.RawMessage {
 	own := struct {
-		Seq     uint64           `json:"seq"`
-		UUID    record.ID        `json:"uuid"`
-		Hash    record.Hash      `json:"hash"`
-		Logged  string           `json:"logged"`
-		Class   string           `json:"class"`
-		Subject record.Subject   `json:"subject"`
-		State   audittrail.State `json:"state"`
+		Seq     uint64         `json:"seq"`
+		UUID    record.ID      `json:"uuid"`
+		Hash    record.Hash    `json:"hash"`
+		Logged  string         `json:"logged"`
+		Class   string         `json:"class"`
+		Subject record.Subject `json:"subject"`
+		State   record.State   `json:"state"`
 
 		Parts    []string      `json:"parts,omitempty"`
 		Source   record.Source `json:"source,omitempty"`
@@ -189,19 +189,19 @@ func recordFields(r *audittrail.Record) []field {
 func contentText(r *audittrail.Record) string {
 	size := bytesText(int64(r.Size))
 	switch r.State {
-	case audittrail.Readable:
+	case record.Readable:
 		return "readable, " + size
-	case audittrail.Sealed:
+	case record.Sealed:
 		return "sealed, " + size + ": the keyring is not here, or without its master key"
-	case audittrail.Erased:
+	case record.Erased:
 		return "erased: its data subject was forgotten"
-	case audittrail.Expired:
+	case record.Expired:
 		return "expired: its retention class's month has ended"
-	case audittrail.Lost:
+	case record.Lost:
 		return "lost: its key is absent, and nothing says that it was destroyed"
-	case audittrail.Unauthenticated:
+	case record.Unauthenticated:
 		return "unauthenticated: beyond the newest checkpoint, and nobody vouches for any of this"
-	case audittrail.Restricted:
+	case record.Restricted:
 		return "restricted, " + size + ": it is there, and not for you to see"
 	}
 	return r.State.String()

@@ -13,6 +13,7 @@ import (
 	"audittrail/internal/config"
 	"audittrail/privacy"
 	"audittrail/query"
+	"audittrail/record"
 )
 
 // A showing is what a command shows of a log: it hides what whoever runs the
@@ -213,7 +214,7 @@ func (s *showing) see(r *audittrail.Record) (*audittrail.Record, error) {
 		d := s.controller.Check(s.token, access.ReadContent, &r.Event)
 		restricted = !d.Allowed || restricted && !d.SeesRestricted()
 	}
-	if r.State != audittrail.Readable {
+	if r.State != record.Readable {
 		return r, nil
 	}
 	if restricted {

@@ -15,6 +15,7 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/query"
+	"audittrail/record"
 )
 
 func (e *env) tailCmd() *cobra.Command {
@@ -82,7 +83,7 @@ func recordRow(r *audittrail.Record, zone *time.Location) row {
 // gist is the beginning of what a record says.
 func gist(r *audittrail.Record) string {
 	ev := &r.Event
-	if r.State != audittrail.Readable {
+	if r.State != record.Readable {
 		return "(" + r.State.String() + ")"
 	}
 	tool := ""

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/finding"
 	"audittrail/tlog"
 )
 
@@ -57,18 +58,18 @@ the status is 1.` +
 
 // A verdict is what verify prints in JSON.
 type verdict struct {
-	Valid          bool                       `json:"valid"`
-	Records        uint64                     `json:"records"`
-	Root           tlog.Hash                  `json:"root"`
-	CheckpointSize uint64                     `json:"checkpoint_size"`
-	Errors         []audittrail.Problem       `json:"errors"`
-	ErrorCount     uint64                     `json:"error_count"`
-	Altered        bool                       `json:"altered"`
-	Verdict        audittrail.Verdict         `json:"verdict"` // intact, limited, unchecked or altered
-	Counts         map[audittrail.Kind]uint64 `json:"counts"`  // of the errors, also of those that are not listed
-	Missing        []string                   `json:"missing"`
-	Left           uint64                     `json:"left"`     // archived or dropped
-	Archived       uint64                     `json:"archived"` // of these, in archives that were checked
+	Valid          bool                    `json:"valid"`
+	Records        uint64                  `json:"records"`
+	Root           tlog.Hash               `json:"root"`
+	CheckpointSize uint64                  `json:"checkpoint_size"`
+	Errors         []finding.Finding       `json:"errors"`
+	ErrorCount     uint64                  `json:"error_count"`
+	Altered        bool                    `json:"altered"`
+	Verdict        audittrail.Verdict      `json:"verdict"` // intact, limited, unchecked or altered
+	Counts         map[finding.Kind]uint64 `json:"counts"`  // of the errors, also of those that are not listed
+	Missing        []string                `json:"missing"`
+	Left           uint64                  `json:"left"`     // archived or dropped
+	Archived       uint64                  `json:"archived"` // of these, in archives that were checked
 	// Contents that are gone, and those that only a hold keeps.
 	Erased  uint64 `json:"erased"`
 	Expired uint64 `json:"expired"`

@@ -23,8 +23,8 @@ import (
 	"slices"
 	"sync"
 
+	"audittrail/finding"
 	"audittrail/internal/audit"
-	"audittrail/internal/content"
 	"audittrail/internal/segment"
 	"audittrail/internal/vfs"
 	"audittrail/internal/vouch"
@@ -42,7 +42,7 @@ type Reader struct {
 	Ring  *keyring.Ring  // nil if it is not at hand
 	VKeys []string       // verifier keys that are trusted, where the keyring is not
 	// Refused is that of Judge.
-	Refused func(record.Subject, string) (content.State, error)
+	Refused func(record.Subject, string) (record.State, error)
 
 	mu     sync.Mutex // guards all below
 	file   []byte     // the published checkpoint, when it was read last
@@ -186,7 +186,7 @@ func (r *Reader) judge(ctx context.Context, found uint64) (seq uint64, why strin
 		broken := ""
 		for seq := r.size; seq < found && len(lines) < Together; seq++ {
 			line, err := r.Store.Peek(seq)
-			var other *segment.LineError
+			var other *record.CorruptError
 			var gone *segment.GoneError
 			if errors.As(err, &other) || errors.As(err, &gone) || errors.Is(err, segment.ErrBeyond) {
 				broken = stray
@@ -255,7 +255,7 @@ func (r *Reader) readHead(again bool) error {
 		for _, p := range found.Kept() {
 			switch {
 			case p.File != "tree/checkpoint":
-			case p.Kind == audit.Derived: // it is damaged, and says nothing of an alteration
+			case p.Kind == finding.Derived: // it is damaged, and says nothing of an alteration
 				r.wrong, r.beyond.Damage = fmt.Errorf("%w: %s", tlog.ErrMalformed, p.Detail), p.Detail
 			default:
 				r.wrong = fmt.Errorf("%w: %s", tlog.ErrBadSignature, p.Detail)

@@ -15,7 +15,6 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/admission"
-	"audittrail/internal/content"
 	"audittrail/internal/segment"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
@@ -157,7 +156,7 @@ func TestReject(t *testing.T) {
 				t.Errorf("Reject = %d, %q, %v; want %d, %q", n, why, err, c.n, c.why)
 			}
 			// An order that readers see refuses a key that the keyring still has.
-			j = &admission.Judge{Ring: ring, Store: store, Refused: func(record.Subject, string) (content.State, error) { return content.Erased, nil }}
+			j = &admission.Judge{Ring: ring, Store: store, Refused: func(record.Subject, string) (record.State, error) { return record.Erased, nil }}
 			if n, why, err := j.Reject(t.Context(), bare); len(bare) > 0 && (n > 0 || why == "") || err != nil {
 				t.Errorf("Reject, all erased = %d, %q, %v; want none to count", n, why, err)
 			}
@@ -235,15 +234,15 @@ func TestLookBesideErasure(t *testing.T) {
 	ring, store := opened(t, before)
 	erased := false
 	r := &admission.Reader{FS: vfs.OS, Tree: filepath.Join(before, "tree"), Store: store, Ring: ring}
-	r.Refused = func(record.Subject, string) (content.State, error) {
+	r.Refused = func(record.Subject, string) (record.State, error) {
 		if erased {
-			return content.Readable, errors.New("asked about a record that was signed")
+			return record.Readable, errors.New("asked about a record that was signed")
 		}
 		erased = true
 		for _, name := range []string{"tree", "keys"} {
 			files, err := os.ReadDir(filepath.Join(dir, name))
 			if err != nil {
-				return content.Readable, err
+				return record.Readable, err
 			}
 			for _, f := range files {
 				b, err := os.ReadFile(filepath.Join(dir, name, f.Name()))
@@ -251,11 +250,11 @@ func TestLookBesideErasure(t *testing.T) {
 					err = os.WriteFile(filepath.Join(before, name, f.Name()), b, 0o600)
 				}
 				if err != nil {
-					return content.Readable, err
+					return record.Readable, err
 				}
 			}
 		}
-		return content.Erased, nil
+		return record.Erased, nil
 	}
 	found, err := r.Look(t.Context(), false)
 	if err != nil {
@@ -277,8 +276,8 @@ func TestRejectWithoutOrders(t *testing.T) {
 	line := [][]byte{bytes.TrimSuffix(lines[bobSeq], []byte("\n"))}
 	failed := errors.New("cannot be read")
 	ctx, cancel := context.WithCancel(t.Context())
-	j := &admission.Judge{Ring: ring, Store: store, Refused: func(record.Subject, string) (content.State, error) {
-		return content.Readable, failed
+	j := &admission.Judge{Ring: ring, Store: store, Refused: func(record.Subject, string) (record.State, error) {
+		return record.Readable, failed
 	}}
 	if n, _, err := j.Reject(ctx, line); n != 0 || !errors.Is(err, failed) {
 		t.Errorf("Reject = %d, %v; want 0, %v", n, err, failed)
@@ -287,9 +286,9 @@ func TestRejectWithoutOrders(t *testing.T) {
 	if n, why, err := j.Reject(ctx, line); n != 1 || why != "" || err != nil {
 		t.Errorf("Reject, leniently = %d, %q, %v; want 1", n, why, err)
 	}
-	j.Refused = func(record.Subject, string) (content.State, error) {
+	j.Refused = func(record.Subject, string) (record.State, error) {
 		cancel()
-		return content.Readable, ctx.Err()
+		return record.Readable, ctx.Err()
 	}
 	if n, _, err := j.Reject(ctx, line); n != 0 || !errors.Is(err, context.Canceled) {
 		t.Errorf("Reject, called off = %d, %v; want 0, %v", n, err, context.Canceled)

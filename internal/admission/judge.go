@@ -10,7 +10,6 @@ import (
 
 	"audittrail/event"
 	"audittrail/internal/barrier"
-	"audittrail/internal/content"
 	"audittrail/internal/segment"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -27,7 +26,7 @@ type Judge struct {
 	Store *segment.Store // of the records that may have the id before
 	// Refused tells whether an order among the records that readers see
 	// destroyed the key, whether or not the keyring has it. It may be nil.
-	Refused func(record.Subject, string) (content.State, error)
+	Refused func(record.Subject, string) (record.State, error)
 	// Lenient goes on where ids cannot be looked up since the log is damaged.
 	Lenient bool
 
@@ -82,11 +81,11 @@ func (j *Judge) open(line []byte) (*record.Record, string, error) {
 		return nil, "it calls itself one of the log's own records, and is not sealed as these are", nil
 	}
 	prk, err := j.Ring.ForOpening(r.Subject, r.Class)
-	state, absent := content.StateOf(err)
+	state, absent := keyring.StateOf(err)
 	switch {
-	case absent && state == content.Erased:
+	case absent && state == record.Erased:
 		return nil, "it is about a data subject who was erased before", nil
-	case absent && state == content.Expired:
+	case absent && state == record.Expired:
 		return nil, "it is of a month that had expired before", nil
 	case absent:
 		return nil, "the key to its content is absent", nil
@@ -124,7 +123,7 @@ func (j *Judge) place(ctx context.Context, r *record.Record) (why string, err er
 		switch state, err := j.Refused(r.Subject, r.Class); {
 		case err != nil && (!j.Lenient || ctx.Err() != nil):
 			return "", err
-		case err == nil && state == content.Erased:
+		case err == nil && state == record.Erased:
 			return "it is about a data subject who was erased before", nil
 		}
 	}

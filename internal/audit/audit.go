@@ -25,6 +25,7 @@ package audit
 import (
 	"context"
 
+	"audittrail/finding"
 	"audittrail/internal/remnant"
 	"audittrail/internal/vfs"
 	"audittrail/record"
@@ -50,19 +51,8 @@ type Head struct {
 	Name string // who does, as in "the checkpoint"
 }
 
-// A KeyState says what has become of the key to a record's content.
-type KeyState int
-
-// What can have become of a key.
-const (
-	KeyHere    KeyState = iota
-	KeyErased           // destroyed with its subject's, as a record says
-	KeyExpired          // destroyed with its class's, as a record says
-	KeyLost             // absent, and nothing says why
-)
-
 // Keys finds the key to the content of the records about a subject in a class.
-type Keys func(subject record.Subject, class string) (record.PRK, KeyState, error)
+type Keys func(subject record.Subject, class string) (record.PRK, record.State, error)
 
 // A Judge decides which lines beyond the signed ones count, in their order.
 type Judge interface {
@@ -138,7 +128,7 @@ func (l *Log) Check(ctx context.Context, found *Findings) (Result, error) {
 			if l.Within && l.Size > 0 {
 				break
 			}
-			found.Add(Problem{Seq: max(f.First, l.From), Kind: Unauthenticated, File: f.Name, Detail: "it calls itself what stays of a segment, behind all that was signed: nobody vouches for it, and the newest segment never leaves"})
+			found.Add(finding.Finding{Seq: max(f.First, l.From), Kind: finding.Unauthenticated, File: f.Name, Detail: "it calls itself what stays of a segment, behind all that was signed: nobody vouches for it, and the newest segment never leaves"})
 		}
 		return result, err
 	}
@@ -157,8 +147,8 @@ func (l *Log) Check(ctx context.Context, found *Findings) (Result, error) {
 			continue
 		}
 		if !settled {
-			now.Add(Problem{
-				Seq: max(doubt.seq, l.From), Kind: Modified,
+			now.Add(finding.Finding{
+				Seq: max(doubt.seq, l.From), Kind: finding.Modified,
 				File: doubt.file, Offset: doubt.offset, Detail: doubt.detail,
 			})
 		}

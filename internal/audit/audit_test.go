@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"audittrail/finding"
 	"audittrail/internal/audit"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
@@ -84,7 +85,7 @@ func (s *sample) head(size int) audit.Head {
 	return audit.Head{Size: uint64(size), Root: s.roots[size], Name: fmt.Sprintf("head %d", size)}
 }
 
-func check(t *testing.T, l *audit.Log) (audit.Result, []audit.Problem) {
+func check(t *testing.T, l *audit.Log) (audit.Result, []finding.Finding) {
 	t.Helper()
 	found := audit.Findings{Max: 100}
 	r, err := l.Check(context.Background(), &found)
@@ -134,7 +135,7 @@ func TestPiecesTampered(t *testing.T) {
 			l.Heads = []audit.Head{s.head(n)}
 			flip(t, disk, l.Files[seq/7].Path, offset+at)
 			r, problems := check(t, &l)
-			if len(problems) == 0 || problems[0].Seq != uint64(seq) || problems[0].Kind != audit.Modified || len(problems) > 1 {
+			if len(problems) == 0 || problems[0].Seq != uint64(seq) || problems[0].Kind != finding.Modified || len(problems) > 1 {
 				t.Fatalf("byte %d of record %d: %+v, problems %+v", at, seq, r, problems)
 			}
 			if problems[0].Offset != int64(offset) || problems[0].File != l.Files[seq/7].Name {
@@ -192,7 +193,7 @@ func TestSignedBreak(t *testing.T) {
 	}
 	l := audit.Log{FS: disk, Files: files, Tree: "tree", Heads: []audit.Head{{Size: 9, Root: rng.Root(), Name: "head"}}}
 	r, problems := check(t, &l)
-	if len(problems) != 1 || problems[0].Kind != audit.Rewritten || problems[0].Seq != 5 || r.Records != 9 {
+	if len(problems) != 1 || problems[0].Kind != finding.Rewritten || problems[0].Seq != 5 || r.Records != 9 {
 		t.Errorf("%+v, problems %+v, want record 5 rewritten", r, problems)
 	}
 }
@@ -227,7 +228,7 @@ func TestManyAlterations(t *testing.T) {
 		t.Fatal(err)
 	}
 	changed := uint64(3 * 17)
-	if found.Kinds[audit.Missing]+found.Kinds[audit.Truncated] != 150 || found.Kinds[audit.Modified] != changed || found.Count != 150+changed {
+	if found.Kinds[finding.Missing]+found.Kinds[finding.Truncated] != 150 || found.Kinds[finding.Modified] != changed || found.Count != 150+changed {
 		t.Errorf("counted %v, want 150 missing and %d modified", found.Kinds, changed)
 	}
 	if kept := found.Kept(); len(kept) != 10 || kept[0].Seq != 0 || r.Records != 150 {
@@ -260,7 +261,7 @@ func TestUnreadableHash(t *testing.T) {
 			switch {
 			case errors.Is(err, syscall.EIO):
 				refused++
-			case err != nil || found.Count-found.Kinds[audit.Derived] != 1 || found.Kept()[0].Seq != altered || found.Kept()[0].Kind != audit.Modified:
+			case err != nil || found.Count-found.Kinds[finding.Derived] != 1 || found.Kept()[0].Seq != altered || found.Kept()[0].Kind != finding.Modified:
 				t.Errorf("%s, read %d: %+v, %v, want record %d modified, or the disk's error", name, at, found.Kept(), err, altered)
 			}
 			if reads.Load() < at {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"audittrail/finding"
 	"audittrail/record"
 )
 
@@ -11,7 +12,7 @@ import (
 // goroutine.
 type contents struct {
 	keys  Keys
-	known map[keyPair]KeyState // but for lost ones, which may yet be found
+	known map[keyPair]record.State // but for lost ones, which may yet be found
 
 	erased, expired uint64 // lines whose key was destroyed
 
@@ -36,22 +37,22 @@ const maxPairs = 1 << 17
 func (c *contents) take(line []byte) (lost bool, err error) {
 	state, err := c.state(line)
 	switch state {
-	case KeyErased:
+	case record.Erased:
 		c.erased++
-	case KeyExpired:
+	case record.Expired:
 		c.expired++
 	}
-	return state == KeyLost, err
+	return state == record.Lost, err
 }
 
 // state looks for the key to a line's body.
-func (c *contents) state(line []byte) (KeyState, error) {
+func (c *contents) state(line []byte) (record.State, error) {
 	digits, class := c.finder.Find(line)
 	if digits == nil {
-		return KeyHere, nil // not for keys to say what is wrong with it
+		return record.Readable, nil // not for keys to say what is wrong with it
 	}
 	if c.known == nil || len(c.known) >= maxPairs || len(c.classes) >= maxPairs {
-		c.known, c.classes, c.class = make(map[keyPair]KeyState), make(map[string]uint32), nil
+		c.known, c.classes, c.class = make(map[keyPair]record.State), make(map[string]uint32), nil
 	}
 	if !bytes.Equal(c.class, class) {
 		c.class = append(c.class[:0], class...)
@@ -68,21 +69,21 @@ func (c *contents) state(line []byte) (KeyState, error) {
 	}
 	subject, err := record.ParseSubject(string(digits))
 	if err != nil {
-		return KeyHere, nil
+		return record.Readable, nil
 	}
 	_, state, err := c.keys(subject, string(class))
 	if err != nil {
-		return KeyHere, fmt.Errorf("look for the keys of records: %w", err)
+		return record.Readable, fmt.Errorf("look for the keys of records: %w", err)
 	}
-	if state != KeyLost {
+	if state != record.Lost {
 		c.known[pair] = state
 	}
 	return state, nil
 }
 
-func lostProblem(seq uint64, f *File, offset int64) Problem {
-	return Problem{
-		Seq: seq, Kind: Lost, File: f.Name, Offset: offset,
+func lostProblem(seq uint64, f *File, offset int64) finding.Finding {
+	return finding.Finding{
+		Seq: seq, Kind: finding.Lost, File: f.Name, Offset: offset,
 		Detail: "the key to its content is absent, and no record says that it was destroyed",
 	}
 }

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 
+	"audittrail/finding"
 	"audittrail/internal/audit/lines"
 	"audittrail/internal/tree"
 	"audittrail/tlog"
@@ -16,8 +17,8 @@ func (l *Log) derived(files *tree.Comparison, size uint64, found *Findings) {
 		files.Longest(size)
 	}
 	for _, d := range files.Damage() {
-		found.Add(Problem{
-			Seq: d.First(), Kind: Derived, File: "tree/" + d.File, Offset: d.Offset,
+		found.Add(finding.Finding{
+			Seq: d.First(), Kind: finding.Derived, File: "tree/" + d.File, Offset: d.Offset,
 			Detail: d.Detail + "; no record is concerned: the file follows from the log, and the next writer, or doctor --repair, makes it again",
 		})
 	}

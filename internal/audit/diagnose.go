@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"audittrail/finding"
 	"audittrail/record"
 )
 
@@ -57,7 +58,7 @@ type diagnosis struct {
 	begins  map[int]uint64  // first record in its order of each file
 	told    map[uint64]bool // records elsewhere that were reported, by the first of their run
 	stray   uint64          // lines beyond the signed ones that do not count
-	first   Problem         // about the first of them
+	first   finding.Finding // about the first of them
 
 	records, unsigned, left uint64
 }
@@ -112,8 +113,8 @@ func (d *diagnosis) walk(ctx context.Context) error {
 	d.gap(ctx, max(d.size, d.limit), true)
 	d.reportStray()
 	if d.crowded {
-		d.found.Add(Problem{
-			Seq: d.size, Kind: Rewritten, File: d.place().Name,
+		d.found.Add(finding.Finding{
+			Seq: d.size, Kind: finding.Rewritten, File: d.place().Name,
 			Detail: fmt.Sprintf("the log is altered in more than %d places; the files behind this one were not sorted out", maxItems),
 		})
 	}
@@ -127,15 +128,15 @@ func (d *diagnosis) step(ctx context.Context, it *item) {
 	if d.last != nil && d.last.last()+1 == it.seq {
 		switch {
 		case !it.gone && it.prev != d.last.hash:
-			p.Kind, p.Detail = Rewritten, "the record does not continue the chain"
+			p.Kind, p.Detail = finding.Rewritten, "the record does not continue the chain"
 			d.found.Add(p)
 		case it.since.Before(d.last.until):
-			p.Kind, p.Detail = Rewritten, "the record was logged before the one in front of it"
+			p.Kind, p.Detail = finding.Rewritten, "the record was logged before the one in front of it"
 			d.found.Add(p)
 		}
 	}
 	if it.frayed {
-		p.Kind, p.Detail = Modified, "the record is there, but its line does not begin or end as it should: bytes were added to it, or its end was changed"
+		p.Kind, p.Detail = finding.Modified, "the record is there, but its line does not begin or end as it should: bytes were added to it, or its end was changed"
 		d.found.Add(p)
 	}
 	if _, ok := d.begins[it.file]; !ok {
@@ -157,25 +158,25 @@ func (d *diagnosis) step(ctx context.Context, it *item) {
 }
 
 // at begins a problem that is found where an item stands.
-func (d *diagnosis) at(it *item, seq uint64) Problem {
-	return Problem{Seq: seq, File: d.Files[it.file].Name, Offset: it.from}
+func (d *diagnosis) at(it *item, seq uint64) finding.Finding {
+	return finding.Finding{Seq: seq, File: d.Files[it.file].Name, Offset: it.from}
 }
 
 // displaced goes over a run of records that stand where they should not.
 func (d *diagnosis) displaced(ctx context.Context, it *item) {
 	again := d.told[it.seq]
 	d.told[it.seq] = true
-	d.each(ctx, it, 0, it.n, func(i uint64, p Problem) Problem {
+	d.each(ctx, it, 0, it.n, func(i uint64, p finding.Finding) finding.Finding {
 		seq := it.seq + i
 		switch {
 		case again || !d.elsewhere.has(seq):
-			p.Seq, p.Kind = d.size, Inserted
+			p.Seq, p.Kind = d.size, finding.Inserted
 			p.Detail = fmt.Sprintf("record %d stands here a second time", seq)
 		case seq < d.size:
-			p.Seq, p.Kind = seq, Reordered
+			p.Seq, p.Kind = seq, finding.Reordered
 			p.Detail = fmt.Sprintf("record %d stands behind record %d", seq, d.size-1)
 		default:
-			p.Seq, p.Kind = d.size, Reordered
+			p.Seq, p.Kind = d.size, finding.Reordered
 			p.Detail = fmt.Sprintf("record %d stands where record %d should", seq, d.size)
 		}
 		return p
@@ -202,7 +203,7 @@ func (d *diagnosis) beyond(ctx context.Context, it *item) {
 	}
 	if d.stray == 0 {
 		d.first = d.at(it, d.size)
-		d.first.Kind = Unauthenticated
+		d.first.Kind = finding.Unauthenticated
 		switch {
 		case it.form == forged && it.seq == d.size && d.over != "":
 			d.first.Detail = d.over
@@ -243,7 +244,7 @@ func (d *diagnosis) end() uint64 {
 
 // each reports a problem for each of n lines of an item, from the ith on. As
 // long as problems are kept, it reads the lines again to say where they stand.
-func (d *diagnosis) each(ctx context.Context, it *item, i, n uint64, name func(i uint64, p Problem) Problem) {
+func (d *diagnosis) each(ctx context.Context, it *item, i, n uint64, name func(i uint64, p finding.Finding) finding.Finding) {
 	if n == 1 && i == 0 {
 		d.found.Add(name(0, d.at(it, 0)))
 		return
@@ -302,7 +303,7 @@ func (d *diagnosis) torn(ctx context.Context, i int) bool {
 		return false
 	}
 	p := d.at(it, d.size)
-	p.Kind = Torn
+	p.Kind = finding.Torn
 	p.Detail = fmt.Sprintf("the last %d bytes of the log are an incomplete write, which nobody was told is done; the next writer puts it aside", length)
 	d.found.Add(p)
 	return true
@@ -313,16 +314,16 @@ func (d *diagnosis) checkNames() {
 	for i := d.start(); i < len(d.Files); i++ {
 		f := &d.Files[i]
 		begins, ok := d.begins[i]
-		p := Problem{Seq: min(begins, f.First), Kind: Reordered, File: f.Name}
+		p := finding.Finding{Seq: min(begins, f.First), Kind: finding.Reordered, File: f.Name}
 		if p.Seq >= d.limit {
-			p.Kind = Unauthenticated // nor is its name
+			p.Kind = finding.Unauthenticated // nor is its name
 		}
 		switch {
 		case ok && begins < f.First, ok && begins > f.First && d.inOrder.has(f.First):
 			p.Detail = fmt.Sprintf("the file begins with record %d, its name says %d", begins, f.First)
 			d.found.Add(p)
 		case !ok && f.Size == 0 && f.Err == nil && (i+1 < len(d.Files) || f.First != d.size) && (d.inOrder.has(f.First) || f.First > d.end()):
-			p.Seq, p.Kind, p.Detail = f.First, Inserted, "an empty file, which is no segment of the log"
+			p.Seq, p.Kind, p.Detail = f.First, finding.Inserted, "an empty file, which is no segment of the log"
 			d.found.Add(p)
 		}
 	}
@@ -331,8 +332,8 @@ func (d *diagnosis) checkNames() {
 // checkHeads reports the heads that vouch for another log than this one.
 func (d *diagnosis) checkHeads() {
 	for _, h := range d.leaves.refuted {
-		d.found.Add(Problem{
-			Seq: max(d.agreed(h), d.From), Kind: Rewritten, File: d.place().Name,
+		d.found.Add(finding.Finding{
+			Seq: max(d.agreed(h), d.From), Kind: finding.Rewritten, File: d.place().Name,
 			Detail: fmt.Sprintf("%s covers %d records, and the first %d of the log give another root: this is not the log that it was made of, but one that was put in its place", h.Name, h.Size, h.Size),
 		})
 	}
@@ -340,8 +341,8 @@ func (d *diagnosis) checkHeads() {
 		return // that a root differs has its reason
 	}
 	for _, h := range d.leaves.open {
-		d.found.Add(Problem{
-			Seq: max(d.agreed(h), d.From), Kind: Rewritten, File: d.place().Name,
+		d.found.Add(finding.Finding{
+			Seq: max(d.agreed(h), d.From), Kind: finding.Rewritten, File: d.place().Name,
 			Detail: fmt.Sprintf("%s covers %d records, and the log does not give its root: records were rewritten, with all that is behind them and with the files of the tree, so that where it begins cannot be told", h.Name, h.Size),
 		})
 	}

@@ -3,6 +3,8 @@ package audit
 import (
 	"context"
 	"fmt"
+
+	"audittrail/finding"
 )
 
 // A claim is lines that are not sound, and the places that they are given.
@@ -33,7 +35,7 @@ func (d *diagnosis) gap(ctx context.Context, to uint64, end bool) {
 	d.report(ctx, claims, &free)
 	if severed != nil && len(free) == 0 {
 		p := d.at(severed, to)
-		p.Kind, p.Detail = Inserted, "bytes that are no record, where a file should end"
+		p.Kind, p.Detail = finding.Inserted, "bytes that are no record, where a file should end"
 		d.found.Add(p)
 	}
 	for _, x := range free.less(d.unread) {
@@ -96,25 +98,25 @@ func (d *diagnosis) report(ctx context.Context, claims []claim, free *spans) {
 
 // name reports lines that have their place.
 func (d *diagnosis) name(ctx context.Context, c claim) {
-	d.each(ctx, c.item, c.i, c.n, func(i uint64, p Problem) Problem {
+	d.each(ctx, c.item, c.i, c.n, func(i uint64, p finding.Finding) finding.Finding {
 		p.Seq = c.seq
 		if c.placed {
 			p.Seq += i - c.i
 		}
 		switch {
 		case !c.placed && c.item.form == junk:
-			p.Kind, p.Detail = Inserted, "a line that is no record"
+			p.Kind, p.Detail = finding.Inserted, "a line that is no record"
 		case !c.placed:
-			p.Kind, p.Detail = Inserted, fmt.Sprintf("a line that calls itself record %d, and is not", c.item.seq+i)
+			p.Kind, p.Detail = finding.Inserted, fmt.Sprintf("a line that calls itself record %d, and is not", c.item.seq+i)
 		case c.item.form == forged:
-			p.Kind, p.Detail = Rewritten, "a whole line whose hash is right, but not the one that was signed"
+			p.Kind, p.Detail = finding.Rewritten, "a whole line whose hash is right, but not the one that was signed"
 			if p.Seq >= d.limit {
 				p.Detail = "a whole line whose hash is right, but not written with the log's keys"
 			}
 		case c.item.form == broken:
-			p.Kind, p.Detail = Modified, "the line is not what its own hash says"
+			p.Kind, p.Detail = finding.Modified, "the line is not what its own hash says"
 		default:
-			p.Kind, p.Detail = Modified, "what stands here is not a record any more"
+			p.Kind, p.Detail = finding.Modified, "what stands here is not a record any more"
 		}
 		return p
 	})
@@ -125,7 +127,7 @@ func (d *diagnosis) missing(x span, end bool, severed *item) {
 	if x.from = max(x.from, d.From); x.from >= x.to {
 		return
 	}
-	p := Problem{Seq: x.from, Kind: Missing, File: d.place().Name}
+	p := finding.Finding{Seq: x.from, Kind: finding.Missing, File: d.place().Name}
 	if d.last != nil {
 		p.Offset = d.last.to
 	}
@@ -134,7 +136,7 @@ func (d *diagnosis) missing(x span, end bool, severed *item) {
 		p.Detail = fmt.Sprintf("records %d to %d are not there, %d in all", x.from, x.to-1, x.to-x.from)
 	}
 	if end {
-		p.Kind = Truncated
+		p.Kind = finding.Truncated
 		p.Detail = fmt.Sprintf("the log ends here, and %d records were signed: the last %d are not there", d.limit, x.to-x.from)
 	}
 	if severed != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"audittrail/finding"
 	"audittrail/internal/remnant"
 	"audittrail/internal/vfs"
 	"audittrail/record"
@@ -136,7 +137,7 @@ func (s *survey) takeGone(ctx context.Context, n int) error {
 	}
 	altered := func(detail string) {
 		s.unread = union(append(s.unread, span{f.First, end})) // nothing more is said of them
-		s.found.Add(Problem{Seq: f.First, Kind: Modified, File: f.Name, Detail: detail})
+		s.found.Add(finding.Finding{Seq: f.First, Kind: finding.Modified, File: f.Name, Detail: detail})
 	}
 	if err != nil {
 		altered(err.Error())
@@ -184,14 +185,14 @@ func (s *survey) dismiss() {
 		f := &s.Files[it.file]
 		if it.gone && !s.said.of(f.Gone, it.sum) {
 			s.unread = union(append(s.unread, span{it.seq, it.seq + it.n}))
-			p := Problem{Seq: it.seq, Kind: Missing, File: f.Name}
+			p := finding.Finding{Seq: it.seq, Kind: finding.Missing, File: f.Name}
 			p.Detail = fmt.Sprintf("records %d to %d are not there, and no record says that they were archived or dropped", it.seq, it.seq+it.n-1)
 			if s.blind > it.seq+it.n {
-				p.Kind = Unreadable
+				p.Kind = finding.Unreadable
 				p.Detail += " among those that can be read: the files that cannot may have it"
 			}
 			if slices.ContainsFunc(s.said, func(st remnant.Statement) bool { return st.First == it.seq && st.Records == it.n }) {
-				p.Kind, p.Detail = Modified, "what stays of the segment is not what the record says that sent it away"
+				p.Kind, p.Detail = finding.Modified, "what stays of the segment is not what the record says that sent it away"
 			}
 			s.found.Add(p)
 			continue

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"audittrail/finding"
 	"audittrail/internal/audit/lines"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
@@ -67,7 +68,7 @@ type partResult struct {
 	newer       uint64
 	erased      uint64
 	expired     uint64
-	lost        []Problem
+	lost        []finding.Finding
 	said        said
 	gone        bool     // it is what stays of a segment
 	sum         [32]byte // of that

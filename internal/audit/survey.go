@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"audittrail/finding"
 	"audittrail/record"
 )
 
@@ -128,8 +129,8 @@ func (s *survey) unreadable(n int, err error) {
 	}
 	s.unread = union(append(s.unread, span{next, end}))
 	s.blind = max(s.blind, end)
-	s.found.Add(Problem{
-		Seq: next, Kind: Unreadable, File: f.Name, Offset: offset,
+	s.found.Add(finding.Finding{
+		Seq: next, Kind: finding.Unreadable, File: f.Name, Offset: offset,
 		Detail: fmt.Sprintf("the file cannot be read: %v; nothing is known of its records from here on", err),
 	})
 }

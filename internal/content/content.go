@@ -11,7 +11,6 @@ package content
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -22,57 +21,12 @@ import (
 	"audittrail/record"
 )
 
-// A State says whether the content of a record can be read, and why not.
-type State int
-
-// What they mean, the package audittrail says, which shows them.
-const (
-	Readable State = iota
-	Sealed
-	Erased
-	Expired
-	Lost
-	Archived
-	Dropped
-	Restricted
-	Unauthenticated
-)
-
-var stateNames = [...]string{"readable", "sealed", "erased", "expired", "lost", "archived", "dropped", "restricted", "unauthenticated"}
-
-func (s State) String() string {
-	if s < 0 || int(s) >= len(stateNames) {
-		return fmt.Sprintf("State(%d)", int(s))
-	}
-	return stateNames[s]
-}
-
-// MarshalText gives what String gives.
-func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// StateOf reads the state from a keyring's error, and tells whether it is one
-// that says why a key is absent.
-func StateOf(err error) (State, bool) {
-	switch {
-	case errors.Is(err, keyring.ErrErased):
-		return Erased, true
-	case errors.Is(err, keyring.ErrExpired):
-		return Expired, true
-	case errors.Is(err, keyring.ErrLost):
-		return Lost, true
-	}
-	return Readable, false
-}
-
 // A Record is one record as its reader sees it. Where State is Readable, Event
 // has the content; otherwise only the clear fields.
 type Record struct {
 	record.Record
-	State State
+	State record.State
 }
-
-// A TamperError names a record that disagrees with the tree.
-type TamperError = segment.AlteredError
 
 // A Reader reads the records of a log.
 type Reader struct {
@@ -80,10 +34,10 @@ type Reader struct {
 	Tree  *signed.Tree  // nil if what it says is not to be asked
 	Ring  *keyring.Ring // for the log's own records
 	// Key finds the key to a record's content, or says why there is none.
-	Key func(*record.Record) (record.Key, State, error)
+	Key func(*record.Record) (record.Key, record.State, error)
 	// Person finds the name of a subject, or says why there is none. It may be
 	// nil: then actors have no names.
-	Person func(record.Subject) (string, State, error)
+	Person func(record.Subject) (string, record.State, error)
 }
 
 // Get returns a record that has not left the log.
@@ -119,7 +73,7 @@ func (l *Reader) Beyond(ctx context.Context, seq uint64) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.State = Unauthenticated
+	r.State = record.Unauthenticated
 	return r, nil
 }
 
@@ -135,16 +89,16 @@ func (l *Reader) View(ctx context.Context, line []byte, seq uint64, entry []byte
 
 // Open opens a record that was checked.
 func (l *Reader) Open(r record.Record) (*Record, error) {
-	seq, out := r.Seq, &Record{Record: r, State: Sealed}
+	seq, out := r.Seq, &Record{Record: r, State: record.Sealed}
 	key, state, err := l.Key(&out.Record)
-	if err == nil && state == Readable {
+	if err == nil && state == record.Readable {
 		err = out.OpenWith(key)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open record %d: %w", seq, err)
 	}
 	out.State = state
-	if state == Readable && out.Actor != (record.Subject{}) && l.Person != nil {
+	if state == record.Readable && out.Actor != (record.Subject{}) && l.Person != nil {
 		if out.Event.Actor, _, err = l.Person(out.Actor); err != nil {
 			return nil, fmt.Errorf("open record %d: find its actor: %w", seq, err)
 		}
@@ -161,7 +115,7 @@ func (l *Reader) checked(ctx context.Context, line []byte, seq uint64, entry []b
 	covered, _ := record.Covered(line) // Decode has seen the end
 	got := record.HashOf(covered)
 	if got != r.Hash {
-		return nil, &TamperError{Seq: seq, Want: r.Hash, Got: got}
+		return nil, &record.TamperError{Seq: seq, Want: r.Hash, Got: got}
 	}
 	if l.Tree != nil && !bytes.Equal(got[:], entry) {
 		ok, want, err := l.Tree.Check(ctx, seq, got, entry)
@@ -169,10 +123,10 @@ func (l *Reader) checked(ctx context.Context, line []byte, seq uint64, entry []b
 			return nil, fmt.Errorf("read record %d: check it against the signed root: %w", seq, err)
 		}
 		if !ok {
-			return nil, &TamperError{Seq: seq, Want: want, Got: got}
+			return nil, &record.TamperError{Seq: seq, Want: want, Got: got}
 		}
 	}
-	return &Record{Record: *r, State: Sealed}, nil
+	return &Record{Record: *r, State: record.Sealed}, nil
 }
 
 // own makes a record, by which the log governs itself, of its line, which was
@@ -183,7 +137,7 @@ func (l *Reader) own(ctx context.Context, seq uint64, line []byte) (*Record, err
 		return nil, err
 	}
 	prk, err := l.Ring.ForOpening(r.Subject, r.Class)
-	if state, ok := StateOf(err); ok {
+	if state, ok := keyring.StateOf(err); ok {
 		r.State = state
 		return r, nil
 	}
@@ -193,7 +147,7 @@ func (l *Reader) own(ctx context.Context, seq uint64, line []byte) (*Record, err
 	if err != nil {
 		return nil, fmt.Errorf("open record %d: %w", seq, err)
 	}
-	r.State = Readable
+	r.State = record.Readable
 	return r, nil
 }
 

@@ -114,61 +114,61 @@ func (c *Custody) Close() error {
 }
 
 // KeyOf finds the key to a record's content, or why there is none.
-func (c *Custody) KeyOf(r *record.Record) (record.Key, content.State, error) {
+func (c *Custody) KeyOf(r *record.Record) (record.Key, record.State, error) {
 	if c.Ring == nil {
-		return record.Key{}, content.Sealed, nil
+		return record.Key{}, record.Sealed, nil
 	}
 	prk, state, err := c.Opening(r.Subject, r.Class)
 	switch {
 	case err != nil:
-		return record.Key{}, content.Readable, err
-	case state == content.Expired:
+		return record.Key{}, record.Readable, err
+	case state == record.Expired:
 		return c.escrowed(r)
-	case state != content.Readable:
+	case state != record.Readable:
 		return record.Key{}, state, nil
 	}
 	key, err := r.KeyFrom(prk)
-	return key, content.Readable, err
+	return key, record.Readable, err
 }
 
 // Opening finds the key of the records about a subject in a class, or says why
 // there is none: in the keyring's words or in a guard's, whoever has heard of
 // more.
-func (c *Custody) Opening(s record.Subject, class string) (record.PRK, content.State, error) {
+func (c *Custody) Opening(s record.Subject, class string) (record.PRK, record.State, error) {
 	refused, err := c.Refused(s, class)
-	if err != nil || refused == content.Erased {
+	if err != nil || refused == record.Erased {
 		return record.PRK{}, refused, err
 	}
 	prk, err := c.Ring.ForOpening(s, class)
-	state, absent := content.StateOf(err)
+	state, absent := keyring.StateOf(err)
 	switch {
-	case absent && state == content.Erased, refused == content.Readable && absent:
+	case absent && state == record.Erased, refused == record.Readable && absent:
 		return prk, state, nil
-	case refused == content.Expired:
-		return record.PRK{}, content.Expired, nil
+	case refused == record.Expired:
+		return record.PRK{}, record.Expired, nil
 	}
-	return prk, content.Readable, err
+	return prk, record.Readable, err
 }
 
 // escrowed finds the key of a record whose class has expired, if a hold keeps
 // it.
-func (c *Custody) escrowed(r *record.Record) (record.Key, content.State, error) {
+func (c *Custody) escrowed(r *record.Record) (record.Key, record.State, error) {
 	e, ok, err := c.Ring.Escrow(r.Class)
 	if err != nil || !ok {
-		return record.Key{}, content.Expired, err
+		return record.Key{}, record.Expired, err
 	}
 	key, ok, err := c.fromEscrow(&e, r.Seq)
 	if errors.Is(err, fs.ErrNotExist) {
-		return record.Key{}, content.Lost, nil
+		return record.Key{}, record.Lost, nil
 	}
 	if err != nil || !ok {
-		return record.Key{}, content.Expired, err
+		return record.Key{}, record.Expired, err
 	}
 	kept, err := c.stillHeld(&e, r)
 	if err != nil || !kept {
-		return record.Key{}, content.Expired, err
+		return record.Key{}, record.Expired, err
 	}
-	return key, content.Readable, nil
+	return key, record.Readable, nil
 }
 
 // fromEscrow reads one key.

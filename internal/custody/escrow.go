@@ -67,7 +67,7 @@ func (c *Custody) escrow(ctx context.Context, d *Doom) error {
 			return nil
 		}
 		prk, err := c.Ring.ForOpening(r.Subject, r.Class)
-		if _, absent := content.StateOf(err); absent {
+		if _, absent := keyring.StateOf(err); absent {
 			return nil
 		}
 		if err != nil {
@@ -265,7 +265,7 @@ func (c *Custody) keptSince(ctx context.Context, order uint64) (func(*record.Rec
 				return err
 			}
 		}
-		if err := hs.Take(&r.Record, r.State == content.Readable); err != nil {
+		if err := hs.Take(&r.Record, r.State == record.Readable); err != nil {
 			return err
 		}
 		if begun && r.Event.Type == event.HoldReleased {

@@ -25,7 +25,7 @@ type toll struct {
 
 // take adds what a record orders.
 func (t *toll) take(r *content.Record, system record.Subject) error {
-	if r.Subject != system || r.State != content.Readable {
+	if r.Subject != system || r.State != record.Readable {
 		return fmt.Errorf("record %d orders a destruction, and is not the log's own: run verify", r.Seq)
 	}
 	if t.subjects == nil {
@@ -115,13 +115,13 @@ type guard struct {
 
 // Refused tells whether an order that the keyring has not heard of destroyed
 // the keys of a subject or of a class.
-func (c *Custody) Refused(s record.Subject, class string) (content.State, error) {
+func (c *Custody) Refused(s record.Subject, class string) (record.State, error) {
 	if c.Writer != nil {
-		return content.Readable, nil
+		return record.Readable, nil
 	}
 	generation, err := c.Ring.Follow()
 	if err != nil {
-		return content.Readable, err
+		return record.Readable, err
 	}
 	g := &c.guard
 	size := c.Store.Size()
@@ -135,19 +135,19 @@ func (c *Custody) Refused(s record.Subject, class string) (content.State, error)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err := c.lookAgain(g, generation, size); err != nil {
-		return content.Readable, fmt.Errorf("look for what was ordered to be destroyed: %w", err)
+		return record.Readable, fmt.Errorf("look for what was ordered to be destroyed: %w", err)
 	}
 	return g.state(s, class), nil
 }
 
-func (g *guard) state(s record.Subject, class string) content.State {
+func (g *guard) state(s record.Subject, class string) record.State {
 	if _, ok := g.subjects[s]; ok {
-		return content.Erased
+		return record.Erased
 	}
 	if _, ok := g.classes[class]; ok {
-		return content.Expired
+		return record.Expired
 	}
-	return content.Readable
+	return record.Readable
 }
 
 // GuardAll looks once, at all lines of a log that may be damaged.

@@ -41,7 +41,7 @@ func (c *Custody) knownHolds(ctx context.Context, f func(*barrier.Holds)) error 
 	list := &c.holds.list
 	if size := c.Store.Size(); list.Next() < size {
 		err := c.Records.EachOwn(ctx, list.Next(), holdTypes, func(r *content.Record) error {
-			return list.Take(&r.Record, r.State == content.Readable)
+			return list.Take(&r.Record, r.State == record.Readable)
 		})
 		if err != nil {
 			return fmt.Errorf("read holds: %w", err)

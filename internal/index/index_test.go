@@ -100,7 +100,7 @@ func truth(t *testing.T, log *audittrail.Log, word, model string) (found, ofMode
 		if r.Event.ModelID == model {
 			ofModel = append(ofModel, r.Seq)
 		}
-		if r.State != audittrail.Readable {
+		if r.State != record.Readable {
 			continue
 		}
 		has := false

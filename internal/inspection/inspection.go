@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"audittrail/finding"
 	"audittrail/internal/admission"
 	"audittrail/internal/archive"
 	"audittrail/internal/audit"
@@ -94,7 +95,7 @@ func (l *Log) Run(ctx context.Context, o Options, missing []string) (*Result, er
 		// end is where it was, this comes to one; and it goes on only as long as
 		// more is covered than before, whatever calls itself signed.
 		for _, p := range v.Found.Kept() {
-			meanwhile := p.Kind == audit.Unauthenticated && p.Seq >= v.CheckpointSize && p.Seq < signed
+			meanwhile := p.Kind == finding.Unauthenticated && p.Seq >= v.CheckpointSize && p.Seq < signed
 			again = again || meanwhile && (n < attempts || v.CheckpointSize > covered)
 		}
 		covered = v.CheckpointSize
@@ -175,7 +176,7 @@ func (l *Log) inspect(ctx context.Context, o Options, live bool, end uint64, mis
 	if err := l.inspectLeft(ctx, a, o, evidence, v, end); err != nil {
 		return nil, err
 	}
-	if found.Count == found.Kinds[audit.Lost]+found.Kinds[audit.Derived] { // otherwise there is nothing to compare with
+	if found.Count == found.Kinds[finding.Lost]+found.Kinds[finding.Derived] { // otherwise there is nothing to compare with
 		derived, err := Derived(ctx, compared)
 		if err != nil {
 			return nil, err
@@ -208,15 +209,15 @@ func (s sides) Comparer() audit.Comparer { return s.Comparison.Comparer() }
 
 // Derived returns the side files and id tables that are not what the lines make
 // of them.
-func Derived(ctx context.Context, compared *segment.Comparison) ([]audit.Problem, error) {
+func Derived(ctx context.Context, compared *segment.Comparison) ([]finding.Finding, error) {
 	all, err := compared.Differences(ctx)
 	if err != nil {
 		return nil, err
 	}
-	problems := make([]audit.Problem, len(all))
+	problems := make([]finding.Finding, len(all))
 	for i, d := range all {
-		problems[i] = audit.Problem{
-			Seq: d.First, Kind: audit.Derived, File: path.Join("log", d.File),
+		problems[i] = finding.Finding{
+			Seq: d.First, Kind: finding.Derived, File: path.Join("log", d.File),
 			Detail: d.Detail,
 		}
 	}
@@ -235,17 +236,17 @@ func (l *Log) countHeld(v *Result, from uint64) {
 }
 
 // keyState says what has become of the key to some records.
-func (l *Log) keyState(subject record.Subject, class string) (record.PRK, audit.KeyState, error) {
+func (l *Log) keyState(subject record.Subject, class string) (record.PRK, record.State, error) {
 	prk, err := l.Ring.ForOpening(subject, class)
-	switch state, absent := content.StateOf(err); {
-	case absent && state == content.Lost:
-		return prk, audit.KeyLost, nil
-	case absent && state == content.Expired:
-		return prk, audit.KeyExpired, nil
+	switch state, absent := keyring.StateOf(err); {
+	case absent && state == record.Lost:
+		return prk, record.Lost, nil
+	case absent && state == record.Expired:
+		return prk, record.Expired, nil
 	case absent:
-		return prk, audit.KeyErased, nil
+		return prk, record.Erased, nil
 	}
-	return prk, audit.KeyHere, err
+	return prk, record.Readable, err
 }
 
 // look looks how far the log goes, and lets the store's readers see what counts
@@ -294,7 +295,7 @@ func (l *Log) auditFiles(ctx context.Context, v *Result, live bool, upTo uint64)
 // inspectLeft looks at the segments that have left the log: whether some did
 // meanwhile, so that what was found means nothing, and what their archives are.
 func (l *Log) inspectLeft(ctx context.Context, a *audit.Log, o Options, evidence *vouch.Evidence, v *Result, end uint64) error {
-	if v.Found.Count > v.Found.Kinds[audit.Derived] {
+	if v.Found.Count > v.Found.Kinds[finding.Derived] {
 		again, err := l.auditFiles(ctx, v, evidence.Live, end)
 		v.moved = err == nil && !slices.EqualFunc(a.Files, again, func(x, y audit.File) bool { return x.Path == y.Path })
 		return nil
@@ -343,7 +344,7 @@ func (l *Log) inspectArchives(ctx context.Context, o Options, evidence *vouch.Ev
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, archive.ErrDamaged), errors.Is(err, archive.ErrManifest), errors.Is(err, archive.ErrForeign):
-			v.Found.Add(audit.Problem{Seq: g.First, Kind: audit.Modified, File: archive.PackedFile(s.To, s.First), Detail: err.Error()})
+			v.Found.Add(finding.Finding{Seq: g.First, Kind: finding.Modified, File: archive.PackedFile(s.To, s.First), Detail: err.Error()})
 		case errors.Is(err, fs.ErrNotExist):
 			v.Missing = append(v.Missing, fmt.Sprintf("%s: it is not in %s", what, s.To))
 		default:

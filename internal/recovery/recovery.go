@@ -323,7 +323,7 @@ func (l *Log) endOfSigned(ctx context.Context, size uint64, root tlog.Hash) (seg
 	}
 	line, err := l.Store.Peek(size - 1)
 	if err != nil {
-		var bad *segment.LineError
+		var bad *record.CorruptError
 		if errors.Is(err, segment.ErrBeyond) || errors.As(err, &bad) || errors.Is(err, fs.ErrNotExist) {
 			return segment.Pos{}, &BehindError{Have: size - 1, Signed: size, Detail: fmt.Sprintf("record %d is not there", size-1)}
 		}

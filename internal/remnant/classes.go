@@ -7,14 +7,8 @@ import (
 	"audittrail/record"
 )
 
-// A Count is how much there is of something.
-type Count struct {
-	Records uint64 `json:"records"`
-	Bytes   int64  `json:"bytes"`
-}
-
 // Classes count the records that do not stay, by retention class and month.
-type Classes map[string]Count
+type Classes map[string]record.ClassCount
 
 // Add counts a line, without its LF. Those that stay, and those whose format is
 // not understood, are not counted.

@@ -232,7 +232,7 @@ func TestMakerRefuses(t *testing.T) {
 func TestStatement(t *testing.T) {
 	long := "/" + string(bytes.Repeat([]byte("x"), 200))
 	for _, s := range []remnant.Statement{
-		{First: 3, Records: 4, Remnant: [32]byte{1}, Manifest: [32]byte{2}, To: "/a", Reason: "old", Classes: map[string]remnant.Count{"a/2026-01": {Records: 1, Bytes: 2}}},
+		{First: 3, Records: 4, Remnant: [32]byte{1}, Manifest: [32]byte{2}, To: "/a", Reason: "old", Classes: map[string]record.ClassCount{"a/2026-01": {Records: 1, Bytes: 2}}},
 		{Dropped: true, Records: 4, Remnant: [32]byte{1}},
 		{Records: 4, Remnant: [32]byte{1}, Manifest: [32]byte{3}, To: long},
 	} {

@@ -24,7 +24,7 @@ type Statement struct {
 	To     string
 	Reason string // sealed
 	// Classes are the retention classes of the records that have left; sealed.
-	Classes map[string]Count
+	Classes map[string]record.ClassCount
 
 	Seq uint64 // of the record that says so; set by ParseStatement
 }
@@ -41,9 +41,9 @@ const (
 
 // sealed is what stands in the record's metadata.
 type sealed struct {
-	Classes map[string]Count `json:"classes,omitempty"`
-	Reason  string           `json:"reason,omitempty"`
-	To      string           `json:"to,omitempty"`
+	Classes map[string]record.ClassCount `json:"classes,omitempty"`
+	Reason  string                       `json:"reason,omitempty"`
+	To      string                       `json:"to,omitempty"`
 }
 
 // Event returns the event that says so.

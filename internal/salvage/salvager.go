@@ -203,11 +203,11 @@ func (s *Salvager) look(ctx context.Context, line []byte) (uint64, *content.Reco
 		return 0, nil, "", nil
 	case err != nil:
 		return 0, nil, "", err
-	case r.State == content.Erased:
+	case r.State == record.Erased:
 		return t.Seq, nil, Erased, nil
-	case r.State == content.Expired:
+	case r.State == record.Expired:
 		return t.Seq, nil, Expired, nil
-	case r.State != content.Readable:
+	case r.State != record.Readable:
 		return t.Seq, nil, Lost, nil
 	case r.Event.Type.Own():
 		if st, ok := remnant.ParseStatement(&r.Record); ok && st.Seq >= s.said[st.First].Seq {

@@ -5,13 +5,14 @@ import (
 	"io/fs"
 
 	"audittrail/internal/remnant"
+	"audittrail/record"
 )
 
 // Altered tells whether an error says that what should be in a log's files is not
 // there, or is something else, and not that it could not be read.
 func Altered(err error) bool {
-	var line *LineError
-	var damage *AlteredError
+	var line *record.CorruptError
+	var damage *record.TamperError
 	var gone *GoneError
 	return errors.As(err, &line) || errors.As(err, &damage) || errors.As(err, &gone) ||
 		errors.Is(err, ErrBeyond) || errors.Is(err, errSide) || errors.Is(err, remnant.ErrDamaged) || errors.Is(err, fs.ErrNotExist)

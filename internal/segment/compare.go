@@ -234,7 +234,7 @@ func (s *Store) sideAgrees(g *seg, next []*seg, suspect bool) error {
 		}
 	}
 	err = s.sealFits(g, x, entries)
-	var line *LineError
+	var line *record.CorruptError
 	if errors.As(err, &line) {
 		err = errSide
 	}

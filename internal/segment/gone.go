@@ -360,7 +360,7 @@ func (s *Store) HasID(ctx context.Context, seq uint64, id record.ID) (bool, erro
 			return false, err
 		}
 	}
-	return false, &AlteredError{Seq: seq}
+	return false, &record.TamperError{Seq: seq}
 }
 
 func (s *Store) hasIDGone(ctx context.Context, g *seg, seq uint64, id record.ID) (bool, error) {
@@ -436,7 +436,7 @@ func (s *Store) hashesOfLines(ctx context.Context, _ *seg, from, to uint64, yiel
 		}
 		end, _ := record.ParseTail(line) // Lines has looked at it
 		if !record.Intact(line, &end) {
-			return yield([32]byte{}, &AlteredError{Seq: end.Seq}) && false
+			return yield([32]byte{}, &record.TamperError{Seq: end.Seq}) && false
 		}
 		if !yield(end.Hash, nil) {
 			return false
@@ -447,24 +447,6 @@ func (s *Store) hashesOfLines(ctx context.Context, _ *seg, from, to uint64, yiel
 		return yield([32]byte{}, fmt.Errorf("read record %d: %w: the log has %d", from, ErrBeyond, s.Size())) && false
 	}
 	return true
-}
-
-// An AlteredError names a record whose line is not what its hash says, does not
-// continue the one before, or disagrees with the tree: then Got is its hash, and
-// Want that in the tree.
-type AlteredError struct {
-	Seq       uint64
-	Want, Got record.Hash
-}
-
-func (e *AlteredError) Error() string {
-	switch {
-	case e.Want == e.Got:
-		return fmt.Sprintf("record %d: the line is not what its hash says, or does not continue the one before: the log was altered; run verify", e.Seq)
-	case e.Want == record.Hash{}:
-		return fmt.Sprintf("record %d: its hash is %v, and the log's lines and tree do not give the root that was signed: the log was altered; run verify", e.Seq, e.Got)
-	}
-	return fmt.Sprintf("record %d: its hash is %v, the tree has %v: the log was altered; run verify", e.Seq, e.Got, e.Want)
 }
 
 // PutRemnant writes what is to stay of a segment, durably. As long as the

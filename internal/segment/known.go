@@ -168,7 +168,7 @@ func (s *Store) know(ctx context.Context, g *seg, p *prefix, count uint64) (*pre
 // isIO tells that a file could not be read, which is not the same as that it is
 // not there or not what it should be.
 func isIO(err error) bool {
-	var line *LineError
+	var line *record.CorruptError
 	return err != nil && !errors.Is(err, errSide) && !isMissing(err) && !errors.As(err, &line)
 }
 
@@ -325,7 +325,7 @@ func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) 
 			return err
 		}
 		if tail, _ = record.ParseTail(line); tail.Hash != p.last {
-			return &AlteredError{Seq: tail.Seq}
+			return &record.TamperError{Seq: tail.Seq}
 		}
 		chain.Start(tail)
 		chained = true
@@ -345,19 +345,19 @@ func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) 
 		if err != nil || !raw.Whole || !hasSeq(raw.Line, at) {
 			failed = err
 			if err == nil {
-				failed = &LineError{Seq: at, File: raw.File, Offset: raw.Pos.Offset}
+				failed = &record.CorruptError{Seq: at, File: raw.File, Offset: raw.Pos.Offset}
 			}
 			return false
 		}
 		if p.count() == 0 && len(more) == 0 {
 			t, _ := record.ParseTail(raw.Line) // hasSeq has looked at it
 			if chained && (t.Prev != tail.Hash || t.Logged.Before(tail.Logged)) || !record.Intact(raw.Line, &t) {
-				failed = &AlteredError{Seq: at}
+				failed = &record.TamperError{Seq: at}
 				return false
 			}
 			chain.Start(t)
 		} else if !chain.Next(raw.Line) {
-			failed = &AlteredError{Seq: at}
+			failed = &record.TamperError{Seq: at}
 			return false
 		}
 		more = append(more, entryOf(raw.Line, raw.Pos.Offset+int64(len(raw.Line))+1))
@@ -372,11 +372,11 @@ func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) 
 		return at < g.first+count
 	})
 	if failed == nil && at < g.first+count {
-		failed = &LineError{Seq: at, File: g.name + lineExt, Offset: p.end()}
+		failed = &record.CorruptError{Seq: at, File: g.name + lineExt, Offset: p.end()}
 	}
 	if failed != nil {
 		// Where a line is not continued, it may be that line that was altered.
-		if err := s.compare(ctx, min(at, compare), g.first+p.count(), seen); errors.As(err, new(*AlteredError)) {
+		if err := s.compare(ctx, min(at, compare), g.first+p.count(), seen); errors.As(err, new(*record.TamperError)) {
 			failed = err
 		}
 		return fmt.Errorf("read which records govern: %w", failed)
@@ -425,7 +425,7 @@ func compared(seq uint64, got record.Hash, ok bool, want record.Hash, err error)
 		return fmt.Errorf("compare record %d with what was signed: %w", seq, err)
 	}
 	if !ok {
-		return &AlteredError{Seq: seq, Want: want, Got: got}
+		return &record.TamperError{Seq: seq, Want: want, Got: got}
 	}
 	return nil
 }
@@ -458,7 +458,7 @@ func (s *Store) Checked(ctx context.Context, seq uint64) ([]byte, error) {
 	}
 	if want, ok := g.governor(seq - g.first); ok {
 		if t, ok := record.ParseTail(line); !ok || t.Hash != want {
-			return nil, &AlteredError{Seq: seq, Want: want, Got: t.Hash}
+			return nil, &record.TamperError{Seq: seq, Want: want, Got: t.Hash}
 		}
 	}
 	if err := s.check(ctx, seq, line); err != nil {
@@ -479,7 +479,7 @@ func (g *seg) governor(place uint64) (record.Hash, bool) {
 func (s *Store) check(ctx context.Context, seq uint64, line []byte) error {
 	t, ok := record.ParseTail(line)
 	if !ok || !record.Intact(line, &t) {
-		return &AlteredError{Seq: seq}
+		return &record.TamperError{Seq: seq}
 	}
 	tree := s.held()
 	if tree == nil {

@@ -426,7 +426,7 @@ func TestAlteredLinesDecideNothing(t *testing.T) {
 		s := w.reader(changed, false)
 		s.Hold(tree)
 		_, err := s.Administrative(0)
-		var altered *segment.AlteredError
+		var altered *record.TamperError
 		if !errors.As(err, &altered) {
 			t.Errorf("chained %t: Administrative() = %v, want an AlteredError", chained, err)
 		}
@@ -479,7 +479,7 @@ func TestSealedHashDecides(t *testing.T) {
 			if err == nil {
 				_, err = s.Checked(context.Background(), seq)
 			}
-			var altered *segment.AlteredError
+			var altered *record.TamperError
 			if !errors.As(err, &altered) || altered.Seq != seq || altered.Want != tree[seq] {
 				t.Errorf("record %d, sealed %t: %v, want that it was altered", seq, sealed, err)
 			}
@@ -495,7 +495,7 @@ func TestSealedHashDecides(t *testing.T) {
 	if seqs, err := s.FindID(context.Background(), idOf(5)); err != nil || !slices.Equal(seqs, []uint64{5}) {
 		t.Errorf("FindID(5) = %v, %v", seqs, err)
 	}
-	var altered *segment.AlteredError
+	var altered *record.TamperError
 	if same, err := s.HasID(context.Background(), 5, idOf(5)); !errors.As(err, &altered) || altered.Seq != 5 {
 		t.Errorf("HasID(5) = %t, %v, want that it was altered", same, err)
 	}

@@ -139,7 +139,7 @@ func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offs
 		}
 		t, ok := record.ParseTail(raw.Line)
 		if !ok || t.Seq != g.first+count || chained && (t.Prev != last.Hash || t.Logged.Before(last.Logged)) || !record.Intact(raw.Line, &t) {
-			s.broken.Store(&LineError{Seq: g.first + count, File: raw.File, Offset: raw.Pos.Offset})
+			s.broken.Store(&record.CorruptError{Seq: g.first + count, File: raw.File, Offset: raw.Pos.Offset})
 			return false
 		}
 		known = append(known, entryOf(raw.Line, raw.Pos.Offset+int64(len(raw.Line))+1))

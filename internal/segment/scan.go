@@ -203,7 +203,7 @@ func (s *Store) linesOf(ctx context.Context, from, to uint64, yield func([]byte,
 		at := sc.at
 		line, whole, err := sc.next()
 		if err == io.EOF || err == nil && (!whole || !hasSeq(line, from)) {
-			err = &LineError{Seq: from, File: g.name + lineExt, Offset: at}
+			err = &record.CorruptError{Seq: from, File: g.name + lineExt, Offset: at}
 		}
 		if err != nil {
 			return 0, yield(nil, err) && false
@@ -258,12 +258,12 @@ func (s *Store) End(ctx context.Context, seq uint64) (Pos, error) {
 		}
 		at++
 	}
-	return Pos{}, &LineError{Seq: at, File: g.name + lineExt}
+	return Pos{}, &record.CorruptError{Seq: at, File: g.name + lineExt}
 }
 
 func (s *Store) readLine(g *seg, seq uint64, start, end int64) ([]byte, error) {
 	if end <= start || end-start > MaxLine {
-		return nil, &LineError{Seq: seq, File: g.name + lineExt, Offset: start}
+		return nil, &record.CorruptError{Seq: seq, File: g.name + lineExt, Offset: start}
 	}
 	h, err := s.files.acquire(g.name + lineExt)
 	if err != nil {
@@ -275,7 +275,7 @@ func (s *Store) readLine(g *seg, seq uint64, start, end int64) ([]byte, error) {
 		return nil, fmt.Errorf("read record %d: %w", seq, err)
 	}
 	if !isLine(line, seq) {
-		return nil, &LineError{Seq: seq, File: g.name + lineExt, Offset: start}
+		return nil, &record.CorruptError{Seq: seq, File: g.name + lineExt, Offset: start}
 	}
 	return line[:len(line)-1], nil
 }

@@ -30,6 +30,7 @@ import (
 
 	"audittrail/internal/remnant"
 	"audittrail/internal/vfs"
+	"audittrail/record"
 )
 
 // DefaultRoll is the length in bytes at which a new segment is begun.
@@ -73,10 +74,10 @@ type Store struct {
 	files handles
 	ids   idIndex
 
-	size    atomic.Uint64             // records that readers may see
-	found   atomic.Uint64             // records that a reader has found
-	writing atomic.Bool               // this store is the writer's
-	broken  atomic.Pointer[LineError] // what a reader found in the place of the next
+	size    atomic.Uint64                       // records that readers may see
+	found   atomic.Uint64                       // records that a reader has found
+	writing atomic.Bool                         // this store is the writer's
+	broken  atomic.Pointer[record.CorruptError] // what a reader found in the place of the next
 
 	refreshing sync.Mutex // held while a reader looks how far the log goes
 
@@ -238,7 +239,7 @@ func (s *Store) Broken() error {
 // Overlook forgets what Broken says if it concerns no record below the signed
 // size: beyond it, an interrupted write or somebody without keys may have left
 // anything, and nothing was altered. It returns what it has forgotten.
-func (s *Store) Overlook(signed uint64) *LineError {
+func (s *Store) Overlook(signed uint64) *record.CorruptError {
 	err := s.broken.Load()
 	if err == nil || err.Seq < signed {
 		return nil
@@ -349,7 +350,7 @@ func (s *Store) lineHere(g *seg, seq uint64) ([]byte, error) {
 	line, err = s.lineAt(g, seq)
 	if errors.Is(err, errSide) {
 		// The lines end in front of it, and a file follows that begins behind it.
-		return nil, &LineError{Seq: seq, File: g.name + lineExt, Offset: g.lengthKnown()}
+		return nil, &record.CorruptError{Seq: seq, File: g.name + lineExt, Offset: g.lengthKnown()}
 	}
 	return line, err
 }
@@ -370,18 +371,6 @@ func (s *Store) lineAt(g *seg, seq uint64) ([]byte, error) {
 		return nil, err
 	}
 	return s.readLine(g, seq, start, end)
-}
-
-// A LineError says that what stands where a record should be is not that
-// record.
-type LineError struct {
-	Seq    uint64
-	File   string
-	Offset int64
-}
-
-func (e *LineError) Error() string {
-	return fmt.Sprintf("read record %d: %s has something else at byte %d; run verify", e.Seq, e.File, e.Offset)
 }
 
 // Close closes the files. It does not sync: Append has.

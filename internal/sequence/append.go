@@ -392,7 +392,7 @@ func (q *Sequencer) sourceOf(it *item) record.Source {
 // observed is a new record for the observer, but for what its place gives it.
 // The caller of Append keeps its event, and may change what that points to.
 func observed(s *record.Sealing, size int) *content.Record {
-	r := &content.Record{State: content.Readable}
+	r := &content.Record{State: record.Readable}
 	r.Version, r.Own = record.Version, s.Own
 	r.ID, r.Session, r.Size, r.Class, r.Subject = s.ID, s.Session, size, s.Class, s.Subject
 	r.Event = event.Clone(s.Event)

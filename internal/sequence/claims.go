@@ -10,7 +10,7 @@ import (
 
 	"audittrail/event"
 	"audittrail/internal/archive"
-	"audittrail/internal/content"
+	"audittrail/keyring"
 	"audittrail/record"
 )
 
@@ -59,7 +59,7 @@ func (q *Sequencer) sameActor(name string, recorded record.Subject) (bool, error
 		return err == nil, err
 	}
 	_, err := q.Ring.User(recorded)
-	if _, absent := content.StateOf(err); absent {
+	if _, absent := keyring.StateOf(err); absent {
 		return true, nil
 	}
 	return false, err
@@ -150,9 +150,9 @@ func (q *Sequencer) findFirst(ctx context.Context, it *item) error {
 				}
 				continue
 			}
-			state := content.Archived
+			state := record.Archived
 			if errors.As(gone, new(*archive.DroppedError)) {
-				state = content.Dropped
+				state = record.Dropped
 			}
 			return &IDConflictError{Seq: seq, State: state}
 		}
@@ -170,7 +170,7 @@ func (q *Sequencer) findFirst(ctx context.Context, it *item) error {
 			continue
 		}
 		prk, err := q.Ring.ForOpening(r.Subject, r.Class)
-		if state, ok := content.StateOf(err); ok {
+		if state, ok := keyring.StateOf(err); ok {
 			return &IDConflictError{Seq: seq, State: state}
 		}
 		if err != nil {

@@ -131,11 +131,11 @@ func (q *Sequencer) Settle() {
 // was made from another event.
 type IDConflictError struct {
 	Seq   uint64
-	State content.State // why the first record cannot be compared, if it is not Readable
+	State record.State // why the first record cannot be compared, if it is not Readable
 }
 
 func (e *IDConflictError) Error() string {
-	if e.State != content.Readable {
+	if e.State != record.Readable {
 		return fmt.Sprintf("the event's id belongs to record %d, whose content is %s and cannot be compared; give the event another id", e.Seq, e.State)
 	}
 	return fmt.Sprintf("the event's id belongs to record %d, which was made from another event; give this one another id", e.Seq)

@@ -11,13 +11,13 @@ import (
 	"strings"
 	"testing"
 
-	"audittrail/internal/tree"
-	"audittrail/internal/vfs"
-	"audittrail/tlog"
-
 	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/note"
 	xtlog "golang.org/x/mod/sumdb/tlog"
+
+	"audittrail/internal/tree"
+	"audittrail/internal/vfs"
+	"audittrail/tlog"
 )
 
 // newDisk returns a tree of n entries on a real disk.

@@ -15,12 +15,12 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/mod/sumdb/note"
+	xtlog "golang.org/x/mod/sumdb/tlog"
+
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
 	"audittrail/tlog"
-
-	"golang.org/x/mod/sumdb/note"
-	xtlog "golang.org/x/mod/sumdb/tlog"
 )
 
 const (

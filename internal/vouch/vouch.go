@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"audittrail/finding"
 	"audittrail/internal/audit"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
@@ -157,9 +158,9 @@ func (e *Evidence) trust(found *audit.Findings) error {
 	}
 	switch {
 	case malformed != nil:
-		found.Add(audit.Problem{Kind: audit.Derived, File: signersFile, Detail: fmt.Sprintf("the notes by which signers replaced signers are damaged, and are made again from the keyring when the log is opened for writing: %v", malformed)})
+		found.Add(finding.Finding{Kind: finding.Derived, File: signersFile, Detail: fmt.Sprintf("the notes by which signers replaced signers are damaged, and are made again from the keyring when the log is opened for writing: %v", malformed)})
 	case wrong:
-		found.Add(audit.Problem{Kind: audit.Modified, File: signersFile, Detail: "the notes by which signers replaced signers are not what was signed"})
+		found.Add(finding.Finding{Kind: finding.Modified, File: signersFile, Detail: "the notes by which signers replaced signers are not what was signed"})
 	}
 	return nil
 }
@@ -215,8 +216,8 @@ func (e *Evidence) published(signed []byte, err error, origin string, found *aud
 		return nil, nil, err
 	}
 	if errors.Is(err, tlog.ErrMalformed) || errors.Is(err, vfs.ErrTooLarge) {
-		found.Add(audit.Problem{
-			Kind: audit.Derived, File: checkpointFile,
+		found.Add(finding.Finding{
+			Kind: finding.Derived, File: checkpointFile,
 			Detail: fmt.Sprintf("the published checkpoint is damaged: %v", err),
 		})
 		return nil, nil, nil
@@ -226,14 +227,14 @@ func (e *Evidence) published(signed []byte, err error, origin string, found *aud
 	}
 	said, _ := tlog.ReadCheckpoint(signed) // if it is one: the size that it claims
 	if name := e.decides(said.Size, origin); name != "" && !errors.Is(err, tlog.ErrRetiredKey) {
-		found.Add(audit.Problem{
-			Kind: audit.Derived, File: checkpointFile,
+		found.Add(finding.Finding{
+			Kind: finding.Derived, File: checkpointFile,
 			Detail: fmt.Sprintf("the published checkpoint is not what the log's keys signed, and says nothing: %s knows what was signed; the next writer puts it aside and signs again: %v", name, err),
 		})
 		return nil, nil, nil
 	}
-	found.Add(audit.Problem{
-		Seq: said.Size, Kind: audit.Rewritten, File: checkpointFile,
+	found.Add(finding.Finding{
+		Seq: said.Size, Kind: finding.Rewritten, File: checkpointFile,
 		Detail: fmt.Sprintf("the published checkpoint is not what the log's keys signed: %v", err),
 	})
 	return nil, nil, nil

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"audittrail/report/document"
 	"audittrail/tlog"
-
-	"golang.org/x/mod/sumdb/note"
 )
 
 const origin = "audittrail/test"

@@ -103,7 +103,7 @@ func (t *Table) Add(r *audittrail.Record, searchable bool) {
 	t.bytes += 9 * int(numberColumns)
 	t.rows++
 	t.last = r.Hash
-	if searchable && r.State == audittrail.Readable {
+	if searchable && r.State == record.Readable {
 		t.addText(uint32(row), r)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // A Reader tells of subjects what can be read of them.
 type Reader interface {
-	StateOf(s record.Subject, class string) (audittrail.State, error)
+	StateOf(s record.Subject, class string) (record.State, error)
 }
 
 // Worded is the condition that a record has some text that can be read. That of
@@ -45,7 +45,7 @@ func (c *Wording) Find(r *audittrail.Record, limit int) (places []search.Match, 
 }
 
 func (c *Wording) visible(r *audittrail.Record) bool {
-	return r.State == audittrail.Readable && !(c.hidden != nil && c.hidden(r.Subject))
+	return r.State == record.Readable && !(c.hidden != nil && c.hidden(r.Subject))
 }
 
 func (c *Wording) narrow(v *View, n *narrowing) error {
@@ -94,11 +94,11 @@ func (c *Wording) keeps(v *View) (bool, error) {
 // readable leaves the rows that have the words, of those that can be read. What
 // is kept beyond its class has to be opened for that.
 func (c *Wording) readable(rows search.Rows, kept bool) test {
-	return byState(c.stateOf, func(w *Window, i int, s audittrail.State) bool {
+	return byState(c.stateOf, func(w *Window, i int, s record.State) bool {
 		switch s {
-		case audittrail.Readable:
+		case record.Readable:
 			return rows.Set.Contains(w.Rows[i]) != rows.Outside
-		case audittrail.Expired:
+		case record.Expired:
 			w.Unsure = w.Unsure || kept
 			return kept
 		}
@@ -139,10 +139,10 @@ func byState[T any](of func(subject, class string) (T, error), is func(w *Window
 	}
 }
 
-func (c *Wording) stateOf(subject, class string) (audittrail.State, error) {
+func (c *Wording) stateOf(subject, class string) (record.State, error) {
 	s, err := record.ParseSubject(subject)
 	if err != nil {
-		return audittrail.Lost, fmt.Errorf("read subject: %w", err)
+		return record.Lost, fmt.Errorf("read subject: %w", err)
 	}
 	return c.reader.StateOf(s, class)
 }
@@ -157,7 +157,7 @@ type unworded struct{ words Wording }
 
 // Holds decides about a record.
 func (c *unworded) Holds(r *audittrail.Record) bool {
-	return r.State == audittrail.Erased || r.State == audittrail.Expired || c.words.hidden != nil && c.words.hidden(r.Subject)
+	return r.State == record.Erased || r.State == record.Expired || c.words.hidden != nil && c.words.hidden(r.Subject)
 }
 
 func (c *unworded) narrow(v *View, n *narrowing) error {
@@ -194,9 +194,9 @@ func (c *unworded) of(subject, class string, kept bool) (unreadness, error) {
 	switch {
 	case err != nil:
 		return notUnread, err
-	case state == audittrail.Expired && kept:
+	case state == record.Expired && kept:
 		return perhapsUnread, nil
-	case state == audittrail.Erased || state == audittrail.Expired:
+	case state == record.Erased || state == record.Expired:
 		return surelyUnread, nil
 	}
 	return notUnread, nil

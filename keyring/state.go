@@ -1,0 +1,21 @@
+package keyring
+
+import (
+	"errors"
+
+	"audittrail/record"
+)
+
+// StateOf returns the state that an error of the keyring gives to content, and
+// reports whether it says why a key is absent.
+func StateOf(err error) (record.State, bool) {
+	switch {
+	case errors.Is(err, ErrErased):
+		return record.Erased, true
+	case errors.Is(err, ErrExpired):
+		return record.Expired, true
+	case errors.Is(err, ErrLost):
+		return record.Lost, true
+	}
+	return record.Readable, false
+}
