@@ -37,12 +37,8 @@ var rooms = map[string]room{
 		theirs: []string{"github.com/klauspost/compress"},
 	},
 	"keyring/internal/ringfile": {ours: []string{"record", "internal/vfs"}},
-	"keyring/internal/master": {
-		ours:   []string{"internal/vfs", "keyring/internal/ringfile"},
-		theirs: []string{"filippo.io/age"},
-	},
 	"keyring": {
-		ours:   []string{"record", "internal/vfs", "keyring/internal/ringfile", "keyring/internal/master"},
+		ours:   []string{"record", "internal/vfs", "keyring/internal/ringfile"},
 		theirs: []string{"filippo.io/age"},
 	},
 	"internal/tree": {

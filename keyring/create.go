@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"audittrail/internal/vfs"
-	"audittrail/keyring/internal/master"
 	"audittrail/keyring/internal/ringfile"
 )
 
@@ -87,7 +86,7 @@ func (r *Ring) begin(ctx context.Context, begin func(*Ring) (*ringfile.Base, sig
 // masterOrNew returns the master key, making the file that is to hold it.
 func masterOrNew(ctx context.Context, m Master, random io.Reader) (Secret, error) {
 	key, err := m.MasterKey(ctx)
-	file, ok := m.(*master.File)
+	file, ok := m.(*masterFile)
 	if !ok || !errors.Is(err, ErrNoMaster) {
 		return key, err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"audittrail/keyring/internal/master"
 	"audittrail/keyring/internal/ringfile"
 	"audittrail/record"
 )
@@ -14,12 +13,6 @@ var (
 	ErrNoKeyring = errors.New("no keyring")
 	// ErrExists means that the folder holds a ring already.
 	ErrExists = errors.New("a keyring exists already")
-	// ErrNoMaster means that there is no master key where one was looked for.
-	ErrNoMaster = master.ErrNoMaster
-	// ErrMasterFormat means that what was found is no master key, or not all of one.
-	ErrMasterFormat = master.ErrFormat
-	// ErrWrongMaster means that the ring was wrapped by another master key.
-	ErrWrongMaster = master.ErrWrong
 	// ErrDamaged means that a file of the keyring is not what was written.
 	ErrDamaged = ringfile.ErrDamaged
 	// ErrNewer means that the ring was written in a format that came later.

@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"audittrail/internal/vfs"
-	"audittrail/keyring/internal/master"
 	"audittrail/keyring/internal/ringfile"
 )
 
@@ -105,7 +104,7 @@ func isTmp(name string) bool {
 // finishMaster ends a rotation of a master key's file that was cut short,
 // before or after the ring was wrapped anew.
 func (r *Ring) finishMaster() error {
-	file, ok := r.o.Master.(*master.File)
+	file, ok := r.o.Master.(*masterFile)
 	if !ok {
 		return nil
 	}

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"audittrail/internal/vfs"
-	"audittrail/keyring/internal/master"
 	"audittrail/keyring/internal/ringfile"
 	"audittrail/record"
 )
@@ -26,7 +25,6 @@ const (
 	ringPrefix = "ring-"
 	tornPrefix = "torn-"
 	tmpSuffix  = ".tmp"
-	redacted   = master.Redacted
 	signedName = "signed"
 	masterName = "master.key"
 	lockName   = "LOCK"
@@ -167,7 +165,7 @@ func (r *Ring) takeLock() (err error) {
 // guarded returns a master key whose file, if it is one, is changed only while
 // the ring's files may be.
 func (r *Ring) guarded(m Master) Master {
-	if file, ok := m.(*master.File); ok {
+	if file, ok := m.(*masterFile); ok {
 		return file.GuardedAs(r.o.FS)
 	}
 	return m
@@ -258,7 +256,7 @@ func (r *Ring) loadFile(ctx context.Context, file vfs.File, generation uint64) (
 	return ringfile.Load(file, r.ringName(generation), generation, func(fingerprint string) (*ringfile.Key, error) {
 		// A key that was fetched before is asked for again only if it is another.
 		if r.master.Fingerprint() != fingerprint {
-			key, err := master.For(ctx, r.o.Master, fingerprint)
+			key, err := masterFor(ctx, r.o.Master, fingerprint)
 			if err != nil {
 				return nil, err
 			}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"audittrail/keyring/internal/master"
 )
 
 // RotateMaster wraps the ring by another master key, under a new wrapping key,
@@ -31,8 +29,8 @@ func (r *Ring) rotateMaster(ctx context.Context, to Master) error {
 		return err
 	}
 	to = r.guarded(to)
-	file, isFile := r.o.Master.(*master.File)
-	target, _ := to.(*master.File)
+	file, isFile := r.o.Master.(*masterFile)
+	target, _ := to.(*masterFile)
 	if to == nil {
 		target = file
 	}

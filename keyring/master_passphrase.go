@@ -1,4 +1,4 @@
-package master
+package keyring
 
 import (
 	"bytes"
@@ -21,23 +21,25 @@ const (
 
 // ErrPassphrase means that a file does not open with the passphrase given. It is
 // an ErrFormat, too.
-var ErrPassphrase = fmt.Errorf("%w that this passphrase opens", ErrFormat)
+var ErrPassphrase = fmt.Errorf("%w that this passphrase opens", ErrMasterFormat)
 
-// NewPassphrase returns the Master that yields the key in a file that is sealed
+// newMasterPassphrase returns the Master that yields the key in a file that is sealed
 // under a passphrase: an age file (age-encryption.org/v1) for a scrypt
 // recipient, holding the line of a plain one.
-func NewPassphrase(fsys vfs.FS, path, passphrase string) *File {
-	f := NewFile(fsys, path)
+func newMasterPassphrase(fsys vfs.FS, path, passphrase string) *masterFile {
+	f := newMasterFile(fsys, path)
 	f.sealed, f.passphrase = true, passphrase
 	return f
 }
 
 // Follows tells whether m is a sealed file in the place of another, so that it
 // can only take its place.
-func (m *File) Follows(old *File) bool { return m.sealed && old.sealed && m.path == old.path }
+func (m *masterFile) Follows(old *masterFile) bool {
+	return m.sealed && old.sealed && m.path == old.path
+}
 
 // seal returns what the file is to hold.
-func (m *File) seal(line []byte) ([]byte, error) {
+func (m *masterFile) seal(line []byte) ([]byte, error) {
 	if !m.sealed {
 		return line, nil
 	}
@@ -62,7 +64,7 @@ func (m *File) seal(line []byte) ([]byte, error) {
 }
 
 // open returns the line that a file holds.
-func (m *File) open(text []byte) ([]byte, error) {
+func (m *masterFile) open(text []byte) ([]byte, error) {
 	if !m.sealed {
 		return text, nil
 	}
@@ -79,11 +81,11 @@ func (m *File) open(text []byte) ([]byte, error) {
 		return nil, ErrPassphrase
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+		return nil, fmt.Errorf("%w: %w", ErrMasterFormat, err)
 	}
 	line, err := io.ReadAll(io.LimitReader(r, masterLimit))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+		return nil, fmt.Errorf("%w: %w", ErrMasterFormat, err)
 	}
 	return line, nil
 }
