@@ -25,11 +25,11 @@ func (l *Log) Administer(ctx context.Context, e event.Event) (Receipt, error) {
 	if err := l.writable(); err != nil {
 		return Receipt{}, fmt.Errorf("administer: %w", err)
 	}
-	receipt, err := l.sequence.Govern(ctx, e)
+	receipt, err := l.sequence.govern(ctx, e)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("administer: %w", l.orClosed(err))
 	}
-	return Receipt(receipt), nil
+	return receipt, nil
 }
 
 // AdministerBatch records events as Administer does, in their order, all of them
@@ -46,7 +46,7 @@ func (l *Log) AdministerBatch(ctx context.Context, events []event.Event) ([]Rece
 	if err := l.writable(); err != nil {
 		return nil, fmt.Errorf("administer: %w", err)
 	}
-	receipts, err := receiptsOf(l.sequence.GovernBatch(ctx, events))
+	receipts, err := l.sequence.governBatch(ctx, events)
 	if err != nil {
 		return nil, fmt.Errorf("administer: %w", l.orClosed(err))
 	}

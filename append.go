@@ -7,7 +7,6 @@ import (
 	"io/fs"
 
 	"audittrail/event"
-	"audittrail/internal/sequence"
 	"audittrail/record"
 )
 
@@ -35,8 +34,8 @@ func (l *Log) Append(ctx context.Context, e event.Event) (Receipt, error) {
 	if err := l.writable(); err != nil {
 		return Receipt{}, fmt.Errorf("append: %w", err)
 	}
-	receipt, err := l.sequence.Append(ctx, e)
-	return Receipt(receipt), l.orClosed(err)
+	receipt, err := l.sequence.append(ctx, e)
+	return receipt, l.orClosed(err)
 }
 
 // writable returns why the log cannot be written: it was closed, or opened for
@@ -70,17 +69,6 @@ func (l *Log) AppendBatch(ctx context.Context, events []event.Event) ([]Receipt,
 	if err := l.writable(); err != nil {
 		return nil, fmt.Errorf("append: %w", &BatchError{Err: err})
 	}
-	receipts, err := receiptsOf(l.sequence.AppendBatch(ctx, events))
+	receipts, err := l.sequence.appendBatch(ctx, events)
 	return receipts, l.orClosed(err)
-}
-
-func receiptsOf(appended []sequence.Receipt, err error) ([]Receipt, error) {
-	if err != nil {
-		return nil, err
-	}
-	receipts := make([]Receipt, len(appended))
-	for i := range appended {
-		receipts[i] = Receipt(appended[i])
-	}
-	return receipts, nil
 }

@@ -64,7 +64,7 @@ func (l *Log) missing(ctx context.Context) ([][2]uint64, error) {
 	if len(l.store.Gone()) == 0 {
 		return nil, nil
 	}
-	said, serr := l.left.Statements(ctx)
+	said, serr := l.left.statements(ctx)
 	if serr != nil && !errors.Is(serr, ErrTombstone) {
 		return nil, serr
 	}

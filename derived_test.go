@@ -19,6 +19,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/finding"
+	"audittrail/governance"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -86,7 +87,7 @@ func TestSideGovernsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	hold(t, log, audittrail.Hold{User: "bob"})
+	hold(t, log, governance.Hold{User: "bob"})
 	mustClose(t, log)
 	want := []uint64{2, 3, 4, 5}
 	side, err := vfs.ReadFile(disk, "dir/"+firstSide, 1<<20)

@@ -8,10 +8,7 @@ import (
 	"time"
 
 	"audittrail/event"
-	"audittrail/internal/barrier"
-	"audittrail/internal/custody"
-	"audittrail/internal/sequence"
-	"audittrail/keyring"
+	"audittrail/governance"
 	"audittrail/record"
 	"audittrail/tlog"
 )
@@ -68,11 +65,7 @@ func (l *Log) erase(ctx context.Context, e *Erasure) (*Forgotten, error) {
 	if l.closed.Load() {
 		return nil, ErrClosed
 	}
-	done, err := l.custody.Erase(ctx, e.Users, barrier.Erasure{Reason: e.Reason, Basis: e.Basis, Approval: e.Approval, By: e.By})
-	if done == nil {
-		return nil, err
-	}
-	return &Forgotten{Receipt: Receipt(done.Receipt), Subjects: done.Subjects, Before: done.Before, After: done.After}, err
+	return l.eraser.erase(ctx, e.Users, governance.Erasure{Reason: e.Reason, Basis: e.Basis, Approval: e.Approval, By: e.By})
 }
 
 // An ErasureOrder is an erasure as the log has recorded it.
@@ -143,7 +136,7 @@ func orderOf(r *Record) (*ErasureOrder, error) {
 	if r.State != record.Readable {
 		return nil, fmt.Errorf("record %d orders an erasure, and is %s", r.Seq, r.State)
 	}
-	e, err := barrier.ReadErasure(r.Event.Metadata)
+	e, err := governance.ReadErasure(r.Event.Metadata)
 	if err != nil {
 		return nil, fmt.Errorf("record %d: %w", r.Seq, err)
 	}
@@ -160,7 +153,7 @@ func (l *Log) CheckErase(ctx context.Context, users []string) error {
 	if l.ring == nil {
 		return fmt.Errorf("check erasure: %w", ErrNoKeys)
 	}
-	if err := l.custody.CheckErase(ctx, users); err != nil {
+	if err := l.eraser.checkErase(ctx, users); err != nil {
 		return fmt.Errorf("check erasure: %w", err)
 	}
 	return nil
@@ -183,7 +176,7 @@ func (l *Log) Expire(ctx context.Context, classes []string, reason string) (Rece
 }
 
 func (l *Log) expire(ctx context.Context, classes []string, reason string) (Receipt, error) {
-	if err := barrier.CheckReason(reason, true); err != nil {
+	if err := governance.CheckReason(reason, true); err != nil {
 		return Receipt{}, err
 	}
 	for _, c := range classes {
@@ -194,8 +187,7 @@ func (l *Log) expire(ctx context.Context, classes []string, reason string) (Rece
 	if l.closed.Load() {
 		return Receipt{}, ErrClosed
 	}
-	receipt, err := l.custody.Expire(ctx, classes, reason)
-	return Receipt(receipt), err
+	return l.eraser.expire(ctx, classes, reason)
 }
 
 // checkOver refuses a class in which something may still be sealed.
@@ -221,22 +213,4 @@ func (l *Log) Classes() ([]string, error) {
 		return nil, ErrNoKeys
 	}
 	return l.ring.Classes()
-}
-
-// custodian is what a custody needs of a log that is open for writing.
-func (l *Log) custodian() *custody.Writer {
-	if l.lock == nil {
-		return nil
-	}
-	w := &custody.Writer{
-		Gate: &l.gate, Checkpoint: l.Checkpoint, Commit: l.commitOwn,
-		Append: func(ctx context.Context, e event.Event) (sequence.Receipt, error) { return l.sequence.Govern(ctx, e) },
-		Settle: func() { l.sequence.Settle() },
-	}
-	if l.opts.Purge != nil {
-		w.Purge = func(ctx context.Context, d *custody.Doom) ([]keyring.FileID, error) {
-			return l.opts.Purge(ctx, Doomed{Subjects: d.Subjects, Classes: d.Classes, Seq: d.Seq})
-		}
-	}
-	return w
 }

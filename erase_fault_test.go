@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"audittrail"
+	"audittrail/governance"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -43,7 +44,7 @@ func TestEraseOnFullDisk(t *testing.T) {
 	if _, err := log.Append(t.Context(), about("ann", "in between")); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Append about her = %v, want why it cannot be", err)
 	}
-	if _, err := log.PlaceHold(t.Context(), audittrail.Hold{User: "bob", Reason: "r"}); !errors.Is(err, syscall.ENOSPC) {
+	if _, err := log.PlaceHold(t.Context(), governance.Hold{User: "bob", Reason: "r"}); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("PlaceHold before it is done = %v, want ENOSPC", err)
 	}
 	if size(t, log) != n {
@@ -54,7 +55,7 @@ func TestEraseOnFullDisk(t *testing.T) {
 	full.Store(false)
 	o.Purge = nil
 	disk.Inject(nil)
-	hold(t, log, audittrail.Hold{User: "bob"}) // whose turn finishes what was left
+	hold(t, log, governance.Hold{User: "bob"}) // whose turn finishes what was left
 	wantStates(t, log, map[uint64]record.State{a: record.Erased, b: record.Readable})
 	back := mustAppend(t, log, about("ann", "back")).Seq
 	wantStates(t, log, map[uint64]record.State{back: record.Readable})

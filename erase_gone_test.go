@@ -18,6 +18,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -52,7 +53,7 @@ func TestErasedIsGone(t *testing.T) {
 	gone := []uint64{mustAppend(t, log, e).Seq}
 	mustAppend(t, log, about("bob", "harmless"))
 	gone = append(gone, mustAppend(t, log, about("zoe-the-secret", "cheese again")).Seq)
-	h := hold(t, log, audittrail.Hold{User: "zoe-the-secret"})
+	h := hold(t, log, governance.Hold{User: "zoe-the-secret"})
 	gone = append(gone, h.Seq)
 	release(t, log, h.ID)
 	subject, _, err := log.Subject("zoe-the-secret")
@@ -245,7 +246,7 @@ func govern(disk vfs.FS, c *clock) (k certain, err error) {
 	if _, _, err := log.NewFileKey(); err != nil {
 		return k, err
 	}
-	h, err := log.PlaceHold(ctx, audittrail.Hold{User: "bob", Reason: "r"})
+	h, err := log.PlaceHold(ctx, governance.Hold{User: "bob", Reason: "r"})
 	if err != nil {
 		return k, err
 	}

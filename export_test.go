@@ -20,3 +20,8 @@ func (o Options) With(s Seams) Options {
 	o.seams = seams{fs: s.FS, now: s.Now, rand: s.Rand, roll: s.Roll}
 	return o
 }
+
+// What tests of parts use.
+type Gate = gate
+
+var CheckTree = checkTree

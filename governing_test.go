@@ -11,6 +11,7 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
 	"audittrail/privacy"
@@ -65,7 +66,7 @@ func governed(t *testing.T, disk *vfs.Mem) (seqs map[event.Type]uint64, older ma
 	if err := controller.Close(); err != nil {
 		t.Fatal(err)
 	}
-	hold(t, log, audittrail.Hold{User: "user 3"})
+	hold(t, log, governance.Hold{User: "user 3"})
 	if _, err := log.Administer(t.Context(), event.Event{Type: event.SubjectRestricted, UserID: "user 1"}); err != nil {
 		t.Fatal(err)
 	}

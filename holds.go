@@ -2,38 +2,30 @@ package audittrail
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
-	"audittrail/internal/barrier"
-	"audittrail/internal/custody"
+	"audittrail/governance"
 )
 
-// A Hold keeps records from being erased and from expiring, until it is
-// released. Its conditions are ANDed, and an empty one is met by all.
-type Hold = barrier.Hold
-
-// A HeldError means that Holds, oldest first, keep what was to be erased: of the
-// people concerned, Users, who are not part of the error's text.
-type HeldError = barrier.HeldError
-
 // ErrNoHold means that no hold of that id is in force.
-var ErrNoHold = custody.ErrNoHold
+var ErrNoHold = errors.New("no such hold is in force")
 
 // Holds returns the holds that are in force, oldest first.
-func (l *Log) Holds(ctx context.Context) ([]Hold, error) { return l.custody.Holds(ctx) }
+func (l *Log) Holds(ctx context.Context) ([]governance.Hold, error) { return l.eraser.inForce(ctx) }
 
 // PlaceHold puts a hold in force. It keeps what is recorded already, and what
 // will be: a user who is not known yet can be held. What was destroyed before
 // cannot be kept. The log gives the hold its id, unless it comes with one, a
 // UUID: then placing it again changes nothing.
-func (l *Log) PlaceHold(ctx context.Context, h Hold) (Hold, error) {
+func (l *Log) PlaceHold(ctx context.Context, h governance.Hold) (governance.Hold, error) {
 	if l.closed.Load() {
-		return Hold{}, fmt.Errorf("place hold: %w", ErrClosed)
+		return governance.Hold{}, fmt.Errorf("place hold: %w", ErrClosed)
 	}
-	placed, err := l.custody.Place(ctx, &h)
+	placed, err := l.eraser.place(ctx, &h)
 	if err != nil {
-		return Hold{}, fmt.Errorf("place hold: %w", err)
+		return governance.Hold{}, fmt.Errorf("place hold: %w", err)
 	}
 	return placed, nil
 }
@@ -44,17 +36,17 @@ func (l *Log) ReleaseHold(ctx context.Context, id, reason, by string) (Receipt, 
 	if l.closed.Load() {
 		return Receipt{}, fmt.Errorf("release hold: %w", ErrClosed)
 	}
-	receipt, err := l.custody.Lift(ctx, &barrier.Release{Hold: id, Reason: reason, By: by})
+	receipt, err := l.eraser.lift(ctx, &governance.Release{Hold: id, Reason: reason, By: by})
 	if err != nil {
-		return Receipt(receipt), fmt.Errorf("release hold: %w", err)
+		return receipt, fmt.Errorf("release hold: %w", err)
 	}
-	return Receipt(receipt), nil
+	return receipt, nil
 }
 
 // A SegmentHeldError means that holds keep a segment from being dropped.
 type SegmentHeldError struct {
 	First uint64
-	Holds []Hold
+	Holds []governance.Hold
 }
 
 func (e *SegmentHeldError) Error() string {
@@ -67,8 +59,8 @@ func (e *SegmentHeldError) Error() string {
 
 // HoldsOn returns the holds that keep any record of a segment, which is given by
 // its first record. One that was archived is read where it is.
-func (l *Log) HoldsOn(ctx context.Context, first uint64) ([]Hold, error) {
-	found, err := l.custody.HoldsOn(ctx, first)
+func (l *Log) HoldsOn(ctx context.Context, first uint64) ([]governance.Hold, error) {
+	found, err := l.eraser.holdsOn(ctx, first)
 	if err != nil {
 		return nil, fmt.Errorf("look for what is held in the segment of record %d: %w", first, err)
 	}

@@ -9,11 +9,12 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
 
-func hold(t *testing.T, log *audittrail.Log, h audittrail.Hold) audittrail.Hold {
+func hold(t *testing.T, log *audittrail.Log, h governance.Hold) governance.Hold {
 	t.Helper()
 	h.Reason = "case 17"
 	placed, err := log.PlaceHold(t.Context(), h)
@@ -47,11 +48,11 @@ func holdIDs(t *testing.T, log *audittrail.Log) []string {
 
 // wantHeld has an erasure refused by exactly these holds, on account of exactly
 // these users.
-func wantHeld(t *testing.T, log *audittrail.Log, users, kept []string, holds ...audittrail.Hold) {
+func wantHeld(t *testing.T, log *audittrail.Log, users, kept []string, holds ...governance.Hold) {
 	t.Helper()
 	n := size(t, log)
 	done, err := log.Erase(t.Context(), audittrail.Erasure{Users: users, Reason: "r"})
-	var refused *audittrail.HeldError
+	var refused *governance.HeldError
 	if !errors.As(err, &refused) {
 		t.Fatalf("Erase(%q) = %+v, %v, want a HeldError", users, done, err)
 	}
@@ -83,10 +84,10 @@ func TestHolds(t *testing.T) {
 	mustAppend(t, log, about("bob", "two"))
 	mustAppend(t, log, event.Event{Type: event.Prompt, ModelID: "llama", UserID: "cid", Prompt: "three"})
 	start := time.Now()
-	byUser := hold(t, log, audittrail.Hold{User: "ann", By: "counsel"})
-	byModel := hold(t, log, audittrail.Hold{Model: "llama"})
-	both := hold(t, log, audittrail.Hold{User: "bob", Model: "llama"})
-	later := hold(t, log, audittrail.Hold{User: "dan", Start: start.Add(-time.Hour), End: start.Add(time.Hour)})
+	byUser := hold(t, log, governance.Hold{User: "ann", By: "counsel"})
+	byModel := hold(t, log, governance.Hold{Model: "llama"})
+	both := hold(t, log, governance.Hold{User: "bob", Model: "llama"})
+	later := hold(t, log, governance.Hold{User: "dan", Start: start.Add(-time.Hour), End: start.Add(time.Hour)})
 	if byUser.ID == "" || byUser.Seq != 3 || byUser.Placed.IsZero() || byUser.User != "ann" || byUser.By != "counsel" || byUser.Reason != "case 17" {
 		t.Errorf("PlaceHold gives %+v", byUser)
 	}
@@ -144,7 +145,7 @@ func TestHolds(t *testing.T) {
 // TestHoldWithID places a hold twice under one id.
 func TestHoldWithID(t *testing.T) {
 	log := create(t)
-	h := audittrail.Hold{ID: "0192d5e0-7e2a-7cc3-98c4-dc0c0c07398f", User: "ann"}
+	h := governance.Hold{ID: "0192d5e0-7e2a-7cc3-98c4-dc0c0c07398f", User: "ann"}
 	first := hold(t, log, h)
 	if again := hold(t, log, h); again != first || size(t, log) != 1 {
 		t.Errorf("PlaceHold again = %+v, want %+v", again, first)
@@ -159,7 +160,7 @@ func TestHoldWithID(t *testing.T) {
 	if _, err := log.PlaceHold(t.Context(), h); err == nil || !strings.Contains(err.Error(), "released") {
 		t.Errorf("PlaceHold after its release = %v", err)
 	}
-	for name, bad := range map[string]audittrail.Hold{
+	for name, bad := range map[string]governance.Hold{
 		"no reason": {User: "ann"}, "an id": {ID: "17", Reason: "r"}, "a class": {Class: "No", Reason: "r"},
 	} {
 		if _, err := log.PlaceHold(t.Context(), bad); err == nil {
@@ -212,8 +213,8 @@ func TestExpire(t *testing.T) {
 	if receipt, err := log.Expire(t.Context(), []string{"standard/2025-01"}, "r"); err != nil || receipt != (audittrail.Receipt{}) || size(t, log) != before {
 		t.Errorf("Expire of nothing = %+v, %v", receipt, err)
 	}
-	h1 := hold(t, log, audittrail.Hold{User: "ann"})
-	h2 := hold(t, log, audittrail.Hold{Class: "standard/2026-01", Model: "gpt-4", End: time.Date(2026, 1, 25, 0, 0, 0, 0, time.UTC)})
+	h1 := hold(t, log, governance.Hold{User: "ann"})
+	h2 := hold(t, log, governance.Hold{Class: "standard/2026-01", Model: "gpt-4", End: time.Date(2026, 1, 25, 0, 0, 0, 0, time.UTC)})
 	reader := aYear(t, disk, c, audittrail.Options{ReadOnly: true})
 	defer mustClose(t, reader)
 	wantStates(t, reader, map[uint64]record.State{a: record.Readable, b: record.Readable})

@@ -13,8 +13,6 @@ import (
 	"filippo.io/age"
 
 	"audittrail/event"
-	"audittrail/internal/checkpoint"
-	"audittrail/internal/sequence"
 	"audittrail/internal/tree"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -47,7 +45,7 @@ func (l *Log) RotateSigner(ctx context.Context) error {
 	defer l.keysMu.Unlock()
 	// In the checkpointer, so that the old key signs nothing beyond the size
 	// at which its time ends.
-	err := l.signer.Run(ctx, func(c *checkpoint.Signer) error { return c.Rotate(l.publishRotation) })
+	err := l.signer.run(ctx, func(c *signer) error { return c.rotate(l.publishRotation) })
 	if err != nil {
 		return fmt.Errorf("rotate signer: %w", err)
 	}
@@ -184,8 +182,8 @@ func backupOf(r *Record) (keyring.BackupInfo, error) {
 }
 
 // commitOwn records what the log did itself.
-func (l *Log) commitOwn(t event.Type, metadata map[string]json.RawMessage) (sequence.Receipt, error) {
-	return l.sequence.Commit(event.Event{Type: t, Time: l.opts.now(), Metadata: metadata})
+func (l *Log) commitOwn(t event.Type, metadata map[string]json.RawMessage) (Receipt, error) {
+	return l.sequence.commitOwn(event.Event{Type: t, Time: l.opts.now(), Metadata: metadata})
 }
 
 // Backups returns the backups of the keyring that have not expired, oldest

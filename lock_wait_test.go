@@ -8,6 +8,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/internal/vfs"
 )
 
@@ -110,7 +111,7 @@ func TestClosed(t *testing.T) {
 			return err
 		},
 		"Expire":    func() error { _, err := log.Expire(ctx, []string{"short/2020-01"}, "r"); return err },
-		"PlaceHold": func() error { _, err := log.PlaceHold(ctx, audittrail.Hold{Reason: "r"}); return err },
+		"PlaceHold": func() error { _, err := log.PlaceHold(ctx, governance.Hold{Reason: "r"}); return err },
 		"ReleaseHold": func() error {
 			_, err := log.ReleaseHold(ctx, "0b8f0f6e-5f53-4d8a-9d3b-1f6c0a2f4e11", "r", "b")
 			return err

@@ -7,13 +7,7 @@ import (
 	"sync/atomic"
 
 	"audittrail/internal/admission"
-	"audittrail/internal/archive"
-	"audittrail/internal/barrier"
-	"audittrail/internal/checkpoint"
-	"audittrail/internal/content"
-	"audittrail/internal/custody"
 	"audittrail/internal/segment"
-	"audittrail/internal/sequence"
 	"audittrail/internal/signed"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
@@ -33,10 +27,9 @@ type Log struct {
 	origin string
 
 	signed  signed.Tree      // what of the tree is signed
-	records content.Reader   // of what is here
-	left    archive.Register // of what has left
-	keeper  *archive.Keeper  // moves segments
-	custody *custody.Custody // of the keys
+	records reader           // of what is here
+	left    register         // of what has left
+	eraser  *eraser          // of the keys
 	admit   admission.Reader // of the records that readers see
 
 	keysMu sync.Mutex // held while keys are replaced
@@ -45,9 +38,9 @@ type Log struct {
 	keeping     sync.WaitGroup // for keepTree
 	stopKeeping func()
 
-	gate     barrier.Gate        // between those who seal and what is destroyed
-	sequence *sequence.Sequencer // nil if read-only, or not open yet
-	signer   checkpoint.Signer
+	gate     gate       // between those who seal and what is destroyed
+	sequence *sequencer // nil if read-only, or not open yet
+	signer   signer
 	classes  atomic.Pointer[classes] // replaced whole
 	changed  broadcast               // when records became visible
 	closed   atomic.Bool
@@ -121,11 +114,11 @@ func (l *Log) Close() error {
 	l.stopKeepingTree()
 	if l.sequence != nil {
 		l.sequence.Close()
-		errs = append(errs, l.signer.Stop())
+		errs = append(errs, l.signer.stop())
 	}
 	// Some are not there if Open has failed.
-	if l.custody != nil {
-		errs = append(errs, l.custody.Close())
+	if l.eraser != nil {
+		errs = append(errs, l.eraser.Close())
 	}
 	if l.store != nil {
 		errs = append(errs, l.store.Close())

@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 
 	"audittrail/finding"
-	"audittrail/internal/checkpoint"
-	"audittrail/internal/recovery"
 )
 
 // keepTree makes the files of the tree again whenever one is found damaged, until
@@ -17,7 +15,7 @@ import (
 func (l *Log) keepTree(ctx context.Context, opened bool) {
 	if !opened {
 		head := l.signed.Head()
-		good, err := recovery.CheckTree(ctx, l.tree, head.Size, head.Root, true)
+		good, err := checkTree(ctx, l.tree, head.Size, head.Root, true)
 		if err == nil && !good {
 			l.mendTree(ctx)
 		}
@@ -35,13 +33,13 @@ func (l *Log) keepTree(ctx context.Context, opened bool) {
 // mendTree makes the files of the tree again from the log's lines. Signing waits
 // meanwhile, and appending does not.
 func (l *Log) mendTree(ctx context.Context) {
-	err := l.signer.Run(ctx, func(*checkpoint.Signer) error {
+	err := l.signer.run(ctx, func(*signer) error {
 		size := l.tree.Size()
 		root, err := l.tree.Root(size) // of the whole tree, from memory
 		if err != nil {
 			return err
 		}
-		return recovery.MendTree(ctx, l.tree, l.store.Hashes(ctx, 0, size), size, root, l.opts.Logger)
+		return mendTree(ctx, l.tree, l.store.Hashes(ctx, 0, size), size, root, l.opts.Logger)
 	})
 	switch {
 	case err == nil:

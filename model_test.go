@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"audittrail"
+	"audittrail/governance"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -28,17 +29,17 @@ type fact struct {
 // A model is a log without any cryptography.
 type model struct {
 	facts []*fact
-	holds []audittrail.Hold
+	holds []governance.Hold
 }
 
-func (m *model) keeps(h *audittrail.Hold, f *fact) bool {
+func (m *model) keeps(h *governance.Hold, f *fact) bool {
 	name := f.class[:len(f.class)-len("/2026-01")]
 	return (h.User == "" || h.User == f.user) && (h.Model == "" || h.Model == f.model) &&
 		(h.Class == "" || h.Class == f.class || h.Class == name)
 }
 
 func (m *model) kept(f *fact) bool {
-	return slices.ContainsFunc(m.holds, func(h audittrail.Hold) bool { return m.keeps(&h, f) })
+	return slices.ContainsFunc(m.holds, func(h governance.Hold) bool { return m.keeps(&h, f) })
 }
 
 // erase tells whether the user may be forgotten, and forgets them.
@@ -107,7 +108,7 @@ func walk(t *testing.T, rng *rand.Rand) {
 		case n < 12:
 			u := pick(users[:4])
 			done, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{u}, Reason: "r"})
-			var refused *audittrail.HeldError
+			var refused *governance.HeldError
 			if known, ok, _ := log.Subject(u); err == nil && ok {
 				t.Fatalf("step %d: %v is there after Erase = %+v", step, known, done)
 			}
@@ -115,7 +116,7 @@ func walk(t *testing.T, rng *rand.Rand) {
 				t.Fatalf("step %d: Erase: %v", step, err)
 			}
 			some := slices.ContainsFunc(m.facts, func(f *fact) bool { return f.user == u && !f.erased })
-			named := slices.ContainsFunc(m.holds, func(h audittrail.Hold) bool { return h.User == u })
+			named := slices.ContainsFunc(m.holds, func(h governance.Hold) bool { return h.User == u })
 			if may := m.erase(u); (some || named) && may != (err == nil) {
 				t.Fatalf("step %d: Erase(%s) = %v, the model says %v", step, u, err, may)
 			}
@@ -138,7 +139,7 @@ func walk(t *testing.T, rng *rand.Rand) {
 			}
 			m.settle()
 		case n < 17:
-			h := audittrail.Hold{Reason: "r"}
+			h := governance.Hold{Reason: "r"}
 			switch rng.IntN(4) {
 			case 0:
 				h.User = pick(users[:4])

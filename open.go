@@ -16,11 +16,7 @@ import (
 	"time"
 
 	"audittrail/event"
-	"audittrail/internal/content"
-	"audittrail/internal/custody"
-	"audittrail/internal/recovery"
 	"audittrail/internal/segment"
-	"audittrail/internal/sequence"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
 	"audittrail/internal/vouch"
@@ -28,9 +24,8 @@ import (
 )
 
 const (
-	logDir  = "log"
-	treeDir = "tree"
-	// escrowDir holds the keys of records that a hold keeps beyond their class.
+	logDir    = "log"
+	treeDir   = "tree"
 	escrowDir = "escrow"
 	lockName  = "LOCK"
 )
@@ -97,21 +92,22 @@ func (l *Log) openFiles(readOnly bool) error {
 
 // furnish makes what reads the files that were opened.
 func (l *Log) furnish() {
-	l.custody = custody.New(custody.Log{
-		FS: l.opts.fs, Escrows: filepath.Join(l.dir, escrowDir), Ring: l.ring, Store: l.store, Records: &l.records,
-		Left: &l.left, Rand: l.opts.rand, Logger: l.opts.Logger, Refresh: l.refresh, Writer: l.custodian(),
-	})
+	l.eraser = newEraser(l)
 	l.signed.Store, l.signed.Files, l.signed.Ring, l.signed.Origin = l.store, l.tree, l.ring, l.origin
 	l.signed.Writer, l.signed.Logger = l.lock != nil, l.opts.Logger
-	l.records = content.Reader{Store: l.store, Ring: l.ring, Key: l.custody.KeyOf, Person: l.User}
+	l.records = reader{store: l.store, ring: l.ring, keys: l.eraser}
 	if l.tree != nil {
-		l.records.Tree = &l.signed
+		l.records.tree = &l.signed
 	}
-	l.admit.FS, l.admit.Tree, l.admit.Store = l.opts.fs, filepath.Join(l.dir, treeDir), l.store
-	l.admit.Ring, l.admit.VKeys, l.admit.Refused = l.ring, l.opts.VKeys, l.custody.Refused
-	l.keeper = l.newKeeper()
-	l.left.Keeper, l.left.Records, l.left.Refresh = l.keeper, &l.records, l.refresh
+	l.admit.FS, l.admit.Tree, l.admit.Store = l.opts.fs, l.treePath(), l.store
+	l.admit.Ring, l.admit.VKeys, l.admit.Orders = l.ring, l.opts.VKeys, l.eraser
+	l.left.log, l.left.records = l, &l.records
 }
+
+// treePath is the folder of the tree's files, escrowPath that of the keys of
+// records that a hold keeps beyond their class.
+func (l *Log) treePath() string   { return filepath.Join(l.dir, treeDir) }
+func (l *Log) escrowPath() string { return filepath.Join(l.dir, escrowDir) }
 
 func (l *Log) ringOptions() keyring.Options {
 	return keyring.Options{
@@ -173,57 +169,36 @@ func (l *Log) openToWrite() error {
 	if err := l.openFiles(false); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	found := recovery.Log{
-		Store: l.store, Tree: l.tree, Ring: l.ring, Eras: eras, Origin: l.origin,
-		Now: l.opts.now, Logger: l.opts.Logger, Repair: l.opts.Repair, Newer: l.opts.RepairNewer,
+	found := recovery{
+		store: l.store, tree: l.tree, ring: l.ring, eras: eras, origin: l.origin,
+		now: l.opts.now, logger: l.opts.Logger, repair: l.opts.Repair, newer: l.opts.RepairNewer,
 	}
-	repairs, err := found.Run(context.Background())
+	repairs, err := found.run(context.Background())
 	if err != nil {
 		return err
 	}
 	l.store.Hold(&l.signed)
-	l.signer.Store, l.signer.Tree, l.signer.Ring = l.store, l.tree, l.ring
-	l.signer.Origin, l.signer.Logger, l.signer.Closed = l.origin, l.opts.Logger, ErrClosed
-	l.signer.Start()
+	l.signer.log = l
+	l.signer.start()
 	l.signed.Damaged = make(chan struct{}, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	l.stopKeeping = cancel
-	l.keeping.Go(func() { l.keepTree(ctx, found.Checked) })
-	l.sequence = sequence.New(l.sequenced(found.Last))
+	l.keeping.Go(func() { l.keepTree(ctx, found.checked) })
+	l.sequence = newSequencer(l, found.last)
 	for _, r := range repairs {
 		if err := l.recordRepair(r); err != nil {
 			return err
 		}
 	}
-	if found.Checked {
+	if found.checked {
 		if err := l.mendSides(context.Background()); err != nil {
 			return fmt.Errorf("open log: %w", err)
 		}
 	}
-	if err := l.custody.FinishAll(context.Background()); err != nil {
+	if err := l.eraser.finishAll(context.Background()); err != nil {
 		return fmt.Errorf("open log: finish what was ordered to be destroyed: %w", err)
 	}
 	return l.publishSigners(context.Background())
-}
-
-// sequenced is what a sequencer needs of the log, whose last record is last.
-func (l *Log) sequenced(last recovery.End) sequence.Log {
-	parts := sequence.Log{
-		Store: l.store, Left: &l.left, Ring: l.ring, Gate: &l.gate, Last: last, Now: l.opts.now, Rand: l.opts.rand,
-		MaxEventBytes: l.opts.MaxEventBytes, Source: l.opts.Source, AcceptClock: l.opts.AcceptClock,
-		Place: func(e *event.Event, reserved bool) error { return l.classes.Load().place(e, reserved) },
-		Sign:  l.signer.Add, Durable: l.changed.wake,
-	}
-	if l.opts.Observer != nil {
-		parts.Observer = func(records []*content.Record) {
-			seen := make([]*Record, len(records))
-			for i, r := range records {
-				seen[i] = (*Record)(r)
-			}
-			l.opts.Observer(seen)
-		}
-	}
-	return parts
 }
 
 // briefly marks the holder of a writer's lock that will end by itself soon.
@@ -332,12 +307,12 @@ func (l *Log) createMaster() error {
 }
 
 // recordRepair puts into the log what was cut off it, or put aside.
-func (l *Log) recordRepair(r *recovery.Repair) error {
+func (l *Log) recordRepair(r *repair) error {
 	b, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("record repair: %w", err)
 	}
-	_, err = l.sequence.Commit(event.Event{
+	_, err = l.sequence.commitOwn(event.Event{
 		Type: event.LogRepaired, Time: l.opts.now().UTC().Truncate(time.Microsecond),
 		Metadata: map[string]json.RawMessage{"repair": b},
 	})

@@ -12,11 +12,8 @@ import (
 	"slices"
 	"time"
 
-	"audittrail/internal/custody"
-	"audittrail/internal/recovery"
 	"audittrail/internal/remnant"
 	"audittrail/internal/segment"
-	"audittrail/internal/sequence"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -163,11 +160,11 @@ var (
 	// ErrNoLog means that there is no log in the folder.
 	ErrNoLog = errors.New("no log here")
 	// ErrReadOnly means that the log was opened for reading.
-	ErrReadOnly = custody.ErrReadOnly
+	ErrReadOnly = errors.New("the log is open for reading only")
 	// ErrClosed means that the log has been closed.
-	ErrClosed = sequence.ErrClosed
+	ErrClosed = errors.New("the log is closed")
 	// ErrTooLarge means that an event is over Options.MaxEventBytes.
-	ErrTooLarge = sequence.ErrTooLarge
+	ErrTooLarge = errors.New("event too large")
 	// ErrLocked means that another process has the log open for writing.
 	ErrLocked = vfs.ErrLocked
 	// ErrLockLost means that the log's or the keyring's lock is another file by
@@ -175,45 +172,10 @@ var (
 	// under an open log. It writes nothing more, and destroys nothing.
 	ErrLockLost = vfs.ErrLockLost
 	// ErrNoKeys means that the log was opened without its keyring.
-	ErrNoKeys = custody.ErrNoKeys
+	ErrNoKeys = errors.New("the log is open without its keyring")
 	// ErrNoRecord means that no record has that sequence number or id.
 	ErrNoRecord = segment.ErrBeyond
 	// ErrTombstone means that what remains of a segment that has left the log is
 	// damaged, or that no record says that the segment left.
 	ErrTombstone = remnant.ErrDamaged
 )
-
-// An IDConflictError means that an event's id belongs to the record Seq already,
-// which was made from another event. If State is not Readable, it says why the
-// two cannot be compared.
-type IDConflictError = sequence.IDConflictError
-
-// A BatchError names the event for which a whole batch was refused by its Index
-// in the batch, from 0. Err, which it wraps, is the reason.
-type BatchError = sequence.BatchError
-
-// A BehindError means that a log lacks what was signed: records are gone, or
-// an old copy was put in its place. It is not written to. It has Have records,
-// where Signed were signed; Detail says what is wrong with them.
-type BehindError = recovery.BehindError
-
-// A DamagedError means that the end of the log, behind its last checkpoint, is
-// not what an interrupted write leaves: something was altered, or the disk lost
-// what it had confirmed. Options.Repair cuts it off. Where the record Seq should
-// be, in File at the byte Offset, is what Detail says.
-type DamagedError = recovery.DamagedError
-
-// A NewerError means that behind its last checkpoint a log goes on with a line of
-// a newer format, in File at the byte Offset, where the record Seq should be. It
-// is not written to; with Options.Repair and RepairNewer the line is cut off.
-type NewerError = recovery.NewerError
-
-// A CheckpointError means that the published checkpoint is not one that the keyring's
-// keys signed, and that it cannot be told whether it or the keyring is to blame.
-type CheckpointError = recovery.CheckpointError
-
-// A ClockError means that the system's clock, which says Clock, is so far ahead
-// of the log, whose last record is of Logged, that a fault is likelier than a
-// pause. Taking it over would pin every later record to that time, since time in
-// a log never goes back.
-type ClockError = sequence.ClockError

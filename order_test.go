@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"audittrail"
+	"audittrail/governance"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -39,7 +40,7 @@ func TestExpiredStaysExpired(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStates(t, log, map[uint64]record.State{c: record.Expired})
-	hold(t, log, audittrail.Hold{}) // keeps everything that there is still
+	hold(t, log, governance.Hold{}) // keeps everything that there is still
 	wantStates(t, log, map[uint64]record.State{c: record.Expired})
 	mustClose(t, log)
 
@@ -55,11 +56,11 @@ func TestHoldsOneAfterAnother(t *testing.T) {
 	dir, kept, c := oneShort(t)
 	log := open(t, dir, audittrail.Options{})
 	classes, _ := log.Classes()
-	h1 := hold(t, log, audittrail.Hold{Model: "gpt-4"})
+	h1 := hold(t, log, governance.Hold{Model: "gpt-4"})
 	if _, err := log.Expire(t.Context(), classes[:1], "r"); err != nil {
 		t.Fatal(err)
 	}
-	hold(t, log, audittrail.Hold{})
+	hold(t, log, governance.Hold{})
 	release(t, log, h1.ID)
 	wantStates(t, log, map[uint64]record.State{c: record.Readable})
 	mustClose(t, log)
@@ -79,7 +80,7 @@ func TestReleaseIsCarriedOut(t *testing.T) {
 	a := mustAppend(t, log, about("ann", "january")).Seq
 	b := mustAppend(t, log, about("bob", "january")).Seq
 	c.set(time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC))
-	h1 := hold(t, log, audittrail.Hold{User: "ann"})
+	h1 := hold(t, log, governance.Hold{User: "ann"})
 	if _, err := log.Expire(t.Context(), []string{"standard/2026-01"}, "r"); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestReleaseIsCarriedOut(t *testing.T) {
 	full.Store(false)
 	disk.Inject(nil)
 	// There is room again. Other things happen.
-	hold(t, log, audittrail.Hold{User: "bob"})
+	hold(t, log, governance.Hold{User: "bob"})
 	_, err = log.ReleaseHold(t.Context(), h1.ID, "settled", "counsel")
 	t.Log("release again:", err)
 	reader := aYear(t, disk, c, audittrail.Options{ReadOnly: true})

@@ -138,7 +138,7 @@ func (l *Log) Disclose(ctx context.Context, seq uint64) (record.Disclosure, erro
 	if r.State == record.Unauthenticated {
 		return record.Disclosure{}, fmt.Errorf("disclose record %d: %w", seq, ErrUnauthenticated)
 	}
-	key, state, err := l.custody.KeyOf(&r.Record)
+	key, state, err := l.eraser.keyOf(&r.Record)
 	if err != nil {
 		return record.Disclosure{}, fmt.Errorf("disclose record %d: %w", seq, err)
 	}

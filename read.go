@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"audittrail/event"
-	"audittrail/internal/content"
 	"audittrail/record"
 )
 
@@ -40,22 +39,22 @@ func (l *Log) get(ctx context.Context, seq uint64) (*Record, error) {
 		}
 	}
 	if seq >= l.store.Size() && seq < l.store.Found() {
-		r, err := l.records.Beyond(ctx, seq)
+		r, err := l.records.beyond(ctx, seq)
 		if err != nil {
 			return nil, fmt.Errorf("record %d: %w: %w", seq, ErrUnauthenticated, err)
 		}
-		return (*Record)(r), nil
+		return r, nil
 	}
-	r, err := l.records.Get(ctx, seq)
+	r, err := l.records.get(ctx, seq)
 	if errors.Is(err, ErrNoRecord) && l.lock == nil {
 		if b := l.admit.Beyond(); seq >= b.Size && seq-b.Size < b.Records { // a line that is not the next record
 			err = fmt.Errorf("record %d: %w: %s", seq, ErrUnauthenticated, b.Detail)
 		}
 	}
 	if err != nil {
-		return nil, l.left.Where(ctx, err)
+		return nil, l.left.where(ctx, err)
 	}
-	return (*Record)(r), nil
+	return r, nil
 }
 
 // Find returns the record that has an id: a UUID, or the id that the client
@@ -104,13 +103,8 @@ func (l *Log) Records(ctx context.Context, from, to uint64) iter.Seq2[*Record, e
 			yield(nil, err)
 			return
 		}
-		l.records.Records(ctx, from, to, shown(yield))
+		l.records.records(ctx, from, to, yield)
 	}
-}
-
-// shown is yield for records as the reader of a log's contents has them.
-func shown(yield func(*Record, error) bool) func(*content.Record, error) bool {
-	return func(r *content.Record, err error) bool { return yield((*Record)(r), err) }
 }
 
 // followPoll is how often a reader looks whether a writer in another process
@@ -129,7 +123,7 @@ func (l *Log) Follow(ctx context.Context, from uint64) iter.Seq2[*Record, error]
 				yield(nil, err)
 				return
 			}
-			next, ok := l.records.Records(ctx, from, record.MaxSeq, shown(yield))
+			next, ok := l.records.records(ctx, from, record.MaxSeq, yield)
 			if !ok {
 				return
 			}

@@ -8,9 +8,6 @@ import (
 	"path/filepath"
 
 	"audittrail/event"
-	"audittrail/internal/content"
-	"audittrail/internal/salvage"
-	"audittrail/internal/sequence"
 	"audittrail/keyring"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -33,13 +30,13 @@ type Rebuilding struct {
 
 // A Rebuilt is what Rebuild did. It is also what the new log's first record says.
 type Rebuilt struct {
-	Origin string         `json:"origin"` // of the old log; empty if that is not known
-	Size   uint64         `json:"size"`   // of the old log: what its newest checkpoint covers, or more
-	Root   *tlog.Hash     `json:"root"`   // that was signed last; nil if that is not known
-	Signed uint64         `json:"signed"` // how many records that covers
-	Reason string         `json:"reason"`
-	Carry  uint64         `json:"carried"` // records that were carried over
-	Lost   []salvage.Loss `json:"lost"`    // those that were not
+	Origin string     `json:"origin"` // of the old log; empty if that is not known
+	Size   uint64     `json:"size"`   // of the old log: what its newest checkpoint covers, or more
+	Root   *tlog.Hash `json:"root"`   // that was signed last; nil if that is not known
+	Signed uint64     `json:"signed"` // how many records that covers
+	Reason string     `json:"reason"`
+	Carry  uint64     `json:"carried"` // records that were carried over
+	Lost   []Loss     `json:"lost"`    // those that were not
 	// Copies and Junk are lines: whole ones of records that were there before,
 	// and those that are no record or were altered.
 	Copies uint64 `json:"copies"`
@@ -99,16 +96,16 @@ func rebuild(ctx context.Context, o *Rebuilding) (*Rebuilt, error) {
 		return nil, fmt.Errorf("open the old log in %s: %w", o.From, err)
 	}
 	defer func() { _ = old.Close() }() // only read from: nothing to lose
-	s := salvage.New(&old.records, o.Progress)
-	if err := s.Survey(ctx); err != nil {
+	s := newSurvey(&old.records, o.Progress)
+	if err := s.survey(ctx); err != nil {
 		return nil, err
 	}
 	found := &Rebuilt{
-		Origin: old.origin, Size: s.Size, Root: s.Root, Signed: s.Signed, Reason: o.Reason,
-		Carry: s.Carried(), Lost: s.Losses(), Copies: s.Copies(), Junk: s.Junk, Missing: s.Missing,
+		Origin: old.origin, Size: s.size, Root: s.root, Signed: s.signed, Reason: o.Reason,
+		Carry: s.carried.count(), Lost: s.losses(), Copies: s.copies, Junk: s.junk, Missing: s.missing,
 	}
-	if s.Missing > 0 && !o.AcceptTruncated {
-		return nil, &TruncatedError{Missing: s.Missing, Signed: s.Signed}
+	if s.missing > 0 && !o.AcceptTruncated {
+		return nil, &TruncatedError{Missing: s.missing, Signed: s.signed}
 	}
 	if found.Carry == 0 {
 		return nil, fmt.Errorf("no record in %s can be read", o.From)
@@ -139,7 +136,7 @@ func openOld(ctx context.Context, o *Rebuilding) (*Log, error) {
 	}
 	l.ring, l.origin = ring, ring.Origin()
 	if err = l.openFiles(true); err == nil {
-		err = l.custody.GuardAll(ctx)
+		err = l.eraser.guardAll(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -148,28 +145,28 @@ func openOld(ctx context.Context, o *Rebuilding) (*Log, error) {
 }
 
 // carry writes the new log.
-func carry(ctx context.Context, s *salvage.Salvager, found *Rebuilt, to *Log) error {
+func carry(ctx context.Context, s *survey, found *Rebuilt, to *Log) error {
 	if err := begin(ctx, found, to); err != nil {
 		return err
 	}
-	for _, h := range s.Holds() {
+	for _, h := range s.holds.Active() {
 		if _, err := to.PlaceHold(ctx, h); err != nil {
 			return err
 		}
 	}
 	const most, mostBytes = 4096, 16 << 20
-	var records []sequence.Adopted
+	var records []adopted
 	bytes := 0
 	flush := func() error {
-		err := to.sequence.Adopt(ctx, records)
+		err := to.sequence.adopt(ctx, records)
 		records, bytes = records[:0], 0
 		return err
 	}
-	err := s.Each(ctx, func(r *content.Record) error {
-		a := sequence.Adopted{Event: r.Event, Own: r.Own, Class: r.Class}
-		a.Event.RetentionClass, _, _ = record.SplitClass(r.Class)
-		if a.Own.Source == "" && !a.Event.Type.Reserved() {
-			a.Own.Source = record.SourceImport // a line of version 1 does not say
+	err := s.eachCarried(ctx, func(r *Record) error {
+		a := adopted{event: r.Event, own: r.Own, class: r.Class}
+		a.event.RetentionClass, _, _ = record.SplitClass(r.Class)
+		if a.own.Source == "" && !a.event.Type.Reserved() {
+			a.own.Source = record.SourceImport // a line of version 1 does not say
 		}
 		records = append(records, a)
 		if bytes += len(r.Line()); len(records) >= most || bytes >= mostBytes {
@@ -206,6 +203,6 @@ func begin(ctx context.Context, found *Rebuilt, to *Log) error {
 		}
 		return nil
 	}
-	_, err = to.sequence.Commit(e)
+	_, err = to.sequence.commitOwn(e)
 	return err
 }

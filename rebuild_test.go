@@ -18,7 +18,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
-	"audittrail/internal/salvage"
+	"audittrail/governance"
 	"audittrail/internal/vfs"
 )
 
@@ -157,7 +157,7 @@ func TestRebuild(t *testing.T) {
 	if said.Reason != "a bad sector" || said.Origin == "" || said.Root == nil || said.Signed != said.Size || said.Copies != 1 || said.Junk != 2 {
 		t.Errorf("said: %+v", said)
 	}
-	counts := map[salvage.Reason]uint64{}
+	counts := map[audittrail.LossReason]uint64{}
 	sum := said.Carry
 	for _, l := range said.Lost {
 		counts[l.Reason] = l.Records
@@ -166,7 +166,7 @@ func TestRebuild(t *testing.T) {
 			t.Errorf("no ranges for %s", l.Reason)
 		}
 	}
-	if counts[salvage.Damaged] != 2 || counts[salvage.OwnAct] != 2 || counts[salvage.Dropped] != 8 || sum != said.Size {
+	if counts[audittrail.LossDamaged] != 2 || counts[audittrail.LossOwn] != 2 || counts[audittrail.LossDropped] != 8 || sum != said.Size {
 		t.Errorf("lost: %+v, %d of %d in all", said.Lost, sum, said.Size)
 	}
 	if diff := cmp.Diff(before, snapshot(t, disk)); diff != "" {
@@ -257,11 +257,11 @@ func TestRebuildForgets(t *testing.T) {
 	for i := range 12 {
 		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprint(i)})
 	}
-	hold, err := log.PlaceHold(t.Context(), audittrail.Hold{Reason: "a claim", User: "user 1"})
+	hold, err := log.PlaceHold(t.Context(), governance.Hold{Reason: "a claim", User: "user 1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	over, err := log.PlaceHold(t.Context(), audittrail.Hold{Reason: "another", Model: "m"})
+	over, err := log.PlaceHold(t.Context(), governance.Hold{Reason: "another", Model: "m"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,12 +285,12 @@ func TestRebuildForgets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counts := map[salvage.Reason]uint64{}
+	counts := map[audittrail.LossReason]uint64{}
 	for _, l := range got.Lost {
 		counts[l.Reason] = l.Records
 	}
 	// Of January's twelve, four are held; of February's three, one is forgotten.
-	if got.Carry != 4+2 || counts[salvage.Expired] != 4 || counts[salvage.Erased] != 4+1 {
+	if got.Carry != 4+2 || counts[audittrail.LossExpired] != 4 || counts[audittrail.LossErased] != 4+1 {
 		t.Errorf("carried over %d, lost %+v", got.Carry, got.Lost)
 	}
 	log, err = audittrail.Open("new", o)
@@ -460,12 +460,12 @@ func TestRebuildBelievesNoTombstone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := salvage.Range{First: g.First, Last: g.First + g.Records - 1}
+	want := audittrail.LossRange{First: g.First, Last: g.First + g.Records - 1}
 	for _, l := range found.Lost {
 		switch {
-		case l.Reason == salvage.Damaged && slices.Contains(l.Ranges, want):
+		case l.Reason == audittrail.LossDamaged && slices.Contains(l.Ranges, want):
 			return
-		case l.Reason == salvage.Archived || l.Reason == salvage.Dropped:
+		case l.Reason == audittrail.LossArchived || l.Reason == audittrail.LossDropped:
 			t.Errorf("%d records are said to be %s", l.Records, l.Reason)
 		}
 	}

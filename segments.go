@@ -10,6 +10,7 @@ import (
 	"audittrail/internal/remnant"
 	"audittrail/internal/vouch"
 	"audittrail/record"
+	"audittrail/tlog"
 )
 
 // A SegmentState says where a segment's lines are.
@@ -68,35 +69,21 @@ func (l *Log) CountClasses(ctx context.Context, first uint64) (map[string]record
 	return counts, nil
 }
 
-// An ArchivedError means that the record Seq is not in the log any more, but in
-// an archive: with its segment, whose first record is First, in the place
-// Archive, which is empty if it cannot be read without the keyring.
-type ArchivedError = archive.ArchivedError
-
-// A DroppedError means that the record Seq was dropped, with the segment whose
-// first record is First, as the record By says. Its hash is still in the tree,
-// so that its absence is accounted for, and a copy of it can be proved.
-type DroppedError = archive.DroppedError
-
-// An UnreachedArchive is an archive that could not be read: what of it is about
-// whom is not known.
-type UnreachedArchive = archive.Unreached
-
 // CountArchived returns how many of the records of segments that begin before
 // size (0: all) are in archives and about each of some subjects, and of which
 // archives that is not known: those that cannot be read, and whose remnants are
 // of the version that does not say.
 func (l *Log) CountArchived(ctx context.Context, subjects []record.Subject, size uint64) (map[record.Subject]uint64, []UnreachedArchive, error) {
-	return l.countArchived(ctx, subjects, size, l.left.Departed)
+	return l.countArchived(ctx, subjects, size, l.left.eachDeparted)
 }
 
 // CountArchivedActs is CountArchived of the records that name the subjects as
 // actor, whomever they are about.
 func (l *Log) CountArchivedActs(ctx context.Context, subjects []record.Subject, size uint64) (map[record.Subject]uint64, []UnreachedArchive, error) {
-	return l.countArchived(ctx, subjects, size, l.left.DepartedActs)
+	return l.countArchived(ctx, subjects, size, l.left.eachDepartedActs)
 }
 
-func (l *Log) countArchived(ctx context.Context, subjects []record.Subject, size uint64, departed func(context.Context, uint64, func(record.Subject) bool, func(archive.Unreached) error) error) (map[record.Subject]uint64, []UnreachedArchive, error) {
+func (l *Log) countArchived(ctx context.Context, subjects []record.Subject, size uint64, departed func(context.Context, uint64, func(record.Subject) bool, func(UnreachedArchive) error) error) (map[record.Subject]uint64, []UnreachedArchive, error) {
 	counts := make(map[record.Subject]uint64, len(subjects))
 	for _, s := range subjects {
 		counts[s] = 0
@@ -108,7 +95,7 @@ func (l *Log) countArchived(ctx context.Context, subjects []record.Subject, size
 	err := l.refresh(ctx)
 	if err == nil {
 		want := func(s record.Subject) bool { _, ok := counts[s]; return ok }
-		err = departed(ctx, size, want, func(u archive.Unreached) error {
+		err = departed(ctx, size, want, func(u UnreachedArchive) error {
 			if !u.Tabled {
 				unknown = append(unknown, u)
 			}
@@ -128,16 +115,16 @@ func (l *Log) countArchived(ctx context.Context, subjects []record.Subject, size
 // in order, and returns the archives with such records, or of which it is not
 // known, that it could not read.
 func (l *Log) ArchivedAbout(ctx context.Context, s record.Subject, use func(*Record) error) ([]UnreachedArchive, error) {
-	return l.archived(ctx, s, use, l.left.Archived)
+	return l.archived(ctx, s, use, l.left.archivedRecords)
 }
 
 // ArchivedActs is ArchivedAbout for the records that name a subject as actor,
 // whomever they are about.
 func (l *Log) ArchivedActs(ctx context.Context, s record.Subject, use func(*Record) error) ([]UnreachedArchive, error) {
-	return l.archived(ctx, s, use, l.left.ArchivedActs)
+	return l.archived(ctx, s, use, l.left.archivedActs)
 }
 
-func (l *Log) archived(ctx context.Context, s record.Subject, use func(*Record) error, read func(context.Context, func(record.Subject) bool, func([]*record.Record) error) ([]archive.Unreached, error)) ([]UnreachedArchive, error) {
+func (l *Log) archived(ctx context.Context, s record.Subject, use func(*Record) error, read func(context.Context, func(record.Subject) bool, func([]*record.Record) error) ([]UnreachedArchive, error)) ([]UnreachedArchive, error) {
 	var unreached []UnreachedArchive
 	err := l.refresh(ctx)
 	if err == nil {
@@ -153,9 +140,9 @@ func (l *Log) archived(ctx context.Context, s record.Subject, use func(*Record) 
 // useAll opens records and calls use with them.
 func (l *Log) useAll(found []*record.Record, use func(*Record) error) error {
 	for _, r := range found {
-		opened, err := l.records.Open(*r)
+		opened, err := l.records.open(*r)
 		if err == nil {
-			err = use((*Record)(opened))
+			err = use(opened)
 		}
 		if err != nil {
 			return err
@@ -186,7 +173,7 @@ func (l *Log) segments(ctx context.Context) ([]Segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	said, err := l.left.Statements(ctx)
+	said, err := l.left.statements(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -201,9 +188,9 @@ func (l *Log) segments(ctx context.Context) ([]Segment, error) {
 			}
 			s.Archive, s.Reason, s.Seq, s.Classes = st.To, st.Reason, st.Seq, st.Classes
 			if st.Dropped {
-				s.State, s.Leftover = SegmentDropped, l.keeper.Left(&st)
+				s.State, s.Leftover = SegmentDropped, l.keeper().Left(&st)
 			} else {
-				s.Unreachable = !l.keeper.There(&st)
+				s.Unreachable = !l.keeper().There(&st)
 			}
 		case g.Records > 0:
 			if s.FirstLogged, s.LastLogged, err = l.loggedBetween(g.First, g.First+g.Records-1); err != nil {
@@ -229,52 +216,49 @@ func (l *Log) loggedBetween(first, last uint64) (from, to time.Time, err error) 
 	return from, to, nil
 }
 
-// newKeeper makes what moves segments.
-func (l *Log) newKeeper() *archive.Keeper {
-	return &archive.Keeper{
-		FS: l.opts.fs, Store: l.store, Origin: l.origin, Sign: l.SignStatement,
-		Entries: func(from uint64, dst [][32]byte) error {
-			return l.signed.ReadEntries(context.Background(), from, dst)
-		},
-		Keys: func(size uint64) []string {
-			if l.ring == nil {
-				return nil
-			}
-			eras, err := vouch.Eras(l.ring)
-			if err != nil {
-				return nil
-			}
-			return eras.Since(size)
-		},
-		Say: func(ctx context.Context, s remnant.Statement) error {
-			e, err := s.Event()
-			if err != nil {
-				return err
-			}
-			e.Time = l.opts.now()
-			if _, err := l.sequence.Commit(e); err != nil {
-				return err
-			}
-			_, err = l.Checkpoint(ctx)
-			return err
-		},
-		Signed: func(ctx context.Context) (uint64, error) {
-			_, c, err := l.proofHead(ctx)
-			return c.Size, err
-		},
+// keeper returns what reads the log's archives.
+func (l *Log) keeper() *archive.Keeper {
+	k := &archive.Keeper{FS: l.opts.fs, Store: l.store, Origin: l.origin, Entries: &l.signed}
+	if l.ring != nil {
+		if eras, err := vouch.Eras(l.ring); err == nil {
+			k.Keys = []tlog.Eras{eras}
+		}
 	}
+	return k
+}
+
+// recordMove records what is to be said of a segment that leaves, if anything is,
+// covers that with a checkpoint, and then lets the segment leave.
+func (l *Log) recordMove(ctx context.Context, m *archive.Move) error {
+	if m == nil {
+		return nil // it has left
+	}
+	if m.Statement != nil {
+		e, err := m.Statement.Event()
+		if err != nil {
+			return err
+		}
+		e.Time = l.opts.now()
+		if _, err := l.sequence.commitOwn(e); err != nil {
+			return err
+		}
+		if _, err := l.Checkpoint(ctx); err != nil {
+			return err
+		}
+	}
+	return m.Complete()
 }
 
 // moving does something with each of some segments, given by their first
 // records, and with what the log says of them.
-func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(*archive.Keeper, uint64, *remnant.Statement) error) error {
+func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(uint64, *remnant.Statement) error) error {
 	if err := l.writable(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	l.moves.Lock()
 	defer l.moves.Unlock()
 	for _, first := range firsts {
-		said, err := l.left.Statements(ctx)
+		said, err := l.left.statements(ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
@@ -282,7 +266,7 @@ func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(
 		if s, ok := said[first]; ok {
 			st = &s
 		}
-		if err := do(l.keeper, first, st); err != nil {
+		if err := do(first, st); err != nil {
 			return fmt.Errorf("%s of record %d: %w", what, first, err)
 		}
 	}
@@ -296,8 +280,23 @@ func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(
 // left already is passed over; after a crash, doing it again finishes it. The
 // newest segment, and one that no checkpoint covers yet, are refused.
 func (l *Log) ArchiveSegments(ctx context.Context, firsts []uint64, to, reason string) error {
-	return l.moving(ctx, "archive the segment", firsts, func(k *archive.Keeper, first uint64, said *remnant.Statement) error {
-		return k.Archive(ctx, first, to, reason, said)
+	return l.moving(ctx, "archive the segment", firsts, func(first uint64, said *remnant.Statement) error {
+		_, head, err := l.proofHead(ctx)
+		if err != nil {
+			return err
+		}
+		move, err := l.keeper().Archive(ctx, first, to, head.Size)
+		if err != nil || move == nil {
+			return err
+		}
+		signed, err := l.SignStatement(archive.ManifestKind, move.Manifest()...)
+		if err == nil {
+			err = move.Prove(ctx, signed, reason, said)
+		}
+		if err != nil {
+			return err
+		}
+		return l.recordMove(ctx, move)
 	})
 }
 
@@ -306,14 +305,14 @@ func (l *Log) ArchiveSegments(ctx context.Context, firsts []uint64, to, reason s
 // stay. It is recorded before anything is removed. One in which a hold keeps
 // anything is refused with a *SegmentHeldError.
 func (l *Log) DropSegments(ctx context.Context, firsts []uint64, reason string) error {
-	return l.moving(ctx, "drop the segment", firsts, func(k *archive.Keeper, first uint64, said *remnant.Statement) error {
+	return l.moving(ctx, "drop the segment", firsts, func(first uint64, said *remnant.Statement) error {
 		// So that no hold is placed meanwhile.
-		if err := l.custody.Govern(ctx); err != nil {
+		if err := l.eraser.govern(ctx); err != nil {
 			return err
 		}
-		defer l.custody.Release()
+		defer l.eraser.release()
 		if said == nil || !said.Dropped {
-			held, err := l.custody.HoldsOn(ctx, first)
+			held, err := l.eraser.holdsOn(ctx, first)
 			if err == nil && len(held) > 0 {
 				err = &SegmentHeldError{First: first, Holds: held}
 			}
@@ -321,21 +320,29 @@ func (l *Log) DropSegments(ctx context.Context, firsts []uint64, reason string) 
 				return err
 			}
 		}
-		return k.Drop(ctx, first, reason, said)
+		_, head, err := l.proofHead(ctx)
+		if err != nil {
+			return err
+		}
+		move, err := l.keeper().Drop(ctx, first, reason, head.Size, said)
+		if err != nil {
+			return err
+		}
+		return l.recordMove(ctx, move)
 	})
 }
 
 // RestoreSegments brings segments, given by their first records, back from
 // their archives, which stay where they are.
 func (l *Log) RestoreSegments(ctx context.Context, firsts []uint64) error {
-	return l.moving(ctx, "restore the segment", firsts, func(k *archive.Keeper, first uint64, said *remnant.Statement) error {
+	return l.moving(ctx, "restore the segment", firsts, func(first uint64, said *remnant.Statement) error {
 		switch {
 		case said == nil:
 			return nil // it never left, or verify tells
 		case said.Dropped:
 			return &DroppedError{Seq: first, First: first, By: said.Seq}
 		}
-		return k.Restore(ctx, said)
+		return l.keeper().Restore(ctx, said)
 	})
 }
 
@@ -343,13 +350,13 @@ func (l *Log) RestoreSegments(ctx context.Context, firsts []uint64) error {
 // end, and holds it against the tree. An archive that is not there is
 // fs.ErrNotExist.
 func (l *Log) CheckArchive(ctx context.Context, first uint64) error {
-	said, err := l.left.Statements(ctx)
+	said, err := l.left.statements(ctx)
 	if err == nil {
 		s, ok := said[first]
 		if !ok || s.Dropped {
 			return fmt.Errorf("check archive of record %d: there is none", first)
 		}
-		_, err = l.keeper.Check(ctx, &s)
+		_, err = l.keeper().Check(ctx, &s)
 	}
 	if err != nil {
 		return fmt.Errorf("check archive of record %d: %w", first, err)
@@ -406,7 +413,7 @@ func (l *Log) absent(ctx context.Context) ([]Absence, error) {
 	if err != nil {
 		return nil, err
 	}
-	said, err := l.left.Statements(ctx)
+	said, err := l.left.statements(ctx)
 	if err != nil {
 		return nil, err
 	}

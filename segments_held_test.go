@@ -8,6 +8,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -52,7 +53,7 @@ func TestHoldsReachArchives(t *testing.T) {
 		t.Fatal(err)
 	}
 	firsts := whole(t, log, 3)
-	held := []audittrail.Hold{hold(t, log, audittrail.Hold{User: "user 1"}), hold(t, log, audittrail.Hold{User: "user 2"})}
+	held := []governance.Hold{hold(t, log, governance.Hold{User: "user 1"}), hold(t, log, governance.Hold{User: "user 2"})}
 	if err := log.ArchiveSegments(t.Context(), firsts, place, "old"); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestHoldsOnArchivesThatAreAway(t *testing.T) {
 	if err := log.ArchiveSegments(t.Context(), firsts, place, "old"); err != nil {
 		t.Fatal(err)
 	}
-	hold(t, log, audittrail.Hold{Model: "a model"})
+	hold(t, log, governance.Hold{Model: "a model"})
 	names, err := disk.ReadDir(place)
 	if err != nil || len(names) == 0 {
 		t.Fatalf("%v in the archive, %v", names, err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 
-	"audittrail/internal/checkpoint"
 	"audittrail/tlog"
 )
 
@@ -19,8 +18,8 @@ func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
 		return l.admit.Checkpoint()
 	}
 	var signed []byte
-	err := l.signer.Run(ctx, func(c *checkpoint.Signer) (err error) {
-		signed, err = c.Sign()
+	err := l.signer.run(ctx, func(c *signer) (err error) {
+		signed, err = c.sign()
 		return err
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ func (l *Log) Subject(user string) (record.Subject, bool, error) {
 	if err != nil || !ok {
 		return record.Subject{}, false, err
 	}
-	state, err := l.custody.Refused(s, "")
+	state, err := l.eraser.Refused(s, "")
 	return s, err == nil && state == record.Readable, err
 }
 
@@ -32,7 +32,7 @@ func (l *Log) EachUser(ctx context.Context, begin func(), use func(user string, 
 		return fmt.Errorf("list users: %w", ErrNoKeys)
 	}
 	return l.ring.EachUser(ctx, begin, func(user string, s record.Subject) error {
-		if state, err := l.custody.Refused(s, ""); err != nil || state != record.Readable {
+		if state, err := l.eraser.Refused(s, ""); err != nil || state != record.Readable {
 			return err
 		}
 		return use(user, s)
@@ -41,19 +41,7 @@ func (l *Log) EachUser(ctx context.Context, begin func(), use func(user string, 
 
 // User returns whose subject it is, if its state is Readable. The subject of
 // records about nobody has the empty user.
-func (l *Log) User(s record.Subject) (string, record.State, error) {
-	if l.ring == nil {
-		return "", record.Sealed, nil
-	}
-	if state, err := l.custody.Refused(s, ""); err != nil || state != record.Readable {
-		return "", state, err
-	}
-	user, err := l.ring.User(s)
-	if state, ok := keyring.StateOf(err); ok {
-		return "", state, nil
-	}
-	return user, record.Readable, err
-}
+func (l *Log) User(s record.Subject) (string, record.State, error) { return l.eraser.user(s) }
 
 // StateOf returns the state of the records about a subject in a class, such as
 // "standard/2026-11".
@@ -61,7 +49,7 @@ func (l *Log) StateOf(s record.Subject, class string) (record.State, error) {
 	if l.ring == nil {
 		return record.Sealed, nil
 	}
-	_, state, err := l.custody.Opening(s, class)
+	_, state, err := l.eraser.opening(s, class)
 	return state, err
 }
 
@@ -85,7 +73,7 @@ func (l *Log) Generation() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if seq, some, err := l.custody.Unapplied(); err != nil || some {
+	if seq, some, err := l.eraser.newestUnapplied(); err != nil || some {
 		return generation ^ (seq+1)<<32, err
 	}
 	return generation, nil
@@ -107,7 +95,7 @@ func (l *Log) FileKey(id keyring.FileID) (keyring.FileKey, error) {
 	if l.ring == nil {
 		return keyring.FileKey{}, ErrNoKeys
 	}
-	if _, some, err := l.custody.Unapplied(); err != nil {
+	if _, some, err := l.eraser.newestUnapplied(); err != nil {
 		return keyring.FileKey{}, err
 	} else if some { // the file may have text of those who are to be forgotten
 		return keyring.FileKey{}, keyring.ErrLost

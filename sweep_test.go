@@ -22,6 +22,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/internal/index"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
@@ -192,7 +193,7 @@ func (s *sweep) work(ctx context.Context) {
 	writers.Wait()
 	_, err = s.log.Checkpoint(ctx)
 	_ = s.note(err)
-	hold := func(h audittrail.Hold) string {
+	hold := func(h governance.Hold) string {
 		h, err := s.log.PlaceHold(ctx, h)
 		if s.note(err) != nil {
 			return ""
@@ -200,8 +201,8 @@ func (s *sweep) work(ctx context.Context) {
 		s.holds[h.ID] = true
 		return h.ID
 	}
-	hold(audittrail.Hold{User: "user-d", Reason: "case 1"})
-	released := hold(audittrail.Hold{Class: "short", Reason: "case 2"})
+	hold(governance.Hold{User: "user-d", Reason: "case 1"})
+	released := hold(governance.Hold{Class: "short", Reason: "case 2"})
 	s.erase(ctx, "user-a")
 	if released != "" {
 		delete(s.holds, released) // in force or not, unless this is acknowledged

@@ -14,7 +14,6 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/finding"
-	"audittrail/internal/salvage"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -281,10 +280,10 @@ func rebuildsAll(t *testing.T, disk *vfs.Mem, carried uint64) {
 	}
 	left := uint64(0)
 	for _, l := range got.Lost {
-		if l.Reason == salvage.Dropped {
+		if l.Reason == audittrail.LossDropped {
 			left = l.Records
 		}
-		if l.Reason == salvage.Damaged {
+		if l.Reason == audittrail.LossDamaged {
 			t.Errorf("rebuild: %+v", l)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/internal/vfs"
 )
 
@@ -35,7 +36,7 @@ func keptLog(t *testing.T) (*vfs.Mem, *clock) {
 	for i := range 12 {
 		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprintf("prompt %d", 12+i)})
 	}
-	hold(t, log, audittrail.Hold{User: "held"})
+	hold(t, log, governance.Hold{User: "held"})
 	if _, err := log.Expire(t.Context(), []string{"standard/2026-01"}, "r"); err != nil {
 		t.Fatal(err)
 	}

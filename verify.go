@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 
 	"audittrail/finding"
-	"audittrail/internal/inspection"
 	"audittrail/internal/segment"
 	"audittrail/internal/vouch"
 	"audittrail/keyring"
@@ -90,15 +89,11 @@ func (l *Log) CheckSides(ctx context.Context) ([]finding.Finding, error) {
 	if l.closed.Load() {
 		return nil, fmt.Errorf("look at side files: %w", ErrClosed)
 	}
-	found, err := inspection.Derived(ctx, l.store.Compare())
+	found, err := derivedFindings(ctx, l.store.Compare())
 	if err != nil {
 		return nil, fmt.Errorf("look at side files: %w", err)
 	}
-	problems := make([]finding.Finding, len(found))
-	for i, p := range found {
-		problems[i] = finding.Finding(p)
-	}
-	return problems, nil
+	return found, nil
 }
 
 // Verify checks every record against its own hash, the chain, and the Merkle
@@ -169,24 +164,10 @@ func verifyDir(ctx context.Context, l *Log, o VerifyOptions) (*Verification, err
 }
 
 func (l *Log) verify(ctx context.Context, o VerifyOptions, missing []string) (*Verification, error) {
-	in := &inspection.Log{
-		FS: l.opts.fs, Lines: filepath.Join(l.dir, logDir), Tree: filepath.Join(l.dir, treeDir),
-		Store: l.store, Ring: l.ring, Custody: l.custody, Admit: &l.admit,
-		Writer: l.lock != nil, HasWriter: l.hasWriter,
-	}
-	r, err := in.Run(ctx, inspection.Options(o), missing)
+	v, err := l.inspect(ctx, o, missing)
 	if err != nil {
 		return nil, err
 	}
-	v := &Verification{
-		Records: r.Records, Left: r.Left, Archived: r.Archived, First: o.From, Bytes: r.Bytes,
-		Root: r.Root, CheckpointSize: r.CheckpointSize, Unsigned: r.Unsigned,
-		Erased: r.Erased, Expired: r.Expired, Held: r.Held,
-		Problems: make([]finding.Finding, 0), ProblemCount: r.Found.Count, Missing: r.Missing,
-		Sealed: l.ring == nil, kinds: r.Found.Kinds,
-	}
-	for _, p := range r.Found.Kept() {
-		v.Problems = append(v.Problems, finding.Finding(p))
-	}
-	return v, nil
+	v.Problems, v.ProblemCount, v.kinds = append(v.Problems, v.found.Kept()...), v.found.Count, v.found.Kinds
+	return &v.Verification, nil
 }

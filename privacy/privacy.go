@@ -20,6 +20,7 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/query"
 	"audittrail/record"
 )
@@ -295,7 +296,7 @@ func compare(a, b record.Subject) int { return slices.Compare(a[:], b[:]) }
 // hold.
 func (d *Desk) ApproveRelease(ctx context.Context, hold, by string, now time.Time) (Approval, error) {
 	holds, err := d.log.Holds(ctx)
-	if err == nil && !slices.ContainsFunc(holds, func(h audittrail.Hold) bool { return h.ID == hold }) {
+	if err == nil && !slices.ContainsFunc(holds, func(h governance.Hold) bool { return h.ID == hold }) {
 		err = audittrail.ErrNoHold
 	}
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/privacy"
 	"audittrail/query"
 	"audittrail/record"
@@ -124,7 +125,7 @@ func TestApprovals(t *testing.T) {
 	if err != nil || len(a.Subjects) != 1 {
 		t.Fatalf("ApproveErasure = %+v, %v", a, err)
 	}
-	hold, err := log.PlaceHold(t.Context(), audittrail.Hold{Reason: "case", Model: "other"})
+	hold, err := log.PlaceHold(t.Context(), governance.Hold{Reason: "case", Model: "other"})
 	if err != nil {
 		t.Fatal(err)
 	}

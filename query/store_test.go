@@ -17,6 +17,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/internal/index"
 	"audittrail/query"
 	"audittrail/record"
@@ -402,7 +403,7 @@ func TestHeldBeyondClass(t *testing.T) {
 		}
 	}
 	appendAll(t, s.Log, events...)
-	hold, err := s.Log.PlaceHold(t.Context(), audittrail.Hold{User: "user-0", Reason: "case 17"})
+	hold, err := s.Log.PlaceHold(t.Context(), governance.Hold{User: "user-0", Reason: "case 17"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/lineage"
 	"audittrail/query"
 	"audittrail/report"
@@ -36,7 +36,7 @@ func TestCase(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := log.PlaceHold(t.Context(), audittrail.Hold{Reason: "suit", Model: "bot"}); err != nil {
+	if _, err := log.PlaceHold(t.Context(), governance.Hold{Reason: "suit", Model: "bot"}); err != nil {
 		t.Fatal(err)
 	}
 	engine := query.New(log)

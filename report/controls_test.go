@@ -11,6 +11,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/lineage"
 	"audittrail/report"
 	"audittrail/report/document"
@@ -79,7 +80,7 @@ func TestEmptyLogEvidencesNothing(t *testing.T) {
 		}
 		check("after " + string(typ))
 	}
-	if _, err := log.PlaceHold(t.Context(), audittrail.Hold{Reason: "suit", Model: "gpt-4"}); err != nil {
+	if _, err := log.PlaceHold(t.Context(), governance.Hold{Reason: "suit", Model: "gpt-4"}); err != nil {
 		t.Fatal(err)
 	}
 	check("after a hold")

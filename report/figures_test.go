@@ -18,6 +18,7 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/report"
 	"audittrail/report/document"
 	"audittrail/retention"
@@ -401,7 +402,7 @@ func TestKeyless(t *testing.T) {
 	if _, err := manager.Set(t.Context(), retention.Policy{Classes: []retention.Class{{Name: "standard", KeepFor: retention.Period{Months: 1}}}}, ""); err != nil {
 		t.Fatal(err)
 	}
-	hold, err := log.PlaceHold(t.Context(), audittrail.Hold{Reason: "suit", Model: "gpt-4"})
+	hold, err := log.PlaceHold(t.Context(), governance.Hold{Reason: "suit", Model: "gpt-4"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -490,7 +491,7 @@ func TestFirstFormat(t *testing.T) {
 // TestGovernanceClass is told in words, and not by a month in the year 1.
 func TestGovernanceClass(t *testing.T) {
 	log, _ := newLog(t, some()...)
-	if _, err := log.PlaceHold(t.Context(), audittrail.Hold{Reason: "suit"}); err != nil {
+	if _, err := log.PlaceHold(t.Context(), governance.Hold{Reason: "suit"}); err != nil {
 		t.Fatal(err)
 	}
 	r := made(t, log, report.Options{})

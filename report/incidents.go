@@ -9,7 +9,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
-	"audittrail/internal/barrier"
+	"audittrail/governance"
 	"audittrail/report/document"
 	"audittrail/report/rules"
 )
@@ -171,7 +171,7 @@ func (m *maker) clock(kind string) (rules.Clock, string) {
 
 // heldText names a hold whose conditions an event meets, as far as they can be
 // told without knowing people.
-func heldText(holds []*barrier.Hold, e *event.Event) string {
+func heldText(holds []*governance.Hold, e *event.Event) string {
 	for _, h := range holds {
 		switch {
 		case h.Unreadable, h.User != "", h.Model != "" && h.Model != e.ModelID, h.Class != "" && h.Class != e.RetentionClass && !strings.HasPrefix(h.Class, e.RetentionClass+"/"),

@@ -8,7 +8,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
-	"audittrail/internal/barrier"
+	"audittrail/governance"
 	"audittrail/query"
 	"audittrail/record"
 	"audittrail/report/document"
@@ -128,7 +128,7 @@ func (m *maker) holds(s *document.Section) {
 	n, note := document.CountOf(len(m.holdsInForce())), ""
 	sealed := 0
 	for _, r := range m.of(event.HoldReleased) {
-		if _, err := barrier.ReadRelease(r.Event.Metadata); err != nil {
+		if _, err := governance.ReadRelease(r.Event.Metadata); err != nil {
 			sealed++
 		}
 	}
@@ -144,22 +144,22 @@ func (m *maker) holds(s *document.Section) {
 
 // holdsInForce are the holds that were placed and not released among the
 // records that count. A release that cannot be read releases none.
-func (m *maker) holdsInForce() []*barrier.Hold {
+func (m *maker) holdsInForce() []*governance.Hold {
 	released := make(map[string]bool)
 	for _, r := range m.of(event.HoldReleased) {
-		if rel, err := barrier.ReadRelease(r.Event.Metadata); err == nil {
+		if rel, err := governance.ReadRelease(r.Event.Metadata); err == nil {
 			released[rel.Hold] = true
 		}
 	}
-	var holds []*barrier.Hold
+	var holds []*governance.Hold
 	for _, r := range m.of(event.HoldPlaced) {
 		id := r.ID.String()
 		if released[id] {
 			continue
 		}
-		h, err := barrier.ReadHold(r.Event.Metadata)
+		h, err := governance.ReadHold(r.Event.Metadata)
 		if err != nil {
-			h = &barrier.Hold{Unreadable: true}
+			h = &governance.Hold{Unreadable: true}
 		}
 		h.ID, h.User = id, r.Event.UserID
 		holds = append(holds, h)

@@ -14,6 +14,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/query"
 	"audittrail/report"
 	"audittrail/report/document"
@@ -187,7 +188,7 @@ func TestSameBytes(t *testing.T) {
 	if _, err := log.AppendBatch(t.Context(), some()); err != nil {
 		t.Fatal(err)
 	}
-	hold, err := log.PlaceHold(t.Context(), audittrail.Hold{Reason: "suit", Model: "gpt-4"})
+	hold, err := log.PlaceHold(t.Context(), governance.Hold{Reason: "suit", Model: "gpt-4"})
 	if err != nil {
 		t.Fatal(err)
 	}

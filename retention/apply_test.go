@@ -12,6 +12,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/record"
 	"audittrail/retention"
 )
@@ -220,17 +221,17 @@ func TestHolds(t *testing.T) {
 	}}
 	inBubble(t, policy, func(t *testing.T, h *house) {
 		time.Sleep(40 * 24 * time.Hour)
-		var hold audittrail.Hold
+		var hold governance.Hold
 		h.with(func(log *audittrail.Log, m *retention.Manager) {
 			if done, err := m.Apply(t.Context(), "", nil); err != nil || actions(done)[retention.Archive] == 0 {
 				t.Fatalf("%+v, %v", done, err)
 			}
 			var err error
-			if hold, err = log.PlaceHold(t.Context(), audittrail.Hold{Reason: "a claim", User: "user 1"}); err != nil {
+			if hold, err = log.PlaceHold(t.Context(), governance.Hold{Reason: "a claim", User: "user 1"}); err != nil {
 				t.Fatal(err)
 			}
 			// One that keeps nothing is not in the way.
-			if _, err := log.PlaceHold(t.Context(), audittrail.Hold{Reason: "another", Model: "other"}); err != nil {
+			if _, err := log.PlaceHold(t.Context(), governance.Hold{Reason: "another", Model: "other"}); err != nil {
 				t.Fatal(err)
 			}
 		})

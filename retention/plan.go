@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"audittrail"
+	"audittrail/governance"
 	"audittrail/record"
 )
 
@@ -144,7 +145,7 @@ func (m *Manager) stores(ctx context.Context) ([]store, error) {
 	return all, nil
 }
 
-func (m *Manager) planExpiries(p *Plan, stores []store, living []string, holds []audittrail.Hold) {
+func (m *Manager) planExpiries(p *Plan, stores []store, living []string, holds []governance.Hold) {
 	for _, class := range living {
 		name, month, err := record.SplitClass(class)
 		if err != nil || name == audittrail.GovernanceClass {
@@ -174,7 +175,7 @@ func (m *Manager) planExpiries(p *Plan, stores []store, living []string, holds [
 
 // planMoves plans what becomes of a segment. It has records of several classes:
 // all of them must allow it.
-func (m *Manager) planMoves(ctx context.Context, p *Plan, s *store, holds []audittrail.Hold) error {
+func (m *Manager) planMoves(ctx context.Context, p *Plan, s *store, holds []governance.Hold) error {
 	step := Step{Segment: &s.First, Records: s.Records, Bytes: s.Bytes}
 	switch {
 	case s.Leftover: // a crash was in the way
@@ -217,7 +218,7 @@ func (m *Manager) planMoves(ctx context.Context, p *Plan, s *store, holds []audi
 
 // held says which holds are in the way of dropping a segment. If it is due, its
 // records are looked at; else those count that may reach into its classes.
-func (m *Manager) held(ctx context.Context, step *Step, s *store, holds []audittrail.Hold, now time.Time) error {
+func (m *Manager) held(ctx context.Context, step *Step, s *store, holds []governance.Hold, now time.Time) error {
 	if step.Due.After(now) {
 		for _, h := range holds {
 			if slices.ContainsFunc(slices.Collect(maps.Keys(s.classes)), h.Reaches) {

@@ -17,6 +17,7 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/evidence/certificate"
+	"audittrail/governance"
 	"audittrail/privacy"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -265,7 +266,7 @@ func (e *env) heldUsers(log *audittrail.Log, users []string) (map[string]bool, e
 	rest := slices.Clone(users)
 	for {
 		err := log.CheckErase(e.ctx, rest)
-		var held *audittrail.HeldError
+		var held *governance.HeldError
 		if !errors.As(err, &held) || len(held.Users) == 0 {
 			return all, err
 		}
@@ -280,7 +281,7 @@ func (e *env) heldUsers(log *audittrail.Log, users []string) (map[string]bool, e
 func (e *env) eraseBatch(log *audittrail.Log, order audittrail.Erasure, x *erasing, many bool) error {
 	for {
 		done, err := log.Erase(e.ctx, order)
-		var held *audittrail.HeldError
+		var held *governance.HeldError
 		if many && errors.As(err, &held) && len(held.Users) > 0 {
 			keep := make(map[string]bool, len(held.Users))
 			for _, u := range held.Users {

@@ -10,6 +10,7 @@ import (
 
 	"audittrail"
 	"audittrail/access"
+	"audittrail/governance"
 	"audittrail/privacy"
 )
 
@@ -26,7 +27,7 @@ expires, until the hold is released.` + exits(ends0, ends1, ends4),
 }
 
 type holdOptions struct {
-	hold             audittrail.Hold
+	hold             governance.Hold
 	start, end, file string
 	force            bool
 }
@@ -116,7 +117,7 @@ func holdTime(flag, text string) (time.Time, error) {
 }
 
 // holdText says what a hold holds.
-func holdText(h *audittrail.Hold) string {
+func holdText(h *governance.Hold) string {
 	if h.Unreadable {
 		return "everything: its record cannot be read"
 	}

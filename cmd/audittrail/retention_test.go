@@ -14,6 +14,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 )
 
 // TestRetention lets time go by over a log, and looks at what plan says and
@@ -91,7 +92,7 @@ func TestRetention(t *testing.T) {
 			t.Errorf("verify: %s", out)
 		}
 		time.Sleep(200 * 24 * time.Hour)
-		var hold audittrail.Hold
+		var hold governance.Hold
 		use := func(do func(*audittrail.Log) error) {
 			t.Helper()
 			log, err := audittrail.Open(audit, audittrail.Options{AcceptClock: true})
@@ -103,7 +104,7 @@ func TestRetention(t *testing.T) {
 			}
 		}
 		use(func(log *audittrail.Log) (err error) {
-			hold, err = log.PlaceHold(t.Context(), audittrail.Hold{Reason: "a claim", User: "a"})
+			hold, err = log.PlaceHold(t.Context(), governance.Hold{Reason: "a claim", User: "a"})
 			return err
 		})
 		if out, _ := run("retention", "apply", "-o", "jsonl"); !strings.Contains(out, `"action":"expire","class":"standard/2000-01","records":60`) || !strings.Contains(out, hold.ID) {

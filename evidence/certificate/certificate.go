@@ -26,7 +26,7 @@ import (
 	"time"
 
 	"audittrail/event"
-	"audittrail/internal/barrier"
+	"audittrail/governance"
 	"audittrail/internal/cjson"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -287,7 +287,7 @@ func (c *Certificate) Check(vkeys []string) (*Facts, error) {
 	if r.Event.Type != event.SubjectErased {
 		return nil, fmt.Errorf("check certificate: %w: its record is of type %s", ErrMismatch, r.Event.Type)
 	}
-	order, err := barrier.ReadErasure(r.Event.Metadata)
+	order, err := governance.ReadErasure(r.Event.Metadata)
 	if err != nil {
 		return nil, fmt.Errorf("check certificate: record %d: %w", r.Seq, err)
 	}

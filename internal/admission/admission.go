@@ -36,13 +36,12 @@ import (
 // A Reader lets the readers of a log see the records that count. Its exported
 // fields are not changed while it is in use.
 type Reader struct {
-	FS    vfs.FS
-	Tree  string         // folder of the tree's files
-	Store *segment.Store // of which it sets what readers see
-	Ring  *keyring.Ring  // nil if it is not at hand
-	VKeys []string       // verifier keys that are trusted, where the keyring is not
-	// Refused is that of Judge.
-	Refused func(record.Subject, string) (record.State, error)
+	FS     vfs.FS
+	Tree   string         // folder of the tree's files
+	Store  *segment.Store // of which it sets what readers see
+	Ring   *keyring.Ring  // nil if it is not at hand
+	VKeys  []string       // verifier keys that are trusted, where the keyring is not
+	Orders Orders         // that of Judge
 
 	mu     sync.Mutex // guards all below
 	file   []byte     // the published checkpoint, when it was read last
@@ -179,7 +178,7 @@ func (r *Reader) judge(ctx context.Context, found uint64) (seq uint64, why strin
 	if r.Ring == nil {
 		return r.size, "it is beyond the newest checkpoint, and the keyring is not here", nil
 	}
-	judge := &Judge{Ring: r.Ring, Store: r.Store, Refused: r.Refused}
+	judge := &Judge{Ring: r.Ring, Store: r.Store, Orders: r.Orders}
 	lines := make([][]byte, 0, Together)
 	for r.size < found {
 		lines = lines[:0]

@@ -156,13 +156,18 @@ func TestReject(t *testing.T) {
 				t.Errorf("Reject = %d, %q, %v; want %d, %q", n, why, err, c.n, c.why)
 			}
 			// An order that readers see refuses a key that the keyring still has.
-			j = &admission.Judge{Ring: ring, Store: store, Refused: func(record.Subject, string) (record.State, error) { return record.Erased, nil }}
+			j = &admission.Judge{Ring: ring, Store: store, Orders: orders(func(record.Subject, string) (record.State, error) { return record.Erased, nil })}
 			if n, why, err := j.Reject(t.Context(), bare); len(bare) > 0 && (n > 0 || why == "") || err != nil {
 				t.Errorf("Reject, all erased = %d, %q, %v; want none to count", n, why, err)
 			}
 		})
 	}
 }
+
+// orders are a function that says what was ordered.
+type orders func(record.Subject, string) (record.State, error)
+
+func (o orders) Refused(s record.Subject, class string) (record.State, error) { return o(s, class) }
 
 // erasedOnce makes a log of one record and of the erasure of whom it is about, and a
 // copy of its folder from before the erasure.
@@ -234,7 +239,7 @@ func TestLookBesideErasure(t *testing.T) {
 	ring, store := opened(t, before)
 	erased := false
 	r := &admission.Reader{FS: vfs.OS, Tree: filepath.Join(before, "tree"), Store: store, Ring: ring}
-	r.Refused = func(record.Subject, string) (record.State, error) {
+	r.Orders = orders(func(record.Subject, string) (record.State, error) {
 		if erased {
 			return record.Readable, errors.New("asked about a record that was signed")
 		}
@@ -255,7 +260,7 @@ func TestLookBesideErasure(t *testing.T) {
 			}
 		}
 		return record.Erased, nil
-	}
+	})
 	found, err := r.Look(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
@@ -276,9 +281,9 @@ func TestRejectWithoutOrders(t *testing.T) {
 	line := [][]byte{bytes.TrimSuffix(lines[bobSeq], []byte("\n"))}
 	failed := errors.New("cannot be read")
 	ctx, cancel := context.WithCancel(t.Context())
-	j := &admission.Judge{Ring: ring, Store: store, Refused: func(record.Subject, string) (record.State, error) {
+	j := &admission.Judge{Ring: ring, Store: store, Orders: orders(func(record.Subject, string) (record.State, error) {
 		return record.Readable, failed
-	}}
+	})}
 	if n, _, err := j.Reject(ctx, line); n != 0 || !errors.Is(err, failed) {
 		t.Errorf("Reject = %d, %v; want 0, %v", n, err, failed)
 	}
@@ -286,10 +291,10 @@ func TestRejectWithoutOrders(t *testing.T) {
 	if n, why, err := j.Reject(ctx, line); n != 1 || why != "" || err != nil {
 		t.Errorf("Reject, leniently = %d, %q, %v; want 1", n, why, err)
 	}
-	j.Refused = func(record.Subject, string) (record.State, error) {
+	j.Orders = orders(func(record.Subject, string) (record.State, error) {
 		cancel()
 		return record.Readable, ctx.Err()
-	}
+	})
 	if n, _, err := j.Reject(ctx, line); n != 0 || !errors.Is(err, context.Canceled) {
 		t.Errorf("Reject, called off = %d, %v; want 0, %v", n, err, context.Canceled)
 	}

@@ -9,7 +9,8 @@ import (
 	"sync/atomic"
 
 	"audittrail/event"
-	"audittrail/internal/barrier"
+	"audittrail/governance"
+	"audittrail/internal/audit"
 	"audittrail/internal/segment"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -22,11 +23,9 @@ import (
 // with the log's keys, no record before it has its id, and its data subject was
 // not erased before. Its place in the chain is for the caller to check.
 type Judge struct {
-	Ring  *keyring.Ring
-	Store *segment.Store // of the records that may have the id before
-	// Refused tells whether an order among the records that readers see
-	// destroyed the key, whether or not the keyring has it. It may be nil.
-	Refused func(record.Subject, string) (record.State, error)
+	Ring   *keyring.Ring
+	Store  *segment.Store // of the records that may have the id before
+	Orders Orders         // it may be nil
 	// Lenient goes on where ids cannot be looked up since the log is damaged.
 	Lenient bool
 
@@ -34,8 +33,20 @@ type Judge struct {
 	erased map[record.Subject]struct{} // by a line that was judged
 }
 
+// Orders are those among the records that readers see by which keys are destroyed.
+type Orders interface {
+	// Refused returns the state that an order gave to what is about a subject and
+	// of a class, whether or not the keyring still has the key.
+	Refused(s record.Subject, class string) (record.State, error)
+}
+
 // Together is how many lines are best judged at once.
 const Together = 256
+
+// Fresh returns a judge that has seen no line yet.
+func (j *Judge) Fresh() audit.Judge {
+	return &Judge{Ring: j.Ring, Store: j.Store, Orders: j.Orders, Lenient: j.Lenient}
+}
 
 // Reject returns the index of the first line that does not count, and why; the
 // number of lines if all do. The lines are kept.
@@ -119,8 +130,8 @@ func (j *Judge) place(ctx context.Context, r *record.Record) (why string, err er
 	if _, ok := j.erased[r.Subject]; ok {
 		return "it is about a data subject who was erased before", nil
 	}
-	if j.Refused != nil {
-		switch state, err := j.Refused(r.Subject, r.Class); {
+	if j.Orders != nil {
+		switch state, err := j.Orders.Refused(r.Subject, r.Class); {
 		case err != nil && (!j.Lenient || ctx.Err() != nil):
 			return "", err
 		case err == nil && state == record.Erased:
@@ -128,7 +139,7 @@ func (j *Judge) place(ctx context.Context, r *record.Record) (why string, err er
 		}
 	}
 	if r.Event.Type == event.SubjectErased {
-		if e, err := barrier.ReadErasure(r.Event.Metadata); err == nil {
+		if e, err := governance.ReadErasure(r.Event.Metadata); err == nil {
 			for _, s := range e.Subjects {
 				j.erased[s] = struct{}{}
 			}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,7 +62,7 @@ func (s signer) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.key, ms
 
 // newKeeper makes the files of a log with three segments of eight records, and
 // what moves them.
-func newKeeper(t testing.TB, disk vfs.FS, origin string) (*archive.Keeper, *[]remnant.Statement) {
+func newKeeper(t testing.TB, disk vfs.FS, origin string) *mover {
 	t.Helper()
 	if err := errors.Join(vfs.MakeDir(disk, "log", 0o755), vfs.MakeDir(disk, place, 0o700), vfs.MakeDir(disk, "/second", 0o700)); err != nil {
 		t.Fatal(err)
@@ -73,7 +74,7 @@ func newKeeper(t testing.TB, disk vfs.FS, origin string) (*archive.Keeper, *[]re
 	if err := store.OpenTail(context.Background(), segment.Pos{}, 0); err != nil {
 		t.Fatal(err)
 	}
-	var entries [][32]byte
+	var entries entryList
 	var prev record.Hash
 	for i := range uint64(24) {
 		kind := event.Prompt
@@ -96,17 +97,52 @@ func newKeeper(t testing.TB, disk vfs.FS, origin string) (*archive.Keeper, *[]re
 		entries = append(entries, prev)
 	}
 	key, vkey := signerOf(t, origin)
-	var said []remnant.Statement
-	return &archive.Keeper{
-		FS: disk, Store: store, Origin: origin,
-		Entries: func(from uint64, dst [][32]byte) error { copy(dst, entries[from:]); return nil },
-		Keys:    func(uint64) []string { return []string{vkey} },
-		Sign: func(kind string, lines ...string) ([]byte, error) {
-			return tlog.SignStatement(tlog.Statement{Kind: kind, Origin: origin, Lines: lines}, key)
-		},
-		Say:    func(_ context.Context, s remnant.Statement) error { said = append(said, s); return nil },
-		Signed: func(context.Context) (uint64, error) { return 24, nil },
-	}, &said
+	return &mover{
+		Keeper: &archive.Keeper{FS: disk, Store: store, Origin: origin, Entries: entries, Keys: []tlog.Eras{{{VKey: vkey, Until: math.MaxUint64}}}},
+		key:    key, signed: 24,
+	}
+}
+
+// A mover stands in for a log whose segments are moved.
+type mover struct {
+	*archive.Keeper
+	key    note.Signer
+	signed uint64
+	said   []remnant.Statement
+}
+
+func (m *mover) complete(move *archive.Move, err error) error {
+	if err != nil || move == nil {
+		return err
+	}
+	if move.Statement != nil {
+		m.said = append(m.said, *move.Statement)
+	}
+	return move.Complete()
+}
+
+func (m *mover) archive(ctx context.Context, first uint64, to, reason string) error {
+	move, err := m.Archive(ctx, first, to, m.signed)
+	if err == nil && move != nil {
+		var b []byte
+		b, err = tlog.SignStatement(tlog.Statement{Kind: archive.ManifestKind, Origin: m.Origin, Lines: move.Manifest()}, m.key)
+		if err == nil {
+			err = move.Prove(ctx, b, reason, nil)
+		}
+	}
+	return m.complete(move, err)
+}
+
+func (m *mover) drop(ctx context.Context, first uint64) error {
+	return m.complete(m.Drop(ctx, first, "", m.signed, nil))
+}
+
+// entryList are the entries of a tree.
+type entryList [][32]byte
+
+func (e entryList) ReadEntries(_ context.Context, from uint64, dst [][32]byte) error {
+	copy(dst, e[from:])
+	return nil
 }
 
 func read(t testing.TB, disk vfs.FS, name string) []byte {
@@ -122,7 +158,7 @@ func read(t testing.TB, disk vfs.FS, name string) []byte {
 // reads that.
 func TestVectors(t *testing.T) {
 	disk := vfs.NewMem()
-	k, said := newKeeper(t, disk, "audittrail/test")
+	k := newKeeper(t, disk, "audittrail/test")
 	infos, err := k.Store.Segments()
 	if err != nil || len(infos) < 3 {
 		t.Fatalf("%d segments, %v", len(infos), err)
@@ -130,7 +166,7 @@ func TestVectors(t *testing.T) {
 	first := infos[1].First
 	base := fmt.Sprintf("%020d", first)
 	lines := read(t, disk, "log/"+base+".jsonl")
-	if err := k.Archive(t.Context(), first, place, "old", nil); err != nil {
+	if err := k.archive(t.Context(), first, place, "old"); err != nil {
 		t.Fatal(err)
 	}
 	_, vkey := signerOf(t, k.Origin)
@@ -162,7 +198,7 @@ func TestVectors(t *testing.T) {
 			}
 		}
 	}
-	s := (*said)[0]
+	s := k.said[0]
 	m, sum, err := k.Manifest(place, first)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +221,7 @@ func TestVectors(t *testing.T) {
 // TestOlderVectors reads the archive of a segment whose records are of format 1.
 func TestOlderVectors(t *testing.T) {
 	disk := vfs.NewMem()
-	k, _ := newKeeper(t, disk, "audittrail/test")
+	k := newKeeper(t, disk, "audittrail/test")
 	const first, base = 9, "00000000000000000009"
 	kept := make(map[string][]byte)
 	for _, ext := range []string{".jsonl", ".jsonl.zst", ".archive", ".remnant"} {
@@ -219,42 +255,41 @@ func TestOlderVectors(t *testing.T) {
 // TestRefusals asks for what must not happen, and finds everything in its place.
 func TestRefusals(t *testing.T) {
 	disk := vfs.NewMem()
-	k, said := newKeeper(t, disk, "audittrail/test")
+	k := newKeeper(t, disk, "audittrail/test")
 	infos, err := k.Store.Segments()
 	if err != nil {
 		t.Fatal(err)
 	}
 	last := infos[len(infos)-1].First
-	if err := k.Archive(t.Context(), last, place, "", nil); !errors.Is(err, archive.ErrNotWhole) {
+	if err := k.archive(t.Context(), last, place, ""); !errors.Is(err, archive.ErrNotWhole) {
 		t.Errorf("archive the newest: %v", err)
 	}
-	if err := k.Drop(t.Context(), last, "", nil); !errors.Is(err, archive.ErrNotWhole) {
+	if err := k.drop(t.Context(), last); !errors.Is(err, archive.ErrNotWhole) {
 		t.Errorf("drop the newest: %v", err)
 	}
-	signed := k.Signed
-	k.Signed = func(context.Context) (uint64, error) { return infos[1].First, nil }
-	if err := k.Archive(t.Context(), 0, place, "", nil); !errors.Is(err, archive.ErrNotWhole) {
+	k.signed = infos[1].First
+	if err := k.archive(t.Context(), 0, place, ""); !errors.Is(err, archive.ErrNotWhole) {
 		t.Errorf("archive what is not signed: %v", err)
 	}
-	k.Signed = signed
+	k.signed = 24
 	for _, p := range []string{"", "place", "/nowhere"} {
-		if err := k.Archive(t.Context(), 0, p, "", nil); err == nil {
+		if err := k.archive(t.Context(), 0, p, ""); err == nil {
 			t.Errorf("archived in %q", p)
 		}
 	}
-	if err := k.Archive(t.Context(), 1, place, "", nil); err == nil {
+	if err := k.archive(t.Context(), 1, place, ""); err == nil {
 		t.Error("archived what is no segment")
 	}
 	other := vfs.NewMem()
-	k2, _ := newKeeper(t, other, "audittrail/other")
-	if err := k2.Archive(t.Context(), 0, place, "", nil); err != nil {
+	k2 := newKeeper(t, other, "audittrail/other")
+	if err := k2.archive(t.Context(), 0, place, ""); err != nil {
 		t.Fatal(err)
 	}
 	name := place + "/00000000000000000000.archive"
 	if err := vfs.WriteFile(disk, name, read(t, other, name), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Archive(t.Context(), 0, place, "", nil); !errors.Is(err, archive.ErrForeign) {
+	if err := k.archive(t.Context(), 0, place, ""); !errors.Is(err, archive.ErrForeign) {
 		t.Errorf("archive over another log's: %v", err)
 	}
 	// A line that was altered does not become an archive.
@@ -264,14 +299,14 @@ func TestRefusals(t *testing.T) {
 	if err := vfs.WriteFile(disk, line, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Archive(t.Context(), 0, "/second", "", nil); !errors.Is(err, record.ErrHash) {
+	if err := k.archive(t.Context(), 0, "/second", ""); !errors.Is(err, record.ErrHash) {
 		t.Errorf("archive an altered record: %v", err)
 	}
-	if err := k.Drop(t.Context(), 0, "", nil); !errors.Is(err, record.ErrHash) {
+	if err := k.drop(t.Context(), 0); !errors.Is(err, record.ErrHash) {
 		t.Errorf("drop an altered record: %v", err)
 	}
-	if len(*said) != 0 {
-		t.Errorf("said %+v of what did not happen", *said)
+	if len(k.said) != 0 {
+		t.Errorf("said %+v of what did not happen", k.said)
 	}
 	for _, g := range infos {
 		if _, err := disk.Stat(g.File); err != nil {

@@ -1,6 +1,5 @@
 // Package archive moves whole segments of a log to another place, compressed
-// and with a signed manifest, proves that they are there, brings them back, and
-// finds records that have left.
+// and with a signed manifest, proves that they are there, and brings them back.
 //
 //	00000000000000000000.jsonl.zst   the segment's lines, compressed (RFC 8878)
 //	00000000000000000000.archive     the manifest: a statement, signed

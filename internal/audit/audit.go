@@ -51,14 +51,20 @@ type Head struct {
 	Name string // who does, as in "the checkpoint"
 }
 
-// Keys finds the key to the content of the records about a subject in a class.
-type Keys func(subject record.Subject, class string) (record.PRK, record.State, error)
+// Keys are those to the contents: a keyring.
+type Keys interface {
+	// ForOpening returns the key to the content of the records about a subject in
+	// a class. The error is a *keyring.StateError if it is absent.
+	ForOpening(subject record.Subject, class string) (record.PRK, error)
+}
 
 // A Judge decides which lines beyond the signed ones count, in their order.
 type Judge interface {
 	// Reject returns the index of the first line that does not, and why; the
 	// number of lines if all do.
 	Reject(ctx context.Context, lines [][]byte) (int, string, error)
+	// Fresh returns a judge for another pass, which has seen no line yet.
+	Fresh() Judge
 }
 
 // A Log is what there is to hold against each other. Its fields are not changed
@@ -75,9 +81,9 @@ type Log struct {
 	Within bool
 	Live   bool // a writer may be ahead of the files as they are to be read
 	Keys   Keys // nil: contents are not looked at
-	// Judge returns who decides about lines beyond the signed ones, anew for
-	// each pass over them. It is given with Keys; without, nobody can tell.
-	Judge    func() Judge
+	// Judge decides about lines beyond the signed ones. It is given with Keys;
+	// without, they cannot be told from forgeries.
+	Judge    Judge
 	Workers  int // how many lines are hashed at once
 	Progress func(done, total uint64)
 	Sides    Sides // nil: what is derived from the lines is not looked at

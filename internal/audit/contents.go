@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"audittrail/finding"
+	"audittrail/keyring"
 	"audittrail/record"
 )
 
@@ -71,8 +72,9 @@ func (c *contents) state(line []byte) (record.State, error) {
 	if err != nil {
 		return record.Readable, nil
 	}
-	_, state, err := c.keys(subject, string(class))
-	if err != nil {
+	_, err = c.keys.ForOpening(subject, string(class))
+	state, absent := keyring.StateOf(err)
+	if err != nil && !absent {
 		return record.Readable, fmt.Errorf("look for the keys of records: %w", err)
 	}
 	if state != record.Lost {

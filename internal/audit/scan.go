@@ -256,7 +256,7 @@ func (s *scan) judge(ctx context.Context) {
 	}
 	b := bench{ctx: ctx}
 	if s.log.Judge != nil {
-		b.judge = s.log.Judge()
+		b.judge = s.log.Judge.Fresh()
 	}
 	for n := s.tail.file; n < len(s.log.Files); n++ {
 		from := int64(0)

@@ -75,7 +75,7 @@ func (s *survey) take(ctx context.Context, first int) error {
 	s.ctx = ctx
 	s.contents.keys = s.Keys
 	if s.Judge != nil {
-		s.judge = s.Judge()
+		s.judge = s.Judge.Fresh()
 	}
 	total := s.total(first)
 	for i := first; i < len(s.Files) && !s.crowded; i++ {

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"iter"
 
+	xtlog "golang.org/x/mod/sumdb/tlog"
+
 	"audittrail/internal/segment"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 	"audittrail/tlog"
-
-	xtlog "golang.org/x/mod/sumdb/tlog"
 )
 
 const (

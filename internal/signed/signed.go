@@ -15,14 +15,14 @@ import (
 	"log/slog"
 	"sync"
 
+	xtlog "golang.org/x/mod/sumdb/tlog"
+
 	"audittrail/internal/segment"
 	"audittrail/internal/tree"
 	"audittrail/internal/vouch"
 	"audittrail/keyring"
 	"audittrail/record"
 	"audittrail/tlog"
-
-	xtlog "golang.org/x/mod/sumdb/tlog"
 )
 
 // ErrRoot says that neither the files of the tree nor the lines of the log give

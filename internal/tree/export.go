@@ -9,11 +9,11 @@ import (
 	"iter"
 	"path/filepath"
 
-	"audittrail/internal/vfs"
-	"audittrail/tlog"
-
 	"filippo.io/torchwood"
 	xtlog "golang.org/x/mod/sumdb/tlog"
+
+	"audittrail/internal/vfs"
+	"audittrail/tlog"
 )
 
 // Export writes the tree over entries, as the checkpoint has it, to the folder out,

@@ -7,10 +7,10 @@ import (
 	"io"
 	"iter"
 
+	xtlog "golang.org/x/mod/sumdb/tlog"
+
 	"audittrail/internal/vfs"
 	"audittrail/tlog"
-
-	xtlog "golang.org/x/mod/sumdb/tlog"
 )
 
 // read fills buf from file i at offset. That the file ends before is damage: no

@@ -295,15 +295,9 @@ func (e *Evidence) open(signed []byte, origin string) (tlog.Checkpoint, error) {
 	return tlog.Checkpoint{}, first
 }
 
-// Keys returns the verifier keys that are trusted, and can have signed a
-// statement about the first so many records. Heads finds them out.
-func (e *Evidence) Keys(size uint64) []string {
-	var keys []string
-	for _, eras := range e.eras {
-		keys = append(keys, eras.Since(size)...)
-	}
-	return keys
-}
+// Eras returns when the verifier keys that are trusted counted. Heads finds them
+// out.
+func (e *Evidence) Eras() []tlog.Eras { return e.eras }
 
 // Origin returns the log's name, as its keyring or its published checkpoint has
 // it.

@@ -12,6 +12,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/lineage"
 	"audittrail/query"
 	"audittrail/report"
@@ -94,7 +95,7 @@ func writeLog(t *testing.T) {
 	}
 	must(m.Set(t.Context(), retention.Policy{Classes: []retention.Class{{Name: "standard", KeepFor: retention.Period{Months: 3}}, {Name: "incidents", KeepFor: retention.Period{Years: 10}}}}, "desk"))
 	must(log.AppendBatch(t.Context(), aMonth()))
-	must(log.PlaceHold(t.Context(), audittrail.Hold{Reason: "case 17", Class: "incidents"}))
+	must(log.PlaceHold(t.Context(), governance.Hold{Reason: "case 17", Class: "incidents"}))
 	must(log.Erase(t.Context(), audittrail.Erasure{Users: []string{"user-3"}, Reason: "asked", Basis: "GDPR 17(1)(a)"}))
 	if err := log.Close(); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,8 @@
 //
 //	mutate [-match REGEXP] [-run REGEXP] [-sample N] [-seed S] [-equivalent FILE] PACKAGE... [-- TESTED...]
 //
+// A PACKAGE is a folder, or one file of it.
+//
 // A guard is an if statement, or a case of a switch without a tag, whose body
 // leaves: it ends in return, continue, break, goto or panic. A plain
 // "if err != nil" is one only where the error comes from a call in the same
@@ -99,9 +101,11 @@ func parseOptions() (o options, err error) {
 		o.packages, o.tested = args[:i], args[i+1:]
 	}
 	if len(o.packages) == 0 {
-		return o, errors.New("name the packages whose guards are to be taken out, such as internal/recovery")
+		return o, errors.New("name the packages whose guards are to be taken out, such as internal/audit")
 	}
-	o.tested = append(slices.Clone(o.packages), o.tested...)
+	for i, pkg := range o.packages {
+		o.tested = slices.Insert(o.tested, i, folder(pkg))
+	}
 	var rerr error
 	o.match, err = regexp.Compile(*match)
 	o.run, rerr = regexp.Compile(*tests)
@@ -257,6 +261,14 @@ func known(excused map[string]string, guards []*guard) error {
 	return nil
 }
 
+// folder returns the folder of a package that may be given by a file.
+func folder(pkg string) string {
+	if filepath.Ext(pkg) == ".go" {
+		return filepath.Dir(pkg)
+	}
+	return pkg
+}
+
 // instrument writes copies of the packages' files, in which each guard can be
 // switched off, and an overlay that puts them in the place of the originals.
 func instrument(scratch, control string, packages []string) (guards []*guard, overlay string, err error) {
@@ -270,10 +282,12 @@ func instrument(scratch, control string, packages []string) (guards []*guard, ov
 		replace[abs] = to
 		return os.WriteFile(to, []byte(text), 0o600)
 	}
-	for _, dir := range packages {
-		names, err := filepath.Glob(filepath.Join(dir, "*.go"))
-		if err != nil {
-			return nil, "", err
+	for _, pkg := range packages {
+		names := []string{pkg}
+		if folder(pkg) == pkg {
+			if names, err = filepath.Glob(filepath.Join(pkg, "*.go")); err != nil {
+				return nil, "", err
+			}
 		}
 		for _, name := range names {
 			if strings.HasSuffix(name, "_test.go") {

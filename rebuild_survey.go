@@ -1,4 +1,4 @@
-package salvage
+package audittrail
 
 import (
 	"context"
@@ -6,8 +6,7 @@ import (
 	"fmt"
 
 	"audittrail/event"
-	"audittrail/internal/barrier"
-	"audittrail/internal/content"
+	"audittrail/governance"
 	"audittrail/internal/remnant"
 	"audittrail/internal/segment"
 	"audittrail/internal/signed"
@@ -15,48 +14,48 @@ import (
 	"audittrail/tlog"
 )
 
-// A Salvager goes over an old log, which need not be whole.
-type Salvager struct {
-	Account
+// A survey goes over an old log, which need not be whole.
+type survey struct {
+	account
 
 	// What the survey has found of the log.
-	Size   uint64     // what its newest checkpoint covers, or more
-	Root   *tlog.Hash // that was signed last; nil if that is not known
-	Signed uint64     // how many records that covers
-	Junk   uint64     // lines that are no record or were altered
+	size   uint64     // what its newest checkpoint covers, or more
+	root   *tlog.Hash // that was signed last; nil if that is not known
+	signed uint64     // how many records that covers
+	junk   uint64     // lines that are no record or were altered
 	// Missing is how many of the signed records are not there at the end, or are
 	// later than the keyring and cannot be read: whose erasure they ordered is not
 	// known.
-	Missing uint64
+	missing uint64
 
-	log      content.Reader
+	log      reader
 	tree     *signed.Tree
 	progress func(done, total uint64)
 	vouched  uint64                       // records that the tree vouches for
 	said     map[uint64]remnant.Statement // of segments that have left
-	holds    barrier.Holds
+	holds    governance.Holds
 	limit    uint64 // records that so many bytes can hold
 	read     uint64 // bytes
 	total    uint64
 }
 
-// New returns what goes over a log, and tells how many of how many bytes it has
+// newSurvey returns what goes over a log, and tells how many of how many bytes it has
 // gone over, which are twice those of the log.
-func New(log *content.Reader, progress func(done, total uint64)) *Salvager {
-	s := &Salvager{log: *log, tree: log.Tree, progress: progress, said: make(map[uint64]remnant.Statement)}
-	s.log.Tree = nil // what is vouched for is asked here
+func newSurvey(log *reader, progress func(done, total uint64)) *survey {
+	s := &survey{log: *log, tree: log.tree, progress: progress, said: make(map[uint64]remnant.Statement)}
+	s.log.tree = nil // what is vouched for is asked here
 	return s
 }
 
 // minLine is less than any record's line has.
 const minLine = 200
 
-// Survey finds out what can be carried over.
-func (s *Salvager) Survey(ctx context.Context) error {
+// survey finds out what can be carried over.
+func (s *survey) survey(ctx context.Context) error {
 	l := &s.log
 	head := s.tree.Head()
 	if head.Size > 0 {
-		s.Signed, s.Root = head.Size, &head.Root
+		s.signed, s.root = head.Size, &head.Root
 		switch known, err := s.tree.Known(ctx, head); {
 		case err != nil:
 			return fmt.Errorf("check the lines against the signed root: %w", err)
@@ -64,8 +63,8 @@ func (s *Salvager) Survey(ctx context.Context) error {
 			s.vouched = head.Size
 		}
 	}
-	s.Size = head.Size
-	infos, err := l.Store.Segments()
+	s.size = head.Size
+	infos, err := l.store.Segments()
 	if err != nil {
 		return err
 	}
@@ -79,14 +78,14 @@ func (s *Salvager) Survey(ctx context.Context) error {
 	}
 	// A place is no part of what a record's content authenticates.
 	s.limit = min(s.limit+head.Size, record.MaxSeq)
-	err = s.each(ctx, func(seq uint64, r *content.Record, why Reason) error {
+	err = s.each(ctx, func(seq uint64, r *Record, why LossReason) error {
 		switch {
 		case why != "":
 			s.lose(seq, why)
 		case !s.carry(seq, r.ID, seq < s.vouched):
 			return nil
 		}
-		s.Size = max(s.Size, seq+1)
+		s.size = max(s.size, seq+1)
 		return nil
 	})
 	if err != nil {
@@ -98,22 +97,22 @@ func (s *Salvager) Survey(ctx context.Context) error {
 		}
 	}
 	s.miss(head.Size)
-	s.finish(s.Size)
+	s.finish(s.size)
 	return nil
 }
 
 // miss counts the signed records of which nothing is there and that may have
 // ordered what the keyring has not heard of.
-func (s *Salvager) miss(size uint64) {
+func (s *survey) miss(size uint64) {
 	end := size
 	for end > 0 && !s.known(end-1) {
 		end--
 	}
-	s.Missing = size - end
-	heard, _ := s.log.Ring.Signed() // it carries out what is ordered when that is signed
+	s.missing = size - end
+	heard, _ := s.log.ring.Signed() // it carries out what is ordered when that is signed
 	for seq := heard; seq < end; seq++ {
 		if !s.known(seq) {
-			s.Missing++
+			s.missing++
 		}
 	}
 }
@@ -121,38 +120,38 @@ func (s *Salvager) miss(size uint64) {
 // departed counts the records of a segment that has left the old log, if a record
 // of the log says that. A tombstone that no record names says nothing: of the
 // records that it stands for, nothing is there.
-func (s *Salvager) departed(g *segment.Info) {
+func (s *survey) departed(g *segment.Info) {
 	said, ok := s.said[g.First]
 	if !ok || said.Records != g.Records {
 		return
 	}
-	why := Archived
+	why := LossArchived
 	if said.Dropped {
-		why = Dropped
+		why = LossDropped
 	}
 	for seq := g.First; seq < g.First+g.Records; seq++ {
 		s.lose(seq, why)
 	}
-	s.Size = max(s.Size, g.First+g.Records)
+	s.size = max(s.size, g.First+g.Records)
 }
 
 // each calls f for every line that says which record it is, in the order in
 // which they stand: with the record if it can be carried over, or with why it
 // cannot. Others it counts.
-func (s *Salvager) each(ctx context.Context, f func(uint64, *content.Record, Reason) error) error {
-	s.Junk = 0
+func (s *survey) each(ctx context.Context, f func(uint64, *Record, LossReason) error) error {
+	s.junk = 0
 	take := func(line []byte) error {
 		seq, r, why, err := s.look(ctx, line)
 		if err != nil {
 			return err
 		}
 		if why == "" && r == nil {
-			s.Junk++
+			s.junk++
 			return nil
 		}
 		return f(seq, r, why)
 	}
-	for line, err := range s.log.Store.Kept(ctx) {
+	for line, err := range s.log.store.Kept(ctx) {
 		if err != nil {
 			return err
 		}
@@ -160,7 +159,7 @@ func (s *Salvager) each(ctx context.Context, f func(uint64, *content.Record, Rea
 			return err
 		}
 	}
-	for raw, err := range s.log.Store.Scan(ctx, segment.Pos{}) {
+	for raw, err := range s.log.store.Scan(ctx, segment.Pos{}) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -180,7 +179,7 @@ func (s *Salvager) each(ctx context.Context, f func(uint64, *content.Record, Rea
 
 // look says what a line is. Without a record and a reason, it is none, or was
 // altered. The error says that this could not be told.
-func (s *Salvager) look(ctx context.Context, line []byte) (uint64, *content.Record, Reason, error) {
+func (s *survey) look(ctx context.Context, line []byte) (uint64, *Record, LossReason, error) {
 	t, ok := record.ParseTail(line)
 	if !ok || !record.Intact(line, &t) || t.Seq >= s.limit {
 		return 0, nil, "", nil
@@ -194,21 +193,21 @@ func (s *Salvager) look(ctx context.Context, line []byte) (uint64, *content.Reco
 			return 0, nil, "", nil
 		}
 	}
-	r, err := s.log.View(ctx, append([]byte(nil), line...), t.Seq, nil)
+	r, err := s.log.view(ctx, append([]byte(nil), line...), t.Seq, nil)
 	var newer *record.VersionError
 	switch {
 	case errors.As(err, &newer):
-		return t.Seq, nil, Newer, nil
+		return t.Seq, nil, LossNewer, nil
 	case errors.Is(err, record.ErrForm), errors.Is(err, record.ErrWrongKey), errors.Is(err, record.ErrBody):
 		return 0, nil, "", nil
 	case err != nil:
 		return 0, nil, "", err
 	case r.State == record.Erased:
-		return t.Seq, nil, Erased, nil
+		return t.Seq, nil, LossErased, nil
 	case r.State == record.Expired:
-		return t.Seq, nil, Expired, nil
+		return t.Seq, nil, LossExpired, nil
 	case r.State != record.Readable:
-		return t.Seq, nil, Lost, nil
+		return t.Seq, nil, LossLost, nil
 	case r.Event.Type.Own():
 		if st, ok := remnant.ParseStatement(&r.Record); ok && st.Seq >= s.said[st.First].Seq {
 			s.said[st.First] = st
@@ -218,18 +217,15 @@ func (s *Salvager) look(ctx context.Context, line []byte) (uint64, *content.Reco
 				return 0, nil, "", nil
 			}
 		}
-		return t.Seq, nil, OwnAct, nil
+		return t.Seq, nil, LossOwn, nil
 	}
 	return t.Seq, r, "", nil
 }
 
-// Holds returns the holds that are in force in the log, oldest first.
-func (s *Salvager) Holds() []barrier.Hold { return s.holds.Active() }
-
-// Each calls f with the records that are carried over. Survey comes first.
-func (s *Salvager) Each(ctx context.Context, f func(*content.Record) error) error {
+// eachCarried calls f with the records that are carried over. Survey comes first.
+func (s *survey) eachCarried(ctx context.Context, f func(*Record) error) error {
 	done := make(map[uint64]struct{}) // of those whose place another line claims too
-	return s.each(ctx, func(seq uint64, r *content.Record, why Reason) error {
+	return s.each(ctx, func(seq uint64, r *Record, why LossReason) error {
 		if why != "" || !s.carried.has(seq) {
 			return nil
 		}

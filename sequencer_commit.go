@@ -1,11 +1,10 @@
-package sequence
+package audittrail
 
 import (
 	"fmt"
 	"time"
 
 	"audittrail/event"
-	"audittrail/internal/content"
 	"audittrail/internal/segment"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -22,7 +21,7 @@ const (
 // A batch is the records that share one sync.
 type batch struct {
 	drafts []*record.Draft
-	seen   []*content.Record // for the observer, if there is one
+	seen   []*Record // for the observer, if there is one
 
 	done   chan struct{} // closed when the fields below are set
 	first  uint64
@@ -32,7 +31,7 @@ type batch struct {
 
 // enqueue hands drafts to the committer, as one unit, and returns the batch
 // that they are in and the place of the first.
-func (q *Sequencer) enqueue(items []*item) (*batch, int, error) {
+func (q *sequencer) enqueue(items []*item) (*batch, int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -55,7 +54,7 @@ func (q *Sequencer) enqueue(items []*item) (*batch, int, error) {
 }
 
 // poke wakes the committer; called with mu held.
-func (q *Sequencer) poke() {
+func (q *sequencer) poke() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -64,7 +63,7 @@ func (q *Sequencer) poke() {
 
 // commitLoop writes batch after batch until the log is closed and nothing is
 // left. While one batch is being synced, the next one fills.
-func (q *Sequencer) commitLoop() {
+func (q *sequencer) commitLoop() {
 	defer q.committed.Done()
 	var out segment.Batch
 	for range q.wake {
@@ -78,12 +77,12 @@ func (q *Sequencer) commitLoop() {
 				d.Free()
 			}
 			if b.err == nil && b.seen != nil {
-				q.Observer(b.seen)
+				q.log.opts.Observer(b.seen)
 			}
 			b.drafts, b.seen = nil, nil
 			close(b.done)
 			if b.err == nil {
-				q.Durable()
+				q.log.changed.wake()
 			}
 		}
 		if closed && b == nil {
@@ -98,9 +97,9 @@ func (q *Sequencer) commitLoop() {
 }
 
 // commit gives the records of a batch their places and makes them durable.
-func (q *Sequencer) commit(b *batch, out *segment.Batch) error {
+func (q *sequencer) commit(b *batch, out *segment.Batch) error {
 	// A key must be durable before any record that needs it.
-	if err := q.Ring.Flush(); err != nil {
+	if err := q.log.ring.Flush(); err != nil {
 		return fmt.Errorf("write keyring: %w", err)
 	}
 	logged, mono, err := q.clock()
@@ -109,7 +108,7 @@ func (q *Sequencer) commit(b *batch, out *segment.Batch) error {
 	}
 	out.Reset()
 	last := q.last
-	b.first = q.Store.Size()
+	b.first = q.log.store.Size()
 	b.hashes = make([][32]byte, len(b.drafts))
 	for i, d := range b.drafts {
 		prev := last.hash
@@ -121,23 +120,23 @@ func (q *Sequencer) commit(b *batch, out *segment.Batch) error {
 			b.seen[i].Tail = record.Tail{Seq: b.first + uint64(i), Logged: last.logged, Prev: prev, Hash: last.hash}
 		}
 	}
-	rolled, err := q.Store.Append(out)
+	rolled, err := q.log.store.Append(out)
 	if err != nil {
 		return err
 	}
 	last.mono = mono
 	q.last = last
-	q.Sign(b.first, b.hashes, rolled)
+	q.log.signer.add(b.first, b.hashes, rolled)
 	return nil
 }
 
 // clock returns the time for a batch: whole microseconds, since the place of a
 // record in its batch stands in the nanoseconds, and later than the last one.
-func (q *Sequencer) clock() (logged, mono time.Time, err error) {
-	mono = q.Now()
+func (q *sequencer) clock() (logged, mono time.Time, err error) {
+	mono = q.log.opts.now()
 	logged = mono.UTC().Truncate(time.Microsecond)
 	last := q.last.logged
-	if !last.IsZero() && !q.AcceptClock {
+	if !last.IsZero() && !q.log.opts.AcceptClock {
 		// How much time has passed is known only within one process.
 		ahead := logged.Sub(last) - maxPause
 		if !q.last.mono.IsZero() {
@@ -161,8 +160,8 @@ const (
 	maxPause = 366 * 24 * time.Hour
 )
 
-// Commit records an event of the log's own and waits until it is durable.
-func (q *Sequencer) Commit(e event.Event) (Receipt, error) {
+// commitOwn records an event of the log's own and waits until it is durable.
+func (q *sequencer) commitOwn(e event.Event) (Receipt, error) {
 	if err := event.Canonicalize(&e); err != nil {
 		return Receipt{}, fmt.Errorf("record %s: %w", e.Type, err)
 	}

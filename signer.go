@@ -1,5 +1,4 @@
-// Package checkpoint signs how far a log has come, behind whoever writes it.
-package checkpoint
+package audittrail
 
 import (
 	"context"
@@ -8,30 +7,21 @@ import (
 	"sync"
 	"time"
 
-	"audittrail/internal/recovery"
-	"audittrail/internal/segment"
-	"audittrail/internal/tree"
-	"audittrail/keyring"
 	"audittrail/tlog"
 )
 
 // every is how long a record waits at most for a signed checkpoint.
-const every = time.Second
+const signEvery = time.Second
 
 // maxQueue bounds the hashes that wait for the tree; past it they are read
 // back from the log.
-const maxQueue = 1 << 20
+const maxSignQueue = 1 << 20
 
-// A Signer grows the tree behind the committer and signs its head. It is
+// A signer grows the tree behind the committer and signs its head. It is
 // off the path of the acknowledgement: if it falls behind or fails, appends go
 // on, and it catches up from the log.
-type Signer struct {
-	Store  *segment.Store
-	Tree   *tree.Tree
-	Ring   *keyring.Ring
-	Origin string
-	Logger *slog.Logger
-	Closed error // what Run returns when it has stopped
+type signer struct {
+	log *Log
 
 	mu     sync.Mutex // guards the three below
 	queue  [][32]byte // hashes of the newest records, without a gap
@@ -39,7 +29,7 @@ type Signer struct {
 	rolled bool       // a segment ended: sign without delay
 
 	wake chan struct{}
-	ask  chan request
+	ask  chan signRequest
 	quit chan struct{}
 	done chan struct{}
 
@@ -50,48 +40,48 @@ type Signer struct {
 	stopped error  // what the last one at Close gave
 }
 
-// A request is something to be done between two checkpoints.
-type request struct {
-	do   func(*Signer) error
+// A signRequest is something to be done between two checkpoints.
+type signRequest struct {
+	do   func(*signer) error
 	done chan<- error
 }
 
-// Run does f when every record that is durable now is in the tree.
-func (c *Signer) Run(ctx context.Context, f func(*Signer) error) error {
+// run does f when every record that is durable now is in the tree.
+func (c *signer) run(ctx context.Context, f func(*signer) error) error {
 	done := make(chan error, 1)
 	select {
-	case c.ask <- request{f, done}:
+	case c.ask <- signRequest{f, done}:
 	case <-c.done:
-		return c.Closed
+		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	return <-done
 }
 
-// Start begins at the end of the log. The fields are not changed any more.
-func (c *Signer) Start() {
-	c.next = c.Store.Size()
+// start begins at the end of the log. The fields are not changed any more.
+func (c *signer) start() {
+	c.next = c.log.store.Size()
 	c.wake = make(chan struct{}, 1)
-	c.ask = make(chan request)
+	c.ask = make(chan signRequest)
 	c.quit = make(chan struct{})
 	c.done = make(chan struct{})
 	go c.loop()
 }
 
-// Stop signs the last checkpoint and ends the loop.
-func (c *Signer) Stop() error {
+// stop signs the last checkpoint and ends the loop.
+func (c *signer) stop() error {
 	close(c.quit)
 	<-c.done
 	return c.stopped
 }
 
-// Add takes the hashes of records that have become durable.
-func (c *Signer) Add(first uint64, hashes [][32]byte, rolled bool) {
+// add takes the hashes of records that have become durable.
+func (c *signer) add(first uint64, hashes [][32]byte, rolled bool) {
 	c.mu.Lock()
 	c.next = first + uint64(len(hashes))
 	c.queue = append(c.queue, hashes...)
-	if len(c.queue) > maxQueue {
+	if len(c.queue) > maxSignQueue {
 		c.queue = nil
 	}
 	c.rolled = c.rolled || rolled
@@ -102,9 +92,9 @@ func (c *Signer) Add(first uint64, hashes [][32]byte, rolled bool) {
 	}
 }
 
-func (c *Signer) loop() {
+func (c *signer) loop() {
 	defer close(c.done)
-	timer := time.NewTimer(every)
+	timer := time.NewTimer(signEvery)
 	timer.Stop()
 	armed := false
 	for {
@@ -113,22 +103,22 @@ func (c *Signer) loop() {
 			rolled, err := c.grow()
 			c.report(err)
 			if rolled && err == nil {
-				_, err = c.Sign()
+				_, err = c.sign()
 				c.report(err)
 			}
 			if (!rolled || err != nil) && !armed {
-				timer.Reset(every)
+				timer.Reset(signEvery)
 				armed = true
 			}
 		case <-timer.C:
 			armed = false
 			_, err := c.grow()
 			if err == nil {
-				_, err = c.Sign()
+				_, err = c.sign()
 			}
 			c.report(err)
 			if err != nil {
-				timer.Reset(every)
+				timer.Reset(signEvery)
 				armed = true
 			}
 		case r := <-c.ask:
@@ -140,7 +130,7 @@ func (c *Signer) loop() {
 		case <-c.quit:
 			_, c.stopped = c.grow()
 			if c.stopped == nil {
-				_, c.stopped = c.Sign()
+				_, c.stopped = c.sign()
 			}
 			return
 		}
@@ -148,28 +138,28 @@ func (c *Signer) loop() {
 }
 
 // report says once that the tree lags, and once that it does no more.
-func (c *Signer) report(err error) {
+func (c *signer) report(err error) {
 	switch {
 	case err != nil && !c.failing:
-		c.Logger.Error("checkpoint", slog.Any("error", err))
+		c.log.opts.Logger.Error("checkpoint", slog.Any("error", err))
 	case err == nil && c.failing:
-		c.Logger.Info("checkpoint works again")
+		c.log.opts.Logger.Info("checkpoint works again")
 	}
 	c.failing = err != nil
 }
 
 // grow brings the tree up to the durable records.
-func (c *Signer) grow() (rolled bool, err error) {
+func (c *signer) grow() (rolled bool, err error) {
 	c.mu.Lock()
 	queue, next := c.queue, c.next
 	c.queue = nil
 	rolled, c.rolled = c.rolled, false
 	c.mu.Unlock()
-	t := c.Tree
+	t := c.log.tree
 	if t.Size()+uint64(len(queue)) == next {
 		err = t.Append(queue)
 	} else {
-		err = recovery.Grow(context.Background(), c.Store, t, next)
+		err = grow(context.Background(), c.log.store, t, next)
 	}
 	if err != nil {
 		return false, fmt.Errorf("grow tree: %w", err)
@@ -177,40 +167,40 @@ func (c *Signer) grow() (rolled bool, err error) {
 	return rolled, nil
 }
 
-// Sign makes the tree durable and publishes a checkpoint of it.
-func (c *Signer) Sign() ([]byte, error) {
-	size := c.Tree.Size()
+// sign makes the tree durable and publishes a checkpoint of it.
+func (c *signer) sign() ([]byte, error) {
+	size := c.log.tree.Size()
 	if c.signed != nil && size == c.size {
 		return c.signed, nil
 	}
-	if err := c.Tree.Sync(); err != nil {
+	if err := c.log.tree.Sync(); err != nil {
 		return nil, fmt.Errorf("sync tree: %w", err)
 	}
-	root, err := c.Tree.Root(size)
+	root, err := c.log.tree.Root(size)
 	if err != nil {
 		return nil, err
 	}
-	signed, err := tlog.Sign(tlog.Checkpoint{Origin: c.Origin, Size: size, Root: root}, c.Ring.Signer())
+	signed, err := tlog.Sign(tlog.Checkpoint{Origin: c.log.origin, Size: size, Root: root}, c.log.ring.Signer())
 	if err != nil {
 		return nil, fmt.Errorf("sign checkpoint: %w", err)
 	}
 	// First the keyring: what may have left the machine is never signed twice
 	// in two ways, whatever happens in between.
-	if err := c.Ring.SetSigned(size, root); err != nil {
+	if err := c.log.ring.SetSigned(size, root); err != nil {
 		return nil, fmt.Errorf("remember checkpoint: %w", err)
 	}
-	if err := c.Tree.SetCheckpoint(signed); err != nil {
+	if err := c.log.tree.SetCheckpoint(signed); err != nil {
 		return nil, err
 	}
 	c.signed, c.size = signed, size
 	return signed, nil
 }
 
-// Rotate replaces the key that signs, and signs the same size once more. publish
+// rotate replaces the key that signs, and signs the same size once more. publish
 // makes known the note by which the old key hands over to the new one, which
 // both have signed; the old one is gone by then.
-func (c *Signer) Rotate(publish func(note []byte) error) error {
-	signed, err := c.Sign()
+func (c *signer) rotate(publish func(note []byte) error) error {
+	signed, err := c.sign()
 	if err != nil {
 		return err
 	}
@@ -218,25 +208,25 @@ func (c *Signer) Rotate(publish func(note []byte) error) error {
 	if err != nil {
 		return err
 	}
-	next, err := c.Ring.NewSigner()
+	next, err := c.log.ring.NewSigner()
 	if err != nil {
 		return err
 	}
-	signers := c.Ring.Signers()
+	signers := c.log.ring.Signers()
 	note, err := tlog.SignRotation(tlog.Rotation{
-		Origin: c.Origin, Size: head.Size, Root: head.Root,
+		Origin: c.log.origin, Size: head.Size, Root: head.Root,
 		Old: signers[len(signers)-1].VKey, New: next.VKey(),
-	}, c.Ring.Signer(), next.Signer())
+	}, c.log.ring.Signer(), next.Signer())
 	if err != nil {
 		return err
 	}
-	if err := c.Ring.CommitSigner(next, head.Size, note); err != nil {
+	if err := c.log.ring.CommitSigner(next, head.Size, note); err != nil {
 		return err
 	}
 	if err := publish(note); err != nil {
 		return err
 	}
 	c.signed = nil
-	_, err = c.Sign()
+	_, err = c.sign()
 	return err
 }

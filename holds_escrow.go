@@ -1,4 +1,4 @@
-package custody
+package audittrail
 
 import (
 	"context"
@@ -12,37 +12,35 @@ import (
 	"slices"
 
 	"audittrail/event"
-	"audittrail/internal/archive"
-	"audittrail/internal/barrier"
-	"audittrail/internal/content"
+	"audittrail/governance"
 	"audittrail/internal/escrow"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
 )
 
-func (c *Custody) escrowName(id keyring.FileID) string {
-	return filepath.Join(c.Escrows, hex.EncodeToString(id[:]))
+func (c *eraser) escrowName(id keyring.FileID) string {
+	return filepath.Join(c.log.escrowPath(), hex.EncodeToString(id[:]))
 }
 
 // escrow puts aside the keys of those records that are held, of the classes
 // that a doom is about to destroy.
-func (c *Custody) escrow(ctx context.Context, d *Doom) error {
+func (c *eraser) escrow(ctx context.Context, d *doom) error {
 	if len(d.Classes) == 0 {
 		return nil
 	}
-	var active []barrier.Hold
+	var active []governance.Hold
 	var upTo uint64
-	if err := c.readHolds(ctx, func(hs *barrier.Holds) { active, upTo = hs.Active(), hs.Released() }); err != nil {
+	if err := c.readHolds(ctx, func(hs *governance.Holds) { active, upTo = hs.Active(), hs.Released() }); err != nil {
 		return err
 	}
-	living, err := c.Ring.Classes()
+	living, err := c.log.ring.Classes()
 	if err != nil {
 		return err
 	}
 	out := newEscrowSet(c, upTo)
 	for _, class := range d.Classes {
-		if slices.Contains(living, class) && slices.ContainsFunc(active, func(h barrier.Hold) bool { return h.Reaches(class) }) {
+		if slices.Contains(living, class) && slices.ContainsFunc(active, func(h governance.Hold) bool { return h.Reaches(class) }) {
 			out.classes[class] = nil
 		}
 	}
@@ -59,14 +57,14 @@ func (c *Custody) escrow(ctx context.Context, d *Doom) error {
 			return err
 		}
 	}
-	err = c.Left.Scan(ctx, 0, c.Store.Size(), func(_, class []byte) bool {
+	err = c.log.left.scan(ctx, 0, c.log.store.Size(), func(_, class []byte) bool {
 		_, ok := out.classes[string(class)]
 		return ok
 	}, func(r *record.Record) error {
 		if !keeps(r) || since[r.Class] != nil && !since[r.Class](r) {
 			return nil
 		}
-		prk, err := c.Ring.ForOpening(r.Subject, r.Class)
+		prk, err := c.log.ring.ForOpening(r.Subject, r.Class)
 		if _, absent := keyring.StateOf(err); absent {
 			return nil
 		}
@@ -82,15 +80,15 @@ func (c *Custody) escrow(ctx context.Context, d *Doom) error {
 	return out.finish(err)
 }
 
-// CountHeld counts the records from a sequence number on that are in escrow, and
+// countHeld counts the records from a sequence number on that are in escrow, and
 // says which escrows cannot be read.
-func (c *Custody) CountHeld(from uint64) (held uint64, missing []string) {
-	all, err := c.Ring.Escrows()
+func (c *eraser) countHeld(from uint64) (held uint64, missing []string) {
+	all, err := c.log.ring.Escrows()
 	if err != nil {
 		return 0, []string{fmt.Sprintf("what is held: %v", err)}
 	}
 	for _, e := range all {
-		file, err := escrow.Open(c.FS, c.escrowName(e.File), e.Class, (*[32]byte)(&e.Key))
+		file, err := escrow.Open(c.log.opts.fs, c.escrowName(e.File), e.Class, (*[32]byte)(&e.Key))
 		if err == nil {
 			err = file.Each(func(seq uint64, _ record.Key) error {
 				if seq >= from {
@@ -108,14 +106,14 @@ func (c *Custody) CountHeld(from uint64) (held uint64, missing []string) {
 }
 
 // settleEscrows lets go of what is in escrow, and no hold keeps any more.
-func (c *Custody) settleEscrows(ctx context.Context) error {
-	all, err := c.Ring.Escrows()
+func (c *eraser) settleEscrows(ctx context.Context) error {
+	all, err := c.log.ring.Escrows()
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	var active []barrier.Hold
+	var active []governance.Hold
 	var upTo uint64
-	if err := c.readHolds(ctx, func(hs *barrier.Holds) { active, upTo = hs.Active(), hs.Released() }); err != nil {
+	if err := c.readHolds(ctx, func(hs *governance.Holds) { active, upTo = hs.Active(), hs.Released() }); err != nil {
 		return err
 	}
 	keeps, err := c.keepers(active)
@@ -132,22 +130,22 @@ func (c *Custody) settleEscrows(ctx context.Context) error {
 	return nil
 }
 
-func (c *Custody) settleEscrow(ctx context.Context, e *keyring.Escrow, keeps func(*record.Record) bool, upTo uint64) error {
-	old, err := escrow.Open(c.FS, c.escrowName(e.File), e.Class, (*[32]byte)(&e.Key))
+func (c *eraser) settleEscrow(ctx context.Context, e *keyring.Escrow, keeps func(*record.Record) bool, upTo uint64) error {
+	old, err := escrow.Open(c.log.opts.fs, c.escrowName(e.File), e.Class, (*[32]byte)(&e.Key))
 	if errors.Is(err, fs.ErrNotExist) {
-		c.Logger.Warn("what a hold kept is gone: its escrow is not there", slog.String("class", e.Class))
-		return c.Ring.SetEscrows(keyring.Escrow{Class: e.Class, Seq: upTo})
+		c.log.opts.Logger.Warn("what a hold kept is gone: its escrow is not there", slog.String("class", e.Class))
+		return c.log.ring.SetEscrows(keyring.Escrow{Class: e.Class, Seq: upTo})
 	}
 	if err != nil {
 		return err
 	}
 	out := newEscrowSet(c, upTo)
 	out.classes[e.Class] = nil
-	lines := c.Left.Cursor()
+	lines := c.log.left.cursor()
 	defer lines.Close()
 	err = old.Each(func(seq uint64, key record.Key) error {
-		line, err := lines.Line(ctx, seq)
-		if dropped := new(archive.DroppedError); errors.As(err, &dropped) {
+		line, err := lines.line(ctx, seq)
+		if dropped := new(DroppedError); errors.As(err, &dropped) {
 			return nil // nobody reads it again
 		}
 		if err != nil {
@@ -169,15 +167,15 @@ func (c *Custody) settleEscrow(ctx context.Context, e *keyring.Escrow, keeps fun
 		return err
 	}
 	// Its key is gone: that the file goes, too, is for tidiness.
-	if err := c.FS.Remove(c.escrowName(e.File)); err != nil {
-		c.Logger.Warn("remove an escrow that nothing opens any more", slog.Any("error", err))
+	if err := c.log.opts.fs.Remove(c.escrowName(e.File)); err != nil {
+		c.log.opts.Logger.Warn("remove an escrow that nothing opens any more", slog.Any("error", err))
 	}
 	return nil
 }
 
 // An escrowSet is new escrows of classes that are being written.
 type escrowSet struct {
-	custody *Custody
+	eraser  *eraser
 	upTo    uint64
 	classes map[string]*newEscrow // nil as long as nothing is in it
 }
@@ -187,8 +185,8 @@ type newEscrow struct {
 	w *escrow.Writer
 }
 
-func newEscrowSet(c *Custody, upTo uint64) *escrowSet {
-	return &escrowSet{custody: c, upTo: upTo, classes: map[string]*newEscrow{}}
+func newEscrowSet(c *eraser, upTo uint64) *escrowSet {
+	return &escrowSet{eraser: c, upTo: upTo, classes: map[string]*newEscrow{}}
 }
 
 func (s *escrowSet) add(class string, seq uint64, key record.Key) error {
@@ -204,18 +202,18 @@ func (s *escrowSet) add(class string, seq uint64, key record.Key) error {
 }
 
 func (s *escrowSet) begin(class string) (*newEscrow, error) {
-	c := s.custody
+	c := s.eraser
 	e := &newEscrow{Escrow: keyring.Escrow{Class: class, Seq: s.upTo}}
 	for _, b := range [][]byte{e.File[:], e.Key[:]} {
-		if _, err := io.ReadFull(c.Rand, b); err != nil {
+		if _, err := io.ReadFull(c.log.opts.rand, b); err != nil {
 			return nil, fmt.Errorf("read random bytes: %w", err)
 		}
 	}
-	if err := vfs.MakeDir(c.FS, c.Escrows, 0o755); err != nil {
+	if err := vfs.MakeDir(c.log.opts.fs, c.log.escrowPath(), 0o755); err != nil {
 		return nil, err
 	}
 	var err error
-	e.w, err = escrow.Create(c.FS, c.escrowName(e.File), class, (*[32]byte)(&e.Key))
+	e.w, err = escrow.Create(c.log.opts.fs, c.escrowName(e.File), class, (*[32]byte)(&e.Key))
 	return e, err
 }
 
@@ -227,7 +225,7 @@ func (s *escrowSet) finish(err error) error {
 	for class, e := range s.classes {
 		switch {
 		case e == nil:
-			if _, ok, eerr := s.custody.Ring.Escrow(class); ok || eerr != nil {
+			if _, ok, eerr := s.eraser.log.ring.Escrow(class); ok || eerr != nil {
 				all, err = append(all, keyring.Escrow{Class: class, Seq: s.upTo}), errors.Join(err, eerr)
 			}
 		case err == nil:
@@ -238,19 +236,19 @@ func (s *escrowSet) finish(err error) error {
 		}
 	}
 	if err == nil && some {
-		err = s.custody.FS.SyncDir(s.custody.Escrows)
+		err = s.eraser.log.opts.fs.SyncDir(s.eraser.log.escrowPath())
 	}
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	return s.custody.Ring.SetEscrows(all...)
+	return s.eraser.log.ring.SetEscrows(all...)
 }
 
 // keptSince returns a function that tells whether holds have kept a record ever
 // since an order: what none kept then, or after a release since, is gone, and
 // no hold that was placed later brings it back.
-func (c *Custody) keptSince(ctx context.Context, order uint64) (func(*record.Record) bool, error) {
-	var hs barrier.Holds
+func (c *eraser) keptSince(ctx context.Context, order uint64) (func(*record.Record) bool, error) {
+	var hs governance.Holds
 	var keepers []func(*record.Record) bool
 	begun := false
 	add := func() error {
@@ -258,7 +256,7 @@ func (c *Custody) keptSince(ctx context.Context, order uint64) (func(*record.Rec
 		keepers = append(keepers, keeps)
 		return err
 	}
-	err := c.Records.EachOwn(ctx, 0, holdTypes, func(r *content.Record) error {
+	err := c.log.records.eachOwn(ctx, 0, holdTypes, func(r *Record) error {
 		if !begun && r.Seq > order {
 			begun = true
 			if err := add(); err != nil {

@@ -1,4 +1,4 @@
-package sequence
+package audittrail
 
 import (
 	"bytes"
@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"audittrail/event"
-	"audittrail/internal/archive"
 	"audittrail/keyring"
 	"audittrail/record"
 )
@@ -51,14 +50,14 @@ func (it *item) tells(digest [32]byte, actor string) bool {
 
 // sameActor tells whether the actor of an event can be the person whom a record
 // names by a subject. After that person's erasure nothing says who it was.
-func (q *Sequencer) sameActor(name string, recorded record.Subject) (bool, error) {
+func (q *sequencer) sameActor(name string, recorded record.Subject) (bool, error) {
 	if name == "" || recorded == (record.Subject{}) {
 		return name == "" && recorded == (record.Subject{}), nil
 	}
-	if s, known, err := q.Ring.LookupUser(name); err != nil || known && s == recorded {
+	if s, known, err := q.log.ring.LookupUser(name); err != nil || known && s == recorded {
 		return err == nil, err
 	}
-	_, err := q.Ring.User(recorded)
+	_, err := q.log.ring.User(recorded)
 	if _, absent := keyring.StateOf(err); absent {
 		return true, nil
 	}
@@ -79,7 +78,7 @@ func (c *claims) settle(it *item, err error) {
 // claimAll takes the given ids of the items and returns the items that are not
 // in the log yet. The others have their receipts. After an error no claim is
 // held.
-func (q *Sequencer) claimAll(ctx context.Context, items []*item) (fresh []*item, err error) {
+func (q *sequencer) claimAll(ctx context.Context, items []*item) (fresh []*item, err error) {
 	// In the order of ids, so that two batches never wait for each other.
 	order := slices.Clone(items)
 	slices.SortFunc(order, func(a, b *item) int { return bytes.Compare(a.id[:], b.id[:]) })
@@ -111,7 +110,7 @@ func (q *Sequencer) claimAll(ctx context.Context, items []*item) (fresh []*item,
 }
 
 // claimOne takes the id of one item, or finds its record.
-func (q *Sequencer) claimOne(ctx context.Context, it *item) error {
+func (q *sequencer) claimOne(ctx context.Context, it *item) error {
 	for {
 		c, own := q.claims.take(it)
 		if own {
@@ -136,22 +135,22 @@ func (q *Sequencer) claimOne(ctx context.Context, it *item) error {
 }
 
 // findFirst looks for a record that has the item's id already.
-func (q *Sequencer) findFirst(ctx context.Context, it *item) error {
-	seqs, err := q.Store.FindID(ctx, it.id)
+func (q *sequencer) findFirst(ctx context.Context, it *item) error {
+	seqs, err := q.log.store.FindID(ctx, it.id)
 	if err != nil {
 		return err
 	}
 	for _, seq := range seqs {
-		line, err := q.Store.Checked(ctx, seq)
-		if gone := q.Left.Where(ctx, err); gone != err {
-			if same, err := q.Store.HasID(ctx, seq, it.id); err != nil || !same {
+		line, err := q.log.store.Checked(ctx, seq)
+		if gone := q.log.left.where(ctx, err); gone != err {
+			if same, err := q.log.store.HasID(ctx, seq, it.id); err != nil || !same {
 				if err != nil {
 					return err
 				}
 				continue
 			}
 			state := record.Archived
-			if errors.As(gone, new(*archive.DroppedError)) {
+			if errors.As(gone, new(*DroppedError)) {
 				state = record.Dropped
 			}
 			return &IDConflictError{Seq: seq, State: state}
@@ -164,12 +163,12 @@ func (q *Sequencer) findFirst(ctx context.Context, it *item) error {
 			return fmt.Errorf("record %d: %w", seq, err)
 		}
 		if r.ID != it.id {
-			if _, err := q.Store.HasID(ctx, seq, it.id); err != nil {
+			if _, err := q.log.store.HasID(ctx, seq, it.id); err != nil {
 				return err
 			}
 			continue
 		}
-		prk, err := q.Ring.ForOpening(r.Subject, r.Class)
+		prk, err := q.log.ring.ForOpening(r.Subject, r.Class)
 		if state, ok := keyring.StateOf(err); ok {
 			return &IDConflictError{Seq: seq, State: state}
 		}

@@ -1,4 +1,4 @@
-package sequence
+package audittrail
 
 import (
 	"cmp"
@@ -12,13 +12,12 @@ import (
 	"time"
 
 	"audittrail/event"
-	"audittrail/internal/content"
 	"audittrail/keyring"
 	"audittrail/record"
 )
 
-// Append records one event and returns when the record is durable.
-func (q *Sequencer) Append(ctx context.Context, e event.Event) (Receipt, error) {
+// append records one event and returns when the record is durable.
+func (q *sequencer) append(ctx context.Context, e event.Event) (Receipt, error) {
 	it := items.Get().(*item)
 	it.event, it.alone[0] = e, it
 	err := q.prepare(it)
@@ -38,8 +37,8 @@ func (q *Sequencer) Append(ctx context.Context, e event.Event) (Receipt, error) 
 // items are the items of single appends, to be used again.
 var items = sync.Pool{New: func() any { return new(item) }}
 
-// AppendBatch records events in their order, all of them or none.
-func (q *Sequencer) AppendBatch(ctx context.Context, events []event.Event) ([]Receipt, error) {
+// appendBatch records events in their order, all of them or none.
+func (q *sequencer) appendBatch(ctx context.Context, events []event.Event) ([]Receipt, error) {
 	receipts, err := q.together(ctx, events, false)
 	if err != nil {
 		return nil, fmt.Errorf("append: %w", err)
@@ -48,13 +47,13 @@ func (q *Sequencer) AppendBatch(ctx context.Context, events []event.Event) ([]Re
 }
 
 // together records events in their order, all of them or none.
-func (q *Sequencer) together(ctx context.Context, events []event.Event, reserved bool) ([]Receipt, error) {
+func (q *sequencer) together(ctx context.Context, events []event.Event, reserved bool) ([]Receipt, error) {
 	all := make([]*item, len(events))
 	first := make(map[record.ID]*item)
 	for i := range events {
 		all[i] = &item{event: events[i], index: i, reserved: reserved}
 	}
-	if err := each(all, q.prepare); err != nil {
+	if err := eachItem(all, q.prepare); err != nil {
 		return nil, err
 	}
 	// An id that stands in the batch twice must mean the same event.
@@ -84,9 +83,9 @@ func (q *Sequencer) together(ctx context.Context, events []event.Event, reserved
 	return receipts, nil
 }
 
-// Govern is Append for an event that governs the log, or tells what was done
+// govern is Append for an event that governs the log, or tells what was done
 // with it.
-func (q *Sequencer) Govern(ctx context.Context, e event.Event) (Receipt, error) {
+func (q *sequencer) govern(ctx context.Context, e event.Event) (Receipt, error) {
 	it := &item{event: e, reserved: true}
 	it.alone[0] = it
 	err := q.prepare(it)
@@ -96,27 +95,27 @@ func (q *Sequencer) Govern(ctx context.Context, e event.Event) (Receipt, error) 
 	return it.receipt, err
 }
 
-// GovernBatch is AppendBatch for events as Govern takes them.
-func (q *Sequencer) GovernBatch(ctx context.Context, events []event.Event) ([]Receipt, error) {
+// governBatch is AppendBatch for events as Govern takes them.
+func (q *sequencer) governBatch(ctx context.Context, events []event.Event) ([]Receipt, error) {
 	return q.together(ctx, events, true)
 }
 
-// An Adopted is a record of another log.
-type Adopted struct {
-	Event event.Event
-	Own   record.Own
-	Class string // with its month
+// An adopted is a record of another log.
+type adopted struct {
+	event event.Event
+	own   record.Own
+	class string // with its month
 }
 
-// Adopt appends records of another log, with the classes and months that they
+// adopt appends records of another log, with the classes and months that they
 // had there.
-func (q *Sequencer) Adopt(ctx context.Context, adopted []Adopted) error {
+func (q *sequencer) adopt(ctx context.Context, adopted []adopted) error {
 	all := make([]*item, len(adopted))
 	for i := range adopted {
 		a := &adopted[i]
-		all[i] = &item{event: a.Event, own: a.Own, index: i, reserved: a.Event.Type.Reserved(), class: a.Class}
+		all[i] = &item{event: a.event, own: a.own, index: i, reserved: a.event.Type.Reserved(), class: a.class}
 	}
-	if err := each(all, q.prepare); err != nil {
+	if err := eachItem(all, q.prepare); err != nil {
 		return err
 	}
 	return q.run(ctx, all)
@@ -137,7 +136,7 @@ type item struct {
 
 	claim   *claim
 	draft   *record.Draft
-	seen    *content.Record // for the observer, if there is one
+	seen    *Record // for the observer, if there is one
 	receipt Receipt
 
 	random [32]byte // salt, and what an id is made of
@@ -146,7 +145,7 @@ type item struct {
 
 // each runs f on all items, on all processors where there are many, and
 // returns the error of the first item that has one.
-func each(items []*item, f func(*item) error) error {
+func eachItem(items []*item, f func(*item) error) error {
 	if len(items) == 1 {
 		if err := f(items[0]); err != nil {
 			return &BatchError{items[0].index, err}
@@ -184,13 +183,13 @@ func each(items []*item, f func(*item) error) error {
 }
 
 // prepare checks an event and finds its id, before anything is made of it.
-func (q *Sequencer) prepare(it *item) error {
+func (q *sequencer) prepare(it *item) error {
 	e := &it.event
 	if e.Type.Reserved() && !it.reserved {
 		return &event.FieldError{Field: "type", Problem: fmt.Sprintf("%q: only the log itself records such events", e.Type)}
 	}
-	if n := contentBytes(e); n > q.MaxEventBytes {
-		return fmt.Errorf("%w: its content has %d bytes, the limit is %d", ErrTooLarge, n, q.MaxEventBytes)
+	if n := contentBytes(e); n > q.log.opts.MaxEventBytes {
+		return fmt.Errorf("%w: its content has %d bytes, the limit is %d", ErrTooLarge, n, q.log.opts.MaxEventBytes)
 	}
 	if err := event.Canonicalize(e); err != nil {
 		return err
@@ -200,14 +199,14 @@ func (q *Sequencer) prepare(it *item) error {
 		it.digest = event.Digest(e) // of what was given: a policy may change
 		id, err := record.ParseID(e.ID)
 		if err != nil {
-			id = q.Ring.ClientID(e.ID)
+			id = q.log.ring.ClientID(e.ID)
 		}
 		it.id = id
 	}
 	if it.class != "" {
 		return nil
 	}
-	return q.Place(e, it.reserved)
+	return q.log.classes.Load().place(e, it.reserved)
 }
 
 // contentBytes is the length of what an event holds that has no limit of its
@@ -226,7 +225,7 @@ func contentBytes(e *event.Event) int {
 
 // run takes the ids of the items, seals those that are new, and waits until
 // they are durable.
-func (q *Sequencer) run(ctx context.Context, items []*item) error {
+func (q *sequencer) run(ctx context.Context, items []*item) error {
 	if len(items) == 0 {
 		return nil
 	}
@@ -252,7 +251,7 @@ func (q *Sequencer) run(ctx context.Context, items []*item) error {
 	return err
 }
 
-func (q *Sequencer) settleAll(items []*item, err error) {
+func (q *sequencer) settleAll(items []*item, err error) {
 	for _, it := range items {
 		if it.claim != nil {
 			q.claims.settle(it, err)
@@ -262,7 +261,7 @@ func (q *Sequencer) settleAll(items []*item, err error) {
 
 // commitAll seals the items and waits until they are durable. It returns the
 // batch that they are in, if it came that far.
-func (q *Sequencer) commitAll(ctx context.Context, items []*item) (*batch, error) {
+func (q *sequencer) commitAll(ctx context.Context, items []*item) (*batch, error) {
 	if len(items) == 0 {
 		return nil, nil
 	}
@@ -291,8 +290,8 @@ func (q *Sequencer) commitAll(ctx context.Context, items []*item) (*batch, error
 
 // sealAll seals the items and hands them to the committer. It returns the batch
 // that they are in, the place of the first, and the room that they take.
-func (q *Sequencer) sealAll(ctx context.Context, items []*item) (b *batch, at int, room int64, err error) {
-	err = q.Gate.Enter(ctx, func(yield func(string) bool) {
+func (q *sequencer) sealAll(ctx context.Context, items []*item) (b *batch, at int, room int64, err error) {
+	err = q.log.gate.Enter(ctx, func(yield func(string) bool) {
 		for _, it := range items {
 			if !yield(it.event.UserID) || it.event.Actor != "" && !yield(it.event.Actor) {
 				return
@@ -302,8 +301,8 @@ func (q *Sequencer) sealAll(ctx context.Context, items []*item) (b *batch, at in
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	defer q.Gate.Leave()
-	if err := each(items, q.seal); err != nil {
+	defer q.log.gate.Leave()
+	if err := eachItem(items, q.seal); err != nil {
 		if len(items) == 1 {
 			return nil, 0, 0, errors.Unwrap(err)
 		}
@@ -338,13 +337,13 @@ func finished(ctx context.Context, b *batch) bool {
 }
 
 // seal makes the draft of an item.
-func (q *Sequencer) seal(it *item) error {
+func (q *sequencer) seal(it *item) error {
 	e := &it.event
-	now := q.Now()
+	now := q.log.opts.now()
 	if e.Time.IsZero() {
 		e.Time = now
 	}
-	if _, err := io.ReadFull(q.Rand, it.random[:]); err != nil {
+	if _, err := io.ReadFull(q.log.opts.rand, it.random[:]); err != nil {
 		return fmt.Errorf("read random bytes: %w", err)
 	}
 	s := record.Sealing{Event: e, Salt: [16]byte(it.random[:16])}
@@ -355,17 +354,17 @@ func (q *Sequencer) seal(it *item) error {
 	}
 	s.ID = it.id
 	s.Class = cmp.Or(it.class, ofRecord(e, now))
-	if q.Gate.Expiring(s.Class) {
+	if q.log.gate.Expiring(s.Class) {
 		return fmt.Errorf("class %s is about to expire, and the clock is back in its month", s.Class)
 	}
 	var err error
-	s.Subject, s.PRK, err = q.Ring.ForSealing(e.UserID, s.Class)
+	s.Subject, s.PRK, err = q.log.ring.ForSealing(e.UserID, s.Class)
 	if err != nil {
 		return err
 	}
 	s.Own = it.own
 	if e.Actor != "" {
-		if s.Actor, _, err = q.Ring.ForSealing(e.Actor, s.Class); err != nil {
+		if s.Actor, _, err = q.log.ring.ForSealing(e.Actor, s.Class); err != nil {
 			return err
 		}
 	}
@@ -373,26 +372,26 @@ func (q *Sequencer) seal(it *item) error {
 		s.Source = q.sourceOf(it)
 	}
 	if e.SessionID != "" {
-		s.Session = q.Ring.Session(e.SessionID)
+		s.Session = q.log.ring.Session(e.SessionID)
 	}
-	if it.draft, err = record.Seal(&s); err == nil && q.Observer != nil {
+	if it.draft, err = record.Seal(&s); err == nil && q.log.opts.Observer != nil {
 		it.seen = observed(&s, it.draft.Size)
 	}
 	return err
 }
 
 // sourceOf says how the log came to know of an item's event.
-func (q *Sequencer) sourceOf(it *item) record.Source {
+func (q *sequencer) sourceOf(it *item) record.Source {
 	if it.reserved {
 		return record.SourceLog
 	}
-	return cmp.Or(q.Source, record.SourceApp)
+	return cmp.Or(q.log.opts.Source, record.SourceApp)
 }
 
 // observed is a new record for the observer, but for what its place gives it.
 // The caller of Append keeps its event, and may change what that points to.
-func observed(s *record.Sealing, size int) *content.Record {
-	r := &content.Record{State: record.Readable}
+func observed(s *record.Sealing, size int) *Record {
+	r := &Record{State: record.Readable}
 	r.Version, r.Own = record.Version, s.Own
 	r.ID, r.Session, r.Size, r.Class, r.Subject = s.ID, s.Session, size, s.Class, s.Subject
 	r.Event = event.Clone(s.Event)
@@ -403,15 +402,15 @@ func observed(s *record.Sealing, size int) *content.Record {
 	return r
 }
 
-// governance is the class of what governs a log. Its key is the keyring's for
+// governanceMonth is the class of what governs a log. Its key is the keyring's for
 // life: so a keyring that was brought back from a backup can read what was
 // ordered since, and above all what it must forget.
-const governance = keyring.GovernanceClass + "/0001-01"
+const governanceMonth = keyring.GovernanceClass + "/0001-01"
 
 // ofRecord is the class that a record gets which is accepted at some time.
 func ofRecord(e *event.Event, now time.Time) string {
 	if e.RetentionClass == keyring.GovernanceClass {
-		return governance
+		return governanceMonth
 	}
 	return record.ClassOf(e.RetentionClass, now)
 }

@@ -1,4 +1,4 @@
-package custody
+package audittrail
 
 import (
 	"cmp"
@@ -9,38 +9,36 @@ import (
 	"sync"
 
 	"audittrail/event"
-	"audittrail/internal/barrier"
-	"audittrail/internal/content"
-	"audittrail/internal/sequence"
+	"audittrail/governance"
 	"audittrail/record"
 )
 
 // holds are a log's holds as far as they were read.
 type holds struct {
 	mu   sync.Mutex // guards all
-	list barrier.Holds
+	list governance.Holds
 }
 
 var holdTypes = []event.Type{event.HoldPlaced, event.HoldReleased}
 
 // readHolds brings the holds up to the log's end and calls f with them.
-func (c *Custody) readHolds(ctx context.Context, f func(*barrier.Holds)) error {
-	if c.Ring == nil {
+func (c *eraser) readHolds(ctx context.Context, f func(*governance.Holds)) error {
+	if c.log.ring == nil {
 		return ErrNoKeys
 	}
-	if err := c.Refresh(ctx); err != nil {
+	if err := c.log.refresh(ctx); err != nil {
 		return err
 	}
 	return c.knownHolds(ctx, f)
 }
 
 // knownHolds is readHolds as far as a reader has seen the log.
-func (c *Custody) knownHolds(ctx context.Context, f func(*barrier.Holds)) error {
+func (c *eraser) knownHolds(ctx context.Context, f func(*governance.Holds)) error {
 	c.holds.mu.Lock()
 	defer c.holds.mu.Unlock()
 	list := &c.holds.list
-	if size := c.Store.Size(); list.Next() < size {
-		err := c.Records.EachOwn(ctx, list.Next(), holdTypes, func(r *content.Record) error {
+	if size := c.log.store.Size(); list.Next() < size {
+		err := c.log.records.eachOwn(ctx, list.Next(), holdTypes, func(r *Record) error {
 			return list.Take(&r.Record, r.State == record.Readable)
 		})
 		if err != nil {
@@ -52,15 +50,15 @@ func (c *Custody) knownHolds(ctx context.Context, f func(*barrier.Holds)) error 
 	return nil
 }
 
-// Holds returns the holds that are in force, oldest first.
-func (c *Custody) Holds(ctx context.Context) ([]barrier.Hold, error) {
-	var all []barrier.Hold
-	err := c.readHolds(ctx, func(hs *barrier.Holds) { all = hs.Active() })
+// inForce returns the holds that are in force, oldest first.
+func (c *eraser) inForce(ctx context.Context) ([]governance.Hold, error) {
+	var all []governance.Hold
+	err := c.readHolds(ctx, func(hs *governance.Holds) { all = hs.Active() })
 	return all, err
 }
 
-// Place puts a hold in force.
-func (c *Custody) Place(ctx context.Context, h *barrier.Hold) (placed barrier.Hold, err error) {
+// place puts a hold in force.
+func (c *eraser) place(ctx context.Context, h *governance.Hold) (placed governance.Hold, err error) {
 	if err := h.Check(); err != nil {
 		return placed, err
 	}
@@ -71,31 +69,31 @@ func (c *Custody) Place(ctx context.Context, h *barrier.Hold) (placed barrier.Ho
 	if err != nil {
 		return placed, err
 	}
-	if err := c.Govern(ctx); err != nil {
+	if err := c.govern(ctx); err != nil {
 		return placed, err
 	}
-	defer c.Release()
+	defer c.release()
 	// The user stands in the event as in every other: sealed under their own
 	// key, so that the record of a hold is forgotten with them.
-	receipt, err := c.Writer.Append(ctx, event.Event{
+	receipt, err := c.log.sequence.govern(ctx, event.Event{
 		ID: h.ID, Type: event.HoldPlaced, ModelID: h.Model, UserID: h.User, Metadata: m,
 	})
 	if err != nil {
 		return placed, err
 	}
 	found := false
-	err = c.readHolds(ctx, func(hs *barrier.Holds) { placed, found = hs.Get(receipt.ID.String()) })
+	err = c.readHolds(ctx, func(hs *governance.Holds) { placed, found = hs.Get(receipt.ID.String()) })
 	if err == nil && !found {
 		err = fmt.Errorf("hold %s was released before; place it under another id", h.ID)
 	}
 	return placed, err
 }
 
-// Lift ends a hold, and lets go of what it alone has kept.
-func (c *Custody) Lift(ctx context.Context, r *barrier.Release) (receipt sequence.Receipt, err error) {
-	err = barrier.CheckReason(r.Reason, true)
+// lift ends a hold, and lets go of what it alone has kept.
+func (c *eraser) lift(ctx context.Context, r *governance.Release) (receipt Receipt, err error) {
+	err = governance.CheckReason(r.Reason, true)
 	if err == nil {
-		err = barrier.CheckText("by", r.By, barrier.MaxName)
+		err = governance.CheckText("by", r.By, governance.MaxName)
 	}
 	if err != nil {
 		return receipt, err
@@ -104,19 +102,19 @@ func (c *Custody) Lift(ctx context.Context, r *barrier.Release) (receipt sequenc
 	if err != nil {
 		return receipt, err
 	}
-	if err := c.Govern(ctx); err != nil {
+	if err := c.govern(ctx); err != nil {
 		return receipt, err
 	}
-	defer c.Release()
+	defer c.release()
 	found := false
-	err = c.readHolds(ctx, func(hs *barrier.Holds) { _, found = hs.Get(r.Hold) })
+	err = c.readHolds(ctx, func(hs *governance.Holds) { _, found = hs.Get(r.Hold) })
 	if err == nil && !found {
 		err = fmt.Errorf("%.80q: %w", r.Hold, ErrNoHold)
 	}
 	if err != nil {
 		return receipt, err
 	}
-	if receipt, err = c.Writer.Commit(event.HoldReleased, m); err != nil {
+	if receipt, err = c.log.commitOwn(event.HoldReleased, m); err != nil {
 		return receipt, err
 	}
 	// What was recorded happens, whoever does not want to wait for it.
@@ -125,26 +123,26 @@ func (c *Custody) Lift(ctx context.Context, r *barrier.Release) (receipt sequenc
 
 // held looks for records of users that a hold keeps.
 type held struct {
-	log   *Custody
-	users map[string]record.Subject
-	seen  uint64         // records in front of this one were looked at
-	scan  []barrier.Hold // holds for which records are looked at
+	eraser *eraser
+	users  map[string]record.Subject
+	seen   uint64            // records in front of this one were looked at
+	scan   []governance.Hold // holds for which records are looked at
 
-	subjects map[string]string       // digits of a subject, and its user
-	holds    map[string]barrier.Hold // those that keep something
+	subjects map[string]string          // digits of a subject, and its user
+	holds    map[string]governance.Hold // those that keep something
 	kept     map[string]struct{}
 }
 
 // newHeld prepares to look. It refuses at once what needs no record to be read.
-func (c *Custody) newHeld(ctx context.Context, users map[string]record.Subject) (*held, error) {
+func (c *eraser) newHeld(ctx context.Context, users map[string]record.Subject) (*held, error) {
 	h := &held{
-		log: c, users: users, subjects: make(map[string]string, len(users)),
-		holds: map[string]barrier.Hold{}, kept: map[string]struct{}{},
+		eraser: c, users: users, subjects: make(map[string]string, len(users)),
+		holds: map[string]governance.Hold{}, kept: map[string]struct{}{},
 	}
 	for u, s := range users {
 		h.subjects[s.String()] = u
 	}
-	active, err := c.Holds(ctx)
+	active, err := c.inForce(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +164,7 @@ func (c *Custody) newHeld(ctx context.Context, users map[string]record.Subject) 
 	return h, h.refusal()
 }
 
-func (h *held) keep(hold barrier.Hold, user string) {
+func (h *held) keep(hold governance.Hold, user string) {
 	h.holds[hold.ID] = hold
 	h.kept[user] = struct{}{}
 }
@@ -175,21 +173,21 @@ func (h *held) refusal() error {
 	if len(h.holds) == 0 {
 		return nil
 	}
-	e := &barrier.HeldError{Users: slices.Sorted(maps.Keys(h.kept))}
+	e := &governance.HeldError{Users: slices.Sorted(maps.Keys(h.kept))}
 	for _, hold := range h.holds {
 		e.Holds = append(e.Holds, hold)
 	}
-	slices.SortFunc(e.Holds, func(a, b barrier.Hold) int { return cmp.Compare(a.Seq, b.Seq) })
+	slices.SortFunc(e.Holds, func(a, b governance.Hold) int { return cmp.Compare(a.Seq, b.Seq) })
 	return e
 }
 
 // look goes over the records that were not looked at yet.
 func (h *held) look(ctx context.Context) error {
-	size := h.log.Store.Size()
+	size := h.eraser.log.store.Size()
 	if len(h.scan) == 0 {
 		return nil
 	}
-	err := h.log.Left.Scan(ctx, h.seen, size, func(subject, _ []byte) bool {
+	err := h.eraser.log.left.scan(ctx, h.seen, size, func(subject, _ []byte) bool {
 		_, ok := h.subjects[string(subject)]
 		return ok
 	}, func(r *record.Record) error {
@@ -207,20 +205,20 @@ func (h *held) look(ctx context.Context) error {
 	return h.refusal()
 }
 
-// HoldsOn returns the holds that keep any record of a segment, which is given by
+// holdsOn returns the holds that keep any record of a segment, which is given by
 // its first record.
-func (c *Custody) HoldsOn(ctx context.Context, first uint64) ([]barrier.Hold, error) {
-	holds, err := c.Holds(ctx)
+func (c *eraser) holdsOn(ctx context.Context, first uint64) ([]governance.Hold, error) {
+	holds, err := c.inForce(ctx)
 	if err != nil || len(holds) == 0 {
 		return nil, err
 	}
-	infos, err := c.Store.Segments()
+	infos, err := c.log.store.Segments()
 	if err != nil {
 		return nil, err
 	}
 	subjects := make(map[string]record.Subject)
 	for _, h := range holds {
-		if s, ok, err := c.Ring.LookupUser(h.User); err != nil {
+		if s, ok, err := c.log.ring.LookupUser(h.User); err != nil {
 			return nil, err
 		} else if ok && h.User != "" {
 			subjects[h.User] = s
@@ -232,7 +230,7 @@ func (c *Custody) HoldsOn(ctx context.Context, first uint64) ([]barrier.Hold, er
 		if g.First != first {
 			continue
 		}
-		err = c.Left.Scan(ctx, g.First, g.First+g.Records, func(_, _ []byte) bool { return left > 0 }, func(r *record.Record) error {
+		err = c.log.left.scan(ctx, g.First, g.First+g.Records, func(_, _ []byte) bool { return left > 0 }, func(r *record.Record) error {
 			for i := range holds {
 				// What governs the log stays anyway.
 				if !met[i] && !r.Event.Type.Reserved() && holds[i].Matches(r, func(u string) bool { s, ok := subjects[u]; return ok && s == r.Subject }) {
@@ -243,7 +241,7 @@ func (c *Custody) HoldsOn(ctx context.Context, first uint64) ([]barrier.Hold, er
 			return nil
 		})
 	}
-	var found []barrier.Hold
+	var found []governance.Hold
 	for i, h := range holds {
 		if met[i] {
 			found = append(found, h)

@@ -1,4 +1,4 @@
-package content
+package audittrail
 
 import (
 	"bytes"
@@ -30,10 +30,10 @@ const (
 	spanBytes = 1 << 20
 )
 
-// Records yields the records from (inclusive) to to (exclusive) that
+// records yields the records from (inclusive) to to (exclusive) that
 // are here, and returns the sequence number behind the last, and whether to go
 // on. Spans are opened on all processors, and yielded in order.
-func (l *Reader) Records(ctx context.Context, from, to uint64, yield func(*Record, error) bool) (uint64, bool) {
+func (l *reader) records(ctx context.Context, from, to uint64, yield func(*Record, error) bool) (uint64, bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	queue := make(chan *span, 2*runtime.GOMAXPROCS(0))
 	var working sync.WaitGroup
@@ -69,14 +69,14 @@ func (l *Reader) Records(ctx context.Context, from, to uint64, yield func(*Recor
 
 // spans yields the lines from one sequence number to another in pieces. After
 // one with an error it yields no more.
-func (l *Reader) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
+func (l *reader) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
 	return func(yield func(*span) bool) {
 		s, limit := &span{first: from, done: make(chan struct{})}, firstSpan
 		put := func() bool {
 			next := s.first + uint64(len(s.lines))
-			if size := l.Tree.Files.Size(); s.err == nil && s.first < size {
+			if size := l.tree.Files.Size(); s.err == nil && s.first < size {
 				s.entries = make([][32]byte, min(next, size)-s.first)
-				if l.Tree.Files.ReadEntries(s.first, s.entries) != nil {
+				if l.tree.Files.ReadEntries(s.first, s.entries) != nil {
 					s.entries = nil // they are derived
 				}
 			}
@@ -87,7 +87,7 @@ func (l *Reader) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
 			s, limit = &span{first: next, done: make(chan struct{})}, spanLines
 			return true
 		}
-		for line, err := range l.Store.Lines(ctx, from, to) {
+		for line, err := range l.store.Lines(ctx, from, to) {
 			if err != nil {
 				if len(s.lines) > 0 && !put() {
 					return
@@ -117,7 +117,7 @@ func (l *Reader) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
 }
 
 // openSpan makes records of a span's lines.
-func (l *Reader) openSpan(ctx context.Context, s *span) {
+func (l *reader) openSpan(ctx context.Context, s *span) {
 	defer close(s.done)
 	s.records = make([]*Record, 0, len(s.lines))
 	for i, line := range s.lines {
@@ -125,7 +125,7 @@ func (l *Reader) openSpan(ctx context.Context, s *span) {
 		if i < len(s.entries) {
 			entry = s.entries[i][:]
 		}
-		r, err := l.View(ctx, line, s.first+uint64(i), entry)
+		r, err := l.view(ctx, line, s.first+uint64(i), entry)
 		if err != nil {
 			s.err = err
 			return

@@ -1,20 +1,20 @@
-package barrier
+package audittrail
 
 import (
 	"context"
 	"sync"
 )
 
-// A Gate keeps seals and destructions apart. Whoever seals is inside from before
+// A gate keeps seals and destructions apart. Whoever seals is inside from before
 // it asks for keys until its record has its place in the order of records; so
 // when the gate has been shut to somebody, no record of theirs is under way, and
 // none begins until it opens again.
-type Gate struct {
+type gate struct {
 	sealing sync.RWMutex // held for reading by whoever is inside; guards shut
-	shut    *shut
+	shut    *gateShut
 }
 
-type shut struct {
+type gateShut struct {
 	users   map[string]struct{}
 	classes map[string]struct{}
 	opened  chan struct{}
@@ -23,7 +23,7 @@ type shut struct {
 
 // Enter waits until the gate is not shut to any of the users, and goes in.
 // Unless it returns an error, Leave must follow.
-func (g *Gate) Enter(ctx context.Context, users func(yield func(string) bool)) error {
+func (g *gate) Enter(ctx context.Context, users func(yield func(string) bool)) error {
 	for {
 		g.sealing.RLock()
 		s := g.shut
@@ -42,7 +42,7 @@ func (g *Gate) Enter(ctx context.Context, users func(yield func(string) bool)) e
 	}
 }
 
-func (s *shut) concerns(users func(yield func(string) bool)) bool {
+func (s *gateShut) concerns(users func(yield func(string) bool)) bool {
 	for u := range users {
 		if _, ok := s.users[u]; ok {
 			return true
@@ -52,10 +52,10 @@ func (s *shut) concerns(users func(yield func(string) bool)) bool {
 }
 
 // Leave goes out.
-func (g *Gate) Leave() { g.sealing.RUnlock() }
+func (g *gate) Leave() { g.sealing.RUnlock() }
 
 // Expiring tells whether the gate is shut to a class. It is for who is inside.
-func (g *Gate) Expiring(class string) bool {
+func (g *gate) Expiring(class string) bool {
 	if g.shut == nil {
 		return false
 	}
@@ -65,8 +65,8 @@ func (g *Gate) Expiring(class string) bool {
 
 // Shut closes the gate to users and classes, and waits until nobody is inside
 // who was there before.
-func (g *Gate) Shut(users, classes []string) {
-	s := &shut{users: make(map[string]struct{}, len(users)), classes: map[string]struct{}{}, opened: make(chan struct{})}
+func (g *gate) Shut(users, classes []string) {
+	s := &gateShut{users: make(map[string]struct{}, len(users)), classes: map[string]struct{}{}, opened: make(chan struct{})}
 	for _, u := range users {
 		s.users[u] = struct{}{}
 	}
@@ -79,7 +79,7 @@ func (g *Gate) Shut(users, classes []string) {
 }
 
 // Fail leaves the gate shut, and tells those who wait, and who come, why.
-func (g *Gate) Fail(err error) {
+func (g *gate) Fail(err error) {
 	g.sealing.Lock()
 	defer g.sealing.Unlock()
 	if g.shut == nil {
@@ -93,7 +93,7 @@ func (g *Gate) Fail(err error) {
 }
 
 // Open opens the gate.
-func (g *Gate) Open() {
+func (g *gate) Open() {
 	g.sealing.Lock()
 	defer g.sealing.Unlock()
 	if g.shut != nil {

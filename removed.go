@@ -1,4 +1,4 @@
-package archive
+package audittrail
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"sync"
 
 	"audittrail/event"
-	"audittrail/internal/content"
+	"audittrail/internal/archive"
 	"audittrail/internal/remnant"
 	"audittrail/internal/segment"
 	"audittrail/record"
@@ -45,25 +45,23 @@ func (e *DroppedError) Error() string {
 	return fmt.Sprintf("record %d was dropped, as record %d says; its hash is kept", e.Seq, e.By)
 }
 
-// A Register is what a log says of the segments that have left it, and finds
-// their records where they are.
-type Register struct {
-	Keeper  *Keeper
-	Records *content.Reader
-	// Refresh brings a reader up to where the log's writer is.
-	Refresh func(context.Context) error
+// A register is what a log says of the segments that have left it, and finds
+// their records in their archives.
+type register struct {
+	log     *Log // whose archives are read
+	records *reader
 
 	mu   sync.Mutex // guards both below
 	next uint64     // records before it were read
 	said map[uint64]remnant.Statement
 }
 
-// Statements returns what the log says of its segments up to its end, by their
+// statements returns what the log says of its segments up to its end, by their
 // first records.
-func (g *Register) Statements(ctx context.Context) (map[uint64]remnant.Statement, error) {
+func (g *register) statements(ctx context.Context) (map[uint64]remnant.Statement, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	store := g.Records.Store
+	store := g.records.store
 	seqs, err := store.Administrative(g.next)
 	if err != nil {
 		return nil, err
@@ -79,7 +77,7 @@ func (g *Register) Statements(ctx context.Context) (map[uint64]remnant.Statement
 			return nil, err
 		}
 		if record.HasKind(line, "segments_") {
-			r, err := g.Records.Get(ctx, seq)
+			r, err := g.records.get(ctx, seq)
 			if err != nil {
 				return nil, err
 			}
@@ -93,19 +91,19 @@ func (g *Register) Statements(ctx context.Context) (map[uint64]remnant.Statement
 	return said, nil
 }
 
-// Where says where a record is that has left the log, if that is what an error
+// where says where a record is that has left the log, if that is what an error
 // of its store says. Other errors it returns as they are.
-func (g *Register) Where(ctx context.Context, err error) error {
+func (g *register) where(ctx context.Context, err error) error {
 	var gone *segment.GoneError
 	if !errors.As(err, &gone) {
 		return err
 	}
 	// A reader sees the files of a segment go before it looks how far the log
 	// has come.
-	serr := g.Refresh(ctx)
+	serr := g.log.refresh(ctx)
 	var said map[uint64]remnant.Statement
 	if serr == nil {
-		said, serr = g.Statements(ctx)
+		said, serr = g.statements(ctx)
 	}
 	s, ok := said[gone.First]
 	if serr != nil {
@@ -120,15 +118,15 @@ func (g *Register) Where(ctx context.Context, err error) error {
 	return &ArchivedError{Seq: gone.Seq, First: gone.First, Archive: s.To}
 }
 
-// Lines yields the lines of the records from (inclusive) to to (exclusive),
+// lines yields the lines of the records from (inclusive) to to (exclusive),
 // also of those that were archived, which are read where they are. Those that
 // were dropped are passed over. A line is valid until the next one.
-func (g *Register) Lines(ctx context.Context, from, to uint64) iter.Seq2[[]byte, error] {
+func (g *register) lines(ctx context.Context, from, to uint64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		infos, err := g.Records.Store.Segments()
+		infos, err := g.records.store.Segments()
 		var said map[uint64]remnant.Statement
 		if err == nil {
-			said, err = g.Statements(ctx)
+			said, err = g.statements(ctx)
 		}
 		if err != nil {
 			yield(nil, err)
@@ -138,7 +136,7 @@ func (g *Register) Lines(ctx context.Context, from, to uint64) iter.Seq2[[]byte,
 			if info.First+info.Records <= from || info.First >= to {
 				continue
 			}
-			lines := g.Records.Store.Lines(ctx, max(from, info.First), min(to, info.First+info.Records))
+			lines := g.records.store.Lines(ctx, max(from, info.First), min(to, info.First+info.Records))
 			if s, ok := said[info.First]; ok && info.Gone != nil && !s.Dropped {
 				lines = g.archived(ctx, info.First, &s)
 			}
@@ -156,9 +154,9 @@ func (g *Register) Lines(ctx context.Context, from, to uint64) iter.Seq2[[]byte,
 }
 
 // archived yields the lines of an archive.
-func (g *Register) archived(ctx context.Context, first uint64, s *remnant.Statement) iter.Seq2[[]byte, error] {
+func (g *register) archived(ctx context.Context, first uint64, s *remnant.Statement) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		for line, err := range g.Keeper.Lines(ctx, s) {
+		for line, err := range g.log.keeper().Lines(ctx, s) {
 			if err != nil && ctx.Err() == nil {
 				err = errors.Join(&ArchivedError{Seq: first, First: first, Archive: s.To}, err)
 			}
@@ -169,27 +167,28 @@ func (g *Register) archived(ctx context.Context, first uint64, s *remnant.Statem
 	}
 }
 
-// An Unreached is an archive that could not be read.
-type Unreached struct {
+// An UnreachedArchive is an archive that could not be read, Err says why. Of what
+// is in it nothing is known, unless Tabled is true.
+type UnreachedArchive struct {
 	First   uint64 // of its segment
 	Records uint64
 	Archive string // its place
 	Err     error
-	// Tabled tells whether it is known all the same what is in it: About is how
-	// many of its records are about subjects that are wanted, Classes their
-	// retention classes' months.
+	// Tabled is true if it is known all the same what is in it: About is how many
+	// of its records are about subjects that are wanted, Classes their retention
+	// classes' months.
 	Tabled  bool
 	About   map[record.Subject]uint64
 	Classes map[string]uint64
 }
 
 // each calls f with the segments that are in archives and begin before size.
-func (g *Register) each(ctx context.Context, size uint64, f func(segment.Info, *remnant.Statement) error) error {
-	infos, err := g.Records.Store.Segments()
+func (g *register) each(ctx context.Context, size uint64, f func(segment.Info, *remnant.Statement) error) error {
+	infos, err := g.records.store.Segments()
 	if err != nil {
 		return err
 	}
-	said, err := g.Statements(ctx)
+	said, err := g.statements(ctx)
 	if err != nil {
 		return err
 	}
@@ -237,9 +236,9 @@ var acted = relation{
 
 // departed returns what a segment's remnant says of the records in its archive
 // that have to do with subjects that are wanted.
-func (g *Register) departed(ctx context.Context, info segment.Info, s *remnant.Statement, rel *relation, want func(record.Subject) bool) (Unreached, error) {
-	u := Unreached{First: info.First, Records: info.Records, Archive: s.To, About: map[record.Subject]uint64{}, Classes: map[string]uint64{}}
-	tabled, acts, err := g.Records.Store.Departed(ctx, info.First, func(r remnant.Row) error {
+func (g *register) departed(ctx context.Context, info segment.Info, s *remnant.Statement, rel *relation, want func(record.Subject) bool) (UnreachedArchive, error) {
+	u := UnreachedArchive{First: info.First, Records: info.Records, Archive: s.To, About: map[record.Subject]uint64{}, Classes: map[string]uint64{}}
+	tabled, acts, err := g.records.store.Departed(ctx, info.First, func(r remnant.Row) error {
 		if of := rel.row(r); want(of) {
 			u.About[of] += uint64(r.Records)
 			u.Classes[r.Class] += uint64(r.Records)
@@ -253,20 +252,20 @@ func (g *Register) departed(ctx context.Context, info segment.Info, s *remnant.S
 	return u, err
 }
 
-// Departed calls f with what is known without its archive of each segment that
+// eachDeparted calls f with what is known without its archive of each segment that
 // is in one and begins before size. Of the others, whose remnants have no table,
 // it is what reading the archive gave, if that could be done.
-func (g *Register) Departed(ctx context.Context, size uint64, want func(record.Subject) bool, f func(Unreached) error) error {
+func (g *register) eachDeparted(ctx context.Context, size uint64, want func(record.Subject) bool, f func(UnreachedArchive) error) error {
 	return g.depart(ctx, size, &about, want, f)
 }
 
-// DepartedActs is Departed for the records in which subjects that are wanted
+// eachDepartedActs is eachDeparted for the records in which subjects that are wanted
 // acted, whomever they are about.
-func (g *Register) DepartedActs(ctx context.Context, size uint64, want func(record.Subject) bool, f func(Unreached) error) error {
+func (g *register) eachDepartedActs(ctx context.Context, size uint64, want func(record.Subject) bool, f func(UnreachedArchive) error) error {
 	return g.depart(ctx, size, &acted, want, f)
 }
 
-func (g *Register) depart(ctx context.Context, size uint64, rel *relation, want func(record.Subject) bool, f func(Unreached) error) error {
+func (g *register) depart(ctx context.Context, size uint64, rel *relation, want func(record.Subject) bool, f func(UnreachedArchive) error) error {
 	return g.each(ctx, size, func(info segment.Info, s *remnant.Statement) error {
 		u, err := g.departed(ctx, info, s, rel, want)
 		if err != nil {
@@ -291,8 +290,8 @@ func (g *Register) depart(ctx context.Context, size uint64, rel *relation, want 
 
 // fatal returns an error of reading an archive that says more than that it
 // cannot be read. That it puts into u.
-func (g *Register) fatal(ctx context.Context, err error, u *Unreached) error {
-	if err == nil || ctx.Err() != nil || errors.Is(err, ErrDamaged) || errors.Is(err, ErrManifest) || errors.As(err, new(*record.VersionError)) {
+func (g *register) fatal(ctx context.Context, err error, u *UnreachedArchive) error {
+	if err == nil || ctx.Err() != nil || errors.Is(err, archive.ErrDamaged) || errors.Is(err, archive.ErrManifest) || errors.As(err, new(*record.VersionError)) {
 		return err
 	}
 	u.Err = err
@@ -301,7 +300,7 @@ func (g *Register) fatal(ctx context.Context, err error, u *Unreached) error {
 
 // readArchive reads the records of an archive that have to do with subjects that
 // are wanted, and returns them when all of it was held against the tree.
-func (g *Register) readArchive(ctx context.Context, info segment.Info, s *remnant.Statement, rel *relation, want func(record.Subject) bool) ([]*record.Record, error) {
+func (g *register) readArchive(ctx context.Context, info segment.Info, s *remnant.Statement, rel *relation, want func(record.Subject) bool) ([]*record.Record, error) {
 	var found []*record.Record
 	for line, err := range g.archived(ctx, info.First, s) {
 		if err != nil {
@@ -318,22 +317,22 @@ func (g *Register) readArchive(ctx context.Context, info segment.Info, s *remnan
 	return found, nil
 }
 
-// Archived calls f with the records that are in archives and about subjects that
+// archivedRecords calls f with the records that are in archives and about subjects that
 // are wanted, an archive at a time. What governs the log has not left it, and is
 // not among them. It returns the archives that could not be read and may have
 // such records; one that was altered is an error.
-func (g *Register) Archived(ctx context.Context, want func(record.Subject) bool, f func([]*record.Record) error) ([]Unreached, error) {
+func (g *register) archivedRecords(ctx context.Context, want func(record.Subject) bool, f func([]*record.Record) error) ([]UnreachedArchive, error) {
 	return g.read(ctx, &about, want, f)
 }
 
-// ArchivedActs is Archived for the records in which subjects that are wanted
+// archivedActs is Archived for the records in which subjects that are wanted
 // acted, whomever they are about.
-func (g *Register) ArchivedActs(ctx context.Context, want func(record.Subject) bool, f func([]*record.Record) error) ([]Unreached, error) {
+func (g *register) archivedActs(ctx context.Context, want func(record.Subject) bool, f func([]*record.Record) error) ([]UnreachedArchive, error) {
 	return g.read(ctx, &acted, want, f)
 }
 
-func (g *Register) read(ctx context.Context, rel *relation, want func(record.Subject) bool, f func([]*record.Record) error) ([]Unreached, error) {
-	var unreached []Unreached
+func (g *register) read(ctx context.Context, rel *relation, want func(record.Subject) bool, f func([]*record.Record) error) ([]UnreachedArchive, error) {
+	var unreached []UnreachedArchive
 	err := g.each(ctx, record.MaxSeq, func(info segment.Info, s *remnant.Statement) error {
 		u, err := g.departed(ctx, info, s, rel, want)
 		if err != nil || u.Tabled && len(u.About) == 0 {
@@ -372,11 +371,11 @@ func wanted(line []byte, rel *relation, want func(record.Subject) bool) (*record
 	return r, nil
 }
 
-// Scan decodes the records from (inclusive) to to (exclusive) whose subject and
+// scan decodes the records from (inclusive) to to (exclusive) whose subject and
 // class are wanted, and calls f with them. It reads archives where they are.
-func (g *Register) Scan(ctx context.Context, from, to uint64, want func(subject, class []byte) bool, f func(*record.Record) error) error {
+func (g *register) scan(ctx context.Context, from, to uint64, want func(subject, class []byte) bool, f func(*record.Record) error) error {
 	var finder record.Finder
-	for line, err := range g.Lines(ctx, from, to) {
+	for line, err := range g.lines(ctx, from, to) {
 		if err != nil {
 			return err
 		}
@@ -396,30 +395,30 @@ func (g *Register) Scan(ctx context.Context, from, to uint64, want func(subject,
 	return nil
 }
 
-// A Cursor reads lines in ascending order, also such that were archived. Close
+// A removedCursor reads lines in ascending order, also such that were archived. Close
 // it.
-type Cursor struct {
-	register *Register
+type removedCursor struct {
+	register *register
 	first    uint64 // of the segment whose archive is open
 	next     func() ([]byte, error, bool)
 	stop     func()
 }
 
-// Cursor returns a cursor.
-func (g *Register) Cursor() *Cursor { return &Cursor{register: g} }
+// cursor returns a cursor.
+func (g *register) cursor() *removedCursor { return &removedCursor{register: g} }
 
 // Close lets go of an archive that is open.
-func (c *Cursor) Close() {
+func (c *removedCursor) Close() {
 	if c.stop != nil {
 		c.stop()
 	}
 	c.stop = nil
 }
 
-// Line returns the line of a record behind those that it was asked for before.
-func (c *Cursor) Line(ctx context.Context, seq uint64) ([]byte, error) {
-	line, err := c.register.Records.Store.Line(seq)
-	err = c.register.Where(ctx, err)
+// line returns the line of a record behind those that it was asked for before.
+func (c *removedCursor) line(ctx context.Context, seq uint64) ([]byte, error) {
+	line, err := c.register.records.store.Line(seq)
+	err = c.register.where(ctx, err)
 	var archived *ArchivedError
 	if !errors.As(err, &archived) {
 		return line, err
@@ -427,7 +426,7 @@ func (c *Cursor) Line(ctx context.Context, seq uint64) ([]byte, error) {
 	if c.stop == nil || c.first != archived.First {
 		c.Close()
 		c.first = archived.First
-		c.next, c.stop = iter.Pull2(c.register.Lines(ctx, archived.First, record.MaxSeq))
+		c.next, c.stop = iter.Pull2(c.register.lines(ctx, archived.First, record.MaxSeq))
 	}
 	for {
 		line, err, ok := c.next()

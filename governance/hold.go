@@ -1,4 +1,4 @@
-package barrier
+package governance
 
 import (
 	"cmp"

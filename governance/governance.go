@@ -1,7 +1,8 @@
-// Package barrier has the records by which the log orders that keys are
-// destroyed or kept: what stands in them, who may seal meanwhile, and what a
-// hold keeps. It knows neither files nor keys.
-package barrier
+// Package governance reads and writes the details of the records by which a log
+// orders that keys are destroyed or kept: erasures, expiries, legal holds and their
+// release (docs/format/administration.md). It accepts one form of each, and knows
+// neither files nor keys.
+package governance
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package recovery_test
+package audittrail_test
 
 import (
 	"crypto/sha256"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"audittrail/internal/recovery"
+	"audittrail"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
 	"audittrail/tlog"
@@ -40,7 +40,7 @@ func TestCheckTree(t *testing.T) {
 			{"another root", size, tlog.Hash{1}, false},
 			{"more than there is", size + 1, r.Root(), false},
 		} {
-			if good, err := recovery.CheckTree(t.Context(), files, c.size, c.root, full); good != c.want || err != nil {
+			if good, err := audittrail.CheckTree(t.Context(), files, c.size, c.root, full); good != c.want || err != nil {
 				t.Errorf("%s, full %t: CheckTree() = %t, %v, want %t", c.name, full, good, err, c.want)
 			}
 		}
@@ -54,7 +54,7 @@ func TestCheckTree(t *testing.T) {
 // checkpoint.
 func TestCheckpointErrorSays(t *testing.T) {
 	const repair = "'doctor --repair'"
-	for want, err := range map[string]*recovery.CheckpointError{
+	for want, err := range map[string]*audittrail.CheckpointError{
 		"name this log's own keyring":                 {Claimed: 5, Signed: 9, Err: tlog.ErrOrigin},
 		"signers of the log that it does not know":    {Claimed: 5, Signed: 3, Older: true, Err: tlog.ErrUnknownKey},
 		"it covers record 3, which does not open":     {Claimed: 5, Signed: 3, Unopened: 4, Err: tlog.ErrBadSignature},

@@ -1,4 +1,4 @@
-package custody
+package audittrail
 
 import (
 	"context"
@@ -8,8 +8,7 @@ import (
 	"sync"
 
 	"audittrail/event"
-	"audittrail/internal/barrier"
-	"audittrail/internal/content"
+	"audittrail/governance"
 	"audittrail/internal/segment"
 	"audittrail/record"
 )
@@ -20,11 +19,11 @@ var destructions = []event.Type{event.SubjectErased, event.ClassExpired}
 type toll struct {
 	subjects map[record.Subject]struct{}
 	classes  map[string]uint64 // and the first record that ordered it
-	last     *content.Record   // the newest order
+	last     *Record           // the newest order
 }
 
 // take adds what a record orders.
-func (t *toll) take(r *content.Record, system record.Subject) error {
+func (t *toll) take(r *Record, system record.Subject) error {
 	if r.Subject != system || r.State != record.Readable {
 		return fmt.Errorf("record %d orders a destruction, and is not the log's own: run verify", r.Seq)
 	}
@@ -33,7 +32,7 @@ func (t *toll) take(r *content.Record, system record.Subject) error {
 	}
 	t.last = r
 	if r.Event.Type == event.SubjectErased {
-		e, err := barrier.ReadErasure(r.Event.Metadata)
+		e, err := governance.ReadErasure(r.Event.Metadata)
 		if err != nil {
 			return fmt.Errorf("record %d: %w", r.Seq, err)
 		}
@@ -42,7 +41,7 @@ func (t *toll) take(r *content.Record, system record.Subject) error {
 		}
 		return nil
 	}
-	e, err := barrier.ReadExpiry(r.Event.Metadata)
+	e, err := governance.ReadExpiry(r.Event.Metadata)
 	if err != nil {
 		return fmt.Errorf("record %d: %w", r.Seq, err)
 	}
@@ -55,31 +54,31 @@ func (t *toll) take(r *content.Record, system record.Subject) error {
 }
 
 // ordered adds to a toll what was ordered from a sequence number on.
-func (c *Custody) ordered(ctx context.Context, from uint64, t *toll) error {
-	return c.Records.EachOwn(ctx, from, destructions, func(r *content.Record) error { return t.take(r, c.Ring.System()) })
+func (c *eraser) ordered(ctx context.Context, from uint64, t *toll) error {
+	return c.log.records.eachOwn(ctx, from, destructions, func(r *Record) error { return t.take(r, c.log.ring.System()) })
 }
 
 // salvaged is ordered for a log that is damaged: it goes over all lines, in
 // whatever place they stand, and goes by those that are whole and authentic.
-func (c *Custody) salvaged(ctx context.Context, t *toll) error {
+func (c *eraser) salvaged(ctx context.Context, t *toll) error {
 	take := func(line []byte) {
 		_, kind, ok := record.Glance(line)
 		if end, whole := record.ParseTail(line); !ok || !whole || !slices.Contains(destructions, event.Type(kind)) || !record.Intact(line, &end) {
 			return
 		}
 		if r, err := record.Decode(slices.Clone(line)); err == nil {
-			if prk, err := c.Ring.ForOpening(r.Subject, r.Class); err == nil && r.Open(prk) == nil {
-				_ = t.take(&content.Record{Record: *r}, c.Ring.System()) // of what is not authentic nothing is believed
+			if prk, err := c.log.ring.ForOpening(r.Subject, r.Class); err == nil && r.Open(prk) == nil {
+				_ = t.take(&Record{Record: *r}, c.log.ring.System()) // of what is not authentic nothing is believed
 			}
 		}
 	}
-	for line, err := range c.Store.Kept(ctx) {
+	for line, err := range c.log.store.Kept(ctx) {
 		if err != nil {
 			return err
 		}
 		take(line)
 	}
-	for raw, err := range c.Store.Scan(ctx, segment.Pos{}) {
+	for raw, err := range c.log.store.Scan(ctx, segment.Pos{}) {
 		if err != nil {
 			return err
 		}
@@ -90,14 +89,14 @@ func (c *Custody) salvaged(ctx context.Context, t *toll) error {
 
 // unapplied returns the number of the first record whose order the keyring may
 // not have carried out.
-func (c *Custody) unapplied() uint64 {
-	seq, hash := c.Ring.Applied()
-	if hash == (record.Hash{}) || seq >= c.Store.Size() {
+func (c *eraser) unapplied() uint64 {
+	seq, hash := c.log.ring.Applied()
+	if hash == (record.Hash{}) || seq >= c.log.store.Size() {
 		return 0
 	}
 	// Where it is not known, everything is carried out again, which changes
 	// nothing that is done.
-	line, err := c.Store.Line(seq)
+	line, err := c.log.store.Line(seq)
 	if t, ok := record.ParseTail(line); err != nil || !ok || t.Hash != hash {
 		return 0
 	}
@@ -115,16 +114,16 @@ type guard struct {
 
 // Refused tells whether an order that the keyring has not heard of destroyed
 // the keys of a subject or of a class.
-func (c *Custody) Refused(s record.Subject, class string) (record.State, error) {
-	if c.Writer != nil {
+func (c *eraser) Refused(s record.Subject, class string) (record.State, error) {
+	if c.log.lock != nil {
 		return record.Readable, nil
 	}
-	generation, err := c.Ring.Follow()
+	generation, err := c.log.ring.Follow()
 	if err != nil {
 		return record.Readable, err
 	}
 	g := &c.guard
-	size := c.Store.Size()
+	size := c.log.store.Size()
 	g.mu.RLock()
 	current := g.generation == generation && g.next >= size
 	state := g.state(s, class)
@@ -150,12 +149,12 @@ func (g *guard) state(s record.Subject, class string) record.State {
 	return record.Readable
 }
 
-// GuardAll looks once, at all lines of a log that may be damaged.
-func (c *Custody) GuardAll(ctx context.Context) (err error) {
+// guardAll looks once, at all lines of a log that may be damaged.
+func (c *eraser) guardAll(ctx context.Context) (err error) {
 	g := &c.guard
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.generation, err = c.Ring.Follow(); err != nil {
+	if g.generation, err = c.log.ring.Follow(); err != nil {
 		return err
 	}
 	g.next = record.MaxSeq + 1
@@ -163,7 +162,7 @@ func (c *Custody) GuardAll(ctx context.Context) (err error) {
 }
 
 // lookAgain brings a guard up to the log and its keyring.
-func (c *Custody) lookAgain(g *guard, generation, size uint64) error {
+func (c *eraser) lookAgain(g *guard, generation, size uint64) error {
 	from := g.next
 	if g.generation != generation {
 		g.toll = toll{}
@@ -171,7 +170,7 @@ func (c *Custody) lookAgain(g *guard, generation, size uint64) error {
 	}
 	ctx := context.Background()
 	if err := c.ordered(ctx, from, &g.toll); err != nil {
-		c.Logger.Warn("the log is damaged; going over all of it for what was ordered to be destroyed", slog.Any("error", err))
+		c.log.opts.Logger.Warn("the log is damaged; going over all of it for what was ordered to be destroyed", slog.Any("error", err))
 		if err := c.salvaged(ctx, &g.toll); err != nil {
 			return err
 		}
@@ -180,10 +179,10 @@ func (c *Custody) lookAgain(g *guard, generation, size uint64) error {
 	return nil
 }
 
-// Unapplied returns the number of the newest order that the keyring has not
+// newestUnapplied returns the number of the newest order that the keyring has not
 // heard of, as far as a reader knows, and whether there is one.
-func (c *Custody) Unapplied() (seq uint64, some bool, err error) {
-	if _, err = c.Refused(record.Subject{}, ""); err != nil || c.Writer != nil {
+func (c *eraser) newestUnapplied() (seq uint64, some bool, err error) {
+	if _, err = c.Refused(record.Subject{}, ""); err != nil || c.log.lock != nil {
 		return 0, false, err
 	}
 	c.guard.mu.RLock()

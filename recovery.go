@@ -1,11 +1,4 @@
-// Package recovery brings a log in order that is about to be written to: it
-// decides what the end of the log is.
-//
-// It promises that nothing signed is given up, that nothing is taken for a
-// record that a holder of the keyring did not write, and that nothing but an
-// interrupted write is cut off, and that not without a copy. What it cannot
-// tell it refuses. docs/design/0001-recovery.md has the reasons.
-package recovery
+package audittrail
 
 import (
 	"context"
@@ -26,36 +19,42 @@ import (
 	"audittrail/tlog"
 )
 
-// A Log is the parts of a log that has not been opened for writing yet.
-type Log struct {
-	Store  *segment.Store
-	Tree   *tree.Tree
-	Ring   *keyring.Ring
-	Eras   tlog.Eras // of its signers
-	Origin string
-	Now    func() time.Time
-	Logger *slog.Logger
-	Repair bool // cut off what no interrupted write leaves, too
-	Newer  bool // and lines of a newer format
+// A recovery brings a log in order that is about to be written to: it decides what
+// the end of the log is.
+//
+// Nothing signed is given up, nothing is taken for a record that no holder of the
+// keyring wrote, and only an interrupted write is cut off, and that not without a
+// copy. A recovery refuses what it cannot tell. docs/design/0001-recovery.md has the
+// reasons.
+type recovery struct {
+	store  *segment.Store
+	tree   *tree.Tree
+	ring   *keyring.Ring
+	eras   tlog.Eras // of its signers
+	origin string
+	now    func() time.Time
+	logger *slog.Logger
+	repair bool // cut off what no interrupted write leaves, too
+	newer  bool // and lines of a newer format
 
 	disbelieved *CheckpointError // the published checkpoint, if it is not believed
-	aside       *Repair          // what is to be recorded of it
+	aside       *repair          // what is to be recorded of it
 
 	// Last is the end of the chain, when Run has returned.
-	Last End
+	last chainEnd
 	// Checked is whether the files of the tree were looked at in full.
-	Checked bool
+	checked bool
 }
 
-// An End is what the next record continues.
-type End struct {
-	Hash   record.Hash
-	Logged time.Time
+// A chainEnd is what the next record continues.
+type chainEnd struct {
+	hash   record.Hash
+	logged time.Time
 }
 
-// A Repair is what recovery cut off the end of the log, or put aside: a checkpoint,
+// A repair is what recovery cut off the end of the log, or put aside: a checkpoint,
 // where Seq is how many records it claimed to cover.
-type Repair struct {
+type repair struct {
 	Reason string `json:"reason"`
 	Seq    uint64 `json:"seq"`
 	Bytes  int    `json:"bytes"`
@@ -65,19 +64,19 @@ type Repair struct {
 	Segments []string `json:"segments,omitempty"`
 }
 
-// Run brings a log in order that is about to be written to.
+// run brings a log in order that is about to be written to.
 //
 // Up to the newest signed size, the tree is the judge. Behind it, every line
 // must be whole, chained and authentic under the keyring, so that nobody who
 // can write to the folder but has no keys gets a forgery signed. What an
 // interrupted write leaves at the very end is cut off.
-func (l *Log) Run(ctx context.Context) ([]*Repair, error) {
-	l.Store.Claim()
+func (l *recovery) run(ctx context.Context) ([]*repair, error) {
+	l.store.Claim()
 	size, root, err := l.recoverSigned(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l.Store.Hold(&signed.Tree{Store: l.Store, Files: l.Tree, Ring: l.Ring, Origin: l.Origin, Writer: true, Logger: l.Logger})
+	l.store.Hold(&signed.Tree{Store: l.store, Files: l.tree, Ring: l.ring, Origin: l.origin, Writer: true, Logger: l.logger})
 	pos, err := l.endOfSigned(ctx, size, root)
 	if err != nil {
 		return nil, err
@@ -89,7 +88,7 @@ func (l *Log) Run(ctx context.Context) ([]*Repair, error) {
 	if err != nil {
 		return nil, err
 	}
-	var done []*Repair
+	var done []*repair
 	if tail.damage == nil {
 		if _, err := l.setAside(tail.end.First, l.stamp()); err != nil {
 			return nil, err
@@ -105,19 +104,19 @@ func (l *Log) Run(ctx context.Context) ([]*Repair, error) {
 		}
 		done = append(done, cut)
 	}
-	if err := l.Store.OpenTail(ctx, tail.end, tail.size); err != nil {
+	if err := l.store.OpenTail(ctx, tail.end, tail.size); err != nil {
 		return nil, err
 	}
-	l.Store.PutAside(l.Logger)
-	if l.Tree.Size() != size {
-		if err := l.Tree.Cut(size); err != nil {
+	l.store.PutAside(l.logger)
+	if l.tree.Size() != size {
+		if err := l.tree.Cut(size); err != nil {
 			return nil, fmt.Errorf("open log: %w", err)
 		}
 	}
-	if got, err := l.Tree.Root(size); err != nil || size > 0 && got != root {
+	if got, err := l.tree.Root(size); err != nil || size > 0 && got != root {
 		return nil, errors.Join(err, errors.New("open log: the tree's files have changed meanwhile: open it again"))
 	}
-	if err := l.Tree.Append(tail.hashes); err != nil {
+	if err := l.tree.Append(tail.hashes); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	aside, err := l.putCheckpointAside()
@@ -132,9 +131,9 @@ func (l *Log) Run(ctx context.Context) ([]*Repair, error) {
 
 // refusal is the error of a log that is not written to for what lies behind the
 // signed records. If some of these are not there either, that is said as well.
-func (l *Log) refusal(ctx context.Context, err error, size uint64) error {
-	l.Store.Show(size)
-	if missing := l.Store.AllNamed(ctx); missing != nil && segment.Altered(missing) {
+func (l *recovery) refusal(ctx context.Context, err error, size uint64) error {
+	l.store.Show(size)
+	if missing := l.store.AllNamed(ctx); missing != nil && segment.Altered(missing) {
 		return fmt.Errorf("%w; and %w", err, missing)
 	}
 	return err
@@ -142,20 +141,20 @@ func (l *Log) refusal(ctx context.Context, err error, size uint64) error {
 
 // signedHead returns the newest size and root that were signed: the keyring
 // and the published checkpoint may each be one behind the other.
-func (l *Log) signedHead() (uint64, tlog.Hash, error) {
-	size, root := l.Ring.Signed()
-	signed, err := l.Tree.Checkpoint()
+func (l *recovery) signedHead() (uint64, tlog.Hash, error) {
+	size, root := l.ring.Signed()
+	signed, err := l.tree.Checkpoint()
 	if errors.Is(err, fs.ErrNotExist) {
 		return size, root, nil
 	}
 	if err != nil {
 		return 0, tlog.Hash{}, fmt.Errorf("open log: %w", err)
 	}
-	c, _, err := l.Eras.OpenCheckpoint(signed, l.Origin)
+	c, _, err := l.eras.OpenCheckpoint(signed, l.origin)
 	if errors.Is(err, tlog.ErrMalformed) {
 		// It claims nothing, as one that is missing: the keyring knows what was
 		// signed, and the next checkpoint takes its place.
-		l.Logger.Warn("the published checkpoint is damaged, and is made again", "damage", err)
+		l.logger.Warn("the published checkpoint is damaged, and is made again", "damage", err)
 		return size, root, nil
 	}
 	if err != nil {
@@ -172,42 +171,42 @@ func (l *Log) signedHead() (uint64, tlog.Hash, error) {
 // so is put aside, and made again, when the lines turn out to be what was signed.
 // Only where it covers more than the keyring knows, somebody has to say that this
 // keyring is the newest one: then it was never signed.
-func (l *Log) disbelieve(signed []byte, why error, size uint64) error {
+func (l *recovery) disbelieve(signed []byte, why error, size uint64) error {
 	said, _ := tlog.ReadCheckpoint(signed) // it was read before
 	refused := &CheckpointError{Claimed: said.Size, Signed: size, Err: why}
-	if notes, err := l.Tree.Signers(); err == nil && len(notes) >= len(l.Ring.Signers()) {
-		if _, err := tlog.ResolveSigner(l.Ring.Signers()[0].VKey, notes); err == nil {
+	if notes, err := l.tree.Signers(); err == nil && len(notes) >= len(l.ring.Signers()) {
+		if _, err := tlog.ResolveSigner(l.ring.Signers()[0].VKey, notes); err == nil {
 			refused.Older = true // only the log's own signers can have signed these
 			return refused
 		}
 	}
 	if errors.Is(why, tlog.ErrOrigin) {
-		_, root := l.Ring.Signed()
-		if got, err := l.Tree.Root(size); size == 0 || err != nil || got != root {
+		_, root := l.ring.Signed()
+		if got, err := l.tree.Root(size); size == 0 || err != nil || got != root {
 			return refused // it may be the keyring that is of another log
 		}
 	}
-	if (said.Size > size || errors.Is(why, tlog.ErrRetiredKey)) && !l.Repair {
+	if (said.Size > size || errors.Is(why, tlog.ErrRetiredKey)) && !l.repair {
 		return refused
 	}
 	l.disbelieved = refused
 	sum := sha256.Sum256(signed)
-	l.aside = &Repair{Seq: said.Size, Bytes: len(signed), SHA256: hex.EncodeToString(sum[:]), Reason: "the published checkpoint is not what the log's keys signed: " + why.Error()}
+	l.aside = &repair{Seq: said.Size, Bytes: len(signed), SHA256: hex.EncodeToString(sum[:]), Reason: "the published checkpoint is not what the log's keys signed: " + why.Error()}
 	return nil
 }
 
 // putCheckpointAside puts a checkpoint aside that is not believed, once the log is
 // in order without it.
-func (l *Log) putCheckpointAside() (*Repair, error) {
+func (l *recovery) putCheckpointAside() (*repair, error) {
 	done := l.aside
 	if done == nil {
 		return nil, nil
 	}
 	done.Aside = "torn-checkpoint-" + l.stamp()
-	if err := l.Tree.PutCheckpointAside(done.Aside); err != nil {
+	if err := l.tree.PutCheckpointAside(done.Aside); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	l.Logger.Warn("put a published checkpoint aside that the log's keys did not sign, and make it again",
+	l.logger.Warn("put a published checkpoint aside that the log's keys did not sign, and make it again",
 		slog.Uint64("claims", done.Seq), slog.String("kept as", "tree/"+done.Aside))
 	return done, nil
 }
@@ -220,24 +219,24 @@ const checkedAtOnce = 1 << 16
 // recoverSigned makes the tree whole up to the newest signed size, which it
 // returns. Of a large tree that nobody has found damaged, only what the root
 // follows from is looked at.
-func (l *Log) recoverSigned(ctx context.Context) (uint64, tlog.Hash, error) {
+func (l *recovery) recoverSigned(ctx context.Context) (uint64, tlog.Hash, error) {
 	size, root, err := l.signedHead()
 	if err != nil || size == 0 {
-		l.Checked = true
+		l.checked = true
 		return 0, root, err
 	}
-	l.Checked = l.Repair || size <= checkedAtOnce
-	good, err := CheckTree(ctx, l.Tree, size, root, l.Checked)
+	l.checked = l.repair || size <= checkedAtOnce
+	good, err := checkTree(ctx, l.tree, size, root, l.checked)
 	if err == nil && !good {
-		l.Checked = true
+		l.checked = true
 		err = l.mend(ctx, size, root)
 	}
 	return size, root, err
 }
 
-// CheckTree tells whether the files of a tree give a root of the first size
+// checkTree tells whether the files of a tree give a root of the first size
 // leaves, in full or by the hashes of its largest subtrees alone.
-func CheckTree(ctx context.Context, t *tree.Tree, size uint64, root tlog.Hash, full bool) (bool, error) {
+func checkTree(ctx context.Context, t *tree.Tree, size uint64, root tlog.Hash, full bool) (bool, error) {
 	if t.Size() < size || t.Bad() != nil {
 		return false, nil
 	}
@@ -253,17 +252,17 @@ func CheckTree(ctx context.Context, t *tree.Tree, size uint64, root tlog.Hash, f
 
 // mend makes the tree's files again from the lines, which decide: if these do not
 // give the root that was signed, the log is not written to, unless the files do.
-func (l *Log) mend(ctx context.Context, size uint64, root tlog.Hash) error {
+func (l *recovery) mend(ctx context.Context, size uint64, root tlog.Hash) error {
 	// Without a writer every line may be read.
-	if err := l.Store.Refresh(ctx, false, 0); err != nil {
+	if err := l.store.Refresh(ctx, false, 0); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	have := l.Store.Size()
+	have := l.store.Size()
 	err := error(nil)
 	if have < size {
 		err = &BehindError{Have: have, Signed: size, Detail: fmt.Sprintf("only the first %d are whole", have)}
 	} else {
-		err = MendTree(ctx, l.Tree, l.Store.Hashes(ctx, 0, size), size, root, l.Logger)
+		err = mendTree(ctx, l.tree, l.store.Hashes(ctx, 0, size), size, root, l.logger)
 	}
 	switch {
 	case err == nil:
@@ -272,14 +271,14 @@ func (l *Log) mend(ctx context.Context, size uint64, root tlog.Hash) error {
 		return fmt.Errorf("open log: %w", err)
 	}
 	// Lines were altered, as verify says. The files may still have what these lack.
-	known := &signed.Tree{Store: l.Store, Files: l.Tree, Ring: l.Ring, Origin: l.Origin, Writer: true, Logger: l.Logger}
+	known := &signed.Tree{Store: l.store, Files: l.tree, Ring: l.ring, Origin: l.origin, Writer: true, Logger: l.logger}
 	entries := known.Entries(ctx, signed.Head{Size: size, Root: root}, 0)
-	if MendTree(ctx, l.Tree, entries, size, root, l.Logger) == nil {
+	if mendTree(ctx, l.tree, entries, size, root, l.logger) == nil {
 		return nil
 	}
-	good, cerr := CheckTree(ctx, l.Tree, size, root, false)
-	if !good && l.Tree.Held() >= size && l.Tree.Rebuild(ctx, size) == nil {
-		good, cerr = CheckTree(ctx, l.Tree, size, root, false)
+	good, cerr := checkTree(ctx, l.tree, size, root, false)
+	if !good && l.tree.Held() >= size && l.tree.Rebuild(ctx, size) == nil {
+		good, cerr = checkTree(ctx, l.tree, size, root, false)
 	}
 	if cerr != nil || good {
 		return cerr
@@ -301,9 +300,9 @@ func altered(err error) bool {
 	return errors.As(err, &behind) || errors.Is(err, tree.ErrRoot) || segment.Altered(err)
 }
 
-// MendTree makes the files of a tree again from its entries, and writes down
+// mendTree makes the files of a tree again from its entries, and writes down
 // which were damaged.
-func MendTree(ctx context.Context, t *tree.Tree, entries iter.Seq2[[32]byte, error], size uint64, root tlog.Hash, logger *slog.Logger) error {
+func mendTree(ctx context.Context, t *tree.Tree, entries iter.Seq2[[32]byte, error], size uint64, root tlog.Hash, logger *slog.Logger) error {
 	damage, err := t.Mend(ctx, size, root, entries)
 	if err != nil {
 		return err
@@ -317,11 +316,11 @@ func MendTree(ctx context.Context, t *tree.Tree, entries iter.Seq2[[32]byte, err
 
 // endOfSigned finds where the record behind the signed ones begins, and the
 // end of the chain there.
-func (l *Log) endOfSigned(ctx context.Context, size uint64, root tlog.Hash) (segment.Pos, error) {
+func (l *recovery) endOfSigned(ctx context.Context, size uint64, root tlog.Hash) (segment.Pos, error) {
 	if size == 0 {
 		return segment.Pos{}, nil
 	}
-	line, err := l.Store.Peek(size - 1)
+	line, err := l.store.Peek(size - 1)
 	if err != nil {
 		var bad *record.CorruptError
 		if errors.Is(err, segment.ErrBeyond) || errors.As(err, &bad) || errors.Is(err, fs.ErrNotExist) {
@@ -339,15 +338,15 @@ func (l *Log) endOfSigned(ctx context.Context, size uint64, root tlog.Hash) (seg
 	if !good {
 		return segment.Pos{}, &BehindError{Have: size, Signed: size, Detail: fmt.Sprintf("record %d is not the one that was signed", size-1)}
 	}
-	l.Last = End{Hash: t.Hash, Logged: t.Logged}
-	return l.Store.End(ctx, size-1)
+	l.last = chainEnd{hash: t.Hash, logged: t.Logged}
+	return l.store.End(ctx, size-1)
 }
 
 // proves tells whether the last record of the signed tree has a hash. Of a large
 // tree, not all was checked: what does not hold is made again first.
-func (l *Log) proves(ctx context.Context, size uint64, root tlog.Hash, hash record.Hash) (bool, error) {
+func (l *recovery) proves(ctx context.Context, size uint64, root tlog.Hash, hash record.Hash) (bool, error) {
 	check := func() error {
-		proof, err := tlog.ProveInclusion(size, size-1, l.Tree.HashReader())
+		proof, err := tlog.ProveInclusion(size, size-1, l.tree.HashReader())
 		if err != nil {
 			return err
 		}
@@ -382,7 +381,7 @@ type line struct {
 	id     record.ID
 	file   string
 	pos    segment.Pos
-	before End
+	before chainEnd
 }
 
 type damage struct {
@@ -393,9 +392,9 @@ type damage struct {
 }
 
 // readTail authenticates the lines from pos on.
-func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logTail, error) {
+func (l *recovery) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logTail, error) {
 	tail := &logTail{end: pos, size: size}
-	for raw, err := range l.Store.Scan(ctx, pos) {
+	for raw, err := range l.store.Scan(ctx, pos) {
 		if err != nil {
 			return nil, fmt.Errorf("open log: %w", err)
 		}
@@ -403,7 +402,7 @@ func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logT
 			if tail.damage.cause != nil {
 				break
 			}
-			tail.damage.cause = explain(tail, &raw)
+			tail.damage.cause = explainDamage(tail, &raw)
 			continue
 		}
 		if raw.Pos.Offset == 0 && raw.Pos.First != tail.size {
@@ -413,11 +412,11 @@ func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logT
 			break
 		}
 		tail.end = raw.Pos
-		before := l.Last
+		before := l.last
 		id, err := l.authenticate(&raw, tail)
 		if err != nil {
 			var newer *record.VersionError
-			if raw.Whole && intactLine(raw.Line) && errors.As(err, &newer) && !(l.Repair && l.Newer) {
+			if raw.Whole && intactLine(raw.Line) && errors.As(err, &newer) && !(l.repair && l.newer) {
 				return nil, &NewerError{Seq: tail.size, File: raw.File, Offset: raw.Pos.Offset, Version: newer.Version}
 			}
 			tail.damage = &damage{file: raw.File, offset: raw.Pos.Offset, reason: err.Error()}
@@ -430,7 +429,7 @@ func (l *Log) readTail(ctx context.Context, pos segment.Pos, size uint64) (*logT
 		tail.lines = append(tail.lines, line{id, raw.File, raw.Pos, before})
 		tail.end.Offset += int64(len(raw.Line)) + 1
 	}
-	if last, ok := l.Store.LastSegment(); ok && tail.damage == nil && last > tail.end.First {
+	if last, ok := l.store.LastSegment(); ok && tail.damage == nil && last > tail.end.First {
 		tail.end = segment.Pos{First: last} // begun, and still empty
 	}
 	return tail, nil
@@ -443,7 +442,7 @@ func intactLine(line []byte) bool {
 
 // authenticate takes one line into the tail if it is the next record, as only
 // a holder of the keyring can have written it.
-func (l *Log) authenticate(raw *segment.Raw, tail *logTail) (record.ID, error) {
+func (l *recovery) authenticate(raw *segment.Raw, tail *logTail) (record.ID, error) {
 	if !raw.Whole {
 		return record.ID{}, errors.New("the line has no end")
 	}
@@ -457,19 +456,19 @@ func (l *Log) authenticate(raw *segment.Raw, tail *logTail) (record.ID, error) {
 		return r.ID, record.ErrHash
 	case r.Seq != tail.size:
 		return r.ID, fmt.Errorf("the line carries sequence number %d", r.Seq)
-	case r.Prev != l.Last.Hash:
+	case r.Prev != l.last.hash:
 		return r.ID, errors.New("the line does not continue the chain")
-	case r.Logged.Before(l.Last.Logged):
+	case r.Logged.Before(l.last.logged):
 		return r.ID, errors.New("the line was logged before the one in front of it")
 	}
-	prk, err := l.Ring.ForOpening(r.Subject, r.Class)
+	prk, err := l.ring.ForOpening(r.Subject, r.Class)
 	if err == nil {
 		err = r.Open(prk)
 	}
 	if err != nil {
 		return r.ID, fmt.Errorf("the record cannot be authenticated: %w", err)
 	}
-	l.Last = End{Hash: r.Hash, Logged: r.Logged}
+	l.last = chainEnd{hash: r.Hash, logged: r.Logged}
 	tail.hashes = append(tail.hashes, r.Hash)
 	tail.size++
 	return r.ID, nil
@@ -479,14 +478,14 @@ func (l *Log) authenticate(raw *segment.Raw, tail *logTail) (record.ID, error) {
 // has. A body says nothing of its place: whoever can write to the folder can
 // give an authentic record a second one, and only the id tells, since none is
 // ever used twice.
-func (l *Log) refuseCopies(ctx context.Context, tail *logTail) error {
+func (l *recovery) refuseCopies(ctx context.Context, tail *logTail) error {
 	if len(tail.lines) == 0 {
 		return nil
 	}
-	l.Store.Show(tail.size) // every line of it was read
+	l.store.Show(tail.size) // every line of it was read
 	first := tail.size - uint64(len(tail.lines))
 	for i, n := range tail.lines {
-		seqs, err := l.Store.FindID(ctx, n.id)
+		seqs, err := l.store.FindID(ctx, n.id)
 		if err != nil {
 			return fmt.Errorf("open log: %w", err)
 		}
@@ -494,7 +493,7 @@ func (l *Log) refuseCopies(ctx context.Context, tail *logTail) error {
 			if seq >= first+uint64(i) {
 				break
 			}
-			same, err := l.Store.HasID(ctx, seq, n.id)
+			same, err := l.store.HasID(ctx, seq, n.id)
 			if err != nil {
 				return fmt.Errorf("open log: %w", err)
 			}
@@ -502,7 +501,7 @@ func (l *Log) refuseCopies(ctx context.Context, tail *logTail) error {
 				continue
 			}
 			err = fmt.Errorf("the record is a copy of record %d", seq)
-			l.Last = n.before
+			l.last = n.before
 			tail.end, tail.size, tail.hashes = n.pos, first+uint64(i), tail.hashes[:i]
 			tail.damage = &damage{file: n.file, offset: n.pos.Offset, reason: err.Error(), cause: err}
 			return nil
@@ -516,7 +515,7 @@ func (l *Log) refuseCopies(ctx context.Context, tail *logTail) error {
 // was being written, since a disk does not write in order: their nanoseconds tell
 // their place in it, and so whether the damage is in it too. One of a later batch
 // means that the damaged one had been durable.
-func explain(tail *logTail, raw *segment.Raw) error {
+func explainDamage(tail *logTail, raw *segment.Raw) error {
 	t, ok := record.ParseTail(raw.Line)
 	if !raw.Whole || !ok || !record.Intact(raw.Line, &t) {
 		return nil
@@ -529,29 +528,29 @@ func explain(tail *logTail, raw *segment.Raw) error {
 }
 
 // cutTail removes what stands behind the last good line.
-func (l *Log) cutTail(tail *logTail) (*Repair, error) {
+func (l *recovery) cutTail(tail *logTail) (*repair, error) {
 	d := tail.damage
-	if d.cause != nil && !l.Repair {
+	if d.cause != nil && !l.repair {
 		detail := d.reason
 		if cause := d.cause.Error(); cause != detail {
 			detail += "; " + cause
 		}
 		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: d.offset, Detail: detail}
 	}
-	l.Store.DropEmpty()
+	l.store.DropEmpty()
 	stamp := l.stamp()
 	segments, err := l.setAside(tail.end.First, stamp)
 	if err != nil {
 		return nil, err
 	}
-	last, any := l.Store.LastSegment()
+	last, any := l.store.LastSegment()
 	if last != tail.end.First {
 		return nil, &DamagedError{Seq: tail.size, File: d.file, Offset: d.offset, Detail: "whole segments follow, and are not cut off"}
 	}
 	aside := fmt.Sprintf("torn-%020d-%s", tail.size, stamp)
 	var cut []byte
 	if any {
-		if cut, err = l.Store.Cut(tail.end, aside); err != nil {
+		if cut, err = l.store.Cut(tail.end, aside); err != nil {
 			return nil, fmt.Errorf("open log: %w", err)
 		}
 	}
@@ -563,28 +562,28 @@ func (l *Log) cutTail(tail *logTail) (*Repair, error) {
 	if d.cause != nil {
 		reason, said = "repair on request: "+d.reason, "cut off what nobody vouches for"
 	}
-	l.Logger.Warn(said, slog.Uint64("seq", tail.size), slog.Int("bytes", len(cut)), slog.String("kept as", aside))
-	return &Repair{Reason: reason, Seq: tail.size, Bytes: len(cut), SHA256: hex.EncodeToString(sum[:]), Aside: aside, Segments: segments}, nil
+	l.logger.Warn(said, slog.Uint64("seq", tail.size), slog.Int("bytes", len(cut)), slog.String("kept as", aside))
+	return &repair{Reason: reason, Seq: tail.size, Bytes: len(cut), SHA256: hex.EncodeToString(sum[:]), Aside: aside, Segments: segments}, nil
 }
 
-func (l *Log) stamp() string { return l.Now().UTC().Format("20060102T150405.000000000") }
+func (l *recovery) stamp() string { return l.now().UTC().Format("20060102T150405.000000000") }
 
 // setAside puts remnants aside that follow on what is to be the last segment, which
 // never leaves, and segments if that was asked for.
-func (l *Log) setAside(last uint64, stamp string) ([]string, error) {
-	segments, err := l.Store.SetAside(last, l.Repair, func(first uint64) string { return fmt.Sprintf("torn-%020d-%s-segment", first, stamp) })
+func (l *recovery) setAside(last uint64, stamp string) ([]string, error) {
+	segments, err := l.store.SetAside(last, l.repair, func(first uint64) string { return fmt.Sprintf("torn-%020d-%s-segment", first, stamp) })
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	for _, name := range segments {
-		l.Logger.Warn("put a file aside that is not the log's", slog.String("kept as", name))
+		l.logger.Warn("put a file aside that is not the log's", slog.String("kept as", name))
 	}
 	return segments, nil
 }
 
-// Grow appends to the tree what the lines of the log say, and what stays of
+// grow appends to the tree what the lines of the log say, and what stays of
 // those that have left, until it has a size.
-func Grow(ctx context.Context, store *segment.Store, t *tree.Tree, size uint64) error {
+func grow(ctx context.Context, store *segment.Store, t *tree.Tree, size uint64) error {
 	from, to := t.Size(), size
 	const chunk = 1 << 14
 	hashes := make([][32]byte, 0, min(chunk, to-from))

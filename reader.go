@@ -1,0 +1,167 @@
+package audittrail
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"audittrail/event"
+	"audittrail/internal/segment"
+	"audittrail/internal/signed"
+	"audittrail/keyring"
+	"audittrail/record"
+)
+
+// A reader makes records of a log's lines: it checks each against its own hash and
+// against the tree, and opens it if its key is there.
+//
+// A record that it returns without an error is the one of that place, as far as
+// the tree goes, and records come in their order. Where a line and the tree's
+// files differ, the signed root decides which of them is right.
+type reader struct {
+	store *segment.Store
+	tree  *signed.Tree  // nil if the tree is not to be asked
+	ring  *keyring.Ring // for the log's own records
+	keys  *eraser       // says which keys may be used
+}
+
+// get returns a record that has not left the log.
+func (l *reader) get(ctx context.Context, seq uint64) (*Record, error) {
+	line, entry, err := l.line(seq)
+	if err != nil {
+		return nil, err
+	}
+	return l.view(ctx, line, seq, entry)
+}
+
+// line returns the line of a record, and the entry that the tree's file has of it,
+// if it has one.
+func (l *reader) line(seq uint64) (line, entry []byte, err error) {
+	if line, err = l.store.Line(seq); err != nil || l.tree == nil {
+		return line, nil, err
+	}
+	var one [1][32]byte
+	if l.tree.Files.ReadEntries(seq, one[:]) != nil {
+		return line, nil, nil // it is derived
+	}
+	return line, one[0][:], nil
+}
+
+// beyond returns a record that is not among those that count: what its line
+// says, which nobody vouches for. Its content is not opened.
+func (l *reader) beyond(ctx context.Context, seq uint64) (*Record, error) {
+	line, err := l.store.Peek(seq)
+	if err != nil {
+		return nil, err
+	}
+	r, err := new(reader).checked(ctx, line, seq, nil) // no tree has it
+	if err != nil {
+		return nil, err
+	}
+	r.State = record.Unauthenticated
+	return r, nil
+}
+
+// view decodes, checks and opens a line, which it keeps. entry is what the tree's
+// file has of it, if it has something.
+func (l *reader) view(ctx context.Context, line []byte, seq uint64, entry []byte) (*Record, error) {
+	out, err := l.checked(ctx, line, seq, entry)
+	if err != nil {
+		return nil, err
+	}
+	return l.open(out.Record)
+}
+
+// open opens a record that was checked.
+func (l *reader) open(r record.Record) (*Record, error) {
+	seq, out := r.Seq, &Record{Record: r, State: record.Sealed}
+	key, state, err := l.keys.keyOf(&out.Record)
+	if err == nil && state == record.Readable {
+		err = out.OpenWith(key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open record %d: %w", seq, err)
+	}
+	out.State = state
+	if state == record.Readable && out.Actor != (record.Subject{}) {
+		if out.Event.Actor, _, err = l.keys.user(out.Actor); err != nil {
+			return nil, fmt.Errorf("open record %d: find its actor: %w", seq, err)
+		}
+	}
+	return out, nil
+}
+
+// checked decodes a line and checks its hash.
+func (l *reader) checked(ctx context.Context, line []byte, seq uint64, entry []byte) (*Record, error) {
+	r, err := record.Decode(line)
+	if err != nil {
+		return nil, fmt.Errorf("read record %d: %w", seq, err)
+	}
+	covered, _ := record.Covered(line) // Decode has seen the end
+	got := record.HashOf(covered)
+	if got != r.Hash {
+		return nil, &record.TamperError{Seq: seq, Want: r.Hash, Got: got}
+	}
+	if l.tree != nil && !bytes.Equal(got[:], entry) {
+		ok, want, err := l.tree.Check(ctx, seq, got, entry)
+		if err != nil {
+			return nil, fmt.Errorf("read record %d: check it against the signed root: %w", seq, err)
+		}
+		if !ok {
+			return nil, &record.TamperError{Seq: seq, Want: want, Got: got}
+		}
+	}
+	return &Record{Record: *r, State: record.Sealed}, nil
+}
+
+// own makes a record, by which the log governs itself, of its line, which was
+// checked, with the keyring's key, whatever Key says.
+func (l *reader) own(ctx context.Context, seq uint64, line []byte) (*Record, error) {
+	r, err := new(reader).checked(ctx, line, seq, nil) // the store has asked the tree
+	if err != nil {
+		return nil, err
+	}
+	prk, err := l.ring.ForOpening(r.Subject, r.Class)
+	if state, ok := keyring.StateOf(err); ok {
+		r.State = state
+		return r, nil
+	}
+	if err == nil {
+		err = r.Open(prk)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open record %d: %w", seq, err)
+	}
+	r.State = record.Readable
+	return r, nil
+}
+
+// eachOwn calls f with the administrative records of some types, from a
+// sequence number on, opened with the keyring's key, whatever Key says.
+func (l *reader) eachOwn(ctx context.Context, from uint64, types []event.Type, f func(*Record) error) error {
+	seqs, err := l.store.Administrative(from)
+	if err != nil {
+		return fmt.Errorf("list administrative records: %w", err)
+	}
+	for _, seq := range seqs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		line, err := l.store.Checked(ctx, seq)
+		if err != nil {
+			return err
+		}
+		if _, kind, ok := record.Glance(line); !ok || !slices.Contains(types, event.Type(kind)) {
+			continue
+		}
+		r, err := l.own(ctx, seq, line)
+		if err == nil {
+			err = f(r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
