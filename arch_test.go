@@ -45,41 +45,41 @@ var rooms = map[string]room{
 		ours:   []string{"tlog", "internal/vfs"},
 		theirs: []string{"filippo.io/torchwood"},
 	},
-	"internal/remnant": {ours: []string{"event", "record"}},
+	"internal/tombstone": {ours: []string{"event", "record"}},
 	"internal/index/text": {
 		ours:   []string{"event"},
 		theirs: []string{"github.com/clipperhouse/uax29"},
 	},
-	"internal/segment": {ours: []string{"event", "record", "internal/remnant", "internal/vfs"}},
+	"internal/segment": {ours: []string{"event", "record", "internal/tombstone", "internal/vfs"}},
 	"internal/archive": {
-		ours:   []string{"event", "record", "tlog", "internal/remnant", "internal/segment", "internal/vfs"},
+		ours:   []string{"event", "record", "tlog", "internal/tombstone", "internal/segment", "internal/vfs"},
 		theirs: []string{"github.com/klauspost/compress"},
 	},
-	"internal/shown":       {},
-	"internal/audit/lines": {ours: []string{"internal/vfs"}},
-	"internal/audit": {ours: []string{
-		"finding", "keyring", "record", "tlog", "internal/audit/lines", "internal/remnant", "internal/tree", "internal/vfs",
+	"internal/shown":        {},
+	"internal/verify/lines": {ours: []string{"internal/vfs"}},
+	"internal/verify": {ours: []string{
+		"finding", "keyring", "record", "tlog", "internal/verify/lines", "internal/tombstone", "internal/tree", "internal/vfs",
 	}},
-	"internal/vouch":  {ours: []string{"finding", "tlog", "keyring", "internal/audit", "internal/tree", "internal/vfs"}},
+	"internal/trust":  {ours: []string{"finding", "tlog", "keyring", "internal/verify", "internal/tree", "internal/vfs"}},
 	"governance":      {ours: []string{"event", "record", "internal/cjson"}},
 	"internal/escrow": {ours: []string{"record", "internal/vfs"}},
 	"internal/signed": {
-		ours:  []string{"record", "tlog", "keyring", "internal/segment", "internal/tree", "internal/vfs", "internal/vouch"},
+		ours:  []string{"record", "tlog", "keyring", "internal/segment", "internal/tree", "internal/vfs", "internal/trust"},
 		tests: []string{".", "event"}, // to make a log
 	},
 	"internal/admission": {
 		ours: []string{
-			"event", "finding", "record", "tlog", "keyring", "internal/audit", "governance", "internal/segment",
-			"internal/vfs", "internal/vouch",
+			"event", "finding", "record", "tlog", "keyring", "internal/verify", "governance", "internal/segment",
+			"internal/vfs", "internal/trust",
 		},
 		tests: []string{"."}, // to make a log
 	},
 	".": {
 		ours: []string{
 			"event", "finding", "record", "tlog", "keyring",
-			"internal/vfs", "internal/segment", "internal/tree", "internal/audit",
-			"governance", "internal/admission", "internal/archive", "internal/escrow", "internal/remnant", "internal/signed",
-			"internal/vouch",
+			"internal/vfs", "internal/segment", "internal/tree", "internal/verify",
+			"governance", "internal/admission", "internal/archive", "internal/escrow", "internal/tombstone", "internal/signed",
+			"internal/trust",
 		},
 		theirs: []string{"filippo.io/age"},
 		tests:  []string{"access", "internal/index", "lineage", "privacy", "retention"}, // to use them on a log whose disk fails, or that was altered
@@ -94,19 +94,19 @@ var rooms = map[string]room{
 		ours:   []string{".", "event", "keyring", "record", "internal/index/block", "internal/index/text", "internal/vfs"},
 		theirs: []string{"github.com/RoaringBitmap/roaring"},
 	},
-	"internal/corpus": {ours: []string{"event"}},
+	"internal/loadgen": {ours: []string{"event"}},
 	"retention": {
 		ours:   []string{".", "event", "governance", "record"},
 		theirs: []string{"github.com/BurntSushi/toml"},
 	},
-	"query/internal/tally":    {},
-	"query/internal/calendar": {},
-	"query/internal/filter":   {theirs: []string{"github.com/google/cel-go"}},
+	"query/internal/aggregate":  {},
+	"query/internal/timebucket": {},
+	"query/internal/filter":     {theirs: []string{"github.com/google/cel-go"}},
 	"query/internal/search": {
 		ours:   []string{".", "event", "internal/index/block", "internal/index/text"},
 		theirs: []string{"github.com/RoaringBitmap/roaring"},
 	},
-	"query/internal/pick": {
+	"query/internal/predicate": {
 		ours: []string{
 			".", "event", "record", "internal/index", "internal/index/block", "query/internal/filter", "query/internal/search",
 		},
@@ -115,7 +115,7 @@ var rooms = map[string]room{
 	"query": {
 		ours: []string{
 			".", "event", "record", "internal/index", "internal/index/block", "internal/index/text",
-			"query/internal/calendar", "query/internal/tally", "query/internal/filter", "query/internal/pick", "query/internal/search",
+			"query/internal/timebucket", "query/internal/aggregate", "query/internal/filter", "query/internal/predicate", "query/internal/search",
 		},
 		tests: []string{"governance"}, // to place a hold
 	},
@@ -148,42 +148,42 @@ var rooms = map[string]room{
 	"lineage/exchange/openlineage": {ours: []string{"lineage", "lineage/exchange/document"}},
 	"lineage/usage":                {ours: []string{".", "event", "lineage", "query"}},
 	"lineage/drawing": {
-		ours:   []string{".", "event", "lineage", "record", "internal/shown", "lineage/drawing/internal/layers", "lineage/drawing/internal/rails"},
+		ours:   []string{".", "event", "lineage", "record", "internal/shown", "lineage/drawing/internal/layers", "lineage/drawing/internal/railgraph"},
 		theirs: []string{"github.com/rivo/uniseg"},
 		tests:  []string{"internal/cjson"},
 	},
-	"lineage/drawing/internal/layers": {},
-	"lineage/drawing/internal/rails":  {},
-	"report/document":                 {ours: []string{"event", "internal/cjson", "tlog"}},
-	"report/drawing":                  {ours: []string{"report/document"}},
+	"lineage/drawing/internal/layers":    {},
+	"lineage/drawing/internal/railgraph": {},
+	"report/document":                    {ours: []string{"event", "internal/cjson", "tlog"}},
+	"report/chart":                       {ours: []string{"report/document"}},
 	"report/render": {
-		ours:   []string{"report/document", "report/drawing", "internal/shown"},
+		ours:   []string{"report/document", "report/chart", "internal/shown"},
 		theirs: []string{"codeberg.org/go-pdf/fpdf", "github.com/go-fonts/liberation"},
 		tests:  []string{".", "event", "governance", "lineage", "query", "report", "report/rules", "retention"}, // a whole log's report
 	},
 	"internal/config": {ours: []string{"internal/vfs"}, theirs: []string{"github.com/BurntSushi/toml"}},
-	"evidence/certificate": {
+	"certificate": {
 		ours:  []string{"event", "record", "tlog", "governance", "internal/cjson"},
 		tests: []string{"."}, // a log that certifies
 	},
-	"privacy":                         {ours: []string{".", "access", "event", "governance", "record", "query", "evidence/certificate"}},
+	"privacy":                         {ours: []string{".", "access", "event", "governance", "record", "query", "certificate"}},
 	"access":                          {ours: []string{".", "event", "record", "internal/vfs"}},
 	"cmd/audittrail/internal/fileid":  {},
 	"cmd/audittrail/internal/foreign": {ours: []string{"event", "internal/cjson"}},
-	"cmd/audittrail/internal/intake":  {ours: []string{".", "event", "internal/cjson", "internal/filekind", "cmd/audittrail/internal/foreign"}},
+	"cmd/audittrail/internal/ingest":  {ours: []string{".", "event", "internal/cjson", "internal/filekind", "cmd/audittrail/internal/foreign"}},
 	"cmd/audittrail/internal/table": {
 		ours:   []string{".", "event", "record"},
 		theirs: []string{"github.com/parquet-go/parquet-go"},
 	},
 	"cmd/audittrail": {
 		ours: []string{
-			".", "access", "privacy", "query", "evidence/certificate", "event", "finding", "governance", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
-			"internal/corpus", "internal/filekind", "internal/index", "internal/shown",
+			".", "access", "privacy", "query", "certificate", "event", "finding", "governance", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
+			"internal/loadgen", "internal/filekind", "internal/index", "internal/shown",
 			"report", "report/document", "report/render", "report/rules", "lineage", "lineage/artifact", "lineage/usage", "lineage/drawing",
 			"lineage/exchange",
-			"cmd/audittrail/internal/fileid", "cmd/audittrail/internal/foreign", "cmd/audittrail/internal/intake", "cmd/audittrail/internal/table",
+			"cmd/audittrail/internal/fileid", "cmd/audittrail/internal/foreign", "cmd/audittrail/internal/ingest", "cmd/audittrail/internal/table",
 		},
-		tests: []string{"internal/remnant"}, // to forge one
+		tests: []string{"internal/tombstone"}, // to forge one
 		theirs: []string{
 			"filippo.io/age", "github.com/schollz/progressbar/v3", "github.com/spf13/cobra", "github.com/spf13/pflag",
 		},

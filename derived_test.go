@@ -83,7 +83,7 @@ func TestSideGovernsNothing(t *testing.T) {
 	mustAppend(t, log, about("ann", "one"))
 	mustAppend(t, log, about("bob", "two"))
 	for _, kind := range []event.Type{event.AccessGranted, event.AccessRevoked, event.SubjectRestricted} {
-		if _, err := log.Administer(t.Context(), event.Event{Type: kind, Labels: map[string]string{"id": "1"}}); err != nil {
+		if _, err := log.AppendGovernance(t.Context(), event.Event{Type: kind, Labels: map[string]string{"id": "1"}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -22,8 +22,8 @@ type Erasure struct {
 	By       string // who asked for it
 }
 
-// A Forgotten says what an erasure did.
-type Forgotten struct {
+// An ErasureResult says what an erasure did.
+type ErasureResult struct {
 	// Receipt is of the record that ordered it.
 	Receipt Receipt
 	// Subjects are those whose keys were destroyed. If there are none, nothing
@@ -47,13 +47,13 @@ type Doomed struct {
 // nowhere any more, neither here nor in copies. Who comes back is somebody new.
 //
 // If a hold is on any of them, or keeps a record of theirs, nobody is forgotten,
-// and the error is a *HeldError. Users on whom nothing is held are passed over.
+// and the error is a *LegalHoldError. Users on whom nothing is held are passed over.
 // Appends about the users wait meanwhile: a record of theirs stands in front of
 // the erasure under the subject that is forgotten, or behind it under a new one.
 //
 // Once the erasure is recorded it happens: after an error it is finished by the
 // next call, and after a crash by the next Open.
-func (l *Log) Erase(ctx context.Context, e Erasure) (*Forgotten, error) {
+func (l *Log) Erase(ctx context.Context, e Erasure) (*ErasureResult, error) {
 	done, err := l.erase(ctx, &e)
 	if err != nil {
 		return nil, fmt.Errorf("erase: %w", err)
@@ -61,7 +61,7 @@ func (l *Log) Erase(ctx context.Context, e Erasure) (*Forgotten, error) {
 	return done, nil
 }
 
-func (l *Log) erase(ctx context.Context, e *Erasure) (*Forgotten, error) {
+func (l *Log) erase(ctx context.Context, e *Erasure) (*ErasureResult, error) {
 	if l.closed.Load() {
 		return nil, ErrClosed
 	}
@@ -70,9 +70,9 @@ func (l *Log) erase(ctx context.Context, e *Erasure) (*Forgotten, error) {
 
 // An ErasureOrder is an erasure as the log has recorded it.
 type ErasureOrder struct {
-	Erasure   // without Users, whom nobody knows any more
-	Forgotten // without the checkpoints
-	Logged    time.Time
+	Erasure       // without Users, whom nobody knows any more
+	ErasureResult // without the checkpoints
+	Logged        time.Time
 }
 
 // Erasures yields the erasures that the log has ordered, oldest first. After an
@@ -141,13 +141,13 @@ func orderOf(r *Record) (*ErasureOrder, error) {
 		return nil, fmt.Errorf("record %d: %w", r.Seq, err)
 	}
 	return &ErasureOrder{
-		Erasure:   Erasure{Reason: e.Reason, Basis: e.Basis, Approval: e.Approval, By: e.By},
-		Forgotten: Forgotten{Receipt: Receipt{Seq: r.Seq, ID: r.ID, Hash: r.Hash}, Subjects: e.Subjects},
-		Logged:    r.Logged,
+		Erasure:       Erasure{Reason: e.Reason, Basis: e.Basis, Approval: e.Approval, By: e.By},
+		ErasureResult: ErasureResult{Receipt: Receipt{Seq: r.Seq, ID: r.ID, Hash: r.Hash}, Subjects: e.Subjects},
+		Logged:        r.Logged,
 	}, nil
 }
 
-// CheckErase returns a *HeldError if a hold keeps Erase from erasing users. It
+// CheckErase returns a *LegalHoldError if a hold keeps Erase from erasing users. It
 // changes nothing, and a log that is open for reading can be asked.
 func (l *Log) CheckErase(ctx context.Context, users []string) error {
 	if l.ring == nil {

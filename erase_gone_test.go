@@ -486,7 +486,7 @@ func TestAppliedAdvances(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 600 {
 		wg.Go(func() {
-			if _, err := log.Administer(context.WithoutCancel(t.Context()), grant("")); err != nil {
+			if _, err := log.AppendGovernance(context.WithoutCancel(t.Context()), grant("")); err != nil {
 				t.Error(err)
 			}
 		})

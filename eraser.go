@@ -30,7 +30,7 @@ type eraser struct {
 	unfinished *doom               // guarded by governing: ordered, but not done yet
 	unsettled  atomic.Bool         // a release was recorded, and its escrows are not settled
 	holds      holds
-	guard      guard
+	guard      orderGuard
 	open       escrows
 }
 

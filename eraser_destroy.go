@@ -65,7 +65,7 @@ func (c *eraser) release() { c.governing.Release(1) }
 
 // erase destroys the keys of users, as an order says whose subjects are still to
 // be found.
-func (c *eraser) erase(ctx context.Context, users []string, order governance.Erasure) (*Forgotten, error) {
+func (c *eraser) erase(ctx context.Context, users []string, order governance.Erasure) (*ErasureResult, error) {
 	if err := checkErasure(users, &order); err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (c *eraser) erase(ctx context.Context, users []string, order governance.Era
 	defer c.release()
 	living, err := c.living(users)
 	if err != nil || len(living) == 0 {
-		return &Forgotten{}, err
+		return &ErasureResult{}, err
 	}
 	held, err := c.newHeld(ctx, living)
 	if err != nil {
@@ -111,7 +111,7 @@ func (c *eraser) checkErase(ctx context.Context, users []string) error {
 
 // orderErasure records an erasure, with the gate shut. From then on it is
 // c.unfinished.
-func (c *eraser) orderErasure(ctx context.Context, order governance.Erasure, held *held) (*Forgotten, error) {
+func (c *eraser) orderErasure(ctx context.Context, order governance.Erasure, held *held) (*ErasureResult, error) {
 	c.log.sequence.settle()
 	if err := held.look(ctx); err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func (c *eraser) orderErasure(ctx context.Context, order governance.Erasure, hel
 		return nil, err
 	}
 	c.unfinished = &doom{Doomed: Doomed{Subjects: order.Subjects, Seq: receipt.Seq}, hash: receipt.Hash}
-	return &Forgotten{Receipt: receipt, Subjects: order.Subjects, Before: before}, nil
+	return &ErasureResult{Receipt: receipt, Subjects: order.Subjects, Before: before}, nil
 }
 
 func checkErasure(users []string, e *governance.Erasure) error {

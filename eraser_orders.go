@@ -103,9 +103,9 @@ func (c *eraser) unapplied() uint64 {
 	return seq + 1
 }
 
-// A guard keeps a reader from what its keyring still has and should not: it is
+// An orderGuard keeps a reader from what its keyring still has and should not: it is
 // older than the log, or a writer was stopped between order and deed.
-type guard struct {
+type orderGuard struct {
 	mu         sync.RWMutex // guards what follows
 	generation uint64       // of the keyring, when it was looked at
 	next       uint64       // records in front of this one were looked at
@@ -139,7 +139,7 @@ func (c *eraser) Refused(s record.Subject, class string) (record.State, error) {
 	return g.state(s, class), nil
 }
 
-func (g *guard) state(s record.Subject, class string) record.State {
+func (g *orderGuard) state(s record.Subject, class string) record.State {
 	if _, ok := g.subjects[s]; ok {
 		return record.Erased
 	}
@@ -162,7 +162,7 @@ func (c *eraser) guardAll(ctx context.Context) (err error) {
 }
 
 // lookAgain brings a guard up to the log and its keyring.
-func (c *eraser) lookAgain(g *guard, generation, size uint64) error {
+func (c *eraser) lookAgain(g *orderGuard, generation, size uint64) error {
 	from := g.next
 	if g.generation != generation {
 		g.toll = toll{}

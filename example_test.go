@@ -311,7 +311,7 @@ func ExampleLog_ProveConsistency() {
 	record3(l)
 	proof, err := l.ProveConsistency(ctx, old)
 	if err != nil {
-		log.Fatal(err) // a *BehindError if something is gone
+		log.Fatal(err) // a *RollbackError if something is gone
 	}
 	keys, err := l.Keys()
 	if err != nil {
@@ -321,7 +321,7 @@ func ExampleLog_ProveConsistency() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	now, err := tlog.CheckConsistency([]string{keys[0].VKey}, kept, proof)
+	now, err := tlog.CheckConsistencyProof([]string{keys[0].VKey}, kept, proof)
 	fmt.Println(kept.Size, now.Size, err)
 	// Output: 3 6 <nil>
 }

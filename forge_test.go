@@ -93,7 +93,7 @@ func rehash(line []byte, from, to string) []byte {
 func TestForgeryBeforeRestart(t *testing.T) {
 	segment := filepath.Join("log", firstSegment)
 	var damaged *audittrail.DamagedError
-	var behind *audittrail.BehindError
+	var behind *audittrail.RollbackError
 	for name, c := range map[string]struct {
 		file string
 		f    func([]byte) []byte

@@ -67,7 +67,7 @@ func governed(t *testing.T, disk *vfs.Mem) (seqs map[event.Type]uint64, older ma
 		t.Fatal(err)
 	}
 	hold(t, log, governance.Hold{User: "user 3"})
-	if _, err := log.Administer(t.Context(), event.Event{Type: event.SubjectRestricted, UserID: "user 1"}); err != nil {
+	if _, err := log.AppendGovernance(t.Context(), event.Event{Type: event.SubjectRestricted, UserID: "user 1"}); err != nil {
 		t.Fatal(err)
 	}
 	erase(t, log, "user 2")

@@ -173,7 +173,7 @@ func (h *held) refusal() error {
 	if len(h.holds) == 0 {
 		return nil
 	}
-	e := &governance.HeldError{Users: slices.Sorted(maps.Keys(h.kept))}
+	e := &governance.LegalHoldError{Users: slices.Sorted(maps.Keys(h.kept))}
 	for _, hold := range h.holds {
 		e.Holds = append(e.Holds, hold)
 	}

@@ -52,9 +52,9 @@ func wantHeld(t *testing.T, log *audittrail.Log, users, kept []string, holds ...
 	t.Helper()
 	n := size(t, log)
 	done, err := log.Erase(t.Context(), audittrail.Erasure{Users: users, Reason: "r"})
-	var refused *governance.HeldError
+	var refused *governance.LegalHoldError
 	if !errors.As(err, &refused) {
-		t.Fatalf("Erase(%q) = %+v, %v, want a HeldError", users, done, err)
+		t.Fatalf("Erase(%q) = %+v, %v, want a LegalHoldError", users, done, err)
 	}
 	if !slices.Equal(refused.Users, kept) {
 		t.Errorf("Erase(%q) is refused for %q, want %q", users, refused.Users, kept)

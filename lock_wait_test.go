@@ -103,9 +103,12 @@ func TestClosed(t *testing.T) {
 			_, err := log.Append(ctx, event.Event{ID: "b", Type: event.Prompt, UserID: "u"})
 			return err
 		},
-		"AppendBatch":     func() error { _, err := log.AppendBatch(ctx, []event.Event{{ID: "a", Type: event.Prompt}}); return err },
-		"Administer":      func() error { _, err := log.Administer(ctx, event.Event{Type: event.ReportMade}); return err },
-		"AdministerBatch": func() error { _, err := log.AdministerBatch(ctx, []event.Event{{Type: event.ReportMade}}); return err },
+		"AppendBatch":      func() error { _, err := log.AppendBatch(ctx, []event.Event{{ID: "a", Type: event.Prompt}}); return err },
+		"AppendGovernance": func() error { _, err := log.AppendGovernance(ctx, event.Event{Type: event.ReportMade}); return err },
+		"AppendGovernanceBatch": func() error {
+			_, err := log.AppendGovernanceBatch(ctx, []event.Event{{Type: event.ReportMade}})
+			return err
+		},
 		"Erase": func() error {
 			_, err := log.Erase(ctx, audittrail.Erasure{Users: []string{"u"}, Reason: "r"})
 			return err

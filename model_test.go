@@ -108,7 +108,7 @@ func walk(t *testing.T, rng *rand.Rand) {
 		case n < 12:
 			u := pick(users[:4])
 			done, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{u}, Reason: "r"})
-			var refused *governance.HeldError
+			var refused *governance.LegalHoldError
 			if known, ok, _ := log.Subject(u); err == nil && ok {
 				t.Fatalf("step %d: %v is there after Erase = %+v", step, known, done)
 			}

@@ -18,8 +18,8 @@ import (
 	"audittrail/event"
 	"audittrail/internal/segment"
 	"audittrail/internal/tree"
+	"audittrail/internal/trust"
 	"audittrail/internal/vfs"
-	"audittrail/internal/vouch"
 	"audittrail/keyring"
 )
 
@@ -35,7 +35,7 @@ const (
 // Opened for writing, a log is first brought in order: what an interrupted
 // write left behind is copied aside, cut off and recorded as such; records
 // that no checkpoint covers yet are authenticated. A log that lacks what was
-// signed is refused with a *BehindError, one that is damaged in another way
+// signed is refused with a *RollbackError, one that is damaged in another way
 // than by an interruption with a *DamagedError, and one whose published checkpoint
 // covers more than the keyring knows was signed, and is not signed, with a
 // *CheckpointError.
@@ -157,7 +157,7 @@ func (l *Log) openToWrite() error {
 	}
 	// A record whose key went to a keyring that was exchanged is lost.
 	l.opts.fs = l.ring.Guard(l.opts.fs)
-	eras, err := vouch.Eras(l.ring)
+	eras, err := trust.Eras(l.ring)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}

@@ -12,8 +12,8 @@ import (
 	"slices"
 	"time"
 
-	"audittrail/internal/remnant"
 	"audittrail/internal/segment"
+	"audittrail/internal/tombstone"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -177,5 +177,5 @@ var (
 	ErrNoRecord = segment.ErrBeyond
 	// ErrTombstone means that what remains of a segment that has left the log is
 	// damaged, or that no record says that the segment left.
-	ErrTombstone = remnant.ErrDamaged
+	ErrTombstone = tombstone.ErrDamaged
 )

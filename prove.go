@@ -70,7 +70,7 @@ func (l *Log) hashOf(ctx context.Context, seq uint64) (record.Hash, error) {
 }
 
 // ProveConsistency returns a proof that the log still holds everything that an
-// older checkpoint of it covered. The error is a *BehindError if it does not.
+// older checkpoint of it covered. The error is a *RollbackError if it does not.
 func (l *Log) ProveConsistency(ctx context.Context, oldCheckpoint []byte) ([]byte, error) {
 	old, err := tlog.ReadCheckpoint(oldCheckpoint)
 	if err != nil {
@@ -88,20 +88,20 @@ func (l *Log) ProveConsistency(ctx context.Context, oldCheckpoint []byte) ([]byt
 		return nil, fmt.Errorf("prove consistency: the checkpoint is of the log %q, this one is %q", old.Origin, c.Origin)
 	}
 	if old.Size > c.Size {
-		return nil, &BehindError{Have: c.Size, Signed: old.Size, Detail: fmt.Sprintf("the log has %d", c.Size)}
+		return nil, &RollbackError{Have: c.Size, Signed: old.Size, Detail: fmt.Sprintf("the log has %d", c.Size)}
 	}
 	var hashes []tlog.Hash
 	err = l.signed.Prove(ctx, head, func(r tlog.HashReader) (err error) {
 		if hashes, err = tlog.ProveConsistency(head.Size, old.Size, r); err == nil {
-			err = tlog.CheckPrefix(hashes, head.Size, head.Root, old.Size, old.Root)
+			err = tlog.CheckConsistency(hashes, head.Size, head.Root, old.Size, old.Root)
 		}
 		return err
 	})
 	switch {
 	case errors.Is(err, tlog.ErrProof):
-		err = &BehindError{Have: c.Size, Signed: old.Size, Detail: "they are not the ones that the log has now"}
+		err = &RollbackError{Have: c.Size, Signed: old.Size, Detail: "they are not the ones that the log has now"}
 	case errors.Is(err, signed.ErrRoot):
-		err = &BehindError{Have: c.Size, Signed: c.Size, Detail: "neither its lines nor its tree give the root that was signed"}
+		err = &RollbackError{Have: c.Size, Signed: c.Size, Detail: "neither its lines nor its tree give the root that was signed"}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("prove consistency: %w", err)
@@ -121,7 +121,7 @@ func (l *Log) ExportTree(ctx context.Context, dir string, progress func(done, to
 		err = tree.Export(ctx, l.opts.fs, dir, text, entries, progress)
 	}
 	if errors.Is(err, signed.ErrRoot) {
-		err = &BehindError{Have: head.Size, Signed: head.Size, Detail: "neither its lines nor its tree give the root that was signed"}
+		err = &RollbackError{Have: head.Size, Signed: head.Size, Detail: "neither its lines nor its tree give the root that was signed"}
 	}
 	if err != nil {
 		return fmt.Errorf("export tree: %w", err)

@@ -13,8 +13,8 @@ import (
 	"audittrail/tlog"
 )
 
-// A Rebuilding says of which log a new one is to be made.
-type Rebuilding struct {
+// A RebuildOptions says of which log a new one is to be made.
+type RebuildOptions struct {
 	From   string  // the old log's folder
 	Old    Options // how to read it: where its keyring is, and its master key
 	To     string  // the new log's folder, which is empty, or from an interrupted Rebuild
@@ -28,8 +28,8 @@ type Rebuilding struct {
 	Progress func(done, total uint64)
 }
 
-// A Rebuilt is what Rebuild did. It is also what the new log's first record says.
-type Rebuilt struct {
+// A RebuildResult is what Rebuild did. It is also what the new log's first record says.
+type RebuildResult struct {
 	Origin string     `json:"origin"` // of the old log; empty if that is not known
 	Size   uint64     `json:"size"`   // of the old log: what its newest checkpoint covers, or more
 	Root   *tlog.Hash `json:"root"`   // that was signed last; nil if that is not known
@@ -72,7 +72,7 @@ const rebuiltMember = "rebuilt"
 // The old log is compared with the newest root that was signed for it. Files that
 // are derived from its lines decide nothing. If signed records are missing from
 // its end, the error is a *TruncatedError, unless that is accepted.
-func Rebuild(ctx context.Context, o Rebuilding) (*Rebuilt, error) {
+func Rebuild(ctx context.Context, o RebuildOptions) (*RebuildResult, error) {
 	r, err := rebuild(ctx, &o)
 	if err != nil {
 		return nil, fmt.Errorf("rebuild: %w", err)
@@ -80,7 +80,7 @@ func Rebuild(ctx context.Context, o Rebuilding) (*Rebuilt, error) {
 	return r, nil
 }
 
-func rebuild(ctx context.Context, o *Rebuilding) (*Rebuilt, error) {
+func rebuild(ctx context.Context, o *RebuildOptions) (*RebuildResult, error) {
 	if o.Reason == "" {
 		return nil, errors.New("say with a reason why; the first record of the new log names it")
 	}
@@ -100,7 +100,7 @@ func rebuild(ctx context.Context, o *Rebuilding) (*Rebuilt, error) {
 	if err := s.survey(ctx); err != nil {
 		return nil, err
 	}
-	found := &Rebuilt{
+	found := &RebuildResult{
 		Origin: old.origin, Size: s.size, Root: s.root, Signed: s.signed, Reason: o.Reason,
 		Carry: s.carried.count(), Lost: s.losses(), Copies: s.copies, Junk: s.junk, Missing: s.missing,
 	}
@@ -121,7 +121,7 @@ func rebuild(ctx context.Context, o *Rebuilding) (*Rebuilt, error) {
 }
 
 // openOld opens the parts of a log that need not open.
-func openOld(ctx context.Context, o *Rebuilding) (*Log, error) {
+func openOld(ctx context.Context, o *RebuildOptions) (*Log, error) {
 	o.Old.ReadOnly, o.Old.Create = true, false
 	if err := o.Old.complete(o.From); err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func openOld(ctx context.Context, o *Rebuilding) (*Log, error) {
 }
 
 // carry writes the new log.
-func carry(ctx context.Context, s *survey, found *Rebuilt, to *Log) error {
+func carry(ctx context.Context, s *survey, found *RebuildResult, to *Log) error {
 	if err := begin(ctx, found, to); err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func carry(ctx context.Context, s *survey, found *Rebuilt, to *Log) error {
 
 // begin writes the first record, or finds that it is there, after an
 // interruption.
-func begin(ctx context.Context, found *Rebuilt, to *Log) error {
+func begin(ctx context.Context, found *RebuildResult, to *Log) error {
 	b, err := json.Marshal(found)
 	if err != nil {
 		return err

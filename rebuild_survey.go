@@ -7,9 +7,9 @@ import (
 
 	"audittrail/event"
 	"audittrail/governance"
-	"audittrail/internal/remnant"
 	"audittrail/internal/segment"
 	"audittrail/internal/signed"
+	"audittrail/internal/tombstone"
 	"audittrail/record"
 	"audittrail/tlog"
 )
@@ -31,8 +31,8 @@ type survey struct {
 	log      reader
 	tree     *signed.Tree
 	progress func(done, total uint64)
-	vouched  uint64                       // records that the tree vouches for
-	said     map[uint64]remnant.Statement // of segments that have left
+	vouched  uint64                         // records that the tree vouches for
+	said     map[uint64]tombstone.Statement // of segments that have left
 	holds    governance.Holds
 	limit    uint64 // records that so many bytes can hold
 	read     uint64 // bytes
@@ -42,7 +42,7 @@ type survey struct {
 // newSurvey returns what goes over a log, and tells how many of how many bytes it has
 // gone over, which are twice those of the log.
 func newSurvey(log *reader, progress func(done, total uint64)) *survey {
-	s := &survey{log: *log, tree: log.tree, progress: progress, said: make(map[uint64]remnant.Statement)}
+	s := &survey{log: *log, tree: log.tree, progress: progress, said: make(map[uint64]tombstone.Statement)}
 	s.log.tree = nil // what is vouched for is asked here
 	return s
 }
@@ -209,7 +209,7 @@ func (s *survey) look(ctx context.Context, line []byte) (uint64, *Record, LossRe
 	case r.State != record.Readable:
 		return t.Seq, nil, LossLost, nil
 	case r.Event.Type.Own():
-		if st, ok := remnant.ParseStatement(&r.Record); ok && st.Seq >= s.said[st.First].Seq {
+		if st, ok := tombstone.ParseStatement(&r.Record); ok && st.Seq >= s.said[st.First].Seq {
 			s.said[st.First] = st
 		}
 		if r.Event.Type == event.HoldPlaced || r.Event.Type == event.HoldReleased {

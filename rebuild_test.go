@@ -43,7 +43,7 @@ func ruin(t *testing.T) (*vfs.Mem, map[string]*audittrail.Record) {
 		}
 		mustAppend(t, log, e)
 	}
-	if _, err := log.Administer(t.Context(), event.Event{Type: event.DatasetRegistered, Labels: map[string]string{"dataset": "d"}}); err != nil {
+	if _, err := log.AppendGovernance(t.Context(), event.Event{Type: event.DatasetRegistered, Labels: map[string]string{"dataset": "d"}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := log.RotateSigner(t.Context()); err != nil {
@@ -79,13 +79,13 @@ func ruin(t *testing.T) (*vfs.Mem, map[string]*audittrail.Record) {
 	return disk, readable
 }
 
-func rebuilding(disk vfs.FS) audittrail.Rebuilding {
+func rebuilding(disk vfs.FS) audittrail.RebuildOptions {
 	o := audittrail.Options{LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000})
-	return audittrail.Rebuilding{From: "dir", Old: o, To: "new", New: o, Reason: "a bad sector"}
+	return audittrail.RebuildOptions{From: "dir", Old: o, To: "new", New: o, Reason: "a bad sector"}
 }
 
 // rebuilt holds a new log against what could be read of the old one.
-func rebuilt(t *testing.T, disk vfs.FS, readable map[string]*audittrail.Record) *audittrail.Rebuilt {
+func rebuilt(t *testing.T, disk vfs.FS, readable map[string]*audittrail.Record) *audittrail.RebuildResult {
 	t.Helper()
 	o := rolling(disk)
 	v, err := audittrail.VerifyDir(t.Context(), "new", o, audittrail.VerifyOptions{})
@@ -101,7 +101,7 @@ func rebuilt(t *testing.T, disk vfs.FS, readable map[string]*audittrail.Record) 
 			t.Error(err)
 		}
 	}()
-	var said audittrail.Rebuilt
+	var said audittrail.RebuildResult
 	n, last := 0, time.Time{}
 	begun := false
 	for r, err := range log.Records(t.Context(), 0, 1<<40) {
@@ -227,11 +227,11 @@ func TestRebuildAfterCrash(t *testing.T) {
 
 func TestRebuildRefuses(t *testing.T) {
 	disk, _ := ruin(t)
-	for name, change := range map[string]func(*audittrail.Rebuilding){
-		"without a reason": func(r *audittrail.Rebuilding) { r.Reason = "" },
-		"onto itself":      func(r *audittrail.Rebuilding) { r.To = "./dir/" },
-		"from nothing":     func(r *audittrail.Rebuilding) { r.From = "nowhere" },
-		"without keys":     func(r *audittrail.Rebuilding) { r.Old.KeysDir = "nowhere" },
+	for name, change := range map[string]func(*audittrail.RebuildOptions){
+		"without a reason": func(r *audittrail.RebuildOptions) { r.Reason = "" },
+		"onto itself":      func(r *audittrail.RebuildOptions) { r.To = "./dir/" },
+		"from nothing":     func(r *audittrail.RebuildOptions) { r.From = "nowhere" },
+		"without keys":     func(r *audittrail.RebuildOptions) { r.Old.KeysDir = "nowhere" },
 	} {
 		r := rebuilding(disk)
 		change(&r)
@@ -454,7 +454,7 @@ func TestRebuildBelievesNoTombstone(t *testing.T) {
 	g := segments(t, log)[1]
 	mustClose(t, log)
 	takeOut(t, disk, g)
-	found, err := audittrail.Rebuild(t.Context(), audittrail.Rebuilding{
+	found, err := audittrail.Rebuild(t.Context(), audittrail.RebuildOptions{
 		From: "dir", Old: rolling(disk), To: "new", New: rolling(disk), Reason: "a segment is missing",
 	})
 	if err != nil {
@@ -523,7 +523,7 @@ func TestRebuildOlderKeyringNoTombstone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err = audittrail.Rebuild(t.Context(), audittrail.Rebuilding{
+	_, err = audittrail.Rebuild(t.Context(), audittrail.RebuildOptions{
 		From: "dir", Old: rolling(disk), To: "new", New: rolling(disk), Reason: "an order is missing",
 	})
 	var truncated *audittrail.TruncatedError

@@ -30,7 +30,7 @@ type recovery struct {
 	store  *segment.Store
 	tree   *tree.Tree
 	ring   *keyring.Ring
-	eras   tlog.Eras // of its signers
+	eras   tlog.KeyPeriods // of its signers
 	origin string
 	now    func() time.Time
 	logger *slog.Logger
@@ -260,7 +260,7 @@ func (l *recovery) mend(ctx context.Context, size uint64, root tlog.Hash) error 
 	have := l.store.Size()
 	err := error(nil)
 	if have < size {
-		err = &BehindError{Have: have, Signed: size, Detail: fmt.Sprintf("only the first %d are whole", have)}
+		err = &RollbackError{Have: have, Signed: size, Detail: fmt.Sprintf("only the first %d are whole", have)}
 	} else {
 		err = mendTree(ctx, l.tree, l.store.Hashes(ctx, 0, size), size, root, l.logger)
 	}
@@ -283,7 +283,7 @@ func (l *recovery) mend(ctx context.Context, size uint64, root tlog.Hash) error 
 	if cerr != nil || good {
 		return cerr
 	}
-	var behind *BehindError
+	var behind *RollbackError
 	if errors.As(err, &behind) {
 		return err
 	}
@@ -291,12 +291,12 @@ func (l *recovery) mend(ctx context.Context, size uint64, root tlog.Hash) error 
 	if errors.Is(err, tree.ErrRoot) {
 		detail = "the records give another root than the one that was signed"
 	}
-	return &BehindError{Have: have, Signed: size, Detail: detail}
+	return &RollbackError{Have: have, Signed: size, Detail: detail}
 }
 
 // altered tells whether an error says that lines are not what they were.
 func altered(err error) bool {
-	var behind *BehindError
+	var behind *RollbackError
 	return errors.As(err, &behind) || errors.Is(err, tree.ErrRoot) || segment.Altered(err)
 }
 
@@ -324,7 +324,7 @@ func (l *recovery) endOfSigned(ctx context.Context, size uint64, root tlog.Hash)
 	if err != nil {
 		var bad *record.CorruptError
 		if errors.Is(err, segment.ErrBeyond) || errors.As(err, &bad) || errors.Is(err, fs.ErrNotExist) {
-			return segment.Pos{}, &BehindError{Have: size - 1, Signed: size, Detail: fmt.Sprintf("record %d is not there", size-1)}
+			return segment.Pos{}, &RollbackError{Have: size - 1, Signed: size, Detail: fmt.Sprintf("record %d is not there", size-1)}
 		}
 		return segment.Pos{}, fmt.Errorf("open log: %w", err)
 	}
@@ -336,7 +336,7 @@ func (l *recovery) endOfSigned(ctx context.Context, size uint64, root tlog.Hash)
 		}
 	}
 	if !good {
-		return segment.Pos{}, &BehindError{Have: size, Signed: size, Detail: fmt.Sprintf("record %d is not the one that was signed", size-1)}
+		return segment.Pos{}, &RollbackError{Have: size, Signed: size, Detail: fmt.Sprintf("record %d is not the one that was signed", size-1)}
 	}
 	l.last = chainEnd{hash: t.Hash, logged: t.Logged}
 	return l.store.End(ctx, size-1)

@@ -8,14 +8,14 @@ import (
 	"audittrail/tlog"
 )
 
-// A BehindError means that a log lacks what was signed: records are gone, or
+// A RollbackError means that a log lacks what was signed: records are gone, or
 // an old copy was put in its place. It is not written to.
-type BehindError struct {
+type RollbackError struct {
 	Have, Signed uint64 // records
 	Detail       string
 }
 
-func (e *BehindError) Error() string {
+func (e *RollbackError) Error() string {
 	return fmt.Sprintf("open log: %d records were signed, but %s: the log was cut off, altered or replaced by an older copy, and is not written to; run verify, and bring back the whole log from a backup", e.Signed, e.Detail)
 }
 

@@ -140,8 +140,8 @@ func TestTreeAndLogShort(t *testing.T) {
 		edit(t, disk, filepath.Join("tree", name), func(b []byte) []byte { return b[:3*32] })
 	}
 	_, err := audittrail.Open("dir", onDisk(disk))
-	want := &audittrail.BehindError{Have: 3, Signed: 5, Detail: "only the first 3 are whole"}
-	var behind *audittrail.BehindError
+	want := &audittrail.RollbackError{Have: 3, Signed: 5, Detail: "only the first 3 are whole"}
+	var behind *audittrail.RollbackError
 	if !errors.As(err, &behind) || *behind != *want {
 		t.Errorf("Open() = %v, want %v", err, want)
 	}
@@ -164,7 +164,7 @@ func TestReadErrorIsNoLoss(t *testing.T) {
 			return nil
 		})
 		log, err := audittrail.Open("dir", onDisk(disk))
-		var behind *audittrail.BehindError
+		var behind *audittrail.RollbackError
 		var damaged *audittrail.DamagedError
 		if errors.As(err, &behind) || errors.As(err, &damaged) || err != nil && !errors.Is(err, syscall.EIO) {
 			t.Errorf("from read %d on: Open() = %v, want that of the disk", n, err)

@@ -12,8 +12,8 @@ import (
 
 	"audittrail/event"
 	"audittrail/internal/archive"
-	"audittrail/internal/remnant"
 	"audittrail/internal/segment"
+	"audittrail/internal/tombstone"
 	"audittrail/record"
 )
 
@@ -53,12 +53,12 @@ type register struct {
 
 	mu   sync.Mutex // guards both below
 	next uint64     // records before it were read
-	said map[uint64]remnant.Statement
+	said map[uint64]tombstone.Statement
 }
 
 // statements returns what the log says of its segments up to its end, by their
 // first records.
-func (g *register) statements(ctx context.Context) (map[uint64]remnant.Statement, error) {
+func (g *register) statements(ctx context.Context) (map[uint64]tombstone.Statement, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	store := g.records.store
@@ -66,7 +66,7 @@ func (g *register) statements(ctx context.Context) (map[uint64]remnant.Statement
 	if err != nil {
 		return nil, err
 	}
-	said := make(map[uint64]remnant.Statement, len(g.said))
+	said := make(map[uint64]tombstone.Statement, len(g.said))
 	maps.Copy(said, g.said)
 	for _, seq := range seqs {
 		if err := ctx.Err(); err != nil {
@@ -81,7 +81,7 @@ func (g *register) statements(ctx context.Context) (map[uint64]remnant.Statement
 			if err != nil {
 				return nil, err
 			}
-			if s, ok := remnant.ParseStatement(&r.Record); ok {
+			if s, ok := tombstone.ParseStatement(&r.Record); ok {
 				said[s.First] = s
 			}
 		}
@@ -101,7 +101,7 @@ func (g *register) where(ctx context.Context, err error) error {
 	// A reader sees the files of a segment go before it looks how far the log
 	// has come.
 	serr := g.log.refresh(ctx)
-	var said map[uint64]remnant.Statement
+	var said map[uint64]tombstone.Statement
 	if serr == nil {
 		said, serr = g.statements(ctx)
 	}
@@ -111,7 +111,7 @@ func (g *register) where(ctx context.Context, err error) error {
 	}
 	switch {
 	case !ok:
-		return fmt.Errorf("%w, and no record says so: %w; run verify", err, remnant.ErrDamaged)
+		return fmt.Errorf("%w, and no record says so: %w; run verify", err, tombstone.ErrDamaged)
 	case s.Dropped:
 		return &DroppedError{Seq: gone.Seq, First: gone.First, By: s.Seq}
 	}
@@ -124,7 +124,7 @@ func (g *register) where(ctx context.Context, err error) error {
 func (g *register) lines(ctx context.Context, from, to uint64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		infos, err := g.records.store.Segments()
-		var said map[uint64]remnant.Statement
+		var said map[uint64]tombstone.Statement
 		if err == nil {
 			said, err = g.statements(ctx)
 		}
@@ -154,7 +154,7 @@ func (g *register) lines(ctx context.Context, from, to uint64) iter.Seq2[[]byte,
 }
 
 // archived yields the lines of an archive.
-func (g *register) archived(ctx context.Context, first uint64, s *remnant.Statement) iter.Seq2[[]byte, error] {
+func (g *register) archived(ctx context.Context, first uint64, s *tombstone.Statement) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for line, err := range g.log.keeper().Lines(ctx, s) {
 			if err != nil && ctx.Err() == nil {
@@ -183,7 +183,7 @@ type UnreachedArchive struct {
 }
 
 // each calls f with the segments that are in archives and begin before size.
-func (g *register) each(ctx context.Context, size uint64, f func(segment.Info, *remnant.Statement) error) error {
+func (g *register) each(ctx context.Context, size uint64, f func(segment.Info, *tombstone.Statement) error) error {
 	infos, err := g.records.store.Segments()
 	if err != nil {
 		return err
@@ -207,7 +207,7 @@ func (g *register) each(ctx context.Context, size uint64, f func(segment.Info, *
 // A relation is what records have to do with subjects: they are about them, or
 // these acted in them.
 type relation struct {
-	row    func(remnant.Row) record.Subject
+	row    func(tombstone.Row) record.Subject
 	record func(*record.Record) record.Subject
 	// may tells whether a line may have to do with a subject that is wanted.
 	may func(line []byte, want func(record.Subject) bool) bool
@@ -216,7 +216,7 @@ type relation struct {
 }
 
 var about = relation{
-	row:    func(r remnant.Row) record.Subject { return r.Subject },
+	row:    func(r tombstone.Row) record.Subject { return r.Subject },
 	record: func(r *record.Record) record.Subject { return r.Subject },
 	may: func(line []byte, want func(record.Subject) bool) bool {
 		var finder record.Finder
@@ -228,7 +228,7 @@ var about = relation{
 }
 
 var acted = relation{
-	row:    func(r remnant.Row) record.Subject { return r.Actor },
+	row:    func(r tombstone.Row) record.Subject { return r.Actor },
 	record: func(r *record.Record) record.Subject { return r.Actor },
 	may:    func(line []byte, _ func(record.Subject) bool) bool { return bytes.Contains(line, []byte(`,"actor":"`)) },
 	tells:  func(_, acts bool) bool { return acts },
@@ -236,9 +236,9 @@ var acted = relation{
 
 // departed returns what a segment's remnant says of the records in its archive
 // that have to do with subjects that are wanted.
-func (g *register) departed(ctx context.Context, info segment.Info, s *remnant.Statement, rel *relation, want func(record.Subject) bool) (UnreachedArchive, error) {
+func (g *register) departed(ctx context.Context, info segment.Info, s *tombstone.Statement, rel *relation, want func(record.Subject) bool) (UnreachedArchive, error) {
 	u := UnreachedArchive{First: info.First, Records: info.Records, Archive: s.To, About: map[record.Subject]uint64{}, Classes: map[string]uint64{}}
-	tabled, acts, err := g.records.store.Departed(ctx, info.First, func(r remnant.Row) error {
+	tabled, acts, err := g.records.store.Departed(ctx, info.First, func(r tombstone.Row) error {
 		if of := rel.row(r); want(of) {
 			u.About[of] += uint64(r.Records)
 			u.Classes[r.Class] += uint64(r.Records)
@@ -266,7 +266,7 @@ func (g *register) eachDepartedActs(ctx context.Context, size uint64, want func(
 }
 
 func (g *register) depart(ctx context.Context, size uint64, rel *relation, want func(record.Subject) bool, f func(UnreachedArchive) error) error {
-	return g.each(ctx, size, func(info segment.Info, s *remnant.Statement) error {
+	return g.each(ctx, size, func(info segment.Info, s *tombstone.Statement) error {
 		u, err := g.departed(ctx, info, s, rel, want)
 		if err != nil {
 			return err
@@ -300,7 +300,7 @@ func (g *register) fatal(ctx context.Context, err error, u *UnreachedArchive) er
 
 // readArchive reads the records of an archive that have to do with subjects that
 // are wanted, and returns them when all of it was held against the tree.
-func (g *register) readArchive(ctx context.Context, info segment.Info, s *remnant.Statement, rel *relation, want func(record.Subject) bool) ([]*record.Record, error) {
+func (g *register) readArchive(ctx context.Context, info segment.Info, s *tombstone.Statement, rel *relation, want func(record.Subject) bool) ([]*record.Record, error) {
 	var found []*record.Record
 	for line, err := range g.archived(ctx, info.First, s) {
 		if err != nil {
@@ -333,7 +333,7 @@ func (g *register) archivedActs(ctx context.Context, want func(record.Subject) b
 
 func (g *register) read(ctx context.Context, rel *relation, want func(record.Subject) bool, f func([]*record.Record) error) ([]UnreachedArchive, error) {
 	var unreached []UnreachedArchive
-	err := g.each(ctx, record.MaxSeq, func(info segment.Info, s *remnant.Statement) error {
+	err := g.each(ctx, record.MaxSeq, func(info segment.Info, s *tombstone.Statement) error {
 		u, err := g.departed(ctx, info, s, rel, want)
 		if err != nil || u.Tabled && len(u.About) == 0 {
 			return err

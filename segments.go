@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"audittrail/internal/archive"
-	"audittrail/internal/remnant"
-	"audittrail/internal/vouch"
+	"audittrail/internal/tombstone"
+	"audittrail/internal/trust"
 	"audittrail/record"
 	"audittrail/tlog"
 )
@@ -54,7 +54,7 @@ func (l *Log) CountClasses(ctx context.Context, first uint64) (map[string]record
 	if err != nil {
 		return nil, fmt.Errorf("count records by class: %w", err)
 	}
-	counts := make(remnant.Classes)
+	counts := make(tombstone.Classes)
 	for _, g := range infos {
 		if g.First != first {
 			continue
@@ -220,8 +220,8 @@ func (l *Log) loggedBetween(first, last uint64) (from, to time.Time, err error) 
 func (l *Log) keeper() *archive.Keeper {
 	k := &archive.Keeper{FS: l.opts.fs, Store: l.store, Origin: l.origin, Entries: &l.signed}
 	if l.ring != nil {
-		if eras, err := vouch.Eras(l.ring); err == nil {
-			k.Keys = []tlog.Eras{eras}
+		if eras, err := trust.Eras(l.ring); err == nil {
+			k.Keys = []tlog.KeyPeriods{eras}
 		}
 	}
 	return k
@@ -251,7 +251,7 @@ func (l *Log) recordMove(ctx context.Context, m *archive.Move) error {
 
 // moving does something with each of some segments, given by their first
 // records, and with what the log says of them.
-func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(uint64, *remnant.Statement) error) error {
+func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(uint64, *tombstone.Statement) error) error {
 	if err := l.writable(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -262,7 +262,7 @@ func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-		var st *remnant.Statement
+		var st *tombstone.Statement
 		if s, ok := said[first]; ok {
 			st = &s
 		}
@@ -280,7 +280,7 @@ func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(
 // left already is passed over; after a crash, doing it again finishes it. The
 // newest segment, and one that no checkpoint covers yet, are refused.
 func (l *Log) ArchiveSegments(ctx context.Context, firsts []uint64, to, reason string) error {
-	return l.moving(ctx, "archive the segment", firsts, func(first uint64, said *remnant.Statement) error {
+	return l.moving(ctx, "archive the segment", firsts, func(first uint64, said *tombstone.Statement) error {
 		_, head, err := l.proofHead(ctx)
 		if err != nil {
 			return err
@@ -305,7 +305,7 @@ func (l *Log) ArchiveSegments(ctx context.Context, firsts []uint64, to, reason s
 // stay. It is recorded before anything is removed. One in which a hold keeps
 // anything is refused with a *SegmentHeldError.
 func (l *Log) DropSegments(ctx context.Context, firsts []uint64, reason string) error {
-	return l.moving(ctx, "drop the segment", firsts, func(first uint64, said *remnant.Statement) error {
+	return l.moving(ctx, "drop the segment", firsts, func(first uint64, said *tombstone.Statement) error {
 		// So that no hold is placed meanwhile.
 		if err := l.eraser.govern(ctx); err != nil {
 			return err
@@ -335,7 +335,7 @@ func (l *Log) DropSegments(ctx context.Context, firsts []uint64, reason string) 
 // RestoreSegments brings segments, given by their first records, back from
 // their archives, which stay where they are.
 func (l *Log) RestoreSegments(ctx context.Context, firsts []uint64) error {
-	return l.moving(ctx, "restore the segment", firsts, func(first uint64, said *remnant.Statement) error {
+	return l.moving(ctx, "restore the segment", firsts, func(first uint64, said *tombstone.Statement) error {
 		switch {
 		case said == nil:
 			return nil // it never left, or verify tells

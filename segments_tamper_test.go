@@ -11,7 +11,7 @@ import (
 
 	"audittrail"
 	"audittrail/finding"
-	"audittrail/internal/remnant"
+	"audittrail/internal/tombstone"
 	"audittrail/internal/vfs"
 )
 
@@ -118,7 +118,7 @@ func TestForgedGap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := new(remnant.Maker)
+	k := new(tombstone.Maker)
 	for _, line := range lines(b) {
 		if err := k.Add(bytes.TrimSuffix(line, []byte("\n"))); err != nil {
 			t.Fatal(err)

@@ -39,7 +39,7 @@ func filled(t *testing.T, disk *vfs.Mem) []audittrail.Receipt {
 		t.Fatal(err)
 	}
 	log := openDir(t, rolling(disk))
-	if _, err := log.Administer(t.Context(), event.Event{Type: event.AccessGranted, Labels: map[string]string{"grant": "1"}}); err != nil {
+	if _, err := log.AppendGovernance(t.Context(), event.Event{Type: event.AccessGranted, Labels: map[string]string{"grant": "1"}}); err != nil {
 		t.Fatal(err)
 	}
 	var acked []audittrail.Receipt

@@ -273,7 +273,7 @@ func named(t *testing.T, disk *vfs.Mem, file string, passes bool) {
 func rebuildsAll(t *testing.T, disk *vfs.Mem, carried uint64) {
 	t.Helper()
 	o := derivedOptions(disk)
-	r := audittrail.Rebuilding{From: "dir", Old: o, To: "new", New: o, Reason: "a bad sector"}
+	r := audittrail.RebuildOptions{From: "dir", Old: o, To: "new", New: o, Reason: "a bad sector"}
 	got, err := audittrail.Rebuild(t.Context(), r)
 	if err != nil {
 		t.Fatalf("rebuild: %v", err)

@@ -9,7 +9,7 @@ import (
 
 	"audittrail/finding"
 	"audittrail/internal/segment"
-	"audittrail/internal/vouch"
+	"audittrail/internal/trust"
 	"audittrail/keyring"
 	"audittrail/tlog"
 )
@@ -80,7 +80,7 @@ type Verification struct {
 
 // ErrNoVerifierKey means that there is neither a verifier key nor a keyring to
 // check the log's signatures with.
-var ErrNoVerifierKey = vouch.ErrNoKey
+var ErrNoVerifierKey = trust.ErrNoKey
 
 // CheckSides returns what is wrong with side files and id tables, as far as that
 // can be told without reading lines: with the keyring, it can. A writer takes

@@ -470,9 +470,9 @@ func TestVerifyWithinPassesOverStrays(t *testing.T) {
 	}
 }
 
-// TestVerifyRemnantBesideRemnant names a remnant after a record that another segment
+// TestVerifyTombstoneBesideTombstone names a remnant after a record that another segment
 // has taken with it: nothing is taken from it, and it is named.
-func TestVerifyRemnantBesideRemnant(t *testing.T) {
+func TestVerifyTombstoneBesideTombstone(t *testing.T) {
 	disk := vfs.NewMem()
 	filled(t, disk)
 	log := openLog(t, disk)

@@ -13,10 +13,10 @@ import (
 	"audittrail/finding"
 	"audittrail/internal/admission"
 	"audittrail/internal/archive"
-	"audittrail/internal/audit"
 	"audittrail/internal/segment"
+	"audittrail/internal/trust"
+	"audittrail/internal/verify"
 	"audittrail/internal/vfs"
-	"audittrail/internal/vouch"
 	"audittrail/tlog"
 )
 
@@ -26,7 +26,7 @@ const verifyAttempts = 3
 // An inspected log is what one pass over it has found.
 type inspected struct {
 	Verification
-	found *audit.Findings
+	found *verify.Findings
 
 	moved bool   // segments were moved meanwhile
 	end   uint64 // of the records that were found, if that was looked for
@@ -88,22 +88,22 @@ func (l *Log) signedNow() uint64 {
 // inspect goes over a log, which is taken to end with the record before end, or
 // with what is signed.
 func (l *Log) inspectOnce(ctx context.Context, o VerifyOptions, live bool, end uint64, missing []string) (*inspected, error) {
-	found := &audit.Findings{Max: o.MaxProblems}
+	found := &verify.Findings{Max: o.MaxProblems}
 	if found.Max <= 0 {
 		found.Max = 1000
 	}
-	evidence := &vouch.Evidence{
+	evidence := &trust.Evidence{
 		FS: l.opts.fs, Tree: l.treePath(), Live: live, Pinned: o.VKeys, Checkpoints: o.Checkpoints,
 	}
-	a := &audit.Log{FS: l.opts.fs, Tree: evidence.Tree, From: o.From, Size: o.Size, Within: o.Within, Live: live, Progress: o.Progress}
+	a := &verify.Log{FS: l.opts.fs, Tree: evidence.Tree, From: o.From, Size: o.Size, Within: o.Within, Live: live, Progress: o.Progress}
 	v := &inspected{found: found, Verification: Verification{
-		First: o.From, Root: audit.EmptyRoot, Problems: make([]finding.Finding, 0), Sealed: l.ring == nil,
+		First: o.From, Root: verify.EmptyRoot, Problems: make([]finding.Finding, 0), Sealed: l.ring == nil,
 	}}
 	if l.ring != nil {
 		if _, err := l.ring.Refresh(); err != nil {
 			return nil, err
 		}
-		ring, err := vouch.RingOf(l.ring)
+		ring, err := trust.RingOf(l.ring)
 		if err != nil {
 			return nil, err
 		}
@@ -166,7 +166,7 @@ func (l *Log) inspectOnce(ctx context.Context, o VerifyOptions, live bool, end u
 type sides struct{ *segment.Comparison }
 
 // Comparer returns a comparer.
-func (s sides) Comparer() audit.Comparer { return s.Comparison.Comparer() }
+func (s sides) Comparer() verify.Comparer { return s.Comparison.Comparer() }
 
 // derivedFindings returns the side files and id tables that are not what the lines make
 // of them.
@@ -212,12 +212,12 @@ func (l *Log) lookFor(ctx context.Context, live bool) (end uint64, known bool, e
 
 // auditFiles lists the segments. Beside a writer they are read as far as it
 // has told its callers: what stands behind that is just being written.
-func (l *Log) auditFiles(ctx context.Context, v *inspected, live bool, upTo uint64) ([]audit.File, error) {
+func (l *Log) auditFiles(ctx context.Context, v *inspected, live bool, upTo uint64) ([]verify.File, error) {
 	size := max(v.end, v.CheckpointSize)
 	if upTo < math.MaxUint64 {
 		size = max(min(size, upTo), v.CheckpointSize)
 	}
-	files, err := audit.Files(l.opts.fs, filepath.Join(l.dir, logDir))
+	files, err := verify.Files(l.opts.fs, filepath.Join(l.dir, logDir))
 	if err != nil || !live && upTo == math.MaxUint64 || size == 0 && !(live && v.known) {
 		return files, err
 	}
@@ -236,15 +236,15 @@ func (l *Log) auditFiles(ctx context.Context, v *inspected, live bool, upTo uint
 			files[i].Size = min(files[i].Size, end.Offset)
 		}
 	}
-	return slices.DeleteFunc(files, func(f audit.File) bool { return f.First > end.First }), nil
+	return slices.DeleteFunc(files, func(f verify.File) bool { return f.First > end.First }), nil
 }
 
 // inspectLeft looks at the segments that have left the log: whether some did
 // meanwhile, so that what was found means nothing, and what their archives are.
-func (l *Log) inspectLeft(ctx context.Context, a *audit.Log, o VerifyOptions, evidence *vouch.Evidence, v *inspected, end uint64) error {
+func (l *Log) inspectLeft(ctx context.Context, a *verify.Log, o VerifyOptions, evidence *trust.Evidence, v *inspected, end uint64) error {
 	if v.found.Count > v.found.Kinds[finding.Derived] {
 		again, err := l.auditFiles(ctx, v, evidence.Live, end)
-		v.moved = err == nil && !slices.EqualFunc(a.Files, again, func(x, y audit.File) bool { return x.Path == y.Path })
+		v.moved = err == nil && !slices.EqualFunc(a.Files, again, func(x, y verify.File) bool { return x.Path == y.Path })
 		return nil
 	}
 	if v.Left == 0 {
@@ -255,7 +255,7 @@ func (l *Log) inspectLeft(ctx context.Context, a *audit.Log, o VerifyOptions, ev
 
 // inspectArchives reads the archives of the segments that have left an intact log,
 // where they can be reached. The hashes that it holds them against were verified.
-func (l *Log) inspectArchives(ctx context.Context, o VerifyOptions, evidence *vouch.Evidence, v *inspected) error {
+func (l *Log) inspectArchives(ctx context.Context, o VerifyOptions, evidence *trust.Evidence, v *inspected) error {
 	origin, err := evidence.Origin()
 	if err != nil {
 		return err

@@ -99,7 +99,7 @@ func TestSources(t *testing.T) {
 	mustClose(t, log)
 	log = open(t, dir, audittrail.Options{Source: record.SourceImport})
 	imported := mustAppend(t, log, about("ann", "two"))
-	own, err := log.Administer(t.Context(), event.Event{Type: event.ReportMade, RetentionClass: audittrail.GovernanceClass})
+	own, err := log.AppendGovernance(t.Context(), event.Event{Type: event.ReportMade, RetentionClass: audittrail.GovernanceClass})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,7 +107,7 @@ func account(ctx context.Context, log *audittrail.Log, t event.Type, category, o
 	var receipt audittrail.Receipt
 	var err error
 	if e.Metadata, err = member(readingMembers[t], w); err == nil {
-		receipt, err = log.Administer(ctx, e)
+		receipt, err = log.AppendGovernance(ctx, e)
 	}
 	if err != nil {
 		return record.ID{}, fmt.Errorf("record what was read: %w", err)

@@ -233,7 +233,7 @@ func (c *Controller) grant(ctx context.Context, r *Request) (Token, *Grant, erro
 	if err != nil {
 		return Token{}, nil, err
 	}
-	if _, err := c.log.Administer(ctx, e); err != nil {
+	if _, err := c.log.AppendGovernance(ctx, e); err != nil {
 		return Token{}, nil, err
 	}
 	c.mu.Lock()
@@ -359,7 +359,7 @@ func (c *Controller) revoke(ctx context.Context, live []*heldGrant, reason, by s
 	}
 	now := c.now().UTC()
 	e := event.Event{Type: event.AccessRevoked, Time: now, UserID: live[0].User, Metadata: m}
-	if _, err := c.log.Administer(ctx, e); err != nil {
+	if _, err := c.log.AppendGovernance(ctx, e); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()

@@ -148,7 +148,7 @@ func (d *denials) record(all bool) error {
 	}
 	d.mu.Unlock()
 	for _, e := range due {
-		_, err := d.c.log.Administer(context.Background(), e)
+		_, err := d.c.log.AppendGovernance(context.Background(), e)
 		if errors.Is(err, audittrail.ErrReadOnly) {
 			return nil // who writes the log does not see what is asked of us
 		}

@@ -121,7 +121,7 @@ func TestGrantRecords(t *testing.T) {
 		"no grant":              `1`,
 	} {
 		log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
-		_, err := log.Administer(t.Context(), event.Event{
+		_, err := log.AppendGovernance(t.Context(), event.Event{
 			Type: event.AccessGranted, UserID: "u", Metadata: map[string]json.RawMessage{"grant": json.RawMessage(grant)},
 		})
 		if err != nil {
@@ -148,7 +148,7 @@ func TestGrantStaysRevoked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := log.Administer(t.Context(), event.Event{
+	if _, err := log.AppendGovernance(t.Context(), event.Event{
 		Type: event.AccessGranted, UserID: "u", Time: time.Now(), Metadata: r.Event.Metadata,
 	}); err != nil {
 		t.Fatal(err)

@@ -14,8 +14,8 @@ import (
 
 	"audittrail"
 	"audittrail/event"
-	"audittrail/internal/corpus"
 	"audittrail/internal/index"
+	"audittrail/internal/loadgen"
 	"audittrail/query"
 )
 
@@ -27,7 +27,7 @@ import (
 func BenchmarkQuery(b *testing.B) {
 	n := records(b)
 	dir := b.TempDir()
-	c := corpus.New(1, n)
+	c := loadgen.New(1, n)
 	peer, ours := filepath.Join(dir, "sqlite"), filepath.Join(dir, "audittrail")
 	b.Run("build/sqlite", func(b *testing.B) { buildSQLite(b, peer, n, c) })
 	b.Run("build/audittrail", func(b *testing.B) { buildIndexed(b, ours, n, c) })
@@ -77,7 +77,7 @@ func once(b *testing.B, dir string, n int, build func() error) {
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-func buildSQLite(b *testing.B, dir string, n int, c *corpus.Corpus) {
+func buildSQLite(b *testing.B, dir string, n int, c *loadgen.Generator) {
 	var all, fts int64
 	var settling time.Duration
 	once(b, dir, n, func() error {
@@ -118,7 +118,7 @@ func openIndexed(dir string, o audittrail.Options) (*audittrail.Log, *index.Inde
 
 // buildIndexed appends all events, and waits until they are in the index and
 // that is on the disk.
-func buildIndexed(b *testing.B, dir string, n int, c *corpus.Corpus) {
+func buildIndexed(b *testing.B, dir string, n int, c *loadgen.Generator) {
 	once(b, dir, n, func() error {
 		log, x, err := openIndexed(dir, audittrail.Options{Create: true, Origin: "audittrail.bench.example"})
 		if err != nil {
@@ -220,7 +220,7 @@ type question struct {
 
 const hits = 50
 
-func questions(c *corpus.Corpus, n int) []question {
+func questions(c *loadgen.Generator, n int) []question {
 	event := func(i int) int { return int(uint64(i+1) * 7_368_787 % uint64(n)) }
 	var all []question
 	ask := func(name string, ours func(ctx context.Context, e *query.Engine, i int) (int64, error), sql func(i int) (string, []any)) {
@@ -234,9 +234,9 @@ func questions(c *corpus.Corpus, n int) []question {
 	newest := func(name, text, fts string) {
 		ask(name, find(func(int) query.Query { return query.Query{Text: text, Limit: hits} }), always(matching, fts))
 	}
-	newest("rare-word", corpus.Rare.Word, corpus.Rare.Word)
-	newest("phrase", `"`+corpus.Phrase.Word+`"`, `"`+corpus.Phrase.Word+`"`)
-	newest("prefix", corpus.Stem.Word+"*", corpus.Stem.Word+"*")
+	newest("rare-word", loadgen.Rare.Word, loadgen.Rare.Word)
+	newest("phrase", `"`+loadgen.Phrase.Word+`"`, `"`+loadgen.Phrase.Word+`"`)
+	newest("prefix", loadgen.Stem.Word+"*", loadgen.Stem.Word+"*")
 	ask("common-word-count", func(ctx context.Context, e *query.Engine, _ int) (int64, error) {
 		n, err := e.Count(ctx, query.Query{Text: c.Common()})
 		return int64(n), err
@@ -269,9 +269,9 @@ func questions(c *corpus.Corpus, n int) []question {
 		return query.Query{Filter: `latency_ms > 2000.0 && labels["team"] == "search"`, Limit: hits}
 	}), always("SELECT seq, body FROM events WHERE team = 'search' AND latency > 2000000 ORDER BY seq DESC LIMIT 50"))
 	ask("label", find(func(int) query.Query {
-		return query.Query{Labels: map[string]string{"team": corpus.Teams[0]}, Limit: hits}
+		return query.Query{Labels: map[string]string{"team": loadgen.Teams[0]}, Limit: hits}
 	}),
-		always("SELECT seq, body FROM events WHERE team = ? ORDER BY seq DESC LIMIT 50", corpus.Teams[0]))
+		always("SELECT seq, body FROM events WHERE team = ? ORDER BY seq DESC LIMIT 50", loadgen.Teams[0]))
 	return all
 }
 

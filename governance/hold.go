@@ -196,15 +196,15 @@ func (hs *Holds) Active() []Hold {
 	return all
 }
 
-// A HeldError means that holds keep what was to be erased.
-type HeldError struct {
+// A LegalHoldError means that holds keep what was to be erased.
+type LegalHoldError struct {
 	Holds []Hold // those that do, oldest first
 	// Users are those whom they keep, of those who were to be erased. They are
 	// not part of the error's text.
 	Users []string
 }
 
-func (e *HeldError) Error() string {
+func (e *LegalHoldError) Error() string {
 	ids := make([]string, len(e.Holds))
 	for i, h := range e.Holds {
 		ids[i] = h.ID

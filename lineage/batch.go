@@ -246,7 +246,7 @@ func (t *Tracker) record(ctx context.Context, r *rehearsal) error {
 			}
 			events = append(events, e)
 		}
-		receipts, err := t.log.AdministerBatch(ctx, events)
+		receipts, err := t.log.AppendGovernanceBatch(ctx, events)
 		if err != nil {
 			if which, ok := errors.AsType[*audittrail.BatchError](err); ok {
 				err = &ThingError{left[which.Index].Identity(), which.Err}

@@ -301,7 +301,7 @@ func TestForeignRecords(t *testing.T) {
 		{Type: event.DatasetRegistered, Metadata: map[string]json.RawMessage{"dataset": json.RawMessage(`{"id":"x","name":"x","sources":["y"]}`)}},
 		{Type: event.ModelRetired, Metadata: map[string]json.RawMessage{"retirement": json.RawMessage(`{"thing":"x"}`)}},
 	} {
-		if _, err := log.Administer(t.Context(), e); err != nil {
+		if _, err := log.AppendGovernance(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}

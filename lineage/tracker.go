@@ -15,8 +15,8 @@ import (
 
 // A Log is what a tracker needs of an [audittrail.Log].
 type Log interface {
-	Administer(context.Context, event.Event) (audittrail.Receipt, error)
-	AdministerBatch(context.Context, []event.Event) ([]audittrail.Receipt, error)
+	AppendGovernance(context.Context, event.Event) (audittrail.Receipt, error)
+	AppendGovernanceBatch(context.Context, []event.Event) ([]audittrail.Receipt, error)
 	Administrative(context.Context, uint64, ...event.Type) iter.Seq2[*audittrail.Record, error]
 }
 
@@ -196,7 +196,7 @@ func (t *Tracker) Register(ctx context.Context, thing Thing) (Registered, error)
 	if known != nil {
 		return Registered{ID: known.ID, Seq: known.Seq, Hash: known.Hash, Duplicate: true}, nil
 	}
-	receipt, err := t.log.Administer(ctx, eventOf(thing, t.graph, now))
+	receipt, err := t.log.AppendGovernance(ctx, eventOf(thing, t.graph, now))
 	if err != nil {
 		return fail(err)
 	}
@@ -271,7 +271,7 @@ func (t *Tracker) RetireModel(ctx context.Context, r Retirement) (Registered, er
 	} else {
 		t.graph.nameModel(&e, n.ID)
 	}
-	receipt, err := t.log.Administer(ctx, e)
+	receipt, err := t.log.AppendGovernance(ctx, e)
 	if err != nil {
 		return fail(err)
 	}

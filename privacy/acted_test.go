@@ -121,7 +121,7 @@ func TestActedArchived(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counts, err := privacy.CountRecords(t.Context(), log, query.New(log), []*audittrail.Forgotten{done})
+	counts, err := privacy.CountRecords(t.Context(), log, query.New(log), []*audittrail.ErasureResult{done})
 	if err != nil || counts[0].Acted != 10 || counts[0].ActedUnknown != 0 {
 		t.Errorf("CountRecords = %+v, %v", counts, err)
 	}

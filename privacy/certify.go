@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"audittrail"
-	"audittrail/evidence/certificate"
+	"audittrail/certificate"
 	"audittrail/query"
 	"audittrail/record"
 )
@@ -29,7 +29,7 @@ type Covered struct {
 
 // CountRecords returns how many records each of some erasures covered, the
 // newest of which is the last. It reads archives where they are.
-func CountRecords(ctx context.Context, log *audittrail.Log, engine *query.Engine, done []*audittrail.Forgotten) ([]Covered, error) {
+func CountRecords(ctx context.Context, log *audittrail.Log, engine *query.Engine, done []*audittrail.ErasureResult) ([]Covered, error) {
 	counts := make([]Covered, len(done))
 	if len(done) == 0 {
 		return counts, nil
@@ -134,7 +134,7 @@ func countUpTo(ctx context.Context, log *audittrail.Log, engine *query.Engine, o
 
 // Certify makes the certificate of an erasure, as it was ordered, that covered so
 // much.
-func Certify(ctx context.Context, log *audittrail.Log, f *audittrail.Forgotten, order *audittrail.Erasure, covered Covered, now time.Time) (*certificate.Certificate, error) {
+func Certify(ctx context.Context, log *audittrail.Log, f *audittrail.ErasureResult, order *audittrail.Erasure, covered Covered, now time.Time) (*certificate.Certificate, error) {
 	c, err := certify(ctx, log, f, order, covered, now)
 	if err != nil {
 		return nil, fmt.Errorf("make certificate of the erasure that record %d ordered: %w", f.Receipt.Seq, err)
@@ -142,7 +142,7 @@ func Certify(ctx context.Context, log *audittrail.Log, f *audittrail.Forgotten, 
 	return c, nil
 }
 
-func certify(ctx context.Context, log *audittrail.Log, f *audittrail.Forgotten, order *audittrail.Erasure, covered Covered, now time.Time) (*certificate.Certificate, error) {
+func certify(ctx context.Context, log *audittrail.Log, f *audittrail.ErasureResult, order *audittrail.Erasure, covered Covered, now time.Time) (*certificate.Certificate, error) {
 	c := &certificate.Certificate{
 		Issued: now.UTC().Round(0), Before: f.Before, Records: covered.Records, Unknown: covered.Unknown,
 		Acted: covered.Acted, ActedUnknown: covered.ActedUnknown,

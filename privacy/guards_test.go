@@ -56,7 +56,7 @@ func TestRecordsOfAnotherForm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := log.Administer(t.Context(), e); err != nil {
+		if _, err := log.AppendGovernance(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := privacy.Open(t.Context(), log, query.New(log)); err == nil {

@@ -260,7 +260,7 @@ func (d *Desk) administer(ctx context.Context, t event.Type, user, name string, 
 	if err != nil {
 		return err
 	}
-	_, err = d.log.Administer(ctx, event.Event{
+	_, err = d.log.AppendGovernance(ctx, event.Event{
 		Type: t, UserID: user, Metadata: map[string]json.RawMessage{name: b},
 	})
 	if err != nil {
@@ -313,7 +313,7 @@ func (d *Desk) approve(ctx context.Context, w approvalRecord) (Approval, error) 
 	if err != nil {
 		return Approval{}, fmt.Errorf("approve: %w", err)
 	}
-	receipt, err := d.log.Administer(ctx, event.Event{
+	receipt, err := d.log.AppendGovernance(ctx, event.Event{
 		Type: event.ErasureApproved, Metadata: map[string]json.RawMessage{"approval": b},
 	})
 	if err == nil {

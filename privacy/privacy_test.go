@@ -246,7 +246,7 @@ func TestCertify(t *testing.T) {
 			add(t, log, user, "x")
 		}
 	}
-	var done []*audittrail.Forgotten
+	var done []*audittrail.ErasureResult
 	order := audittrail.Erasure{Reason: "r", Basis: "GDPR 17(1)(b)"}
 	for _, some := range [][]string{{"ann"}, {"bob", "carol", "nobody"}} {
 		order.Users = some
@@ -261,7 +261,7 @@ func TestCertify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range [][]*audittrail.Forgotten{done, done[:1], done[1:]} {
+	for _, part := range [][]*audittrail.ErasureResult{done, done[:1], done[1:]} {
 		counts, err := privacy.CountRecords(t.Context(), log, query.New(log), part)
 		if err != nil {
 			t.Fatal(err)

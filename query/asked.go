@@ -8,7 +8,7 @@ import (
 
 	"audittrail"
 	"audittrail/internal/index"
-	"audittrail/query/internal/pick"
+	"audittrail/query/internal/predicate"
 )
 
 // asked is what one attempt at a query asks: chunks that together are all
@@ -76,7 +76,7 @@ func (e *Engine) askOnce(ctx context.Context, q *Query, indexed bool, use func(*
 }
 
 // prepare asks the index what it knows about the conditions.
-func (s *asked) prepare(v *pick.View) error {
+func (s *asked) prepare(v *predicate.View) error {
 	start := time.Now()
 	if err := v.Prepare(); err != nil {
 		return &indexError{err}
@@ -86,7 +86,7 @@ func (s *asked) prepare(v *pick.View) error {
 }
 
 // filter leaves the rows of a window that satisfy the conditions.
-func (s *asked) filter(v *pick.View, w *pick.Window) error {
+func (s *asked) filter(v *predicate.View, w *predicate.Window) error {
 	if s.explain == nil {
 		return wrapped(w.Filter())
 	}

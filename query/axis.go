@@ -3,7 +3,7 @@ package query
 import (
 	"time"
 
-	"audittrail/query/internal/calendar"
+	"audittrail/query/internal/timebucket"
 )
 
 // Axis returns the hours, days, weeks or months from that of one time to that
@@ -21,14 +21,14 @@ func Axis(span string, from, to time.Time, zone *time.Location, limit int) []Val
 	}
 	var all []Value
 	for at := from.In(zone); ; {
-		start, end := calendar.Span(span, at)
+		start, end := timebucket.Span(span, at)
 		if start.After(to) {
 			return all
 		}
 		if len(all) == limit || !end.After(start) {
 			return nil
 		}
-		all = append(all, Value{kind: Bucket, t: start, s: calendar.Label(span, start)})
+		all = append(all, Value{kind: Bucket, t: start, s: timebucket.Label(span, start)})
 		at = end.In(zone)
 	}
 }

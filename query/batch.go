@@ -5,7 +5,7 @@ import (
 
 	"audittrail"
 	"audittrail/internal/index/block"
-	"audittrail/query/internal/pick"
+	"audittrail/query/internal/predicate"
 )
 
 // A batch is some records that match, or rows of an index that stand for them.
@@ -14,9 +14,9 @@ type batch interface {
 	// codes numbers the values of a dimension, for which out has room.
 	codes(c *coder, out []uint32) error
 	// present appends which records have a field of text.
-	present(f *pick.Field, which []int32) ([]int32, error)
+	present(f *predicate.Field, which []int32) ([]int32, error)
 	// numbers appends the numbers of a field, and which records have them.
-	numbers(f *pick.Field, which []int32, values []int64) ([]int32, []int64, error)
+	numbers(f *predicate.Field, which []int32, values []int64) ([]int32, []int64, error)
 	// prints does so with numbers that stand for the values of a dimension.
 	prints(p *printer, which []int32, values []int64) ([]int32, []int64, error)
 }
@@ -33,7 +33,7 @@ func (b opened) codes(c *coder, out []uint32) error {
 	return nil
 }
 
-func (b opened) present(f *pick.Field, which []int32) ([]int32, error) {
+func (b opened) present(f *predicate.Field, which []int32) ([]int32, error) {
 	for i, r := range b {
 		if f.Text(r) != "" {
 			which = append(which, int32(i))
@@ -42,7 +42,7 @@ func (b opened) present(f *pick.Field, which []int32) ([]int32, error) {
 	return which, nil
 }
 
-func (b opened) numbers(f *pick.Field, which []int32, values []int64) ([]int32, []int64, error) {
+func (b opened) numbers(f *predicate.Field, which []int32, values []int64) ([]int32, []int64, error) {
 	for i, r := range b {
 		if n, ok := f.Number(r); ok {
 			which, values = append(which, int32(i)), append(values, n)
@@ -65,13 +65,13 @@ func (b opened) prints(p *printer, which []int32, values []int64) ([]int32, []in
 }
 
 // rows are those of an index.
-type rows struct{ *pick.Window }
+type rows struct{ *predicate.Window }
 
 func (b rows) size() int { return len(b.Rows) }
 
 func (b rows) codes(c *coder, out []uint32) error { return c.codesOf(b.Window, out) }
 
-func (b rows) present(f *pick.Field, which []int32) ([]int32, error) {
+func (b rows) present(f *predicate.Field, which []int32) ([]int32, error) {
 	_, codes, err := b.Texts(f)
 	for i, code := range codes {
 		if code != 0 {
@@ -82,7 +82,7 @@ func (b rows) present(f *pick.Field, which []int32) ([]int32, error) {
 	return which, err
 }
 
-func (b rows) numbers(f *pick.Field, which []int32, values []int64) ([]int32, []int64, error) {
+func (b rows) numbers(f *predicate.Field, which []int32, values []int64) ([]int32, []int64, error) {
 	return b.Numbers(f, which, values)
 }
 
@@ -137,7 +137,7 @@ func newPrinter(log *audittrail.Log, d *dimension) *printer {
 }
 
 // knows makes room for the codes of a column.
-func (p *printer) knows(d pick.Dictionary) {
+func (p *printer) knows(d predicate.Dictionary) {
 	if p.file != d.Texts {
 		p.file, p.known = d.Texts, make([]print, d.Values())
 	}

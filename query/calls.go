@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"audittrail/event"
-	"audittrail/query/internal/pick"
+	"audittrail/query/internal/predicate"
 )
 
 // callPart says which records of calls a query asks for.
@@ -26,7 +26,7 @@ const maxHalves = 1 << 20
 type joined struct {
 	mu   sync.Mutex
 	log  string // what the log was
-	told *pick.Seqs
+	told *predicate.Seqs
 
 	testOnlyMost int // if not 0, instead of maxHalves
 }
@@ -64,7 +64,7 @@ func (e *Engine) join(ctx context.Context, s *asked, p *plan) error {
 }
 
 // halves calls use with the records that may be parts of calls, in order.
-func (s *asked) halves(ctx context.Context, use func(*pick.Half) error) error {
+func (s *asked) halves(ctx context.Context, use func(*predicate.Half) error) error {
 	for _, c := range s.chunks {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -73,7 +73,7 @@ func (s *asked) halves(ctx context.Context, use func(*pick.Half) error) error {
 			return nil
 		}
 		if c.Indexed() {
-			rows, err := pick.NewCallRows(c)
+			rows, err := predicate.NewCallRows(c)
 			if err != nil {
 				return &indexError{err}
 			}
@@ -87,7 +87,7 @@ func (s *asked) halves(ctx context.Context, use func(*pick.Half) error) error {
 				return err
 			}
 			s.opened.Add(1)
-			if h, ok := pick.HalfOf(r); ok {
+			if h, ok := predicate.HalfOf(r); ok {
 				if err := use(&h); err != nil {
 					return err
 				}
@@ -111,9 +111,9 @@ const (
 //
 // Of whole ones and answers, the spans of those that are fewer are kept, and of
 // errors; where these are too many, of a share of the spans at a time.
-func (s *asked) told(ctx context.Context, most uint64) (*pick.Seqs, error) {
+func (s *asked) told(ctx context.Context, most uint64) (*predicate.Seqs, error) {
 	var whole, answers, failed uint64
-	err := s.halves(ctx, func(h *pick.Half) error {
+	err := s.halves(ctx, func(h *predicate.Half) error {
 		switch h.Part {
 		case event.CallWhole:
 			whole++
@@ -124,7 +124,7 @@ func (s *asked) told(ctx context.Context, most uint64) (*pick.Seqs, error) {
 		}
 		return nil
 	})
-	told := new(pick.Seqs)
+	told := new(predicate.Seqs)
 	if err != nil || failed == 0 && (whole == 0 || answers == 0) {
 		return told, err
 	}
@@ -142,13 +142,13 @@ func (s *asked) told(ctx context.Context, most uint64) (*pick.Seqs, error) {
 }
 
 // toldOf is told for a share of the spans.
-func (s *asked) toldOf(ctx context.Context, told *pick.Seqs, fewer event.CallPart, share, shares uint64) error {
+func (s *asked) toldOf(ctx context.Context, told *predicate.Seqs, fewer event.CallPart, share, shares uint64) error {
 	spans := make(map[uint64]uint8)
-	of := func(h *pick.Half) (uint64, bool) {
+	of := func(h *predicate.Half) (uint64, bool) {
 		key, ok := h.Span()
 		return key, ok && key%shares == share
 	}
-	what := func(h *pick.Half) uint8 {
+	what := func(h *predicate.Half) uint8 {
 		switch {
 		case h.Part == event.CallAnswer:
 			return hasAnswer
@@ -159,7 +159,7 @@ func (s *asked) toldOf(ctx context.Context, told *pick.Seqs, fewer event.CallPar
 		}
 		return 0
 	}
-	err := s.halves(ctx, func(h *pick.Half) error {
+	err := s.halves(ctx, func(h *predicate.Half) error {
 		if h.Part != fewer && h.Part != event.CallFailed {
 			return nil
 		}
@@ -171,7 +171,7 @@ func (s *asked) toldOf(ctx context.Context, told *pick.Seqs, fewer event.CallPar
 	if err != nil || len(spans) == 0 {
 		return err
 	}
-	err = s.halves(ctx, func(h *pick.Half) error {
+	err = s.halves(ctx, func(h *predicate.Half) error {
 		has := what(h)
 		if has == 0 || h.Part == fewer {
 			return nil
@@ -186,7 +186,7 @@ func (s *asked) toldOf(ctx context.Context, told *pick.Seqs, fewer event.CallPar
 	if err != nil {
 		return err
 	}
-	return s.halves(ctx, func(h *pick.Half) error {
+	return s.halves(ctx, func(h *predicate.Half) error {
 		if h.Part != event.CallWhole && h.Part != event.CallFailed {
 			return nil
 		}
@@ -257,7 +257,7 @@ func (e *Engine) begun(ctx context.Context, q *Query) (b Begun, err error) {
 // begun is Begun of what a query asked.
 func (s *asked) begun(ctx context.Context, p *plan, from uint64, most uint64) (Begun, error) {
 	var b Begun
-	asked := new(pick.Seqs)
+	asked := new(predicate.Seqs)
 	sinks, err := s.total(ctx, p, min(from, s.size), s.size, func() (sink, error) { return new(listed), nil })
 	for _, sink := range sinks {
 		for _, seq := range *sink.(*listed) {
@@ -313,10 +313,10 @@ func (t *begunTrace) open() int64 {
 	return t.asked + max(0, left-t.answers)
 }
 
-func (s *asked) begunOf(ctx context.Context, asked *pick.Seqs, share, shares uint64) (open, loose uint64, err error) {
+func (s *asked) begunOf(ctx context.Context, asked *predicate.Seqs, share, shares uint64) (open, loose uint64, err error) {
 	spans := make(map[uint64]int64) // questions in a span that have no answer yet
 	traces := make(map[uint64]*begunTrace)
-	err = s.halves(ctx, func(h *pick.Half) error {
+	err = s.halves(ctx, func(h *predicate.Half) error {
 		if h.Part != event.CallBegun || !asked.Has(h.Seq) {
 			return nil
 		}
@@ -344,7 +344,7 @@ func (s *asked) begunOf(ctx context.Context, asked *pick.Seqs, share, shares uin
 	if err != nil || len(traces) == 0 {
 		return 0, loose, err
 	}
-	err = s.halves(ctx, func(h *pick.Half) error {
+	err = s.halves(ctx, func(h *predicate.Half) error {
 		if h.Part != event.CallAnswer && h.Type != event.Failure && !h.Blocks {
 			return nil
 		}

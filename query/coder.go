@@ -3,7 +3,7 @@ package query
 import (
 	"audittrail"
 	"audittrail/internal/index/block"
-	"audittrail/query/internal/pick"
+	"audittrail/query/internal/predicate"
 )
 
 // A coder numbers the values of a dimension in the order in which it meets
@@ -79,7 +79,7 @@ func (c *coder) exactCode(n int64) uint32 {
 }
 
 // codesOf numbers the values of the rows of a window, for which out has room.
-func (c *coder) codesOf(w *pick.Window, out []uint32) error {
+func (c *coder) codesOf(w *predicate.Window, out []uint32) error {
 	if !c.isText() {
 		which, values, err := w.Numbers(c.field, nil, nil)
 		clear(out)

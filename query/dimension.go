@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"audittrail"
-	"audittrail/query/internal/calendar"
-	"audittrail/query/internal/pick"
+	"audittrail/query/internal/predicate"
+	"audittrail/query/internal/timebucket"
 	"audittrail/record"
 )
 
@@ -17,7 +17,7 @@ import (
 // values.
 type dimension struct {
 	name  string
-	field *pick.Field // nil: a label
+	field *predicate.Field // nil: a label
 	label string
 	user  bool             // the field is subject, whose user is wanted
 	users map[string]Value // of the subjects that were looked up: it costs
@@ -71,7 +71,7 @@ func (d *dimension) isText() bool { return d.field == nil || d.field.Text != nil
 func (d *dimension) number(r *audittrail.Record) (int64, bool) { return d.field.Number(r) }
 
 // texts are the values of the rows of a window, where they are texts.
-func (d *dimension) texts(w *pick.Window) (pick.Dictionary, []uint32, error) {
+func (d *dimension) texts(w *predicate.Window) (predicate.Dictionary, []uint32, error) {
 	if d.field == nil {
 		return w.Labels(d.label)
 	}
@@ -85,7 +85,7 @@ func (d *dimension) bucket(nano int64) (start, end time.Time) {
 		i := sort.Search(len(d.cuts), func(i int) bool { return d.cuts[i].After(t) })
 		return d.cuts[i-1], d.cuts[i]
 	}
-	return calendar.Span(d.span, t)
+	return timebucket.Span(d.span, t)
 }
 
 // labelOf names a span by its beginning.
@@ -93,7 +93,7 @@ func (d *dimension) labelOf(start time.Time) string {
 	if d.span == "cut" {
 		return start.Format(time.RFC3339Nano)
 	}
-	return calendar.Label(d.span, start)
+	return timebucket.Label(d.span, start)
 }
 
 // textValue is the value that a text stands for.

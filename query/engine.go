@@ -10,7 +10,7 @@ import (
 
 	"audittrail"
 	"audittrail/internal/index"
-	"audittrail/query/internal/pick"
+	"audittrail/query/internal/predicate"
 	"audittrail/record"
 )
 
@@ -130,7 +130,7 @@ func (e *Engine) Unsearched(ctx context.Context, q Query) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("query: %w", err)
 	}
-	p.conditions = append(p.conditions, pick.Unworded(e.log, e.hidden, kept))
+	p.conditions = append(p.conditions, predicate.Unworded(e.log, e.hidden, kept))
 	return e.count(ctx, &q, p)
 }
 
@@ -168,15 +168,15 @@ func (e *Engine) take(ctx context.Context) (leave func(), err error) {
 }
 
 // views are the chunks of an index, or of none, under the conditions of a plan.
-func (s *asked) views(p *plan, from, to uint64) []*pick.View {
+func (s *asked) views(p *plan, from, to uint64) []*predicate.View {
 	conditions := p.conditions
 	if p.text != nil {
 		conditions = append(slices.Clip(conditions), p.text)
 	}
-	views := make([]*pick.View, 0, len(s.chunks))
+	views := make([]*predicate.View, 0, len(s.chunks))
 	for _, c := range s.chunks {
 		if c.First < to && c.First+uint64(c.Rows) > from {
-			views = append(views, pick.NewView(c, from, to, conditions))
+			views = append(views, predicate.NewView(c, from, to, conditions))
 		}
 	}
 	return views

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"audittrail/query/internal/pick"
+	"audittrail/query/internal/predicate"
 )
 
 // An Explanation tells how queries were answered: see Engine.Explaining.
@@ -75,7 +75,7 @@ func (x *Explanation) end(opened uint64) {
 }
 
 // chunk returns that of a view. It is called with mu held.
-func (x *Explanation) chunk(v *pick.View) *ExplainedChunk {
+func (x *Explanation) chunk(v *predicate.View) *ExplainedChunk {
 	for i := range x.Chunks {
 		if x.Chunks[i].First == v.First() {
 			return &x.Chunks[i]
@@ -88,7 +88,7 @@ func (x *Explanation) chunk(v *pick.View) *ExplainedChunk {
 	return &x.Chunks[len(x.Chunks)-1]
 }
 
-func (x *Explanation) prepared(v *pick.View, took time.Duration) {
+func (x *Explanation) prepared(v *predicate.View, took time.Duration) {
 	if x == nil {
 		return
 	}
@@ -98,7 +98,7 @@ func (x *Explanation) prepared(v *pick.View, took time.Duration) {
 	c.Looking = max(c.Looking, took)
 }
 
-func (x *Explanation) filtered(v *pick.View, read, matched int, took time.Duration) {
+func (x *Explanation) filtered(v *predicate.View, read, matched int, took time.Duration) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	c := x.chunk(v)

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"audittrail"
-	"audittrail/query/internal/pick"
+	"audittrail/query/internal/predicate"
 )
 
 // A finder finds the records of a query one after the other.
@@ -44,7 +44,7 @@ func (f *finder) find(ctx context.Context, s *asked) error {
 		slices.Reverse(views)
 	}
 	f.piece = firstPiece
-	var w pick.Window
+	var w predicate.Window
 	for _, v := range views {
 		for {
 			more, err := f.next(ctx, s, v, &w)
@@ -66,7 +66,7 @@ func (f *finder) find(ctx context.Context, s *asked) error {
 }
 
 // next takes a window of a view.
-func (f *finder) next(ctx context.Context, s *asked, v *pick.View, w *pick.Window) (more bool, err error) {
+func (f *finder) next(ctx context.Context, s *asked, v *predicate.View, w *predicate.Window) (more bool, err error) {
 	leave, err := f.engine.take(ctx)
 	if err != nil {
 		return false, err
@@ -82,7 +82,7 @@ func (f *finder) next(ctx context.Context, s *asked, v *pick.View, w *pick.Windo
 }
 
 // see opens the records of a window, and yields those that match.
-func (f *finder) see(ctx context.Context, s *asked, w *pick.Window) error {
+func (f *finder) see(ctx context.Context, s *asked, w *predicate.Window) error {
 	for seqs := w.Seqs(); len(seqs) > 0; {
 		n := min(f.piece, len(seqs))
 		if f.limited && !w.Unsure {

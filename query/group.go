@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"audittrail"
-	"audittrail/query/internal/tally"
+	"audittrail/query/internal/aggregate"
 )
 
 // Group adds up the records that match. It heeds neither limit nor cursor.
@@ -35,10 +35,10 @@ type grouper struct {
 	zone       *time.Location
 	by         []*coder
 	levels     []level // of by: groups are the nodes of the last
-	aggregates []aggregate
-	tallies    []tally.Tally
+	aggregates []askedFor
+	tallies    []aggregate.Aggregate
 
-	currencies tally.Tally // how many a group has, if that matters: of the last aggregate
+	currencies aggregate.Aggregate // how many a group has, if that matters: of the last aggregate
 
 	group  []int32  // scratch: of each record
 	codes  []uint32 // scratch: of one dimension
@@ -92,7 +92,7 @@ func newGrouper(log *audittrail.Log, g Grouping) (*grouper, error) {
 }
 
 // ask adds an aggregate.
-func (gr *grouper) ask(log *audittrail.Log, text string) (aggregate, error) {
+func (gr *grouper) ask(log *audittrail.Log, text string) (askedFor, error) {
 	a, err := parseAggregate(text, gr.zone)
 	if err != nil {
 		return a, err
@@ -100,7 +100,7 @@ func (gr *grouper) ask(log *audittrail.Log, text string) (aggregate, error) {
 	if a.over != nil {
 		a.prints = newPrinter(log, a.over)
 	}
-	t, err := tally.New(a.kind)
+	t, err := aggregate.New(a.kind)
 	gr.aggregates, gr.tallies = append(gr.aggregates, a), append(gr.tallies, t)
 	return a, err
 }
@@ -142,7 +142,7 @@ func (gr *grouper) assign(some batch) error {
 var errTooManyRows = problem("group by", "more than %d rows; group by less, or narrow the query down", maxGroups)
 
 // count adds the records, whose groups are known, to one aggregate.
-func (gr *grouper) count(a *aggregate, t tally.Tally, some batch) error {
+func (gr *grouper) count(a *askedFor, t aggregate.Aggregate, some batch) error {
 	var err error
 	switch {
 	case a.over != nil:

@@ -13,27 +13,27 @@ import (
 	"audittrail"
 	"audittrail/internal/index/block"
 	"audittrail/query/internal/filter"
-	"audittrail/query/internal/pick"
+	"audittrail/query/internal/predicate"
 	"audittrail/query/internal/search"
 	"audittrail/record"
 )
 
 // fieldNamed returns the field of that name, or an error that lists them.
-func fieldNamed(part, name string) (*pick.Field, error) {
-	f, ok := pick.Named(name)
+func fieldNamed(part, name string) (*predicate.Field, error) {
+	f, ok := predicate.Named(name)
 	if !ok {
-		return nil, problem(part, "%q is no clear field: %s", name, strings.Join(pick.Names(), ", "))
+		return nil, problem(part, "%q is no clear field: %s", name, strings.Join(predicate.Names(), ", "))
 	}
 	return f, nil
 }
 
 // A plan is a query made ready: its conditions, all of which must hold.
 type plan struct {
-	conditions []pick.Condition // on what stands in the clear
-	text       *pick.Wording    // nil: any
-	users      []string         // one of whom it is about, as its own content says; none: anybody
-	calls      *pick.Calls      // one of conditions; nil: none
-	nothing    bool             // no record can match: it asks for a user whom nobody knows
+	conditions []predicate.Condition // on what stands in the clear
+	text       *predicate.Wording    // nil: any
+	users      []string              // one of whom it is about, as its own content says; none: anybody
+	calls      *predicate.Calls      // one of conditions; nil: none
+	nothing    bool                  // no record can match: it asks for a user whom nobody knows
 }
 
 func (p *plan) holds(r *audittrail.Record) bool {
@@ -56,7 +56,7 @@ func (p *plan) fits(r *audittrail.Record) bool {
 func (p *plan) oneOf(name string, values []string) error {
 	f, err := fieldNamed(name, name)
 	if err == nil {
-		p.conditions = append(p.conditions, pick.OneOf(f, values))
+		p.conditions = append(p.conditions, predicate.OneOf(f, values))
 	}
 	return err
 }
@@ -64,7 +64,7 @@ func (p *plan) oneOf(name string, values []string) error {
 func (p *plan) within(name string, r Range) error {
 	f, err := fieldNamed(name, name)
 	if err == nil {
-		p.conditions = append(p.conditions, pick.Within(f, r.Min, r.Max))
+		p.conditions = append(p.conditions, predicate.Within(f, r.Min, r.Max))
 	}
 	return err
 }
@@ -110,10 +110,10 @@ func (e *Engine) plan(ctx context.Context, q *Query) (*plan, error) {
 		}
 	}
 	for k, v := range q.Labels {
-		p.conditions = append(p.conditions, pick.Labelled(k, v))
+		p.conditions = append(p.conditions, predicate.Labelled(k, v))
 	}
 	if q.Calls || q.part != 0 {
-		p.calls = &pick.Calls{Unknown: q.part == unknownParts, Begun: q.part == begunParts}
+		p.calls = &predicate.Calls{Unknown: q.part == unknownParts, Begun: q.part == begunParts}
 		p.conditions = append(p.conditions, p.calls)
 	}
 	if err := e.expressions(ctx, p, q); err != nil {
@@ -125,7 +125,7 @@ func (e *Engine) plan(ctx context.Context, q *Query) (*plan, error) {
 // expressions adds the conditions that are written in a language.
 func (e *Engine) expressions(ctx context.Context, p *plan, q *Query) error {
 	if q.Filter != "" {
-		n, err := filter.Compile(q.Filter, pick.FilterFields)
+		n, err := filter.Compile(q.Filter, predicate.FilterFields)
 		var bad *filter.Error
 		switch {
 		case errors.As(err, &bad):
@@ -133,7 +133,7 @@ func (e *Engine) expressions(ctx context.Context, p *plan, q *Query) error {
 		case err != nil:
 			return err
 		}
-		p.conditions = append(p.conditions, pick.Satisfying(n))
+		p.conditions = append(p.conditions, predicate.Satisfying(n))
 	}
 	if q.Text == "" {
 		return nil
@@ -150,7 +150,7 @@ func (e *Engine) expressions(ctx context.Context, p *plan, q *Query) error {
 	if err != nil {
 		return err
 	}
-	p.text = pick.Worded(x, e.log, e.hidden, kept)
+	p.text = predicate.Worded(x, e.log, e.hidden, kept)
 	return nil
 }
 

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"audittrail/query/internal/pick"
-	"audittrail/query/internal/tally"
+	"audittrail/query/internal/aggregate"
+	"audittrail/query/internal/predicate"
 )
 
 // A Grouping says how Group adds up the records that match.
@@ -50,27 +50,27 @@ const (
 	maxGroups     = 1_000_000
 )
 
-// An aggregate is one that was asked for.
-type aggregate struct {
-	kind  string      // count, sum, …
-	field *pick.Field // nil: every record counts
-	over  *dimension  // for distinct: what is counted
+// An askedFor is an aggregate that a question asks for.
+type askedFor struct {
+	kind  string           // count, sum, …
+	field *predicate.Field // nil: every record counts
+	over  *dimension       // for distinct: what is counted
 
 	prints *printer // of over
 }
 
 // parseAggregate reads "kind" or "kind(field)".
-func parseAggregate(text string, zone *time.Location) (aggregate, error) {
+func parseAggregate(text string, zone *time.Location) (askedFor, error) {
 	const part = "aggregate"
 	kind, rest, of := strings.Cut(text, "(")
 	name, closed := strings.CutSuffix(rest, ")")
 	if of != closed || of && name == "" {
-		return aggregate{}, problem(part, "%q is not of the form sum(input_tokens)", text)
+		return askedFor{}, problem(part, "%q is not of the form sum(input_tokens)", text)
 	}
-	if _, err := tally.New(kind); err != nil {
-		return aggregate{}, problem(part, "%v", err)
+	if _, err := aggregate.New(kind); err != nil {
+		return askedFor{}, problem(part, "%v", err)
 	}
-	a := aggregate{kind: kind}
+	a := askedFor{kind: kind}
 	switch {
 	case !of && kind == "count":
 		return a, nil
@@ -95,7 +95,7 @@ func parseAggregate(text string, zone *time.Location) (aggregate, error) {
 }
 
 // value is a tally's result in the field's unit.
-func (a *aggregate) value(r tally.Result, zone *time.Location) Value {
+func (a *askedFor) value(r aggregate.Result, zone *time.Location) Value {
 	switch {
 	case !r.Known:
 		return Value{}

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"audittrail/query/internal/pick"
+	"audittrail/query/internal/predicate"
 )
 
 // workers is how many goroutines go through the chunks of one query.
@@ -73,14 +73,14 @@ func (s *asked) total(ctx context.Context, p *plan, from, to uint64, newSink fun
 type totaller struct {
 	*asked
 	plan    *plan
-	views   []*pick.View
+	views   []*predicate.View
 	claimed []atomic.Bool
 }
 
 // work goes through views: through those that no other goroutine has begun, and
 // then it helps with the others.
 func (t *totaller) work(ctx context.Context, to sink) error {
-	var w pick.Window
+	var w predicate.Window
 	for _, help := range []bool{false, true} {
 		for i, v := range t.views {
 			if !help && t.claimed[i].Swap(true) {
@@ -95,7 +95,7 @@ func (t *totaller) work(ctx context.Context, to sink) error {
 }
 
 // take goes through what is left of a view.
-func (t *totaller) take(ctx context.Context, v *pick.View, w *pick.Window, to sink) error {
+func (t *totaller) take(ctx context.Context, v *predicate.View, w *predicate.Window, to sink) error {
 	if err := t.prepare(v); err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (t *totaller) take(ctx context.Context, v *pick.View, w *pick.Window, to si
 }
 
 // hand hands over what matches of a window.
-func (t *totaller) hand(ctx context.Context, w *pick.Window, to sink) error {
+func (t *totaller) hand(ctx context.Context, w *predicate.Window, to sink) error {
 	if len(w.Rows) == 0 {
 		return nil
 	}

@@ -75,7 +75,7 @@ func TestEmptyLogEvidencesNothing(t *testing.T) {
 	}
 	check("empty")
 	for _, typ := range []event.Type{event.ReportMade, event.ContentRead, event.DataExported, event.AccessDenied} {
-		if _, err := log.Administer(t.Context(), event.Event{Type: typ, Category: "full"}); err != nil {
+		if _, err := log.AppendGovernance(t.Context(), event.Event{Type: typ, Category: "full"}); err != nil {
 			t.Fatal(err)
 		}
 		check("after " + string(typ))

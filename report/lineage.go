@@ -20,13 +20,13 @@ import (
 // counted is the log as package lineage sees it: as far as its records count.
 type counted []*audittrail.Record
 
-// Administer refuses.
-func (counted) Administer(context.Context, event.Event) (audittrail.Receipt, error) {
+// AppendGovernance refuses.
+func (counted) AppendGovernance(context.Context, event.Event) (audittrail.Receipt, error) {
 	return audittrail.Receipt{}, errRegister
 }
 
-// AdministerBatch refuses.
-func (counted) AdministerBatch(context.Context, []event.Event) ([]audittrail.Receipt, error) {
+// AppendGovernanceBatch refuses.
+func (counted) AppendGovernanceBatch(context.Context, []event.Event) ([]audittrail.Receipt, error) {
 	return nil, errRegister
 }
 

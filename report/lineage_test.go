@@ -116,7 +116,7 @@ func TestLineageFaults(t *testing.T) {
 	if _, err := tracker.RetireModel(t.Context(), lineage.Retirement{Thing: "bot-1", At: day.Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := log.Administer(t.Context(), event.Event{Type: event.DatasetRegistered}); err != nil {
+	if _, err := log.AppendGovernance(t.Context(), event.Event{Type: event.DatasetRegistered}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := log.AppendBatch(t.Context(), calls(3, "bot", "1", "")); err != nil {

@@ -192,7 +192,7 @@ func (m *Manager) Set(ctx context.Context, p Policy, by string) ([]Shortfall, er
 	if next, err := json.Marshal(p); err == nil && !m.set.Time.IsZero() && string(old) == string(next) {
 		return short, m.enforce()
 	}
-	if _, err := m.log.Administer(ctx, event.Event{
+	if _, err := m.log.AppendGovernance(ctx, event.Event{
 		Type: event.RetentionPolicySet, Metadata: map[string]json.RawMessage{member: b},
 	}); err != nil {
 		return short, fmt.Errorf("set retention policy: %w", err)

@@ -214,24 +214,24 @@ func TestConsistencyProof(t *testing.T) {
 			t.Fatal(err)
 		}
 		proof := tlog.FormatConsistency(old, hashes, signed)
-		if got, err := tlog.CheckConsistency([]string{vkey}, old, proof); err != nil || got != c {
-			t.Errorf("CheckConsistency(%d) = %v, %v", n, got, err)
+		if got, err := tlog.CheckConsistencyProof([]string{vkey}, old, proof); err != nil || got != c {
+			t.Errorf("CheckConsistencyProof(%d) = %v, %v", n, got, err)
 		}
 		other := old
 		other.Root[0] ^= 1
-		if _, err := tlog.CheckConsistency([]string{vkey}, other, proof); !errors.Is(err, tlog.ErrProof) {
+		if _, err := tlog.CheckConsistencyProof([]string{vkey}, other, proof); !errors.Is(err, tlog.ErrProof) {
 			t.Errorf("%d: with another root: error is %v, want ErrProof", n, err)
 		}
-		if _, err := tlog.CheckConsistency([]string{vkey}, other, tlog.FormatConsistency(other, hashes, signed)); !errors.Is(err, tlog.ErrProof) {
+		if _, err := tlog.CheckConsistencyProof([]string{vkey}, other, tlog.FormatConsistency(other, hashes, signed)); !errors.Is(err, tlog.ErrProof) {
 			t.Errorf("%d: about another root: error is %v, want ErrProof", n, err)
 		}
 		other = old
 		other.Origin = "audittrail/other"
-		if _, err := tlog.CheckConsistency([]string{vkey}, other, proof); !errors.Is(err, tlog.ErrOrigin) {
+		if _, err := tlog.CheckConsistencyProof([]string{vkey}, other, proof); !errors.Is(err, tlog.ErrOrigin) {
 			t.Errorf("%d: with another origin: error is %v, want ErrOrigin", n, err)
 		}
 		bad := bytes.Replace(proof, fmt.Appendf(nil, "old %d ", n), fmt.Appendf(nil, "old 0%d ", n), 1)
-		if _, err := tlog.CheckConsistency([]string{vkey}, old, bad); !errors.Is(err, tlog.ErrMalformed) {
+		if _, err := tlog.CheckConsistencyProof([]string{vkey}, old, bad); !errors.Is(err, tlog.ErrMalformed) {
 			t.Errorf("%d: with a leading zero: error is %v, want ErrMalformed", n, err)
 		}
 	}
@@ -264,7 +264,7 @@ func rotations(t testing.TB, sizes ...uint64) (vkeys []string, signed [][]byte) 
 
 func TestResolveSigner(t *testing.T) {
 	vkeys, signed := rotations(t, 10, 10, 300)
-	want := tlog.Eras{
+	want := tlog.KeyPeriods{
 		{VKey: vkeys[0], From: 0, Until: 10},
 		{VKey: vkeys[1], From: 10, Until: 10},
 		{VKey: vkeys[2], From: 10, Until: 300},
@@ -277,7 +277,7 @@ func TestResolveSigner(t *testing.T) {
 		}
 	}
 	got, err := tlog.ResolveSigner(vkeys[0], nil)
-	if err != nil || len(got) != 1 || got[0] != (tlog.Era{VKey: vkeys[0], Until: math.MaxUint64}) {
+	if err != nil || len(got) != 1 || got[0] != (tlog.KeyPeriod{VKey: vkeys[0], Until: math.MaxUint64}) {
 		t.Errorf("ResolveSigner without rotations = %v, %v", got, err)
 	}
 }

@@ -117,10 +117,10 @@ func ParseConsistency(proof []byte) (Consistency, error) {
 	return p, nil
 }
 
-// CheckConsistency checks that proof proves the log, signed by one of the
+// CheckConsistencyProof checks that proof proves the log, signed by one of the
 // verifier keys, to begin with the old checkpoint, which the caller trusts or
 // has opened; and returns the newer one.
-func CheckConsistency(vkeys []string, old Checkpoint, proof []byte) (Checkpoint, error) {
+func CheckConsistencyProof(vkeys []string, old Checkpoint, proof []byte) (Checkpoint, error) {
 	p, err := ParseConsistency(proof)
 	if err != nil {
 		return Checkpoint{}, err
@@ -132,7 +132,7 @@ func CheckConsistency(vkeys []string, old Checkpoint, proof []byte) (Checkpoint,
 	if p.OldSize != old.Size || p.OldRoot != old.Root {
 		return Checkpoint{}, fmt.Errorf("consistency proof: %w: it is about another checkpoint, of size %d", ErrProof, p.OldSize)
 	}
-	if err := CheckPrefix(p.Hashes, c.Size, c.Root, old.Size, old.Root); err != nil {
+	if err := CheckConsistency(p.Hashes, c.Size, c.Root, old.Size, old.Root); err != nil {
 		return Checkpoint{}, err
 	}
 	return c, nil

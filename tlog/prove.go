@@ -48,9 +48,9 @@ func ProveConsistency(size, old uint64, r HashReader) ([]Hash, error) {
 	return p, nil
 }
 
-// CheckPrefix checks that p proves the tree of that size and root to begin with
+// CheckConsistency checks that p proves the tree of that size and root to begin with
 // the tree of size old and root oldRoot.
-func CheckPrefix(p []Hash, size uint64, root Hash, old uint64, oldRoot Hash) error {
+func CheckConsistency(p []Hash, size uint64, root Hash, old uint64, oldRoot Hash) error {
 	if size > MaxSize || old > size {
 		return fmt.Errorf("%w: a tree of %d does not begin with one of %d", ErrProof, size, old)
 	}

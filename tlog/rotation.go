@@ -122,25 +122,25 @@ func readRotation(signed []byte) (Rotation, error) {
 	return r, nil
 }
 
-// An Era is the range of tree sizes, both ends included, for which a key counts.
+// A KeyPeriod is the range of tree sizes, both ends included, for which a key counts.
 // At the size of a rotation both do. Until is [math.MaxUint64] for the last key.
-type Era struct {
+type KeyPeriod struct {
 	VKey        string
 	From, Until uint64
 }
 
-// Eras are the keys of a log, oldest first.
-type Eras []Era
+// KeyPeriods are the keys of a log, oldest first.
+type KeyPeriods []KeyPeriod
 
 // ResolveSigner returns which key counts for which sizes, given the log's
 // rotations in order and one verifier key that is trusted, be it the first, the
 // last or one between. Rotations that do not form a chain through that key are
 // refused.
-func ResolveSigner(pinned string, rotations [][]byte) (Eras, error) {
+func ResolveSigner(pinned string, rotations [][]byte) (KeyPeriods, error) {
 	if _, err := ParseVKey(pinned); err != nil {
 		return nil, err
 	}
-	eras := Eras{{VKey: pinned, Until: math.MaxUint64}}
+	eras := KeyPeriods{{VKey: pinned, Until: math.MaxUint64}}
 	seen := map[string]bool{pinned: len(rotations) == 0}
 	for i, signed := range rotations {
 		r, err := readRotation(signed)
@@ -160,7 +160,7 @@ func ResolveSigner(pinned string, rotations [][]byte) (Eras, error) {
 		}
 		seen[r.New] = true
 		last.Until = r.Size
-		eras = append(eras, Era{VKey: r.New, From: r.Size, Until: math.MaxUint64})
+		eras = append(eras, KeyPeriod{VKey: r.New, From: r.Size, Until: math.MaxUint64})
 	}
 	if !seen[pinned] {
 		return nil, fmt.Errorf("signer rotations: %w: they do not lead to the key given", ErrUnknownKey)
@@ -169,7 +169,7 @@ func ResolveSigner(pinned string, rotations [][]byte) (Eras, error) {
 }
 
 // Keys returns the verifier keys that count for a tree of that size.
-func (e Eras) Keys(size uint64) []string {
+func (e KeyPeriods) Keys(size uint64) []string {
 	var keys []string
 	for _, era := range e {
 		if era.From <= size && size <= era.Until {
@@ -181,7 +181,7 @@ func (e Eras) Keys(size uint64) []string {
 
 // OpenCheckpoint is like the function of that name, with the keys that count for
 // the checkpoint's size.
-func (e Eras) OpenCheckpoint(signed []byte, origin string) (Checkpoint, *note.Note, error) {
+func (e KeyPeriods) OpenCheckpoint(signed []byte, origin string) (Checkpoint, *note.Note, error) {
 	c, err := ReadCheckpoint(signed)
 	if err != nil {
 		return Checkpoint{}, nil, err

@@ -123,7 +123,7 @@ func OpenStatement(kind string, signed []byte, vkeys []string, origin string) (S
 // Since returns the verifier keys that were in force when the tree had that
 // size, or came into force later: those that can have signed a statement about
 // it.
-func (e Eras) Since(size uint64) []string {
+func (e KeyPeriods) Since(size uint64) []string {
 	var keys []string
 	for _, era := range e {
 		if era.Until >= size {

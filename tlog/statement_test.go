@@ -75,7 +75,7 @@ func TestSignStatementRefuses(t *testing.T) {
 }
 
 func TestSince(t *testing.T) {
-	eras := tlog.Eras{{VKey: "a", Until: 10}, {VKey: "b", From: 10, Until: 20}, {VKey: "c", From: 20, Until: math.MaxUint64}}
+	eras := tlog.KeyPeriods{{VKey: "a", Until: 10}, {VKey: "b", From: 10, Until: 20}, {VKey: "c", From: 20, Until: math.MaxUint64}}
 	for size, want := range map[uint64][]string{0: {"a", "b", "c"}, 10: {"a", "b", "c"}, 11: {"b", "c"}, 21: {"c"}} {
 		if got := eras.Since(size); !slices.Equal(got, want) {
 			t.Errorf("Since(%d) = %v, want %v", size, got, want)

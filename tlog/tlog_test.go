@@ -216,7 +216,7 @@ func TestConsistency(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := tlog.CheckPrefix(p, uint64(size), rt, uint64(old), oldRoot); err != nil {
+			if err := tlog.CheckConsistency(p, uint64(size), rt, uint64(old), oldRoot); err != nil {
 				t.Fatalf("%d in %d: %v", old, size, err)
 			}
 			if old > 0 {
@@ -224,14 +224,14 @@ func TestConsistency(t *testing.T) {
 					t.Fatalf("x/mod: %d in %d: %v", old, size, err)
 				}
 			}
-			if err := tlog.CheckPrefix(p, uint64(size), rt, uint64(old), tlog.Hash{1}); err == nil {
+			if err := tlog.CheckConsistency(p, uint64(size), rt, uint64(old), tlog.Hash{1}); err == nil {
 				t.Fatalf("%d in %d with another root: no error", old, size)
 			}
-			if err := tlog.CheckPrefix(append(p, rt), uint64(size), rt, uint64(old), oldRoot); err == nil {
+			if err := tlog.CheckConsistency(append(p, rt), uint64(size), rt, uint64(old), oldRoot); err == nil {
 				t.Fatalf("%d in %d with a hash more: no error", old, size)
 			}
 		}
-		if err := tlog.CheckPrefix(nil, uint64(size), rt, uint64(size)+1, rt); err == nil {
+		if err := tlog.CheckConsistency(nil, uint64(size), rt, uint64(size)+1, rt); err == nil {
 			t.Fatalf("%d in %d: no error", size+1, size)
 		}
 	}
@@ -249,8 +249,8 @@ func TestHugeSizes(t *testing.T) {
 		if err := tlog.CheckInclusion(nil, n, tlog.Hash{}, 0, tlog.Hash{}); err == nil {
 			t.Errorf("CheckInclusion(%d): no error", n)
 		}
-		if err := tlog.CheckPrefix(nil, n, tlog.Hash{}, 1, tlog.Hash{}); err == nil {
-			t.Errorf("CheckPrefix(%d): no error", n)
+		if err := tlog.CheckConsistency(nil, n, tlog.Hash{}, 1, tlog.Hash{}); err == nil {
+			t.Errorf("CheckConsistency(%d): no error", n)
 		}
 		if _, err := tlog.NewRange(n, nil); err == nil {
 			t.Errorf("NewRange(%d): no error", n)

@@ -100,7 +100,7 @@ func TestVectorsHold(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := tlog.CheckConsistency(vkeys[:1], old, read("consistency-100-300")); err != nil {
+	if _, err := tlog.CheckConsistencyProof(vkeys[:1], old, read("consistency-100-300")); err != nil {
 		t.Error(err)
 	}
 	if _, err := tlog.OpenRotation(read("rotation"), vkeys[0]); err != nil {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail/internal/corpus"
+	"audittrail/internal/loadgen"
 	"audittrail/internal/vfs"
 )
 
@@ -66,7 +66,7 @@ The texts, the seed and so the answers are always the same.` +
 type queryBench struct {
 	*bench
 	o      benchQueryOptions
-	corpus *corpus.Corpus
+	corpus *loadgen.Generator
 	result queryBenchResult
 }
 
@@ -103,7 +103,7 @@ func (e *env) benchQuery(o benchQueryOptions, chosen bool) error {
 			Events: o.events, Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
 		}
 	}
-	q.corpus = corpus.New(queryBenchSeed, q.result.Events)
+	q.corpus = loadgen.New(queryBenchSeed, q.result.Events)
 	err = q.run(made)
 	q.stage("")
 	if !made && (!o.keep || err != nil) {

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"audittrail"
-	"audittrail/internal/corpus"
 	"audittrail/internal/index"
+	"audittrail/internal/loadgen"
 	"audittrail/query"
 )
 
@@ -109,7 +109,7 @@ func (q *queryBench) questions() []question {
 	// Another event to begin from, each time.
 	event := func(i int) int { return int(uint64(i+1) * 7_368_787 % uint64(n)) }
 	return []question{
-		{"rare word", "the newest 50 with a word that one record of 10,000 has", newest(query.Query{Text: corpus.Rare.Word}), exactly(min(corpus.Rare.In(n), newestHits))},
+		{"rare word", "the newest 50 with a word that one record of 10,000 has", newest(query.Query{Text: loadgen.Rare.Word}), exactly(min(loadgen.Rare.In(n), newestHits))},
 		{"user and time", "the newest 50 of a user (another each time) within 30 days", find(func(i int) query.Query {
 			at := q.corpus.Time(event(i))
 			return query.Query{Users: []string{q.corpus.User(event(i))}, Start: at.AddDate(0, 0, -15), End: at.AddDate(0, 0, 15), Limit: newestHits}
@@ -119,17 +119,17 @@ func (q *queryBench) questions() []question {
 		}, func(got uint64) bool { return got > uint64(n)/2 && got < uint64(n) }},
 		{"by model", "for each model: count, and sums of tokens and cost", group(query.Grouping{
 			By: []string{"model_id"}, Aggregates: []string{"count", "sum(input_tokens)", "sum(output_tokens)", "sum(cost)"},
-		}), exactly(corpus.Models)},
+		}), exactly(loadgen.Models)},
 		{"by model and day", "for each model and day: count and p95 of the latency", group(query.Grouping{
 			By: []string{"model_id", "day"}, Aggregates: []string{"count", "p95(latency_ms)"},
 		}), some},
 		{"trace", "what belongs to a trace (another each time)", find(func(i int) query.Query {
 			return query.Query{Traces: []string{q.corpus.Trace(event(i))}}
 		}), some},
-		{"phrase", "the newest 50 with three words in a row", newest(query.Query{Text: `"` + corpus.Phrase.Word + `"`}), exactly(min(corpus.Phrase.In(n), newestHits))},
-		{"prefix", "the newest 50 with a word that begins so", newest(query.Query{Text: corpus.Stem.Word + "*"}), exactly(min(corpus.Stem.In(n), newestHits))},
+		{"phrase", "the newest 50 with three words in a row", newest(query.Query{Text: `"` + loadgen.Phrase.Word + `"`}), exactly(min(loadgen.Phrase.In(n), newestHits))},
+		{"prefix", "the newest 50 with a word that begins so", newest(query.Query{Text: loadgen.Stem.Word + "*"}), exactly(min(loadgen.Stem.In(n), newestHits))},
 		{"filter", "the newest 50 slow ones of a team, in CEL", newest(query.Query{Filter: `latency_ms > 2000.0 && labels["team"] == "search"`}), some},
-		{"label", "the newest 50 with a label", newest(query.Query{Labels: map[string]string{"team": corpus.Teams[0]}}), some},
+		{"label", "the newest 50 with a label", newest(query.Query{Labels: map[string]string{"team": loadgen.Teams[0]}}), some},
 		{"oldest first", "a page of 50 of a model, from the oldest on", q.paging(), exactly(newestHits)},
 	}
 }
@@ -140,7 +140,7 @@ const newestHits = 50
 func (q *queryBench) paging() func(*query.Engine, int) (uint64, error) {
 	cursor := ""
 	return func(e *query.Engine, _ int) (found uint64, err error) {
-		page := query.Query{Models: []string{corpus.Model}, OldestFirst: true, Limit: newestHits, Cursor: cursor}
+		page := query.Query{Models: []string{loadgen.Model}, OldestFirst: true, Limit: newestHits, Cursor: cursor}
 		cursor = ""
 		for hit, err := range e.Find(q.ctx, page) {
 			if err != nil {

@@ -179,7 +179,7 @@ func (e *env) checkConsistency(o checkOptions) error {
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}
-	c, err := tlog.CheckConsistency(o.keys, old, proof)
+	c, err := tlog.CheckConsistencyProof(o.keys, old, proof)
 	if err != nil {
 		return fmt.Errorf("check %s: %w", inputName(o.consistency), doesNotHold(err))
 	}

@@ -122,7 +122,7 @@ var altered = []error{
 func statusOf(err error) int {
 	var exit *exitError
 	var tamper *record.TamperError
-	var behind *audittrail.BehindError
+	var behind *audittrail.RollbackError
 	var damaged *audittrail.DamagedError
 	var line *record.CorruptError
 	var newer *audittrail.NewerError

@@ -103,7 +103,7 @@ func TestStatusOf(t *testing.T) {
 		{&audittrail.NewerError{}, exitLimited},
 		{fmt.Errorf("%w; and %w", &audittrail.DamagedError{}, audittrail.ErrTombstone), exitAltered}, // signed records are missing as well
 		{audittrail.ErrTombstone, exitAltered},
-		{&audittrail.BehindError{}, exitAltered},
+		{&audittrail.RollbackError{}, exitAltered},
 		{&audittrail.CheckpointError{Err: tlog.ErrBadSignature}, exitAltered},
 		{&audittrail.CheckpointError{Err: tlog.ErrUnknownKey}, exitAltered},
 		{&audittrail.CheckpointError{Err: tlog.ErrUnknownKey, Older: true}, exitFailed},

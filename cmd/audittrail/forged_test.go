@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"audittrail/event"
-	"audittrail/internal/remnant"
+	"audittrail/internal/tombstone"
 	"audittrail/record"
 )
 
@@ -374,9 +374,9 @@ func TestForgedCheckpoint(t *testing.T) {
 }
 
 // tombstoneOf makes what remains of a segment with these lines, as anybody can.
-func tombstoneOf(t *testing.T, lines []byte) (remnant.Header, []byte) {
+func tombstoneOf(t *testing.T, lines []byte) (tombstone.Header, []byte) {
 	t.Helper()
-	var stays remnant.Maker
+	var stays tombstone.Maker
 	for _, line := range bytes.SplitAfter(lines, []byte("\n")) {
 		if line = bytes.TrimSuffix(line, []byte("\n")); len(line) > 0 {
 			if err := stays.Add(line); err != nil {

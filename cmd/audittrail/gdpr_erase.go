@@ -16,7 +16,7 @@ import (
 
 	"audittrail"
 	"audittrail/access"
-	"audittrail/evidence/certificate"
+	"audittrail/certificate"
 	"audittrail/governance"
 	"audittrail/privacy"
 	"audittrail/record"
@@ -98,7 +98,7 @@ const eraseBatch = 25_000
 // An erasing is an erasure under way.
 type erasing struct {
 	found *lookup
-	done  []*audittrail.Forgotten
+	done  []*audittrail.ErasureResult
 	held  int // users whom a hold keeps
 	holds []string
 	file  *os.File // of the certificates; nil if they are printed, or written
@@ -266,7 +266,7 @@ func (e *env) heldUsers(log *audittrail.Log, users []string) (map[string]bool, e
 	rest := slices.Clone(users)
 	for {
 		err := log.CheckErase(e.ctx, rest)
-		var held *governance.HeldError
+		var held *governance.LegalHoldError
 		if !errors.As(err, &held) || len(held.Users) == 0 {
 			return all, err
 		}
@@ -281,7 +281,7 @@ func (e *env) heldUsers(log *audittrail.Log, users []string) (map[string]bool, e
 func (e *env) eraseBatch(log *audittrail.Log, order audittrail.Erasure, x *erasing, many bool) error {
 	for {
 		done, err := log.Erase(e.ctx, order)
-		var held *governance.HeldError
+		var held *governance.LegalHoldError
 		if many && errors.As(err, &held) && len(held.Users) > 0 {
 			keep := make(map[string]bool, len(held.Users))
 			for _, u := range held.Users {
@@ -322,7 +322,7 @@ func (e *env) certify(log *audittrail.Log, o eraseOptions, x *erasing) error {
 	}
 	orders := make([]*audittrail.ErasureOrder, len(x.done))
 	for i, done := range x.done {
-		orders[i] = &audittrail.ErasureOrder{Erasure: audittrail.Erasure{Reason: o.reason, Basis: o.basis}, Forgotten: *done}
+		orders[i] = &audittrail.ErasureOrder{Erasure: audittrail.Erasure{Reason: o.reason, Basis: o.basis}, ErasureResult: *done}
 	}
 	file := x.file
 	x.file = nil
@@ -365,9 +365,9 @@ func (e *env) issue(log *audittrail.Log, orders []*audittrail.ErasureOrder, file
 }
 
 func (e *env) certificates(log *audittrail.Log, orders []*audittrail.ErasureOrder) ([][]byte, error) {
-	done := make([]*audittrail.Forgotten, len(orders))
+	done := make([]*audittrail.ErasureResult, len(orders))
 	for i, o := range orders {
-		done[i] = &o.Forgotten
+		done[i] = &o.ErasureResult
 	}
 	counts, err := privacy.CountRecords(e.ctx, log, e.engine(log), done)
 	if err != nil {
@@ -375,7 +375,7 @@ func (e *env) certificates(log *audittrail.Log, orders []*audittrail.ErasureOrde
 	}
 	var all [][]byte
 	for i, o := range orders {
-		c, err := privacy.Certify(e.ctx, log, &o.Forgotten, &o.Erasure, counts[i], e.now())
+		c, err := privacy.Certify(e.ctx, log, &o.ErasureResult, &o.Erasure, counts[i], e.now())
 		if err != nil {
 			return nil, err
 		}

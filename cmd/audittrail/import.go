@@ -17,7 +17,7 @@ import (
 
 	"audittrail"
 	"audittrail/cmd/audittrail/internal/foreign"
-	"audittrail/cmd/audittrail/internal/intake"
+	"audittrail/cmd/audittrail/internal/ingest"
 	"audittrail/record"
 )
 
@@ -241,7 +241,7 @@ type importer struct {
 	*env
 	options importOptions
 	sources *sources
-	intake  intake.Intake
+	intake  ingest.Intake
 	rejects *rejects // nil: a line that is refused stops the import
 	bar     *bar
 	out     *bufio.Writer
@@ -252,7 +252,7 @@ type importer struct {
 }
 
 func (im *importer) start(log *audittrail.Log, inputs []input) {
-	im.intake = intake.Intake{Log: log, Recorded: im.accept, Done: im.done}
+	im.intake = ingest.Intake{Log: log, Recorded: im.accept, Done: im.done}
 	if im.rejects != nil {
 		im.intake.Refused = im.refuse
 	}
@@ -305,8 +305,8 @@ func (im *importer) file(in input) error {
 }
 
 // input tells how an input is to be read.
-func (im *importer) input(in input) intake.Input {
-	return intake.Input{
+func (im *importer) input(in input) ingest.Input {
+	return ingest.Input{
 		Reader: im.stdin, Source: in.source, Eager: in.eager,
 		From: im.options.from, NoUser: im.options.noUser, ReplaceInvalid: im.options.replaceInvalid,
 	}
@@ -359,13 +359,13 @@ func (im *importer) stopped(in input, err error) error {
 	if in.source == "" {
 		again = "what has no id and is sent again, is recorded again"
 	}
-	var line *intake.LineError
+	var line *ingest.LineError
 	switch {
-	case errors.As(err, new(*intake.KindError)) && errors.As(err, &line):
+	case errors.As(err, new(*ingest.KindError)) && errors.As(err, &line):
 		return fmt.Errorf("import %s:%d: %w; %s before its batch", in.name, line.Line, line.Err, so)
-	case errors.Is(err, intake.ErrNoUser) && errors.As(err, &line):
+	case errors.Is(err, ingest.ErrNoUser) && errors.As(err, &line):
 		return fmt.Errorf("import %s:%d: %w; %s before its batch; %s", in.name, line.Line, line.Err, so, again)
-	case errors.Is(err, intake.ErrHalfLine) && errors.As(err, &line):
+	case errors.Is(err, ingest.ErrHalfLine) && errors.As(err, &line):
 		return fmt.Errorf("import %s:%d: %w; %s, all of the lines before it are; when it is whole, %s", in.name, line.Line, line.Err, so, again)
 	case errors.As(err, &line):
 		return fmt.Errorf("import %s:%d: %w; %s before its batch; correct the line or pass over it with --skip-invalid FILE; %s",

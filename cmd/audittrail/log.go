@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"audittrail/cmd/audittrail/internal/intake"
+	"audittrail/cmd/audittrail/internal/ingest"
 	"audittrail/event"
 	"audittrail/internal/filekind"
 )
@@ -201,7 +201,7 @@ func (e *env) eventFrom(f *pflag.FlagSet) (event.Event, error) {
 		}
 	})
 	if err == nil && replaced > 0 {
-		err = intake.SayReplaced(&ev, replaced)
+		err = ingest.SayReplaced(&ev, replaced)
 	}
 	if err != nil {
 		return ev, err
@@ -223,7 +223,7 @@ func (e *env) eventFile(f *pflag.FlagSet) (ev event.Event, replaced int, err err
 	if err != nil {
 		return ev, 0, err
 	}
-	mended, invalid := intake.Mend(data)
+	mended, invalid := ingest.Mend(data)
 	if replace, err := f.GetBool("replace-invalid"); err != nil || replace {
 		data, replaced = mended, invalid
 	}
@@ -242,8 +242,8 @@ func (e *env) eventFile(f *pflag.FlagSet) (ev event.Event, replaced int, err err
 	if err == nil {
 		return ev, replaced, nil
 	}
-	err = intake.NameEvent(data, err)
-	named := errors.As(err, new(*intake.KindError))
+	err = ingest.NameEvent(data, err)
+	named := errors.As(err, new(*ingest.KindError))
 	err = fmt.Errorf("read the event in %s: %w", inputName(name), err)
 	if invalid > replaced && !named {
 		err = fmt.Errorf("%w; --replace-invalid records it with a replacement character in such places, and says so in the record", err)

@@ -73,7 +73,7 @@ func (e *env) rebuild(o rebuildOptions) error {
 		}
 	}
 	progress, finish := e.ticks("rebuilding", true)
-	r, err := audittrail.Rebuild(e.ctx, audittrail.Rebuilding{
+	r, err := audittrail.Rebuild(e.ctx, audittrail.RebuildOptions{
 		From: o.from, Old: old, To: o.to, New: fresh, Reason: o.reason, Progress: progress,
 		AcceptTruncated: o.truncated,
 	})

@@ -8,7 +8,7 @@ import (
 	"os"
 	"unicode/utf8"
 
-	"audittrail/cmd/audittrail/internal/intake"
+	"audittrail/cmd/audittrail/internal/ingest"
 )
 
 // rejects is the file of lines that import passed over.
@@ -53,7 +53,7 @@ func openRejects(name string, inputs []input) (*rejects, error) {
 func (r *rejects) add(number int, reason error, line []byte) error {
 	out := reject{Line: number, Error: reason.Error()}
 	switch {
-	case errors.Is(reason, intake.ErrLineLength):
+	case errors.Is(reason, ingest.ErrLineLength):
 	case utf8.Valid(line):
 		text := string(line)
 		out.Input = &text

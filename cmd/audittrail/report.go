@@ -365,7 +365,7 @@ func (e *env) recordReport(f *document.File, form string) {
 		if err != nil {
 			return err
 		}
-		_, err = log.Administer(e.ctx, event.Event{Type: event.ReportMade, Category: r.Type, Metadata: map[string]json.RawMessage{"report": raw}})
+		_, err = log.AppendGovernance(e.ctx, event.Event{Type: event.ReportMade, Category: r.Type, Metadata: map[string]json.RawMessage{"report": raw}})
 		return err
 	})
 }

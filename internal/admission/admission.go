@@ -24,10 +24,10 @@ import (
 	"sync"
 
 	"audittrail/finding"
-	"audittrail/internal/audit"
 	"audittrail/internal/segment"
+	"audittrail/internal/trust"
+	"audittrail/internal/verify"
 	"audittrail/internal/vfs"
-	"audittrail/internal/vouch"
 	"audittrail/keyring"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -228,17 +228,17 @@ func (r *Reader) readHead(again bool) error {
 		r.head = c.Size
 		return nil
 	}
-	evidence := &vouch.Evidence{FS: r.FS, Tree: r.Tree, Live: true, Pinned: r.VKeys}
+	evidence := &trust.Evidence{FS: r.FS, Tree: r.Tree, Live: true, Pinned: r.VKeys}
 	if r.Ring != nil {
 		if _, err := r.Ring.Refresh(); err != nil {
 			return err
 		}
 		evidence.Pinned = nil
-		if evidence.Ring, err = vouch.RingOf(r.Ring); err != nil {
+		if evidence.Ring, err = trust.RingOf(r.Ring); err != nil {
 			return err
 		}
 	}
-	found := &audit.Findings{Max: 1}
+	found := &verify.Findings{Max: 1}
 	heads, _, err := evidence.Heads(found)
 	r.head = 0
 	if evidence.Ring != nil {

@@ -10,8 +10,8 @@ import (
 
 	"audittrail/event"
 	"audittrail/governance"
-	"audittrail/internal/audit"
 	"audittrail/internal/segment"
+	"audittrail/internal/verify"
 	"audittrail/keyring"
 	"audittrail/record"
 )
@@ -44,7 +44,7 @@ type Orders interface {
 const Together = 256
 
 // Fresh returns a judge that has seen no line yet.
-func (j *Judge) Fresh() audit.Judge {
+func (j *Judge) Fresh() verify.Judge {
 	return &Judge{Ring: j.Ring, Store: j.Store, Orders: j.Orders, Lenient: j.Lenient}
 }
 

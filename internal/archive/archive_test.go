@@ -21,8 +21,8 @@ import (
 
 	"audittrail/event"
 	"audittrail/internal/archive"
-	"audittrail/internal/remnant"
 	"audittrail/internal/segment"
+	"audittrail/internal/tombstone"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -98,7 +98,7 @@ func newKeeper(t testing.TB, disk vfs.FS, origin string) *mover {
 	}
 	key, vkey := signerOf(t, origin)
 	return &mover{
-		Keeper: &archive.Keeper{FS: disk, Store: store, Origin: origin, Entries: entries, Keys: []tlog.Eras{{{VKey: vkey, Until: math.MaxUint64}}}},
+		Keeper: &archive.Keeper{FS: disk, Store: store, Origin: origin, Entries: entries, Keys: []tlog.KeyPeriods{{{VKey: vkey, Until: math.MaxUint64}}}},
 		key:    key, signed: 24,
 	}
 }
@@ -108,7 +108,7 @@ type mover struct {
 	*archive.Keeper
 	key    note.Signer
 	signed uint64
-	said   []remnant.Statement
+	said   []tombstone.Statement
 }
 
 func (m *mover) complete(move *archive.Move, err error) error {
@@ -246,7 +246,7 @@ func TestOlderVectors(t *testing.T) {
 	if lines, err := io.ReadAll(unpack); err != nil || !bytes.Equal(lines, kept[".jsonl"]) {
 		t.Errorf("%d bytes were packed, %v, want those of %s.jsonl", len(lines), err, base)
 	}
-	left, err := remnant.Read(bytes.NewReader(kept[".remnant"]), int64(len(kept[".remnant"])))
+	left, err := tombstone.Read(bytes.NewReader(kept[".remnant"]), int64(len(kept[".remnant"])))
 	if err != nil || left.First != first || left.Records != m.Records || left.Bytes != m.Bytes {
 		t.Errorf("the remnant is %+v, %v", left, err)
 	}

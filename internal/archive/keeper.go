@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"iter"
 
-	"audittrail/internal/remnant"
 	"audittrail/internal/segment"
+	"audittrail/internal/tombstone"
 	"audittrail/internal/vfs"
 	"audittrail/tlog"
 )
@@ -21,7 +21,7 @@ type Keeper struct {
 	Store   *segment.Store
 	Origin  string
 	Entries Entries
-	Keys    []tlog.Eras // of the signers that can have signed a manifest
+	Keys    []tlog.KeyPeriods // of the signers that can have signed a manifest
 }
 
 // Entries are the entries of a log's tree.
@@ -89,7 +89,7 @@ func (k *Keeper) since(size uint64) []string {
 
 // Check reads an archive that the log speaks of to its end, and holds it
 // against the tree. What is not there is fs.ErrNotExist.
-func (k *Keeper) Check(ctx context.Context, s *remnant.Statement) (*Manifest, error) {
+func (k *Keeper) Check(ctx context.Context, s *tombstone.Statement) (*Manifest, error) {
 	m, sum, err := k.Manifest(s.To, s.First)
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (k *Keeper) Check(ctx context.Context, s *remnant.Statement) (*Manifest, er
 
 // Lines yields the lines of an archive, without their LFs, each held against the
 // tree. A line is valid until the next one.
-func (k *Keeper) Lines(ctx context.Context, s *remnant.Statement) iter.Seq2[[]byte, error] {
+func (k *Keeper) Lines(ctx context.Context, s *tombstone.Statement) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		m, _, err := k.Manifest(s.To, s.First)
 		if err == nil && m.Records != s.Records {
@@ -118,7 +118,7 @@ func (k *Keeper) Lines(ctx context.Context, s *remnant.Statement) iter.Seq2[[]by
 }
 
 // discard removes the files of an archive.
-func (k *Keeper) discard(s *remnant.Statement) error {
+func (k *Keeper) discard(s *tombstone.Statement) error {
 	if m, _, err := k.Manifest(s.To, s.First); err == nil && (m.Records != s.Records) || errors.Is(err, ErrForeign) {
 		return nil // not ours
 	}
@@ -131,14 +131,14 @@ func (k *Keeper) discard(s *remnant.Statement) error {
 }
 
 // There tells whether the lines of an archive are where they should be.
-func (k *Keeper) There(s *remnant.Statement) bool { return k.exists(s, packedExt) }
+func (k *Keeper) There(s *tombstone.Statement) bool { return k.exists(s, packedExt) }
 
 // Left tells whether any file of an archive is there.
-func (k *Keeper) Left(s *remnant.Statement) bool {
+func (k *Keeper) Left(s *tombstone.Statement) bool {
 	return k.exists(s, packedExt) || k.exists(s, manifestExt)
 }
 
-func (k *Keeper) exists(s *remnant.Statement, ext string) bool {
+func (k *Keeper) exists(s *tombstone.Statement, ext string) bool {
 	if s.To == "" {
 		return false
 	}
@@ -147,7 +147,7 @@ func (k *Keeper) exists(s *remnant.Statement, ext string) bool {
 }
 
 // Restore brings a segment back from its archive, which stays.
-func (k *Keeper) Restore(ctx context.Context, s *remnant.Statement) error {
+func (k *Keeper) Restore(ctx context.Context, s *tombstone.Statement) error {
 	infos, err := k.Store.Segments()
 	if err != nil {
 		return err

@@ -8,8 +8,8 @@ import (
 	"iter"
 	"path/filepath"
 
-	"audittrail/internal/remnant"
 	"audittrail/internal/segment"
+	"audittrail/internal/tombstone"
 	"audittrail/internal/vfs"
 )
 
@@ -32,14 +32,14 @@ const ManifestKind = kind
 type Move struct {
 	// Statement is what the log is to record before anything is removed; nil if
 	// it has done so already.
-	Statement *remnant.Statement
+	Statement *tombstone.Statement
 
 	keeper   *Keeper
 	place    string
 	manifest *Manifest
-	maker    *remnant.Maker
+	maker    *tombstone.Maker
 	first    uint64
-	discard  *remnant.Statement // of the archive that goes, if one does
+	discard  *tombstone.Statement // of the archive that goes, if one does
 }
 
 // whole finds a segment whose lines are all signed, where so many are.
@@ -62,7 +62,7 @@ func (k *Keeper) whole(first, signed uint64) (segment.Info, error) {
 
 // take reads the lines of a segment, compares them with the tree, and makes what
 // is to stay of them.
-func (k *Keeper) take(ctx context.Context, g segment.Info, maker *remnant.Maker, use func(line []byte) bool) error {
+func (k *Keeper) take(ctx context.Context, g segment.Info, maker *tombstone.Maker, use func(line []byte) bool) error {
 	next, stop := iter.Pull2(k.Hashes(ctx, g.First, g.First+g.Records))
 	defer stop()
 	for line, err := range k.Store.Lines(ctx, g.First, g.First+g.Records) {
@@ -107,7 +107,7 @@ func (k *Keeper) Archive(ctx context.Context, first uint64, place string, signed
 	if _, err := k.FS.Stat(place); err != nil {
 		return nil, fmt.Errorf("reach the place of the archive, which must be there: %w", err)
 	}
-	m := &Move{keeper: k, place: place, first: first, manifest: &Manifest{Origin: k.Origin}, maker: new(remnant.Maker)}
+	m := &Move{keeper: k, place: place, first: first, manifest: &Manifest{Origin: k.Origin}, maker: new(tombstone.Maker)}
 	err = pack(k.FS, PackedFile(place, first), m.manifest, func(yield func([]byte, error) bool) {
 		if err := k.take(ctx, g, m.maker, func(line []byte) bool { return yield(line, nil) }); err != nil {
 			yield(nil, err)
@@ -135,12 +135,12 @@ func (m *Move) Manifest() []string { return m.manifest.lines() }
 // Prove writes the signed manifest, reads the archive to its end, and writes what
 // stays of the segment. said is what the log says of it already, after an earlier
 // try, or nil.
-func (m *Move) Prove(ctx context.Context, signed []byte, reason string, said *remnant.Statement) error {
+func (m *Move) Prove(ctx context.Context, signed []byte, reason string, said *tombstone.Statement) error {
 	k := m.keeper
 	if err := vfs.WriteFile(k.FS, name(m.place, m.first, manifestExt), signed, 0o600); err != nil {
 		return fmt.Errorf("write archive: %w", err)
 	}
-	s := remnant.Statement{First: m.first, Records: m.manifest.Records, Manifest: sha256.Sum256(signed), To: m.place, Reason: reason}
+	s := tombstone.Statement{First: m.first, Records: m.manifest.Records, Manifest: sha256.Sum256(signed), To: m.place, Reason: reason}
 	if _, err := k.Check(ctx, &s); err != nil {
 		return fmt.Errorf("the archive is not what was written; nothing was removed: %w", err)
 	}
@@ -149,16 +149,16 @@ func (m *Move) Prove(ctx context.Context, signed []byte, reason string, said *re
 
 // leave writes what stays of a segment, and finds out whether the log has to say
 // so.
-func (m *Move) leave(s remnant.Statement, said *remnant.Statement) error {
+func (m *Move) leave(s tombstone.Statement, said *tombstone.Statement) error {
 	b, err := m.maker.Bytes()
 	if err != nil {
 		return err
 	}
-	s.Remnant, s.Classes = sha256.Sum256(b), m.maker.Classes()
-	if err := m.keeper.Store.PutRemnant(s.First, b); err != nil {
+	s.Tombstone, s.Classes = sha256.Sum256(b), m.maker.Classes()
+	if err := m.keeper.Store.PutTombstone(s.First, b); err != nil {
 		return err
 	}
-	if said == nil || said.Dropped != s.Dropped || said.Remnant != s.Remnant || said.Manifest != s.Manifest || said.To != s.To {
+	if said == nil || said.Dropped != s.Dropped || said.Tombstone != s.Tombstone || said.Manifest != s.Manifest || said.To != s.To {
 		m.Statement = &s
 	}
 	return nil
@@ -167,17 +167,17 @@ func (m *Move) leave(s remnant.Statement, said *remnant.Statement) error {
 // Drop begins to remove a segment, or its archive if it was archived: what stays is
 // its remnant. said is what the log says of it. It returns nil if nothing is left
 // to remove.
-func (k *Keeper) Drop(ctx context.Context, first uint64, reason string, signed uint64, said *remnant.Statement) (*Move, error) {
+func (k *Keeper) Drop(ctx context.Context, first uint64, reason string, signed uint64, said *tombstone.Statement) (*Move, error) {
 	g, err := k.whole(first, signed)
 	if err != nil {
 		return nil, err
 	}
 	if g.Gone == nil {
-		m := &Move{keeper: k, first: first, maker: new(remnant.Maker)}
+		m := &Move{keeper: k, first: first, maker: new(tombstone.Maker)}
 		if err := k.take(ctx, g, m.maker, func([]byte) bool { return true }); err != nil {
 			return nil, err
 		}
-		return m, m.leave(remnant.Statement{Dropped: true, First: g.First, Records: g.Records, Reason: reason}, said)
+		return m, m.leave(tombstone.Statement{Dropped: true, First: g.First, Records: g.Records, Reason: reason}, said)
 	}
 	if said == nil {
 		return nil, fmt.Errorf("the log does not say where the segment of record %d went; run verify", first)

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"io/fs"
 
-	"audittrail/internal/remnant"
+	"audittrail/internal/tombstone"
 	"audittrail/record"
 )
 
@@ -15,5 +15,5 @@ func Altered(err error) bool {
 	var damage *record.TamperError
 	var gone *GoneError
 	return errors.As(err, &line) || errors.As(err, &damage) || errors.As(err, &gone) ||
-		errors.Is(err, ErrBeyond) || errors.Is(err, errSide) || errors.Is(err, remnant.ErrDamaged) || errors.Is(err, fs.ErrNotExist)
+		errors.Is(err, ErrBeyond) || errors.Is(err, errSide) || errors.Is(err, tombstone.ErrDamaged) || errors.Is(err, fs.ErrNotExist)
 }

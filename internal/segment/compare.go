@@ -12,7 +12,7 @@ import (
 	"strings"
 	"sync"
 
-	"audittrail/internal/remnant"
+	"audittrail/internal/tombstone"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -138,7 +138,7 @@ func (c *Comparison) Differences(ctx context.Context) ([]Difference, error) {
 	for _, g := range stray {
 		if g.beside {
 			out = append(out, Difference{
-				First: g.first, File: filepath.Base(g.name + remnant.Ext),
+				First: g.first, File: filepath.Base(g.name + tombstone.Ext),
 				Detail: "it calls itself what stays of a segment, and the lines of these records are here; nothing is taken from it, and the next writer puts it aside",
 			})
 		}

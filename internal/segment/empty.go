@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
-	"audittrail/internal/remnant"
+	"audittrail/internal/tombstone"
 	"audittrail/internal/vfs"
 )
 
@@ -55,7 +55,7 @@ func (s *Store) endsBefore(g *seg, seq uint64) bool {
 	if err != nil {
 		return true
 	}
-	last, ok := remnant.LastSeq(f, size)
+	last, ok := tombstone.LastSeq(f, size)
 	return !ok || last+1 == seq
 }
 
@@ -85,7 +85,7 @@ func (s *Store) covers(g *seg, seq uint64) bool {
 	}
 	defer func() { _ = f.Close() }() // only read from: nothing to lose
 	size, err := f.Size()
-	return err == nil && remnant.Beside(f, size, seq)
+	return err == nil && tombstone.Beside(f, size, seq)
 }
 
 // PutAside renames the empty segments that are not the log's, so that nothing
@@ -124,7 +124,7 @@ func (s *Store) SetAside(last uint64, all bool, name func(first uint64) string) 
 		return nil
 	}
 	for ; len(s.stray) > 0; s.stray = s.stray[1:] {
-		if err := move(s.stray[0], remnant.Ext); err != nil {
+		if err := move(s.stray[0], tombstone.Ext); err != nil {
 			return aside, err
 		}
 	}
@@ -133,7 +133,7 @@ func (s *Store) SetAside(last uint64, all bool, name func(first uint64) string) 
 		g := s.segs[n-1]
 		ext := lineExt
 		if g.gone != nil {
-			ext = remnant.Ext
+			ext = tombstone.Ext
 		}
 		s.files.forget(g.name + ext)
 		s.files.forget(g.name + sideExt)

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"audittrail/internal/remnant"
+	"audittrail/internal/tombstone"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -31,39 +31,39 @@ func (e *GoneError) Error() string {
 // the others can, and whoever needs it is told.
 func (s *Store) newGone(first uint64) *seg {
 	g := s.newSeg(first)
-	f, err := s.fs.Open(g.name + remnant.Ext)
+	f, err := s.fs.Open(g.name + tombstone.Ext)
 	if err == nil {
 		var size int64
 		if size, err = f.Size(); err == nil {
-			g.gone, err = remnant.Read(f, size)
+			g.gone, err = tombstone.Read(f, size)
 		}
 		_ = f.Close() // only read from: nothing to lose
 	}
 	if err == nil && g.gone.First != first {
-		err = fmt.Errorf("%w: it is of record %d", remnant.ErrDamaged, g.gone.First)
+		err = fmt.Errorf("%w: it is of record %d", tombstone.ErrDamaged, g.gone.First)
 	}
 	if err != nil {
-		g.gone = new(remnant.Remnant)
-		g.bad = fmt.Errorf("read %s%s: %w; bring it back from a backup, or the segment from its archive", g.name, remnant.Ext, err)
+		g.gone = new(tombstone.Tombstone)
+		g.bad = fmt.Errorf("read %s%s: %w; bring it back from a backup, or the segment from its archive", g.name, tombstone.Ext, err)
 	}
 	return g
 }
 
 // remnantName reads the first sequence number from the name of a remnant.
 func remnantName(name string) (uint64, bool) {
-	base, ok := strings.CutSuffix(name, remnant.Ext)
+	base, ok := strings.CutSuffix(name, tombstone.Ext)
 	if !ok {
 		return 0, false
 	}
 	return segmentName(base + lineExt)
 }
 
-// fromRemnant reads from the remnant of a segment.
-func (s *Store) fromRemnant(g *seg, read func(io.ReaderAt) error) error {
+// fromTombstone reads from the remnant of a segment.
+func (s *Store) fromTombstone(g *seg, read func(io.ReaderAt) error) error {
 	if g.bad != nil {
 		return g.bad
 	}
-	h, err := s.files.acquire(g.name + remnant.Ext)
+	h, err := s.files.acquire(g.name + tombstone.Ext)
 	if err != nil {
 		return fmt.Errorf("read remnant: %w", err)
 	}
@@ -76,7 +76,7 @@ func (s *Store) keptLine(g *seg, seq uint64) (line []byte, err error) {
 	if g.bad == nil && seq >= g.gone.Next() {
 		return nil, fmt.Errorf("find record %d: %w", seq, ErrBeyond)
 	}
-	err = s.fromRemnant(g, func(f io.ReaderAt) (err error) {
+	err = s.fromTombstone(g, func(f io.ReaderAt) (err error) {
 		line, err = g.gone.Line(f, seq)
 		return err
 	})
@@ -90,7 +90,7 @@ func (s *Store) keptLine(g *seg, seq uint64) (line []byte, err error) {
 // begins.
 func (s *Store) keptLines(ctx context.Context, g *seg, from, to uint64, yield func([]byte, error) bool) (uint64, bool) {
 	more := true
-	err := s.fromRemnant(g, func(f io.ReaderAt) error {
+	err := s.fromTombstone(g, func(f io.ReaderAt) error {
 		for line, err := range g.gone.Lines(f) {
 			if err == nil {
 				err = ctx.Err()
@@ -116,10 +116,10 @@ func (s *Store) keptLines(ctx context.Context, g *seg, from, to uint64, yield fu
 // where lines are, and nobody vouches for them.
 func (s *Store) goneEntries(g *seg, from, to uint64) ([]entry, error) {
 	if g.bad == nil && to > g.gone.Records {
-		return nil, fmt.Errorf("read remnant of segment %d: %w: it has %d records", g.first, remnant.ErrDamaged, g.gone.Records)
+		return nil, fmt.Errorf("read remnant of segment %d: %w: it has %d records", g.first, tombstone.ErrDamaged, g.gone.Records)
 	}
 	ids := make([]record.ID, to-from)
-	if err := s.fromRemnant(g, func(f io.ReaderAt) error { return g.gone.IDs(f, from, ids) }); err != nil {
+	if err := s.fromTombstone(g, func(f io.ReaderAt) error { return g.gone.IDs(f, from, ids) }); err != nil {
 		return nil, err
 	}
 	out := make([]entry, len(ids))
@@ -140,7 +140,7 @@ func (s *Store) goneEntries(g *seg, from, to uint64) ([]entry, error) {
 // its remnant has it.
 func (s *Store) lastGone(g *seg) (record.Hash, error) {
 	var last [1][32]byte
-	err := s.fromRemnant(g, func(f io.ReaderAt) error { return g.gone.Hashes(f, g.gone.Records-1, last[:]) })
+	err := s.fromTombstone(g, func(f io.ReaderAt) error { return g.gone.Hashes(f, g.gone.Records-1, last[:]) })
 	return last[0], err
 }
 
@@ -173,7 +173,7 @@ func (s *Store) knownGone(ctx context.Context, g *seg, count uint64) (*prefix, e
 		s.remake(g, p)
 	}
 	if p.count() < count {
-		return nil, fmt.Errorf("read remnant of segment %d: %w: it has %d records", g.first, remnant.ErrDamaged, g.gone.Records)
+		return nil, fmt.Errorf("read remnant of segment %d: %w: it has %d records", g.first, tombstone.ErrDamaged, g.gone.Records)
 	}
 	return p, nil
 }
@@ -191,7 +191,7 @@ func (s *Store) prefixGone(g *seg) (*prefix, error) {
 	var governing []record.Hash
 	for _, place := range g.gone.Administrative() {
 		var h [1][32]byte
-		if err := s.fromRemnant(g, func(f io.ReaderAt) error { return g.gone.Hashes(f, uint64(place), h[:]) }); err != nil {
+		if err := s.fromTombstone(g, func(f io.ReaderAt) error { return g.gone.Hashes(f, uint64(place), h[:]) }); err != nil {
 			return nil, err
 		}
 		governing = append(governing, h[0])
@@ -212,12 +212,12 @@ func (s *Store) vouch(ctx context.Context, g *seg) error {
 		return nil
 	}
 	var sum [32]byte
-	err := s.fromRemnant(g, func(f io.ReaderAt) (err error) {
-		_, sum, err = remnant.Check(f, g.gone.Size())
+	err := s.fromTombstone(g, func(f io.ReaderAt) (err error) {
+		_, sum, err = tombstone.Check(f, g.gone.Size())
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("read %s%s: %w; restore it from a backup, or the segment from its archive", g.name, remnant.Ext, err)
+		return fmt.Errorf("read %s%s: %w; restore it from a backup, or the segment from its archive", g.name, tombstone.Ext, err)
 	}
 	// A statement comes after what it is about; those of a segment that has
 	// left as well are in its remnant, if that is vouched for in turn.
@@ -240,7 +240,7 @@ func (s *Store) vouch(ctx context.Context, g *seg) error {
 		if err != nil {
 			return fmt.Errorf("read record %d: %w", seq, err)
 		}
-		if said, ok := remnant.ParseStatement(r); ok && said.First == g.first && said.Records == g.gone.Records && said.Remnant == sum {
+		if said, ok := tombstone.ParseStatement(r); ok && said.First == g.first && said.Records == g.gone.Records && said.Tombstone == sum {
 			g.sideMu.Lock()
 			g.vouched = true
 			g.sideMu.Unlock()
@@ -248,7 +248,7 @@ func (s *Store) vouch(ctx context.Context, g *seg) error {
 		}
 	}
 	return fmt.Errorf("%s%s: %w: no record names what it is; run verify, and restore it from a backup, or the segment from its archive",
-		g.name, remnant.Ext, remnant.ErrDamaged)
+		g.name, tombstone.Ext, tombstone.ErrDamaged)
 }
 
 // Named returns nil if a record of the log names what stays of a segment, given by
@@ -284,7 +284,7 @@ func (s *Store) AllNamed(ctx context.Context) error {
 // first record, if a record of the log vouches for it, and tells whether there
 // is a table, and whether it tells who acted: remnants of the first version have
 // none, and those of the second do not tell.
-func (s *Store) Departed(ctx context.Context, first uint64, use func(remnant.Row) error) (tabled, acts bool, err error) {
+func (s *Store) Departed(ctx context.Context, first uint64, use func(tombstone.Row) error) (tabled, acts bool, err error) {
 	g, _, err := s.find(first)
 	if err != nil {
 		return false, false, err
@@ -301,7 +301,7 @@ func (s *Store) Departed(ctx context.Context, first uint64, use func(remnant.Row
 	if err := s.vouch(ctx, g); err != nil {
 		return false, false, err
 	}
-	err = s.fromRemnant(g, func(f io.ReaderAt) error {
+	err = s.fromTombstone(g, func(f io.ReaderAt) error {
 		for r, err := range g.gone.Rows(f) {
 			if err == nil {
 				err = use(r)
@@ -365,7 +365,7 @@ func (s *Store) HasID(ctx context.Context, seq uint64, id record.ID) (bool, erro
 
 func (s *Store) hasIDGone(ctx context.Context, g *seg, seq uint64, id record.ID) (bool, error) {
 	var own [1]record.ID
-	err := s.fromRemnant(g, func(f io.ReaderAt) error { return g.gone.IDs(f, seq-g.first, own[:]) })
+	err := s.fromTombstone(g, func(f io.ReaderAt) error { return g.gone.IDs(f, seq-g.first, own[:]) })
 	if err != nil || own[0] == id {
 		return own[0] == id, err
 	}
@@ -375,7 +375,7 @@ func (s *Store) hasIDGone(ctx context.Context, g *seg, seq uint64, id record.ID)
 		return false, err
 	}
 	if p.entries[seq-g.first].id != idHash(own[0]) {
-		return false, fmt.Errorf("read %s%s: %w: it has another id of record %d than the log had", g.name, remnant.Ext, remnant.ErrDamaged, seq)
+		return false, fmt.Errorf("read %s%s: %w: it has another id of record %d than the log had", g.name, tombstone.Ext, tombstone.ErrDamaged, seq)
 	}
 	return false, nil
 }
@@ -414,7 +414,7 @@ func (s *Store) hashesKept(ctx context.Context, g *seg, from, to uint64, yield f
 		part := buf[:min(to-from, uint64(len(buf)))]
 		err := ctx.Err()
 		if err == nil {
-			err = s.fromRemnant(g, func(f io.ReaderAt) error { return g.gone.Hashes(f, from-g.first, part) })
+			err = s.fromTombstone(g, func(f io.ReaderAt) error { return g.gone.Hashes(f, from-g.first, part) })
 		}
 		if err != nil {
 			return yield([32]byte{}, err) && false
@@ -449,18 +449,18 @@ func (s *Store) hashesOfLines(ctx context.Context, _ *seg, from, to uint64, yiel
 	return true
 }
 
-// PutRemnant writes what is to stay of a segment, durably. As long as the
+// PutTombstone writes what is to stay of a segment, durably. As long as the
 // segment's lines are here, it means nothing.
-func (s *Store) PutRemnant(first uint64, b []byte) error {
+func (s *Store) PutTombstone(first uint64, b []byte) error {
 	g := s.newSeg(first)
-	if err := vfs.WriteFile(s.fs, g.name+remnant.Ext, b, 0o644); err != nil {
+	if err := vfs.WriteFile(s.fs, g.name+tombstone.Ext, b, 0o644); err != nil {
 		return fmt.Errorf("write remnant: %w", err)
 	}
-	s.files.forget(g.name + remnant.Ext)
+	s.files.forget(g.name + tombstone.Ext)
 	return nil
 }
 
-// Leave removes the lines of a segment of which PutRemnant has put down what
+// Leave removes the lines of a segment of which PutTombstone has put down what
 // stays. Readers that are in them finish; others find them gone. It is for the
 // writer.
 func (s *Store) Leave(first uint64) error {
@@ -523,7 +523,7 @@ func (s *Store) swap(g *seg) error {
 			return errors.New("it is the newest, which is being written to")
 		}
 		if g.gone != nil && g.gone.Next() != s.segs[i+1].first {
-			return fmt.Errorf("%w: it ends with record %d", remnant.ErrDamaged, g.gone.Next()-1)
+			return fmt.Errorf("%w: it ends with record %d", tombstone.ErrDamaged, g.gone.Next()-1)
 		}
 		s.segs[i] = g
 		return nil

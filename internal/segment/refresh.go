@@ -166,7 +166,7 @@ func (s *Store) tailBefore(g, prev *seg, count uint64) (tail record.Tail, known 
 	}
 	if count == 0 && prev.gone != nil {
 		var last [1][32]byte
-		err := s.fromRemnant(prev, func(f io.ReaderAt) error { return prev.gone.Hashes(f, prev.gone.Records-1, last[:]) })
+		err := s.fromTombstone(prev, func(f io.ReaderAt) error { return prev.gone.Hashes(f, prev.gone.Records-1, last[:]) })
 		return record.Tail{Hash: last[0]}, err == nil && prev.gone.Next() == g.first, err
 	}
 	line, err := s.Peek(g.first + count - 1)

@@ -28,7 +28,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"audittrail/internal/remnant"
+	"audittrail/internal/tombstone"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -87,11 +87,11 @@ type Store struct {
 // A seg is one segment.
 type seg struct {
 	first  uint64
-	name   string           // without extension
-	filled bool             // it has been seen to have lines; guarded by the store's mu
-	gone   *remnant.Remnant // what stays, if the lines have left
-	bad    error            // why that cannot be read
-	beside bool             // that is named after a record whose line is here
+	name   string               // without extension
+	filled bool                 // it has been seen to have lines; guarded by the store's mu
+	gone   *tombstone.Tombstone // what stays, if the lines have left
+	bad    error                // why that cannot be read
+	beside bool                 // that is named after a record whose line is here
 
 	knowing sync.Mutex // held while what is known is extended; taken before sideMu
 
@@ -114,9 +114,9 @@ func (g *seg) keep(p *prefix) {
 type Info struct {
 	First   uint64 // sequence number of its first record
 	Records uint64
-	File    string           // path of its lines
-	Size    int64            // bytes of its lines, also of those that have left
-	Gone    *remnant.Remnant // nil if its lines are here
+	File    string               // path of its lines
+	Size    int64                // bytes of its lines, also of those that have left
+	Gone    *tombstone.Tombstone // nil if its lines are here
 }
 
 // Open lists the segments in dir. A folder that is missing is an empty log.

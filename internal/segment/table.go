@@ -153,7 +153,7 @@ func (s *Store) hashAt(seq uint64) (record.Hash, error) {
 	}
 	if g.gone != nil {
 		var h [1][32]byte
-		err := s.fromRemnant(g, func(f io.ReaderAt) error { return g.gone.Hashes(f, seq-g.first, h[:]) })
+		err := s.fromTombstone(g, func(f io.ReaderAt) error { return g.gone.Hashes(f, seq-g.first, h[:]) })
 		return h[0], err
 	}
 	line, err := s.Peek(seq)

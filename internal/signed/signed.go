@@ -19,7 +19,7 @@ import (
 
 	"audittrail/internal/segment"
 	"audittrail/internal/tree"
-	"audittrail/internal/vouch"
+	"audittrail/internal/trust"
 	"audittrail/keyring"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -103,7 +103,7 @@ func (t *Tree) Open(text []byte) (tlog.Checkpoint, error) {
 	if t.Ring == nil {
 		return tlog.ReadCheckpoint(text)
 	}
-	eras, err := vouch.Eras(t.Ring)
+	eras, err := trust.Eras(t.Ring)
 	if err != nil {
 		return tlog.Checkpoint{}, err
 	}
@@ -194,7 +194,7 @@ func (t *Tree) Root(ctx context.Context, size uint64) (root tlog.Hash, err error
 		if err != nil {
 			return err
 		}
-		return tlog.CheckPrefix(proof, head.Size, head.Root, size, root)
+		return tlog.CheckConsistency(proof, head.Size, head.Root, size, root)
 	})
 	return root, err
 }

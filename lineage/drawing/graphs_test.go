@@ -21,7 +21,7 @@ import (
 // every run.
 type memory struct{ records []*audittrail.Record }
 
-func (m *memory) Administer(_ context.Context, e event.Event) (audittrail.Receipt, error) {
+func (m *memory) AppendGovernance(_ context.Context, e event.Event) (audittrail.Receipt, error) {
 	r := &audittrail.Record{Record: record.Record{Event: e}}
 	r.Seq = uint64(len(m.records))
 	r.Hash = sha256.Sum256([]byte(e.ID))
@@ -31,9 +31,9 @@ func (m *memory) Administer(_ context.Context, e event.Event) (audittrail.Receip
 	return audittrail.Receipt{Seq: r.Seq, Hash: r.Hash}, nil
 }
 
-func (m *memory) AdministerBatch(ctx context.Context, events []event.Event) (receipts []audittrail.Receipt, err error) {
+func (m *memory) AppendGovernanceBatch(ctx context.Context, events []event.Event) (receipts []audittrail.Receipt, err error) {
 	for _, e := range events {
-		receipt, err := m.Administer(ctx, e)
+		receipt, err := m.AppendGovernance(ctx, e)
 		if err != nil {
 			return nil, err
 		}

@@ -3,7 +3,7 @@ package drawing
 import (
 	"strings"
 
-	"audittrail/lineage/drawing/internal/rails"
+	"audittrail/lineage/drawing/internal/railgraph"
 )
 
 // The columns of a drawing for terminals: rails, the kind, the rest.
@@ -16,7 +16,7 @@ const (
 
 func drawText(p *pen, s *scene, o Options) error {
 	limit := min(max((o.Width-kindColumns-restColumns)/2, 2), mostRails)
-	rows := rails.Draw(s.up, limit)
+	rows := railgraph.Draw(s.up, limit)
 	wide := 0
 	for _, r := range rows {
 		wide = max(wide, columns(r.Rails))

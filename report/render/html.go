@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"audittrail/internal/shown"
+	"audittrail/report/chart"
 	"audittrail/report/document"
-	"audittrail/report/drawing"
 )
 
 //go:embed report.html.tmpl
@@ -22,8 +22,8 @@ var htmlStyle string
 
 var htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"askedBy": func(string) string { return "" }, // replaced for each report
-	"chart":   func(c document.Chart) template.HTML { return svg(drawing.Of(&c), c.Title) },
-	"graph":   func(g document.Graph) template.HTML { return svg(drawing.OfGraph(&g), g.Title) },
+	"chart":   func(c document.Chart) template.HTML { return svg(chart.Of(&c), c.Title) },
+	"graph":   func(g document.Graph) template.HTML { return svg(chart.OfGraph(&g), g.Title) },
 	"shown":   func(t document.Table) string { return shownOf(&t) },
 	"add":     func(a, b int) int { return a + b },
 	"tone":    toneOf,
@@ -90,7 +90,7 @@ func px(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
 
 // svg is a drawing inline. Its colours are in the page's style, which knows
 // about dark screens and paper.
-func svg(d *drawing.Drawing, title string) template.HTML {
+func svg(d *chart.Drawing, title string) template.HTML {
 	if d == nil {
 		return ""
 	}
@@ -103,18 +103,18 @@ func svg(d *drawing.Drawing, title string) template.HTML {
 	return template.HTML(b.String())
 }
 
-func shape(b *bytes.Buffer, s *drawing.Shape) {
+func shape(b *bytes.Buffer, s *chart.Shape) {
 	ink := string(s.Ink)
 	tip := ""
 	if s.Tip != "" {
 		tip = "<title>" + template.HTMLEscapeString(s.Tip) + "</title>"
 	}
 	switch s.Kind {
-	case drawing.Box:
+	case chart.Box:
 		fmt.Fprintf(b, `<rect class="b-%s" x="%s" y="%s" width="%s" height="%s">%s</rect>`, ink, px(s.At.X), px(s.At.Y), px(s.Width), px(s.Height), tip)
-	case drawing.Dot:
+	case chart.Dot:
 		fmt.Fprintf(b, `<circle class="b-%s" cx="%s" cy="%s" r="%s">%s</circle>`, ink, px(s.At.X), px(s.At.Y), px(s.Width), tip)
-	case drawing.Line:
+	case chart.Line:
 		fmt.Fprintf(b, `<polyline class="l-%s" points="`, ink)
 		for i, p := range s.Points {
 			if i > 0 {
@@ -123,11 +123,11 @@ func shape(b *bytes.Buffer, s *drawing.Shape) {
 			b.WriteString(px(p.X) + "," + px(p.Y))
 		}
 		b.WriteString(`"/>`)
-	case drawing.Curve:
+	case chart.Curve:
 		p := s.Points
 		fmt.Fprintf(b, `<path class="l-%s" d="M%s %s C%s %s %s %s %s %s"/>`, ink,
 			px(p[0].X), px(p[0].Y), px(p[1].X), px(p[1].Y), px(p[2].X), px(p[2].Y), px(p[3].X), px(p[3].Y))
-	case drawing.Word:
+	case chart.Word:
 		anchor := [...]string{"start", "middle", "end"}[s.Anchor]
 		fmt.Fprintf(b, `<text class="t-%s" x="%s" y="%s" text-anchor="%s">%s</text>`, ink, px(s.At.X), px(s.At.Y), anchor, template.HTMLEscapeString(s.Text))
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/go-fonts/liberation/liberationserifbold"
 	"golang.org/x/image/font/sfnt"
 
+	"audittrail/report/chart"
 	"audittrail/report/document"
-	"audittrail/report/drawing"
 )
 
 // The page, in millimetres: A4.
@@ -47,9 +47,9 @@ var (
 	washes = map[document.Tone]colour{
 		document.Good: {0xee, 0xf6, 0xf0}, document.Wary: {0xfb, 0xf4, 0xe4}, document.Bad: {0xfb, 0xec, 0xeb},
 	}
-	inks = map[drawing.Ink]colour{
-		drawing.Faint: rule, drawing.Axis: soft, drawing.Note: soft, drawing.Name: ink, drawing.Paper: wash,
-		drawing.Good: tones[document.Good], drawing.Wary: tones[document.Wary], drawing.Bad: tones[document.Bad],
+	inks = map[chart.Ink]colour{
+		chart.Faint: rule, chart.Axis: soft, chart.Note: soft, chart.Name: ink, chart.Paper: wash,
+		chart.Good: tones[document.Good], chart.Wary: tones[document.Wary], chart.Bad: tones[document.Bad],
 		"s0": {0x2f, 0x5d, 0x8a}, "s1": {0xc0, 0x7b, 0x2a}, "s2": {0x5a, 0x8f, 0x5c},
 		"s3": {0x8a, 0x5a, 0x8f}, "s4": {0x6b, 0x77, 0x83}, "s5": {0xb0, 0x55, 0x4f},
 	}
@@ -284,11 +284,11 @@ func (p *pages) section(s *document.Section, n int) {
 	}
 	p.figures(s.Figures)
 	for i := range s.Charts {
-		p.picture(s.Charts[i].Title, s.Charts[i].Sources, drawing.Of(&s.Charts[i]))
+		p.picture(s.Charts[i].Title, s.Charts[i].Sources, chart.Of(&s.Charts[i]))
 	}
 	for i := range s.Graphs {
 		g := &s.Graphs[i]
-		if d := drawing.OfGraph(g); d != nil && inside/d.Width > leastScale && 200/d.Height > leastScale {
+		if d := chart.OfGraph(g); d != nil && inside/d.Width > leastScale && 200/d.Height > leastScale {
 			p.picture(g.Title, g.Sources, d)
 			p.note(g.Note)
 			continue

@@ -3,8 +3,8 @@ package render
 import (
 	"codeberg.org/go-pdf/fpdf"
 
+	"audittrail/report/chart"
 	"audittrail/report/document"
-	"audittrail/report/drawing"
 )
 
 // The sizes of tables.
@@ -183,47 +183,47 @@ func share(want, least []float64, room float64) []float64 {
 const leastScale = 0.11
 
 // picture puts a drawing on the page, as large as it fits.
-func (p *pages) picture(title string, sources []string, d *drawing.Drawing) {
+func (p *pages) picture(title string, sources []string, d *chart.Drawing) {
 	scale := min(inside/d.Width, (pageHeight-head-foot-20)/d.Height, 0.2646)
 	p.title(title, sources, d.Height*scale)
 	top := p.GetY()
-	at := func(q drawing.Point) (x, y float64) { return edge + q.X*scale, top + q.Y*scale }
+	at := func(q chart.Point) (x, y float64) { return edge + q.X*scale, top + q.Y*scale }
 	for i := range d.Shapes {
 		p.shape(&d.Shapes[i], scale, at)
 	}
 	p.SetY(top + d.Height*scale)
 }
 
-func (p *pages) shape(s *drawing.Shape, scale float64, at func(drawing.Point) (x, y float64)) {
+func (p *pages) shape(s *chart.Shape, scale float64, at func(chart.Point) (x, y float64)) {
 	c := inks[s.Ink]
 	p.SetFillColor(c[0], c[1], c[2])
 	p.SetDrawColor(c[0], c[1], c[2])
 	p.SetLineWidth(0.3)
-	if s.Ink == drawing.Faint {
+	if s.Ink == chart.Faint {
 		p.SetLineWidth(0.15)
 	}
 	x, y := at(s.At)
 	switch s.Kind {
-	case drawing.Box:
+	case chart.Box:
 		style := "F"
-		if s.Ink == drawing.Paper {
+		if s.Ink == chart.Paper {
 			style = "FD"
 			p.SetDrawColor(rule[0], rule[1], rule[2])
 		}
 		p.Rect(x, y, s.Width*scale, s.Height*scale, style)
-	case drawing.Dot:
+	case chart.Dot:
 		p.Circle(x, y, s.Width*scale, "F")
-	case drawing.Line:
+	case chart.Line:
 		for i := 1; i < len(s.Points); i++ {
 			x1, y1 := at(s.Points[i-1])
 			x2, y2 := at(s.Points[i])
 			p.Line(x1, y1, x2, y2)
 		}
-	case drawing.Curve:
+	case chart.Curve:
 		p.curve(s, at)
-	case drawing.Word:
+	case chart.Word:
 		size := 11.0
-		if s.Ink == drawing.Name {
+		if s.Ink == chart.Name {
 			size = 12
 		}
 		p.use(sans, size*scale/0.3528, c)
@@ -233,7 +233,7 @@ func (p *pages) shape(s *drawing.Shape, scale float64, at func(drawing.Point) (x
 	}
 }
 
-func (p *pages) curve(s *drawing.Shape, at func(drawing.Point) (x, y float64)) {
+func (p *pages) curve(s *chart.Shape, at func(chart.Point) (x, y float64)) {
 	var q [4]fpdf.PointType
 	for i := range q {
 		q[i].X, q[i].Y = at(s.Points[i])

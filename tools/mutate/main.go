@@ -101,7 +101,7 @@ func parseOptions() (o options, err error) {
 		o.packages, o.tested = args[:i], args[i+1:]
 	}
 	if len(o.packages) == 0 {
-		return o, errors.New("name the packages whose guards are to be taken out, such as internal/audit")
+		return o, errors.New("name the packages whose guards are to be taken out, such as internal/verify")
 	}
 	for i, pkg := range o.packages {
 		o.tested = slices.Insert(o.tested, i, folder(pkg))

@@ -1,0 +1,342 @@
+// Package certificate has erasure certificates: what a log hands out when it has
+// forgotten somebody, and what anybody can check without the log.
+//
+// A certificate carries the record that ordered the erasure, opened, with the
+// proof that the log has it; the checkpoint before; the proof that the log after
+// begins with all of that; how many records it covered; which backups of the
+// keys are still about; and the log's signature over all of it. It names
+// subjects, never users: whose subject it was, nobody knows any more but the one
+// who received it. docs/format/certificate.md draws it.
+//
+// What it proves is that the log has ordered the erasure, for ever, and was
+// otherwise not changed by it. That the keys are gone, and the number of
+// records, are the log's word, signed with its key.
+package certificate
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"audittrail/event"
+	"audittrail/governance"
+	"audittrail/internal/cjson"
+	"audittrail/record"
+	"audittrail/tlog"
+)
+
+// Kind is that of the log's statement about a certificate.
+const Kind = "erasure-certificate"
+
+// MaxBytes bounds a certificate. A record of 250,000 subjects fits.
+const MaxBytes = 64 << 20
+
+// maxBackups bounds the backups that one lists.
+const maxBackups = 10_000
+
+// domain is part of the format: see docs/format/domains.md.
+const domain = "audittrail/v1 erasure certificate\x00"
+
+// ErrForm is wrapped by every error of what is not the one encoding of a
+// certificate.
+var ErrForm = errors.New("not an erasure certificate")
+
+// ErrMismatch is wrapped by every error of a certificate whose parts do not
+// belong together.
+var ErrMismatch = errors.New("the certificate's parts do not belong together")
+
+// A Backup is a copy of the keys that may still open what was erased.
+type Backup struct {
+	ID      record.ID
+	Created time.Time
+	Expires time.Time
+}
+
+// A Certificate is what a log says about one erasure.
+type Certificate struct {
+	Issued time.Time
+	// What the record says, for readers who have no program to open it with.
+	Seq      uint64
+	Subjects []record.Subject // whose keys were destroyed, ascending
+	Reason   string
+	Basis    string
+	// Barrier is the record that ordered the erasure, with its key.
+	Barrier record.Disclosure
+	Proof   []byte // that the log has the record (tlog-proof)
+	Before  []byte // a signed checkpoint without the record
+	// Consistency proves that the log later begins with what Before covers.
+	Consistency []byte
+	Records     uint64 // how many records can be read no more
+	// Unknown is how many records, about anybody, were in archives that could not
+	// be read: how many of them are among those that can be read no more, too, is
+	// not known.
+	Unknown uint64
+	// Acted is how many records name the subjects as who acted, whomever they are
+	// about: nobody can tell any more who that was. Of ActedUnknown more, in
+	// archives that could not be read, it is not known.
+	Acted        uint64
+	ActedUnknown uint64
+	Backups      []Backup
+	Signature    []byte // the log's statement over all of that
+
+	version int // of the form; 0 is the newest
+}
+
+// version is the newest form of a certificate. The first had nothing about who
+// acted.
+const version = 2
+
+// TellsActs reports whether the certificate tells in how many records the
+// subjects acted. Those of the first form do not.
+func (c *Certificate) TellsActs() bool { return c.version != 1 }
+
+// wire is the certificate in JSON, its members sorted.
+type wire struct {
+	Acted        *uint64 `json:"acted,omitempty"` // of version 1, nil
+	ActedUnknown uint64  `json:"acted_unknown,omitempty"`
+
+	Backups     []wireBackup `json:"backups"`
+	Basis       string       `json:"basis"`
+	Before      string       `json:"before"`
+	Consistency string       `json:"consistency"`
+	Issued      string       `json:"issued"`
+	Key         string       `json:"key"`
+	Line        string       `json:"line"`
+	Proof       string       `json:"proof"`
+	Reason      string       `json:"reason"`
+	Records     uint64       `json:"records"`
+	Seq         uint64       `json:"seq"`
+	Signature   string       `json:"signature,omitempty"`
+	Subjects    []string     `json:"subjects"`
+	Unknown     uint64       `json:"unknown,omitempty"`
+	V           int          `json:"v"`
+}
+
+type wireBackup struct {
+	Created string `json:"created"`
+	Expires string `json:"expires"`
+	ID      string `json:"id"`
+}
+
+func stamp(t time.Time) string { return string(event.AppendTime(nil, t.UTC())) }
+
+// encode writes the certificate, with its signature or without.
+func (c *Certificate) encode(signed bool) ([]byte, error) {
+	w := wire{
+		Backups: []wireBackup{}, Before: string(c.Before), Consistency: string(c.Consistency), Issued: stamp(c.Issued),
+		Key: base64.StdEncoding.EncodeToString(c.Barrier.Key[:]), Line: string(c.Barrier.Line),
+		Proof: string(c.Proof), Records: c.Records, Unknown: c.Unknown, V: cmp.Or(c.version, version),
+		Seq: c.Seq, Reason: c.Reason, Basis: c.Basis, Subjects: make([]string, len(c.Subjects)),
+	}
+	for i, s := range c.Subjects {
+		w.Subjects[i] = s.String()
+	}
+	if c.TellsActs() {
+		w.Acted, w.ActedUnknown = &c.Acted, c.ActedUnknown
+	}
+	if signed {
+		w.Signature = string(c.Signature)
+	}
+	for _, b := range c.Backups {
+		w.Backups = append(w.Backups, wireBackup{stamp(b.Created), stamp(b.Expires), b.ID.String()})
+	}
+	b, err := json.Marshal(w)
+	if err != nil {
+		return nil, err
+	}
+	return cjson.AppendCanonical(nil, b)
+}
+
+// Encode returns the one encoding of the certificate: a line of JSON, without a
+// line feed.
+func (c *Certificate) Encode() ([]byte, error) {
+	b, err := c.encode(true)
+	if err != nil {
+		return nil, fmt.Errorf("encode certificate: %w", err)
+	}
+	if len(b) > MaxBytes {
+		return nil, fmt.Errorf("encode certificate: it has %d bytes; the limit is %d", len(b), MaxBytes)
+	}
+	return b, nil
+}
+
+// Digest is what the log signs: a line of its statement.
+func (c *Certificate) Digest() (string, error) {
+	b, err := c.encode(false)
+	if err != nil {
+		return "", fmt.Errorf("encode certificate: %w", err)
+	}
+	h := sha256.New()
+	h.Write([]byte(domain))
+	h.Write(b)
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Decode reads what Encode writes, and nothing else. Whether it holds, Check
+// says.
+func Decode(b []byte) (*Certificate, error) {
+	c, err := decode(b)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrForm, err)
+	}
+	return c, nil
+}
+
+func decode(b []byte) (*Certificate, error) {
+	if len(b) > MaxBytes {
+		return nil, fmt.Errorf("longer than %d bytes", MaxBytes)
+	}
+	var w wire
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&w); err != nil {
+		return nil, errors.New("it is not the JSON of one") // which may quote what it holds
+	}
+	if w.V != 1 && w.V != version {
+		return nil, fmt.Errorf("version %d is not understood", w.V)
+	}
+	if (w.V == 1) == (w.Acted != nil) {
+		return nil, errors.New("its version and what it says of who acted do not belong together")
+	}
+	if w.Acted == nil {
+		w.Acted = new(uint64)
+	}
+	if len(w.Backups) > maxBackups || *w.Acted > record.MaxSeq || w.ActedUnknown > record.MaxSeq || w.Records > record.MaxSeq || w.Unknown > record.MaxSeq || w.Seq > record.MaxSeq {
+		return nil, errors.New("a number in it is too large")
+	}
+	if w.Signature == "" {
+		return nil, errors.New("it is not signed")
+	}
+	issued, err := event.ParseTime(w.Issued)
+	if err != nil {
+		return nil, errors.New("its time")
+	}
+	key, err := base64.StdEncoding.Strict().DecodeString(w.Key)
+	c := &Certificate{
+		Issued: issued, Barrier: record.Disclosure{Line: []byte(w.Line)}, Proof: []byte(w.Proof), Before: []byte(w.Before),
+		Acted: *w.Acted, ActedUnknown: w.ActedUnknown, version: w.V,
+		Consistency: []byte(w.Consistency), Records: w.Records, Unknown: w.Unknown, Signature: []byte(w.Signature),
+		Seq: w.Seq, Reason: w.Reason, Basis: w.Basis,
+	}
+	if err != nil || copy(c.Barrier.Key[:], key) != len(c.Barrier.Key) || len(key) != len(c.Barrier.Key) {
+		return nil, errors.New("its key is not 32 bytes in base64")
+	}
+	for i, text := range w.Subjects {
+		sub, err := record.ParseSubject(text)
+		if err != nil {
+			return nil, fmt.Errorf("its subject %d", i)
+		}
+		c.Subjects = append(c.Subjects, sub)
+	}
+	for i, wb := range w.Backups {
+		id, err1 := record.ParseID(wb.ID)
+		created, err2 := event.ParseTime(wb.Created)
+		expires, err3 := event.ParseTime(wb.Expires)
+		if errors.Join(err1, err2, err3) != nil {
+			return nil, fmt.Errorf("its backup %d", i)
+		}
+		c.Backups = append(c.Backups, Backup{id, created, expires})
+	}
+	again, err := c.encode(true)
+	if err != nil || !bytes.Equal(again, b) {
+		return nil, errors.New("it is spelled another way")
+	}
+	return c, nil
+}
+
+// Facts are what a certificate that holds says.
+type Facts struct {
+	Origin   string
+	Seq      uint64 // of the record that ordered it
+	Logged   time.Time
+	Subjects []record.Subject
+	Reason   string
+	Basis    string
+	Approval string
+	By       string
+	Records  uint64
+	Unknown  uint64 // in archives that could not be read
+	// Acted and ActedUnknown are not known of a certificate that does not tell.
+	Acted        uint64
+	ActedUnknown uint64
+	TellsActs    bool
+	Before       tlog.Checkpoint
+	After        tlog.Checkpoint
+	Backups      []Backup
+	Issued       time.Time
+}
+
+// Check checks a certificate against the verifier keys of the log that it is
+// from. It needs no log.
+func (c *Certificate) Check(vkeys []string) (*Facts, error) {
+	text, err := json.Marshal(c.Barrier)
+	if err != nil {
+		return nil, fmt.Errorf("check certificate: %w", err)
+	}
+	r, err := record.CheckDisclosure(text)
+	if err != nil {
+		return nil, fmt.Errorf("check certificate: %w", err)
+	}
+	if r.Event.Type != event.SubjectErased {
+		return nil, fmt.Errorf("check certificate: %w: its record is of type %s", ErrMismatch, r.Event.Type)
+	}
+	order, err := governance.ReadErasure(r.Event.Metadata)
+	if err != nil {
+		return nil, fmt.Errorf("check certificate: record %d: %w", r.Seq, err)
+	}
+	if c.Seq != r.Seq || c.Reason != order.Reason || c.Basis != order.Basis || !slices.Equal(c.Subjects, order.Subjects) {
+		return nil, fmt.Errorf("check certificate: %w: it says something else than its record %d", ErrMismatch, r.Seq)
+	}
+	after, err := tlog.CheckProof(vkeys, r.Hash, c.Proof)
+	if err != nil {
+		return nil, fmt.Errorf("check certificate: %w", err)
+	}
+	origin := after.Checkpoint.Origin
+	if after.Index != r.Seq {
+		return nil, fmt.Errorf("check certificate: %w: the proof is of record %d, and the record is %d", ErrMismatch, after.Index, r.Seq)
+	}
+	before, _, err := tlog.OpenCheckpoint(c.Before, vkeys, origin)
+	if err != nil {
+		return nil, fmt.Errorf("check certificate: the checkpoint before: %w", err)
+	}
+	if before.Size > r.Seq {
+		return nil, fmt.Errorf("check certificate: %w: the checkpoint before covers the erasure", ErrMismatch)
+	}
+	later, err := tlog.CheckConsistencyProof(vkeys, before, c.Consistency)
+	if err != nil {
+		return nil, fmt.Errorf("check certificate: %w", err)
+	}
+	if later.Size <= r.Seq {
+		return nil, fmt.Errorf("check certificate: %w: the log to compare with does not reach the erasure", ErrMismatch)
+	}
+	if err := c.checkSignature(vkeys, origin); err != nil {
+		return nil, fmt.Errorf("check certificate: %w", err)
+	}
+	return &Facts{
+		Origin: origin, Seq: r.Seq, Logged: r.Logged, Subjects: order.Subjects, Reason: order.Reason, Basis: order.Basis,
+		Approval: order.Approval, By: order.By, Records: c.Records, Unknown: c.Unknown, Before: before, After: after.Checkpoint,
+		Acted: c.Acted, ActedUnknown: c.ActedUnknown, TellsActs: c.TellsActs(), Backups: c.Backups, Issued: c.Issued,
+	}, nil
+}
+
+func (c *Certificate) checkSignature(vkeys []string, origin string) error {
+	s, err := tlog.OpenStatement(Kind, c.Signature, vkeys, origin)
+	if err != nil {
+		return err
+	}
+	digest, err := c.Digest()
+	if err != nil {
+		return err
+	}
+	if len(s.Lines) != 1 || s.Lines[0] != digest {
+		return fmt.Errorf("%w: the log signed another certificate", ErrMismatch)
+	}
+	return nil
+}

@@ -1,0 +1,220 @@
+// Package ingest records lines of JSON in a log: it reads, parses and appends
+// them at once, each batch behind the other, and keeps their order.
+//
+// A batch is recorded whole or not at all. An event without an id gets one that
+// is made of where its line stands, if the input has a name, so that reading the
+// same input again records nothing twice.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"audittrail"
+	"audittrail/event"
+)
+
+// MaxLine bounds a line, in bytes.
+const MaxLine = 64 << 20
+
+// ErrLineLength means that a line is longer than MaxLine. Its text is not kept.
+var ErrLineLength = fmt.Errorf("the line is longer than %d MiB", MaxLine>>20)
+
+// ErrNoUser means that a line of another program has content and names no user,
+// so that no erasure would reach it.
+var ErrNoUser = errors.New("it names no user, and so no erasure of a person would reach its content: --no-user records it all the same, under the log's own key")
+
+// A LineError names the line that was refused.
+type LineError struct {
+	Line int // in its input, from 1
+	Err  error
+}
+
+func (e *LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
+
+// Unwrap returns the reason.
+func (e *LineError) Unwrap() error { return e.Err }
+
+// An Input is what lines come from.
+type Input struct {
+	io.Reader
+	// Source names the input for all time: the same line at the same place of
+	// the same source is the same event. Without a name, lines without an id
+	// are new events whenever they are read.
+	Source string
+	// Eager records what has arrived, rather than wait for more.
+	Eager bool
+	// From names the program whose lines these are; without it, they are
+	// events, or records that a plain logger or an export wrote.
+	From string
+	// NoUser takes lines of other programs whose content names no user.
+	NoUser bool
+	// ReplaceInvalid takes lines with bytes or escapes that no text can contain.
+	// They are replaced, and the record says in how many places.
+	ReplaceInvalid bool
+}
+
+// An Intake records the lines of inputs.
+type Intake struct {
+	Log *audittrail.Log
+	// Recorded is told the receipt of every line, in order, once it is durable.
+	Recorded func(audittrail.Receipt) error
+	// Refused is told of the lines that are no events, in between, and the
+	// intake goes on. If it is nil, the first such line ends it.
+	Refused func(line int, text []byte, reason error) error
+	// Done is told after each batch how many bytes have been gone over.
+	Done func(bytes int64) error
+
+	bytes int64
+	lines int
+}
+
+// Lines returns the number of the last line of the last input that was gone
+// over for good: recorded, refused, or blank before such a one.
+func (in *Intake) Lines() int { return in.lines }
+
+// A parsed line is an event, or the reason why there is none.
+type parsed struct {
+	event   event.Event
+	err     error
+	receipt audittrail.Receipt
+}
+
+// A load is a batch on its way into the log.
+type load struct {
+	*lines
+	parsed []parsed
+	err    error // why there is no further one
+}
+
+// Read records the lines of an input. While one batch is being recorded, the
+// next is parsed, and the one behind it is read. If ctx ends, what was read so
+// far is recorded still.
+//
+// If a line is refused, the error is a *LineError.
+func (in *Intake) Read(ctx context.Context, from Input) error {
+	in.lines = 0
+	f := startFeed(from.Reader, from.Eager)
+	defer context.AfterFunc(ctx, func() { f.stop(ctx.Err()) })()
+	loads := make(chan load)
+	var parser sync.WaitGroup
+	parser.Go(func() {
+		defer close(loads)
+		for {
+			l, err := f.next()
+			next := load{lines: l, err: err}
+			if l != nil {
+				next.parsed = parseLines(l, &from)
+			}
+			loads <- next
+			if err != nil {
+				return
+			}
+		}
+	})
+	defer parser.Wait()
+	var failed error
+	for l := range loads {
+		switch {
+		case failed != nil: // let the parser come to its end
+		case l.err != nil:
+			failed = l.err
+		default:
+			// An interruption lets the batch end: it would not be known
+			// otherwise whether it was recorded.
+			if failed = in.record(context.WithoutCancel(ctx), &l); failed != nil {
+				f.stop(failed)
+			}
+			f.free(l.lines)
+		}
+	}
+	if errors.Is(failed, io.EOF) {
+		return nil
+	}
+	return failed
+}
+
+// record puts one batch into the log, and tells what became of it. A last line
+// that has no end does not hold up those before it.
+func (in *Intake) record(ctx context.Context, l *load) error {
+	good := make([]int, 0, len(l.parsed))
+	var half error
+	for i := range l.parsed {
+		switch err := l.parsed[i].err; {
+		case err == nil:
+			good = append(good, i)
+		case in.Refused != nil:
+		case errors.Is(err, ErrHalfLine):
+			half = &LineError{l.items[i].number, err}
+			l.parsed = l.parsed[:i] // it is the last one
+		default:
+			return &LineError{l.items[i].number, err}
+		}
+	}
+	if err := in.append(ctx, l, good); err != nil {
+		return err
+	}
+	for i := range l.parsed {
+		var err error
+		if p := &l.parsed[i]; p.err != nil {
+			err = in.Refused(l.items[i].number, l.at(i), p.err)
+		} else {
+			err = in.Recorded(p.receipt)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if n := len(l.parsed); n > 0 {
+		in.lines = l.items[n-1].number
+	}
+	in.bytes += int64(len(l.text) + len(l.items))
+	return errors.Join(in.Done(in.bytes), half)
+}
+
+// append records the events of the lines that are good. If lines that the log
+// refuses are to be passed over, it finds them by halves.
+func (in *Intake) append(ctx context.Context, l *load, good []int) error {
+	if len(good) == 0 {
+		return nil
+	}
+	events := make([]event.Event, len(good))
+	for k, i := range good {
+		events[k] = l.parsed[i].event
+	}
+	receipts, err := in.Log.AppendBatch(ctx, events)
+	if err == nil {
+		for k, i := range good {
+			l.parsed[i].receipt = receipts[k]
+		}
+		return nil
+	}
+	var batch *audittrail.BatchError
+	if !errors.As(err, &batch) || !refused(batch.Err) {
+		return err
+	}
+	at := good[batch.Index]
+	if in.Refused == nil {
+		return &LineError{l.items[at].number, batch.Err}
+	}
+	if len(good) == 1 {
+		l.parsed[at].err = batch.Err
+		return nil
+	}
+	half := len(good) / 2
+	if err := in.append(ctx, l, good[:half]); err != nil {
+		return err
+	}
+	return in.append(ctx, l, good[half:])
+}
+
+// refused tells whether the log refused an event for what it is, rather than
+// failed to take it.
+func refused(err error) bool {
+	var field *event.FieldError
+	var conflict *audittrail.IDConflictError
+	return errors.As(err, &field) || errors.As(err, &conflict) || errors.Is(err, audittrail.ErrTooLarge)
+}

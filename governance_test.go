@@ -1,0 +1,192 @@
+package audittrail_test
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"audittrail"
+	"audittrail/event"
+	"audittrail/record"
+)
+
+func grant(id string) event.Event {
+	return event.Event{
+		ID: id, Type: event.AccessGranted, Labels: map[string]string{"role": "auditor"},
+		Metadata: map[string]json.RawMessage{"grant": json.RawMessage(`{"user":"ann"}`)},
+	}
+}
+
+// TestAdminister records what governs the log, and finds it again without the
+// rest.
+func TestAdminister(t *testing.T) {
+	dir := t.TempDir()
+	log := open(t, dir, audittrail.Options{Create: true})
+	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "a"})
+	first, err := log.AppendGovernance(t.Context(), grant("g-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "b"})
+	again, err := log.AppendGovernance(t.Context(), grant("g-1"))
+	if err != nil || again.Seq != first.Seq || !again.Duplicate {
+		t.Errorf("AppendGovernance again = %+v, %v, want the first receipt", again, err)
+	}
+	if _, err := log.AppendGovernance(t.Context(), event.Event{Type: event.AccessDenied, Category: "read_content"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []uint64{0, first.Seq, first.Seq + 1} {
+		var got []uint64
+		for r, err := range log.Administrative(t.Context(), from) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(r.Class, audittrail.GovernanceClass+"/") || string(r.Event.Metadata["grant"]) != `{"user":"ann"}` {
+				t.Errorf("record %d: class %s, metadata %s", r.Seq, r.Class, r.Event.Metadata)
+			}
+			got = append(got, r.Seq)
+		}
+		want := []uint64{first.Seq}
+		if from > first.Seq {
+			want = nil
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("Administrative(%d) = %v, want %v", from, got, want)
+		}
+	}
+}
+
+// TestAdministerBatch records all in their order, or none.
+func TestAdministerBatch(t *testing.T) {
+	log := open(t, t.TempDir(), audittrail.Options{Create: true})
+	for _, c := range []struct {
+		events []event.Event
+		index  int
+		field  string
+	}{
+		{[]event.Event{grant("a"), {Type: event.Prompt}, grant("b")}, 1, "type"},
+		{[]event.Event{grant("a"), grant("b"), {Type: event.AccessGranted, Severity: "bad"}}, 2, "severity"},
+	} {
+		var refused *audittrail.BatchError
+		var wrong *event.FieldError
+		if _, err := log.AppendGovernanceBatch(t.Context(), c.events); !errors.As(err, &refused) || refused.Index != c.index || !errors.As(err, &wrong) || wrong.Field != c.field {
+			t.Errorf("AppendGovernanceBatch = %v, want event %d refused for its %s", err, c.index, c.field)
+		}
+	}
+	if receipts, err := log.AppendGovernanceBatch(t.Context(), nil); err != nil || len(receipts) != 0 {
+		t.Errorf("AppendGovernanceBatch of nothing = %v, %v", receipts, err)
+	}
+	if size, err := log.Size(); size != 0 || err != nil {
+		t.Fatalf("Size() = %d, %v, want 0", size, err)
+	}
+	receipts, err := log.AppendGovernanceBatch(t.Context(), []event.Event{grant("a"), grant("b"), grant("a")})
+	if err != nil || len(receipts) != 3 || receipts[0].Seq != 0 || receipts[1].Seq != 1 || receipts[2].Seq != 0 || !receipts[2].Duplicate {
+		t.Errorf("AppendGovernanceBatch = %v, %v, want records 0, 1 and 0 again", receipts, err)
+	}
+}
+
+// TestAdministerRefuses takes neither what producers append nor what only the
+// log's own methods record.
+func TestAdministerRefuses(t *testing.T) {
+	log := open(t, t.TempDir(), audittrail.Options{Create: true})
+	for _, typ := range []event.Type{event.Prompt, "x.own", event.SubjectErased, event.HoldPlaced, event.LogRepaired} {
+		var wrong *event.FieldError
+		if _, err := log.AppendGovernance(t.Context(), event.Event{Type: typ}); !errors.As(err, &wrong) || wrong.Field != "type" {
+			t.Errorf("AppendGovernance(%s): %v, want a FieldError of type", typ, err)
+		}
+	}
+	for _, typ := range []event.Type{event.AccessGranted, event.ContentRead, event.DatasetRegistered} {
+		var wrong *event.FieldError
+		if _, err := log.Append(t.Context(), event.Event{Type: typ}); !errors.As(err, &wrong) || wrong.Field != "type" {
+			t.Errorf("Append(%s): %v, want a FieldError of type", typ, err)
+		}
+	}
+	if size, err := log.Size(); size != 0 || err != nil {
+		t.Errorf("Size() = %d, %v, want 0", size, err)
+	}
+}
+
+// TestObserver is handed every record as a reader finds it, also if the caller
+// changes what its event pointed to.
+func TestObserver(t *testing.T) {
+	var mu sync.Mutex
+	var seen []*audittrail.Record
+	dir := t.TempDir()
+	log := open(t, dir, audittrail.Options{Create: true, Observer: func(batch []*audittrail.Record) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, batch...)
+	}})
+	tokens, latency := int64(7), 3*time.Millisecond
+	ev := event.Event{
+		Type: event.ToolResult, ModelID: "m", UserID: "u", SessionID: "s", InputTokens: &tokens, Latency: &latency,
+		InputMessages: json.RawMessage(`["hello"]`), Cost: &event.Cost{Nano: 5, Currency: "EUR"},
+		Tool:     &event.Tool{Name: "t", Arguments: json.RawMessage(`{"q":"x"}`)},
+		Producer: &event.Producer{ID: "p"}, Labels: map[string]string{"k": "v"},
+		Metadata: map[string]json.RawMessage{"m": json.RawMessage(`"v"`)},
+	}
+	mustAppend(t, log, ev)
+	tokens, latency = 8, 0
+	copy(ev.InputMessages, `["spoil"]`)
+	copy(ev.Tool.Arguments, `{"q":"y"}`)
+	copy(ev.Metadata["m"], `"w"`)
+	ev.Labels["k"], ev.Metadata["n"], ev.Tool.Name, ev.Producer.ID, ev.Cost.Nano = "w", nil, "u", "q", 6
+	if _, err := log.AppendBatch(t.Context(), []event.Event{{Type: event.Prompt, ID: "client"}, {Type: event.Prompt}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.AppendGovernance(t.Context(), grant("")); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, log)
+	reader := open(t, dir, audittrail.Options{ReadOnly: true})
+	var want []*audittrail.Record
+	for r, err := range reader.Records(t.Context(), 0, record.MaxSeq) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Key = record.Hash{} // which is of the line
+		want = append(want, r)
+	}
+	if diff := cmp.Diff(want, seen, cmpopts.IgnoreUnexported(record.Record{}), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("observed records differ from those read (-read +observed):\n%s", diff)
+	}
+}
+
+// TestSetClasses lets a policy choose, and holds it to the log's classes.
+func TestSetClasses(t *testing.T) {
+	log := open(t, t.TempDir(), audittrail.Options{Create: true})
+	choose := func(e *event.Event) string {
+		switch e.ModelID {
+		case "long":
+			return "decade"
+		case "wrong":
+			return "unheard"
+		}
+		return ""
+	}
+	if err := log.SetClasses([]string{"decade"}, choose); err != nil {
+		t.Fatal(err)
+	}
+	for model, want := range map[string]string{"long": "decade", "other": audittrail.DefaultClass} {
+		receipt := mustAppend(t, log, event.Event{Type: event.Prompt, ModelID: model})
+		r, err := log.Get(t.Context(), receipt.Seq)
+		if err != nil || r.Event.RetentionClass != want {
+			t.Errorf("model %s: class %q, %v, want %q", model, r.Event.RetentionClass, err, want)
+		}
+	}
+	if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, ModelID: "wrong"}); err == nil || !strings.Contains(err.Error(), `"unheard"`) {
+		t.Errorf("Append under an unknown class of the policy: %v", err)
+	}
+	for _, names := range [][]string{{"Upper"}, {audittrail.GovernanceClass}} {
+		if err := log.SetClasses(names, nil); err == nil {
+			t.Errorf("SetClasses(%q) = nil, want an error", names)
+		}
+	}
+}

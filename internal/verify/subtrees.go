@@ -1,0 +1,66 @@
+package verify
+
+import (
+	"math/bits"
+	"slices"
+
+	"audittrail/internal/tree"
+	"audittrail/tlog"
+)
+
+// A node is the root of a complete subtree of 1<<level leaves.
+type node struct {
+	level int
+	hash  tlog.Hash
+}
+
+// subtrees folds a run of leaves, which may begin anywhere in the tree, into
+// the largest subtrees that lie within the run. They end at cuts, so that the
+// tree's root can be had for the sizes that these are.
+type subtrees struct {
+	hash  *tlog.Hasher
+	cuts  []uint64    // ascending
+	files *tree.Pages // to compare with; nil if there is none
+	size  uint64      // of the tree, up to and with the last leaf
+	floor int         // nodes in front of it are left alone
+	nodes []node
+}
+
+// start begins with the leaf at index first.
+func (t *subtrees) start(first uint64) {
+	t.size = first
+	for len(t.cuts) > 0 && t.cuts[0] <= first {
+		t.cuts = t.cuts[1:]
+	}
+}
+
+func (t *subtrees) add(entry [32]byte) {
+	t.size++
+	n := node{0, t.hash.Leaf(entry)}
+	if t.files != nil {
+		t.files.Entry(t.size-1, entry, n.hash)
+	}
+	// As many subtrees end here as the size has zeros at its end; those that
+	// began in front of the run are for others to close.
+	for range bits.TrailingZeros64(t.size) {
+		last := len(t.nodes) - 1
+		if last < t.floor || t.nodes[last].level != n.level {
+			break
+		}
+		n.hash = t.hash.Node(t.nodes[last].hash, n.hash)
+		n.level++
+		if t.files != nil {
+			t.files.Subtree(n.level, t.size, n.hash)
+		}
+		t.nodes = t.nodes[:last]
+	}
+	t.nodes = append(t.nodes, n)
+	if len(t.cuts) > 0 && t.cuts[0] == t.size {
+		t.floor = len(t.nodes)
+		next := slices.IndexFunc(t.cuts, func(c uint64) bool { return c > t.size })
+		if next < 0 {
+			next = len(t.cuts)
+		}
+		t.cuts = t.cuts[next:]
+	}
+}
