@@ -82,7 +82,7 @@ var rooms = map[string]room{
 			"internal/trust",
 		},
 		theirs: []string{"filippo.io/age"},
-		tests:  []string{"access", "internal/index", "lineage", "privacy", "retention"}, // to use them on a log whose disk fails, or that was altered
+		tests:  []string{"access", "internal/index", "lineage", "privacy", "query", "retention"}, // to use them on a log whose disk fails, or that was altered
 	},
 	"internal/index/block/lru":   {},
 	"internal/index/block/terms": {},
@@ -167,7 +167,7 @@ var rooms = map[string]room{
 		tests: []string{"."}, // a log that certifies
 	},
 	"privacy":                         {ours: []string{".", "access", "event", "governance", "record", "query", "certificate"}},
-	"access":                          {ours: []string{".", "event", "record", "internal/vfs"}},
+	"access":                          {ours: []string{".", "event", "governance", "record", "internal/vfs"}},
 	"cmd/audittrail/internal/fileid":  {},
 	"cmd/audittrail/internal/foreign": {ours: []string{"event", "internal/cjson"}},
 	"cmd/audittrail/internal/ingest":  {ours: []string{".", "event", "internal/cjson", "internal/filekind", "cmd/audittrail/internal/foreign"}},

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/keyring"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -150,6 +151,9 @@ func carry(ctx context.Context, s *survey, found *RebuildResult, to *Log) error 
 		return err
 	}
 	for _, h := range s.holds.Active() {
+		if h.Unreadable {
+			h = governance.Hold{ID: h.ID, Reason: fmt.Sprintf("record %d of the old log placed a hold that this program does not understand", h.Seq)}
+		}
 		if _, err := to.PlaceHold(ctx, h); err != nil {
 			return err
 		}

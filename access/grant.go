@@ -15,6 +15,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/record"
 )
 
@@ -106,7 +107,7 @@ var errForm = errors.New("its metadata are not those of a record of this type")
 
 func readGrant(e *event.Event) (*Grant, error) {
 	var r grantRecord
-	if err := json.Unmarshal(e.Metadata["grant"], &r); err != nil {
+	if err := governance.Decode(e.Metadata, "grant", &r); err != nil {
 		return nil, errForm // what it holds is sealed, and not for an error
 	}
 	hash, err := hex.DecodeString(r.Hash)
@@ -181,7 +182,7 @@ func (t *table) apply(e *event.Event) error {
 		t.grant(g)
 	case event.AccessRevoked:
 		var r revokeRecord
-		if err := json.Unmarshal(e.Metadata["revocation"], &r); err != nil {
+		if err := governance.Decode(e.Metadata, "revocation", &r); err != nil {
 			return errForm
 		}
 		t.revoke(&r, e.Time)

@@ -2,13 +2,13 @@ package access
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"time"
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/record"
 )
 
@@ -62,7 +62,7 @@ func ChangeOf(r *audittrail.Record) (*Change, error) {
 		return ch, nil
 	}
 	var v revokeRecord
-	if err := json.Unmarshal(r.Event.Metadata["revocation"], &v); err != nil {
+	if err := governance.Decode(r.Event.Metadata, "revocation", &v); err != nil {
 		return nil, errForm
 	}
 	ch.IDs, ch.By, ch.Reason = v.IDs, v.By, v.Reason

@@ -58,7 +58,7 @@ func (e *Erasure) Metadata() (map[string]json.RawMessage, error) {
 // ReadErasure reads what Metadata returns, and nothing else.
 func ReadErasure(m map[string]json.RawMessage) (*Erasure, error) {
 	var w erasure
-	if err := decode(m, erasureKey, &w); err != nil {
+	if err := Decode(m, erasureKey, &w); err != nil {
 		return nil, err
 	}
 	e := &Erasure{Reason: w.Reason, Basis: w.Basis, Approval: w.Approval, By: w.By}
@@ -94,7 +94,7 @@ func (e *Expiry) Metadata() (map[string]json.RawMessage, error) {
 // ReadExpiry reads what Metadata returns, and nothing else.
 func ReadExpiry(m map[string]json.RawMessage) (*Expiry, error) {
 	var w expiry
-	if err := decode(m, expiryKey, &w); err != nil {
+	if err := Decode(m, expiryKey, &w); err != nil {
 		return nil, err
 	}
 	for i, c := range w.Classes {
@@ -129,7 +129,7 @@ func (r *Release) Metadata() (map[string]json.RawMessage, error) {
 // ReadRelease reads what Metadata returns, and nothing else.
 func ReadRelease(m map[string]json.RawMessage) (*Release, error) {
 	var w release
-	if err := decode(m, releaseKey, &w); err != nil {
+	if err := Decode(m, releaseKey, &w); err != nil {
 		return nil, err
 	}
 	if _, err := record.ParseID(w.Hold); err != nil {
@@ -155,9 +155,11 @@ func canonical(v any) ([]byte, error) {
 	return cjson.AppendCanonical(nil, b)
 }
 
-// decode reads the one member of m into v. What is in it is personal, and so
-// not in the error.
-func decode(m map[string]json.RawMessage, key string, v any) error {
+// Decode reads the details of a governance record: its metadata have one member of
+// that name, which is what v encodes to in canonical form. Every error is ErrForm. A
+// member that v does not have is one of a newer program, and may narrow what the
+// others say: so the record says nothing that can be acted on.
+func Decode(m map[string]json.RawMessage, key string, v any) error {
 	raw, ok := m[key]
 	if !ok || len(m) != 1 {
 		return fmt.Errorf("metadata without %s, or with more: %w", key, ErrForm)

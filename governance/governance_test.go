@@ -152,3 +152,37 @@ func TestHoldCheck(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestHoldsOfNewerForm takes in holds and releases with a member that this program
+// does not know: a hold keeps everything, and a release releases nothing.
+func TestHoldsOfNewerForm(t *testing.T) {
+	var holds governance.Holds
+	take := func(seq uint64, kind event.Type, name, details string) {
+		t.Helper()
+		r := &record.Record{ID: record.ID{6: 0x40, 8: 0x80, 15: byte(seq)}}
+		r.Seq, r.Event.Type = seq, kind
+		r.Event.Metadata = map[string]json.RawMessage{name: json.RawMessage(details)}
+		if err := holds.Take(r, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(0, event.HoldPlaced, "hold", `{"model_id":"gpt-4","reason":"r"}`)
+	take(1, event.HoldPlaced, "hold", `{"model_id":"gpt-4","reason":"r","region":"eu"}`)
+	all := holds.Active()
+	if len(all) != 2 || all[0].Unreadable || !all[1].Unreadable {
+		t.Fatalf("Active() = %+v, want the second to be unreadable", all)
+	}
+	other := &record.Record{Class: "standard/2026-11"}
+	other.Event.ModelID = "another"
+	if nobody := func(string) bool { return false }; all[0].Matches(other, nobody) || !all[1].Matches(other, nobody) {
+		t.Error("the unreadable hold does not keep everything, or the other one does")
+	}
+	take(2, event.HoldReleased, "release", `{"hold":"`+all[0].ID+`","until":"x"}`)
+	if n := len(holds.Active()); n != 2 {
+		t.Errorf("%d holds after a release that is not understood, want 2", n)
+	}
+	take(3, event.HoldReleased, "release", `{"hold":"`+all[0].ID+`"}`)
+	if n := len(holds.Active()); n != 1 {
+		t.Errorf("%d holds after a release, want 1", n)
+	}
+}

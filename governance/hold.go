@@ -60,7 +60,7 @@ func (h *Hold) Metadata() (map[string]json.RawMessage, error) {
 // ReadHold reads what Metadata returns, and nothing else.
 func ReadHold(m map[string]json.RawMessage) (*Hold, error) {
 	var w hold
-	if err := decode(m, holdKey, &w); err != nil {
+	if err := Decode(m, holdKey, &w); err != nil {
 		return nil, err
 	}
 	h := &Hold{By: w.By, Class: w.Class, Model: w.Model, Reason: w.Reason}
@@ -161,18 +161,17 @@ func (hs *Holds) Take(r *record.Record, readable bool) error {
 	case event.HoldPlaced:
 		h := &Hold{Unreadable: true}
 		if readable {
-			var err error
-			if h, err = ReadHold(r.Event.Metadata); err != nil {
-				return fmt.Errorf("record %d: %w", r.Seq, err)
+			if known, err := ReadHold(r.Event.Metadata); err == nil {
+				h = known
+				h.User = r.Event.UserID
 			}
-			h.User = r.Event.UserID
 		}
 		h.ID, h.Placed, h.Seq = r.ID.String(), r.Logged, r.Seq
 		hs.active[h.ID] = *h
 	case event.HoldReleased:
 		rel, err := ReadRelease(r.Event.Metadata)
 		if err != nil {
-			return fmt.Errorf("record %d: %w", r.Seq, err)
+			return nil // the hold stays
 		}
 		delete(hs.active, rel.Hold)
 		hs.released = r.Seq

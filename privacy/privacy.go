@@ -106,25 +106,42 @@ type approvalRecord struct {
 	Texts    []string         `json:"subjects,omitempty"`
 }
 
+// details reads the details of a record, and reports whether all of them are
+// understood. The error means that they are not those of such a record.
+func details(r *audittrail.Record, name string, v any) (understood bool, err error) {
+	if json.Unmarshal(r.Event.Metadata[name], v) != nil {
+		return false, fmt.Errorf("record %d: its metadata are not those of a record of type %s", r.Seq, r.Event.Type)
+	}
+	return governance.Decode(r.Event.Metadata, name, v) == nil, nil
+}
+
 func (d *Desk) take(r *audittrail.Record) error {
 	switch r.Event.Type {
 	case event.SubjectRestricted:
 		// That it is restricted stands in the clear: it holds even if the reason
 		// cannot be read.
 		var w restrictionRecord
-		if r.State == record.Readable && json.Unmarshal(r.Event.Metadata["restriction"], &w) != nil {
-			return fmt.Errorf("record %d: its metadata are not those of a restriction", r.Seq)
+		if r.State == record.Readable {
+			if _, err := details(r, "restriction", &w); err != nil {
+				return err
+			}
 		}
 		d.restricted[r.Subject] = Restriction{Since: r.Event.Time, Seq: r.Seq, Reason: w.Reason, By: w.By}
 	case event.RestrictionLifted:
+		var w restrictionRecord
+		if r.State == record.Readable {
+			if understood, err := details(r, "restriction", &w); err != nil || !understood {
+				return err // it may be lifted in part only
+			}
+		}
 		delete(d.restricted, r.Subject)
 	case event.ErasureApproved:
 		if r.State != record.Readable {
 			return nil // it approves nothing
 		}
 		var w approvalRecord
-		if err := json.Unmarshal(r.Event.Metadata["approval"], &w); err != nil {
-			return fmt.Errorf("record %d: its metadata are not those of an approval", r.Seq)
+		if understood, err := details(r, "approval", &w); err != nil || !understood {
+			return err // what has a condition that is not understood approves nothing
 		}
 		a := Approval{ID: r.ID, Hold: w.Hold, By: w.By, Given: r.Event.Time, Expires: w.Expires}
 		for _, text := range w.Texts {

@@ -26,6 +26,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/record"
 )
 
@@ -124,7 +125,7 @@ func (m *Manager) read(ctx context.Context) error {
 			return ErrSealed
 		}
 		var s stored
-		if err := json.Unmarshal(r.Event.Metadata[member], &s); err != nil {
+		if err := governance.Decode(r.Event.Metadata, member, &s); err != nil {
 			return fmt.Errorf("record %d: read retention policy: %w", r.Seq, err)
 		}
 		if err := s.Check(); err != nil {

@@ -1,0 +1,116 @@
+package audittrail_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"audittrail"
+	"audittrail/access"
+	"audittrail/event"
+	"audittrail/governance"
+	"audittrail/privacy"
+	"audittrail/query"
+	"audittrail/retention"
+)
+
+// TestGovernanceOfNewerForm makes a log of records by which another one is governed,
+// once as they are and once with a member that this program does not know, which may
+// narrow what the others say: no token is good, whoever is restricted stays so,
+// nothing is approved, and no policy counts.
+func TestGovernanceOfNewerForm(t *testing.T) {
+	ctx := t.Context()
+	old := open(t, t.TempDir(), audittrail.Options{Create: true})
+	mustAppend(t, old, about("ann", "first"))
+	users, err := access.Open(ctx, old, access.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := users.Grant(ctx, access.Request{User: "bob", Role: access.Auditor, By: "local"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk, err := privacy.Open(ctx, old, query.New(old))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = desk.Restrict(ctx, "ann", "disputed", "local"); err == nil {
+		err = desk.Lift(ctx, "ann", "settled", "local")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold, err := old.PlaceHold(ctx, governance.Hold{Reason: "a case"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	approved, err := desk.ApproveRelease(ctx, hold.ID, "local", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, newer := range map[string]bool{"as it is": false, "with another member": true} {
+		t.Run(name, func(t *testing.T) {
+			log := open(t, t.TempDir(), audittrail.Options{Create: true})
+			mustAppend(t, log, about("ann", "first"))
+			ann, _, err := log.Subject("ann")
+			if err != nil {
+				t.Fatal(err)
+			}
+			copyGovernance(t, old, log, newer, event.SubjectRestricted, event.AccessGranted, event.ErasureApproved)
+			users, err := access.Open(ctx, log, access.Options{})
+			if (err != nil) != newer || err == nil && !users.Check(token.Reveal(), access.ReadEvents, nil).Allowed {
+				t.Errorf("access.Open: %v, want an error: %t", err, newer)
+			}
+			desk, err := privacy.Open(ctx, log, query.New(log))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !desk.Restricted(ann) {
+				t.Error("ann is not restricted")
+			}
+			if _, err := desk.ReleaseApproval(approved.ID.String(), approved.Hold, time.Now()); (err != nil) != newer {
+				t.Errorf("ReleaseApproval: %v, want an error: %t", err, newer)
+			}
+			copyGovernance(t, old, log, newer, event.RestrictionLifted)
+			if err := desk.Refresh(ctx); err != nil || desk.Restricted(ann) != newer {
+				t.Errorf("after the lift ann is restricted: %t, %v, want %t", desk.Restricted(ann), err, newer)
+			}
+			policy := `{"by":"local","class":[{"keep_for":"1y","name":"standard"}]}`
+			if newer {
+				policy = strings.Replace(policy, `]}`, `],"only_if":"x"}`, 1)
+			}
+			appendGovernance(ctx, t, log, event.Event{Type: event.RetentionPolicySet, Metadata: map[string]json.RawMessage{"policy": json.RawMessage(policy)}})
+			if _, err := retention.Open(ctx, log, retention.Options{}); (err != nil) != newer {
+				t.Errorf("retention.Open: %v, want an error: %t", err, newer)
+			}
+		})
+	}
+}
+
+// copyGovernance appends the records of some types of another log, if newer with a
+// member more in their details.
+func copyGovernance(t *testing.T, from, to *audittrail.Log, newer bool, types ...event.Type) {
+	t.Helper()
+	for r, err := range from.Administrative(t.Context(), 0, types...) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := event.Clone(&r.Event)
+		e.ID = r.ID.String()
+		for name, details := range e.Metadata {
+			if newer {
+				e.Metadata[name] = json.RawMessage(strings.TrimSuffix(string(details), "}") + `,"zone":"a"}`)
+			}
+		}
+		appendGovernance(t.Context(), t, to, e)
+	}
+}
+
+func appendGovernance(ctx context.Context, t *testing.T, log *audittrail.Log, e event.Event) {
+	t.Helper()
+	if _, err := log.AppendGovernance(ctx, e); err != nil {
+		t.Fatal(err)
+	}
+}
