@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 
+	"audittrail/record"
 	"audittrail/tlog"
 )
 
@@ -64,4 +65,10 @@ func (l *Log) Cut(ctx context.Context, file int, seq, n uint64, cuts []uint64) (
 		runs = append(runs, Run{Seq: it.seq, N: it.n})
 	}
 	return runs, err
+}
+
+// StateOf says what has become of the key to a line's content.
+func StateOf(keys Keys, line []byte) (record.State, error) {
+	c := contents{keys: keys}
+	return c.state(line)
 }

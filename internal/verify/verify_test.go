@@ -19,6 +19,7 @@ import (
 	"audittrail/internal/tree"
 	"audittrail/internal/verify"
 	"audittrail/internal/vfs"
+	"audittrail/keyring"
 	"audittrail/record"
 	"audittrail/tlog"
 )
@@ -320,6 +321,34 @@ func TestCut(t *testing.T) {
 		if got, err := s.log.Cut(t.Context(), 0, 0, 12, test.cuts); err != nil || !slices.Equal(got, test.want) {
 			t.Errorf("%s: Cut = %v, %v, want %v", name, got, err, test.want)
 		}
+	}
+}
+
+// keyError is a keyring that answers with an error.
+type keyError struct{ err error }
+
+func (k keyError) ForOpening(record.Subject, string) (record.PRK, error) {
+	return record.PRK{}, k.err
+}
+
+// TestStateOfKeys tells a key that is absent from one that cannot be looked for.
+func TestStateOfKeys(t *testing.T) {
+	line := fmt.Appendf(nil, `{"v":1,"class":"standard/2026-11","subject":"%032x","key":"%064x"`, 1, 2)
+	for _, c := range []struct {
+		err  error
+		want record.State
+	}{
+		{nil, record.Readable},
+		{&keyring.StateError{State: record.Erased}, record.Erased},
+		{&keyring.StateError{State: record.Expired}, record.Expired},
+		{&keyring.StateError{State: record.Lost}, record.Lost},
+	} {
+		if got, err := verify.StateOf(keyError{c.err}, line); got != c.want || err != nil {
+			t.Errorf("%v: state %v, %v, want %v", c.err, got, err, c.want)
+		}
+	}
+	if _, err := verify.StateOf(keyError{syscall.EIO}, line); !errors.Is(err, syscall.EIO) {
+		t.Errorf("keys that cannot be read: %v, want the disk's error", err)
 	}
 }
 
