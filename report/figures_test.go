@@ -392,6 +392,27 @@ func TestNotSaid(t *testing.T) {
 	})
 }
 
+// TestPolicyOfNewerForm counts nothing against a policy of which this program does not
+// know every member.
+func TestPolicyOfNewerForm(t *testing.T) {
+	for policy, known := range map[string]bool{
+		`{"by":"local","class":[{"keep_for":"1d","name":"standard"}]}`:               true,
+		`{"by":"local","class":[{"keep_for":"1d","name":"standard"}],"only_if":"x"}`: false,
+	} {
+		log, _ := newLog(t)
+		_, err := log.AppendGovernance(t.Context(), event.Event{
+			Type: event.RetentionPolicySet, Metadata: map[string]json.RawMessage{"policy": json.RawMessage(policy)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, _ := made(t, log, report.Options{}).Figure("retention.shortfalls")
+		if said := strings.Contains(f.Note, "form that this program does not know"); said == known {
+			t.Errorf("%s: the note is %q", policy, f.Note)
+		}
+	}
+}
+
 // TestKeyless does not make zeros of what only the keyring tells.
 func TestKeyless(t *testing.T) {
 	log, dir := newLog(t, some()...)

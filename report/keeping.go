@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,8 +30,11 @@ func (m *maker) retention(s *document.Section) error {
 	var policy retention.Policy
 	why := ""
 	if set > 0 {
-		if last := m.of(types...)[set-1]; !member(last.Event.Metadata, "policy", &policy) {
+		last := m.of(types...)[set-1]
+		if policy, err = retention.PolicyIn(last); errors.Is(err, retention.ErrSealed) {
 			why = fmt.Sprintf("Not known: the policy is in record %d, which is %s.", last.Seq, last.State)
+		} else if err != nil {
+			why = fmt.Sprintf("Not known: the policy in record %d has a form that this program does not know.", last.Seq)
 		}
 	}
 	figure(s, "policies", "Policies set", document.CountOf(set), "The last one counts, for the events accepted from then on.", q)

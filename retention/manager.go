@@ -121,19 +121,34 @@ func (m *Manager) read(ctx context.Context) error {
 		if r.Event.Type != event.RetentionPolicySet {
 			continue
 		}
-		if r.State != record.Readable {
-			return ErrSealed
-		}
-		var s stored
-		if err := governance.Decode(r.Event.Metadata, member, &s); err != nil {
-			return fmt.Errorf("record %d: read retention policy: %w", r.Seq, err)
-		}
-		if err := s.Check(); err != nil {
-			return fmt.Errorf("record %d: retention policy: %w", r.Seq, err)
+		s, err := storedIn(r)
+		if err != nil {
+			return err
 		}
 		m.policy, m.set = s.Policy, Setting{r.Seq, r.Logged, s.By}
 	}
 	return nil
+}
+
+// PolicyIn returns the policy that a record sets. The error is ErrSealed if the
+// record's content cannot be read, and another one if the policy has a member that
+// this program does not know.
+func PolicyIn(r *audittrail.Record) (Policy, error) {
+	s, err := storedIn(r)
+	return s.Policy, err
+}
+
+func storedIn(r *audittrail.Record) (s stored, err error) {
+	if r.State != record.Readable {
+		return s, ErrSealed
+	}
+	if err := governance.Decode(r.Event.Metadata, member, &s); err != nil {
+		return stored{}, fmt.Errorf("record %d: read retention policy: %w", r.Seq, err)
+	}
+	if err := s.Check(); err != nil {
+		return stored{}, fmt.Errorf("record %d: retention policy: %w", r.Seq, err)
+	}
+	return s, nil
 }
 
 // enforce has the log choose classes by the policy; called with mu held.
