@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"audittrail/event"
 	"audittrail/internal/vfs"
 )
 
@@ -25,3 +26,9 @@ func (o Options) With(s Seams) Options {
 type Gate = gate
 
 var CheckTree = checkTree
+
+// CommitOwn records an event of the log's own, whatever it says.
+func CommitOwn(l *Log, e event.Event) error {
+	_, err := l.sequence.commitOwn(e)
+	return err
+}

@@ -3,6 +3,7 @@ package audittrail_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ import (
 
 // TestGovernanceOfNewerForm makes a log of records by which another one is governed,
 // once as they are and once with a member that this program does not know, which may
-// narrow what the others say: no token is good, whoever is restricted stays so,
+// narrow what the others say: no token is good, a restricted person stays so,
 // nothing is approved, and no policy counts.
 func TestGovernanceOfNewerForm(t *testing.T) {
 	ctx := t.Context()
@@ -112,5 +113,35 @@ func appendGovernance(ctx context.Context, t *testing.T, log *audittrail.Log, e 
 	t.Helper()
 	if _, err := log.AppendGovernance(ctx, e); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestHoldOfNewerForm has a hold on one model with a member that this program does not
+// know: it keeps everybody's records, in a log that is rebuilt of this one, too.
+func TestHoldOfNewerForm(t *testing.T) {
+	dir, to := t.TempDir(), t.TempDir()
+	log := open(t, dir, audittrail.Options{Create: true})
+	mustAppend(t, log, about("ann", "first"))
+	err := audittrail.CommitOwn(log, event.Event{Type: event.HoldPlaced, Metadata: map[string]json.RawMessage{
+		"hold": json.RawMessage(`{"model_id":"another","reason":"r","region":"eu"}`),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantErasureHeld(t, log)
+	mustClose(t, log)
+	_, err = audittrail.Rebuild(t.Context(), audittrail.RebuildOptions{From: dir, To: to, Reason: "a test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantErasureHeld(t, open(t, to, audittrail.Options{}))
+}
+
+func wantErasureHeld(t *testing.T, log *audittrail.Log) {
+	t.Helper()
+	var held *governance.LegalHoldError
+	_, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"ann"}, Reason: "r"})
+	if !errors.As(err, &held) {
+		t.Errorf("Erase = %v, want a LegalHoldError", err)
 	}
 }

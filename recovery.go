@@ -510,7 +510,7 @@ func (l *recovery) refuseCopies(ctx context.Context, tail *logTail) error {
 	return nil
 }
 
-// explain looks at a line that follows a damaged one, and returns why that was no
+// explainDamage looks at a line that follows a damaged one, and returns why that was no
 // interrupted write if the line tells. Whole records may follow in the batch that
 // was being written, since a disk does not write in order: their nanoseconds tell
 // their place in it, and so whether the damage is in it too. One of a later batch

@@ -143,7 +143,7 @@ type item struct {
 	alone  [1]*item // the item itself, as the list of a single append
 }
 
-// each runs f on all items, on all processors where there are many, and
+// eachItem runs f on all items, on all processors where there are many, and
 // returns the error of the first item that has one.
 func eachItem(items []*item, f func(*item) error) error {
 	if len(items) == 1 {

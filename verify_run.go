@@ -85,7 +85,7 @@ func (l *Log) signedNow() uint64 {
 	return c.Size
 }
 
-// inspect goes over a log, which is taken to end with the record before end, or
+// inspectOnce goes over a log, which is taken to end with the record before end, or
 // with what is signed.
 func (l *Log) inspectOnce(ctx context.Context, o VerifyOptions, live bool, end uint64, missing []string) (*inspected, error) {
 	found := &verify.Findings{Max: o.MaxProblems}

@@ -23,8 +23,8 @@ const (
 	Archived
 	Dropped
 	// Restricted content is there, and is not shown to the one who asks: the
-	// person whom it is about has asked for that, or the asker has no permission.
-	// The log itself does not use this state; who shows records does.
+	// data subject has asked for that, or the asker has no permission.
+	// The log itself does not use this state; commands that show records do.
 	Restricted
 	// Unauthenticated records lie beyond the newest checkpoint, and no signature
 	// or key vouches for them.
