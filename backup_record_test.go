@@ -79,7 +79,7 @@ func TestBackupIsKnown(t *testing.T) {
 
 func backupsRecorded(t *testing.T, log *audittrail.Log) (ids []uint64) {
 	t.Helper()
-	for r, err := range log.Administrative(t.Context(), 0, event.KeysBackedUp) {
+	for r, err := range log.GovernanceRecords(t.Context(), 0, event.KeysBackedUp) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -66,7 +66,7 @@ func TestVerifyBesideErasures(t *testing.T) {
 				default:
 				}
 				v, err := audittrail.VerifyDir(t.Context(), dir, audittrail.Options{}, audittrail.VerifyOptions{})
-				if err != nil || !v.Valid() || len(v.Missing) > 0 {
+				if err != nil || !v.Valid() || len(v.Limitations) > 0 {
 					t.Fatalf("beside a writer: %+v, %v", v, err)
 				}
 				if b, err := reader.Beyond(t.Context()); err != nil || b.Records > 0 || b.Behind > 0 || b.Unchecked != "" {

@@ -38,7 +38,7 @@ func TestRecordCall(t *testing.T) {
 		if e.Type != event.Prompt || e.Prompt != "What is a bond?" || e.Response != c.response || e.Outcome != c.outcome || e.Latency == nil || *e.Latency < 0 || (e.Error != "") != (c.fails != nil) {
 			t.Errorf("%s: recorded %+v", name, e)
 		}
-		if got := event.Call(e, r.Parts, true); got != event.CallWhole {
+		if got := event.Call(e, r.Parts, true); got != event.CallComplete {
 			t.Errorf("%s: Call() = %d, want a whole call", name, got)
 		}
 	}

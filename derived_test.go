@@ -55,7 +55,7 @@ func governors(t *testing.T, disk vfs.FS, readOnly bool) (seqs []uint64, held bo
 	o.ReadOnly, o.Create = readOnly, false
 	log := openDir(t, o)
 	defer mustClose(t, log)
-	for r, err := range log.Administrative(t.Context(), 0) {
+	for r, err := range log.GovernanceRecords(t.Context(), 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,8 +180,8 @@ func TestCopyIsRefused(t *testing.T) {
 	original := lines(first)[1]
 	edit(t, disk, "log/"+segments[len(segments)-1], func(b []byte) []byte {
 		l := lines(b)
-		last, _ := record.ParseTail(bytes.TrimSuffix(l[len(l)-1], []byte("\n")))
-		own, _ := record.ParseTail(bytes.TrimSuffix(original, []byte("\n")))
+		last, _ := record.ParseChainLink(bytes.TrimSuffix(l[len(l)-1], []byte("\n")))
+		own, _ := record.ParseChainLink(bytes.TrimSuffix(original, []byte("\n")))
 		again := bytes.Replace(original, []byte(own.Prev.String()), []byte(last.Hash.String()), 1)
 		again = bytes.Replace(again, event.AppendTime(nil, own.Logged), event.AppendTime(nil, last.Logged), 1)
 		return append(b, rehash(again, `"seq":1,"logged"`, fmt.Sprintf(`"seq":%d,"logged"`, last.Seq+1))...)
@@ -321,10 +321,10 @@ func TestDerivedIsNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v.Altered() || v.ProblemCount != v.Count(finding.Derived) || v.Records != 40 {
-			t.Fatalf("with keys %t: altered %t, %d records, %+v", withKeys, v.Altered(), v.Records, v.Problems)
+		if v.Altered() || v.FindingCount != v.Count(finding.Derived) || v.Records != 40 {
+			t.Fatalf("with keys %t: altered %t, %d records, %+v", withKeys, v.Altered(), v.Records, v.Findings)
 		}
-		return v.Problems
+		return v.Findings
 	}
 	own := func(disk *vfs.Mem) []finding.Finding {
 		t.Helper()
@@ -332,7 +332,7 @@ func TestDerivedIsNamed(t *testing.T) {
 		o.ReadOnly, o.Create = true, false
 		log := openDir(t, o)
 		defer mustClose(t, log)
-		found, err := log.CheckSides(t.Context())
+		found, err := log.CheckSideFiles(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -434,7 +434,7 @@ func TestRemnantDecidesNothingByItself(t *testing.T) {
 		}
 		log := openDir(t, o)
 		defer mustClose(t, log)
-		for r, err := range log.Administrative(t.Context(), 0) {
+		for r, err := range log.GovernanceRecords(t.Context(), 0) {
 			if err != nil {
 				return nil, err
 			}

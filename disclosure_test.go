@@ -54,7 +54,7 @@ func TestDisclosure(t *testing.T) {
 		"another field":  {`{"v":1,"kee":""}`, record.ErrDisclosure},
 		"another form":   {strings.Replace(good, `"v":1`, `"v":2`, 1), record.ErrDisclosure},
 		"key too short":  {strings.Replace(good, parts.Key, parts.Key[:8], 1), record.ErrDisclosure},
-		"no record line": {`{"v":1,"key":"` + parts.Key + `","line":"x"}`, record.ErrForm},
+		"no record line": {`{"v":1,"key":"` + parts.Key + `","line":"x"}`, record.ErrFormat},
 	} {
 		if _, err := audittrail.CheckDisclosure([]byte(c.in)); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)

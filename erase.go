@@ -79,7 +79,7 @@ type ErasureOrder struct {
 // error it yields no more.
 func (l *Log) Erasures(ctx context.Context) iter.Seq2[*ErasureOrder, error] {
 	return func(yield func(*ErasureOrder, error) bool) {
-		for r, err := range l.Administrative(ctx, 0, event.SubjectErased) {
+		for r, err := range l.GovernanceRecords(ctx, 0, event.SubjectErased) {
 			var o *ErasureOrder
 			if err == nil {
 				o, err = orderOf(r)

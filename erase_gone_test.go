@@ -119,7 +119,7 @@ func TestErasedIsGone(t *testing.T) {
 		}
 		for _, s := range []record.Subject{bob, ring.System(), subject} {
 			for _, c := range append(classes, audittrail.GovernanceClass+"/0001-01") {
-				prk, err := ring.ForOpening(s, c)
+				prk, err := ring.DecryptionKey(s, c)
 				if err != nil {
 					continue
 				}
@@ -316,7 +316,7 @@ func checkGoverned(t *testing.T, disk *vfs.Mem, c *clock, k certain, what string
 	got := seen(t, log, k, what)
 	// What an order is there for is done, and seen so by both.
 	ordered := map[event.Type]bool{}
-	for r, err := range log.Administrative(t.Context(), 0) {
+	for r, err := range log.GovernanceRecords(t.Context(), 0) {
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
@@ -502,7 +502,7 @@ func TestAppliedAdvances(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seq, _ := ring.Applied()
+	seq, _ := ring.LastDestruction()
 	if err := ring.Close(); err != nil || seq != 600 {
 		t.Errorf("Applied = %d, %v, want 600", seq, err)
 	}

@@ -112,7 +112,7 @@ func TestErase(t *testing.T) {
 		t.Errorf("the log was changed, %v", err)
 	}
 	v, err := log.Verify(t.Context(), audittrail.VerifyOptions{Checkpoints: [][]byte{done.Before, done.After}})
-	if err != nil || !v.Valid() || len(v.Missing) > 0 || v.Erased != 1 || v.Expired != 0 || v.Held != 0 {
+	if err != nil || !v.Valid() || len(v.Limitations) > 0 || v.Erased != 1 || v.Expired != 0 || v.Held != 0 {
 		t.Errorf("Verify = %+v, %v, want 1 erased", v, err)
 	}
 	if size := checkpointSize(t, done.Before); size != done.Receipt.Seq {

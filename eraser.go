@@ -74,7 +74,7 @@ func (c *eraser) keyOf(r *record.Record) (record.Key, record.State, error) {
 	case state != record.Readable:
 		return record.Key{}, state, nil
 	}
-	key, err := r.KeyFrom(prk)
+	key, err := r.DeriveKey(prk)
 	return key, record.Readable, err
 }
 
@@ -101,7 +101,7 @@ func (c *eraser) opening(s record.Subject, class string) (record.PRK, record.Sta
 	if err != nil || refused == record.Erased {
 		return record.PRK{}, refused, err
 	}
-	prk, err := c.log.ring.ForOpening(s, class)
+	prk, err := c.log.ring.DecryptionKey(s, class)
 	state, absent := keyring.StateOf(err)
 	switch {
 	case absent && state == record.Erased, refused == record.Readable && absent:

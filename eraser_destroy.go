@@ -284,7 +284,7 @@ func (c *eraser) advanceApplied(ctx context.Context, from uint64) {
 	}
 	last := seqs[len(seqs)-1]
 	line, err := c.log.store.Checked(ctx, last)
-	if t, ok := record.ParseTail(line); err == nil && ok {
+	if t, ok := record.ParseChainLink(line); err == nil && ok {
 		err = c.log.ring.Destroy(keyring.Destruction{Seq: last, Hash: t.Hash})
 	}
 	if err != nil { // it is looked at again, then

@@ -58,16 +58,16 @@ func (c *eraser) ordered(ctx context.Context, from uint64, t *toll) error {
 	return c.log.records.eachOwn(ctx, from, destructions, func(r *Record) error { return t.take(r, c.log.ring.System()) })
 }
 
-// salvaged is ordered for a log that is damaged: it goes over all lines, in
+// eraseDamaged is ordered for a log that is damaged: it goes over all lines, in
 // whatever place they stand, and goes by those that are whole and authentic.
-func (c *eraser) salvaged(ctx context.Context, t *toll) error {
+func (c *eraser) eraseDamaged(ctx context.Context, t *toll) error {
 	take := func(line []byte) {
-		_, kind, ok := record.Glance(line)
-		if end, whole := record.ParseTail(line); !ok || !whole || !slices.Contains(destructions, event.Type(kind)) || !record.Intact(line, &end) {
+		_, kind, ok := record.Peek(line)
+		if end, whole := record.ParseChainLink(line); !ok || !whole || !slices.Contains(destructions, event.Type(kind)) || !record.VerifyHash(line, &end) {
 			return
 		}
 		if r, err := record.Decode(slices.Clone(line)); err == nil {
-			if prk, err := c.log.ring.ForOpening(r.Subject, r.Class); err == nil && r.Open(prk) == nil {
+			if prk, err := c.log.ring.DecryptionKey(r.Subject, r.Class); err == nil && r.Open(prk) == nil {
 				_ = t.take(&Record{Record: *r}, c.log.ring.System()) // of what is not authentic nothing is believed
 			}
 		}
@@ -90,14 +90,14 @@ func (c *eraser) salvaged(ctx context.Context, t *toll) error {
 // unapplied returns the number of the first record whose order the keyring may
 // not have carried out.
 func (c *eraser) unapplied() uint64 {
-	seq, hash := c.log.ring.Applied()
+	seq, hash := c.log.ring.LastDestruction()
 	if hash == (record.Hash{}) || seq >= c.log.store.Size() {
 		return 0
 	}
 	// Where it is not known, everything is carried out again, which changes
 	// nothing that is done.
 	line, err := c.log.store.Line(seq)
-	if t, ok := record.ParseTail(line); err != nil || !ok || t.Hash != hash {
+	if t, ok := record.ParseChainLink(line); err != nil || !ok || t.Hash != hash {
 		return 0
 	}
 	return seq + 1
@@ -118,7 +118,7 @@ func (c *eraser) Refused(s record.Subject, class string) (record.State, error) {
 	if c.log.lock != nil {
 		return record.Readable, nil
 	}
-	generation, err := c.log.ring.Follow()
+	generation, err := c.log.ring.CurrentGeneration()
 	if err != nil {
 		return record.Readable, err
 	}
@@ -154,11 +154,11 @@ func (c *eraser) guardAll(ctx context.Context) (err error) {
 	g := &c.guard
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.generation, err = c.log.ring.Follow(); err != nil {
+	if g.generation, err = c.log.ring.CurrentGeneration(); err != nil {
 		return err
 	}
 	g.next = record.MaxSeq + 1
-	return c.salvaged(ctx, &g.toll)
+	return c.eraseDamaged(ctx, &g.toll)
 }
 
 // lookAgain brings a guard up to the log and its keyring.
@@ -171,7 +171,7 @@ func (c *eraser) lookAgain(g *orderGuard, generation, size uint64) error {
 	ctx := context.Background()
 	if err := c.ordered(ctx, from, &g.toll); err != nil {
 		c.log.opts.Logger.Warn("the log is damaged; going over all of it for what was ordered to be destroyed", slog.Any("error", err))
-		if err := c.salvaged(ctx, &g.toll); err != nil {
+		if err := c.eraseDamaged(ctx, &g.toll); err != nil {
 			return err
 		}
 	}

@@ -275,7 +275,7 @@ func ExampleLog_Verify() {
 	if err != nil {
 		log.Fatal(err) // it could not be checked, which is another thing
 	}
-	fmt.Println(v.Valid(), v.Problems[0].Seq, v.Problems[0].Kind)
+	fmt.Println(v.Valid(), v.Findings[0].Seq, v.Findings[0].Kind)
 	// Output: false 0 modified
 }
 

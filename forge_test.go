@@ -83,7 +83,7 @@ func lines(b []byte) [][]byte {
 func rehash(line []byte, from, to string) []byte {
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	line = []byte(strings.Replace(string(line), from, to, 1))
-	covered, _ := record.Covered(line)
+	covered, _ := record.HashedBytes(line)
 	sum := sha256.Sum256(covered)
 	return append(bytes.Clone(covered), `,"hash":"`+hex.EncodeToString(sum[:])+"\"}\n"...)
 }
@@ -113,7 +113,7 @@ func TestForgeryBeforeRestart(t *testing.T) {
 		}, &damaged},
 		"an authentic record in a second place": {segment, func(b []byte) []byte {
 			l := lines(b)
-			last, _ := record.ParseTail(bytes.TrimSuffix(l[7], []byte("\n")))
+			last, _ := record.ParseChainLink(bytes.TrimSuffix(l[7], []byte("\n")))
 			of := func(line []byte, name string) string {
 				_, rest, _ := strings.Cut(string(line), `"`+name+`":"`)
 				value, _, _ := strings.Cut(rest, `"`)

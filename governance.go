@@ -54,17 +54,17 @@ func (l *Log) AppendGovernanceBatch(ctx context.Context, events []event.Event) (
 }
 
 func administers(e *event.Event) error {
-	if e.Type.Reserved() && !e.Type.Own() {
+	if e.Type.Reserved() && !e.Type.Internal() {
 		return nil
 	}
 	return &event.FieldError{Field: "type", Problem: fmt.Sprintf("%q is none by which the log is administered", e.Type)}
 }
 
-// Administrative yields the records that govern the log, from a sequence number
+// GovernanceRecords yields the records that govern the log, from a sequence number
 // on, in order, each checked as Get does: all of them, or those of the given
 // types. It opens no others. It ends where the log ended when it began. After an
 // error it yields no more.
-func (l *Log) Administrative(ctx context.Context, from uint64, types ...event.Type) iter.Seq2[*Record, error] {
+func (l *Log) GovernanceRecords(ctx context.Context, from uint64, types ...event.Type) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
 		if err := l.refresh(ctx); err != nil {
 			yield(nil, err)
@@ -112,7 +112,7 @@ func (l *Log) getAll(ctx context.Context, seqs []uint64, types []event.Type) ([]
 					errs[i] = err
 					continue
 				}
-				if _, kind, ok := record.Glance(line); len(types) > 0 && err == nil && ok && !slices.Contains(types, event.Type(kind)) {
+				if _, kind, ok := record.Peek(line); len(types) > 0 && err == nil && ok && !slices.Contains(types, event.Type(kind)) {
 					continue
 				}
 				records[i], errs[i] = l.Get(ctx, seqs[i])

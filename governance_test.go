@@ -44,7 +44,7 @@ func TestAdminister(t *testing.T) {
 	}
 	for _, from := range []uint64{0, first.Seq, first.Seq + 1} {
 		var got []uint64
-		for r, err := range log.Administrative(t.Context(), from) {
+		for r, err := range log.GovernanceRecords(t.Context(), from) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -40,7 +40,7 @@ func governed(t *testing.T, disk *vfs.Mem) (seqs map[event.Type]uint64, older ma
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret, grant, err := controller.Grant(t.Context(), access.Request{User: "eve", Role: "auditor"})
+	secret, grant, err := controller.Grant(t.Context(), access.GrantRequest{User: "eve", Role: "auditor"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func governed(t *testing.T, disk *vfs.Mem) (seqs map[event.Type]uint64, older ma
 	}
 	mustAppend(t, log, about("user 1", "more"))
 	seqs = make(map[event.Type]uint64)
-	for r, err := range log.Administrative(t.Context(), 0, governing...) {
+	for r, err := range log.GovernanceRecords(t.Context(), 0, governing...) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +117,7 @@ func alter(t *testing.T, disk *vfs.Mem, seq uint64, to string, chained, trees bo
 		edit(t, disk, "log/"+name, func(b []byte) []byte {
 			l := lines(b)
 			for i, line := range l {
-				old, _ := record.ParseTail(bytes.TrimSuffix(line, []byte("\n")))
+				old, _ := record.ParseChainLink(bytes.TrimSuffix(line, []byte("\n")))
 				switch {
 				case old.Seq == seq:
 					_, rest, _ := strings.Cut(string(line), `"type":"`)
@@ -128,7 +128,7 @@ func alter(t *testing.T, disk *vfs.Mem, seq uint64, to string, chained, trees bo
 				default:
 					continue
 				}
-				now, _ := record.ParseTail(bytes.TrimSuffix(l[i], []byte("\n")))
+				now, _ := record.ParseChainLink(bytes.TrimSuffix(l[i], []byte("\n")))
 				changed[old.Seq] = [2]record.Hash{old.Hash, now.Hash}
 				before = &now.Hash
 			}
@@ -199,7 +199,7 @@ func follows(t *testing.T, o audittrail.Options, kind event.Type, seq uint64, na
 	ctx := t.Context()
 	for _, types := range [][]event.Type{nil, {kind}, {event.ModelRetired}} {
 		var failed error
-		for _, err := range log.Administrative(ctx, 0, types...) {
+		for _, err := range log.GovernanceRecords(ctx, 0, types...) {
 			failed = err
 		}
 		if failed == nil {
@@ -320,7 +320,7 @@ func TestOlderSealChangesNothing(t *testing.T) {
 		o.ReadOnly, o.Create = readOnly, false
 		log := openDir(t, o)
 		found := make(map[event.Type]uint64)
-		for r, err := range log.Administrative(t.Context(), 0, governing...) {
+		for r, err := range log.GovernanceRecords(t.Context(), 0, governing...) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -352,12 +352,12 @@ func TestAlteredGoverningRecordThatLeft(t *testing.T) {
 	edit(t, disk, "log/00000000000000000000.remnant", func(b []byte) []byte {
 		at := bytes.Index(b, []byte(`{"`))
 		end := at + bytes.IndexByte(b[at:], '\n')
-		old, ok := record.ParseTail(b[at:end])
+		old, ok := record.ParseChainLink(b[at:end])
 		if !ok || old.Seq != seq {
 			t.Fatalf("the first line of the remnant is %q", b[at:end])
 		}
 		line := rehash(b[at:end+1], `"type":"access_granted"`, `"type":"access_revoked"`)
-		now, _ := record.ParseTail(bytes.TrimSuffix(line, []byte("\n")))
+		now, _ := record.ParseChainLink(bytes.TrimSuffix(line, []byte("\n")))
 		copy(b[at:], line)
 		copy(b[bytes.Index(b, old.Hash[:]):], now.Hash[:])
 		edit(t, disk, "tree/entries", func(b []byte) []byte { return bytes.Replace(b, old.Hash[:], now.Hash[:], 1) })
@@ -370,7 +370,7 @@ func TestAlteredGoverningRecordThatLeft(t *testing.T) {
 		log, err := audittrail.Open("dir", o)
 		var altered *record.TamperError
 		if err == nil {
-			for _, err = range log.Administrative(t.Context(), 0, event.AccessGranted) {
+			for _, err = range log.GovernanceRecords(t.Context(), 0, event.AccessGranted) {
 				if err != nil {
 					break
 				}

@@ -64,14 +64,14 @@ func (c *eraser) escrow(ctx context.Context, d *doom) error {
 		if !keeps(r) || since[r.Class] != nil && !since[r.Class](r) {
 			return nil
 		}
-		prk, err := c.log.ring.ForOpening(r.Subject, r.Class)
+		prk, err := c.log.ring.DecryptionKey(r.Subject, r.Class)
 		if _, absent := keyring.StateOf(err); absent {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		key, err := r.KeyFrom(prk)
+		key, err := r.DeriveKey(prk)
 		if err != nil {
 			return err
 		}

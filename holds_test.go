@@ -229,7 +229,7 @@ func TestExpire(t *testing.T) {
 		t.Helper()
 		t.Log(when)
 		v, err := log.Verify(t.Context(), audittrail.VerifyOptions{})
-		if err != nil || !v.Valid() || v.Expired != expired || v.Held != held || v.Erased != 0 || len(v.Missing) > 0 {
+		if err != nil || !v.Valid() || v.Expired != expired || v.Held != held || v.Erased != 0 || len(v.Limitations) > 0 {
 			t.Errorf("Verify = %+v, %v, want %d expired and %d held", v, err, expired, held)
 		}
 		wantStates(t, log, states)

@@ -46,8 +46,8 @@ func TestWhyALineDoesNotCount(t *testing.T) {
 		mustClose(t, reader)
 		v := verifyOn(t, disk, audittrail.VerifyOptions{})
 		wantUnauthenticated(t, v, int(c.seq))
-		if !strings.Contains(v.Problems[0].Detail, c.want) {
-			t.Errorf("%s: verify: %+v, want %q", name, v.Problems, c.want)
+		if !strings.Contains(v.Findings[0].Detail, c.want) {
+			t.Errorf("%s: verify: %+v, want %q", name, v.Findings, c.want)
 		}
 	}
 }

@@ -115,7 +115,7 @@ func (l *Log) publishSigners(ctx context.Context) error {
 }
 
 func (l *Log) rotationRecorded(ctx context.Context, note []byte) (bool, error) {
-	for r, err := range l.Administrative(ctx, 0, event.SignerRotated) {
+	for r, err := range l.GovernanceRecords(ctx, 0, event.SignerRotated) {
 		if err != nil {
 			return false, err
 		}
@@ -208,7 +208,7 @@ func (l *Log) backups(ctx context.Context) ([]keyring.BackupInfo, error) {
 		known[b.ID] = true
 	}
 	now := l.opts.now()
-	for r, err := range l.Administrative(ctx, 0, event.KeysBackedUp) {
+	for r, err := range l.GovernanceRecords(ctx, 0, event.KeysBackedUp) {
 		if err != nil {
 			return nil, err
 		}

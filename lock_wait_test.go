@@ -35,7 +35,7 @@ func (b *busy) Lock(name, holder string) (vfs.Lock, error) {
 
 func (b *busy) open(wait time.Duration) error {
 	b.now = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
-	o := audittrail.Options{Create: true, LockWait: wait, Brief: true}.With(audittrail.Seams{FS: b, Now: func() time.Time { return b.now }})
+	o := audittrail.Options{Create: true, LockWait: wait, ShortLived: true}.With(audittrail.Seams{FS: b, Now: func() time.Time { return b.now }})
 	log, err := audittrail.Open("dir", o)
 	if err != nil {
 		return err

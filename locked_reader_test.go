@@ -49,7 +49,7 @@ func TestReaderThatMayNotOpenTheLock(t *testing.T) {
 func wantIntact(t *testing.T, log *audittrail.Log) {
 	t.Helper()
 	v, err := log.Verify(t.Context(), audittrail.VerifyOptions{})
-	if err != nil || v.ProblemCount != 0 {
+	if err != nil || v.FindingCount != 0 {
 		t.Errorf("Verify = %+v, %v; want nothing found", v, err)
 	}
 }

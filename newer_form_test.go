@@ -29,7 +29,7 @@ func TestGovernanceOfNewerForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, _, err := users.Grant(ctx, access.Request{User: "bob", Role: access.Auditor, By: "local"})
+	token, _, err := users.Grant(ctx, access.GrantRequest{User: "bob", Role: access.Auditor, By: "local"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestGovernanceOfNewerForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err = desk.Restrict(ctx, "ann", "disputed", "local"); err == nil {
-		err = desk.Lift(ctx, "ann", "settled", "local")
+		err = desk.LiftRestriction(ctx, "ann", "settled", "local")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestGovernanceOfNewerForm(t *testing.T) {
 // member more in their details.
 func copyGovernance(t *testing.T, from, to *audittrail.Log, newer bool, types ...event.Type) {
 	t.Helper()
-	for r, err := range from.Administrative(t.Context(), 0, types...) {
+	for r, err := range from.GovernanceRecords(t.Context(), 0, types...) {
 		if err != nil {
 			t.Fatal(err)
 		}

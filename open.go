@@ -157,7 +157,7 @@ func (l *Log) openToWrite() error {
 	}
 	// A record whose key went to a keyring that was exchanged is lost.
 	l.opts.fs = l.ring.Guard(l.opts.fs)
-	eras, err := trust.Eras(l.ring)
+	eras, err := trust.KeyPeriods(l.ring)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
@@ -212,7 +212,7 @@ const stays = 2 * time.Second
 func (l *Log) takeLock() error {
 	// In containers, all of them may have the same pid.
 	own := fmt.Sprintf("pid %d since %s", os.Getpid(), l.opts.now().UTC().Format(time.RFC3339Nano))
-	if l.opts.Brief {
+	if l.opts.ShortLived {
 		own += briefly
 	}
 	holder, since := "", l.opts.now()

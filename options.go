@@ -72,16 +72,16 @@ type Options struct {
 	AcceptClock bool
 	// LockWait is how long Open waits for its turn to write: for the lock to
 	// pass from one writer to the next, however often it does. If 0, two seconds;
-	// if negative, not at all. A writer that is not Brief is waited for no
+	// if negative, not at all. A writer that is not ShortLived is waited for no
 	// longer than two seconds.
 	LockWait time.Duration
 	// VKeys are verifier keys that are trusted to have signed the log's
 	// checkpoints, for a log that is read without its keyring. Without them the
 	// published checkpoint is taken at its word, and Beyond says so.
 	VKeys []string
-	// Brief tells other processes that this one will close the log soon, so
+	// ShortLived tells other processes that this one will close the log soon, so
 	// that they wait for their turn.
-	Brief bool
+	ShortLived bool
 	// Repair lets Open cut off a damaged end of the log that it would refuse
 	// otherwise. See DamagedError.
 	Repair bool

@@ -65,7 +65,7 @@ func (l *Log) Find(ctx context.Context, id string) (*Record, error) {
 		if l.ring == nil {
 			return nil, fmt.Errorf("find an id that is not a UUID: %w", ErrNoKeys)
 		}
-		want = l.ring.ClientID(id)
+		want = l.ring.DeriveRecordID(id)
 	}
 	if err := l.refresh(ctx); err != nil {
 		return nil, err

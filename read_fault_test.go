@@ -65,8 +65,8 @@ func TestVerifyReadError(t *testing.T) {
 			switch {
 			case err != nil && !errors.Is(err, syscall.EIO):
 				t.Errorf("operation %d: %v, want that of the disk", n, err)
-			case err == nil && (v.Altered() || v.ProblemCount != v.Count(finding.Unreadable)+v.Count(finding.Derived)):
-				t.Errorf("operation %d: %+v", n, v.Problems)
+			case err == nil && (v.Altered() || v.FindingCount != v.Count(finding.Unreadable)+v.Count(finding.Derived)):
+				t.Errorf("operation %d: %+v", n, v.Findings)
 			}
 			if !failed() {
 				break

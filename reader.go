@@ -98,7 +98,7 @@ func (l *reader) checked(ctx context.Context, line []byte, seq uint64, entry []b
 	if err != nil {
 		return nil, fmt.Errorf("read record %d: %w", seq, err)
 	}
-	covered, _ := record.Covered(line) // Decode has seen the end
+	covered, _ := record.HashedBytes(line) // Decode has seen the end
 	got := record.HashOf(covered)
 	if got != r.Hash {
 		return nil, &record.TamperError{Seq: seq, Want: r.Hash, Got: got}
@@ -122,7 +122,7 @@ func (l *reader) own(ctx context.Context, seq uint64, line []byte) (*Record, err
 	if err != nil {
 		return nil, err
 	}
-	prk, err := l.ring.ForOpening(r.Subject, r.Class)
+	prk, err := l.ring.DecryptionKey(r.Subject, r.Class)
 	if state, ok := keyring.StateOf(err); ok {
 		r.State = state
 		return r, nil
@@ -152,7 +152,7 @@ func (l *reader) eachOwn(ctx context.Context, from uint64, types []event.Type, f
 		if err != nil {
 			return err
 		}
-		if _, kind, ok := record.Glance(line); !ok || !slices.Contains(types, event.Type(kind)) {
+		if _, kind, ok := record.Peek(line); !ok || !slices.Contains(types, event.Type(kind)) {
 			continue
 		}
 		r, err := l.own(ctx, seq, line)

@@ -96,7 +96,7 @@ func (l *reader) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
 				put()
 				return
 			}
-			t, _ := record.ParseTail(line) // Lines has looked at it
+			t, _ := record.ParseChainLink(line) // Lines has looked at it
 			if t.Seq != s.first+uint64(len(s.lines)) {
 				// Those between have left the log.
 				if len(s.lines) > 0 && !put() {

@@ -31,17 +31,17 @@ type RebuildOptions struct {
 
 // A RebuildResult is what Rebuild did. It is also what the new log's first record says.
 type RebuildResult struct {
-	Origin string     `json:"origin"` // of the old log; empty if that is not known
-	Size   uint64     `json:"size"`   // of the old log: what its newest checkpoint covers, or more
-	Root   *tlog.Hash `json:"root"`   // that was signed last; nil if that is not known
-	Signed uint64     `json:"signed"` // how many records that covers
-	Reason string     `json:"reason"`
-	Carry  uint64     `json:"carried"` // records that were carried over
-	Lost   []Loss     `json:"lost"`    // those that were not
-	// Copies and Junk are lines: whole ones of records that were there before,
+	Origin  string     `json:"origin"` // of the old log; empty if that is not known
+	Size    uint64     `json:"size"`   // of the old log: what its newest checkpoint covers, or more
+	Root    *tlog.Hash `json:"root"`   // that was signed last; nil if that is not known
+	Signed  uint64     `json:"signed"` // how many records that covers
+	Reason  string     `json:"reason"`
+	Carried uint64     `json:"carried"` // records that were carried over
+	Lost    []Loss     `json:"lost"`    // those that were not
+	// Copies and DamagedLines are lines: whole ones of records that were there before,
 	// and those that are no record or were altered.
-	Copies uint64 `json:"copies"`
-	Junk   uint64 `json:"damaged_lines"`
+	Copies       uint64 `json:"copies"`
+	DamagedLines uint64 `json:"damaged_lines"`
 	// Missing is how many signed records nothing is there of, at the end or later
 	// than the keyring: that this was accepted is on record.
 	Missing uint64 `json:"missing_accepted,omitempty"`
@@ -103,12 +103,12 @@ func rebuild(ctx context.Context, o *RebuildOptions) (*RebuildResult, error) {
 	}
 	found := &RebuildResult{
 		Origin: old.origin, Size: s.size, Root: s.root, Signed: s.signed, Reason: o.Reason,
-		Carry: s.carried.count(), Lost: s.losses(), Copies: s.copies, Junk: s.junk, Missing: s.missing,
+		Carried: s.carried.count(), Lost: s.losses(), Copies: s.copies, DamagedLines: s.junk, Missing: s.missing,
 	}
 	if s.missing > 0 && !o.AcceptTruncated {
 		return nil, &TruncatedError{Missing: s.missing, Signed: s.signed}
 	}
-	if found.Carry == 0 {
+	if found.Carried == 0 {
 		return nil, fmt.Errorf("no record in %s can be read", o.From)
 	}
 	n := o.New
@@ -167,7 +167,7 @@ func carry(ctx context.Context, s *survey, found *RebuildResult, to *Log) error 
 		return err
 	}
 	err := s.eachCarried(ctx, func(r *Record) error {
-		a := adopted{event: r.Event, own: r.Own, class: r.Class}
+		a := adopted{event: r.Event, own: r.LogMetadata, class: r.Class}
 		a.event.RetentionClass, _, _ = record.SplitClass(r.Class)
 		if a.own.Source == "" && !a.event.Type.Reserved() {
 			a.own.Source = record.SourceImport // a line of version 1 does not say

@@ -20,7 +20,7 @@ const (
 	LossArchived LossReason = "archived" // it is in an archive
 	LossDropped  LossReason = "dropped"  // it was removed
 	LossNewer    LossReason = "newer"    // its format is not understood
-	LossOwn      LossReason = "own"      // what the old log did to itself
+	LossInternal LossReason = "own"      // what the old log did to itself
 )
 
 // maxLossRanges is how many ranges are listed for a reason; the others are counted.

@@ -180,8 +180,8 @@ func (s *survey) each(ctx context.Context, f func(uint64, *Record, LossReason) e
 // look says what a line is. Without a record and a reason, it is none, or was
 // altered. The error says that this could not be told.
 func (s *survey) look(ctx context.Context, line []byte) (uint64, *Record, LossReason, error) {
-	t, ok := record.ParseTail(line)
-	if !ok || !record.Intact(line, &t) || t.Seq >= s.limit {
+	t, ok := record.ParseChainLink(line)
+	if !ok || !record.VerifyHash(line, &t) || t.Seq >= s.limit {
 		return 0, nil, "", nil
 	}
 	if t.Seq < s.vouched {
@@ -198,7 +198,7 @@ func (s *survey) look(ctx context.Context, line []byte) (uint64, *Record, LossRe
 	switch {
 	case errors.As(err, &newer):
 		return t.Seq, nil, LossNewer, nil
-	case errors.Is(err, record.ErrForm), errors.Is(err, record.ErrWrongKey), errors.Is(err, record.ErrBody):
+	case errors.Is(err, record.ErrFormat), errors.Is(err, record.ErrWrongKey), errors.Is(err, record.ErrBody):
 		return 0, nil, "", nil
 	case err != nil:
 		return 0, nil, "", err
@@ -208,7 +208,7 @@ func (s *survey) look(ctx context.Context, line []byte) (uint64, *Record, LossRe
 		return t.Seq, nil, LossExpired, nil
 	case r.State != record.Readable:
 		return t.Seq, nil, LossLost, nil
-	case r.Event.Type.Own():
+	case r.Event.Type.Internal():
 		if st, ok := tombstone.ParseStatement(&r.Record); ok && st.Seq >= s.said[st.First].Seq {
 			s.said[st.First] = st
 		}
@@ -217,7 +217,7 @@ func (s *survey) look(ctx context.Context, line []byte) (uint64, *Record, LossRe
 				return 0, nil, "", nil
 			}
 		}
-		return t.Seq, nil, LossOwn, nil
+		return t.Seq, nil, LossInternal, nil
 	}
 	return t.Seq, r, "", nil
 }

@@ -58,7 +58,7 @@ func ruin(t *testing.T) (*vfs.Mem, map[string]*audittrail.Record) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !r.Event.Type.Own() {
+		if !r.Event.Type.Internal() {
 			readable[r.Event.ID] = r
 		}
 	}
@@ -131,8 +131,8 @@ func rebuilt(t *testing.T, disk vfs.FS, readable map[string]*audittrail.Record) 
 		}
 		last = r.Logged
 	}
-	if n != len(readable) || said.Carry != uint64(n) {
-		t.Errorf("%d records were carried over, the first says %d, want %d", n, said.Carry, len(readable))
+	if n != len(readable) || said.Carried != uint64(n) {
+		t.Errorf("%d records were carried over, the first says %d, want %d", n, said.Carried, len(readable))
 	}
 	return &said
 }
@@ -154,11 +154,11 @@ func TestRebuild(t *testing.T) {
 	if diff := cmp.Diff(said, got); diff != "" {
 		t.Error(diff)
 	}
-	if said.Reason != "a bad sector" || said.Origin == "" || said.Root == nil || said.Signed != said.Size || said.Copies != 1 || said.Junk != 2 {
+	if said.Reason != "a bad sector" || said.Origin == "" || said.Root == nil || said.Signed != said.Size || said.Copies != 1 || said.DamagedLines != 2 {
 		t.Errorf("said: %+v", said)
 	}
 	counts := map[audittrail.LossReason]uint64{}
-	sum := said.Carry
+	sum := said.Carried
 	for _, l := range said.Lost {
 		counts[l.Reason] = l.Records
 		sum += l.Records
@@ -166,14 +166,14 @@ func TestRebuild(t *testing.T) {
 			t.Errorf("no ranges for %s", l.Reason)
 		}
 	}
-	if counts[audittrail.LossDamaged] != 2 || counts[audittrail.LossOwn] != 2 || counts[audittrail.LossDropped] != 8 || sum != said.Size {
+	if counts[audittrail.LossDamaged] != 2 || counts[audittrail.LossInternal] != 2 || counts[audittrail.LossDropped] != 8 || sum != said.Size {
 		t.Errorf("lost: %+v, %d of %d in all", said.Lost, sum, said.Size)
 	}
 	if diff := cmp.Diff(before, snapshot(t, disk)); diff != "" {
 		t.Errorf("the old log was touched: %s", diff)
 	}
 	// Again, it is there; over another log, it is refused.
-	if again, err := audittrail.Rebuild(t.Context(), r); err != nil || again.Carry != got.Carry {
+	if again, err := audittrail.Rebuild(t.Context(), r); err != nil || again.Carried != got.Carried {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 	rebuilt(t, disk, readable)
@@ -290,8 +290,8 @@ func TestRebuildForgets(t *testing.T) {
 		counts[l.Reason] = l.Records
 	}
 	// Of January's twelve, four are held; of February's three, one is forgotten.
-	if got.Carry != 4+2 || counts[audittrail.LossExpired] != 4 || counts[audittrail.LossErased] != 4+1 {
-		t.Errorf("carried over %d, lost %+v", got.Carry, got.Lost)
+	if got.Carried != 4+2 || counts[audittrail.LossExpired] != 4 || counts[audittrail.LossErased] != 4+1 {
+		t.Errorf("carried over %d, lost %+v", got.Carried, got.Lost)
 	}
 	log, err = audittrail.Open("new", o)
 	if err != nil {
@@ -406,8 +406,8 @@ func TestRebuildBringsNobodyBack(t *testing.T) {
 			if got.Missing != c.missing || got.Signed != 14 || got.Size != 14 {
 				t.Errorf("%s, tree %t: %+v, want %d of 14 missing", c.name, tree, got, c.missing)
 			}
-			if c.missing == 0 && got.Carry != 9 {
-				t.Errorf("%s, tree %t: %d carried over, want the 9 that are not erased: %+v", c.name, tree, got.Carry, got)
+			if c.missing == 0 && got.Carried != 9 {
+				t.Errorf("%s, tree %t: %d carried over, want the 9 that are not erased: %+v", c.name, tree, got.Carried, got)
 			}
 		}
 	}
@@ -434,7 +434,7 @@ func TestRebuildReadError(t *testing.T) {
 		switch {
 		case err != nil && !errors.Is(err, syscall.EIO):
 			t.Errorf("read %d fails: %v, want that of the disk", n, err)
-		case err == nil && (got.Carry != 9 || got.Junk != 0 || got.Missing != 0):
+		case err == nil && (got.Carried != 9 || got.DamagedLines != 0 || got.Missing != 0):
 			t.Errorf("read %d fails: %+v", n, got)
 		}
 		if !failed {

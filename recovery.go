@@ -328,8 +328,8 @@ func (l *recovery) endOfSigned(ctx context.Context, size uint64, root tlog.Hash)
 		}
 		return segment.Pos{}, fmt.Errorf("open log: %w", err)
 	}
-	t, _ := record.ParseTail(line) // Peek has looked at it
-	good := record.Intact(line, &t)
+	t, _ := record.ParseChainLink(line) // Peek has looked at it
+	good := record.VerifyHash(line, &t)
 	if good {
 		if good, err = l.proves(ctx, size, root, t.Hash); err != nil {
 			return segment.Pos{}, fmt.Errorf("open log: %w", err)
@@ -417,7 +417,7 @@ func (l *recovery) readTail(ctx context.Context, pos segment.Pos, size uint64) (
 		if err != nil {
 			var newer *record.VersionError
 			if raw.Whole && intactLine(raw.Line) && errors.As(err, &newer) && !(l.repair && l.newer) {
-				return nil, &NewerError{Seq: tail.size, File: raw.File, Offset: raw.Pos.Offset, Version: newer.Version}
+				return nil, &NewerFormatError{Seq: tail.size, File: raw.File, Offset: raw.Pos.Offset, Version: newer.Version}
 			}
 			tail.damage = &damage{file: raw.File, offset: raw.Pos.Offset, reason: err.Error()}
 			if raw.Whole && intactLine(raw.Line) {
@@ -436,8 +436,8 @@ func (l *recovery) readTail(ctx context.Context, pos segment.Pos, size uint64) (
 }
 
 func intactLine(line []byte) bool {
-	t, ok := record.ParseTail(line)
-	return ok && record.Intact(line, &t)
+	t, ok := record.ParseChainLink(line)
+	return ok && record.VerifyHash(line, &t)
 }
 
 // authenticate takes one line into the tail if it is the next record, as only
@@ -452,7 +452,7 @@ func (l *recovery) authenticate(raw *segment.Raw, tail *logTail) (record.ID, err
 		return record.ID{}, err
 	}
 	switch {
-	case !record.Intact(line, &r.Tail):
+	case !record.VerifyHash(line, &r.ChainLink):
 		return r.ID, record.ErrHash
 	case r.Seq != tail.size:
 		return r.ID, fmt.Errorf("the line carries sequence number %d", r.Seq)
@@ -461,7 +461,7 @@ func (l *recovery) authenticate(raw *segment.Raw, tail *logTail) (record.ID, err
 	case r.Logged.Before(l.last.logged):
 		return r.ID, errors.New("the line was logged before the one in front of it")
 	}
-	prk, err := l.ring.ForOpening(r.Subject, r.Class)
+	prk, err := l.ring.DecryptionKey(r.Subject, r.Class)
 	if err == nil {
 		err = r.Open(prk)
 	}
@@ -516,8 +516,8 @@ func (l *recovery) refuseCopies(ctx context.Context, tail *logTail) error {
 // their place in it, and so whether the damage is in it too. One of a later batch
 // means that the damaged one had been durable.
 func explainDamage(tail *logTail, raw *segment.Raw) error {
-	t, ok := record.ParseTail(raw.Line)
-	if !raw.Whole || !ok || !record.Intact(raw.Line, &t) {
+	t, ok := record.ParseChainLink(raw.Line)
+	if !raw.Whole || !ok || !record.VerifyHash(raw.Line, &t) {
 		return nil
 	}
 	place := uint64(t.Logged.Nanosecond() % 1000)

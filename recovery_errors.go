@@ -33,22 +33,22 @@ func (e *DamagedError) Error() string {
 	return fmt.Sprintf("open log: %s at byte %d, where record %d should be: %s; nothing was changed; 'doctor --repair' copies what stands there aside, cuts it off and records that", e.File, e.Offset, e.Seq, e.Detail)
 }
 
-// A NewerError means that behind its last checkpoint a log goes on with a line
+// A NewerFormatError means that behind its last checkpoint a log goes on with a line
 // of a newer format. Nobody vouches for it: only the program that knows the
 // format can tell whether a holder of the keys wrote it.
-type NewerError struct {
+type NewerFormatError struct {
 	Seq     uint64 // of the record that the line would be
 	File    string
 	Offset  int64
 	Version int64 // of the format
 }
 
-func (e *NewerError) Error() string {
+func (e *NewerFormatError) Error() string {
 	return fmt.Sprintf("open log: %s at byte %d, where record %d should be: a line of record format %d, which this program does not know, and for which no checkpoint vouches; if a newer version of this program wrote it, write with that one; if none did, 'doctor --repair --newer' copies it aside, cuts it off and records that; nothing was changed", e.File, e.Offset, e.Seq, e.Version)
 }
 
 // Unwrap returns the version that is not understood.
-func (e *NewerError) Unwrap() error { return &record.VersionError{Version: e.Version} }
+func (e *NewerFormatError) Unwrap() error { return &record.VersionError{Version: e.Version} }
 
 // A CheckpointError means that the published checkpoint is not one that the keyring's
 // keys signed, and that it cannot be told whether it or the keyring is to blame.

@@ -32,16 +32,16 @@ func placed(line []byte, seq uint64, logged time.Time, prev record.Hash) []byte 
 // and no writer goes on from it unless it is told to cut it off.
 func TestTailIsBoundToItsPlace(t *testing.T) {
 	moves := map[string]struct {
-		move func(line []byte, t record.Tail) []byte
+		move func(line []byte, t record.ChainLink) []byte
 		want string
 	}{
-		"another number": {func(line []byte, t record.Tail) []byte {
+		"another number": {func(line []byte, t record.ChainLink) []byte {
 			return placed(line, t.Seq+2, t.Logged, t.Prev)
 		}, "the line carries sequence number"},
-		"another predecessor": {func(line []byte, t record.Tail) []byte {
+		"another predecessor": {func(line []byte, t record.ChainLink) []byte {
 			return placed(line, t.Seq, t.Logged, record.Hash{1})
 		}, "the line does not continue the chain"},
-		"an earlier time": {func(line []byte, t record.Tail) []byte {
+		"an earlier time": {func(line []byte, t record.ChainLink) []byte {
 			return placed(line, t.Seq, t.Logged.Add(-time.Hour), t.Prev)
 		}, "the line was logged before the one in front of it"},
 	}

@@ -76,7 +76,7 @@ func (g *register) statements(ctx context.Context) (map[uint64]tombstone.Stateme
 		if err != nil {
 			return nil, err
 		}
-		if record.HasKind(line, "segments_") {
+		if record.HasTypePrefix(line, "segments_") {
 			r, err := g.records.get(ctx, seq)
 			if err != nil {
 				return nil, err
@@ -141,7 +141,7 @@ func (g *register) lines(ctx context.Context, from, to uint64) iter.Seq2[[]byte,
 				lines = g.archived(ctx, info.First, &s)
 			}
 			for line, err := range lines {
-				t, _ := record.ParseTail(line)
+				t, _ := record.ParseChainLink(line)
 				if err == nil && (t.Seq < from || t.Seq >= to) {
 					continue
 				}
@@ -167,9 +167,9 @@ func (g *register) archived(ctx context.Context, first uint64, s *tombstone.Stat
 	}
 }
 
-// An UnreachedArchive is an archive that could not be read, Err says why. Of what
+// An UnreachableArchive is an archive that could not be read, Err says why. Of what
 // is in it nothing is known, unless Tabled is true.
-type UnreachedArchive struct {
+type UnreachableArchive struct {
 	First   uint64 // of its segment
 	Records uint64
 	Archive string // its place
@@ -236,8 +236,8 @@ var acted = relation{
 
 // departed returns what a segment's remnant says of the records in its archive
 // that have to do with subjects that are wanted.
-func (g *register) departed(ctx context.Context, info segment.Info, s *tombstone.Statement, rel *relation, want func(record.Subject) bool) (UnreachedArchive, error) {
-	u := UnreachedArchive{First: info.First, Records: info.Records, Archive: s.To, About: map[record.Subject]uint64{}, Classes: map[string]uint64{}}
+func (g *register) departed(ctx context.Context, info segment.Info, s *tombstone.Statement, rel *relation, want func(record.Subject) bool) (UnreachableArchive, error) {
+	u := UnreachableArchive{First: info.First, Records: info.Records, Archive: s.To, About: map[record.Subject]uint64{}, Classes: map[string]uint64{}}
 	tabled, acts, err := g.records.store.Departed(ctx, info.First, func(r tombstone.Row) error {
 		if of := rel.row(r); want(of) {
 			u.About[of] += uint64(r.Records)
@@ -255,17 +255,17 @@ func (g *register) departed(ctx context.Context, info segment.Info, s *tombstone
 // eachDeparted calls f with what is known without its archive of each segment that
 // is in one and begins before size. Of the others, whose remnants have no table,
 // it is what reading the archive gave, if that could be done.
-func (g *register) eachDeparted(ctx context.Context, size uint64, want func(record.Subject) bool, f func(UnreachedArchive) error) error {
+func (g *register) eachDeparted(ctx context.Context, size uint64, want func(record.Subject) bool, f func(UnreachableArchive) error) error {
 	return g.depart(ctx, size, &about, want, f)
 }
 
 // eachDepartedActs is eachDeparted for the records in which subjects that are wanted
 // acted, whomever they are about.
-func (g *register) eachDepartedActs(ctx context.Context, size uint64, want func(record.Subject) bool, f func(UnreachedArchive) error) error {
+func (g *register) eachDepartedActs(ctx context.Context, size uint64, want func(record.Subject) bool, f func(UnreachableArchive) error) error {
 	return g.depart(ctx, size, &acted, want, f)
 }
 
-func (g *register) depart(ctx context.Context, size uint64, rel *relation, want func(record.Subject) bool, f func(UnreachedArchive) error) error {
+func (g *register) depart(ctx context.Context, size uint64, rel *relation, want func(record.Subject) bool, f func(UnreachableArchive) error) error {
 	return g.each(ctx, size, func(info segment.Info, s *tombstone.Statement) error {
 		u, err := g.departed(ctx, info, s, rel, want)
 		if err != nil {
@@ -290,7 +290,7 @@ func (g *register) depart(ctx context.Context, size uint64, rel *relation, want 
 
 // fatal returns an error of reading an archive that says more than that it
 // cannot be read. That it puts into u.
-func (g *register) fatal(ctx context.Context, err error, u *UnreachedArchive) error {
+func (g *register) fatal(ctx context.Context, err error, u *UnreachableArchive) error {
 	if err == nil || ctx.Err() != nil || errors.Is(err, archive.ErrDamaged) || errors.Is(err, archive.ErrManifest) || errors.As(err, new(*record.VersionError)) {
 		return err
 	}
@@ -321,18 +321,18 @@ func (g *register) readArchive(ctx context.Context, info segment.Info, s *tombst
 // are wanted, an archive at a time. What governs the log has not left it, and is
 // not among them. It returns the archives that could not be read and may have
 // such records; one that was altered is an error.
-func (g *register) archivedRecords(ctx context.Context, want func(record.Subject) bool, f func([]*record.Record) error) ([]UnreachedArchive, error) {
+func (g *register) archivedRecords(ctx context.Context, want func(record.Subject) bool, f func([]*record.Record) error) ([]UnreachableArchive, error) {
 	return g.read(ctx, &about, want, f)
 }
 
 // archivedActs is Archived for the records in which subjects that are wanted
 // acted, whomever they are about.
-func (g *register) archivedActs(ctx context.Context, want func(record.Subject) bool, f func([]*record.Record) error) ([]UnreachedArchive, error) {
+func (g *register) archivedActs(ctx context.Context, want func(record.Subject) bool, f func([]*record.Record) error) ([]UnreachableArchive, error) {
 	return g.read(ctx, &acted, want, f)
 }
 
-func (g *register) read(ctx context.Context, rel *relation, want func(record.Subject) bool, f func([]*record.Record) error) ([]UnreachedArchive, error) {
-	var unreached []UnreachedArchive
+func (g *register) read(ctx context.Context, rel *relation, want func(record.Subject) bool, f func([]*record.Record) error) ([]UnreachableArchive, error) {
+	var unreached []UnreachableArchive
 	err := g.each(ctx, record.MaxSeq, func(info segment.Info, s *tombstone.Statement) error {
 		u, err := g.departed(ctx, info, s, rel, want)
 		if err != nil || u.Tabled && len(u.About) == 0 {
@@ -356,8 +356,8 @@ func wanted(line []byte, rel *relation, want func(record.Subject) bool) (*record
 	if !rel.may(line, want) {
 		return nil, nil
 	}
-	_, kind, known := record.Glance(line)
-	t, ok := record.ParseTail(line)
+	_, kind, known := record.Peek(line)
+	t, ok := record.ParseChainLink(line)
 	if !ok || !known || event.Type(kind).Reserved() {
 		return nil, nil
 	}
@@ -388,7 +388,7 @@ func (g *register) scan(ctx context.Context, from, to uint64, want func(subject,
 			err = f(r)
 		}
 		if err != nil {
-			t, _ := record.ParseTail(line) // Lines has looked at it
+			t, _ := record.ParseChainLink(line) // Lines has looked at it
 			return fmt.Errorf("record %d: %w", t.Seq, err)
 		}
 	}
@@ -433,7 +433,7 @@ func (c *removedCursor) line(ctx context.Context, seq uint64) ([]byte, error) {
 		if err != nil || !ok {
 			return nil, errors.Join(archived, err)
 		}
-		if t, _ := record.ParseTail(line); t.Seq == seq {
+		if t, _ := record.ParseChainLink(line); t.Seq == seq {
 			return bytes.Clone(line), nil
 		}
 	}

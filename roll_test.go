@@ -226,7 +226,7 @@ func TestEmptySegments(t *testing.T) {
 		verify := func(when string) {
 			t.Helper()
 			for _, vo := range []audittrail.VerifyOptions{{}, {From: n / 2}, {From: n - 1}} {
-				if v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), vo); err != nil || !v.Valid() || v.Records+v.Left != n-vo.From {
+				if v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), vo); err != nil || !v.Valid() || v.Records+v.Removed != n-vo.From {
 					t.Fatalf("%s: verify from %d %s: %+v, %v", what, vo.From, when, v, err)
 				}
 			}
@@ -310,7 +310,7 @@ func TestEmptySegmentAndTornWrite(t *testing.T) {
 			return append(b, `{"v":1,"id":"01a2`+strings.Repeat("f", 1<<17)...)
 		})
 		v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
-		if err != nil || v.Altered() || v.ProblemCount != 1 || v.Count(finding.Torn) != 1 {
+		if err != nil || v.Altered() || v.FindingCount != 1 || v.Count(finding.Torn) != 1 {
 			t.Fatalf("%s: verify: %+v, %v", what, v, err)
 		}
 		ro := rolling(disk)

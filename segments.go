@@ -69,21 +69,21 @@ func (l *Log) CountClasses(ctx context.Context, first uint64) (map[string]record
 	return counts, nil
 }
 
-// CountArchived returns how many of the records of segments that begin before
+// CountArchivedBySubject returns how many of the records of segments that begin before
 // size (0: all) are in archives and about each of some subjects, and of which
 // archives that is not known: those that cannot be read, and whose remnants are
 // of the version that does not say.
-func (l *Log) CountArchived(ctx context.Context, subjects []record.Subject, size uint64) (map[record.Subject]uint64, []UnreachedArchive, error) {
+func (l *Log) CountArchivedBySubject(ctx context.Context, subjects []record.Subject, size uint64) (map[record.Subject]uint64, []UnreachableArchive, error) {
 	return l.countArchived(ctx, subjects, size, l.left.eachDeparted)
 }
 
-// CountArchivedActs is CountArchived of the records that name the subjects as
+// CountArchivedByActor is CountArchivedBySubject of the records that name the subjects as
 // actor, whomever they are about.
-func (l *Log) CountArchivedActs(ctx context.Context, subjects []record.Subject, size uint64) (map[record.Subject]uint64, []UnreachedArchive, error) {
+func (l *Log) CountArchivedByActor(ctx context.Context, subjects []record.Subject, size uint64) (map[record.Subject]uint64, []UnreachableArchive, error) {
 	return l.countArchived(ctx, subjects, size, l.left.eachDepartedActs)
 }
 
-func (l *Log) countArchived(ctx context.Context, subjects []record.Subject, size uint64, departed func(context.Context, uint64, func(record.Subject) bool, func(UnreachedArchive) error) error) (map[record.Subject]uint64, []UnreachedArchive, error) {
+func (l *Log) countArchived(ctx context.Context, subjects []record.Subject, size uint64, departed func(context.Context, uint64, func(record.Subject) bool, func(UnreachableArchive) error) error) (map[record.Subject]uint64, []UnreachableArchive, error) {
 	counts := make(map[record.Subject]uint64, len(subjects))
 	for _, s := range subjects {
 		counts[s] = 0
@@ -91,11 +91,11 @@ func (l *Log) countArchived(ctx context.Context, subjects []record.Subject, size
 	if size == 0 {
 		size = record.MaxSeq
 	}
-	var unknown []UnreachedArchive
+	var unknown []UnreachableArchive
 	err := l.refresh(ctx)
 	if err == nil {
 		want := func(s record.Subject) bool { _, ok := counts[s]; return ok }
-		err = departed(ctx, size, want, func(u UnreachedArchive) error {
+		err = departed(ctx, size, want, func(u UnreachableArchive) error {
 			if !u.Tabled {
 				unknown = append(unknown, u)
 			}
@@ -111,21 +111,21 @@ func (l *Log) countArchived(ctx context.Context, subjects []record.Subject, size
 	return counts, unknown, nil
 }
 
-// ArchivedAbout calls use with the records in archives that are about a subject,
+// ArchivedBySubject calls use with the records in archives that are about a subject,
 // in order, and returns the archives with such records, or of which it is not
 // known, that it could not read.
-func (l *Log) ArchivedAbout(ctx context.Context, s record.Subject, use func(*Record) error) ([]UnreachedArchive, error) {
+func (l *Log) ArchivedBySubject(ctx context.Context, s record.Subject, use func(*Record) error) ([]UnreachableArchive, error) {
 	return l.archived(ctx, s, use, l.left.archivedRecords)
 }
 
-// ArchivedActs is ArchivedAbout for the records that name a subject as actor,
+// ArchivedByActor is ArchivedBySubject for the records that name a subject as actor,
 // whomever they are about.
-func (l *Log) ArchivedActs(ctx context.Context, s record.Subject, use func(*Record) error) ([]UnreachedArchive, error) {
+func (l *Log) ArchivedByActor(ctx context.Context, s record.Subject, use func(*Record) error) ([]UnreachableArchive, error) {
 	return l.archived(ctx, s, use, l.left.archivedActs)
 }
 
-func (l *Log) archived(ctx context.Context, s record.Subject, use func(*Record) error, read func(context.Context, func(record.Subject) bool, func([]*record.Record) error) ([]UnreachedArchive, error)) ([]UnreachedArchive, error) {
-	var unreached []UnreachedArchive
+func (l *Log) archived(ctx context.Context, s record.Subject, use func(*Record) error, read func(context.Context, func(record.Subject) bool, func([]*record.Record) error) ([]UnreachableArchive, error)) ([]UnreachableArchive, error) {
+	var unreached []UnreachableArchive
 	err := l.refresh(ctx)
 	if err == nil {
 		want := func(of record.Subject) bool { return of == s }
@@ -208,7 +208,7 @@ func (l *Log) loggedBetween(first, last uint64) (from, to time.Time, err error) 
 		if err != nil {
 			return from, to, err
 		}
-		t, _ := record.ParseTail(line) // Line has looked at it
+		t, _ := record.ParseChainLink(line) // Line has looked at it
 		if to = t.Logged; i == 0 {
 			from = t.Logged
 		}
@@ -220,7 +220,7 @@ func (l *Log) loggedBetween(first, last uint64) (from, to time.Time, err error) 
 func (l *Log) keeper() *archive.Keeper {
 	k := &archive.Keeper{FS: l.opts.fs, Store: l.store, Origin: l.origin, Entries: &l.signed}
 	if l.ring != nil {
-		if eras, err := trust.Eras(l.ring); err == nil {
+		if eras, err := trust.KeyPeriods(l.ring); err == nil {
 			k.Keys = []tlog.KeyPeriods{eras}
 		}
 	}

@@ -102,8 +102,8 @@ func TestTamperAroundGaps(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", c.name, err)
 			}
-			if !v.Altered() || v.Problems[0].Seq != c.seq || trees && v.Problems[0].Kind != c.kind {
-				t.Errorf("%s, tree %v: %+v, want record %d %s", c.name, trees, v.Problems, c.seq, c.kind)
+			if !v.Altered() || v.Findings[0].Seq != c.seq || trees && v.Findings[0].Kind != c.kind {
+				t.Errorf("%s, tree %v: %+v, want record %d %s", c.name, trees, v.Findings, c.seq, c.kind)
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func TestForgedGap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := new(tombstone.Maker)
+	k := new(tombstone.Builder)
 	for _, line := range lines(b) {
 		if err := k.Add(bytes.TrimSuffix(line, []byte("\n"))); err != nil {
 			t.Fatal(err)
@@ -136,7 +136,7 @@ func TestForgedGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
-	if err != nil || v.ProblemCount != 1 || v.Problems[0].Kind != finding.Missing || v.Problems[0].Seq != s.First {
+	if err != nil || v.FindingCount != 1 || v.Findings[0].Kind != finding.Missing || v.Findings[0].Seq != s.First {
 		t.Errorf("verify: %+v, %v, want record %d missing", v, err, s.First)
 	}
 }
@@ -168,7 +168,7 @@ func TestVerifyGapsFrom(t *testing.T) {
 				vo.VKeys = []string{keys[0].VKey}
 			}
 			v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(d), vo)
-			if err != nil || !v.Valid() || len(v.Missing) > 0 || v.Left != gap(from) || v.Records+v.Left != n-from {
+			if err != nil || !v.Valid() || len(v.Limitations) > 0 || v.Removed != gap(from) || v.Records+v.Removed != n-from {
 				t.Fatalf("from %d: %+v, %v, want %d records, %d of which have left", from, v, err, n-from, gap(from))
 			}
 		}

@@ -86,7 +86,7 @@ func intact(t *testing.T, disk vfs.FS, what string) *audittrail.Verification {
 	t.Helper()
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
 	// A power failure may tear the newest side file, as it may the last write.
-	if err != nil || v.ProblemCount > v.Count(finding.Torn)+v.Count(finding.Derived) {
+	if err != nil || v.FindingCount > v.Count(finding.Torn)+v.Count(finding.Derived) {
 		t.Fatalf("%s: verify: %+v, %v", what, v, err)
 	}
 	return v
@@ -125,7 +125,7 @@ func account(t *testing.T, disk vfs.FS, acked []audittrail.Receipt, what string)
 		}
 	}
 	granted := 0
-	for r, err := range log.Administrative(t.Context(), 0) {
+	for r, err := range log.GovernanceRecords(t.Context(), 0) {
 		if err != nil {
 			t.Fatalf("%s: administrative records: %v", what, err)
 		}
@@ -185,8 +185,8 @@ func TestArchive(t *testing.T) {
 		}
 	}
 	mustClose(t, log)
-	if v := intact(t, disk, "archived"); v.Left != from || v.Archived != from {
-		t.Errorf("verify: %d have left, %d are in archives, want %d", v.Left, v.Archived, from)
+	if v := intact(t, disk, "archived"); v.Removed != from || v.Archived != from {
+		t.Errorf("verify: %d have left, %d are in archives, want %d", v.Removed, v.Archived, from)
 	}
 	account(t, disk, acked, "archived")
 
@@ -328,7 +328,7 @@ func TestDamagedArchive(t *testing.T) {
 				t.Fatal(err)
 			}
 			v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(again), audittrail.VerifyOptions{})
-			if err != nil || !v.Altered() || v.Problems[0].Seq != firsts[1] {
+			if err != nil || !v.Altered() || v.Findings[0].Seq != firsts[1] {
 				t.Fatalf("%s, byte %d: %+v, %v", ext, at, v, err)
 			}
 		}
@@ -337,7 +337,7 @@ func TestDamagedArchive(t *testing.T) {
 			t.Fatal(err)
 		}
 		v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(gone), audittrail.VerifyOptions{})
-		if err != nil || !v.Valid() || len(v.Missing) != 1 {
+		if err != nil || !v.Valid() || len(v.Limitations) != 1 {
 			t.Fatalf("%s gone: %+v, %v, want it missing", ext, v, err)
 		}
 	}

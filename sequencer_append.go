@@ -103,7 +103,7 @@ func (q *sequencer) governBatch(ctx context.Context, events []event.Event) ([]Re
 // An adopted is a record of another log.
 type adopted struct {
 	event event.Event
-	own   record.Own
+	own   record.LogMetadata
 	class string // with its month
 }
 
@@ -128,14 +128,14 @@ type item struct {
 	given bool // the client gave the id
 	// reserved events govern the log, or tell what was done with it
 	reserved bool
-	own      record.Own // what it keeps of another log
-	class    string     // with its month, if it keeps that of another log
+	own      record.LogMetadata // what it keeps of another log
+	class    string             // with its month, if it keeps that of another log
 	id       record.ID
 	digest   [32]byte
 	same     *item // the earlier one of the batch with the same id
 
 	claim   *claim
-	draft   *record.Draft
+	draft   *record.Pending
 	seen    *Record // for the observer, if there is one
 	receipt Receipt
 
@@ -199,7 +199,7 @@ func (q *sequencer) prepare(it *item) error {
 		it.digest = event.Digest(e) // of what was given: a policy may change
 		id, err := record.ParseID(e.ID)
 		if err != nil {
-			id = q.log.ring.ClientID(e.ID)
+			id = q.log.ring.DeriveRecordID(e.ID)
 		}
 		it.id = id
 	}
@@ -346,7 +346,7 @@ func (q *sequencer) seal(it *item) error {
 	if _, err := io.ReadFull(q.log.opts.rand, it.random[:]); err != nil {
 		return fmt.Errorf("read random bytes: %w", err)
 	}
-	s := record.Sealing{Event: e, Salt: [16]byte(it.random[:16])}
+	s := record.SealParams{Event: e, Salt: [16]byte(it.random[:16])}
 	if it.given {
 		s.Digest = &it.digest
 	} else {
@@ -358,13 +358,13 @@ func (q *sequencer) seal(it *item) error {
 		return fmt.Errorf("class %s is about to expire, and the clock is back in its month", s.Class)
 	}
 	var err error
-	s.Subject, s.PRK, err = q.log.ring.ForSealing(e.UserID, s.Class)
+	s.Subject, s.PRK, err = q.log.ring.EncryptionKey(e.UserID, s.Class)
 	if err != nil {
 		return err
 	}
-	s.Own = it.own
+	s.LogMetadata = it.own
 	if e.Actor != "" {
-		if s.Actor, _, err = q.log.ring.ForSealing(e.Actor, s.Class); err != nil {
+		if s.Actor, _, err = q.log.ring.EncryptionKey(e.Actor, s.Class); err != nil {
 			return err
 		}
 	}
@@ -390,9 +390,9 @@ func (q *sequencer) sourceOf(it *item) record.Source {
 
 // observed is a new record for the observer, but for what its place gives it.
 // The caller of Append keeps its event, and may change what that points to.
-func observed(s *record.Sealing, size int) *Record {
+func observed(s *record.SealParams, size int) *Record {
 	r := &Record{State: record.Readable}
-	r.Version, r.Own = record.Version, s.Own
+	r.Version, r.LogMetadata = record.Version, s.LogMetadata
 	r.ID, r.Session, r.Size, r.Class, r.Subject = s.ID, s.Session, size, s.Class, s.Subject
 	r.Event = event.Clone(s.Event)
 	r.Event.Time = r.Event.Time.UTC()

@@ -168,7 +168,7 @@ func (q *sequencer) findFirst(ctx context.Context, it *item) error {
 			}
 			continue
 		}
-		prk, err := q.log.ring.ForOpening(r.Subject, r.Class)
+		prk, err := q.log.ring.DecryptionKey(r.Subject, r.Class)
 		if state, ok := keyring.StateOf(err); ok {
 			return &IDConflictError{Seq: seq, State: state}
 		}

@@ -20,7 +20,7 @@ const (
 
 // A batch is the records that share one sync.
 type batch struct {
-	drafts []*record.Draft
+	drafts []*record.Pending
 	seen   []*Record // for the observer, if there is one
 
 	done   chan struct{} // closed when the fields below are set
@@ -114,10 +114,10 @@ func (q *sequencer) commit(b *batch, out *segment.Batch) error {
 		prev := last.hash
 		last.logged = logged.Add(time.Duration(min(i, record.MaxPlace)))
 		out.Lines, last.hash = d.Finish(out.Lines, b.first+uint64(i), last.logged, last.hash)
-		out.Marks = append(out.Marks, segment.Mark{End: len(out.Lines), ID: d.ID, Admin: d.Admin})
+		out.Marks = append(out.Marks, segment.Mark{End: len(out.Lines), ID: d.ID, Admin: d.Governance})
 		b.hashes[i] = last.hash
 		if b.seen != nil {
-			b.seen[i].Tail = record.Tail{Seq: b.first + uint64(i), Logged: last.logged, Prev: prev, Hash: last.hash}
+			b.seen[i].ChainLink = record.ChainLink{Seq: b.first + uint64(i), Logged: last.logged, Prev: prev, Hash: last.hash}
 		}
 	}
 	rolled, err := q.log.store.Append(out)

@@ -69,7 +69,7 @@ func (l *Log) Generation() (uint64, error) {
 	if l.ring == nil {
 		return 0, ErrNoKeys
 	}
-	generation, err := l.ring.Follow()
+	generation, err := l.ring.CurrentGeneration()
 	if err != nil {
 		return 0, err
 	}

@@ -163,7 +163,7 @@ func (s *sweep) erase(ctx context.Context, user string) {
 	}
 	s.erased[user], err = s.log.Size()
 	_ = s.note(err)
-	_, err = privacy.Certify(ctx, s.log, done, &order, privacy.Covered{Records: 1}, s.clock())
+	_, err = privacy.Certify(ctx, s.log, done, &order, privacy.AffectedRecords{Records: 1}, s.clock())
 	_ = s.note(err)
 }
 
@@ -229,7 +229,7 @@ func (s *sweep) work(ctx context.Context) {
 		_ = s.note(err)
 	}
 	if graph, err := lineage.Open(ctx, s.log); s.note(err) == nil {
-		_, err := graph.RegisterAll(ctx, []lineage.Thing{
+		_, err := graph.RegisterAll(ctx, []lineage.Entity{
 			&lineage.Dataset{Name: "tickets", Version: "1"},
 			&lineage.ModelVersion{Name: "bot", Version: "1", Datasets: []string{"dataset:tickets@1"}},
 		})
@@ -336,7 +336,7 @@ func (s *sweep) check(t *testing.T, what string) {
 	if _, err := s.log.Append(ctx, event.Event{Type: event.Prompt, Prompt: "goes on"}); err != nil {
 		t.Fatalf("%s: append: %v", what, err)
 	}
-	if v, err := s.log.Verify(ctx, audittrail.VerifyOptions{}); err != nil || !v.Valid() || len(v.Missing) > 0 {
+	if v, err := s.log.Verify(ctx, audittrail.VerifyOptions{}); err != nil || !v.Valid() || len(v.Limitations) > 0 {
 		t.Fatalf("%s: verify: %+v, %v", what, v, err)
 	}
 }

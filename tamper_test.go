@@ -185,15 +185,15 @@ func remove(t *testing.T, disk *vfs.Mem, name string) {
 func expect(t *testing.T, v *audittrail.Verification, want verdict) {
 	t.Helper()
 	if v.Valid() || v.Altered() != (want.kind != finding.Unauthenticated) {
-		t.Fatalf("not found: Valid() = %t, Altered() = %t, problems %v", v.Valid(), v.Altered(), v.Problems)
+		t.Fatalf("not found: Valid() = %t, Altered() = %t, problems %v", v.Valid(), v.Altered(), v.Findings)
 	}
-	first := v.Problems[0]
+	first := v.Findings[0]
 	if got := (verdict{first.Kind, int(first.Seq)}); got != want {
-		t.Errorf("first problem = %v, want %v; all: %+v", got, want, v.Problems)
+		t.Errorf("first problem = %v, want %v; all: %+v", got, want, v.Findings)
 	}
 	for _, k := range []finding.Kind{finding.Torn, finding.Unreadable, finding.Lost} {
 		if n := v.Count(k); n != 0 {
-			t.Errorf("%d problems are %s: %+v", n, k, v.Problems)
+			t.Errorf("%d problems are %s: %+v", n, k, v.Findings)
 		}
 	}
 }
@@ -223,8 +223,8 @@ func retail(line []byte, seq int, prev record.Hash) []byte {
 	return rehash(out, "", "")
 }
 
-func tailOf(line []byte) record.Tail {
-	t, ok := record.ParseTail(bytes.TrimSuffix(line, []byte("\n")))
+func tailOf(line []byte) record.ChainLink {
+	t, ok := record.ParseChainLink(bytes.TrimSuffix(line, []byte("\n")))
 	if !ok {
 		panic("no record")
 	}

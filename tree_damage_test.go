@@ -251,11 +251,11 @@ func named(t *testing.T, disk *vfs.Mem, file string, passes bool) {
 	if err != nil {
 		t.Fatalf("verify: %v", err)
 	}
-	if v.Altered() || v.ProblemCount != v.Count(finding.Derived) {
-		t.Errorf("verify: %+v", v.Problems)
+	if v.Altered() || v.FindingCount != v.Count(finding.Derived) {
+		t.Errorf("verify: %+v", v.Findings)
 	}
-	if !passes && (len(v.Problems) != 1 || v.Problems[0].File != file) {
-		t.Errorf("verify: %+v, want %s named", v.Problems, file)
+	if !passes && (len(v.Findings) != 1 || v.Findings[0].File != file) {
+		t.Errorf("verify: %+v, want %s named", v.Findings, file)
 	}
 	o.ReadOnly, o.Create = true, false
 	log, err := audittrail.Open("dir", o)
@@ -287,7 +287,7 @@ func rebuildsAll(t *testing.T, disk *vfs.Mem, carried uint64) {
 			t.Errorf("rebuild: %+v", l)
 		}
 	}
-	if got.Junk != 0 || got.Carry+left != carried {
+	if got.DamagedLines != 0 || got.Carried+left != carried {
 		t.Errorf("rebuild: %+v, want %d carried over or dropped", got, carried)
 	}
 }
@@ -303,7 +303,7 @@ func mended(t *testing.T, disk *vfs.Mem) {
 	disk.Inject(nil)
 	v, err := audittrail.VerifyDir(t.Context(), "dir", derivedOptions(disk), audittrail.VerifyOptions{})
 	if err != nil || !v.Valid() {
-		t.Errorf("verify after a writer: %+v, %v", v.Problems, err)
+		t.Errorf("verify after a writer: %+v, %v", v.Findings, err)
 	}
 }
 
@@ -376,7 +376,7 @@ func TestAlteredAndDerived(t *testing.T) {
 				}
 				mustClose(t, log)
 				v, err := audittrail.VerifyDir(t.Context(), "dir", derivedOptions(disk), audittrail.VerifyOptions{})
-				if err != nil || !v.Altered() || v.Problems[0].Kind == finding.Derived {
+				if err != nil || !v.Altered() || v.Findings[0].Kind == finding.Derived {
 					t.Errorf("%s %s: verify: %+v, %v, want it altered", file, how, v, err)
 				}
 			}

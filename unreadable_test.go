@@ -151,7 +151,7 @@ func verdictOf(t *testing.T, disk vfs.FS, c *clock) string {
 	if err != nil {
 		return "error: " + err.Error()
 	}
-	return fmt.Sprint(v.Verdict(), " ", v.Problems, v.Missing)
+	return fmt.Sprint(v.Verdict(), " ", v.Findings, v.Limitations)
 }
 
 // readAll reads all records and what governs them, as a reader.

@@ -16,7 +16,7 @@ const (
 	// VerdictIntact means that every record is the one that was signed.
 	VerdictIntact Verdict = "intact"
 	// VerdictLimited means that nothing was altered, but the answer is not whole
-	// or not vouched for: Limitations says why.
+	// or not vouched for: Caveats says why.
 	VerdictLimited Verdict = "limited"
 	// VerdictUnchecked means that a file could not be read, and nothing is known
 	// of its records; what could be read was not altered.
@@ -33,14 +33,14 @@ func (v *Verification) Verdict() Verdict {
 		return VerdictAltered
 	case v.Count(finding.Unreadable) > 0:
 		return VerdictUnchecked
-	case !v.Valid(), len(v.Missing) > 0:
+	case !v.Valid(), len(v.Limitations) > 0:
 		return VerdictLimited
 	}
 	return VerdictIntact
 }
 
 // Valid tells whether there is no problem of any kind.
-func (v *Verification) Valid() bool { return v.ProblemCount == 0 }
+func (v *Verification) Valid() bool { return v.FindingCount == 0 }
 
 // Count returns the number of problems of a kind.
 func (v *Verification) Count(k finding.Kind) uint64 { return v.kinds[k] }
@@ -56,13 +56,13 @@ func (v *Verification) Counts() map[finding.Kind]uint64 {
 func (v *Verification) Altered() bool { return v.Alterations() > 0 }
 
 // Alterations returns the number of problems that are alterations, be they kept
-// in Problems or not.
+// in Findings or not.
 func (v *Verification) Alterations() uint64 { return finding.Alterations(v.kinds) }
 
-// Limitations says in a few words each what was found that is no alteration, and
-// whether the check of a log that was not altered lacked something: Missing says
-// what.
-func (v *Verification) Limitations() []string {
+// Caveats says in a few words each what was found that is no alteration, and
+// whether the check of a log that was not altered lacked something: Limitations
+// says what.
+func (v *Verification) Caveats() []string {
 	var all []string
 	say := func(k finding.Kind, one, many string) {
 		switch n := v.Count(k); {
@@ -81,7 +81,7 @@ func (v *Verification) Limitations() []string {
 	if v.Count(finding.Derived) > 0 {
 		all = append(all, "files that are derived from it are damaged")
 	}
-	if len(v.Missing) > 0 && !v.Altered() {
+	if len(v.Limitations) > 0 && !v.Altered() {
 		all = append(all, "something that the check needs is missing")
 	}
 	return all

@@ -60,11 +60,11 @@ func withOlderKeys(t *testing.T, n int) *vfs.Mem {
 func TestVerdictCrowded(t *testing.T) {
 	const n, most = 40, 5
 	disk := withOlderKeys(t, n)
-	v := verifyOn(t, disk, audittrail.VerifyOptions{MaxProblems: most})
-	if v.Verdict() != audittrail.VerdictLimited || v.Altered() || v.ProblemCount != n || len(v.Problems) != most {
-		t.Fatalf("lost keys alone: %s, %d problems, %d kept; want limited, %d and %d", v.Verdict(), v.ProblemCount, len(v.Problems), n, most)
+	v := verifyOn(t, disk, audittrail.VerifyOptions{MaxFindings: most})
+	if v.Verdict() != audittrail.VerdictLimited || v.Altered() || v.FindingCount != n || len(v.Findings) != most {
+		t.Fatalf("lost keys alone: %s, %d problems, %d kept; want limited, %d and %d", v.Verdict(), v.FindingCount, len(v.Findings), n, most)
 	}
-	if diff := cmp.Diff([]string{"the keys to the contents of 40 records are lost"}, v.Limitations()); diff != "" {
+	if diff := cmp.Diff([]string{"the keys to the contents of 40 records are lost"}, v.Caveats()); diff != "" {
 		t.Errorf("Limitations (-want +got):\n%s", diff)
 	}
 	const first = 30
@@ -76,7 +76,7 @@ func TestVerdictCrowded(t *testing.T) {
 		return bytes.Join(l, nil)
 	})
 	for _, size := range []uint64{0, n, first + 1, first} {
-		v := verifyOn(t, disk, audittrail.VerifyOptions{MaxProblems: most, Size: size})
+		v := verifyOn(t, disk, audittrail.VerifyOptions{MaxFindings: most, Size: size})
 		altered := uint64(n - first)
 		if size > 0 {
 			altered = size - first
@@ -84,14 +84,14 @@ func TestVerdictCrowded(t *testing.T) {
 		if v.Alterations() != altered || v.Count(finding.Modified) != altered || v.Altered() != (altered > 0) {
 			t.Errorf("size %d: %d alterations, %d modified; want %d", size, v.Alterations(), v.Count(finding.Modified), altered)
 		}
-		if v.Count(finding.Lost) != first || v.ProblemCount != first+altered {
-			t.Errorf("size %d: %d lost, %d problems; want %d and %d", size, v.Count(finding.Lost), v.ProblemCount, first, first+altered)
+		if v.Count(finding.Lost) != first || v.FindingCount != first+altered {
+			t.Errorf("size %d: %d lost, %d problems; want %d and %d", size, v.Count(finding.Lost), v.FindingCount, first, first+altered)
 		}
 		kept := min(altered, most)
-		if len(v.Problems) != int(kept)+most {
-			t.Fatalf("size %d: %d problems kept, want %d alterations and %d others", size, len(v.Problems), kept, most)
+		if len(v.Findings) != int(kept)+most {
+			t.Fatalf("size %d: %d problems kept, want %d alterations and %d others", size, len(v.Findings), kept, most)
 		}
-		for i, p := range v.Problems {
+		for i, p := range v.Findings {
 			want := verdict{finding.Modified, first + i}
 			if i >= int(kept) {
 				want = verdict{finding.Lost, i - int(kept)}
@@ -136,8 +136,8 @@ func TestVerifyFirstSecond(t *testing.T) {
 			}
 			v := verifyOn(t, fresh, vo)
 			torn := uint64(min(n, 1))
-			if v.Altered() || v.Count(finding.Torn) != torn || v.ProblemCount != torn || v.Records != 2 || v.Unsigned != 2 {
-				t.Fatalf("keyless %v, %d bytes of the third record: %d records, %d unsigned, problems %+v, missing %q; want 2, and torn", keyless, n, v.Records, v.Unsigned, v.Problems, v.Missing)
+			if v.Altered() || v.Count(finding.Torn) != torn || v.FindingCount != torn || v.Records != 2 || v.Unsigned != 2 {
+				t.Fatalf("keyless %v, %d bytes of the third record: %d records, %d unsigned, problems %+v, missing %q; want 2, and torn", keyless, n, v.Records, v.Unsigned, v.Findings, v.Limitations)
 			}
 		}
 	}

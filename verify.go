@@ -24,8 +24,8 @@ type VerifyOptions struct {
 	// later ones are not reported, but for lines beyond the newest checkpoint that
 	// nobody vouches for. If 0, it is about all.
 	Size uint64
-	// Within leaves out these lines, too, where there is a Size.
-	Within bool
+	// IgnoreUnauthenticated leaves out these lines, too, where there is a Size.
+	IgnoreUnauthenticated bool
 	// VKeys are verifier keys that are trusted. If there are none, the
 	// keyring's word is taken for who signs. A key of the log that was
 	// replaced since leads to its successors, see tlog.ResolveSigner.
@@ -38,15 +38,15 @@ type VerifyOptions struct {
 	// log is not intact it is gone over again, and the total doubles. Calls
 	// come from several goroutines, one at a time.
 	Progress func(done, total uint64)
-	// MaxProblems is how many alterations are kept, and how many other problems;
+	// MaxFindings is how many alterations are kept, and how many other problems;
 	// if 0, 1000. All are counted.
-	MaxProblems int
+	MaxFindings int
 }
 
 // A Verification is what Verify found.
 type Verification struct {
 	Records uint64 `json:"records"` // in their place, from First on
-	Left    uint64 `json:"left"`    // archived or dropped, as the log says
+	Removed uint64 `json:"left"`    // archived or dropped, as the log says
 	// Archived are those of them whose archives were read, and hold them.
 	Archived uint64 `json:"archived"`
 	First    uint64 `json:"first"` // the first that was asked for
@@ -65,12 +65,12 @@ type Verification struct {
 	Expired uint64 `json:"expired"`
 	Held    uint64 `json:"held"`
 
-	// Problems are the first alterations, by record, and then the first others.
-	Problems     []finding.Finding `json:"errors"`
-	ProblemCount uint64            `json:"error_count"`
-	// Missing is what the check would have needed, or was asked for, and did
+	// Findings are the first alterations, by record, and then the first others.
+	Findings     []finding.Finding `json:"errors"`
+	FindingCount uint64            `json:"error_count"`
+	// Limitations is what the check would have needed, or was asked for, and did
 	// not have.
-	Missing []string `json:"missing"`
+	Limitations []string `json:"missing"`
 	// Sealed is true if the keyring was not at hand, so that nothing is known
 	// of the keys to the contents.
 	Sealed bool `json:"sealed"`
@@ -82,10 +82,10 @@ type Verification struct {
 // check the log's signatures with.
 var ErrNoVerifierKey = trust.ErrNoKey
 
-// CheckSides returns what is wrong with side files and id tables, as far as that
+// CheckSideFiles returns what is wrong with side files and id tables, as far as that
 // can be told without reading lines: with the keyring, it can. A writer takes
 // nothing from such a file, and makes it again where it is missing.
-func (l *Log) CheckSides(ctx context.Context) ([]finding.Finding, error) {
+func (l *Log) CheckSideFiles(ctx context.Context) ([]finding.Finding, error) {
 	if l.closed.Load() {
 		return nil, fmt.Errorf("look at side files: %w", ErrClosed)
 	}
@@ -168,6 +168,6 @@ func (l *Log) verify(ctx context.Context, o VerifyOptions, missing []string) (*V
 	if err != nil {
 		return nil, err
 	}
-	v.Problems, v.ProblemCount, v.kinds = append(v.Problems, v.found.Kept()...), v.found.Count, v.found.Kinds
+	v.Findings, v.FindingCount, v.kinds = append(v.Findings, v.found.Kept()...), v.found.Count, v.found.Kinds
 	return &v.Verification, nil
 }

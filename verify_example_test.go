@@ -44,7 +44,7 @@ func ExampleVerifyDir() {
 	if v, err = audittrail.VerifyDir(ctx, dir, options, auditor); err != nil {
 		log.Fatal(err)
 	}
-	p := v.Problems[0]
+	p := v.Findings[0]
 	fmt.Println(v.Valid(), v.Altered(), "record", p.Seq, p.Kind)
 	// Output:
 	// true 3 records

@@ -58,7 +58,7 @@ func TestVerifyCalledOff(t *testing.T) {
 	damaged := left.Clone()
 	edit(t, damaged, filepath.Join("..", place, fmt.Sprintf("%020d.jsonl.zst", gone[0])), func(b []byte) []byte { return flipAt(b, len(b)/2) })
 	said := func(v *audittrail.Verification) string {
-		return fmt.Sprintf("%+v, missing %q, %d archived", v.Problems, v.Missing, v.Archived)
+		return fmt.Sprintf("%+v, missing %q, %d archived", v.Findings, v.Limitations, v.Archived)
 	}
 	for name, disk := range map[string]*vfs.Mem{"healthy": s.disk, "altered": s.under(t, s.twice()), "archived": left, "archive damaged": damaged} {
 		want := said(verifyOn(t, disk, audittrail.VerifyOptions{}))
@@ -111,10 +111,10 @@ func TestVerifyAlteredReadError(t *testing.T) {
 				t.Errorf("%s: %v, want that of the disk", what, err)
 			}
 			if err == nil && (v.Valid() || v.Count(finding.Missing)+v.Count(finding.Truncated)+v.Count(finding.Modified) > 0) {
-				t.Errorf("%s: %+v, want lines that stand twice, or a file that cannot be read", what, v.Problems)
+				t.Errorf("%s: %+v, want lines that stand twice, or a file that cannot be read", what, v.Findings)
 			}
 			if err == nil && part != "dir/log/" && v.Count(finding.Unreadable) > 0 {
-				t.Errorf("%s: %+v, want no segment called unreadable", what, v.Problems)
+				t.Errorf("%s: %+v, want no segment called unreadable", what, v.Findings)
 			}
 			if reads.Load() < n {
 				break
@@ -170,11 +170,11 @@ func TestVerifyForgedRun(t *testing.T) {
 	expect(t, v, verdict{finding.Rewritten, from})
 	for _, seq := range []uint64{from, from + 2} {
 		found := false
-		for _, p := range v.Problems {
+		for _, p := range v.Findings {
 			found = found || p.Kind == finding.Rewritten && p.Seq == seq
 		}
 		if !found {
-			t.Errorf("%+v, want record %d rewritten", v.Problems, seq)
+			t.Errorf("%+v, want record %d rewritten", v.Findings, seq)
 		}
 	}
 }
@@ -185,8 +185,8 @@ func TestVerifyFromSignedSize(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, "tree/0", func(b []byte) []byte { return flipAt(b, 2*32) })
 	v := verifyOn(t, disk, audittrail.VerifyOptions{From: 5})
-	if v.Altered() || v.Count(finding.Derived) != 1 || v.Problems[0].File != "tree/0" {
-		t.Errorf("%+v, want tree/0 named", v.Problems)
+	if v.Altered() || v.Count(finding.Derived) != 1 || v.Findings[0].File != "tree/0" {
+		t.Errorf("%+v, want tree/0 named", v.Findings)
 	}
 	// Nothing of the tree is needed behind all that was signed.
 	disk = signedThenMore(t)
@@ -194,7 +194,7 @@ func TestVerifyFromSignedSize(t *testing.T) {
 		edit(t, disk, name, func(b []byte) []byte { return b[:5*32] })
 	}
 	if v := verifyOn(t, disk, audittrail.VerifyOptions{From: 7}); v.Altered() || v.Records != 1 {
-		t.Errorf("%d records, %+v, want the one behind From", v.Records, v.Problems)
+		t.Errorf("%d records, %+v, want the one behind From", v.Records, v.Findings)
 	}
 }
 
@@ -229,9 +229,9 @@ func TestVerifyCountsBesideAlterations(t *testing.T) {
 		return bytes.Join(l, nil)
 	})
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
-	if err != nil || v.Left != dropped.Records || v.Records != n-dropped.Records-1 || v.ProblemCount != 1 {
+	if err != nil || v.Removed != dropped.Records || v.Records != n-dropped.Records-1 || v.FindingCount != 1 {
 		t.Errorf("%d records and %d that left, %+v, %v; want %d and %d and one that is altered",
-			v.Records, v.Left, v.Problems, err, n-dropped.Records-1, dropped.Records)
+			v.Records, v.Removed, v.Findings, err, n-dropped.Records-1, dropped.Records)
 	}
 }
 
@@ -240,9 +240,9 @@ func TestVerifyCountsBesideAlterations(t *testing.T) {
 func TestVerifyCountsProblems(t *testing.T) {
 	s := newSpecimen(t)
 	for _, kept := range []int{0, 1, 3} {
-		v := verifyOn(t, s.under(t, s.twice()), audittrail.VerifyOptions{MaxProblems: kept})
-		if v.ProblemCount != 5 || v.Count(finding.Inserted) != 4 {
-			t.Errorf("%d kept: %d problems, %+v, want 4 lines that stand twice and an end that nobody vouches for", kept, v.ProblemCount, v.Problems)
+		v := verifyOn(t, s.under(t, s.twice()), audittrail.VerifyOptions{MaxFindings: kept})
+		if v.FindingCount != 5 || v.Count(finding.Inserted) != 4 {
+			t.Errorf("%d kept: %d problems, %+v, want 4 lines that stand twice and an end that nobody vouches for", kept, v.FindingCount, v.Findings)
 		}
 	}
 }
@@ -260,7 +260,7 @@ func TestVerifyImpossibleSize(t *testing.T) {
 	mustClose(t, log)
 	v := verifyOn(t, disk, audittrail.VerifyOptions{Checkpoints: [][]byte{signed}})
 	if !v.Altered() || v.Count(finding.Truncated) != 1 || v.Records != 8 {
-		t.Errorf("%d records, %+v, want that the log is cut off", v.Records, v.Problems)
+		t.Errorf("%d records, %+v, want that the log is cut off", v.Records, v.Findings)
 	}
 }
 
@@ -275,8 +275,8 @@ func TestVerifyWithoutTree(t *testing.T) {
 		remove(t, disk, name)
 	}
 	v := verifyOn(t, disk, audittrail.VerifyOptions{})
-	if len(v.Missing) > 0 || v.Count(finding.Modified) != 2 || v.Problems[0].Seq != 0 || v.Problems[1].Seq != 1 {
-		t.Errorf("%+v, missing %q, want records 0 and 1 modified, and nothing missing", v.Problems, v.Missing)
+	if len(v.Limitations) > 0 || v.Count(finding.Modified) != 2 || v.Findings[0].Seq != 0 || v.Findings[1].Seq != 1 {
+		t.Errorf("%+v, missing %q, want records 0 and 1 modified, and nothing missing", v.Findings, v.Limitations)
 	}
 }
 
@@ -300,7 +300,7 @@ func TestVerifyWhileTailIsCut(t *testing.T) {
 			return err
 		})
 		v, err := tryVerify(disk, audittrail.VerifyOptions{})
-		if err != nil || v.Altered() || v.Records != 8 || v.ProblemCount != v.Count(finding.Torn) {
+		if err != nil || v.Altered() || v.Records != 8 || v.FindingCount != v.Count(finding.Torn) {
 			t.Errorf("cut at operation %d: %+v, %v, want 8 records and at most a torn end", n, v, err)
 		}
 		if ops.Load() < n {
@@ -373,7 +373,7 @@ func TestVerifyWhileErasureSigns(t *testing.T) {
 			return happen(disk)
 		})
 		v, err := tryVerify(disk, audittrail.VerifyOptions{})
-		if err != nil || v.ProblemCount != v.Count(finding.Derived) || v.Records != 2 && v.Records != uint64(records) {
+		if err != nil || v.FindingCount != v.Count(finding.Derived) || v.Records != 2 && v.Records != uint64(records) {
 			t.Errorf("erased at operation %d: %+v, %v, want 2 records or %d, and at most a tree that is longer", n, v, err, records)
 		}
 		if ops.Load() < n {
@@ -400,12 +400,12 @@ func TestVerifyArchiveInALongPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustClose(t, log)
-	if v := verifyOn(t, disk, audittrail.VerifyOptions{}); v.Archived == 0 || len(v.Missing) > 0 {
-		t.Errorf("with the keyring: %d archived, missing %q, want the archive read", v.Archived, v.Missing)
+	if v := verifyOn(t, disk, audittrail.VerifyOptions{}); v.Archived == 0 || len(v.Limitations) > 0 {
+		t.Errorf("with the keyring: %d archived, missing %q, want the archive read", v.Archived, v.Limitations)
 	}
 	v := verifyOn(t, disk, audittrail.VerifyOptions{VKeys: []string{keys[0].VKey}})
-	if v.Archived > 0 || len(v.Missing) != 1 || !strings.Contains(v.Missing[0], "only the keyring tells where it is") {
-		t.Errorf("without the keyring: %d archived, missing %q, want that only the keyring tells where", v.Archived, v.Missing)
+	if v.Archived > 0 || len(v.Limitations) != 1 || !strings.Contains(v.Limitations[0], "only the keyring tells where it is") {
+		t.Errorf("without the keyring: %d archived, missing %q, want that only the keyring tells where", v.Archived, v.Limitations)
 	}
 }
 
@@ -427,8 +427,8 @@ func TestVerifyBlindComparesNothing(t *testing.T) {
 	remove(t, disk, "tree/0")
 	edit(t, disk, "tree/entries", func(b []byte) []byte { return make([]byte, len(b)+64) })
 	v := verifyOn(t, disk, audittrail.VerifyOptions{})
-	if !v.Altered() || len(v.Missing) != 1 || v.Count(finding.Derived) > 0 {
-		t.Errorf("%+v, missing %q, want alterations, and that the hashes are missing", v.Problems, v.Missing)
+	if !v.Altered() || len(v.Limitations) != 1 || v.Count(finding.Derived) > 0 {
+		t.Errorf("%+v, missing %q, want alterations, and that the hashes are missing", v.Findings, v.Limitations)
 	}
 }
 
@@ -451,8 +451,8 @@ func TestVerifyNamesFile(t *testing.T) {
 		"all files behind":       {short, second},
 	} {
 		v := s.verify(t, c.f, conditions{})
-		if len(v.Problems) == 0 || v.Problems[0].File != "log/"+c.want {
-			t.Errorf("%s: %+v, want %s named", name, v.Problems, c.want)
+		if len(v.Findings) == 0 || v.Findings[0].File != "log/"+c.want {
+			t.Errorf("%s: %+v, want %s named", name, v.Findings, c.want)
 		}
 	}
 }
@@ -463,9 +463,9 @@ func TestVerifyWithinPassesOverStrays(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, "log/00000000000000000100.remnant", func([]byte) []byte { return []byte("junk") })
 	for _, within := range []bool{false, true} {
-		v := verifyOn(t, disk, audittrail.VerifyOptions{Size: 5, Within: within})
+		v := verifyOn(t, disk, audittrail.VerifyOptions{Size: 5, IgnoreUnauthenticated: within})
 		if n := v.Count(finding.Unauthenticated); v.Altered() || within != (n == 0) {
-			t.Errorf("within %t: %+v", within, v.Problems)
+			t.Errorf("within %t: %+v", within, v.Findings)
 		}
 	}
 }
@@ -485,7 +485,7 @@ func TestVerifyTombstoneBesideTombstone(t *testing.T) {
 	other := fmt.Sprintf("log/%020d.remnant", g.First+1)
 	edit(t, disk, other, func([]byte) []byte { return readOn(t, disk, segmentFile(g, ".remnant")) })
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
-	if err != nil || v.Records+v.Left != n || v.ProblemCount != 1 || v.Count(finding.Derived) != 1 || v.Problems[0].File != other {
+	if err != nil || v.Records+v.Removed != n || v.FindingCount != 1 || v.Count(finding.Derived) != 1 || v.Findings[0].File != other {
 		t.Errorf("%+v, %v, want %s named, and all records", v, err, other)
 	}
 }
@@ -507,7 +507,7 @@ func TestVerifyRemnantBesideUnreadable(t *testing.T) {
 		return nil
 	})
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
-	if err != nil || v.Altered() || v.Count(finding.Unreadable) != 1 || v.Problems[0].File != lines {
+	if err != nil || v.Altered() || v.Count(finding.Unreadable) != 1 || v.Findings[0].File != lines {
 		t.Errorf("%+v, %v, want that %s cannot be read", v, err, lines)
 	}
 }
@@ -522,8 +522,8 @@ func TestVerifyForgedFirstBehindJunk(t *testing.T) {
 	l[0], l[1] = []byte("junk\n"), []byte("junk\n")
 	v := s.verify(t, f, conditions{})
 	expect(t, v, verdict{finding.Rewritten, 0})
-	if v.Count(finding.Modified) != 2 || v.ProblemCount != 3 {
-		t.Errorf("%+v, want record 0 rewritten and two that are modified", v.Problems)
+	if v.Count(finding.Modified) != 2 || v.FindingCount != 3 {
+		t.Errorf("%+v, want record 0 rewritten and two that are modified", v.Findings)
 	}
 }
 
@@ -537,8 +537,8 @@ func TestVerifyFromBehindGap(t *testing.T) {
 	f[name] = append(f[name][:1:1], f[name][2:]...)
 	v := s.verify(t, f, conditions{from: uint64(s.first[name] + 3)})
 	expect(t, v, verdict{finding.Modified, s.first[name] + 5})
-	if v.ProblemCount != 1 {
-		t.Errorf("%+v, want one problem", v.Problems)
+	if v.FindingCount != 1 {
+		t.Errorf("%+v, want one problem", v.Findings)
 	}
 }
 
@@ -562,8 +562,8 @@ func TestVerifyWithoutTreeBesideGap(t *testing.T) {
 		remove(t, disk, name)
 	}
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
-	if err != nil || len(v.Missing) > 0 || v.Count(finding.Modified) != 1 || v.Problems[0].Seq != altered.First+1 {
-		t.Errorf("%+v, missing %q, %v, want record %d modified and nothing missing", v.Problems, v.Missing, err, altered.First+1)
+	if err != nil || len(v.Limitations) > 0 || v.Count(finding.Modified) != 1 || v.Findings[0].Seq != altered.First+1 {
+		t.Errorf("%+v, missing %q, %v, want record %d modified and nothing missing", v.Findings, v.Limitations, err, altered.First+1)
 	}
 }
 
@@ -602,7 +602,7 @@ func TestVerifyUnreadableStatement(t *testing.T) {
 			t.Errorf("read %d: %v, want that of the disk", n, err)
 		}
 		if err == nil && (v.Count(finding.Missing) > 0 || v.Count(finding.Modified) != 1) {
-			t.Errorf("read %d: %+v, want one record modified and none missing", n, v.Problems)
+			t.Errorf("read %d: %+v, want one record modified and none missing", n, v.Findings)
 		}
 		if reads.Load() < n {
 			return
@@ -635,7 +635,7 @@ func TestVerifyUnreadableTail(t *testing.T) {
 		return nil
 	})
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(killed), audittrail.VerifyOptions{})
-	if err != nil || len(all) != 2 || v.Altered() || v.Count(finding.Unreadable) != 1 || v.Problems[0].File != last {
+	if err != nil || len(all) != 2 || v.Altered() || v.Count(finding.Unreadable) != 1 || v.Findings[0].File != last {
 		t.Errorf("%d segments, %+v, %v, want that %s cannot be read", len(all), v, err, last)
 	}
 }
@@ -665,7 +665,7 @@ func TestVerifyUnreadableMiddle(t *testing.T) {
 			return nil
 		})
 		v, err := tryVerify(disk, audittrail.VerifyOptions{})
-		if err != nil || v.Altered() || v.Count(finding.Unreadable) != 1 || v.Problems[0].Seq != v.Records {
+		if err != nil || v.Altered() || v.Count(finding.Unreadable) != 1 || v.Findings[0].Seq != v.Records {
 			t.Errorf("byte %d cannot be read: %+v, %v, want what is behind the records that can be unreadable", bad, v, err)
 			continue
 		}
@@ -702,7 +702,7 @@ func TestVerifySignedOtherForm(t *testing.T) {
 	disk := s.under(t, f)
 	edit(t, disk, "tree/checkpoint", func([]byte) []byte { return signed })
 	v := verifyOn(t, disk, audittrail.VerifyOptions{VKeys: []string{s.vkey}})
-	if !v.Altered() || v.Problems[0].Seq != 7 {
-		t.Errorf("%+v, want record 7 named", v.Problems)
+	if !v.Altered() || v.Findings[0].Seq != 7 {
+		t.Errorf("%+v, want record 7 named", v.Findings)
 	}
 }

@@ -88,16 +88,16 @@ func (l *Log) signedNow() uint64 {
 // inspectOnce goes over a log, which is taken to end with the record before end, or
 // with what is signed.
 func (l *Log) inspectOnce(ctx context.Context, o VerifyOptions, live bool, end uint64, missing []string) (*inspected, error) {
-	found := &verify.Findings{Max: o.MaxProblems}
+	found := &verify.Findings{Max: o.MaxFindings}
 	if found.Max <= 0 {
 		found.Max = 1000
 	}
 	evidence := &trust.Evidence{
 		FS: l.opts.fs, Tree: l.treePath(), Live: live, Pinned: o.VKeys, Checkpoints: o.Checkpoints,
 	}
-	a := &verify.Log{FS: l.opts.fs, Tree: evidence.Tree, From: o.From, Size: o.Size, Within: o.Within, Live: live, Progress: o.Progress}
+	a := &verify.Log{FS: l.opts.fs, Tree: evidence.Tree, From: o.From, Size: o.Size, IgnoreUnauthenticated: o.IgnoreUnauthenticated, Live: live, Progress: o.Progress}
 	v := &inspected{found: found, Verification: Verification{
-		First: o.From, Root: verify.EmptyRoot, Problems: make([]finding.Finding, 0), Sealed: l.ring == nil,
+		First: o.From, Root: verify.EmptyRoot, Findings: make([]finding.Finding, 0), Sealed: l.ring == nil,
 	}}
 	if l.ring != nil {
 		if _, err := l.ring.Refresh(); err != nil {
@@ -114,7 +114,7 @@ func (l *Log) inspectOnce(ctx context.Context, o VerifyOptions, live bool, end u
 	if err != nil {
 		return nil, err
 	}
-	a.Heads, v.Missing = heads, slices.Concat([]string{}, missing, absent)
+	a.Heads, v.Limitations = heads, slices.Concat([]string{}, missing, absent)
 	for _, h := range heads {
 		if h.Size > v.CheckpointSize {
 			v.CheckpointSize, v.Root = h.Size, h.Root
@@ -132,7 +132,7 @@ func (l *Log) inspectOnce(ctx context.Context, o VerifyOptions, live bool, end u
 	if err != nil {
 		return nil, err
 	}
-	v.Records, v.Unsigned, v.Left, v.Bytes = checked.Records, checked.Unsigned, checked.Left, checked.Bytes
+	v.Records, v.Unsigned, v.Removed, v.Bytes = checked.Records, checked.Unsigned, checked.Left, checked.Bytes
 	v.Erased, v.Expired = checked.Erased, checked.Expired
 	if err := l.inspectLeft(ctx, a, o, evidence, v, end); err != nil {
 		return nil, err
@@ -150,13 +150,13 @@ func (l *Log) inspectOnce(ctx context.Context, o VerifyOptions, live bool, end u
 		return nil, fmt.Errorf("from record %d: %w", o.From, segment.ErrBeyond)
 	}
 	if checked.Newer > 0 {
-		v.Missing = append(v.Missing, fmt.Sprintf("%d records of a newer format were not understood: their hashes were checked", checked.Newer))
+		v.Limitations = append(v.Limitations, fmt.Sprintf("%d records of a newer format were not understood: their hashes were checked", checked.Newer))
 	}
 	if checked.Blind {
-		v.Missing = append(v.Missing, "the hashes in tree/: they are gone or altered as well, so that besides what breaks the chain, records may have been rewritten")
+		v.Limitations = append(v.Limitations, "the hashes in tree/: they are gone or altered as well, so that besides what breaks the chain, records may have been rewritten")
 	}
 	if v.Unsigned > 0 && l.ring == nil {
-		v.Missing = append(v.Missing, fmt.Sprintf("the keyring, or a newer checkpoint: %d records behind the checkpoint are chained, but nothing vouches for them", v.Unsigned))
+		v.Limitations = append(v.Limitations, fmt.Sprintf("the keyring, or a newer checkpoint: %d records behind the checkpoint are chained, but nothing vouches for them", v.Unsigned))
 	}
 	l.countHeld(v, o.From)
 	return v, nil
@@ -192,7 +192,7 @@ func (l *Log) countHeld(v *inspected, from uint64) {
 		return
 	}
 	held, missing := l.eraser.countHeld(from)
-	v.Held, v.Missing = min(held, v.Expired), append(v.Missing, missing...)
+	v.Held, v.Limitations = min(held, v.Expired), append(v.Limitations, missing...)
 	v.Expired -= v.Held
 }
 
@@ -247,7 +247,7 @@ func (l *Log) inspectLeft(ctx context.Context, a *verify.Log, o VerifyOptions, e
 		v.moved = err == nil && !slices.EqualFunc(a.Files, again, func(x, y verify.File) bool { return x.Path == y.Path })
 		return nil
 	}
-	if v.Left == 0 {
+	if v.Removed == 0 {
 		return nil
 	}
 	return l.inspectArchives(ctx, o, evidence, v)
@@ -260,7 +260,7 @@ func (l *Log) inspectArchives(ctx context.Context, o VerifyOptions, evidence *tr
 	if err != nil {
 		return err
 	}
-	keeper := &archive.Keeper{FS: l.opts.fs, Store: l.store, Origin: origin, Keys: evidence.Eras(), Entries: storeEntries{l.store}}
+	keeper := &archive.Keeper{FS: l.opts.fs, Store: l.store, Origin: origin, Keys: evidence.KeyPeriods(), Entries: storeEntries{l.store}}
 	infos, err := l.store.Segments()
 	if err != nil {
 		return err
@@ -277,7 +277,7 @@ func (l *Log) inspectArchives(ctx context.Context, o VerifyOptions, evidence *tr
 		}
 		what := fmt.Sprintf("the archive of records %d to %d", g.First, g.First+g.Records-1)
 		if s.To == "" {
-			v.Missing = append(v.Missing, what+": only the keyring tells where it is")
+			v.Limitations = append(v.Limitations, what+": only the keyring tells where it is")
 			continue
 		}
 		m, err := keeper.Check(ctx, &s)
@@ -290,9 +290,9 @@ func (l *Log) inspectArchives(ctx context.Context, o VerifyOptions, evidence *tr
 		case errors.Is(err, archive.ErrDamaged), errors.Is(err, archive.ErrManifest), errors.Is(err, archive.ErrForeign):
 			v.found.Add(finding.Finding{Seq: g.First, Kind: finding.Modified, File: archive.PackedFile(s.To, s.First), Detail: err.Error()})
 		case errors.Is(err, fs.ErrNotExist):
-			v.Missing = append(v.Missing, fmt.Sprintf("%s: it is not in %s", what, s.To))
+			v.Limitations = append(v.Limitations, fmt.Sprintf("%s: it is not in %s", what, s.To))
 		default:
-			v.Missing = append(v.Missing, fmt.Sprintf("%s: it cannot be read in %s: %v", what, s.To, err))
+			v.Limitations = append(v.Limitations, fmt.Sprintf("%s: it cannot be read in %s: %v", what, s.To, err))
 		}
 	}
 	return nil

@@ -43,8 +43,8 @@ func tryVerify(disk vfs.FS, vo audittrail.VerifyOptions) (*audittrail.Verificati
 
 func wantValid(t *testing.T, v *audittrail.Verification, records int) {
 	t.Helper()
-	if !v.Valid() || v.Altered() || len(v.Missing) > 0 || v.Records != uint64(records) {
-		t.Errorf("got %d records, %d problems %+v, missing %q; want %d and none", v.Records, v.ProblemCount, v.Problems, v.Missing, records)
+	if !v.Valid() || v.Altered() || len(v.Limitations) > 0 || v.Records != uint64(records) {
+		t.Errorf("got %d records, %d problems %+v, missing %q; want %d and none", v.Records, v.FindingCount, v.Findings, v.Limitations, records)
 	}
 }
 
@@ -188,14 +188,14 @@ func TestVerifyAnyEdit(t *testing.T) {
 			continue
 		}
 		if v.Valid() || !v.Altered() && want < s.n {
-			t.Errorf("seed %d: an edit at record %d was not found: %+v", seed, want, v.Problems)
+			t.Errorf("seed %d: an edit at record %d was not found: %+v", seed, want, v.Findings)
 			continue
 		}
-		if got := v.Problems[0].Seq; got != uint64(want) {
-			t.Errorf("seed %d: the first problem is at record %d, want %d: %+v", seed, got, want, v.Problems)
+		if got := v.Findings[0].Seq; got != uint64(want) {
+			t.Errorf("seed %d: the first problem is at record %d, want %d: %+v", seed, got, want, v.Findings)
 		}
-		if n := v.Count(finding.Unreadable) + v.Count(finding.Lost); n > 0 || v.Count(finding.Torn) > 0 && want < s.n && v.ProblemCount == 1 {
-			t.Errorf("seed %d: taken for something else: %+v", seed, v.Problems)
+		if n := v.Count(finding.Unreadable) + v.Count(finding.Lost); n > 0 || v.Count(finding.Torn) > 0 && want < s.n && v.FindingCount == 1 {
+			t.Errorf("seed %d: taken for something else: %+v", seed, v.Findings)
 		}
 	}
 }
@@ -238,9 +238,9 @@ func (s *specimen) editAny(f forgery, rng *rand.Rand) {
 // wantDerived checks that a log is called unaltered, and one derived file damaged.
 func wantDerived(t *testing.T, v *audittrail.Verification, records int, file string) {
 	t.Helper()
-	if v.Altered() || v.Valid() || v.Records != uint64(records) || v.ProblemCount != 1 ||
-		v.Problems[0].Kind != finding.Derived || v.Problems[0].File != file {
-		t.Errorf("got %d records, %d problems %+v; want %d and %s named as derived", v.Records, v.ProblemCount, v.Problems, records, file)
+	if v.Altered() || v.Valid() || v.Records != uint64(records) || v.FindingCount != 1 ||
+		v.Findings[0].Kind != finding.Derived || v.Findings[0].File != file {
+		t.Errorf("got %d records, %d problems %+v; want %d and %s named as derived", v.Records, v.FindingCount, v.Findings, records, file)
 	}
 }
 
@@ -274,7 +274,7 @@ func TestVerifyTreeFiles(t *testing.T) {
 			want = finding.Rewritten
 		}
 		v := verifyOn(t, disk, audittrail.VerifyOptions{})
-		if v.Altered() != (want == finding.Rewritten) || v.Problems[0].Kind != want || v.Problems[0].File != "tree/checkpoint" || v.Records != uint64(s.n) {
+		if v.Altered() != (want == finding.Rewritten) || v.Findings[0].Kind != want || v.Findings[0].File != "tree/checkpoint" || v.Records != uint64(s.n) {
 			t.Errorf("a bit of byte %d of the checkpoint flipped: %+v, want it %s", i, v, want)
 		}
 		v, err := tryVerify(disk, audittrail.VerifyOptions{VKeys: []string{s.vkey}})
@@ -293,20 +293,20 @@ func TestVerifyCheckpoints(t *testing.T) {
 	edit(t, older, "tree/checkpoint", func([]byte) []byte { return s.checkpoint(t, 30) })
 	wantValid(t, verifyOn(t, older, audittrail.VerifyOptions{}), s.n) // the keyring knows better
 	v := verifyOn(t, older, vo)
-	if !v.Valid() || v.CheckpointSize != 30 || v.Unsigned != 10 || len(v.Missing) != 1 || !strings.Contains(v.Missing[0], "nothing vouches") {
+	if !v.Valid() || v.CheckpointSize != 30 || v.Unsigned != 10 || len(v.Limitations) != 1 || !strings.Contains(v.Limitations[0], "nothing vouches") {
 		t.Errorf("with a checkpoint of size 30: %+v, want 10 unsigned records that nothing vouches for", v)
 	}
 
 	gone := s.disk.Clone()
 	remove(t, gone, "tree/checkpoint")
-	if v := verifyOn(t, gone, audittrail.VerifyOptions{}); !v.Valid() || len(v.Missing) != 1 || v.CheckpointSize != uint64(s.n) {
+	if v := verifyOn(t, gone, audittrail.VerifyOptions{}); !v.Valid() || len(v.Limitations) != 1 || v.CheckpointSize != uint64(s.n) {
 		t.Errorf("without a checkpoint: %+v", v)
 	}
 	if v, err := tryVerify(gone, vo); err == nil {
 		t.Errorf("without a checkpoint and keys: %+v, want an error", v)
 	}
 	vo.Checkpoints = [][]byte{s.checkpoint(t, 12)}
-	if v := verifyOn(t, gone, vo); !v.Valid() || len(v.Missing) != 2 || v.CheckpointSize != 12 {
+	if v := verifyOn(t, gone, vo); !v.Valid() || len(v.Limitations) != 2 || v.CheckpointSize != 12 {
 		t.Errorf("with a checkpoint that was given: %+v", v)
 	}
 	vo.Checkpoints = nil
@@ -429,7 +429,7 @@ func TestVerifyTorn(t *testing.T) {
 		edit(t, disk, segment, func([]byte) []byte { return b })
 		v := verifyOn(t, disk, audittrail.VerifyOptions{})
 		// The tree's files may have been written for the last record before.
-		found := slices.DeleteFunc(slices.Clone(v.Problems), func(p finding.Finding) bool { return p.Kind == finding.Derived })
+		found := slices.DeleteFunc(slices.Clone(v.Findings), func(p finding.Finding) bool { return p.Kind == finding.Derived })
 		if v.Altered() || len(found) != 1 || v.Records != uint64(last) {
 			t.Fatalf("%s: %+v, want one torn record", what, v)
 		}
@@ -475,9 +475,9 @@ func TestVerifyTorn(t *testing.T) {
 // record on nobody vouches for it: the files of the tree may have it.
 func wantUnauthenticated(t *testing.T, v *audittrail.Verification, seq int) {
 	t.Helper()
-	if v.Altered() || v.Valid() || v.ProblemCount != v.Count(finding.Unauthenticated)+v.Count(finding.Derived) ||
-		v.Problems[0].Seq != uint64(seq) || v.Records != uint64(seq) {
-		t.Errorf("%d records, problems %+v, want unauthenticated lines from record %d on", v.Records, v.Problems, seq)
+	if v.Altered() || v.Valid() || v.FindingCount != v.Count(finding.Unauthenticated)+v.Count(finding.Derived) ||
+		v.Findings[0].Seq != uint64(seq) || v.Records != uint64(seq) {
+		t.Errorf("%d records, problems %+v, want unauthenticated lines from record %d on", v.Records, v.Findings, seq)
 	}
 }
 
@@ -503,16 +503,16 @@ func TestVerifyUnreadable(t *testing.T) {
 				return nil
 			})
 			v := verifyOn(t, disk, audittrail.VerifyOptions{})
-			if v.Altered() || v.ProblemCount != 1 || v.Problems[0].Kind != finding.Unreadable ||
-				v.Problems[0].Seq != uint64(s.first[name]) || v.Records != uint64(s.n-len(s.lines[name])) {
+			if v.Altered() || v.FindingCount != 1 || v.Findings[0].Kind != finding.Unreadable ||
+				v.Findings[0].Seq != uint64(s.first[name]) || v.Records != uint64(s.n-len(s.lines[name])) {
 				t.Errorf("%s of %s fails: %+v", kind, name, v)
 			}
 			// The others are checked all the same.
 			other := s.names[(k+1)%len(s.names)]
 			edit(t, disk, "log/"+other, func(b []byte) []byte { return flipAt(b, 200) })
 			v = verifyOn(t, disk, audittrail.VerifyOptions{})
-			if !v.Altered() || v.ProblemCount != 2 || v.Count(finding.Modified) != 1 || v.Count(finding.Unreadable) != 1 {
-				t.Errorf("%s of %s fails, and %s is altered: %+v", kind, name, other, v.Problems)
+			if !v.Altered() || v.FindingCount != 2 || v.Count(finding.Modified) != 1 || v.Count(finding.Unreadable) != 1 {
+				t.Errorf("%s of %s fails, and %s is altered: %+v", kind, name, other, v.Findings)
 			}
 		}
 	}
@@ -560,11 +560,11 @@ func TestVerifyMaxProblems(t *testing.T) {
 	for name, l := range f {
 		edit(t, disk, "log/"+name, func([]byte) []byte { return bytes.Join(l, nil) })
 	}
-	v := verifyOn(t, disk, audittrail.VerifyOptions{MaxProblems: 3})
-	if len(v.Problems) != 3 || v.ProblemCount != 30 || v.Count(finding.Rewritten) != 30 {
-		t.Errorf("%d problems kept of %d, want 3 of 30: %+v", len(v.Problems), v.ProblemCount, v.Problems)
+	v := verifyOn(t, disk, audittrail.VerifyOptions{MaxFindings: 3})
+	if len(v.Findings) != 3 || v.FindingCount != 30 || v.Count(finding.Rewritten) != 30 {
+		t.Errorf("%d problems kept of %d, want 3 of 30: %+v", len(v.Findings), v.FindingCount, v.Findings)
 	}
-	for i, p := range v.Problems {
+	for i, p := range v.Findings {
 		name, at := s.home(10 + i)
 		offset := len(bytes.Join(f[name][:at], nil))
 		if p.Seq != uint64(10+i) || p.File != "log/"+name || p.Offset != int64(offset) {
@@ -608,11 +608,11 @@ func TestVerifyRotated(t *testing.T) {
 		// The keyring has them, and decides.
 		const want = finding.Derived
 		v := verifyOn(t, damaged, audittrail.VerifyOptions{})
-		if v.Altered() || v.ProblemCount != 1 || v.Problems[0].File != "tree/signers" || v.Problems[0].Kind != want {
+		if v.Altered() || v.FindingCount != 1 || v.Findings[0].File != "tree/signers" || v.Findings[0].Kind != want {
 			t.Errorf("a bit of byte %d of the signers flipped: %+v, want it %s", i, v, want)
 		}
 		v, err := tryVerify(damaged, audittrail.VerifyOptions{VKeys: []string{keys[len(keys)-1].VKey}})
-		if err != nil || v.Verdict() == audittrail.VerdictIntact || v.Problems[0].File != "tree/signers" || v.Problems[0].Kind != want && v.Problems[0].Kind != finding.Modified {
+		if err != nil || v.Verdict() == audittrail.VerdictIntact || v.Findings[0].File != "tree/signers" || v.Findings[0].Kind != want && v.Findings[0].Kind != finding.Modified {
 			t.Errorf("without keys: a bit of byte %d of the signers flipped: %+v, %v", i, v, err)
 		}
 	}
@@ -663,7 +663,7 @@ func TestVerifyLostKeys(t *testing.T) {
 		if v.Altered() != alter || v.Count(finding.Lost) != 2 {
 			t.Errorf("altered %t: %+v, want two lost keys", alter, v)
 		}
-		for _, p := range v.Problems {
+		for _, p := range v.Findings {
 			if p.Kind == finding.Lost && p.Seq != 2 && p.Seq != 3 {
 				t.Errorf("lost: %+v, want records 2 and 3", p)
 			}
@@ -706,7 +706,7 @@ func TestVerifyNewerFormat(t *testing.T) {
 	edit(t, disk, "tree/entries", func([]byte) []byte { return entries })
 	edit(t, disk, "tree/0", func([]byte) []byte { return leaves })
 	v := verifyOn(t, disk, audittrail.VerifyOptions{VKeys: []string{s.vkey}})
-	if !v.Valid() || len(v.Missing) != 1 || !strings.HasPrefix(v.Missing[0], "4 records of a newer format") {
+	if !v.Valid() || len(v.Limitations) != 1 || !strings.HasPrefix(v.Limitations[0], "4 records of a newer format") {
 		t.Errorf("%+v, want a valid log with 4 records that are not understood", v)
 	}
 }
@@ -806,7 +806,7 @@ func TestVerifyFirstWrite(t *testing.T) {
 	mustClose(t, log)
 	edit(t, disk, "log/"+firstSegment, func([]byte) []byte { return []byte(`{"v":1,"id":"01a2`) })
 	v, err := audittrail.VerifyDir(t.Context(), "dir", onDisk(disk), audittrail.VerifyOptions{})
-	if err != nil || v.Altered() || v.ProblemCount != 1 || v.Count(finding.Torn) != 1 {
+	if err != nil || v.Altered() || v.FindingCount != 1 || v.Count(finding.Torn) != 1 {
 		t.Errorf("VerifyDir() = %+v, %v, want one torn write", v, err)
 	}
 	check(t, disk, nil, "after a torn first write")

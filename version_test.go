@@ -47,7 +47,7 @@ func TestVersion1Log(t *testing.T) {
 	log := open(t, dir, audittrail.Options{AcceptClock: true})
 	for i, e := range events {
 		r := mustAppend(t, log, e)
-		tail, ok := record.ParseTail(bytes.Split(before, []byte("\n"))[i])
+		tail, ok := record.ParseChainLink(bytes.Split(before, []byte("\n"))[i])
 		if !ok || !r.Duplicate || r.Seq != uint64(i) || r.Hash != tail.Hash {
 			t.Errorf("event %d again: %+v, want the receipt of record %d, %v", i, r, i, tail.Hash)
 		}
@@ -75,19 +75,19 @@ func TestVersion1Log(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, own := 1, record.Own{}
+		want, own := 1, record.LogMetadata{}
 		if r.Seq >= uint64(len(events)) {
-			want, own = 2, record.Own{Parts: event.PartPrompt | event.PartResponse, Source: record.SourceApp}
+			want, own = 2, record.LogMetadata{Parts: event.PartPrompt | event.PartResponse, Source: record.SourceApp}
 		}
-		if r.Version != want || r.Own != own || r.State != record.Readable {
-			t.Errorf("record %d: version %d, %+v, %v; want version %d, %+v", r.Seq, r.Version, r.Own, r.State, want, own)
+		if r.Version != want || r.LogMetadata != own || r.State != record.Readable {
+			t.Errorf("record %d: version %d, %+v, %v; want version %d, %+v", r.Seq, r.Version, r.LogMetadata, r.State, want, own)
 		}
 		if p, known := r.KnownParts(); !known || p != event.PartsOf(&r.Event) {
 			t.Errorf("record %d: KnownParts() = %v, %v", r.Seq, p, known)
 		}
 	}
 	v, err := log.Verify(t.Context(), audittrail.VerifyOptions{})
-	if err != nil || v.ProblemCount > 0 || v.Records != uint64(len(events))+1 {
+	if err != nil || v.FindingCount > 0 || v.Records != uint64(len(events))+1 {
 		t.Errorf("Verify() = %+v, %v", v, err)
 	}
 }

@@ -45,7 +45,7 @@ func closeAccess(t testing.TB, c *access.Controller) {
 	}
 }
 
-func mustGrant(t testing.TB, c *access.Controller, r access.Request) (string, *access.Grant) {
+func mustGrant(t testing.TB, c *access.Controller, r access.GrantRequest) (string, *access.Grant) {
 	t.Helper()
 	token, g, err := c.Grant(t.Context(), r)
 	if err != nil {
@@ -78,7 +78,7 @@ func TestRoles(t *testing.T) {
 		log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
 		c := openAccess(t, log, access.Options{Rules: access.Rules{SeparateDuties: separate}})
 		for role, cells := range want {
-			token, _ := mustGrant(t, c, access.Request{User: "user of " + role, Role: role})
+			token, _ := mustGrant(t, c, access.GrantRequest{User: "user of " + role, Role: role})
 			for i, cell := range strings.Fields(cells) {
 				p := access.Permissions()[i]
 				if d := c.Check(token, p, nil); d.Allowed != (cell == "x") || !d.Allowed && d.Reason != access.NotPermitted {
@@ -94,7 +94,7 @@ func TestRoles(t *testing.T) {
 // the local operator, and whatever the giver was.
 func TestNobodyGrantsMore(t *testing.T) {
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
-	c := openAccess(t, log, access.Options{Rules: access.Rules{Custom: map[string]access.Custom{
+	c := openAccess(t, log, access.Options{Rules: access.Rules{Custom: map[string]access.CustomRole{
 		"usher":  {Permissions: []access.Permission{access.ManageAccess}},
 		"usher2": {Permissions: []access.Permission{access.ManageAccess, access.ReadEvents, access.Verify, access.ViewReports}},
 	}}})
@@ -104,7 +104,7 @@ func TestNobodyGrantsMore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, g, err := c.Grant(t.Context(), access.Request{User: "eve", Role: role, By: by, Scope: s})
+		_, g, err := c.Grant(t.Context(), access.GrantRequest{User: "eve", Role: role, By: by, Scope: s})
 		return g, err
 	}
 	give := func(role string) string {
@@ -163,11 +163,11 @@ func TestGrantsSurvive(t *testing.T) {
 	log := openLog(t, dir, audittrail.Options{Create: true})
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
-	first, g := mustGrant(t, c, access.Request{User: "ann", Role: access.Auditor, By: access.Local})
-	second, _ := mustGrant(t, c, access.Request{User: "ann", Role: access.Viewer})
-	other, _ := mustGrant(t, c, access.Request{User: "bob", Role: access.Viewer})
+	first, g := mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Auditor, By: access.Local})
+	second, _ := mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Viewer})
+	other, _ := mustGrant(t, c, access.GrantRequest{User: "bob", Role: access.Viewer})
 
-	reader := openAccess(t, openLog(t, dir, audittrail.Options{ReadOnly: true}), access.Options{Follow: time.Hour})
+	reader := openAccess(t, openLog(t, dir, audittrail.Options{ReadOnly: true}), access.Options{PollInterval: time.Hour})
 	defer closeAccess(t, reader)
 	check := func(who *access.Controller, token string, want bool) {
 		t.Helper()
@@ -218,7 +218,7 @@ func TestGrantsSurvive(t *testing.T) {
 	for _, u := range again.List() {
 		states = append(states, u.State)
 	}
-	if !slices.Equal(states, []access.State{access.Revoked, access.Revoked, access.Live}) {
+	if !slices.Equal(states, []access.State{access.Revoked, access.Revoked, access.Active}) {
 		t.Errorf("List has states %v", states)
 	}
 }
@@ -230,11 +230,11 @@ func TestReasons(t *testing.T) {
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
 	c := openAccess(t, log, access.WithClock(access.Options{}, func() time.Time { return now.Add(time.Duration(later.Load())) }))
 	defer closeAccess(t, c)
-	live, _ := mustGrant(t, c, access.Request{User: "u", Role: access.Viewer, For: time.Hour})
-	scoped, _ := mustGrant(t, c, access.Request{User: "u", Role: access.Auditor, Scope: access.Scope{
+	live, _ := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer, For: time.Hour})
+	scoped, _ := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Auditor, Scope: access.Scope{
 		Models: []string{"gpt-4"}, Labels: map[string][]string{"team": {"a", "b"}}, From: now, Until: now.Add(time.Hour),
 	}})
-	revoked, g := mustGrant(t, c, access.Request{User: "u", Role: access.Viewer})
+	revoked, g := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})
 	if _, err := c.Revoke(t.Context(), g.ID, "", ""); err != nil {
 		t.Fatal(err)
 	}
@@ -255,8 +255,8 @@ func TestReasons(t *testing.T) {
 		{"not permitted", live, access.ReadContent, nil, 0, access.NotPermitted},
 		{"no permission", live, "fly", nil, 0, access.NotPermitted},
 		{"revoked", revoked, access.ReadEvents, nil, 0, access.WasRevoked},
-		{"mistyped", other, access.ReadEvents, nil, 0, access.Mistyped},
-		{"empty", "", access.ReadEvents, nil, 0, access.Mistyped},
+		{"mistyped", other, access.ReadEvents, nil, 0, access.Malformed},
+		{"empty", "", access.ReadEvents, nil, 0, access.Malformed},
 		{"stranger", "atk_0000000000000000000000000000000000000000000" + sum("atk_0000000000000000000000000000000000000000000"), access.ReadEvents, nil, 0, access.Unknown},
 		{"in scope", scoped, access.ReadContent, about("gpt-4", "b", now), 0, ""},
 		{"in general", scoped, access.ReadContent, nil, 0, ""},
@@ -310,15 +310,15 @@ func flip(token string) string {
 func TestGrantRefuses(t *testing.T) {
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
 	c := openAccess(t, log, access.Options{Rules: access.Rules{
-		SeparateDuties: true, Custom: map[string]access.Custom{"keeper": {Permissions: []access.Permission{access.ManageRetention}}},
+		SeparateDuties: true, Custom: map[string]access.CustomRole{"keeper": {Permissions: []access.Permission{access.ManageRetention}}},
 	}})
 	defer closeAccess(t, c)
-	mustGrant(t, c, access.Request{User: "ann", Role: "keeper"})
+	mustGrant(t, c, access.GrantRequest{User: "ann", Role: "keeper"})
 	size, err := log.Size()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, r := range map[string]access.Request{
+	for what, r := range map[string]access.GrantRequest{
 		"no such role":        {User: "u", Role: "boss"},
 		"no user":             {Role: access.Viewer},
 		"negative time":       {User: "u", Role: access.Viewer, For: -1},
@@ -334,10 +334,10 @@ func TestGrantRefuses(t *testing.T) {
 		}
 	}
 	for what, rules := range map[string]access.Rules{
-		"built in":      {Custom: map[string]access.Custom{"admin": {Permissions: []access.Permission{access.Verify}}}},
-		"no permission": {Custom: map[string]access.Custom{"x": {}}},
-		"unknown":       {Custom: map[string]access.Custom{"x": {Permissions: []access.Permission{"fly"}}}},
-		"name":          {Custom: map[string]access.Custom{"X y": {Permissions: []access.Permission{access.Verify}}}},
+		"built in":      {Custom: map[string]access.CustomRole{"admin": {Permissions: []access.Permission{access.Verify}}}},
+		"no permission": {Custom: map[string]access.CustomRole{"x": {}}},
+		"unknown":       {Custom: map[string]access.CustomRole{"x": {Permissions: []access.Permission{"fly"}}}},
+		"name":          {Custom: map[string]access.CustomRole{"X y": {Permissions: []access.Permission{access.Verify}}}},
 	} {
 		if _, err := access.Open(t.Context(), log, access.Options{Rules: rules}); err == nil {
 			t.Errorf("rules with %s: no error", what)
@@ -353,11 +353,11 @@ func TestGrantRefuses(t *testing.T) {
 func TestRoleThatGrew(t *testing.T) {
 	dir := t.TempDir()
 	with := func(p ...access.Permission) access.Options {
-		return access.Options{Rules: access.Rules{Custom: map[string]access.Custom{"analyst": {Permissions: p}}}}
+		return access.Options{Rules: access.Rules{Custom: map[string]access.CustomRole{"analyst": {Permissions: p}}}}
 	}
 	log := openLog(t, dir, audittrail.Options{Create: true})
 	c := openAccess(t, log, with(access.ReadEvents, access.ViewReports))
-	token, _ := mustGrant(t, c, access.Request{User: "u", Role: "analyst"})
+	token, _ := mustGrant(t, c, access.GrantRequest{User: "u", Role: "analyst"})
 	closeAccess(t, c)
 	c = openAccess(t, log, with(access.ReadEvents, access.ReadContent))
 	defer closeAccess(t, c)
@@ -372,7 +372,7 @@ func TestRoleThatGrew(t *testing.T) {
 func TestDenialsDoNotFlood(t *testing.T) {
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
 	c := openAccess(t, log, access.Options{})
-	token, _ := mustGrant(t, c, access.Request{User: "u", Role: access.Viewer})
+	token, _ := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})
 	const tries = 5000
 	for range tries {
 		c.Check(token, access.DeleteData, nil)
@@ -417,7 +417,7 @@ func TestTokensHide(t *testing.T) {
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
-	token, g, err := c.Grant(t.Context(), access.Request{User: "u", Role: access.Viewer})
+	token, g, err := c.Grant(t.Context(), access.GrantRequest{User: "u", Role: access.Viewer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -476,7 +476,7 @@ func TestIDs(t *testing.T) {
 // BenchmarkCheck decides among 100,000 grants.
 func BenchmarkCheck(b *testing.B) {
 	log := openLog(b, b.TempDir(), audittrail.Options{Create: true})
-	c := openAccess(b, log, access.Options{Follow: time.Hour})
+	c := openAccess(b, log, access.Options{PollInterval: time.Hour})
 	defer closeAccess(b, c)
 	const grants = 100_000
 	tokens := make([]string, grants)
@@ -487,7 +487,7 @@ func BenchmarkCheck(b *testing.B) {
 			var err error
 			for i := range work {
 				var token access.Token
-				token, _, err = c.Grant(b.Context(), access.Request{User: fmt.Sprint("user-", i), Role: access.Viewer})
+				token, _, err = c.Grant(b.Context(), access.GrantRequest{User: fmt.Sprint("user-", i), Role: access.Viewer})
 				tokens[i] = token.Reveal()
 			}
 			done <- err

@@ -19,10 +19,10 @@ import (
 // Options are how a Controller decides. The zero value has the built-in roles.
 type Options struct {
 	Rules
-	// Follow is how often a Controller of a log that another process writes
+	// PollInterval is how often a Controller of a log that another process writes
 	// looks for grants and revocations; if 0, 250 ms. A revocation counts there
 	// after that time at the latest.
-	Follow time.Duration
+	PollInterval time.Duration
 	// UsesFile is where it is kept when each token was last used; if empty, it is
 	// known of this process alone.
 	UsesFile string
@@ -90,7 +90,7 @@ func (c *Controller) Close() error {
 
 // follow keeps the table as new as the log.
 func (c *Controller) follow(ctx context.Context) {
-	tick := time.NewTicker(cmp.Or(c.o.Follow, 250*time.Millisecond))
+	tick := time.NewTicker(cmp.Or(c.o.PollInterval, 250*time.Millisecond))
 	defer tick.Stop()
 	uses := time.NewTicker(usesEvery)
 	defer uses.Stop()
@@ -136,7 +136,7 @@ func (c *Controller) Refresh(ctx context.Context) error {
 		return nil
 	}
 	var found []*event.Event
-	for r, err := range c.log.Administrative(ctx, next, event.AccessGranted, event.AccessRevoked) {
+	for r, err := range c.log.GovernanceRecords(ctx, next, event.AccessGranted, event.AccessRevoked) {
 		if err != nil {
 			return fmt.Errorf("read grants: %w", err)
 		}
@@ -166,8 +166,8 @@ func (c *Controller) Refresh(ctx context.Context) error {
 	return nil
 }
 
-// A Request asks for a grant.
-type Request struct {
+// A GrantRequest asks for a grant.
+type GrantRequest struct {
 	User  string
 	Role  string
 	For   time.Duration // how long it counts; 0 is until it is revoked
@@ -177,7 +177,7 @@ type Request struct {
 
 // Grant gives a user a role, and returns the token for it, which nobody can get
 // again. It is recorded, and counts from when Grant returns.
-func (c *Controller) Grant(ctx context.Context, r Request) (Token, *Grant, error) {
+func (c *Controller) Grant(ctx context.Context, r GrantRequest) (Token, *Grant, error) {
 	token, g, err := c.grant(ctx, &r)
 	if err != nil {
 		return Token{}, nil, fmt.Errorf("grant: %w", err)
@@ -185,7 +185,7 @@ func (c *Controller) Grant(ctx context.Context, r Request) (Token, *Grant, error
 	return token, g, nil
 }
 
-func (c *Controller) grant(ctx context.Context, r *Request) (Token, *Grant, error) {
+func (c *Controller) grant(ctx context.Context, r *GrantRequest) (Token, *Grant, error) {
 	permits, err := c.roles.of(r.Role)
 	if err != nil {
 		return Token{}, nil, err
@@ -242,25 +242,25 @@ func (c *Controller) grant(ctx context.Context, r *Request) (Token, *Grant, erro
 	return token, g, nil
 }
 
-// A GiveError means that the holder of a token tried to grant what the token
+// An EscalationError means that the holder of a token tried to grant what the token
 // does not permit. It matches ErrDenied.
-type GiveError struct {
+type EscalationError struct {
 	By      ID
 	Role    string
 	Lacking []Permission
 }
 
-func (e *GiveError) Error() string {
+func (e *EscalationError) Error() string {
 	return fmt.Sprintf("%v: the token %s cannot grant the role %s: it does not have %s itself; ask for the grant whoever has, or the operator of the log",
 		ErrDenied, e.By, clip(e.Role), join(e.Lacking))
 }
 
 // Is reports whether the target is ErrDenied.
-func (e *GiveError) Is(target error) bool { return target == ErrDenied }
+func (e *EscalationError) Is(target error) bool { return target == ErrDenied }
 
 // checkGiver refuses a grant of more than the giver has. The local operator has
 // all: the files and the master key are theirs.
-func (c *Controller) checkGiver(r *Request, permits set, now time.Time) error {
+func (c *Controller) checkGiver(r *GrantRequest, permits set, now time.Time) error {
 	if r.By == "" || r.By == Local {
 		return nil
 	}
@@ -272,11 +272,11 @@ func (c *Controller) checkGiver(r *Request, permits set, now time.Time) error {
 	defer c.mu.RUnlock()
 	h := c.t.byID[id]
 	var has set
-	if h != nil && h.State(now) == Live && h.Scope.Empty() {
+	if h != nil && h.State(now) == Active && h.Scope.Empty() {
 		has = h.set
 	}
 	if has&ManageAccess.bit() == 0 || permits&^has != 0 {
-		return &GiveError{By: id, Role: r.Role, Lacking: ((permits | ManageAccess.bit()) &^ has).list()}
+		return &EscalationError{By: id, Role: r.Role, Lacking: ((permits | ManageAccess.bit()) &^ has).list()}
 	}
 	return nil
 }
@@ -331,7 +331,7 @@ func (c *Controller) RevokeUser(ctx context.Context, user, reason, by string) ([
 	var live []*heldGrant
 	c.mu.RLock()
 	for _, h := range c.t.byID {
-		if h.User == user && h.State(now) == Live {
+		if h.User == user && h.State(now) == Active {
 			live = append(live, h)
 		}
 	}
@@ -395,27 +395,27 @@ func (c *Controller) Permits(token string, p Permission) (*Grant, bool) {
 	return d.Grant, d.Allowed
 }
 
-// A Use is a grant with what is known of its use.
-type Use struct {
+// A GrantStatus is a grant with what is known of its use.
+type GrantStatus struct {
 	*Grant
 	State    State
 	LastUsed time.Time // zero if not at all, as far as is known
 }
 
 // List returns all grants, the oldest first.
-func (c *Controller) List() []Use {
+func (c *Controller) List() []GrantStatus {
 	now := c.now()
 	c.mu.RLock()
-	all := make([]Use, 0, len(c.t.byID))
+	all := make([]GrantStatus, 0, len(c.t.byID))
 	for _, h := range c.t.byID {
-		u := Use{Grant: h.Grant, State: h.State(now)}
+		u := GrantStatus{Grant: h.Grant, State: h.State(now)}
 		if n := h.used.Load(); n != 0 {
 			u.LastUsed = time.Unix(0, n).UTC()
 		}
 		all = append(all, u)
 	}
 	c.mu.RUnlock()
-	slices.SortFunc(all, func(a, b Use) int {
+	slices.SortFunc(all, func(a, b GrantStatus) int {
 		return cmp.Or(a.Granted.Compare(b.Granted), slices.Compare(a.ID[:], b.ID[:]))
 	})
 	return all

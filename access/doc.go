@@ -7,7 +7,7 @@
 //
 //	c, err := access.Open(ctx, log, access.Options{})
 //	…
-//	token, grant, err := c.Grant(ctx, access.Request{User: "alice", Role: access.Auditor})
+//	token, grant, err := c.Grant(ctx, access.GrantRequest{User: "alice", Role: access.Auditor})
 //	…
 //	if d := c.Check(token, access.ReadContent, nil); !d.Allowed {
 //		return d.Err()

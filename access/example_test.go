@@ -28,7 +28,7 @@ func ExampleController() {
 	}
 	defer func() { _ = c.Close() }()
 
-	token, _, err := c.Grant(context.Background(), access.Request{
+	token, _, err := c.Grant(context.Background(), access.GrantRequest{
 		User: "alice", Role: access.Viewer, For: 90 * 24 * time.Hour,
 	})
 	if err != nil {

@@ -52,7 +52,7 @@ func (g *Grant) State(now time.Time) State {
 	case !g.Expires.IsZero() && !now.Before(g.Expires):
 		return Expired
 	}
-	return Live
+	return Active
 }
 
 // A State is what became of a grant.
@@ -60,7 +60,7 @@ type State string
 
 // The states of a grant.
 const (
-	Live    State = "live"
+	Active  State = "live"
 	Expired State = "expired"
 	Revoked State = "revoked"
 )
@@ -222,7 +222,7 @@ type Reason string
 
 // The reasons of denials.
 const (
-	Mistyped     Reason = "mistyped"      // the text is no token
+	Malformed    Reason = "mistyped"      // the text is no token
 	Unknown      Reason = "unknown"       // no grant has this token
 	WasRevoked   Reason = "revoked"       // the grant was revoked
 	HasExpired   Reason = "expired"       // the grant has expired
@@ -254,7 +254,7 @@ func (d *Decision) Err() error {
 		return nil
 	}
 	switch d.Reason {
-	case Mistyped:
+	case Malformed:
 		return fmt.Errorf("%w: %w", ErrDenied, ErrToken)
 	case Unknown:
 		return fmt.Errorf("%w: no grant has this token", ErrDenied)
@@ -271,7 +271,7 @@ func (d *Decision) Err() error {
 // find returns the grant of a token.
 func (t *table) find(text string) (*heldGrant, Reason) {
 	if !wellFormed(text) {
-		return nil, Mistyped
+		return nil, Malformed
 	}
 	hash := Token{text}.hash()
 	// The id is no secret, so finding it may take what time it takes; the rest
@@ -311,7 +311,7 @@ func (t *table) decide(text string, p Permission, about *event.Event, now time.T
 func (t *table) unite(user string, now time.Time) set {
 	var s set
 	for h := range maps.Values(t.byID) {
-		if h.User == user && h.State(now) == Live {
+		if h.User == user && h.State(now) == Active {
 			s |= h.set
 		}
 	}

@@ -40,7 +40,7 @@ func TestScopeRefuses(t *testing.T) {
 	for what, labels := range map[string]map[string][]string{
 		"no key": {"": {"v"}}, "no value": {"team": nil}, "a key with =": {"a=b": {"v"}}, "a long key": {long: {"v"}},
 	} {
-		_, _, err := c.Grant(t.Context(), access.Request{User: "u", Role: access.Viewer, Scope: access.Scope{Labels: labels}})
+		_, _, err := c.Grant(t.Context(), access.GrantRequest{User: "u", Role: access.Viewer, Scope: access.Scope{Labels: labels}})
 		if err == nil || !strings.Contains(err.Error(), "a label of the scope") {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -72,7 +72,7 @@ func TestUnusedFileStays(t *testing.T) {
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
 	o := access.Options{UsesFile: filepath.Join(t.TempDir(), "uses.json")}
 	c := openAccess(t, log, o)
-	mustGrant(t, c, access.Request{User: "u", Role: access.Viewer})
+	mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})
 	closeAccess(t, c)
 	if _, err := os.Stat(o.UsesFile); !os.IsNotExist(err) {
 		t.Errorf("a file of uses was written: %v", err)
@@ -84,7 +84,7 @@ func TestRevokedTwice(t *testing.T) {
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
-	token, g := mustGrant(t, c, access.Request{User: "u", Role: access.Viewer})
+	token, g := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})
 	first, err := c.Revoke(t.Context(), g.ID, "left", "local")
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestGrantRecords(t *testing.T) {
 func TestGrantStaysRevoked(t *testing.T) {
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
 	c := openAccess(t, log, access.Options{})
-	token, g := mustGrant(t, c, access.Request{User: "u", Role: access.Viewer})
+	token, g := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})
 	if _, err := c.Revoke(t.Context(), g.ID, "left", "local"); err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ type Change struct {
 // an error it yields no more.
 func (c *Controller) History(ctx context.Context) iter.Seq2[*Change, error] {
 	return func(yield func(*Change, error) bool) {
-		for r, err := range c.log.Administrative(ctx, 0, event.AccessGranted, event.AccessRevoked) {
+		for r, err := range c.log.GovernanceRecords(ctx, 0, event.AccessGranted, event.AccessRevoked) {
 			if err != nil {
 				yield(nil, fmt.Errorf("history: %w", err))
 				return

@@ -56,7 +56,7 @@ func TestAccountsOfRecords(t *testing.T) {
 		9: {{event.ContentRead, true, 5}, {event.DataExported, true, 3}},
 		0: {{event.ContentRead, false, 0}, {event.DataExported, false, 0}},
 	} {
-		all, err := access.Accounts(records(readable))
+		all, err := access.LoggedReads(records(readable))
 		var got []account
 		for _, a := range all {
 			got = append(got, account{a.Type, a.Known, a.Records})
@@ -72,10 +72,10 @@ func TestGrantsOfRecords(t *testing.T) {
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
-	mustGrant(t, c, access.Request{User: "ann", Role: access.Viewer})
-	mustGrant(t, c, access.Request{User: "bob", Role: access.Viewer})
+	mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Viewer})
+	mustGrant(t, c, access.GrantRequest{User: "bob", Role: access.Viewer})
 	all, err := access.GrantsOf(func(yield func(*audittrail.Record, error) bool) {
-		for r, err := range log.Administrative(t.Context(), 0, event.AccessGranted) {
+		for r, err := range log.GovernanceRecords(t.Context(), 0, event.AccessGranted) {
 			if err == nil && r.Event.UserID == "ann" {
 				r.State, r.Event.UserID, r.Event.Metadata = record.Erased, "", nil
 			}
@@ -107,7 +107,7 @@ func TestDeniedToReader(t *testing.T) {
 	log := openLog(t, dir, audittrail.Options{Create: true})
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
-	token, _ := mustGrant(t, c, access.Request{User: "ann", Role: access.Viewer})
+	token, _ := mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Viewer})
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestUsesOfNobody(t *testing.T) {
 		log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
 		logger := slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		c := openAccess(t, log, access.Options{UsesFile: name, Logger: logger})
-		token, _ := mustGrant(t, c, access.Request{User: "u", Role: access.Viewer})
+		token, _ := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})
 		if d := c.Check(token, access.ReadEvents, nil); !d.Allowed {
 			t.Error(d.Reason)
 		}

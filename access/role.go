@@ -40,15 +40,15 @@ var builtIn = []struct {
 // Rules are what decisions follow beside the grants: from the configuration.
 type Rules struct {
 	// Custom are further roles and their permissions.
-	Custom map[string]Custom
+	Custom map[string]CustomRole
 	// SeparateDuties takes content from those who administer access, and
 	// administration from all others who read content; nobody can hold roles
 	// that have both between them.
 	SeparateDuties bool
 }
 
-// A Custom role is one of the organisation's own.
-type Custom struct {
+// A CustomRole is a role of the organisation's own.
+type CustomRole struct {
 	Description string
 	Permissions []Permission
 }

@@ -86,8 +86,8 @@ func TestLastUse(t *testing.T) {
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
 	o := access.Options{UsesFile: filepath.Join(t.TempDir(), "uses.json")}
 	c := openAccess(t, log, o)
-	token, _ := mustGrant(t, c, access.Request{User: "u", Role: access.Viewer})
-	mustGrant(t, c, access.Request{User: "u", Role: access.Viewer})
+	token, _ := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})
+	mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})
 	before := time.Now()
 	c.Check(token, access.ReadEvents, nil)
 	c.Check(token, access.DeleteData, nil) // is no use

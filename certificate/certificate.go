@@ -44,9 +44,9 @@ const maxBackups = 10_000
 // domain is part of the format: see docs/format/domains.md.
 const domain = "audittrail/v1 erasure certificate\x00"
 
-// ErrForm is wrapped by every error of what is not the one encoding of a
+// ErrFormat is wrapped by every error of what is not the one encoding of a
 // certificate.
-var ErrForm = errors.New("not an erasure certificate")
+var ErrFormat = errors.New("not an erasure certificate")
 
 // ErrMismatch is wrapped by every error of a certificate whose parts do not
 // belong together.
@@ -67,10 +67,10 @@ type Certificate struct {
 	Subjects []record.Subject // whose keys were destroyed, ascending
 	Reason   string
 	Basis    string
-	// Barrier is the record that ordered the erasure, with its key.
-	Barrier record.Disclosure
-	Proof   []byte // that the log has the record (tlog-proof)
-	Before  []byte // a signed checkpoint without the record
+	// ErasureRecord is the record that ordered the erasure, with its key.
+	ErasureRecord record.Disclosure
+	Proof         []byte // that the log has the record (tlog-proof)
+	Before        []byte // a signed checkpoint without the record
 	// Consistency proves that the log later begins with what Before covers.
 	Consistency []byte
 	Records     uint64 // how many records can be read no more
@@ -93,9 +93,9 @@ type Certificate struct {
 // acted.
 const version = 2
 
-// TellsActs reports whether the certificate tells in how many records the
+// HasActorCounts reports whether the certificate tells in how many records the
 // subjects acted. Those of the first form do not.
-func (c *Certificate) TellsActs() bool { return c.version != 1 }
+func (c *Certificate) HasActorCounts() bool { return c.version != 1 }
 
 // wire is the certificate in JSON, its members sorted.
 type wire struct {
@@ -131,14 +131,14 @@ func stamp(t time.Time) string { return string(event.AppendTime(nil, t.UTC())) }
 func (c *Certificate) encode(signed bool) ([]byte, error) {
 	w := wire{
 		Backups: []wireBackup{}, Before: string(c.Before), Consistency: string(c.Consistency), Issued: stamp(c.Issued),
-		Key: base64.StdEncoding.EncodeToString(c.Barrier.Key[:]), Line: string(c.Barrier.Line),
+		Key: base64.StdEncoding.EncodeToString(c.ErasureRecord.Key[:]), Line: string(c.ErasureRecord.Line),
 		Proof: string(c.Proof), Records: c.Records, Unknown: c.Unknown, V: cmp.Or(c.version, version),
 		Seq: c.Seq, Reason: c.Reason, Basis: c.Basis, Subjects: make([]string, len(c.Subjects)),
 	}
 	for i, s := range c.Subjects {
 		w.Subjects[i] = s.String()
 	}
-	if c.TellsActs() {
+	if c.HasActorCounts() {
 		w.Acted, w.ActedUnknown = &c.Acted, c.ActedUnknown
 	}
 	if signed {
@@ -184,7 +184,7 @@ func (c *Certificate) Digest() (string, error) {
 func Decode(b []byte) (*Certificate, error) {
 	c, err := decode(b)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrForm, err)
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	return c, nil
 }
@@ -220,12 +220,12 @@ func decode(b []byte) (*Certificate, error) {
 	}
 	key, err := base64.StdEncoding.Strict().DecodeString(w.Key)
 	c := &Certificate{
-		Issued: issued, Barrier: record.Disclosure{Line: []byte(w.Line)}, Proof: []byte(w.Proof), Before: []byte(w.Before),
+		Issued: issued, ErasureRecord: record.Disclosure{Line: []byte(w.Line)}, Proof: []byte(w.Proof), Before: []byte(w.Before),
 		Acted: *w.Acted, ActedUnknown: w.ActedUnknown, version: w.V,
 		Consistency: []byte(w.Consistency), Records: w.Records, Unknown: w.Unknown, Signature: []byte(w.Signature),
 		Seq: w.Seq, Reason: w.Reason, Basis: w.Basis,
 	}
-	if err != nil || copy(c.Barrier.Key[:], key) != len(c.Barrier.Key) || len(key) != len(c.Barrier.Key) {
+	if err != nil || copy(c.ErasureRecord.Key[:], key) != len(c.ErasureRecord.Key) || len(key) != len(c.ErasureRecord.Key) {
 		return nil, errors.New("its key is not 32 bytes in base64")
 	}
 	for i, text := range w.Subjects {
@@ -264,19 +264,19 @@ type Facts struct {
 	Records  uint64
 	Unknown  uint64 // in archives that could not be read
 	// Acted and ActedUnknown are not known of a certificate that does not tell.
-	Acted        uint64
-	ActedUnknown uint64
-	TellsActs    bool
-	Before       tlog.Checkpoint
-	After        tlog.Checkpoint
-	Backups      []Backup
-	Issued       time.Time
+	Acted          uint64
+	ActedUnknown   uint64
+	HasActorCounts bool
+	Before         tlog.Checkpoint
+	After          tlog.Checkpoint
+	Backups        []Backup
+	Issued         time.Time
 }
 
 // Check checks a certificate against the verifier keys of the log that it is
 // from. It needs no log.
 func (c *Certificate) Check(vkeys []string) (*Facts, error) {
-	text, err := json.Marshal(c.Barrier)
+	text, err := json.Marshal(c.ErasureRecord)
 	if err != nil {
 		return nil, fmt.Errorf("check certificate: %w", err)
 	}
@@ -322,7 +322,7 @@ func (c *Certificate) Check(vkeys []string) (*Facts, error) {
 	return &Facts{
 		Origin: origin, Seq: r.Seq, Logged: r.Logged, Subjects: order.Subjects, Reason: order.Reason, Basis: order.Basis,
 		Approval: order.Approval, By: order.By, Records: c.Records, Unknown: c.Unknown, Before: before, After: after.Checkpoint,
-		Acted: c.Acted, ActedUnknown: c.ActedUnknown, TellsActs: c.TellsActs(), Backups: c.Backups, Issued: c.Issued,
+		Acted: c.Acted, ActedUnknown: c.ActedUnknown, HasActorCounts: c.HasActorCounts(), Backups: c.Backups, Issued: c.Issued,
 	}, nil
 }
 

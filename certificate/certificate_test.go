@@ -35,7 +35,7 @@ func vector(t testing.TB, form int) (text []byte, vkey string) {
 func TestVector(t *testing.T) {
 	for form, want := range map[int]certificate.Facts{
 		1: {Origin: "example.com/a", Records: 2},
-		2: {Origin: "example.com/b", Records: 3, Acted: 2, TellsActs: true},
+		2: {Origin: "example.com/b", Records: 3, Acted: 2, HasActorCounts: true},
 	} {
 		text, vkey := vector(t, form)
 		c, err := certificate.Decode(text)
@@ -51,7 +51,7 @@ func TestVector(t *testing.T) {
 			t.Fatal(err)
 		}
 		if f.Origin != want.Origin || len(f.Subjects) != 1 || f.Reason != "asked by letter" || f.Basis != "GDPR 17(1)(b)" ||
-			f.Records != want.Records || f.Acted != want.Acted || f.TellsActs != want.TellsActs || len(f.Backups) != 1 || f.Before.Size > f.Seq || f.After.Size <= f.Seq {
+			f.Records != want.Records || f.Acted != want.Acted || f.HasActorCounts != want.HasActorCounts || len(f.Backups) != 1 || f.Before.Size > f.Seq || f.After.Size <= f.Seq {
 			t.Errorf("form %d: Check = %+v", form, f)
 		}
 		if _, err := c.Check([]string{"other+4ab8bb9b+AR3AeTVhnhqMVrTS1TS5cfBFW6+Dtv2PHkVyP5Q6i/Wk"}); err == nil {
@@ -130,7 +130,7 @@ func everyField(t *testing.T, form, count int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := certificate.Decode(raw); !errors.Is(err, certificate.ErrForm) {
+		if _, err := certificate.Decode(raw); !errors.Is(err, certificate.ErrFormat) {
 			t.Errorf("without %s: %v, want ErrForm", name, err)
 		}
 	}
@@ -148,7 +148,7 @@ func TestOtherSpellings(t *testing.T) {
 		"an escape":      bytes.Replace(text, []byte(`asked`), []byte(`\u0061sked`), 1),
 		"nothing":        nil,
 	} {
-		if _, err := certificate.Decode(b); !errors.Is(err, certificate.ErrForm) {
+		if _, err := certificate.Decode(b); !errors.Is(err, certificate.ErrFormat) {
 			t.Errorf("%s: %v, want ErrForm", what, err)
 		}
 	}

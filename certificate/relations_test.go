@@ -167,7 +167,7 @@ func TestRelations(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := &certificate.Certificate{
-			Issued: order.Logged, Seq: of, Subjects: done.Subjects, Reason: "r", Basis: "b", Barrier: d, Records: 1,
+			Issued: order.Logged, Seq: of, Subjects: done.Subjects, Reason: "r", Basis: "b", ErasureRecord: d, Records: 1,
 		}
 		m.complete(t, c, int(of), seq, all)
 		return c

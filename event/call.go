@@ -11,13 +11,13 @@ type CallPart uint8
 const (
 	// NoCall is an event that is no part of a call.
 	NoCall CallPart = iota
-	// CallBegun is a question whose answer, if there is one, is another event.
-	CallBegun
-	// CallWhole is a question that carries its answer. It is a call, unless its
+	// CallRequest is a question whose answer, if there is one, is another event.
+	CallRequest
+	// CallComplete is a question that carries its answer. It is a call, unless its
 	// answer is an event of its own in the same span.
-	CallWhole
-	// CallAnswer is an answer. It is a call.
-	CallAnswer
+	CallComplete
+	// CallResponse is an answer. It is a call.
+	CallResponse
 	// CallFailed is an error in the place of an answer. It is a call, unless its
 	// span has another half of the call, or is that of a tool.
 	CallFailed
@@ -41,13 +41,13 @@ func Call(e *Event, parts Parts, known bool) CallPart {
 	case Prompt:
 		switch {
 		case known && parts.Has(PartResponse|PartOutput), e.OutputTokens != nil, e.Latency != nil, e.FinishReason != "":
-			return CallWhole
+			return CallComplete
 		case known:
-			return CallBegun
+			return CallRequest
 		}
 		return CallUnknown
 	case Response, Embedding:
-		return CallAnswer
+		return CallResponse
 	case Failure:
 		if e.ModelID != "" && (e.Tool == nil || e.Tool.Name == "") {
 			return CallFailed

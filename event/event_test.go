@@ -39,9 +39,9 @@ func TestType(t *testing.T) {
 	}
 	for name, k := range kinds {
 		for _, typ := range k.types {
-			if !typ.Valid() || !typ.Reserved() || typ.Own() != k.own || typ.Administrative() != k.administrative || typ.Account() != k.account {
+			if !typ.Valid() || !typ.Reserved() || typ.Internal() != k.own || typ.Governance() != k.administrative || typ.AccessLog() != k.account {
 				t.Errorf("%s: Valid = %v, Reserved = %v, Own = %v, Administrative = %v, Account = %v: want a valid type of kind %s",
-					typ, typ.Valid(), typ.Reserved(), typ.Own(), typ.Administrative(), typ.Account(), name)
+					typ, typ.Valid(), typ.Reserved(), typ.Internal(), typ.Governance(), typ.AccessLog(), name)
 			}
 		}
 	}
@@ -65,7 +65,7 @@ func TestType(t *testing.T) {
 		if got := in.Valid(); got != want {
 			t.Errorf("Type(%q).Valid() = %v, want %v", in, got, want)
 		}
-		if in.Administrative() {
+		if in.Governance() {
 			t.Errorf("Type(%q).Administrative() = true", in)
 		}
 	}

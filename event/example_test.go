@@ -127,7 +127,7 @@ func ExampleParsePlain() {
 
 func ExampleType_Valid() {
 	for _, t := range []event.Type{event.Prompt, "x.model_swap", "model_swap"} {
-		fmt.Println(t, t.Valid(), t.Administrative())
+		fmt.Println(t, t.Valid(), t.Governance())
 	}
 	// Output:
 	// prompt true false

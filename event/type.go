@@ -75,8 +75,8 @@ func Types() []Type {
 	}
 }
 
-// Own reports whether only the log's own package records such events.
-func (t Type) Own() bool {
+// Internal reports whether only the log's own package records such events.
+func (t Type) Internal() bool {
 	switch t {
 	case SignerRotated, LogRepaired, KeysBackedUp, MasterRotated, SubjectErased, ClassExpired,
 		HoldPlaced, HoldReleased, SegmentsArchived, SegmentsDropped, LogRebuilt:
@@ -85,20 +85,20 @@ func (t Type) Own() bool {
 	return false
 }
 
-// Administrative reports whether such events govern the log. They are listed
+// Governance reports whether such events govern the log. They are listed
 // beside the log, so that what follows from them is found without reading it.
-func (t Type) Administrative() bool {
+func (t Type) Governance() bool {
 	switch t {
 	case AccessGranted, AccessRevoked, RetentionPolicySet, SubjectRestricted, RestrictionLifted, ErasureApproved,
 		DatasetRegistered, TrainingRunRegistered, ModelVersionRegistered, ModelDeployed, ModelRetired,
 		PromptRegistered, EvaluationRegistered:
 		return true
 	}
-	return t.Own()
+	return t.Internal()
 }
 
-// Account reports whether such events tell what was done with the log.
-func (t Type) Account() bool {
+// AccessLog reports whether such events tell what was done with the log.
+func (t Type) AccessLog() bool {
 	switch t {
 	case AccessDenied, ContentRead, DataExported, ReportMade, SubjectAccessAnswered:
 		return true
@@ -108,7 +108,7 @@ func (t Type) Account() bool {
 
 // Reserved reports whether such events are administrative or accounts, which
 // producers cannot append: they would be forgeries.
-func (t Type) Reserved() bool { return t.Administrative() || t.Account() }
+func (t Type) Reserved() bool { return t.Governance() || t.AccessLog() }
 
 // Valid reports whether t is one of the types above or a custom one.
 func (t Type) Valid() bool {

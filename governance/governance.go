@@ -26,8 +26,8 @@ const (
 	releaseKey = "release"
 )
 
-// ErrForm is wrapped by every error of details that are not of the right form.
-var ErrForm = errors.New("not of the form that this program knows")
+// ErrFormat is wrapped by every error of details that are not of the right form.
+var ErrFormat = errors.New("not of the form that this program knows")
 
 // An Erasure is what a record of type subject_erased says.
 type Erasure struct {
@@ -65,12 +65,12 @@ func ReadErasure(m map[string]json.RawMessage) (*Erasure, error) {
 	for i, text := range w.Subjects {
 		s, err := record.ParseSubject(text)
 		if err != nil || i > 0 && text <= w.Subjects[i-1] {
-			return nil, fmt.Errorf("%s: subject %d: %w", erasureKey, i, ErrForm)
+			return nil, fmt.Errorf("%s: subject %d: %w", erasureKey, i, ErrFormat)
 		}
 		e.Subjects = append(e.Subjects, s)
 	}
 	if len(e.Subjects) == 0 {
-		return nil, fmt.Errorf("%s: no subjects: %w", erasureKey, ErrForm)
+		return nil, fmt.Errorf("%s: no subjects: %w", erasureKey, ErrFormat)
 	}
 	return e, nil
 }
@@ -99,11 +99,11 @@ func ReadExpiry(m map[string]json.RawMessage) (*Expiry, error) {
 	}
 	for i, c := range w.Classes {
 		if _, _, err := record.SplitClass(c); err != nil || i > 0 && c <= w.Classes[i-1] {
-			return nil, fmt.Errorf("%s: class %d: %w", expiryKey, i, ErrForm)
+			return nil, fmt.Errorf("%s: class %d: %w", expiryKey, i, ErrFormat)
 		}
 	}
 	if len(w.Classes) == 0 {
-		return nil, fmt.Errorf("%s: no classes: %w", expiryKey, ErrForm)
+		return nil, fmt.Errorf("%s: no classes: %w", expiryKey, ErrFormat)
 	}
 	return &Expiry{w.Classes, w.Reason}, nil
 }
@@ -133,7 +133,7 @@ func ReadRelease(m map[string]json.RawMessage) (*Release, error) {
 		return nil, err
 	}
 	if _, err := record.ParseID(w.Hold); err != nil {
-		return nil, fmt.Errorf("%s: hold: %w", releaseKey, ErrForm)
+		return nil, fmt.Errorf("%s: hold: %w", releaseKey, ErrFormat)
 	}
 	return &Release{Hold: w.Hold, Reason: w.Reason, By: w.By}, nil
 }
@@ -156,20 +156,20 @@ func canonical(v any) ([]byte, error) {
 }
 
 // Decode reads the details of a governance record: its metadata have one member of
-// that name, which is what v encodes to in canonical form. Every error is ErrForm. A
+// that name, which is what v encodes to in canonical form. Every error is ErrFormat. A
 // member that v does not have is one of a newer program, and may narrow what the
 // others say: so the record says nothing that can be acted on.
 func Decode(m map[string]json.RawMessage, key string, v any) error {
 	raw, ok := m[key]
 	if !ok || len(m) != 1 {
-		return fmt.Errorf("metadata without %s, or with more: %w", key, ErrForm)
+		return fmt.Errorf("metadata without %s, or with more: %w", key, ErrFormat)
 	}
 	if json.Unmarshal(raw, v) != nil {
-		return fmt.Errorf("%s: %w", key, ErrForm)
+		return fmt.Errorf("%s: %w", key, ErrFormat)
 	}
 	again, err := canonical(v)
 	if err != nil || !bytes.Equal(again, raw) {
-		return fmt.Errorf("%s: %w", key, ErrForm)
+		return fmt.Errorf("%s: %w", key, ErrFormat)
 	}
 	return nil
 }

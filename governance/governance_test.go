@@ -70,7 +70,7 @@ func TestVectors(t *testing.T) {
 		}
 	}
 	for _, v := range all.Refused {
-		if _, err := read(v.Type, v.Details); !errors.Is(err, governance.ErrForm) {
+		if _, err := read(v.Type, v.Details); !errors.Is(err, governance.ErrFormat) {
 			t.Errorf("%s %s: %v, want ErrForm", v.Type, v.Details, err)
 		}
 	}

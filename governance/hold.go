@@ -73,11 +73,11 @@ func ReadHold(m map[string]json.RawMessage) (*Hold, error) {
 		}
 		var err error
 		if *t.to, err = event.ParseTime(t.text); err != nil || t.to.IsZero() {
-			return nil, fmt.Errorf("%s: time: %w", holdKey, ErrForm)
+			return nil, fmt.Errorf("%s: time: %w", holdKey, ErrFormat)
 		}
 	}
 	if err := h.Check(); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", holdKey, ErrForm, err)
+		return nil, fmt.Errorf("%s: %w: %w", holdKey, ErrFormat, err)
 	}
 	return h, nil
 }
@@ -121,7 +121,7 @@ func (h *Hold) Matches(r *record.Record, user func(string) bool) bool {
 	if h.Unreadable {
 		return true
 	}
-	return !r.Event.Type.Own() && (h.User == "" || user(h.User)) &&
+	return !r.Event.Type.Internal() && (h.User == "" || user(h.User)) &&
 		(h.Model == "" || h.Model == r.Event.ModelID) &&
 		h.Reaches(r.Class) &&
 		(h.Start.IsZero() || !r.Event.Time.Before(h.Start)) &&

@@ -122,7 +122,7 @@ func backup(w io.Writer, recipient age.Recipient, snap *ringfile.File, head *rin
 
 // Restore makes a keyring in a folder that has none from a backup, under the
 // master key of the options. What was destroyed since the backup comes back
-// with it, until the log's destructions are applied again, from Applied on.
+// with it, until the log's destructions are applied again, from LastDestruction on.
 func Restore(ctx context.Context, dir string, src io.Reader, identity age.Identity, o Options) error {
 	r, err := create(ctx, dir, o, func(r *Ring) (*ringfile.Base, signed, error) {
 		plain, err := age.Decrypt(src, identity)

@@ -89,10 +89,10 @@ func TestBackup(t *testing.T) {
 	if err := later[0].check(back); err == nil {
 		t.Error("what came after the backup is in it")
 	}
-	if _, err := back.ForOpening(all[3].subject, "gone/2020-01"); !errors.Is(err, keyring.ErrExpired) {
+	if _, err := back.DecryptionKey(all[3].subject, "gone/2020-01"); !errors.Is(err, keyring.ErrExpired) {
 		t.Errorf("an expired class: %v, want ErrExpired", err)
 	}
-	if seq, hash := back.Applied(); seq != 5 || hash != (record.Hash{5}) {
+	if seq, hash := back.LastDestruction(); seq != 5 || hash != (record.Hash{5}) {
 		t.Errorf("Applied = %d, %v", seq, hash)
 	}
 	if size, root := back.Signed(); size != 12 || root != [32]byte{12} {

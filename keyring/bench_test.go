@@ -41,7 +41,7 @@ func largeRing(b *testing.B) string {
 			b.Fatal(err)
 		}
 		for i := range benchSubjects {
-			id, _, err := r.ForSealing(benchUser(i), class)
+			id, _, err := r.EncryptionKey(benchUser(i), class)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -110,7 +110,7 @@ func BenchmarkForSealing(b *testing.B) {
 		b.ReportAllocs()
 		user := benchUser(7)
 		for b.Loop() {
-			if _, _, err := r.ForSealing(user, class); err != nil {
+			if _, _, err := r.EncryptionKey(user, class); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -121,7 +121,7 @@ func BenchmarkForSealing(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {
 			user := benchUser(7)
 			for pb.Next() {
-				if _, _, err := r.ForSealing(user, class); err != nil {
+				if _, _, err := r.EncryptionKey(user, class); err != nil {
 					b.Error(err)
 				}
 			}
@@ -131,7 +131,7 @@ func BenchmarkForSealing(b *testing.B) {
 		r := openLarge(b, keyring.Options{})
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			if _, _, err := r.ForSealing(benchUser(i*7919%benchSubjects), class); err != nil {
+			if _, _, err := r.EncryptionKey(benchUser(i*7919%benchSubjects), class); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -147,7 +147,7 @@ func BenchmarkForOpening(b *testing.B) {
 			r := openLarge(b, o.Options)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := r.ForOpening(large.subjects[0], class); err != nil {
+				if _, err := r.DecryptionKey(large.subjects[0], class); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -158,7 +158,7 @@ func BenchmarkForOpening(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
 			c := fmt.Sprintf("other/%04d-%02d", 1000+i/12%8000, i%12+1)
-			_, err := r.ForOpening(large.subjects[i*31%len(large.subjects)], c)
+			_, err := r.DecryptionKey(large.subjects[i*31%len(large.subjects)], c)
 			if err == nil {
 				b.Fatal("found a key of a class that there is not")
 			}
@@ -171,7 +171,7 @@ func BenchmarkDestroy(b *testing.B) {
 	seq := uint64(0)
 	for b.Loop() {
 		seq++
-		id, _, err := r.ForSealing(fmt.Sprintf("short-lived-%d", seq), class)
+		id, _, err := r.EncryptionKey(fmt.Sprintf("short-lived-%d", seq), class)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -82,7 +82,7 @@ func (a *acked) seal(r *keyring.Ring, n int) error {
 			c = other
 		}
 		user := fmt.Sprintf("user-%d", len(a.held)+len(a.doomed)+i)
-		sub, prk, err := r.ForSealing(user, c)
+		sub, prk, err := r.EncryptionKey(user, c)
 		if err != nil {
 			return err
 		}
@@ -248,7 +248,7 @@ func (a *acked) checkState(r *keyring.Ring) error {
 	if size, root := r.Signed(); size != a.size && size != a.nextSize || root[0] != byte(size) {
 		return fmt.Errorf("Signed = %d, want %d or %d", size, a.size, a.nextSize)
 	}
-	if seq, _ := r.Applied(); seq > a.applied || int(seq) < a.destroyed {
+	if seq, _ := r.LastDestruction(); seq > a.applied || int(seq) < a.destroyed {
 		return fmt.Errorf("Applied = %d, want %d to %d", seq, a.destroyed, a.applied)
 	}
 	return nil

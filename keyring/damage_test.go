@@ -76,7 +76,7 @@ func (s *specimen) probe(t *testing.T, disk *vfs.Mem, readOnly bool) (noticed bo
 	t.Helper()
 	r, err := keyring.Open(context.Background(), dir, keyring.Options{FS: disk, ReadOnly: readOnly})
 	if err != nil {
-		if !clear(err) && !errors.Is(err, keyring.ErrNewer) {
+		if !clear(err) && !errors.Is(err, keyring.ErrNewerFormat) {
 			t.Fatalf("Open = %v, want ErrDamaged", err)
 		}
 		return true, 0
@@ -204,7 +204,7 @@ func TestEveryByteOfTheSignedState(t *testing.T) {
 	open := func(text []byte, forget bool) error {
 		disk := s.disk.Clone()
 		overwrite(t, disk, "signed", text)
-		r, err := keyring.Open(context.Background(), dir, keyring.Options{FS: disk, ForgetSigned: forget})
+		r, err := keyring.Open(context.Background(), dir, keyring.Options{FS: disk, ResetSigned: forget})
 		if err == nil {
 			if size, _ := r.Signed(); size != 0 && forget {
 				t.Errorf("Signed = %d of a state to be forgotten", size)
@@ -268,7 +268,7 @@ func TestNewerFormat(t *testing.T) {
 	s := newSpecimen(t, true)
 	ring := bytes.Replace(s.ring, []byte("audittrail-keyring/v1\n"), []byte("audittrail-keyring/v2\n"), 1)
 	_, err := keyring.Open(context.Background(), dir, keyring.Options{FS: s.with(t, ring)})
-	if !errors.Is(err, keyring.ErrNewer) {
+	if !errors.Is(err, keyring.ErrNewerFormat) {
 		t.Errorf("Open = %v, want ErrNewer", err)
 	}
 }
@@ -279,7 +279,7 @@ func TestUnreadable(t *testing.T) {
 	r := open(t, s.disk)
 	defer closeRing(t, r)
 	failOn(s.disk, vfs.OpRead, "ring-", errDisk)
-	if _, err := r.ForOpening(s.base[0].subject, class); !errors.Is(err, errDisk) || errors.Is(err, keyring.ErrDamaged) {
+	if _, err := r.DecryptionKey(s.base[0].subject, class); !errors.Is(err, errDisk) || errors.Is(err, keyring.ErrDamaged) {
 		t.Errorf("ForOpening = %v, want the disk's error and not ErrDamaged", err)
 	}
 	_, err := keyring.Open(context.Background(), dir, keyring.Options{FS: s.disk, ReadOnly: true})

@@ -8,9 +8,9 @@ import (
 	"audittrail/record"
 )
 
-// Applied returns the last record whose destructions have been carried out
+// LastDestruction returns the last record whose destructions have been carried out
 // completely. Before the first one, the hash is zero.
-func (r *Ring) Applied() (seq uint64, hash record.Hash) {
+func (r *Ring) LastDestruction() (seq uint64, hash record.Hash) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if r.st == nil {

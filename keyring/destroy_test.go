@@ -32,7 +32,7 @@ func TestDestroy(t *testing.T) {
 	check := func(r *keyring.Ring) {
 		t.Helper()
 		for _, id := range doomed {
-			_, err := r.ForOpening(id, class)
+			_, err := r.DecryptionKey(id, class)
 			var state *keyring.StateError
 			if !errors.As(err, &state) || state.State != record.Erased || state.Seq != 41 || state.Subject != id {
 				t.Errorf("ForOpening(erased) = %v", err)
@@ -45,25 +45,25 @@ func TestDestroy(t *testing.T) {
 			}
 		}
 		for _, c := range []string{other, "never/2020-01"} {
-			_, err := r.ForOpening(short.subject, c)
+			_, err := r.DecryptionKey(short.subject, c)
 			var state *keyring.StateError
 			if !errors.As(err, &state) || state.State != record.Expired || state.Seq != 41 || state.Class != c {
 				t.Errorf("ForOpening(expired) = %v", err)
 			}
-			if _, _, err := r.ForSealing("user-5", c); !errors.Is(err, keyring.ErrExpired) {
+			if _, _, err := r.EncryptionKey("user-5", c); !errors.Is(err, keyring.ErrExpired) {
 				t.Errorf("ForSealing(expired) = %v, want ErrExpired", err)
 			}
 		}
-		if _, err := r.ForOpening(record.Subject{9}, class); !errors.Is(err, keyring.ErrLost) {
+		if _, err := r.DecryptionKey(record.Subject{9}, class); !errors.Is(err, keyring.ErrLost) {
 			t.Errorf("ForOpening(unknown subject) = %v, want ErrLost", err)
 		}
-		if _, err := r.ForOpening(all[0].subject, "standard/1999-01"); !errors.Is(err, keyring.ErrLost) {
+		if _, err := r.DecryptionKey(all[0].subject, "standard/1999-01"); !errors.Is(err, keyring.ErrLost) {
 			t.Errorf("ForOpening(unknown class) = %v, want ErrLost", err)
 		}
 		if _, ok, err := r.LookupUser("user-1"); ok || err != nil {
 			t.Errorf("LookupUser(erased) = %v, %v", ok, err)
 		}
-		if seq, hash := r.Applied(); seq != 41 || hash != (record.Hash{4, 1}) {
+		if seq, hash := r.LastDestruction(); seq != 41 || hash != (record.Hash{4, 1}) {
 			t.Errorf("Applied = %d, %v", seq, hash)
 		}
 		checkAll(t, r, []held{all[0], all[2], all[4], all[5]})
@@ -90,7 +90,7 @@ func TestDestroy(t *testing.T) {
 	if err := r.Destroy(keyring.Destruction{Seq: 50, Hash: record.Hash{5}}); err != nil {
 		t.Fatal(err)
 	}
-	if seq, _ := r.Applied(); seq != 50 || r.Generation() != generation {
+	if seq, _ := r.LastDestruction(); seq != 50 || r.Generation() != generation {
 		t.Errorf("Applied = %d in generation %d, want 50 in %d", seq, r.Generation(), generation)
 	}
 
@@ -111,7 +111,7 @@ func TestDestroy(t *testing.T) {
 		t.Fatal(err) // and that one with the pages of users
 	}
 	checkAll(t, r, []held{back, second, all[0]})
-	if _, err := r.ForOpening(all[1].subject, class); !errors.Is(err, keyring.ErrErased) {
+	if _, err := r.DecryptionKey(all[1].subject, class); !errors.Is(err, keyring.ErrErased) {
 		t.Errorf("ForOpening(erased) = %v, want ErrErased", err)
 	}
 }
@@ -277,7 +277,7 @@ func TestDestroyMany(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range doomed[:1000] {
-		if _, err := r.ForOpening(id, class); !errors.Is(err, keyring.ErrErased) {
+		if _, err := r.DecryptionKey(id, class); !errors.Is(err, keyring.ErrErased) {
 			t.Fatalf("ForOpening = %v, want ErrErased", err)
 		}
 	}

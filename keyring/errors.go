@@ -15,8 +15,8 @@ var (
 	ErrExists = errors.New("a keyring exists already")
 	// ErrDamaged means that a file of the keyring is not what was written.
 	ErrDamaged = ringfile.ErrDamaged
-	// ErrNewer means that the ring was written in a format that came later.
-	ErrNewer = ringfile.ErrNewer
+	// ErrNewerFormat means that the ring was written in a format that came later.
+	ErrNewerFormat = ringfile.ErrNewerFormat
 	// ErrBackup means that something is no backup, or not all of one.
 	ErrBackup = ringfile.ErrBackup
 	// ErrBackupExpired means that a backup is older than it was meant to become.

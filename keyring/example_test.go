@@ -29,21 +29,21 @@ func Example() {
 		log.Fatal(err)
 	}
 	// Before a record about ada is written, its keys are made durable.
-	subject, prk, err := ring.ForSealing("ada@example.com", "standard/2026-11")
+	subject, prk, err := ring.EncryptionKey("ada@example.com", "standard/2026-11")
 	if err != nil {
 		log.Fatal(err)
 	}
 	if err := ring.Flush(); err != nil {
 		log.Fatal(err)
 	}
-	again, err := ring.ForOpening(subject, "standard/2026-11")
+	again, err := ring.DecryptionKey(subject, "standard/2026-11")
 	fmt.Println(again == prk, err)
 
 	// Record 7 orders that ada is forgotten.
 	if err := ring.Destroy(keyring.Destruction{Subjects: []record.Subject{subject}, Seq: 7, Hash: record.Hash{}}); err != nil {
 		log.Fatal(err)
 	}
-	_, err = ring.ForOpening(subject, "standard/2026-11")
+	_, err = ring.DecryptionKey(subject, "standard/2026-11")
 	fmt.Println(errors.Is(err, keyring.ErrErased), err)
 
 	fmt.Println(ring.Close())
@@ -69,7 +69,7 @@ func ExampleOpen_readOnly() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	subject, _, err := writer.ForSealing("ada@example.com", "standard/2026-11")
+	subject, _, err := writer.EncryptionKey("ada@example.com", "standard/2026-11")
 	if err != nil {
 		log.Fatal(err)
 	}

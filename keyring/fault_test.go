@@ -41,7 +41,7 @@ func TestFailedSync(t *testing.T) {
 			t.Errorf("Flush after a failed one = %v, want ErrFailed", err)
 		}
 	}
-	if _, _, err := r.ForSealing("late", class); !errors.Is(err, keyring.ErrFailed) {
+	if _, _, err := r.EncryptionKey("late", class); !errors.Is(err, keyring.ErrFailed) {
 		t.Errorf("ForSealing after a failed Flush = %v, want ErrFailed", err)
 	}
 	for what, err := range map[string]error{
@@ -121,10 +121,10 @@ func TestFullDisk(t *testing.T) {
 	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{1}}); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Destroy on a nearly full disk = %v, want ENOSPC", err)
 	}
-	if _, err := r.ForOpening(all[0].subject, class); !errors.Is(err, keyring.ErrErased) {
+	if _, err := r.DecryptionKey(all[0].subject, class); !errors.Is(err, keyring.ErrErased) {
 		t.Errorf("a subject whose destruction is not complete: %v, want ErrErased", err)
 	}
-	if seq, hash := r.Applied(); seq != 0 || hash != (record.Hash{}) {
+	if seq, hash := r.LastDestruction(); seq != 0 || hash != (record.Hash{}) {
 		t.Errorf("Applied = %d, but the key is still in the file", seq)
 	}
 	// Who opens the ring now finds a destruction to finish, and no room.
@@ -147,7 +147,7 @@ func TestFullDisk(t *testing.T) {
 	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{1}}); err != nil {
 		t.Fatalf("Destroy when there is room = %v", err)
 	}
-	if seq, _ := r.Applied(); seq != 1 {
+	if seq, _ := r.LastDestruction(); seq != 1 {
 		t.Errorf("Applied = %d, want 1", seq)
 	}
 	flush(t, r)

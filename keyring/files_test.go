@@ -214,7 +214,7 @@ func TestGovernanceIsForGood(t *testing.T) {
 	if err := later.check(old); err != nil {
 		t.Errorf("a ring from before: %v", err)
 	}
-	if prk, err := old.ForOpening(later.subject, "governance/2031-06"); err != nil || prk == later.prk {
+	if prk, err := old.DecryptionKey(later.subject, "governance/2031-06"); err != nil || prk == later.prk {
 		t.Errorf("the key of another month is the same, %v", err)
 	}
 }
@@ -290,11 +290,11 @@ func TestSignedNow(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if size, root, err := ro.SignedNow(); size != 7 || root != [32]byte{7} || err != nil {
+		if size, root, err := ro.CurrentSigned(); size != 7 || root != [32]byte{7} || err != nil {
 			t.Errorf("SignedNow() = %d, %x, %v, want 7", size, root[:1], err)
 		}
 	}
-	if size, _, err := w.SignedNow(); size != 7 || err != nil {
+	if size, _, err := w.CurrentSigned(); size != 7 || err != nil {
 		t.Errorf("the writer: SignedNow() = %d, %v, want 7", size, err)
 	}
 }

@@ -32,9 +32,9 @@ func (r *Ring) follow() error {
 	return err
 }
 
-// Follow returns the generation that is in force now, also if another process
+// CurrentGeneration returns the generation that is in force now, also if another process
 // writes.
-func (r *Ring) Follow() (uint64, error) {
+func (r *Ring) CurrentGeneration() (uint64, error) {
 	if err := r.follow(); err != nil {
 		return 0, fmt.Errorf("follow keyring: %w", err)
 	}

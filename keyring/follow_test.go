@@ -48,7 +48,7 @@ func TestReaderFollows(t *testing.T) {
 	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ro.ForOpening(all[0].subject, class); !errors.Is(err, keyring.ErrErased) {
+	if _, err := ro.DecryptionKey(all[0].subject, class); !errors.Is(err, keyring.ErrErased) {
 		t.Errorf("ForOpening after a destruction elsewhere = %v, want ErrErased", err)
 	}
 	if _, ok, err := ro.LookupUser(all[0].user); ok || err != nil {
@@ -87,7 +87,7 @@ func TestReaderWritesNothing(t *testing.T) {
 	before := disk.Ops()
 	r := openReader(t, disk)
 	checkAll(t, r, s.base)
-	if _, err := r.ForOpening(s.frames[1][0].subject, other); !errors.Is(err, keyring.ErrLost) {
+	if _, err := r.DecryptionKey(s.frames[1][0].subject, other); !errors.Is(err, keyring.ErrLost) {
 		t.Errorf("a key in a torn frame: %v, want ErrLost", err)
 	}
 	closeRing(t, r)
@@ -174,7 +174,7 @@ func TestReadersBesideAWriter(t *testing.T) {
 					return
 				}
 				h := all[i%rounds]
-				prk, err := ro.ForOpening(h.subject, class)
+				prk, err := ro.DecryptionKey(h.subject, class)
 				switch {
 				case i%rounds < n && !errors.Is(err, keyring.ErrErased):
 					t.Errorf("subject %d of %d destroyed: %v, want ErrErased", i%rounds, n, err)
@@ -217,7 +217,7 @@ func TestReaderWithoutRing(t *testing.T) {
 		}
 	}
 	checkAll(t, ro, all)
-	if _, err := ro.ForOpening(record.Subject{1}, class); !errors.Is(err, keyring.ErrNoKeyring) {
+	if _, err := ro.DecryptionKey(record.Subject{1}, class); !errors.Is(err, keyring.ErrNoKeyring) {
 		t.Errorf("ForOpening of an unknown subject = %v, want ErrNoKeyring", err)
 	}
 }

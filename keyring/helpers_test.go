@@ -71,7 +71,7 @@ type held struct {
 
 func seal(t testing.TB, r *keyring.Ring, user, class string) held {
 	t.Helper()
-	sub, prk, err := r.ForSealing(user, class)
+	sub, prk, err := r.EncryptionKey(user, class)
 	if err != nil {
 		t.Fatalf("ForSealing(%q, %q): %v", user, class, err)
 	}
@@ -98,7 +98,7 @@ func fill(t testing.TB, r *keyring.Ring, n int) []held {
 
 // check holds a ring against what it gave out.
 func (h held) check(r *keyring.Ring) error {
-	prk, err := r.ForOpening(h.subject, h.class)
+	prk, err := r.DecryptionKey(h.subject, h.class)
 	if err != nil {
 		return fmt.Errorf("key of %q: %w", h.user, err)
 	}

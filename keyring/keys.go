@@ -38,11 +38,11 @@ type openKey struct {
 
 func (k openKey) shard() uint { return uint(k.subject[0]) } // subjects are random
 
-// ForSealing returns the subject and the key for a new record about a user, in
+// EncryptionKey returns the subject and the key for a new record about a user, in
 // a class such as "standard/2026-11". The empty user is the system. Keys that
 // do not exist are made: they must not be used before a Flush that follows has
 // succeeded.
-func (r *Ring) ForSealing(user, class string) (record.Subject, record.PRK, error) {
+func (r *Ring) EncryptionKey(user, class string) (record.Subject, record.PRK, error) {
 	k := sealKey{user, class}
 	if v, ok := r.sealing.get(k); ok {
 		return v.subject, v.prk, nil
@@ -144,9 +144,9 @@ func (r *Ring) add(e *ringfile.Entry) error {
 	return nil
 }
 
-// ForOpening returns the key of the records about a subject in a class. A key
+// DecryptionKey returns the key of the records about a subject in a class. A key
 // that is absent is a StateError.
-func (r *Ring) ForOpening(id record.Subject, class string) (record.PRK, error) {
+func (r *Ring) DecryptionKey(id record.Subject, class string) (record.PRK, error) {
 	if err := r.follow(); err != nil {
 		return record.PRK{}, fmt.Errorf("find keys to open with: %w", err)
 	}
@@ -266,9 +266,9 @@ func (r *Ring) Session(id string) [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// ClientID returns the id of the record for which a producer gave an id of its
+// DeriveRecordID returns the id of the record for which a producer gave an id of its
 // own: a UUID of version 8 (RFC 9562), the same one every time.
-func (r *Ring) ClientID(id string) record.ID {
+func (r *Ring) DeriveRecordID(id string) record.ID {
 	sum := r.hash.Sum(domainClient, id)
 	uuid := record.ID(sum[:16])
 	uuid[6] = uuid[6]&0x0f | 0x80

@@ -28,7 +28,7 @@ func (r *Ring) repair() error {
 	}
 	if r.st.Dying() {
 		// A full disk does not keep the log from being read: the destruction
-		// counts, Applied does not say that it is complete, and Destroy will
+		// counts, LastDestruction does not say that it is complete, and Destroy will
 		// try again.
 		err := r.advance(r.st.Meta(), r.master, true)
 		if err != nil && (r.failed != nil || !errors.Is(err, syscall.ENOSPC)) {

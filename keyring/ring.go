@@ -48,10 +48,10 @@ type Options struct {
 	// writer in another process.
 	ReadOnly bool
 
-	// ForgetSigned accepts a signed state that is missing or damaged as that
+	// ResetSigned accepts a signed state that is missing or damaged as that
 	// of an empty log. It gives up what protects against a log and a keyring
 	// that were both put back to an earlier day.
-	ForgetSigned bool
+	ResetSigned bool
 }
 
 func (o *Options) fill(dir string) {

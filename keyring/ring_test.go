@@ -30,7 +30,7 @@ func TestReopen(t *testing.T) {
 	}
 	flush(t, r)
 	checkAll(t, r, all)
-	session, id, vkey := r.Session("s-1"), r.ClientID("c-1"), r.Signers()[0].VKey
+	session, id, vkey := r.Session("s-1"), r.DeriveRecordID("c-1"), r.Signers()[0].VKey
 	closeRing(t, r)
 
 	r = open(t, disk)
@@ -43,10 +43,10 @@ func TestReopen(t *testing.T) {
 	if r.Origin() != "example.com/log" || r.Signers()[0].VKey != vkey || r.Signer().Name() != r.Origin() {
 		t.Errorf("origin or signer are others after opening again")
 	}
-	if r.Session("s-1") != session || r.ClientID("c-1") != id {
+	if r.Session("s-1") != session || r.DeriveRecordID("c-1") != id {
 		t.Error("Session or ClientID are others after opening again")
 	}
-	if r.Session("s-2") == session || r.ClientID("c-2") == id || [16]byte(r.ClientID("s-1")) == session {
+	if r.Session("s-2") == session || r.DeriveRecordID("c-2") == id || [16]byte(r.DeriveRecordID("s-1")) == session {
 		t.Error("two ids have one hash")
 	}
 	if got := id.String(); got[14] != '8' || !strings.ContainsRune("89ab", rune(got[19])) {
@@ -65,7 +65,7 @@ func TestUnflushedKeysAreGone(t *testing.T) {
 	closeRing(t, r)
 	r = open(t, disk)
 	defer closeRing(t, r)
-	if _, err := r.ForOpening(h.subject, class); !errors.Is(err, keyring.ErrLost) {
+	if _, err := r.DecryptionKey(h.subject, class); !errors.Is(err, keyring.ErrLost) {
 		t.Errorf("ForOpening of a key that was not flushed = %v, want ErrLost", err)
 	}
 }
@@ -146,7 +146,7 @@ func TestErrors(t *testing.T) {
 		{"u", "STANDARD/2026-12"},
 		{"u", "standard/2026-1"},
 	} {
-		if _, _, err := r.ForSealing(bad.user, bad.class); err == nil {
+		if _, _, err := r.EncryptionKey(bad.user, bad.class); err == nil {
 			t.Errorf("ForSealing(%.20q, %q) = nil", bad.user, bad.class)
 		}
 	}
@@ -156,7 +156,7 @@ func TestErrors(t *testing.T) {
 		t.Error("Destroy erases the system")
 	}
 	ro := openReader(t, disk)
-	if _, _, err := ro.ForSealing("u", class); !errors.Is(err, keyring.ErrReadOnly) {
+	if _, _, err := ro.EncryptionKey("u", class); !errors.Is(err, keyring.ErrReadOnly) {
 		t.Errorf("ForSealing of a reader = %v, want ErrReadOnly", err)
 	}
 	for what, err := range map[string]error{
@@ -174,8 +174,8 @@ func TestErrors(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Errorf("second Close = %v", err)
 	}
-	_, _, sealErr := r.ForSealing("u", class)
-	_, openErr := r.ForOpening(r.System(), class)
+	_, _, sealErr := r.EncryptionKey("u", class)
+	_, openErr := r.DecryptionKey(r.System(), class)
 	_, refreshErr := r.Refresh()
 	_, _, lookupErr := r.LookupUser("u")
 	for what, err := range map[string]error{
@@ -216,7 +216,7 @@ func TestConcurrentSealing(t *testing.T) {
 		wg.Go(func() {
 			for i := range rounds {
 				for _, user := range []string{"shared", fmt.Sprintf("user-%d-%d", w, i), fmt.Sprintf("user-%d", i)} {
-					sub, prk, err := r.ForSealing(user, class)
+					sub, prk, err := r.EncryptionKey(user, class)
 					if err == nil {
 						err = r.Flush()
 					}
@@ -226,7 +226,7 @@ func TestConcurrentSealing(t *testing.T) {
 					}
 					results[w] = append(results[w], held{user, class, sub, prk})
 				}
-				if _, err := r.ForOpening(results[w][i].subject, class); err != nil {
+				if _, err := r.DecryptionKey(results[w][i].subject, class); err != nil {
 					t.Errorf("ForOpening: %v", err)
 				}
 			}
@@ -234,7 +234,7 @@ func TestConcurrentSealing(t *testing.T) {
 	}
 	wg.Go(func() {
 		for i := range uint64(rounds) {
-			sub, _, err := r.ForSealing(fmt.Sprintf("doomed-%d", i), class)
+			sub, _, err := r.EncryptionKey(fmt.Sprintf("doomed-%d", i), class)
 			if err == nil {
 				err = r.Destroy(keyring.Destruction{Subjects: []record.Subject{sub}, Seq: i, Hash: record.Hash{1}})
 			}

@@ -98,7 +98,7 @@ func (r *Ring) checkSigned(text []byte, st *ringfile.File) (signed, error) {
 	s, err := parseSigned(text, st.Hash())
 	name := r.path(signedName)
 	switch {
-	case err != nil && r.o.ForgetSigned:
+	case err != nil && r.o.ResetSigned:
 		return signed{}, nil
 	case text == nil:
 		return signed{}, &DamagedError{File: name, Detail: "it is missing"}
@@ -120,8 +120,8 @@ func (r *Ring) Signed() (size uint64, root [32]byte) {
 	return r.signed.size, r.signed.root
 }
 
-// SignedNow is Signed also if another process writes: it looks again.
-func (r *Ring) SignedNow() (size uint64, root [32]byte, err error) {
+// CurrentSigned is Signed also if another process writes: it looks again.
+func (r *Ring) CurrentSigned() (size uint64, root [32]byte, err error) {
 	if !r.o.ReadOnly {
 		size, root = r.Signed()
 		return size, root, nil

@@ -189,11 +189,11 @@ func (v *vector) check(t *testing.T, r *keyring.Ring) {
 			t.Fatal(err)
 		}
 		var state *keyring.StateError
-		if _, err := r.ForOpening(id, v.Keys[0].Class); !errors.As(err, &state) || state.State != record.Erased || state.Seq != v.ErasedAt {
+		if _, err := r.DecryptionKey(id, v.Keys[0].Class); !errors.As(err, &state) || state.State != record.Erased || state.Seq != v.ErasedAt {
 			t.Errorf("ForOpening(%s) = %v, want erased at %d", s, err, v.ErasedAt)
 		}
 	}
-	if _, err := r.ForOpening(r.System(), v.Expired); !errors.Is(err, keyring.ErrExpired) {
+	if _, err := r.DecryptionKey(r.System(), v.Expired); !errors.Is(err, keyring.ErrExpired) {
 		t.Errorf("ForOpening(%s) = %v, want ErrExpired", v.Expired, err)
 	}
 	if got := v.observe(r); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", v.observed()) {
@@ -219,10 +219,10 @@ func escrows(r *keyring.Ring) (all []vectorFile) {
 func (v *vector) observe(r *keyring.Ring) vector {
 	session := r.Session(v.Session[0])
 	size, root := r.Signed()
-	seq, _ := r.Applied()
+	seq, _ := r.LastDestruction()
 	got := vector{
 		Origin: r.Origin(), System: r.System().String(), Session: [2]string{v.Session[0], hex.EncodeToString(session[:])},
-		ClientID: [2]string{v.ClientID[0], r.ClientID(v.ClientID[0]).String()}, SignedSize: size,
+		ClientID: [2]string{v.ClientID[0], r.DeriveRecordID(v.ClientID[0]).String()}, SignedSize: size,
 		SignedRoot: hex.EncodeToString(root[:]), Applied: seq,
 	}
 	got.Subjects, got.Classes = r.Count()

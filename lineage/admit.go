@@ -71,7 +71,7 @@ func (e *RetiredError) Error() string {
 
 // admit says whether a complete thing may join the graph, at the time when it
 // is registered. If it is there already, it returns its node.
-func (g *Graph) admit(t Thing, now time.Time) (*Node, error) {
+func (g *Graph) admit(t Entity, now time.Time) (*Node, error) {
 	id := t.Identity()
 	if n, ok := g.Node(id); ok {
 		return n, g.compare(n, t)
@@ -109,16 +109,16 @@ func (g *Graph) refer(id string, f field, ref string) error {
 }
 
 // compare says whether a thing is the one that its node has.
-func (g *Graph) compare(n *Node, t Thing) error {
+func (g *Graph) compare(n *Node, t Entity) error {
 	if n.Kind != t.Kind() {
 		return &ConflictError{ID: n.ID, Seq: n.Seq, Kind: n.Kind}
 	}
-	if bytes.Equal(Encode(n.Thing), Encode(t)) {
+	if bytes.Equal(Encode(n.Entity), Encode(t)) {
 		return nil
 	}
 	conflict := &ConflictError{ID: n.ID, Seq: n.Seq, Kind: n.Kind}
 	other := t.fields()
-	for i, f := range n.Thing.fields() {
+	for i, f := range n.Entity.fields() {
 		if !bytes.Equal(encode([]field{f}), encode([]field{other[i]})) {
 			conflict.Fields = append(conflict.Fields, f.name)
 		}
@@ -149,12 +149,12 @@ func (g *Graph) deployable(d *Deployment, now time.Time) error {
 // retirable says whether something may be retired, at a time that is now if it
 // has none, and returns its node and whether the same retirement is there already.
 func (g *Graph) retirable(r *Retirement, now time.Time) (n *Node, same bool, err error) {
-	n, ok := g.Node(r.Thing)
+	n, ok := g.Node(r.Entity)
 	switch {
 	case !ok:
-		return nil, false, &ReferenceError{Field: "thing", ID: r.Thing, Want: isRetired.kinds}
+		return nil, false, &ReferenceError{Field: "thing", ID: r.Entity, Want: isRetired.kinds}
 	case !slices.Contains(isRetired.kinds, n.Kind):
-		return nil, false, &ReferenceError{Field: "thing", ID: r.Thing, Want: isRetired.kinds, Got: n.Kind}
+		return nil, false, &ReferenceError{Field: "thing", ID: r.Entity, Want: isRetired.kinds, Got: n.Kind}
 	case n.Retired != nil:
 		known := *r
 		if r.At.IsZero() {
@@ -172,12 +172,12 @@ func (g *Graph) retirable(r *Retirement, now time.Time) (n *Node, same bool, err
 	deployments := []*Node{n}
 	if n.Kind == KindModel {
 		deployments = deployments[:0]
-		for e := range g.Down(n) {
+		for e := range g.Downstream(n) {
 			deployments = append(deployments, e.To)
 		}
 	}
 	for _, d := range deployments {
-		if dep, ok := d.Thing.(*Deployment); ok && dep.From.After(at) {
+		if dep, ok := d.Entity.(*Deployment); ok && dep.From.After(at) {
 			return nil, false, problem("at", "%s is before %s begins, %s", at.Format(time.RFC3339), d.ID, dep.From.Format(time.RFC3339))
 		}
 	}

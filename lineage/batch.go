@@ -13,25 +13,25 @@ import (
 // MaxBatch is how many things RegisterAll takes at once.
 const MaxBatch = 200_000
 
-// A ThingError names the thing for which several are refused.
-type ThingError struct {
+// An EntityError names the entity for which several are refused.
+type EntityError struct {
 	ID  string
 	Err error
 }
 
-func (e *ThingError) Error() string { return e.ID + ": " + e.Err.Error() }
+func (e *EntityError) Error() string { return e.ID + ": " + e.Err.Error() }
 
 // Unwrap returns the reason.
-func (e *ThingError) Unwrap() error { return e.Err }
+func (e *EntityError) Unwrap() error { return e.Err }
 
 // RegisterAll registers things that may refer to each other, in whatever order
 // they stand: each after those that it refers to, and else in that order. All
-// of them are checked before the first is recorded, and a *[ThingError] names
+// of them are checked before the first is recorded, and a *[EntityError] names
 // what is refused. A training run that is registered already, and of which more
 // is said now and nothing else, is recorded again: runs become known bit by bit.
 // They are recorded together, or thousands at a time if they are many. If it is
 // interrupted, do it again: what was registered is there already.
-func (t *Tracker) RegisterAll(ctx context.Context, things []Thing) ([]Registered, error) {
+func (t *Tracker) RegisterAll(ctx context.Context, things []Entity) ([]Registered, error) {
 	ordered, err := arrange(things)
 	if err != nil {
 		return nil, fmt.Errorf("register things: %w", err)
@@ -57,7 +57,7 @@ func (t *Tracker) RegisterAll(ctx context.Context, things []Thing) ([]Registered
 
 // CheckAll says what RegisterAll would do, and records nothing: things that are
 // not registered yet have no record.
-func (t *Tracker) CheckAll(ctx context.Context, things []Thing) ([]Registered, error) {
+func (t *Tracker) CheckAll(ctx context.Context, things []Entity) ([]Registered, error) {
 	ordered, err := arrange(things)
 	if err != nil {
 		return nil, fmt.Errorf("check things: %w", err)
@@ -80,19 +80,19 @@ func (t *Tracker) CheckAll(ctx context.Context, things []Thing) ([]Registered, e
 }
 
 // arrange completes things and puts them in order.
-func arrange(things []Thing) ([]Thing, error) {
+func arrange(things []Entity) ([]Entity, error) {
 	if len(things) > MaxBatch {
 		return nil, fmt.Errorf("%d of them: at most %d are possible at once", len(things), MaxBatch)
 	}
 	for _, thing := range things {
 		if err := Complete(thing); err != nil {
-			return nil, &ThingError{nameOf(thing), err}
+			return nil, &EntityError{nameOf(thing), err}
 		}
 	}
 	return order(things)
 }
 
-func nameOf(t Thing) string {
+func nameOf(t Entity) string {
 	if id := t.Identity(); id != "" {
 		return id
 	}
@@ -101,14 +101,14 @@ func nameOf(t Thing) string {
 
 // order puts things behind those of them that they refer to. Things that stand
 // there twice are there once.
-func order(things []Thing) ([]Thing, error) {
-	o := &ordering{byID: make(map[string]Thing, len(things)), met: make(map[string]bool, len(things))}
+func order(things []Entity) ([]Entity, error) {
+	o := &ordering{byID: make(map[string]Entity, len(things)), met: make(map[string]bool, len(things))}
 	for _, thing := range things {
 		id := thing.Identity()
 		if other, ok := o.byID[id]; ok {
-			n := &Node{ID: id, Kind: other.Kind(), Thing: other}
+			n := &Node{ID: id, Kind: other.Kind(), Entity: other}
 			if err := (*Graph)(nil).compare(n, thing); err != nil {
-				return nil, &ThingError{id, fmt.Errorf("it stands there twice, and the two differ")}
+				return nil, &EntityError{id, fmt.Errorf("it stands there twice, and the two differ")}
 			}
 			continue
 		}
@@ -124,18 +124,18 @@ func order(things []Thing) ([]Thing, error) {
 
 // An ordering is what order has done so far.
 type ordering struct {
-	byID map[string]Thing
+	byID map[string]Entity
 	met  map[string]bool // whether it has its place; false while that is looked for
-	out  []Thing
+	out  []Entity
 }
 
 // A waiting thing has references that have no place yet.
 type waiting struct {
-	thing Thing
+	thing Entity
 	refs  []string
 }
 
-func (o *ordering) meet(t Thing) waiting {
+func (o *ordering) meet(t Entity) waiting {
 	o.met[t.Identity()] = false
 	var refs []string
 	for _, f := range t.fields() {
@@ -146,7 +146,7 @@ func (o *ordering) meet(t Thing) waiting {
 
 // place puts a thing behind those that it refers to. It keeps its own stack,
 // since references may be as deep as there are things.
-func (o *ordering) place(begin Thing) error {
+func (o *ordering) place(begin Entity) error {
 	if _, met := o.met[begin.Identity()]; met {
 		return nil
 	}
@@ -191,17 +191,17 @@ type rehearsal struct {
 	graph *Graph // with all of them
 	now   time.Time
 	done  map[string]Registered // those that are there already
-	fresh []Thing               // the others
+	fresh []Entity              // the others
 	more  map[string]*Node      // of these, what is registered and says less
 }
 
 // rehearse admits things to a copy of the graph; called with mu held.
-func (t *Tracker) rehearse(things []Thing, now time.Time) (*rehearsal, error) {
+func (t *Tracker) rehearse(things []Entity, now time.Time) (*rehearsal, error) {
 	r := &rehearsal{graph: t.graph.clone(), now: now, done: make(map[string]Registered), more: make(map[string]*Node)}
 	for _, thing := range things {
 		less, err := r.graph.extend(thing)
 		if err != nil {
-			return nil, &ThingError{nameOf(thing), err}
+			return nil, &EntityError{nameOf(thing), err}
 		}
 		if less != nil {
 			was := *less
@@ -212,13 +212,13 @@ func (t *Tracker) rehearse(things []Thing, now time.Time) (*rehearsal, error) {
 		}
 		known, err := r.graph.admit(thing, now)
 		if err != nil {
-			return nil, &ThingError{nameOf(thing), err}
+			return nil, &EntityError{nameOf(thing), err}
 		}
 		if known != nil {
 			r.done[known.ID] = Registered{ID: known.ID, Seq: known.Seq, Hash: known.Hash, Duplicate: true}
 			continue
 		}
-		r.graph.add(&Node{ID: thing.Identity(), Kind: thing.Kind(), Thing: thing, Registered: now})
+		r.graph.add(&Node{ID: thing.Identity(), Kind: thing.Kind(), Entity: thing, Registered: now})
 		r.fresh = append(r.fresh, thing)
 	}
 	return r, nil
@@ -249,7 +249,7 @@ func (t *Tracker) record(ctx context.Context, r *rehearsal) error {
 		receipts, err := t.log.AppendGovernanceBatch(ctx, events)
 		if err != nil {
 			if which, ok := errors.AsType[*audittrail.BatchError](err); ok {
-				err = &ThingError{left[which.Index].Identity(), which.Err}
+				err = &EntityError{left[which.Index].Identity(), which.Err}
 			}
 			return err
 		}

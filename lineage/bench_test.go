@@ -13,8 +13,8 @@ const many = 100_000
 
 // factory is a large organisation's things: chains of datasets, each fed to a
 // run, which made a version of one of 500 models, that was measured and deployed.
-func factory(n int) []lineage.Thing {
-	var things []lineage.Thing
+func factory(n int) []lineage.Entity {
+	var things []lineage.Entity
 	for i := 0; len(things) < n; i++ {
 		data := lineage.Dataset{Name: fmt.Sprintf("data-%d", i%1000), Version: fmt.Sprint(i / 1000), Licence: "CC-BY-4.0"}
 		switch {
@@ -54,8 +54,8 @@ func BenchmarkGraph(b *testing.B) {
 	log := big(b)
 	tr := openTracker(b, log)
 	g := graphOf(b, tr)
-	if g.Len() != many || len(g.Faults()) > 0 {
-		b.Fatalf("the graph has %d things and %d faults", g.Len(), len(g.Faults()))
+	if g.Len() != many || len(g.InvalidRecords()) > 0 {
+		b.Fatalf("the graph has %d things and %d faults", g.Len(), len(g.InvalidRecords()))
 	}
 	first := []*lineage.Node{find(b, g, "dataset:data-0@0")}
 	var last *lineage.Node

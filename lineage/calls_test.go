@@ -37,7 +37,7 @@ func TestCalls(t *testing.T) {
 	}
 	n, _ := g.Node(live)
 	var from []string
-	for e := range g.Up(n) {
+	for e := range g.Upstream(n) {
 		from = append(from, e.From.ID)
 	}
 	slices.Sort(from)

@@ -13,7 +13,7 @@ import (
 )
 
 // checkAll returns the first thing wrong with a complete thing.
-func checkAll(t Thing, fields []field) error {
+func checkAll(t Entity, fields []field) error {
 	size := 0
 	var derived error // the id is made of other fields, whose errors say more
 	for _, f := range fields {
@@ -215,5 +215,5 @@ func (r *Retirement) check() error {
 			return err
 		}
 	}
-	return need("thing", r.Thing)
+	return need("thing", r.Entity)
 }

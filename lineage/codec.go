@@ -40,7 +40,7 @@ func problem(name, format string, args ...any) error {
 
 // Encode returns the one encoding of a complete thing: canonical JSON of what
 // is known of it. See docs/format/lineage.md.
-func Encode(t Thing) []byte { return encode(t.fields()) }
+func Encode(t Entity) []byte { return encode(t.fields()) }
 
 func encode(fields []field) []byte {
 	out := make([]byte, 0, 512)
@@ -96,11 +96,11 @@ func (f field) append(out []byte) []byte {
 	panic("lineage: a field of an unknown type")
 }
 
-// ErrForm means that bytes are not the one encoding of a thing.
-var ErrForm = errors.New("not in the form that it is kept in")
+// ErrFormat means that bytes are not the one encoding of a thing.
+var ErrFormat = errors.New("not in the form that it is kept in")
 
 // Decode reads what [Encode] writes, and nothing else.
-func Decode(k Kind, data []byte) (Thing, error) {
+func Decode(k Kind, data []byte) (Entity, error) {
 	t := New(k)
 	if t == nil {
 		return nil, fmt.Errorf("read a thing: there is no kind %q", k)
@@ -110,14 +110,14 @@ func Decode(k Kind, data []byte) (Thing, error) {
 		return nil, fmt.Errorf("read a %s: %w", k, err)
 	}
 	if t.Identity() == "" {
-		return nil, fmt.Errorf("read a %s: %w: it lacks its id", k, ErrForm)
+		return nil, fmt.Errorf("read a %s: %w: it lacks its id", k, ErrFormat)
 	}
 	normalize(fields)
 	if err := checkAll(t, fields); err != nil {
 		return nil, fmt.Errorf("read a %s: %w", k, err)
 	}
 	if !bytes.Equal(encode(fields), data) {
-		return nil, fmt.Errorf("read a %s: %w", k, ErrForm)
+		return nil, fmt.Errorf("read a %s: %w", k, ErrFormat)
 	}
 	return t, nil
 }
@@ -132,7 +132,7 @@ func decodeRetirement(data []byte) (*Retirement, error) {
 		return nil, fmt.Errorf("read a retirement: %w", err)
 	}
 	if !bytes.Equal(encode(r.fields()), data) {
-		return nil, fmt.Errorf("read a retirement: %w", ErrForm)
+		return nil, fmt.Errorf("read a retirement: %w", ErrFormat)
 	}
 	return r, nil
 }
@@ -140,7 +140,7 @@ func decodeRetirement(data []byte) (*Retirement, error) {
 // ParseJSON reads a thing as people and programs write it: any JSON spelling,
 // and times as RFC 3339 or as dates. A field that is not known is refused, with
 // the advice to put it into the attributes.
-func ParseJSON(k Kind, data []byte) (Thing, error) {
+func ParseJSON(k Kind, data []byte) (Entity, error) {
 	t := New(k)
 	if t == nil {
 		return nil, fmt.Errorf("read a thing: there is no kind %q; there are %s", k, kindNames())
@@ -153,7 +153,7 @@ func ParseJSON(k Kind, data []byte) (Thing, error) {
 
 // Update reads fields as [ParseJSON] does into a thing that is not complete yet.
 // They take the place of what it has in them.
-func Update(t Thing, data []byte) error {
+func Update(t Entity, data []byte) error {
 	if err := decode(t.fields(), data); err != nil {
 		return fmt.Errorf("read a %s: %w", t.Kind(), err)
 	}

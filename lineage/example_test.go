@@ -29,7 +29,7 @@ func Example() {
 		panic(err)
 	}
 	// They may stand in any order.
-	_, err = t.RegisterAll(ctx, []lineage.Thing{
+	_, err = t.RegisterAll(ctx, []lineage.Entity{
 		&lineage.Deployment{ID: "prod-3", Model: "model:bot@3", Environment: "production"},
 		&lineage.ModelVersion{Name: "bot", Version: "3", Run: "run:bot-3"},
 		&lineage.TrainingRun{Name: "bot-3", Datasets: []string{"dataset:tickets@2026-10"}},

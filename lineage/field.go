@@ -166,7 +166,7 @@ func (r *Retirement) fields() []field {
 		{name: "at", value: &r.At},
 		{name: "attributes", value: &r.Attributes},
 		{name: "reason", value: &r.Reason, as: text},
-		{name: "thing", value: &r.Thing, as: ident, edge: isRetired},
+		{name: "thing", value: &r.Entity, as: ident, edge: isRetired},
 	}
 }
 

@@ -13,9 +13,9 @@ import (
 
 // A Node is a thing in the graph.
 type Node struct {
-	ID    string
-	Kind  Kind
-	Thing Thing // not to be changed
+	ID     string
+	Kind   Kind
+	Entity Entity // not to be changed
 
 	Seq        uint64 // of the record that registered it
 	Hash       record.Hash
@@ -27,7 +27,7 @@ type Node struct {
 }
 
 // Label names the node for people.
-func (n *Node) Label() string { return n.Thing.Label() }
+func (n *Node) Label() string { return n.Entity.Label() }
 
 // An edge is a reference, seen from one of its ends.
 type edge struct {
@@ -48,12 +48,12 @@ type Graph struct {
 	index  map[string]int
 	models map[string][]int // the versions of a name
 	edges  int
-	faults []Fault
+	faults []InvalidRecord
 }
 
-// A Fault is a record of lineage that could not be taken into the graph:
+// An InvalidRecord is a record of lineage that could not be taken into the graph:
 // because it cannot be read, or because it contradicts what stands before it.
-type Fault struct {
+type InvalidRecord struct {
 	Seq     uint64 `json:"seq"`
 	Problem string `json:"problem"`
 }
@@ -83,8 +83,8 @@ func (g *Graph) clone() *Graph {
 // Len returns the number of nodes.
 func (g *Graph) Len() int { return len(g.nodes) }
 
-// Faults returns the records that could not be taken in.
-func (g *Graph) Faults() []Fault { return g.faults }
+// InvalidRecords returns the records that could not be taken in.
+func (g *Graph) InvalidRecords() []InvalidRecord { return g.faults }
 
 // Nodes yields all nodes, in the order in which they were registered: what
 // something was made of comes before it.
@@ -115,8 +115,8 @@ func (g *Graph) Edges() iter.Seq[Edge] {
 // EdgeCount returns the number of edges.
 func (g *Graph) EdgeCount() int { return g.edges }
 
-// Up yields the edges that lead to a node of this graph.
-func (g *Graph) Up(n *Node) iter.Seq[Edge] {
+// Upstream yields the edges that lead to a node of this graph.
+func (g *Graph) Upstream(n *Node) iter.Seq[Edge] {
 	return func(yield func(Edge) bool) {
 		for _, e := range n.up {
 			if !yield(Edge{g.nodes[e.to], n, e.role}) {
@@ -126,8 +126,8 @@ func (g *Graph) Up(n *Node) iter.Seq[Edge] {
 	}
 }
 
-// Down yields the edges that lead away from a node of this graph.
-func (g *Graph) Down(n *Node) iter.Seq[Edge] {
+// Downstream yields the edges that lead away from a node of this graph.
+func (g *Graph) Downstream(n *Node) iter.Seq[Edge] {
 	return func(yield func(Edge) bool) {
 		for _, e := range n.down {
 			if !yield(Edge{n, g.nodes[e.to], e.role}) {
@@ -147,11 +147,11 @@ func (g *Graph) Versions(model string) []*Node {
 	return out
 }
 
-// Span is when a deployment of this graph answers: from (inclusive) to
+// ActivePeriod is when a deployment of this graph answers: from (inclusive) to
 // (exclusive), which is zero if it still does. A from that nobody gave is when it
 // was registered, which is not when it began.
-func (g *Graph) Span(deployment *Node) (from, to time.Time, given bool) {
-	d := deployment.Thing.(*Deployment)
+func (g *Graph) ActivePeriod(deployment *Node) (from, to time.Time, given bool) {
+	d := deployment.Entity.(*Deployment)
 	from, to, given = d.From, d.To, true
 	if from.IsZero() {
 		from, given = deployment.Registered, false
@@ -171,7 +171,7 @@ func (g *Graph) Span(deployment *Node) (from, to time.Time, given bool) {
 // add puts a complete thing in, whose references all lead somewhere.
 func (g *Graph) add(n *Node) {
 	n.at = len(g.nodes)
-	for _, f := range n.Thing.fields() {
+	for _, f := range n.Entity.fields() {
 		f.references(func(id string) {
 			up := g.nodes[g.index[id]]
 			n.up = append(n.up, edge{up.at, f.edge.role})
@@ -181,13 +181,13 @@ func (g *Graph) add(n *Node) {
 	}
 	g.nodes = append(g.nodes, n)
 	g.index[n.ID] = n.at
-	if m, ok := n.Thing.(*ModelVersion); ok {
+	if m, ok := n.Entity.(*ModelVersion); ok {
 		g.models[m.Name] = append(g.models[m.Name], n.at)
 	}
 }
 
-// A Reach is a node that a walk came to, and how many edges away it is.
-type Reach struct {
+// A NodeDepth is a node that a walk came to, and how many edges away it is.
+type NodeDepth struct {
 	*Node
 	Depth int
 }
@@ -205,20 +205,20 @@ const (
 // nearest first, those where it begins included. A depth of 0 is no limit. With
 // both directions it is all that stands upstream and all that stands downstream,
 // not what else these are connected with.
-func (g *Graph) Walk(from []*Node, dir Direction, depth int) []Reach {
-	var out []Reach
+func (g *Graph) Walk(from []*Node, dir Direction, depth int) []NodeDepth {
+	var out []NodeDepth
 	seen := make([]bool, len(g.nodes))
 	for _, n := range from {
 		if !seen[n.at] {
 			seen[n.at] = true
-			out = append(out, Reach{g.nodes[n.at], 0})
+			out = append(out, NodeDepth{g.nodes[n.at], 0})
 		}
 	}
 	begin := len(out)
 	walk := func(links func(*Node) []edge) {
 		queue := out[:begin:begin]
 		for len(queue) > 0 {
-			var next []Reach
+			var next []NodeDepth
 			for _, r := range queue {
 				if depth > 0 && r.Depth == depth {
 					continue
@@ -226,7 +226,7 @@ func (g *Graph) Walk(from []*Node, dir Direction, depth int) []Reach {
 				for _, e := range links(r.Node) {
 					if !seen[e.to] {
 						seen[e.to] = true
-						next = append(next, Reach{g.nodes[e.to], r.Depth + 1})
+						next = append(next, NodeDepth{g.nodes[e.to], r.Depth + 1})
 					}
 				}
 			}
@@ -272,7 +272,7 @@ func (g *Graph) Path(from, to *Node) []Edge {
 }
 
 // Subgraph returns the graph of some nodes and of the edges between them.
-func (g *Graph) Subgraph(some []Reach) *Graph {
+func (g *Graph) Subgraph(some []NodeDepth) *Graph {
 	keep := make([]bool, len(g.nodes))
 	for _, r := range some {
 		keep[r.at] = true
@@ -286,7 +286,7 @@ func (g *Graph) Subgraph(some []Reach) *Graph {
 		c.at, c.up, c.down = len(sub.nodes), nil, nil
 		sub.nodes = append(sub.nodes, &c)
 		sub.index[n.ID] = c.at
-		if m, ok := n.Thing.(*ModelVersion); ok {
+		if m, ok := n.Entity.(*ModelVersion); ok {
 			sub.models[m.Name] = append(sub.models[m.Name], c.at)
 		}
 		for _, e := range n.up {

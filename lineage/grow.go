@@ -58,18 +58,18 @@ func hasAll(was, is map[string]json.RawMessage) bool {
 // extend says whether a complete thing may take the place of the node of its id,
 // as a run of which more became known, and returns that node. It is nil if the
 // thing is no such run.
-func (g *Graph) extend(t Thing) (*Node, error) {
+func (g *Graph) extend(t Entity) (*Node, error) {
 	n, ok := g.Node(t.Identity())
 	if !ok || g.compare(n, t) == nil {
 		return nil, nil
 	}
-	old, isRun := n.Thing.(*TrainingRun)
+	old, isRun := n.Entity.(*TrainingRun)
 	more, is := t.(*TrainingRun)
 	if !isRun || !is || !grows(old, more) {
 		return nil, nil
 	}
 	had := make(map[string]bool)
-	for e := range g.Up(n) {
+	for e := range g.Upstream(n) {
 		had[e.From.ID] = true
 	}
 	var below map[string]bool
@@ -101,8 +101,8 @@ func (g *Graph) extend(t Thing) (*Node, error) {
 
 // put puts a thing in the place of that of a node, which extend returned. What
 // something was made of still comes before it.
-func (g *Graph) put(n *Node, t Thing) {
-	n.Thing = t
+func (g *Graph) put(n *Node, t Entity) {
+	n.Entity = t
 	nodes := g.nodes
 	at := make(map[string]*Node, len(nodes))
 	for _, n := range nodes {
@@ -117,7 +117,7 @@ func (g *Graph) put(n *Node, t Thing) {
 	enter := func(n *Node) open {
 		met[n.ID] = true
 		o := open{node: n}
-		for _, f := range n.Thing.fields() {
+		for _, f := range n.Entity.fields() {
 			f.references(func(id string) { o.refs = append(o.refs, id) })
 		}
 		return o
@@ -146,7 +146,7 @@ func (g *Graph) put(n *Node, t Thing) {
 }
 
 // extensionOf is the event that says more of the thing of a node.
-func extensionOf(n *Node, thing Thing, g *Graph, now time.Time) event.Event {
+func extensionOf(n *Node, thing Entity, g *Graph, now time.Time) event.Event {
 	e := eventOf(thing, g, now)
 	seq := strconv.FormatUint(n.Seq, 10)
 	e.ID = fmt.Sprintf("lineage %s +%s", thing.Identity(), seq)

@@ -27,7 +27,7 @@ func TestRunGrows(t *testing.T) {
 		t.Errorf("Register of one that says more = %v, want a ConflictError: that is for RegisterAll", err)
 	}
 	grow := func(datasets []string, end time.Time) error {
-		_, err := tr.RegisterAll(ctx, []lineage.Thing{&lineage.TrainingRun{ID: "run:r", Name: "r", Start: day(1), Datasets: datasets, End: end}})
+		_, err := tr.RegisterAll(ctx, []lineage.Entity{&lineage.TrainingRun{ID: "run:r", Name: "r", Start: day(1), Datasets: datasets, End: end}})
 		return err
 	}
 	if err := grow([]string{"dataset:a"}, day(2)); err != nil {
@@ -61,13 +61,13 @@ func TestRunGrows(t *testing.T) {
 			t.Errorf("nodes (-want +got):\n%s", diff)
 		}
 		n, _ := g.Node("run:r")
-		if run, ok := n.Thing.(*lineage.TrainingRun); !ok || !run.End.Equal(day(2)) || !slices.Equal(run.Datasets, []string{"dataset:a"}) || n.Seq != 3 {
-			t.Errorf("the run is %+v, of record %d", n.Thing, n.Seq)
+		if run, ok := n.Entity.(*lineage.TrainingRun); !ok || !run.End.Equal(day(2)) || !slices.Equal(run.Datasets, []string{"dataset:a"}) || n.Seq != 3 {
+			t.Errorf("the run is %+v, of record %d", n.Entity, n.Seq)
 		}
 		a, _ := g.Node("dataset:a")
 		out, _ := g.Node("dataset:out")
-		if len(g.Path(a, out)) != 2 || g.EdgeCount() != 2 || len(g.Faults()) != 0 {
-			t.Errorf("path %v, %d edges, faults %v", g.Path(a, out), g.EdgeCount(), g.Faults())
+		if len(g.Path(a, out)) != 2 || g.EdgeCount() != 2 || len(g.InvalidRecords()) != 0 {
+			t.Errorf("path %v, %d edges, faults %v", g.Path(a, out), g.EdgeCount(), g.InvalidRecords())
 		}
 	}
 }

@@ -14,7 +14,7 @@ const idDomain = "audittrail/v1 lineage id\x00"
 
 // hashed is the end of an id of a thing that has no other: it says all that is
 // known of the thing.
-func hashed(t Thing) string {
+func hashed(t Entity) string {
 	sum := sha256.Sum256(append([]byte(idDomain+string(t.Kind())+"\x00"), Encode(t)...))
 	return hex.EncodeToString(sum[:8])
 }
@@ -135,7 +135,7 @@ func (e *Evaluation) complete() {
 
 // Complete gives a thing its id, if it has none, and the form that it is kept
 // in, and returns what is wrong with it.
-func Complete(t Thing) error {
+func Complete(t Entity) error {
 	t.complete()
 	if err := need("id", t.Identity()); err != nil {
 		return cmp.Or(t.check(), err) // why none could be derived

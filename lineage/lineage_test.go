@@ -48,7 +48,7 @@ func graphOf(t testing.TB, tr *lineage.Tracker) *lineage.Graph {
 	return g
 }
 
-func register(t testing.TB, tr *lineage.Tracker, things ...lineage.Thing) {
+func register(t testing.TB, tr *lineage.Tracker, things ...lineage.Entity) {
 	t.Helper()
 	for _, thing := range things {
 		if _, err := tr.Register(t.Context(), thing); err != nil {
@@ -60,8 +60,8 @@ func register(t testing.TB, tr *lineage.Tracker, things ...lineage.Thing) {
 func day(n int) time.Time { return time.Date(2026, 11, n, 0, 0, 0, 0, time.UTC) }
 
 // bot is a model with all that it is made of.
-func bot() []lineage.Thing {
-	return []lineage.Thing{
+func bot() []lineage.Entity {
+	return []lineage.Entity{
 		&lineage.Dataset{Name: "crawl", Version: "1"},
 		&lineage.Dataset{Name: "tickets", Version: "2", Sources: []string{"dataset:crawl@1"}},
 		&lineage.PromptTemplate{Name: "polite", Version: "1", Text: "Be polite."},
@@ -72,13 +72,15 @@ func bot() []lineage.Thing {
 	}
 }
 
-func ids[N interface{ *lineage.Node | lineage.Reach }](nodes []N) []string {
+func ids[N interface {
+	*lineage.Node | lineage.NodeDepth
+}](nodes []N) []string {
 	var out []string
 	for _, n := range nodes {
 		switch n := any(n).(type) {
 		case *lineage.Node:
 			out = append(out, n.ID)
-		case lineage.Reach:
+		case lineage.NodeDepth:
 			out = append(out, n.ID)
 		}
 	}
@@ -98,12 +100,12 @@ func TestGraphComesBackFromTheLog(t *testing.T) {
 	log := openLog(t)
 	tr := openTracker(t, log)
 	register(t, tr, bot()...)
-	if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Thing: "model:bot@3", At: day(9), Reason: "unkind"}); err != nil {
+	if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Entity: "model:bot@3", At: day(9), Reason: "unkind"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, g := range []*lineage.Graph{graphOf(t, tr), graphOf(t, openTracker(t, log))} {
-		if g.Len() != 7 || g.EdgeCount() != 6 || len(g.Faults()) != 0 {
-			t.Fatalf("%d nodes, %d edges, faults %v; want 7, 6 and none", g.Len(), g.EdgeCount(), g.Faults())
+		if g.Len() != 7 || g.EdgeCount() != 6 || len(g.InvalidRecords()) != 0 {
+			t.Fatalf("%d nodes, %d edges, faults %v; want 7, 6 and none", g.Len(), g.EdgeCount(), g.InvalidRecords())
 		}
 		deployment := "deployment:bot@3/production/2026-11-02T00:00:00Z"
 		down := ids(g.Walk([]*lineage.Node{find(t, g, "crawl")}, lineage.Downstream, 0))
@@ -163,13 +165,13 @@ func TestRefusals(t *testing.T) {
 	tr := openTracker(t, log)
 	register(t, tr, bot()...)
 	register(t, tr, &lineage.ModelVersion{ID: "old", Name: "bot", Version: "1"})
-	if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Thing: "old", At: day(5)}); err != nil {
+	if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Entity: "old", At: day(5)}); err != nil {
 		t.Fatal(err)
 	}
 	long := strings.Repeat("x", event.MaxClear+1)
 	for _, c := range []struct {
 		name  string
-		thing lineage.Thing
+		thing lineage.Entity
 		want  string
 	}{
 		{"no name", &lineage.Dataset{}, "name: missing"},
@@ -200,17 +202,17 @@ func TestRefusals(t *testing.T) {
 		want string
 	}{
 		{"nothing", lineage.Retirement{}, "thing: missing"},
-		{"what is not there", lineage.Retirement{Thing: "x"}, "is registered"},
-		{"a dataset", lineage.Retirement{Thing: "dataset:crawl@1"}, "a model or deployment is wanted"},
-		{"twice", lineage.Retirement{Thing: "old", At: day(6)}, "cannot be retired twice"},
-		{"before it begins", lineage.Retirement{Thing: "model:bot@3", At: day(1)}, "is before"},
+		{"what is not there", lineage.Retirement{Entity: "x"}, "is registered"},
+		{"a dataset", lineage.Retirement{Entity: "dataset:crawl@1"}, "a model or deployment is wanted"},
+		{"twice", lineage.Retirement{Entity: "old", At: day(6)}, "cannot be retired twice"},
+		{"before it begins", lineage.Retirement{Entity: "model:bot@3", At: day(1)}, "is before"},
 	} {
 		_, err := tr.RetireModel(t.Context(), c.r)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("retire %s: %v, want %q", c.name, err, c.want)
 		}
 	}
-	if again, err := tr.RetireModel(t.Context(), lineage.Retirement{Thing: "old", At: day(5)}); err != nil || !again.Duplicate {
+	if again, err := tr.RetireModel(t.Context(), lineage.Retirement{Entity: "old", At: day(5)}); err != nil || !again.Duplicate {
 		t.Errorf("the same retirement again: %+v, %v", again, err)
 	}
 	register(t, tr, &lineage.Deployment{Model: "old", From: day(1)}) // while it was in use
@@ -241,8 +243,8 @@ func TestRegisterAll(t *testing.T) {
 	}; !slices.Equal(order, want) {
 		t.Errorf("they are recorded as %v, want %v", order, want)
 	}
-	if g := graphOf(t, openTracker(t, log)); g.Len() != 7 || len(g.Faults()) != 0 {
-		t.Errorf("%d nodes, faults %v", g.Len(), g.Faults())
+	if g := graphOf(t, openTracker(t, log)); g.Len() != 7 || len(g.InvalidRecords()) != 0 {
+		t.Errorf("%d nodes, faults %v", g.Len(), g.InvalidRecords())
 	}
 	done, err = tr.RegisterAll(t.Context(), append(bot(), bot()...))
 	if err != nil || len(done) != 14 || !done[13].Duplicate {
@@ -251,12 +253,12 @@ func TestRegisterAll(t *testing.T) {
 	a := &lineage.Dataset{ID: "a", Name: "a", Sources: []string{"b"}}
 	b := &lineage.Dataset{ID: "b", Name: "b", Sources: []string{"c"}}
 	c := &lineage.Dataset{ID: "c", Name: "c", Sources: []string{"a"}}
-	_, err = tr.RegisterAll(t.Context(), []lineage.Thing{a, b, c})
+	_, err = tr.RegisterAll(t.Context(), []lineage.Entity{a, b, c})
 	var cycle *lineage.CycleError
 	if !errors.As(err, &cycle) || len(cycle.Path) != 4 {
 		t.Errorf("a cycle: %v", err)
 	}
-	_, err = tr.RegisterAll(t.Context(), []lineage.Thing{&lineage.Dataset{Name: "n"}, &lineage.Dataset{Name: "n", Licence: "MIT"}})
+	_, err = tr.RegisterAll(t.Context(), []lineage.Entity{&lineage.Dataset{Name: "n"}, &lineage.Dataset{Name: "n", Licence: "MIT"}})
 	if err == nil || !strings.Contains(err.Error(), "the two differ") {
 		t.Errorf("two things under one id: %v", err)
 	}
@@ -285,8 +287,8 @@ func TestRacingRegistrations(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if g := graphOf(t, tr); won != 1 || g.Len() != 1 || len(g.Faults()) != 0 {
-		t.Errorf("%d of six succeeded, %d nodes, faults %v; want one of each and none", won, g.Len(), g.Faults())
+	if g := graphOf(t, tr); won != 1 || g.Len() != 1 || len(g.InvalidRecords()) != 0 {
+		t.Errorf("%d of six succeeded, %d nodes, faults %v; want one of each and none", won, g.Len(), g.InvalidRecords())
 	}
 }
 
@@ -306,8 +308,8 @@ func TestForeignRecords(t *testing.T) {
 		}
 	}
 	g := graphOf(t, openTracker(t, log))
-	if g.Len() != 7 || len(g.Faults()) != 4 {
-		t.Errorf("%d nodes, faults %v; want 7 and 4", g.Len(), g.Faults())
+	if g.Len() != 7 || len(g.InvalidRecords()) != 4 {
+		t.Errorf("%d nodes, faults %v; want 7 and 4", g.Len(), g.InvalidRecords())
 	}
 }
 
@@ -337,14 +339,14 @@ func TestCheckAll(t *testing.T) {
 	known := &lineage.Dataset{Name: "known"}
 	register(t, tr, known)
 	fresh := &lineage.Dataset{Name: "fresh", Sources: []string{"dataset:known"}}
-	done, err := tr.CheckAll(t.Context(), []lineage.Thing{fresh, known})
+	done, err := tr.CheckAll(t.Context(), []lineage.Entity{fresh, known})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if done[0].ID != "dataset:fresh" || done[0].Duplicate || !done[1].Duplicate || graphOf(t, tr).Len() != 1 {
 		t.Errorf("CheckAll = %+v, and there are %d things", done, graphOf(t, tr).Len())
 	}
-	if _, err := tr.CheckAll(t.Context(), []lineage.Thing{&lineage.Dataset{Name: "d", Run: "run:none"}}); err == nil {
+	if _, err := tr.CheckAll(t.Context(), []lineage.Entity{&lineage.Dataset{Name: "d", Run: "run:none"}}); err == nil {
 		t.Error("CheckAll takes a reference to nothing")
 	}
 }

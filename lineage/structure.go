@@ -19,16 +19,16 @@ var structural = []string{
 func (g *Graph) Structure() *Graph {
 	c := g.clone()
 	for _, n := range c.nodes {
-		n.Thing = bare(n.Thing)
+		n.Entity = bare(n.Entity)
 		if r := n.Retired; r != nil {
-			n.Retired = &Retirement{Thing: r.Thing, At: r.At}
+			n.Retired = &Retirement{Entity: r.Entity, At: r.At}
 		}
 	}
 	return c
 }
 
 // bare copies a thing with its structural fields alone.
-func bare(t Thing) Thing {
+func bare(t Entity) Entity {
 	out := New(t.Kind())
 	to := out.fields()
 	for i, f := range t.fields() {

@@ -23,7 +23,7 @@ func TestStructure(t *testing.T) {
 		&lineage.Deployment{ID: "prod", Model: "model:m@1", Environment: "live", Endpoint: "SECRET", Owner: "SECRET", Attributes: secret},
 		&lineage.Evaluation{ID: "e", Description: "SECRET", Model: "model:m@1", Metrics: secret, Result: "SECRET", Evaluator: "SECRET", Report: "SECRET", Attributes: secret},
 	)
-	if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Thing: "prod", At: day(2), Reason: "SECRET", Attributes: secret}); err != nil {
+	if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Entity: "prod", At: day(2), Reason: "SECRET", Attributes: secret}); err != nil {
 		t.Fatal(err)
 	}
 	whole := graphOf(t, tr)
@@ -33,7 +33,7 @@ func TestStructure(t *testing.T) {
 	}
 	var all strings.Builder
 	for n := range g.Nodes() {
-		all.Write(lineage.Encode(n.Thing))
+		all.Write(lineage.Encode(n.Entity))
 		if n.Retired != nil && (n.Retired.Reason != "" || n.Retired.Attributes != nil || n.Retired.At.IsZero()) {
 			t.Errorf("the retirement is %+v", n.Retired)
 		}
@@ -47,7 +47,7 @@ func TestStructure(t *testing.T) {
 		}
 	}
 	n, _ := whole.Node("dataset:d@1")
-	if n.Thing.(*lineage.Dataset).Owner != "SECRET" {
+	if n.Entity.(*lineage.Dataset).Owner != "SECRET" {
 		t.Error("Structure changed the graph that it was called on")
 	}
 }

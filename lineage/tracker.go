@@ -17,7 +17,7 @@ import (
 type Log interface {
 	AppendGovernance(context.Context, event.Event) (audittrail.Receipt, error)
 	AppendGovernanceBatch(context.Context, []event.Event) ([]audittrail.Receipt, error)
-	Administrative(context.Context, uint64, ...event.Type) iter.Seq2[*audittrail.Record, error]
+	GovernanceRecords(context.Context, uint64, ...event.Type) iter.Seq2[*audittrail.Record, error]
 }
 
 // A Tracker registers things in a log and keeps the graph of them. Its methods
@@ -69,7 +69,7 @@ func (t *Tracker) Graph(ctx context.Context) (*Graph, error) {
 
 // refresh takes in what was recorded since; called with mu held.
 func (t *Tracker) refresh(ctx context.Context) error {
-	for r, err := range t.log.Administrative(ctx, t.next, eventTypes...) {
+	for r, err := range t.log.GovernanceRecords(ctx, t.next, eventTypes...) {
 		if err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ func (t *Tracker) take(r *audittrail.Record) error {
 		err = t.takeRetirement(r)
 	}
 	if err != nil {
-		t.graph.faults = append(t.graph.faults, Fault{r.Seq, err.Error()})
+		t.graph.faults = append(t.graph.faults, InvalidRecord{r.Seq, err.Error()})
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func (t *Tracker) takeThing(r *audittrail.Record, kind Kind) error {
 	known, err := t.graph.admit(thing, r.Event.Time)
 	if err == nil && known == nil {
 		t.graph.add(&Node{
-			ID: thing.Identity(), Kind: kind, Thing: thing,
+			ID: thing.Identity(), Kind: kind, Entity: thing,
 			Seq: r.Seq, Hash: r.Hash, Registered: r.Event.Time,
 		})
 	}
@@ -176,7 +176,7 @@ func (t *Tracker) RegisterEvaluation(ctx context.Context, e Evaluation) (Registe
 // Register registers a thing of any kind, and completes it. The same thing
 // again is the same thing. It is refused with a *[FieldError], a
 // *[ConflictError], a *[ReferenceError], a *[CycleError] or a *[RetiredError].
-func (t *Tracker) Register(ctx context.Context, thing Thing) (Registered, error) {
+func (t *Tracker) Register(ctx context.Context, thing Entity) (Registered, error) {
 	fail := func(err error) (Registered, error) {
 		return Registered{}, fmt.Errorf("register %s: %w", thing.Kind(), err)
 	}
@@ -208,7 +208,7 @@ func (t *Tracker) Register(ctx context.Context, thing Thing) (Registered, error)
 
 // eventOf is the event that registers a thing, which was admitted to a graph, at
 // the time of that.
-func eventOf(thing Thing, g *Graph, now time.Time) event.Event {
+func eventOf(thing Entity, g *Graph, now time.Time) event.Event {
 	form := forms[thing.Kind()]
 	e := event.Event{
 		Type:     form.event,
@@ -229,7 +229,7 @@ func eventOf(thing Thing, g *Graph, now time.Time) event.Event {
 // nameModel gives an event the name and version of a model that is there.
 func (g *Graph) nameModel(e *event.Event, id string) {
 	if n, ok := g.Node(id); ok {
-		if m, ok := n.Thing.(*ModelVersion); ok {
+		if m, ok := n.Entity.(*ModelVersion); ok {
 			e.ModelID, e.ModelVersion = m.Name, m.Version
 		}
 	}
@@ -265,7 +265,7 @@ func (t *Tracker) RetireModel(ctx context.Context, r Retirement) (Registered, er
 		Type: event.ModelRetired, Time: now, ID: "lineage retirement of " + n.ID,
 		Metadata: map[string]json.RawMessage{retirementKey: encode(r.fields())},
 	}
-	if d, ok := n.Thing.(*Deployment); ok {
+	if d, ok := n.Entity.(*Deployment); ok {
 		e.DeploymentID = d.ID
 		t.graph.nameModel(&e, d.Model)
 	} else {

@@ -44,7 +44,7 @@ func TestActed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	h, err := desk.Answer(t.Context(), &b, privacy.Answer{User: "rick", By: "local", Now: time.Now()})
+	h, err := desk.AnswerAccessRequest(t.Context(), &b, privacy.SubjectAccessRequest{User: "rick", By: "local", Now: time.Now()})
 	if err != nil || h.Records != 1 || h.Acted != 1 {
 		t.Fatalf("Answer() = %+v, %v, want 1 record about rick and 1 of what he did", h, err)
 	}
@@ -91,19 +91,19 @@ func TestActedArchived(t *testing.T) {
 	}
 	check := func(records uint64, absent bool) {
 		t.Helper()
-		h, err := d.Held(t.Context(), "rita")
+		h, err := d.SubjectData(t.Context(), "rita")
 		if err != nil || h.Records != records || h.Acted != 10 || h.ActedUnknown != 0 || h.ActedAbsent > 0 != absent {
 			t.Errorf("Held = %+v, %v, want 10 of others", h, err)
 		}
-		all, err := d.Tallies(t.Context(), []string{"rita", "nobody", "ann", "rita"})
-		want := []privacy.Covered{{Records: records, Acted: 10}, {}, {Records: 30}, {Records: records, Acted: 10}}
+		all, err := d.CountAffected(t.Context(), []string{"rita", "nobody", "ann", "rita"})
+		want := []privacy.AffectedRecords{{Records: records, Acted: 10}, {}, {Records: 30}, {Records: records, Acted: 10}}
 		if diff := cmp.Diff(want, all); err != nil || diff != "" {
 			t.Errorf("Tallies (-want +got): %v\n%s", err, diff)
 		}
 	}
 	check(0, false)
 	var b bytes.Buffer
-	if h, err := d.Answer(t.Context(), &b, privacy.Answer{User: "rita", By: "local", Now: time.Now()}); err != nil || h.Acted != 10 {
+	if h, err := d.AnswerAccessRequest(t.Context(), &b, privacy.SubjectAccessRequest{User: "rita", By: "local", Now: time.Now()}); err != nil || h.Acted != 10 {
 		t.Errorf("Answer = %+v, %v", h, err)
 	}
 	files := unzipped(t, b.Bytes())

@@ -16,8 +16,8 @@ import (
 // fewSubjects is up to how many are counted by themselves.
 const fewSubjects = 1000
 
-// A Covered is how much an erasure covers.
-type Covered struct {
+// AffectedRecords is how much an erasure covers.
+type AffectedRecords struct {
 	Records uint64 // about the people, also those in archives
 	Unknown uint64 // records, about anybody, in archives that could not be read
 	// Acted is how many records, also those in archives and those of Records, name
@@ -29,8 +29,8 @@ type Covered struct {
 
 // CountRecords returns how many records each of some erasures covered, the
 // newest of which is the last. It reads archives where they are.
-func CountRecords(ctx context.Context, log *audittrail.Log, engine *query.Engine, done []*audittrail.ErasureResult) ([]Covered, error) {
-	counts := make([]Covered, len(done))
+func CountRecords(ctx context.Context, log *audittrail.Log, engine *query.Engine, done []*audittrail.ErasureResult) ([]AffectedRecords, error) {
+	counts := make([]AffectedRecords, len(done))
 	if len(done) == 0 {
 		return counts, nil
 	}
@@ -53,7 +53,7 @@ func CountRecords(ctx context.Context, log *audittrail.Log, engine *query.Engine
 
 // count counts the records of subjects, whose places in counts are given, in the
 // first records of a log, or if size is 0, in all.
-func count(ctx context.Context, log *audittrail.Log, engine *query.Engine, of map[record.Subject]int, size uint64, counts []Covered) error {
+func count(ctx context.Context, log *audittrail.Log, engine *query.Engine, of map[record.Subject]int, size uint64, counts []AffectedRecords) error {
 	unreached, err := countUpTo(ctx, log, engine, of, size, counts)
 	if err != nil {
 		return err
@@ -66,10 +66,12 @@ func count(ctx context.Context, log *audittrail.Log, engine *query.Engine, of ma
 
 // archives are those that could not be read: for whom records are about, and for
 // who acted.
-type archives struct{ about, acted []audittrail.UnreachedArchive }
+type archives struct {
+	about, acted []audittrail.UnreachableArchive
+}
 
 // into adds what is not known of segments that begin before size.
-func (a *archives) into(c *Covered, size uint64) {
+func (a *archives) into(c *AffectedRecords, size uint64) {
 	for _, u := range a.about {
 		if u.First < size {
 			c.Unknown += u.Records
@@ -82,26 +84,26 @@ func (a *archives) into(c *Covered, size uint64) {
 	}
 }
 
-func countUpTo(ctx context.Context, log *audittrail.Log, engine *query.Engine, of map[record.Subject]int, size uint64, counts []Covered) (*archives, error) {
+func countUpTo(ctx context.Context, log *audittrail.Log, engine *query.Engine, of map[record.Subject]int, size uint64, counts []AffectedRecords) (*archives, error) {
 	subjects := slices.Collect(maps.Keys(of))
 	if len(subjects) == 0 {
 		return new(archives), nil
 	}
-	away, about, err := log.CountArchived(ctx, subjects, size)
+	away, about, err := log.CountArchivedBySubject(ctx, subjects, size)
 	if err != nil {
 		return nil, err
 	}
 	for s, n := range away {
 		counts[of[s]].Records += n
 	}
-	did, acted, err := log.CountArchivedActs(ctx, subjects, size)
+	did, acted, err := log.CountArchivedByActor(ctx, subjects, size)
 	if err != nil {
 		return nil, err
 	}
 	for s, n := range did {
 		counts[of[s]].Acted += n
 	}
-	whose := func(q query.Query, by string, add func(c *Covered, n uint64)) error {
+	whose := func(q query.Query, by string, add func(c *AffectedRecords, n uint64)) error {
 		q.Size = size
 		table, err := engine.Group(ctx, q, query.Grouping{By: []string{by}})
 		if err != nil {
@@ -125,16 +127,16 @@ func countUpTo(ctx context.Context, log *audittrail.Log, engine *query.Engine, o
 	if len(subjects) <= fewSubjects {
 		few.Subjects = subjects
 	}
-	if err := whose(few, "subject", func(c *Covered, n uint64) { c.Records += n }); err != nil {
+	if err := whose(few, "subject", func(c *AffectedRecords, n uint64) { c.Records += n }); err != nil {
 		return nil, err
 	}
-	err = whose(query.Query{}, "actor_subject", func(c *Covered, n uint64) { c.Acted += n })
+	err = whose(query.Query{}, "actor_subject", func(c *AffectedRecords, n uint64) { c.Acted += n })
 	return &archives{about, acted}, err
 }
 
 // Certify makes the certificate of an erasure, as it was ordered, that covered so
 // much.
-func Certify(ctx context.Context, log *audittrail.Log, f *audittrail.ErasureResult, order *audittrail.Erasure, covered Covered, now time.Time) (*certificate.Certificate, error) {
+func Certify(ctx context.Context, log *audittrail.Log, f *audittrail.ErasureResult, order *audittrail.Erasure, covered AffectedRecords, now time.Time) (*certificate.Certificate, error) {
 	c, err := certify(ctx, log, f, order, covered, now)
 	if err != nil {
 		return nil, fmt.Errorf("make certificate of the erasure that record %d ordered: %w", f.Receipt.Seq, err)
@@ -142,14 +144,14 @@ func Certify(ctx context.Context, log *audittrail.Log, f *audittrail.ErasureResu
 	return c, nil
 }
 
-func certify(ctx context.Context, log *audittrail.Log, f *audittrail.ErasureResult, order *audittrail.Erasure, covered Covered, now time.Time) (*certificate.Certificate, error) {
+func certify(ctx context.Context, log *audittrail.Log, f *audittrail.ErasureResult, order *audittrail.Erasure, covered AffectedRecords, now time.Time) (*certificate.Certificate, error) {
 	c := &certificate.Certificate{
 		Issued: now.UTC().Round(0), Before: f.Before, Records: covered.Records, Unknown: covered.Unknown,
 		Acted: covered.Acted, ActedUnknown: covered.ActedUnknown,
 		Seq: f.Receipt.Seq, Subjects: f.Subjects, Reason: order.Reason, Basis: order.Basis,
 	}
 	var err error
-	if c.Barrier, err = log.Disclose(ctx, f.Receipt.Seq); err != nil {
+	if c.ErasureRecord, err = log.Disclose(ctx, f.Receipt.Seq); err != nil {
 		return nil, err
 	}
 	if c.Proof, err = log.Prove(ctx, f.Receipt.Seq); err != nil {

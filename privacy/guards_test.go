@@ -83,14 +83,14 @@ func TestErasedIsNotRestricted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := d.Hide(r); !d.Restricted(ann) || got.State != record.Erased {
+	if got := d.Redact(r); !d.Restricted(ann) || got.State != record.Erased {
 		t.Errorf("Hide gives the state %s, want erased", got.State)
 	}
 	other, err := log.Get(t.Context(), log0(t, log, "bob"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := d.Hide(other); got.State != record.Readable || got.Event.Prompt != "open" {
+	if got := d.Redact(other); got.State != record.Readable || got.Event.Prompt != "open" {
 		t.Errorf("Hide changed a record that is not restricted: %s", got.State)
 	}
 }

@@ -28,7 +28,7 @@ func TestSecondPerson(t *testing.T) {
 	}()
 	grants := map[string]*access.Grant{}
 	for _, user := range []string{"ann", "bob", "carl"} {
-		if _, grants[user], err = c.Grant(t.Context(), access.Request{User: user, Role: access.Privacy}); err != nil {
+		if _, grants[user], err = c.Grant(t.Context(), access.GrantRequest{User: user, Role: access.Privacy}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -47,7 +47,7 @@ func TestSecondPerson(t *testing.T) {
 		"of nobody":           {access.ID{1}.String(), grants["ann"], "nobody is known any more"},
 		"given without token": {access.Local, grants["ann"], "given without a token"},
 	} {
-		err := privacy.SecondPerson(c, privacy.Approval{By: q.by}, q.asker)
+		err := privacy.CheckFourEyes(c, privacy.Approval{By: q.by}, q.asker)
 		var refused *privacy.ApprovalError
 		if q.want == "" && err != nil || q.want != "" && (!errors.As(err, &refused) || !strings.Contains(refused.Problem, q.want)) {
 			t.Errorf("%s: %v, want %q", name, err, q.want)
@@ -73,7 +73,7 @@ func TestHideActor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hidden := d.HideActor(r)
+		hidden := d.RedactActor(r)
 		if hidden.Event.Actor != want || hidden.Event.Prompt != "p" || (hidden == r) != (seq != 1) {
 			t.Errorf("record %d: actor %q, want %q, and the record itself where nothing is hidden", seq, hidden.Event.Actor, want)
 		}
@@ -85,8 +85,8 @@ func TestAnswerToNobody(t *testing.T) {
 	log, d := open(t, t.TempDir(), audittrail.Options{Create: true})
 	add(t, log, "ann", "x")
 	var out bytes.Buffer
-	_, err := d.Answer(t.Context(), &out, privacy.Answer{User: "nobody", By: "local", Now: time.Now()})
-	if !errors.Is(err, privacy.ErrNothingHeld) || out.Len() > 0 {
+	_, err := d.AnswerAccessRequest(t.Context(), &out, privacy.SubjectAccessRequest{User: "nobody", By: "local", Now: time.Now()})
+	if !errors.Is(err, privacy.ErrNothingStored) || out.Len() > 0 {
 		t.Errorf("Answer = %v with %d bytes, want that nothing is held", err, out.Len())
 	}
 }

@@ -25,9 +25,9 @@ import (
 	"audittrail/record"
 )
 
-// ErrNothingHeld means that the log has nothing on a user: nobody has recorded
+// ErrNothingStored means that the log has nothing about a user: nobody has recorded
 // anything about them, or it was erased.
-var ErrNothingHeld = errors.New("nothing is held on that user")
+var ErrNothingStored = errors.New("nothing is held on that user")
 
 // approvalLife is how long an approval can be used.
 const approvalLife = 30 * 24 * time.Hour
@@ -51,9 +51,9 @@ type Approval struct {
 	Expires  time.Time
 }
 
-// A Desk knows the restrictions and approvals of a log. Its methods may be
+// A Manager knows the restrictions and approvals of a log. Its methods may be
 // called from many goroutines.
-type Desk struct {
+type Manager struct {
 	log    *audittrail.Log
 	engine *query.Engine
 
@@ -64,20 +64,20 @@ type Desk struct {
 }
 
 // Open reads the restrictions and approvals of a log, whose records engine finds.
-func Open(ctx context.Context, log *audittrail.Log, engine *query.Engine) (*Desk, error) {
-	d := &Desk{log: log, engine: engine, restricted: map[record.Subject]Restriction{}, approvals: map[record.ID]Approval{}}
+func Open(ctx context.Context, log *audittrail.Log, engine *query.Engine) (*Manager, error) {
+	d := &Manager{log: log, engine: engine, restricted: map[record.Subject]Restriction{}, approvals: map[record.ID]Approval{}}
 	return d, d.Refresh(ctx)
 }
 
 // Refresh takes in what was recorded since, also by other processes.
-func (d *Desk) Refresh(ctx context.Context) error {
+func (d *Manager) Refresh(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	size, err := d.log.Size()
 	if err != nil {
 		return fmt.Errorf("read restrictions: %w", err)
 	}
-	for r, err := range d.log.Administrative(ctx, d.next, event.SubjectRestricted, event.RestrictionLifted, event.ErasureApproved) {
+	for r, err := range d.log.GovernanceRecords(ctx, d.next, event.SubjectRestricted, event.RestrictionLifted, event.ErasureApproved) {
 		if err == nil {
 			err = d.take(r)
 		}
@@ -115,7 +115,7 @@ func details(r *audittrail.Record, name string, v any) (understood bool, err err
 	return governance.Decode(r.Event.Metadata, name, v) == nil, nil
 }
 
-func (d *Desk) take(r *audittrail.Record) error {
+func (d *Manager) take(r *audittrail.Record) error {
 	switch r.Event.Type {
 	case event.SubjectRestricted:
 		// That it is restricted stands in the clear: it holds even if the reason
@@ -158,7 +158,7 @@ func (d *Desk) take(r *audittrail.Record) error {
 
 // Restricted reports whether content about a subject is to be hidden from all
 // but the privacy role. It reads memory only.
-func (d *Desk) Restricted(s record.Subject) bool {
+func (d *Manager) Restricted(s record.Subject) bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	_, ok := d.restricted[s]
@@ -166,25 +166,25 @@ func (d *Desk) Restricted(s record.Subject) bool {
 }
 
 // Restriction returns the restriction of a subject, if there is one.
-func (d *Desk) Restriction(s record.Subject) (Restriction, bool) {
+func (d *Manager) Restriction(s record.Subject) (Restriction, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	r, ok := d.restricted[s]
 	return r, ok
 }
 
-// Hide returns a restricted record without its content, and any other record as
+// Redact returns a restricted record without its content, and any other record as
 // it is.
-func (d *Desk) Hide(r *audittrail.Record) *audittrail.Record {
+func (d *Manager) Redact(r *audittrail.Record) *audittrail.Record {
 	if r.State != record.Readable || !d.Restricted(r.Subject) {
 		return r
 	}
-	return Hide(r)
+	return Redact(r)
 }
 
-// HideActor returns a record without the name of its actor if that person's data
+// RedactActor returns a record without the name of its actor if that person's data
 // is restricted, and any other record as it is.
-func (d *Desk) HideActor(r *audittrail.Record) *audittrail.Record {
+func (d *Manager) RedactActor(r *audittrail.Record) *audittrail.Record {
 	if r.Event.Actor == "" || !d.Restricted(r.Actor) {
 		return r
 	}
@@ -193,8 +193,8 @@ func (d *Desk) HideActor(r *audittrail.Record) *audittrail.Record {
 	return &hidden
 }
 
-// Hide returns a record without its content, for who may not see it.
-func Hide(r *audittrail.Record) *audittrail.Record {
+// Redact returns a record without its content, for who may not see it.
+func Redact(r *audittrail.Record) *audittrail.Record {
 	hidden := *r
 	e := &hidden.Event
 	e.ID, e.UserID, e.Actor, e.SessionID, e.Prompt, e.Response, e.SystemInstructions, e.Error = r.ID.String(), "", "", "", "", "", "", ""
@@ -207,24 +207,24 @@ func Hide(r *audittrail.Record) *audittrail.Record {
 }
 
 // subject returns the subject of a user on whom something is held.
-func (d *Desk) subject(user string) (record.Subject, error) {
+func (d *Manager) subject(user string) (record.Subject, error) {
 	s, known, err := d.log.Subject(user)
 	if err == nil && !known {
-		err = ErrNothingHeld
+		err = ErrNothingStored
 	}
 	return s, err
 }
 
-// Known reports whether something is held on a user.
-func (d *Desk) Known(user string) (bool, error) {
+// KnownUser reports whether something is stored about a user.
+func (d *Manager) KnownUser(user string) (bool, error) {
 	_, known, err := d.log.Subject(user)
 	return known, err
 }
 
-// Restrict hides the content about a user until Lift. Restricting again changes
+// Restrict hides the content about a user until LiftRestriction. Restricting again changes
 // nothing. A user on whom nothing is held is restricted for what will be
 // recorded.
-func (d *Desk) Restrict(ctx context.Context, user, reason, by string) (Restriction, error) {
+func (d *Manager) Restrict(ctx context.Context, user, reason, by string) (Restriction, error) {
 	r, err := d.restrict(ctx, user, reason, by)
 	if err != nil {
 		return Restriction{}, fmt.Errorf("restrict: %w", err)
@@ -232,7 +232,7 @@ func (d *Desk) Restrict(ctx context.Context, user, reason, by string) (Restricti
 	return r, nil
 }
 
-func (d *Desk) restrict(ctx context.Context, user, reason, by string) (Restriction, error) {
+func (d *Manager) restrict(ctx context.Context, user, reason, by string) (Restriction, error) {
 	if user == "" {
 		return Restriction{}, errors.New("the user is empty: what is about nobody cannot be restricted")
 	}
@@ -256,8 +256,8 @@ func (d *Desk) restrict(ctx context.Context, user, reason, by string) (Restricti
 // ErrNotRestricted means that there is no restriction to lift.
 var ErrNotRestricted = errors.New("that user is not restricted")
 
-// Lift ends a restriction.
-func (d *Desk) Lift(ctx context.Context, user, reason, by string) error {
+// LiftRestriction ends a restriction.
+func (d *Manager) LiftRestriction(ctx context.Context, user, reason, by string) error {
 	s, err := d.subject(user)
 	if err == nil && !d.Restricted(s) {
 		err = ErrNotRestricted
@@ -272,7 +272,7 @@ func (d *Desk) Lift(ctx context.Context, user, reason, by string) error {
 }
 
 // administer records an event, and takes it in.
-func (d *Desk) administer(ctx context.Context, t event.Type, user, name string, details any) error {
+func (d *Manager) administer(ctx context.Context, t event.Type, user, name string, details any) error {
 	b, err := json.Marshal(details)
 	if err != nil {
 		return err
@@ -288,11 +288,11 @@ func (d *Desk) administer(ctx context.Context, t event.Type, user, name string, 
 
 // ApproveErasure records that the holder of a token consents to the erasure of
 // users. Those on whom nothing is held are passed over.
-func (d *Desk) ApproveErasure(ctx context.Context, users []string, by string, now time.Time) (Approval, error) {
+func (d *Manager) ApproveErasure(ctx context.Context, users []string, by string, now time.Time) (Approval, error) {
 	var subjects []record.Subject
 	for _, u := range users {
 		s, err := d.subject(u)
-		if errors.Is(err, ErrNothingHeld) {
+		if errors.Is(err, ErrNothingStored) {
 			continue
 		}
 		if err != nil {
@@ -301,7 +301,7 @@ func (d *Desk) ApproveErasure(ctx context.Context, users []string, by string, no
 		subjects = append(subjects, s)
 	}
 	if len(subjects) == 0 {
-		return Approval{}, fmt.Errorf("approve: %w", ErrNothingHeld)
+		return Approval{}, fmt.Errorf("approve: %w", ErrNothingStored)
 	}
 	slices.SortFunc(subjects, compare)
 	return d.approve(ctx, approvalRecord{By: by, Subjects: slices.Compact(subjects), Expires: now.UTC().Add(approvalLife)})
@@ -311,7 +311,7 @@ func compare(a, b record.Subject) int { return slices.Compare(a[:], b[:]) }
 
 // ApproveRelease records that the holder of a token consents to the release of a
 // hold.
-func (d *Desk) ApproveRelease(ctx context.Context, hold, by string, now time.Time) (Approval, error) {
+func (d *Manager) ApproveRelease(ctx context.Context, hold, by string, now time.Time) (Approval, error) {
 	holds, err := d.log.Holds(ctx)
 	if err == nil && !slices.ContainsFunc(holds, func(h governance.Hold) bool { return h.ID == hold }) {
 		err = audittrail.ErrNoHold
@@ -322,7 +322,7 @@ func (d *Desk) ApproveRelease(ctx context.Context, hold, by string, now time.Tim
 	return d.approve(ctx, approvalRecord{By: by, Hold: hold, Expires: now.UTC().Add(approvalLife)})
 }
 
-func (d *Desk) approve(ctx context.Context, w approvalRecord) (Approval, error) {
+func (d *Manager) approve(ctx context.Context, w approvalRecord) (Approval, error) {
 	for _, s := range w.Subjects {
 		w.Texts = append(w.Texts, s.String())
 	}
@@ -350,7 +350,7 @@ type ApprovalError struct{ Problem string }
 func (e *ApprovalError) Error() string { return "approval: " + e.Problem }
 
 // approval returns an approval that can still be used.
-func (d *Desk) approval(id string, now time.Time) (Approval, error) {
+func (d *Manager) approval(id string, now time.Time) (Approval, error) {
 	parsed, err := record.ParseID(id)
 	d.mu.RLock()
 	a, ok := d.approvals[parsed]
@@ -366,14 +366,14 @@ func (d *Desk) approval(id string, now time.Time) (Approval, error) {
 
 // ErasureApproval returns an approval if it covers the erasure of all of these
 // users, but for those on whom nothing is held.
-func (d *Desk) ErasureApproval(id string, users []string, now time.Time) (Approval, error) {
+func (d *Manager) ErasureApproval(id string, users []string, now time.Time) (Approval, error) {
 	a, err := d.approval(id, now)
 	if err != nil {
 		return a, err
 	}
 	for _, u := range users {
 		s, err := d.subject(u)
-		if errors.Is(err, ErrNothingHeld) {
+		if errors.Is(err, ErrNothingStored) {
 			continue
 		}
 		if err != nil {
@@ -387,7 +387,7 @@ func (d *Desk) ErasureApproval(id string, users []string, now time.Time) (Approv
 }
 
 // ReleaseApproval returns an approval if it is of the release of a hold.
-func (d *Desk) ReleaseApproval(id, hold string, now time.Time) (Approval, error) {
+func (d *Manager) ReleaseApproval(id, hold string, now time.Time) (Approval, error) {
 	a, err := d.approval(id, now)
 	if err == nil && cmp.Compare(a.Hold, hold) != 0 {
 		err = &ApprovalError{"it is not for the release of that hold"}
@@ -395,11 +395,11 @@ func (d *Desk) ReleaseApproval(id, hold string, now time.Time) (Approval, error)
 	return a, err
 }
 
-// SecondPerson refuses an approval that was not given by a second person: asker
+// CheckFourEyes refuses an approval that was not given by a second person: asker
 // is the grant of whoever asks for what was approved, or nil if they came
 // without a token and are not known by name. What was given with a token that
 // has been revoked since counts no more.
-func SecondPerson(c *access.Controller, a Approval, asker *access.Grant) error {
+func CheckFourEyes(c *access.Controller, a Approval, asker *access.Grant) error {
 	id, err := access.ParseID(a.By)
 	if err != nil {
 		return &ApprovalError{"it was given without a token; have it given anew"}

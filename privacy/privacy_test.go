@@ -18,7 +18,7 @@ import (
 	"audittrail/record"
 )
 
-func open(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *privacy.Desk) {
+func open(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *privacy.Manager) {
 	t.Helper()
 	log, err := audittrail.Open(dir, o)
 	if err != nil {
@@ -32,7 +32,7 @@ func open(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *pri
 	return log, desk(t, log)
 }
 
-func desk(t *testing.T, log *audittrail.Log) *privacy.Desk {
+func desk(t *testing.T, log *audittrail.Log) *privacy.Manager {
 	t.Helper()
 	d, err := privacy.Open(t.Context(), log, query.New(log))
 	if err != nil {
@@ -75,7 +75,7 @@ func TestRestrict(t *testing.T) {
 	if carol := add(t, log, "carol", "later"); !d.Restricted(carol) {
 		t.Error("carol is not restricted")
 	}
-	if err := d.Lift(t.Context(), "ann", "r", "local"); !errors.Is(err, privacy.ErrNotRestricted) {
+	if err := d.LiftRestriction(t.Context(), "ann", "r", "local"); !errors.Is(err, privacy.ErrNotRestricted) {
 		t.Errorf("Lift: %v, want ErrNotRestricted", err)
 	}
 	first, err := d.Restrict(t.Context(), "ann", "disputed", "local")
@@ -87,7 +87,7 @@ func TestRestrict(t *testing.T) {
 		t.Errorf("Restrict again = %+v, %v, want %+v", again, err, first)
 	}
 	_, reader := open(t, dir, audittrail.Options{ReadOnly: true})
-	for _, desk := range []*privacy.Desk{d, reader} {
+	for _, desk := range []*privacy.Manager{d, reader} {
 		if !desk.Restricted(ann) || desk.Restricted(bob) {
 			t.Error("restricted are not ann alone")
 		}
@@ -96,7 +96,7 @@ func TestRestrict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hidden := reader.Hide(r)
+	hidden := reader.Redact(r)
 	text := string(event.AppendJSON(nil, &hidden.Event))
 	if hidden.State != record.Restricted || strings.Contains(text, "secret") || strings.Contains(text, "ann") || !strings.Contains(text, "gpt-4") {
 		t.Errorf("Hide leaves %s, %s", hidden.State, text)
@@ -104,7 +104,7 @@ func TestRestrict(t *testing.T) {
 	if r.Event.Prompt != "secret" || r.Event.Tool.Arguments == nil {
 		t.Error("Hide changed the record that it was given")
 	}
-	if err := d.Lift(t.Context(), "ann", "corrected", "local"); err != nil {
+	if err := d.LiftRestriction(t.Context(), "ann", "corrected", "local"); err != nil {
 		t.Fatal(err)
 	}
 	if err := reader.Refresh(t.Context()); err != nil {
@@ -167,7 +167,7 @@ func TestApprovals(t *testing.T) {
 	if _, err := d.ApproveRelease(t.Context(), "another", "t-1", now); !errors.Is(err, audittrail.ErrNoHold) {
 		t.Errorf("ApproveRelease of no hold: %v", err)
 	}
-	if _, err := d.ApproveErasure(t.Context(), []string{"nobody"}, "t-1", now); !errors.Is(err, privacy.ErrNothingHeld) {
+	if _, err := d.ApproveErasure(t.Context(), []string{"nobody"}, "t-1", now); !errors.Is(err, privacy.ErrNothingStored) {
 		t.Errorf("ApproveErasure of nobody: %v", err)
 	}
 }
@@ -180,7 +180,7 @@ func TestAnswer(t *testing.T) {
 	add(t, log, "bob", "of bob")
 	add(t, log, "ann", "second")
 	var out bytes.Buffer
-	h, err := d.Answer(t.Context(), &out, privacy.Answer{
+	h, err := d.AnswerAccessRequest(t.Context(), &out, privacy.SubjectAccessRequest{
 		User: "ann", By: "local", Now: time.Now(),
 		Purposes: privacy.Purposes{"standard": {Purpose: "to help", Stays: "6 months"}},
 	})
@@ -231,7 +231,7 @@ func TestAnswer(t *testing.T) {
 	if err != nil || r.Event.Type != event.SubjectAccessAnswered || r.Event.UserID != "ann" {
 		t.Errorf("record 3 is %+v, %v, want subject_access_answered", r, err)
 	}
-	if _, err := d.Answer(t.Context(), io.Discard, privacy.Answer{User: "carol"}); !errors.Is(err, privacy.ErrNothingHeld) {
+	if _, err := d.AnswerAccessRequest(t.Context(), io.Discard, privacy.SubjectAccessRequest{User: "carol"}); !errors.Is(err, privacy.ErrNothingStored) {
 		t.Errorf("Answer(carol): %v, want ErrNothingHeld", err)
 	}
 }

@@ -13,12 +13,12 @@ import (
 	"audittrail/record"
 )
 
-// Near returns, for each of some user ids, how many other users are known whose
+// CountSimilar returns, for each of some user ids, how many other users are known whose
 // ids differ from it only in case, blanks or accents, or in how these are
 // encoded. Which they are is for nobody to read from a misspelt question.
 //
 // It goes over all users whom the keyring knows.
-func (d *Desk) Near(ctx context.Context, users []string) ([]int, error) {
+func (d *Manager) CountSimilar(ctx context.Context, users []string) ([]int, error) {
 	asked := make(map[string]string, len(users)) // and what it is when folded
 	near := make(map[string]int, len(users))     // by the folded id
 	exact := make(map[string]bool)               // those of asked that are known
@@ -101,20 +101,20 @@ func foldASCII(id string) (string, bool) {
 	return string(b), true
 }
 
-// minName is the least number of characters of a name that Names looks for:
+// minName is the least number of characters of a name that Mentions looks for:
 // shorter ones are words of their own too often.
 const minName = 4
 
-// Names reports whether a text for the record, such as the reason of an erasure,
+// Mentions reports whether a text for the record, such as the reason of an erasure,
 // has a user's id in it as whole words, or the part of an address in front of
 // the @. Such a text would name the person after the erasure.
-func Names(text, user string) bool {
+func Mentions(text, user string) bool {
 	return newNames(text).has(user)
 }
 
-// AnyNamed returns the index of the first of some users whom a text names, as
-// Names tells it, or -1.
-func AnyNamed(text string, users []string) int {
+// FirstMentioned returns the index of the first of some users whom a text names, as
+// Mentions tells it, or -1.
+func FirstMentioned(text string, users []string) int {
 	n := newNames(text)
 	for i, u := range users {
 		if n.has(u) {

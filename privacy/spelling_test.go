@@ -26,8 +26,8 @@ func TestNear(t *testing.T) {
 		"xy", "-RF", "00", "nobody", "ANN.LEE@EXAMPLE.COM",
 	}
 	want := []int{3, 2, 3, 3, 2, 1, 1, 2, 2, 1, 1, 0, 0, 3}
-	for name, desk := range map[string]*privacy.Desk{"writer": d, "reader": reader} {
-		got, err := desk.Near(t.Context(), asked)
+	for name, desk := range map[string]*privacy.Manager{"writer": d, "reader": reader} {
+		got, err := desk.CountSimilar(t.Context(), asked)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,8 +38,8 @@ func TestNear(t *testing.T) {
 	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"ann.lee@example.com "}, Reason: "r", Basis: "b"}); err != nil {
 		t.Fatal(err)
 	}
-	for name, desk := range map[string]*privacy.Desk{"writer": d, "reader": reader} {
-		got, err := desk.Near(t.Context(), asked[:2])
+	for name, desk := range map[string]*privacy.Manager{"writer": d, "reader": reader} {
+		got, err := desk.CountSimilar(t.Context(), asked[:2])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,11 +72,11 @@ func TestNames(t *testing.T) {
 		{"letter of Ann  Lee", "Ann Lee", true},
 		{"ticket 17", "", false},
 	} {
-		if got := privacy.Names(c.text, c.user); got != c.want {
+		if got := privacy.Mentions(c.text, c.user); got != c.want {
 			t.Errorf("Names(%q, %q) = %v, want %v", c.text, c.user, got, c.want)
 		}
 	}
-	if got := privacy.AnyNamed("alice asked", []string{"dora", "alice"}); got != 1 {
+	if got := privacy.FirstMentioned("alice asked", []string{"dora", "alice"}); got != 1 {
 		t.Errorf("AnyNamed = %d, want 1", got)
 	}
 }

@@ -115,9 +115,9 @@ func (s *asked) told(ctx context.Context, most uint64) (*predicate.Seqs, error) 
 	var whole, answers, failed uint64
 	err := s.halves(ctx, func(h *predicate.Half) error {
 		switch h.Part {
-		case event.CallWhole:
+		case event.CallComplete:
 			whole++
-		case event.CallAnswer:
+		case event.CallResponse:
 			answers++
 		case event.CallFailed:
 			failed++
@@ -128,9 +128,9 @@ func (s *asked) told(ctx context.Context, most uint64) (*predicate.Seqs, error) 
 	if err != nil || failed == 0 && (whole == 0 || answers == 0) {
 		return told, err
 	}
-	fewer := event.CallWhole
+	fewer := event.CallComplete
 	if answers < whole {
-		fewer = event.CallAnswer
+		fewer = event.CallResponse
 	}
 	shares := 1 + (failed+min(whole, answers))/most
 	for share := range shares {
@@ -150,9 +150,9 @@ func (s *asked) toldOf(ctx context.Context, told *predicate.Seqs, fewer event.Ca
 	}
 	what := func(h *predicate.Half) uint8 {
 		switch {
-		case h.Part == event.CallAnswer:
+		case h.Part == event.CallResponse:
 			return hasAnswer
-		case h.Part == event.CallWhole:
+		case h.Part == event.CallComplete:
 			return hasWhole
 		case h.Type.OfTool():
 			return hasTool
@@ -187,7 +187,7 @@ func (s *asked) toldOf(ctx context.Context, told *predicate.Seqs, fewer event.Ca
 		return err
 	}
 	return s.halves(ctx, func(h *predicate.Half) error {
-		if h.Part != event.CallWhole && h.Part != event.CallFailed {
+		if h.Part != event.CallComplete && h.Part != event.CallFailed {
 			return nil
 		}
 		key, ok := of(h)
@@ -196,7 +196,7 @@ func (s *asked) toldOf(ctx context.Context, told *predicate.Seqs, fewer event.Ca
 			return nil
 		}
 		switch {
-		case h.Part == event.CallWhole:
+		case h.Part == event.CallComplete:
 			if has&hasAnswer != 0 {
 				told.Add(h.Seq)
 			}
@@ -209,35 +209,35 @@ func (s *asked) toldOf(ctx context.Context, told *predicate.Seqs, fewer event.Ca
 	})
 }
 
-// UnknownCalls returns how many records match of which it is not known whether
+// CountUnknownCalls returns how many records match of which it is not known whether
 // they count calls: prompts of record format 1 whose content is out of reach, and
 // whose cleartext fields tell nothing of an answer.
-func (e *Engine) UnknownCalls(ctx context.Context, q Query) (uint64, error) {
+func (e *Engine) CountUnknownCalls(ctx context.Context, q Query) (uint64, error) {
 	q.Calls, q.part = false, unknownParts
 	return e.Count(ctx, q)
 }
 
-// Begun is what became of the calls that were begun by records of their own.
-type Begun struct {
-	Begun      uint64 // questions that do not carry their answer
-	Unanswered uint64 // of these, those that have no answer in their span or trace
-	Loose      uint64 // of these, those that nothing joins to an answer: not known
+// RequestCounts is what became of the calls that were begun by records of their own.
+type RequestCounts struct {
+	Requests     uint64 // questions that do not carry their answer
+	Unanswered   uint64 // of these, those that have no answer in their span or trace
+	Uncorrelated uint64 // of these, those that nothing joins to an answer: not known
 }
 
-// Begun tells of the calls that were begun by the records that match whether the
+// CountRequests tells of the calls that were begun by the records that match whether the
 // log has an answer to them, whenever that came: a response, an embedding, an
 // error, or a guardrail's block, in the same span, or in the same trace if one
 // of the two names no span.
-func (e *Engine) Begun(ctx context.Context, q Query) (Begun, error) {
+func (e *Engine) CountRequests(ctx context.Context, q Query) (RequestCounts, error) {
 	q.Calls, q.part, q.Limit, q.Cursor, q.OldestFirst = false, begunParts, 0, "", true
 	b, err := e.begun(ctx, &q)
 	if err != nil {
-		return Begun{}, fmt.Errorf("query: %w", err)
+		return RequestCounts{}, fmt.Errorf("query: %w", err)
 	}
 	return b, nil
 }
 
-func (e *Engine) begun(ctx context.Context, q *Query) (b Begun, err error) {
+func (e *Engine) begun(ctx context.Context, q *Query) (b RequestCounts, err error) {
 	p, err := e.plan(ctx, q)
 	if err != nil || p.nothing {
 		return b, err
@@ -254,21 +254,21 @@ func (e *Engine) begun(ctx context.Context, q *Query) (b Begun, err error) {
 	return b, err
 }
 
-// begun is Begun of what a query asked.
-func (s *asked) begun(ctx context.Context, p *plan, from uint64, most uint64) (Begun, error) {
-	var b Begun
+// begun is CountRequests of what a query asked.
+func (s *asked) begun(ctx context.Context, p *plan, from uint64, most uint64) (RequestCounts, error) {
+	var b RequestCounts
 	asked := new(predicate.Seqs)
 	sinks, err := s.total(ctx, p, min(from, s.size), s.size, func() (sink, error) { return new(listed), nil })
 	for _, sink := range sinks {
 		for _, seq := range *sink.(*listed) {
 			asked.Add(seq)
-			b.Begun++
+			b.Requests++
 		}
 	}
-	if err != nil || b.Begun == 0 {
+	if err != nil || b.Requests == 0 {
 		return b, err
 	}
-	shares := 1 + b.Begun/most
+	shares := 1 + b.Requests/most
 	for share := range shares {
 		n, loose, err := s.begunOf(ctx, asked, share, shares)
 		if err != nil {
@@ -276,7 +276,7 @@ func (s *asked) begun(ctx context.Context, p *plan, from uint64, most uint64) (B
 		}
 		b.Unanswered += n
 		if share == 0 {
-			b.Loose = loose
+			b.Uncorrelated = loose
 		}
 	}
 	return b, nil
@@ -317,7 +317,7 @@ func (s *asked) begunOf(ctx context.Context, asked *predicate.Seqs, share, share
 	spans := make(map[uint64]int64) // questions in a span that have no answer yet
 	traces := make(map[uint64]*begunTrace)
 	err = s.halves(ctx, func(h *predicate.Half) error {
-		if h.Part != event.CallBegun || !asked.Has(h.Seq) {
+		if h.Part != event.CallRequest || !asked.Has(h.Seq) {
 			return nil
 		}
 		trace, ok := h.Trace()
@@ -345,7 +345,7 @@ func (s *asked) begunOf(ctx context.Context, asked *predicate.Seqs, share, share
 		return 0, loose, err
 	}
 	err = s.halves(ctx, func(h *predicate.Half) error {
-		if h.Part != event.CallAnswer && h.Type != event.Failure && !h.Blocks {
+		if h.Part != event.CallResponse && h.Type != event.Failure && !h.Blocks {
 			return nil
 		}
 		trace, _ := h.Trace()

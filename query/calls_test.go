@@ -28,7 +28,7 @@ const (
 // counts is what an engine says of calls.
 type counts struct {
 	Calls, Unknown uint64
-	query.Begun
+	query.RequestCounts
 }
 
 func countsOf(t *testing.T, e *query.Engine, q query.Query) counts {
@@ -39,11 +39,11 @@ func countsOf(t *testing.T, e *query.Engine, q query.Query) counts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unknown, err := e.UnknownCalls(t.Context(), q)
+	unknown, err := e.CountUnknownCalls(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := e.Begun(t.Context(), q)
+	b, err := e.CountRequests(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,29 +81,29 @@ func TestCalls(t *testing.T) {
 	}{
 		"nothing":                             {nil, counts{}},
 		"whole":                               {[]e{whole, whole}, counts{Calls: 2}},
-		"two halves in a span":                {[]e{in(asked, trace1, span1), in(answer, trace1, span1)}, counts{1, 0, query.Begun{Begun: 1}}},
-		"two halves in a trace":               {[]e{in(asked, trace1, ""), in(answer, trace1, "")}, counts{1, 0, query.Begun{Begun: 1}}},
-		"the answer has a span":               {[]e{in(asked, trace1, ""), in(answer, trace1, span1)}, counts{1, 0, query.Begun{Begun: 1}}},
-		"the question has a span":             {[]e{in(asked, trace1, span1), in(answer, trace1, "")}, counts{1, 0, query.Begun{Begun: 1}}},
-		"the answer came first":               {[]e{in(answer, trace1, span1), in(asked, trace1, span1)}, counts{1, 0, query.Begun{Begun: 1}}},
-		"a span without a trace":              {[]e{in(asked, "", span1), in(answer, "", span1)}, counts{1, 0, query.Begun{Begun: 1}}},
-		"an answer in another span":           {[]e{in(asked, trace1, span1), in(answer, trace1, span2)}, counts{1, 0, query.Begun{Begun: 1, Unanswered: 1}}},
-		"an answer in another trace":          {[]e{in(asked, trace1, span1), in(answer, trace2, span1)}, counts{1, 0, query.Begun{Begun: 1, Unanswered: 1}}},
-		"two questions, one answer":           {[]e{in(asked, trace1, ""), in(asked, trace1, ""), in(answer, trace1, "")}, counts{1, 0, query.Begun{Begun: 2, Unanswered: 1}}},
-		"nothing joins them":                  {[]e{asked, answer}, counts{1, 0, query.Begun{Begun: 1, Loose: 1}}},
+		"two halves in a span":                {[]e{in(asked, trace1, span1), in(answer, trace1, span1)}, counts{1, 0, query.RequestCounts{Requests: 1}}},
+		"two halves in a trace":               {[]e{in(asked, trace1, ""), in(answer, trace1, "")}, counts{1, 0, query.RequestCounts{Requests: 1}}},
+		"the answer has a span":               {[]e{in(asked, trace1, ""), in(answer, trace1, span1)}, counts{1, 0, query.RequestCounts{Requests: 1}}},
+		"the question has a span":             {[]e{in(asked, trace1, span1), in(answer, trace1, "")}, counts{1, 0, query.RequestCounts{Requests: 1}}},
+		"the answer came first":               {[]e{in(answer, trace1, span1), in(asked, trace1, span1)}, counts{1, 0, query.RequestCounts{Requests: 1}}},
+		"a span without a trace":              {[]e{in(asked, "", span1), in(answer, "", span1)}, counts{1, 0, query.RequestCounts{Requests: 1}}},
+		"an answer in another span":           {[]e{in(asked, trace1, span1), in(answer, trace1, span2)}, counts{1, 0, query.RequestCounts{Requests: 1, Unanswered: 1}}},
+		"an answer in another trace":          {[]e{in(asked, trace1, span1), in(answer, trace2, span1)}, counts{1, 0, query.RequestCounts{Requests: 1, Unanswered: 1}}},
+		"two questions, one answer":           {[]e{in(asked, trace1, ""), in(asked, trace1, ""), in(answer, trace1, "")}, counts{1, 0, query.RequestCounts{Requests: 2, Unanswered: 1}}},
+		"nothing joins them":                  {[]e{asked, answer}, counts{1, 0, query.RequestCounts{Requests: 1, Uncorrelated: 1}}},
 		"whole, and its answer again":         {[]e{in(whole, trace1, span1), in(answer, trace1, span1)}, counts{Calls: 1}},
 		"whole, and another span's answer":    {[]e{in(whole, trace1, span1), in(answer, trace1, span2)}, counts{Calls: 2}},
 		"whole, and an answer without a span": {[]e{in(whole, trace1, span1), in(answer, trace1, "")}, counts{Calls: 2}},
 		"an error alone":                      {[]e{failed}, counts{Calls: 1}},
 		"errors without spans":                {[]e{failed, failed}, counts{Calls: 2}},
-		"an error for an answer":              {[]e{in(asked, trace1, span1), in(failed, trace1, span1)}, counts{1, 0, query.Begun{Begun: 1}}},
+		"an error for an answer":              {[]e{in(asked, trace1, span1), in(failed, trace1, span1)}, counts{1, 0, query.RequestCounts{Requests: 1}}},
 		"an error told twice":                 {[]e{in(failed, trace1, span1), in(failed, trace1, span1)}, counts{Calls: 1}},
 		"an error and an answer":              {[]e{in(failed, trace1, span1), in(answer, trace1, span1)}, counts{Calls: 1}},
 		"an error of a whole call":            {[]e{in(failed, trace1, span1), in(whole, trace1, span1)}, counts{Calls: 1}},
 		"a failed tool":                       {[]e{in(tool, trace1, span1), in(failed, trace1, span1)}, counts{}},
 		"an error, and a tool elsewhere":      {[]e{in(tool, trace1, span2), in(failed, trace1, span1)}, counts{Calls: 1}},
 		"an error of nothing":                 {[]e{{Type: event.Failure, Error: "no disk"}}, counts{}},
-		"a guardrail's block":                 {[]e{in(asked, trace1, ""), in(blocked, trace1, "")}, counts{0, 0, query.Begun{Begun: 1}}},
+		"a guardrail's block":                 {[]e{in(asked, trace1, ""), in(blocked, trace1, "")}, counts{0, 0, query.RequestCounts{Requests: 1}}},
 		"others":                              {[]e{tool, {Type: event.Decision, ModelID: "m"}, {Type: "x.call", Response: "a"}}, counts{}},
 		"embeddings":                          {[]e{{Type: event.Embedding}, {Type: event.Embedding}}, counts{Calls: 2}},
 	} {
@@ -190,7 +190,7 @@ func TestCallsAcrossBlocks(t *testing.T) {
 	for i := range events {
 		appendAll(t, log, events[i])
 	}
-	want := counts{0, 0, query.Begun{Begun: 1}}
+	want := counts{0, 0, query.RequestCounts{Requests: 1}}
 	for name, e := range map[string]*query.Engine{"index": query.Over(log, x), "log": query.New(log)} {
 		if got := countsOf(t, e, query.Query{}); got != want {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
@@ -215,15 +215,15 @@ func byTheRules(events []event.Event, asked func(*event.Event) bool) (n uint64) 
 		spans[i], parts[i] = spanOf(&events[i]), event.Call(&events[i], event.PartsOf(&events[i]), true)
 	}
 	for i, part := range parts {
-		counts := part == event.CallAnswer || part == event.CallWhole || part == event.CallFailed
+		counts := part == event.CallResponse || part == event.CallComplete || part == event.CallFailed
 		for j, other := range parts {
 			if i == j || spans[i] == "" || spans[i] != spans[j] {
 				continue
 			}
-			if part == event.CallWhole && other == event.CallAnswer {
+			if part == event.CallComplete && other == event.CallResponse {
 				counts = false
 			}
-			if part == event.CallFailed && (other == event.CallAnswer || other == event.CallWhole || events[j].Type == event.ToolCall || other == event.CallFailed && j < i) {
+			if part == event.CallFailed && (other == event.CallResponse || other == event.CallComplete || events[j].Type == event.ToolCall || other == event.CallFailed && j < i) {
 				counts = false
 			}
 		}
@@ -255,7 +255,7 @@ func TestCallsOfVersion1(t *testing.T) {
 		e.ID += "-again"
 		events = append(events, e)
 	}
-	half := counts{5, 0, query.Begun{Begun: 2, Loose: 1}}
+	half := counts{5, 0, query.RequestCounts{Requests: 2, Uncorrelated: 1}}
 	store, err := query.Open(dir, audittrail.Options{AcceptClock: true})
 	if err != nil {
 		t.Fatal(err)
@@ -268,7 +268,7 @@ func TestCallsOfVersion1(t *testing.T) {
 		events[i].SpanID = strings.ReplaceAll(events[i].SpanID, "0", "1")
 	}
 	appendAll(t, log, events...)
-	want := counts{10, 0, query.Begun{Begun: 4, Loose: 2}}
+	want := counts{10, 0, query.RequestCounts{Requests: 4, Uncorrelated: 2}}
 	for name, e := range map[string]*query.Engine{"index": store.Engine, "log": query.New(log)} {
 		if got := countsOf(t, e, query.Query{}); got != want {
 			t.Errorf("both formats, by the %s: %+v, want %+v", name, got, want)
@@ -296,7 +296,7 @@ func TestCallsOfVersion1(t *testing.T) {
 	}
 	// Of the nine of format 1: one is whole by its latency, one an answer, one an
 	// error of a model; of four prompts nothing is known.
-	want = counts{8, 4, query.Begun{Begun: 2, Loose: 1}}
+	want = counts{8, 4, query.RequestCounts{Requests: 2, Uncorrelated: 1}}
 	if got := countsOf(t, query.New(log), query.Query{}); got != want {
 		t.Errorf("without keys: %+v, want %+v", got, want)
 	}

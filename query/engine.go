@@ -38,20 +38,20 @@ func Over(log *audittrail.Log, x *index.Index) *Engine {
 	return &Engine{log: log, x: x, joined: new(joined), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
 }
 
-// Hiding returns an engine over the same log for which the content of some
-// subjects has no text: which records have a word says what they say. Hiding is
+// WithRestrictions returns an engine over the same log for which the content of some
+// subjects has no text: which records have a word says what they say. hidden is
 // asked again for every query.
-func (e *Engine) Hiding(hidden func(record.Subject) bool) *Engine {
+func (e *Engine) WithRestrictions(hidden func(record.Subject) bool) *Engine {
 	with := *e
 	with.hidden = hidden
 	return &with
 }
 
-// Skipping returns an engine over the same log that passes over records which
+// WithSkipHandler returns an engine over the same log that passes over records which
 // were altered, or whose lines are no records, instead of ending with an error.
 // It tells skipped of each that a query came upon, and why; several at a time,
 // and perhaps more than once.
-func (e *Engine) Skipping(skipped func(seq uint64, err error)) *Engine {
+func (e *Engine) WithSkipHandler(skipped func(seq uint64, err error)) *Engine {
 	with := *e
 	with.altered = skipped
 	return &with
@@ -62,7 +62,7 @@ func isAltered(err error) bool {
 	if errors.As(err, new(*record.TamperError)) || errors.As(err, new(*record.CorruptError)) {
 		return true
 	}
-	for _, target := range []error{record.ErrForm, record.ErrHash, record.ErrBody, record.ErrWrongKey} {
+	for _, target := range []error{record.ErrFormat, record.ErrHash, record.ErrBody, record.ErrWrongKey} {
 		if errors.Is(err, target) {
 			return true
 		}
@@ -113,11 +113,11 @@ func (e *Engine) Count(ctx context.Context, q Query) (uint64, error) {
 	return e.count(ctx, &q, p)
 }
 
-// Unsearched returns how many records meet all conditions but the text, and
+// CountUnsearched returns how many records meet all conditions but the text, and
 // could not be searched for it, since their content is gone or hidden. What
-// cannot be read otherwise, [Engine.Unread] counts. It heeds neither limit nor
+// cannot be read otherwise, [Engine.CountUnreadable] counts. It heeds neither limit nor
 // cursor.
-func (e *Engine) Unsearched(ctx context.Context, q Query) (uint64, error) {
+func (e *Engine) CountUnsearched(ctx context.Context, q Query) (uint64, error) {
 	if q.Text == "" {
 		return 0, nil
 	}

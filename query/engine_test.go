@@ -396,7 +396,7 @@ func TestErased(t *testing.T) {
 		{query.Query{Text: "one", Models: []string{"none"}}, 0},
 		{query.Query{Models: []string{"a"}}, 0}, // nothing was to be searched
 	} {
-		if n, err := e.Unsearched(t.Context(), test.q); n != test.want || err != nil {
+		if n, err := e.CountUnsearched(t.Context(), test.q); n != test.want || err != nil {
 			t.Errorf("Unsearched(%+v) = %d, %v, want %d", test.q, n, err, test.want)
 		}
 	}
@@ -418,7 +418,7 @@ func TestHiding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := query.New(log).Hiding(func(s record.Subject) bool { return s == bob })
+	e := query.New(log).WithRestrictions(func(s record.Subject) bool { return s == bob })
 	for text, want := range map[string][]uint64{"three OR four": {3}, "-one": {4, 3, 1}} {
 		got := found(t, e, query.Query{Text: text})
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -431,7 +431,7 @@ func TestHiding(t *testing.T) {
 	if got := found(t, e, query.Query{Users: []string{"bob"}}); len(got) != 1 {
 		t.Errorf("found %v, want the record's structure", got)
 	}
-	if n, err := e.Unsearched(t.Context(), query.Query{Text: "three"}); n != 1 || err != nil {
+	if n, err := e.CountUnsearched(t.Context(), query.Query{Text: "three"}); n != 1 || err != nil {
 		t.Errorf("Unsearched = %d, %v, want the one that is hidden", n, err)
 	}
 }
@@ -467,7 +467,7 @@ func TestTextWithoutKeys(t *testing.T) {
 		if _, err := e.Group(t.Context(), query.Query{Text: text}, query.Grouping{Aggregates: []string{"count"}}); !errors.Is(err, audittrail.ErrNoKeys) {
 			t.Errorf("Group(%s): %v", text, err)
 		}
-		if n, err := e.Unsearched(t.Context(), query.Query{Text: text}); !errors.Is(err, audittrail.ErrNoKeys) {
+		if n, err := e.CountUnsearched(t.Context(), query.Query{Text: text}); !errors.Is(err, audittrail.ErrNoKeys) {
 			t.Errorf("Unsearched(%s) = %d, %v", text, n, err)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"audittrail/query/internal/predicate"
 )
 
-// An Explanation tells how queries were answered: see Engine.Explaining.
+// An Explanation tells how queries were answered: see Engine.WithExplanation.
 type Explanation struct {
 	mu sync.Mutex // guards all below, while a query runs
 
@@ -29,12 +29,12 @@ type ExplainedChunk struct {
 	Matched uint64 // of them matched, as far as the index can tell
 	Opens   bool   // what matches has to be opened to be sure
 
-	Looking   time.Duration // in the index
-	Filtering time.Duration // through its rows, on all processors together
+	LookupTime time.Duration // in the index
+	FilterTime time.Duration // through its rows, on all processors together
 }
 
-// Explaining returns an engine that fills x for a query.
-func (e *Engine) Explaining(x *Explanation) *Engine {
+// WithExplanation returns an engine that fills x for a query.
+func (e *Engine) WithExplanation(x *Explanation) *Engine {
 	with := *e
 	with.explain = x
 	return &with
@@ -95,7 +95,7 @@ func (x *Explanation) prepared(v *predicate.View, took time.Duration) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	c := x.chunk(v)
-	c.Looking = max(c.Looking, took)
+	c.LookupTime = max(c.LookupTime, took)
 }
 
 func (x *Explanation) filtered(v *predicate.View, read, matched int, took time.Duration) {
@@ -104,5 +104,5 @@ func (x *Explanation) filtered(v *predicate.View, read, matched int, took time.D
 	c := x.chunk(v)
 	c.Read += uint64(read)
 	c.Matched += uint64(matched)
-	c.Filtering += took
+	c.FilterTime += took
 }

@@ -62,8 +62,8 @@ func newGrouper(log *audittrail.Log, g Grouping) (*grouper, error) {
 		return nil, problem("aggregate", "%d of them, at most %d are possible", len(asked), maxAggregates)
 	}
 	var cuts []time.Time
-	if len(g.Cuts) > 0 {
-		cuts = append(slices.Clone(g.Cuts), instant(math.MinInt64), instant(math.MaxInt64).Add(1))
+	if len(g.Boundaries) > 0 {
+		cuts = append(slices.Clone(g.Boundaries), instant(math.MinInt64), instant(math.MaxInt64).Add(1))
 		slices.SortFunc(cuts, time.Time.Compare)
 	}
 	gr.columns = slices.Concat(g.By, asked)

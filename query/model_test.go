@@ -291,7 +291,7 @@ func (w *world) ask() {
 	q := w.query()
 	e := w.engine
 	if q.hidden != nil {
-		e = e.Hiding(func(s record.Subject) bool { return q.hidden[s] })
+		e = e.WithRestrictions(func(s record.Subject) bool { return q.hidden[s] })
 	}
 	want := w.matching(q)
 	if !q.OldestFirst {
@@ -395,7 +395,7 @@ func (w *world) group() {
 	q, g := w.query(), w.grouping()
 	e := w.engine
 	if q.hidden != nil {
-		e = e.Hiding(func(s record.Subject) bool { return q.hidden[s] })
+		e = e.WithRestrictions(func(s record.Subject) bool { return q.hidden[s] })
 	}
 	want := g.table(w.matching(q))
 	got := []string{}

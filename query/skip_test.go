@@ -48,7 +48,7 @@ func TestFollowSkipping(t *testing.T) {
 		}
 	}()
 	var altered []uint64
-	e := query.New(reader).Skipping(func(seq uint64, _ error) { altered = append(altered, seq) })
+	e := query.New(reader).WithSkipHandler(func(seq uint64, _ error) { altered = append(altered, seq) })
 	for h, err := range e.Follow(t.Context(), query.Query{}) {
 		if err != nil {
 			t.Fatal(err)

@@ -156,7 +156,7 @@ func TestDamagedMidway(t *testing.T) {
 			}
 		}
 		var how query.Explanation
-		for h, err := range e.Explaining(&how).Find(t.Context(), q) {
+		for h, err := range e.WithExplanation(&how).Find(t.Context(), q) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -370,7 +370,7 @@ func TestExplaining(t *testing.T) {
 	appendAll(t, log, event.Event{Type: event.Prompt, Prompt: "cheese", Time: day.AddDate(1, 0, 0)})
 	var how query.Explanation
 	q := query.Query{Text: "cheese", Models: []string{"m0"}, End: day.Add(time.Hour)}
-	n, err := e.Explaining(&how).Count(t.Context(), q)
+	n, err := e.WithExplanation(&how).Count(t.Context(), q)
 	if err != nil || n != 2 { // letters 0 and 30
 		t.Fatalf("Count = %d, %v, want 2", n, err)
 	}
@@ -437,7 +437,7 @@ func TestHeldBeyondClass(t *testing.T) {
 				t.Errorf("%s: Count(%s) = %d, %v, want %d", name, text, n, err, len(want))
 			}
 		}
-		if n, err := e.Unsearched(t.Context(), query.Query{Text: "cheese", Types: event.Types()}); n != 16 || err != nil {
+		if n, err := e.CountUnsearched(t.Context(), query.Query{Text: "cheese", Types: event.Types()}); n != 16 || err != nil {
 			t.Errorf("%s: Unsearched = %d, %v, want the 16 of the class that no hold keeps", name, n, err)
 		}
 	}
@@ -448,7 +448,7 @@ func TestHeldBeyondClass(t *testing.T) {
 		if got := found(t, e, query.Query{Text: "cheese", Types: event.Types()}); len(got) != 0 {
 			t.Errorf("%s: after the release, found %v", name, got)
 		}
-		if n, err := e.Unsearched(t.Context(), query.Query{Text: "cheese", Types: event.Types()}); n != 20 || err != nil {
+		if n, err := e.CountUnsearched(t.Context(), query.Query{Text: "cheese", Types: event.Types()}); n != 20 || err != nil {
 			t.Errorf("%s: after the release, Unsearched = %d, %v, want 20", name, n, err)
 		}
 	}

@@ -16,7 +16,7 @@ type Grouping struct {
 	// ("model_id", "outcome", "input_tokens", …), "label:KEY", "user" (a user
 	// who was erased counts under the id of the subject), or a span of the
 	// event's time: "hour", "day", "week" (from Monday on, numbered as in ISO
-	// 8601) or "month", or between two of Cuts: "cut". Without any, there is one
+	// 8601) or "month", or between two of Boundaries: "cut". Without any, there is one
 	// row, of all records.
 	By []string
 	// Aggregates are "count", or one of count, sum, avg, min, max, p50, p95,
@@ -31,9 +31,9 @@ type Grouping struct {
 	Aggregates []string
 	// Zone is the time zone of hours, days, weeks and months; if nil, UTC.
 	Zone *time.Location
-	// Cuts divide time for "cut", each the beginning of a span and the end of
+	// Boundaries divide time for "cut", each the beginning of a span and the end of
 	// another. What is before the first is in a span of its own.
-	Cuts []time.Time
+	Boundaries []time.Time
 }
 
 // A Table is what Group found: a row for each group that has records, sorted by

@@ -10,11 +10,11 @@ import (
 )
 
 // A Chain checks line after line that each is intact and follows on the one in
-// front of it. It says what ParseTail, Intact and a comparison of the tails
+// front of it. It says what ParseChainLink, VerifyHash and a comparison of the tails
 // say, in a fraction of the time: what is expected of the next line's end is
 // known as text, and compared as such.
 type Chain struct {
-	last   Tail
+	last   ChainLink
 	seq    []byte // digits of the next number
 	logged [timeLen]byte
 	hash   [hexLen]byte
@@ -33,7 +33,7 @@ const (
 )
 
 // Start makes the chain continue behind a line with this end.
-func (c *Chain) Start(t Tail) {
+func (c *Chain) Start(t ChainLink) {
 	c.last = t
 	c.seq = strconv.AppendUint(c.seq[:0], t.Seq+1, 10)
 	event.AppendTime(c.logged[:0], t.Logged)
@@ -104,7 +104,7 @@ func (c *Chain) Hash() Hash { return c.last.Hash }
 func (c *Chain) Seq() uint64 { return c.last.Seq }
 
 // Last returns the end of the last line.
-func (c *Chain) Last() Tail {
+func (c *Chain) Last() ChainLink {
 	t := c.last
 	t.Logged, _ = event.ParseTime(string(c.logged[:])) // looked at by later
 	return t

@@ -18,14 +18,14 @@ func chainLine(seq uint64, logged time.Time, prev record.Hash) []byte {
 }
 
 // slowly is what Chain.Next does in a fraction of the time.
-func slowly(last record.Tail, line []byte) bool {
-	t, ok := record.ParseTail(line)
-	return ok && record.Intact(line, &t) && t.Seq == last.Seq+1 && t.Prev == last.Hash && !t.Logged.Before(last.Logged)
+func slowly(last record.ChainLink, line []byte) bool {
+	t, ok := record.ParseChainLink(line)
+	return ok && record.VerifyHash(line, &t) && t.Seq == last.Seq+1 && t.Prev == last.Hash && !t.Logged.Before(last.Logged)
 }
 
 // start is the end that the next line is to follow.
-func start(seq uint64, logged time.Time) record.Tail {
-	return record.Tail{Seq: seq, Logged: logged, Hash: record.Hash{1, 2, 3}}
+func start(seq uint64, logged time.Time) record.ChainLink {
+	return record.ChainLink{Seq: seq, Logged: logged, Hash: record.Hash{1, 2, 3}}
 }
 
 var chainTime = time.Date(2026, 11, 30, 23, 59, 59, 999_999_990, time.UTC)
@@ -40,7 +40,7 @@ func TestChain(t *testing.T) {
 			if !slowly(last, line) || !c.Next(line) {
 				t.Fatalf("line %d behind %d is refused", i, seq)
 			}
-			last, _ = record.ParseTail(line)
+			last, _ = record.ParseChainLink(line)
 			if got := c.Last(); got != last || c.Seq() != last.Seq || c.Hash() != last.Hash {
 				t.Fatalf("Last() = %v, want %v", got, last)
 			}
@@ -79,7 +79,7 @@ func FuzzChain(f *testing.F) {
 			line[int(at)%len(line)] ^= bits
 		}
 		// So that what is fuzzed is not always refused for its hash.
-		if covered, ok := record.Covered(line); ok && rehash {
+		if covered, ok := record.HashedBytes(line); ok && rehash {
 			line = fmt.Appendf(bytes.Clone(covered), `,"hash":"%x"}`, sha256.Sum256(covered))
 		}
 		var c record.Chain
@@ -100,7 +100,7 @@ func TestChainChanges(t *testing.T) {
 			changed := bytes.Clone(line)
 			changed[at] ^= byte(bits)
 			for _, rehash := range []bool{false, true} {
-				if covered, ok := record.Covered(changed); ok && rehash {
+				if covered, ok := record.HashedBytes(changed); ok && rehash {
 					changed = fmt.Appendf(bytes.Clone(covered), `,"hash":"%x"}`, sha256.Sum256(covered))
 				}
 				var c record.Chain

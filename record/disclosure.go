@@ -47,7 +47,7 @@ func CheckDisclosure(b []byte) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !Intact(line, &r.Tail) {
+	if !VerifyHash(line, &r.ChainLink) {
 		return nil, fmt.Errorf("record %d: %w", r.Seq, ErrHash)
 	}
 	if err := r.OpenWith(key); err != nil {

@@ -40,9 +40,9 @@ func VersionOf(line []byte) (int64, bool) {
 	return v, err == nil && v <= MaxSeq
 }
 
-// Newer tells whether a line begins as one of a format that a later version of
+// NewerVersion tells whether a line begins as one of a format that a later version of
 // this package may write.
-func Newer(line []byte) bool {
+func NewerVersion(line []byte) bool {
 	v, ok := VersionOf(line)
 	return ok && v > Version
 }
@@ -55,8 +55,8 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("record format version %d is not understood; this program knows versions 1 to %d", e.Version, Version)
 }
 
-// ErrForm is wrapped by every error of a line that is not in canonical form.
-var ErrForm = errors.New("not a canonical record line")
+// ErrFormat is wrapped by every error of a line that is not in canonical form.
+var ErrFormat = errors.New("not a canonical record line")
 
 // A Record is one decoded line. Event holds the clear fields; opening the body
 // adds the content.
@@ -64,14 +64,14 @@ type Record struct {
 	Version int // of the line's format, 1 or 2
 	ID      ID
 	Event   event.Event
-	Own
+	LogMetadata
 	Session [16]byte // keyed hash of the session id; zero if there is none
 	Size    int      // length of the content in bytes, rounded up by Padmé
 	Class   string   // retention class and month of acceptance: "standard/2026-11"
 	Subject Subject
 	Key     Hash // commitment to the record's key
 
-	Tail
+	ChainLink
 
 	line []byte
 	aad  int    // length of what the body's encryption authenticates
@@ -82,7 +82,7 @@ type Record struct {
 func (r *Record) Line() []byte { return r.line }
 
 // Decode reads one line, without its LF. The record keeps the slice. The hash
-// is not checked: Intact does.
+// is not checked: VerifyHash does.
 func Decode(line []byte) (*Record, error) {
 	r := &Record{line: line}
 	d := cjson.NewDecoder(line)
@@ -92,20 +92,20 @@ func Decode(line []byte) (*Record, error) {
 	}
 	var version *VersionError
 	if errors.As(err, &version) {
-		if v, ok := VersionOf(line); ok && v == version.Version && Newer(line) {
+		if v, ok := VersionOf(line); ok && v == version.Version && NewerVersion(line) {
 			return nil, version
 		}
-		return nil, fmt.Errorf("%w: it does not begin with a version", ErrForm)
+		return nil, fmt.Errorf("%w: it does not begin with a version", ErrFormat)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrForm, err)
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	if err := r.check(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrForm, err)
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	// One encoding per record: what was read must be what would be written.
 	again := appendPrefix(make([]byte, 0, len(line)+1), &head{
-		version: r.Version, id: r.ID, own: r.Own, session: r.Session, size: r.Size, class: r.Class, subject: r.Subject, key: r.Key,
+		version: r.Version, id: r.ID, own: r.LogMetadata, session: r.Session, size: r.Size, class: r.Class, subject: r.Subject, key: r.Key,
 	}, &r.Event)
 	r.aad = len(again)
 	again = append(again, bodyStart...)
@@ -114,7 +114,7 @@ func Decode(line []byte) (*Record, error) {
 	again = appendTail(again, r.Seq, r.Logged, r.Prev)
 	again = appendHash(again, r.Hash)
 	if !bytes.Equal(again[:len(again)-1], line) {
-		return nil, fmt.Errorf("%w: its fields are out of order, repeated or spelled another way", ErrForm)
+		return nil, fmt.Errorf("%w: its fields are out of order, repeated or spelled another way", ErrFormat)
 	}
 	return r, nil
 }
@@ -136,7 +136,7 @@ func (r *Record) member(key string, d *cjson.Decoder) error {
 	case "body":
 		return r.readBody(d)
 	case "parts":
-		return r.Own.readParts(d)
+		return r.LogMetadata.readParts(d)
 	default:
 		s, err = d.String()
 	}
@@ -178,7 +178,7 @@ func (r *Record) member(key string, d *cjson.Decoder) error {
 		r.Hash, err = ParseHash(s)
 	default:
 		var known bool
-		if known, err = r.Own.member(key, s); !known {
+		if known, err = r.LogMetadata.member(key, s); !known {
 			return errors.New("a field that the format does not have")
 		}
 	}
@@ -263,7 +263,7 @@ func digit(n int) byte { return '0' + byte(n%10) }
 type head struct {
 	version int
 	id      ID
-	own     Own // nothing of it in version 1
+	own     LogMetadata // nothing of it in version 1
 	session [16]byte
 	size    int
 	class   string

@@ -21,9 +21,9 @@ func sample(n int) *event.Event {
 	}
 }
 
-func sealing(n int) *record.Sealing {
-	return &record.Sealing{
-		ID: record.NewID(1, [16]byte{1, 2, 3}), Event: sample(n), Own: record.Own{Source: record.SourceApp}, Session: [16]byte{4}, Class: "standard/2026-11",
+func sealing(n int) *record.SealParams {
+	return &record.SealParams{
+		ID: record.NewID(1, [16]byte{1, 2, 3}), Event: sample(n), LogMetadata: record.LogMetadata{Source: record.SourceApp}, Session: [16]byte{4}, Class: "standard/2026-11",
 		Subject: record.Subject{5}, PRK: record.PRK{6}, Salt: [16]byte{7},
 	}
 }

@@ -23,7 +23,7 @@ import (
 var update = flag.Bool("update", false, "write new vectors; old ones are never changed")
 
 // line seals an event and gives it a place.
-func line(t testing.TB, s *record.Sealing, seq uint64) []byte {
+func line(t testing.TB, s *record.SealParams, seq uint64) []byte {
 	t.Helper()
 	d, err := record.Seal(s)
 	if err != nil {
@@ -47,11 +47,11 @@ func TestSealAndOpen(t *testing.T) {
 		if r.Event.Prompt != "" || r.Event.UserID != "" || bytes.Contains(b, []byte("user-001")) {
 			t.Errorf("%d bytes: content stands in the clear", n)
 		}
-		tail, ok := record.ParseTail(b)
-		if !ok || tail != r.Tail || !record.Intact(b, &tail) || tail.Seq != 41 {
-			t.Errorf("%d bytes: ParseTail() = %+v, %v, want %+v", n, tail, ok, r.Tail)
+		tail, ok := record.ParseChainLink(b)
+		if !ok || tail != r.ChainLink || !record.VerifyHash(b, &tail) || tail.Seq != 41 {
+			t.Errorf("%d bytes: ParseTail() = %+v, %v, want %+v", n, tail, ok, r.ChainLink)
 		}
-		id, kind, ok := record.Glance(b)
+		id, kind, ok := record.Peek(b)
 		if !ok || id != s.ID || string(kind) != "prompt" {
 			t.Errorf("%d bytes: Glance() = %v, %q, %v", n, id, kind, ok)
 		}
@@ -82,7 +82,7 @@ func TestOpenRefuses(t *testing.T) {
 	if err := r.Open(record.PRK{9}); !errors.Is(err, record.ErrWrongKey) {
 		t.Errorf("another key: %v, want ErrWrongKey", err)
 	}
-	key, err := r.KeyFrom(s.PRK)
+	key, err := r.DeriveKey(s.PRK)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("%s: nothing changed", name)
 			continue
 		}
-		if r, err := record.Decode([]byte(bad)); !errors.Is(err, record.ErrForm) {
+		if r, err := record.Decode([]byte(bad)); !errors.Is(err, record.ErrFormat) {
 			t.Errorf("%s: Decode() = %+v, %v, want ErrForm", name, r, err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 // whole is a sealing with all members that the log itself states.
-func whole() *record.Sealing {
+func whole() *record.SealParams {
 	s := sealing(100)
 	s.Actor, s.Domain, s.Withheld, s.Call = record.Subject{7, 15: 1}, "shop-1_a", record.WithheldErased, record.CallID{15: 9}
 	return s
@@ -167,7 +167,7 @@ func TestOwnMembers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(s.Own, r.Own); diff != "" || r.Version != 2 {
+	if diff := cmp.Diff(s.LogMetadata, r.LogMetadata); diff != "" || r.Version != 2 {
 		t.Errorf("version %d, own members (-want +got):\n%s", r.Version, diff)
 	}
 	const own = `,"parts":["prompt","response"],"source":"app","actor":"07000000000000000000000000000001","domain":"shop-1_a","withheld":"erased","call":"00000000000000000000000000000009","session":"`
@@ -212,18 +212,18 @@ func TestOwnMembers(t *testing.T) {
 			t.Errorf("%s: nothing changed", name)
 			continue
 		}
-		if _, err := record.Decode([]byte(bad)); !errors.Is(err, record.ErrForm) {
+		if _, err := record.Decode([]byte(bad)); !errors.Is(err, record.ErrFormat) {
 			t.Errorf("%s: Decode() = %v, want ErrForm", name, err)
 		}
 	}
-	for name, bad := range map[string]record.Own{
+	for name, bad := range map[string]record.LogMetadata{
 		"no source":      {},
 		"unknown source": {Source: "apps"},
 		"domain":         {Source: record.SourceApp, Domain: "Shop"},
 		"withheld":       {Source: record.SourceApp, Withheld: "expired"},
 	} {
 		s := sealing(10)
-		s.Own = bad
+		s.LogMetadata = bad
 		if _, err := record.Seal(s); err == nil {
 			t.Errorf("%s: sealed", name)
 		}
@@ -273,10 +273,10 @@ func TestVersion1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Version != 1 || r.Own != (record.Own{}) || !record.Known(b) {
-		t.Errorf("version %d, own members %+v, Known() = %v", r.Version, r.Own, record.Known(b))
+	if r.Version != 1 || r.LogMetadata != (record.LogMetadata{}) || !record.KnownVersion(b) {
+		t.Errorf("version %d, own members %+v, Known() = %v", r.Version, r.LogMetadata, record.KnownVersion(b))
 	}
-	if id, kind, ok := record.Glance(b); !ok || id != s.ID || string(kind) != "prompt" || !record.HasKind(b, "pro") {
+	if id, kind, ok := record.Peek(b); !ok || id != s.ID || string(kind) != "prompt" || !record.HasTypePrefix(b, "pro") {
 		t.Errorf("Glance() = %v, %q, %v", id, kind, ok)
 	}
 	if got, err := r.Digest(s.PRK); err != nil || got == nil || *got != digest {
@@ -284,7 +284,7 @@ func TestVersion1(t *testing.T) {
 	}
 	for _, other := range []string{`{"v":0`, `{"v":3`, `{"v":12`, `{"v":"1"`, `{"V":1`} {
 		changed := bytes.Replace(b, []byte(`{"v":1`), []byte(other), 1)
-		if _, _, ok := record.Glance(changed); ok || record.Known(changed) {
+		if _, _, ok := record.Peek(changed); ok || record.KnownVersion(changed) {
 			t.Errorf("a line that begins with %s is known", other)
 		}
 	}
@@ -304,8 +304,8 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		tail, ok := record.ParseTail(in)
-		if !ok || tail != r.Tail {
+		tail, ok := record.ParseChainLink(in)
+		if !ok || tail != r.ChainLink {
 			t.Errorf("Decode and ParseTail disagree over %q", in)
 		}
 		// One encoding: what a JSON reader makes of it, in this order, is it.
@@ -319,7 +319,7 @@ func FuzzDecode(f *testing.F) {
 func FuzzParseTail(f *testing.F) {
 	f.Add(line(f, sealing(100), 7))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		tail, ok := record.ParseTail(in)
+		tail, ok := record.ParseChainLink(in)
 		if !ok {
 			return
 		}
@@ -365,7 +365,7 @@ func TestVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key, err := r.KeyFrom(record.PRK(prk))
+		key, err := r.DeriveKey(record.PRK(prk))
 		if got := record.Hash(key).String(); err != nil || got != v.Key {
 			t.Errorf("%s: record key %s, %v, want %s", file, got, err, v.Key)
 		}
@@ -375,8 +375,8 @@ func TestVectors(t *testing.T) {
 		if got := string(event.AppendJSON(nil, &r.Event)); got != v.JSON {
 			t.Errorf("%s: opens to\n%s, want\n%s", file, got, v.JSON)
 		}
-		tail, ok := record.ParseTail([]byte(v.Line))
-		if !ok || !record.Intact([]byte(v.Line), &tail) {
+		tail, ok := record.ParseChainLink([]byte(v.Line))
+		if !ok || !record.VerifyHash([]byte(v.Line), &tail) {
 			t.Errorf("%s: the hash is not that of the line", file)
 		}
 	}
@@ -392,14 +392,14 @@ func writeVectors(t *testing.T, dir string) {
 	full.Event.Cost = &event.Cost{Nano: 12_300_000, Currency: "EUR"}
 	full.Event.Producer = &event.Producer{ID: "gateway-1", Seq: new(uint64(9))}
 	full.Event.TraceID = strings.Repeat("ab", 16)
-	minimal := &record.Sealing{ID: record.ID{1}, Event: &event.Event{Type: event.Decision, Time: full.Event.Time}, Class: "standard/2026-11"}
+	minimal := &record.SealParams{ID: record.ID{1}, Event: &event.Event{Type: event.Decision, Time: full.Event.Time}, Class: "standard/2026-11"}
 	minimal.Source = record.SourceLog
 	every := whole() // withheld, and so without content
 	every.Event = &event.Event{Type: event.Response, Time: full.Event.Time, ModelID: "gpt-4", OutputTokens: new(int64(7))}
 	answer := whole()
 	answer.Withheld, answer.Source, answer.Event.Prompt = "", record.SourceGateway, ""
 	answer.Event.OutputMessages, answer.Event.Error = []byte(`[{"role":"assistant"}]`), "cut off"
-	for name, s := range map[string]*record.Sealing{"minimal": minimal, "full": full, "compressed": long, "withheld": every, "own": answer} {
+	for name, s := range map[string]*record.SealParams{"minimal": minimal, "full": full, "compressed": long, "withheld": every, "own": answer} {
 		file := filepath.Join(dir, "v2-"+name+".json")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -409,7 +409,7 @@ func writeVectors(t *testing.T, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key, err := r.KeyFrom(s.PRK)
+		key, err := r.DeriveKey(s.PRK)
 		if err != nil {
 			t.Fatal(err)
 		}

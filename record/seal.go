@@ -49,62 +49,62 @@ var (
 	ErrBody = errors.New("the body does not authenticate")
 )
 
-// A Sealing is what a record is made of before it has a place in the log.
-type Sealing struct {
-	ID      ID
-	Event   *event.Event // canonicalised and valid, its Time set
-	Own                  // but for Parts, which are the event's
-	Session [16]byte     // zero if there is none
-	Class   string
-	Subject Subject
-	PRK     PRK
-	Salt    [16]byte  // random
-	Digest  *[32]byte // what the client gave, if it gave an id
+// SealParams are what a record is made of before it has a place in the log.
+type SealParams struct {
+	ID          ID
+	Event       *event.Event // canonicalised and valid, its Time set
+	LogMetadata              // but for Parts, which are the event's
+	Session     [16]byte     // zero if there is none
+	Class       string
+	Subject     Subject
+	PRK         PRK
+	Salt        [16]byte  // random
+	Digest      *[32]byte // what the client gave, if it gave an id
 }
 
-// A Draft is a sealed record that waits for its place: its line up to the end
+// A Pending is a sealed record that waits for its place: its line up to the end
 // of "body", and the hash so far.
-type Draft struct {
-	ID    ID
-	Admin bool // it governs the log
-	Size  int  // length of the content, rounded up by Padmé
+type Pending struct {
+	ID         ID
+	Governance bool // it governs the log
+	Size       int  // length of the content, rounded up by Padmé
 
 	content []byte // scratch of sealing
 	line    []byte
 	state   hash.Hash
 }
 
-var drafts = sync.Pool{New: func() any { return &Draft{state: sha256.New()} }}
+var drafts = sync.Pool{New: func() any { return &Pending{state: sha256.New()} }}
 
 // keepBuffer is the largest buffer that a freed draft keeps for its successor.
 const keepBuffer = 64 << 10
 
 // Free gives the draft's memory back. The draft must not be used afterwards.
-func (d *Draft) Free() {
+func (d *Pending) Free() {
 	if cap(d.line) <= keepBuffer && cap(d.content) <= keepBuffer {
 		drafts.Put(d)
 	}
 }
 
 // MaxLen bounds the length that the draft's line will have, with its LF.
-func (d *Draft) MaxLen() int {
+func (d *Pending) MaxLen() int {
 	return len(d.line) + len(tailSeq) + maxSeqLen + len(tailLogged) + timeLen +
 		len(tailPrev) + hexLen + 1 + unhashedLen + 1
 }
 
 // Seal encrypts and encodes all of a record that does not depend on its place.
-func Seal(s *Sealing) (*Draft, error) {
+func Seal(s *SealParams) (*Pending, error) {
 	s.Parts = event.PartsOf(s.Event)
-	if err := s.Own.check(); err != nil {
+	if err := s.LogMetadata.check(); err != nil {
 		return nil, err
 	}
 	return seal(s, Version)
 }
 
-func seal(s *Sealing, version int) (*Draft, error) {
+func seal(s *SealParams, version int) (*Pending, error) {
 	key := s.PRK.Expand(s.Salt, s.ID)
-	d := drafts.Get().(*Draft)
-	d.ID, d.Admin = s.ID, s.Event.Type.Administrative()
+	d := drafts.Get().(*Pending)
+	d.ID, d.Governance = s.ID, s.Event.Type.Governance()
 	d.content = append(d.content[:0], make([]byte, saltLen+innerLen)...)
 	d.content = event.AppendContent(d.content, s.Event, s.Digest)
 	n := len(d.content) - saltLen - innerLen
@@ -114,7 +114,7 @@ func seal(s *Sealing, version int) (*Draft, error) {
 	}
 	d.Size = padme(n)
 	d.line = appendPrefix(d.line[:0], &head{
-		version: version, id: s.ID, own: s.Own, session: s.Session, size: d.Size,
+		version: version, id: s.ID, own: s.LogMetadata, session: s.Session, size: d.Size,
 		class: s.Class, subject: s.Subject, key: key.Commitment(),
 	}, s.Event)
 	aad := len(d.line)
@@ -135,7 +135,7 @@ func seal(s *Sealing, version int) (*Draft, error) {
 
 // pack compresses the n bytes of content where that pays, writes what stands
 // before them, and pads; it leaves room for GCM's tag.
-func (d *Draft) pack(n int) {
+func (d *Pending) pack(n int) {
 	at := saltLen + innerLen
 	d.content[saltLen] = stored
 	if n >= compressFrom {
@@ -154,7 +154,7 @@ func (d *Draft) pack(n int) {
 
 // Finish appends the whole line with its LF for the record's place in the log,
 // and returns the record's hash. Only the bytes that it adds are hashed here.
-func (d *Draft) Finish(dst []byte, seq uint64, logged time.Time, prev Hash) ([]byte, Hash) {
+func (d *Pending) Finish(dst []byte, seq uint64, logged time.Time, prev Hash) ([]byte, Hash) {
 	dst = append(dst, d.line...)
 	at := len(dst)
 	dst = appendTail(dst, seq, logged, prev)
@@ -176,15 +176,15 @@ func newGCM(key Key) (cipher.AEAD, error) {
 
 // Open decrypts the body and adds the content to r.Event.
 func (r *Record) Open(prk PRK) error {
-	key, err := r.KeyFrom(prk)
+	key, err := r.DeriveKey(prk)
 	if err != nil {
 		return err
 	}
 	return r.OpenWith(key)
 }
 
-// KeyFrom derives the key of this record, for disclosure.
-func (r *Record) KeyFrom(prk PRK) (Key, error) {
+// DeriveKey derives the key of this record, for disclosure.
+func (r *Record) DeriveKey(prk PRK) (Key, error) {
 	var head [saltLen + 2]byte // 24 base64 characters hold the 16 bytes of salt
 	if _, err := base64.StdEncoding.Decode(head[:], r.body[:24]); err != nil {
 		return Key{}, fmt.Errorf("decode salt: %w", err)
@@ -202,7 +202,7 @@ func (r *Record) OpenWith(key Key) error {
 // Digest returns the digest of what the client gave, or nil if it gave no id.
 // The record must open with prk.
 func (r *Record) Digest(prk PRK) (*[32]byte, error) {
-	key, err := r.KeyFrom(prk)
+	key, err := r.DeriveKey(prk)
 	if err != nil {
 		return nil, err
 	}

@@ -40,12 +40,12 @@ func TestVersionOf(t *testing.T) {
 		if v, ok := record.VersionOf(line); ok != (want.version > 0) || ok && v != want.version {
 			t.Errorf("VersionOf(%s) = %d, %t, want %d", line, v, ok, want.version)
 		}
-		if got := record.Newer(line); got != want.newer {
+		if got := record.NewerVersion(line); got != want.newer {
 			t.Errorf("Newer(%s) = %t, want %t", line, got, want.newer)
 		}
 		_, err := record.Decode(line)
 		var version *record.VersionError
-		if errors.As(err, &version) != want.newer || !want.newer && !errors.Is(err, record.ErrForm) {
+		if errors.As(err, &version) != want.newer || !want.newer && !errors.Is(err, record.ErrFormat) {
 			t.Errorf("Decode(%s) = %v, want a VersionError: %t", line, err, want.newer)
 		}
 	}

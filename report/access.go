@@ -223,7 +223,7 @@ func (m *maker) readings(s *document.Section, q query.Query) error {
 		return err
 	}
 	slices.Reverse(list)
-	all, err := access.Accounts(func(yield func(*audittrail.Record, error) bool) {
+	all, err := access.LoggedReads(func(yield func(*audittrail.Record, error) bool) {
 		for _, r := range list {
 			if !yield(r, nil) {
 				return
@@ -246,7 +246,7 @@ func (m *maker) readings(s *document.Section, q query.Query) error {
 		case a.Known:
 			row = append(row, document.CodeOf(a.By), document.TextOf(a.Command), document.CountOf(a.Records), document.CountOf(a.First), document.CountOf(a.Last))
 		default:
-			row = append(row, document.CodeOf(a.By), document.TextOf(a.Command), document.StateOf(document.Wary, access.UnknownExtent), document.Value{}, document.Value{})
+			row = append(row, document.CodeOf(a.By), document.TextOf(a.Command), document.StateOf(document.Warning, access.UnknownExtent), document.Value{}, document.Value{})
 		}
 		rows = append(rows, row)
 	}

@@ -57,8 +57,8 @@ type failure struct {
 // failedTests gathers failed tests, each once.
 type failedTests []*failure
 
-func (all *failedTests) add(p *rules.Pack, c *rules.Control, r rules.Result, where string, f document.Figure) {
-	at := slices.IndexFunc(*all, func(have *failure) bool { return have.test.Figure == r.Figure && have.test.Is == r.Is })
+func (all *failedTests) add(p *rules.Catalogue, c *rules.Control, r rules.Result, where string, f document.Figure) {
+	at := slices.IndexFunc(*all, func(have *failure) bool { return have.test.Figure == r.Figure && have.test.Condition == r.Condition })
 	if at < 0 {
 		at = len(*all)
 		*all = append(*all, &failure{test: r.Test, where: where, label: f.Label, value: f.Value, places: make(map[string][]string)})

@@ -47,7 +47,7 @@ func (m *maker) axisOf(first, last query.Value) *axis {
 		from = most
 	}
 	x.span = spanOf(from, to)
-	for _, v := range query.Axis(x.span, from, to, nil, maxSpans) {
+	for _, v := range query.TimeBuckets(x.span, from, to, nil, maxSpans) {
 		x.at[v.String()] = len(x.labels)
 		x.labels = append(x.labels, v.String())
 	}

@@ -53,7 +53,7 @@ func (m *maker) calls() query.Query {
 func describe(q *query.Query, g query.Grouping) *asked {
 	a := &asked{
 		Calls: q.Calls, Types: q.Types, Models: q.Models, Versions: q.Versions, Deployed: q.Deployments, Outcomes: q.Outcomes, Traces: q.Traces, Labels: q.Labels, Filter: q.Filter,
-		Size: q.Size, By: g.By, Aggregates: g.Aggregates, Cuts: g.Cuts, Limit: q.Limit,
+		Size: q.Size, By: g.By, Aggregates: g.Aggregates, Cuts: g.Boundaries, Limit: q.Limit,
 	}
 	if !q.Start.IsZero() {
 		a.Start = string(event.AppendTime(nil, q.Start))

@@ -18,14 +18,14 @@ import (
 	"audittrail/report/document"
 )
 
-// CaseType is the type of a report on one case, which MakeCase makes.
+// CaseType is the type of a report on one case, which BuildCase makes.
 const CaseType = "case"
 
 // A Case is what a report on one case is about: the records of a trace, about a
 // person, or around one of them.
 type Case struct {
-	// Of is what the case is, in words: "the trace 4bf9…".
-	Of string
+	// Description is what the case is, in words: "the trace 4bf9…".
+	Description string
 	// Records are those of the case as whoever asks for the report may see them,
 	// in the order of the log: content that they may not see is hidden. More says
 	// that there are others, behind these.
@@ -36,11 +36,11 @@ type Case struct {
 // MaxCase is how many records a report on a case has at most.
 const MaxCase = maxRows
 
-// MakeCase computes the report on one case: what was asked and answered, by which
+// BuildCase computes the report on one case: what was asked and answered, by which
 // model, made of which data, who looked at it, and what was done. The records
 // stand in it with their contents and hashes. Of o, it heeds the program, the
 // size, Redacted, Pseudonyms and Progress.
-func MakeCase(ctx context.Context, log *audittrail.Log, engine *query.Engine, o Options, c Case) (*document.Report, error) {
+func BuildCase(ctx context.Context, log *audittrail.Log, engine *query.Engine, o Options, c Case) (*document.Report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m := &maker{ctx: ctx, log: log, engine: engine, answers: make(map[string]*query.Table), o: Options{
@@ -76,7 +76,7 @@ func (m *maker) caseSections(c *Case) error {
 	c.Records = slices.DeleteFunc(slices.Clone(c.Records), func(r *audittrail.Record) bool { return r.Seq >= m.o.Size })
 	source := m.source("find", "the records of the case, as whoever asked for the report may see them", nil, query.Grouping{}, uint64(len(c.Records)))
 	for _, k := range []kind{
-		{"case", "Case", "What the log has of " + c.Of + ": what was asked and answered, by which model and from which data, who looked at it, and what was done.", func(m *maker, s *document.Section) error {
+		{"case", "Case", "What the log has of " + c.Description + ": what was asked and answered, by which model and from which data, who looked at it, and what was done.", func(m *maker, s *document.Section) error {
 			m.caseSection(s, c, source)
 			return nil
 		}},
@@ -174,7 +174,7 @@ func (m *maker) caseWords(s *document.Section, c *Case, source string) {
 			rows = append(rows, []document.Value{document.TimeOf(e.Time), document.CountOf(r.Seq), document.TextOf(what), v})
 		}
 		if r.State != record.Readable {
-			put(words(string(e.Type)), document.StateOf(document.Wary, "its content is "+r.State.String()))
+			put(words(string(e.Type)), document.StateOf(document.Warning, "its content is "+r.State.String()))
 			continue
 		}
 		some := false
@@ -220,16 +220,16 @@ func (m *maker) caseModels(s *document.Section, c *Case, source string) {
 		events[n]++
 		parts, known := r.KnownParts()
 		switch event.Call(e, parts, known) {
-		case event.CallWhole, event.CallAnswer, event.CallFailed:
+		case event.CallComplete, event.CallResponse, event.CallFailed:
 			calls[n]++
 		}
 	}
 	q := m.administrative(lineageTypes...)
 	var rows [][]document.Value
 	for _, n := range names {
-		state, data, runs := document.StateOf(document.Wary, "not registered"), []string{}, []string{}
+		state, data, runs := document.StateOf(document.Warning, "not registered"), []string{}, []string{}
 		if m.graphErr != nil {
-			state = document.StateOf(document.Wary, "not known: what was registered cannot be read")
+			state = document.StateOf(document.Warning, "not known: what was registered cannot be read")
 		} else if node := m.versionOf(n.model, n.version); node != nil {
 			state = document.StateOf(document.Good, "registered")
 			if node.Retired != nil {
@@ -256,7 +256,7 @@ func (m *maker) caseModels(s *document.Section, c *Case, source string) {
 // versionOf is the registered version of a model, or nil.
 func (m *maker) versionOf(model, version string) *lineage.Node {
 	for n := range m.graph.Nodes() {
-		if v, ok := n.Thing.(*lineage.ModelVersion); ok && v.Name == model && v.Version == version {
+		if v, ok := n.Entity.(*lineage.ModelVersion); ok && v.Name == model && v.Version == version {
 			return n
 		}
 	}
@@ -289,7 +289,7 @@ func (m *maker) caseReviews(s *document.Section, c *Case, source string) {
 				who = document.CodeOf(r.Actor.String())
 			}
 		}
-		text := document.StateOf(document.Wary, "its content is "+r.State.String())
+		text := document.StateOf(document.Warning, "its content is "+r.State.String())
 		if r.State == record.Readable {
 			text = said(r, joined(e.Prompt, e.Response, metadataText(e)))
 		}
@@ -330,7 +330,7 @@ func (m *maker) caseActs(s *document.Section, c *Case, source string) {
 		case event.Prompt, event.Response, event.Embedding, event.HumanReview, event.Feedback, event.Evaluation:
 			continue
 		}
-		text := document.StateOf(document.Wary, "its content is "+r.State.String())
+		text := document.StateOf(document.Warning, "its content is "+r.State.String())
 		if r.State == record.Readable {
 			var tool string
 			if e.Tool != nil {

@@ -19,7 +19,7 @@ func TestCase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tracker.RegisterAll(t.Context(), []lineage.Thing{
+	if _, err := tracker.RegisterAll(t.Context(), []lineage.Entity{
 		&lineage.Dataset{ID: "letters", Name: "letters", Version: "1"}, &lineage.TrainingRun{ID: "run", Name: "run", Datasets: []string{"letters"}},
 		&lineage.ModelVersion{ID: "bot", Name: "bot", Version: "3", Run: "run"},
 	}); err != nil {
@@ -40,14 +40,14 @@ func TestCase(t *testing.T) {
 		t.Fatal(err)
 	}
 	engine := query.New(log)
-	c := report.Case{Of: "the trace " + trace, More: true}
+	c := report.Case{Description: "the trace " + trace, More: true}
 	for h, err := range engine.Find(t.Context(), query.Query{Traces: []string{trace}, OldestFirst: true}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.Records = append(c.Records, h.Record)
 	}
-	r, err := report.MakeCase(t.Context(), log, engine, report.Options{Program: "test"}, c)
+	r, err := report.BuildCase(t.Context(), log, engine, report.Options{Program: "test"}, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestCase(t *testing.T) {
 	if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, Time: day}); err != nil {
 		t.Fatal(err)
 	}
-	again, err := report.MakeCase(t.Context(), log, engine, report.Options{Program: "test", Size: size}, c)
+	again, err := report.BuildCase(t.Context(), log, engine, report.Options{Program: "test", Size: size}, c)
 	if err != nil || string(encoded(t, again)) != string(encoded(t, r)) {
 		t.Errorf("made again, it differs: %v", err)
 	}

@@ -23,7 +23,7 @@ const (
 // could not be checked.
 func Circumstances(was, is *document.Report, found []document.Difference) (contradicts, circumstances []document.Difference) {
 	for _, s := range []document.Status{was.Status, is.Status} {
-		if s != document.Sound && s != document.Incomplete {
+		if s != document.Complete && s != document.Incomplete {
 			return found, nil
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // other sections.
 func (m *maker) controls(s *document.Section) error {
 	q := m.source("rules", "the figures of this report by the tests of the rule files", nil, query.Grouping{}, m.o.Size)
-	found := matrix{tally: make(map[rules.State]int)}
+	found := matrix{states: make(map[rules.State]int)}
 	for _, p := range m.o.Rules {
 		found.rows, found.tests = nil, nil
 		for i := range p.Controls {
@@ -33,7 +33,7 @@ func (m *maker) controls(s *document.Section) error {
 		}
 	}
 	for _, state := range rules.States() {
-		figure(s, strings.ReplaceAll(string(state), " ", "_"), "Controls: "+string(state), document.CountOf(found.tally[state]), stateNotes[state], q)
+		figure(s, strings.ReplaceAll(string(state), " ", "_"), "Controls: "+string(state), document.CountOf(found.states[state]), stateNotes[state], q)
 	}
 	for _, f := range found.failed {
 		m.attend(document.FailedTest, document.Bad, s.ID, "%s", f)
@@ -45,21 +45,21 @@ func (m *maker) controls(s *document.Section) error {
 // them how many have each state, and which tests do not hold.
 type matrix struct {
 	rows, tests [][]document.Value
-	tally       map[rules.State]int
+	states      map[rules.State]int
 	failed      failedTests
 }
 
 // control finds the state of one control, and why it has that.
-func (m *maker) control(p *rules.Pack, c *rules.Control, found *matrix) {
-	state, results := c.Judge(m.figureOf)
+func (m *maker) control(p *rules.Catalogue, c *rules.Control, found *matrix) {
+	state, results := c.Evaluate(m.figureOf)
 	reason, applies := m.notApplicable(p, c)
 	if !applies {
 		state = rules.NotApplicable
 	}
-	found.tally[state]++
+	found.states[state]++
 	var why []string
 	for _, r := range results {
-		if state == rules.Failed && r.Decision == rules.DoesNot {
+		if state == rules.Failed && r.Decision == rules.DoesNotHold {
 			f, _ := m.doc.Figure(r.Figure)
 			section, _, _ := strings.Cut(r.Figure, ".")
 			found.failed.add(p, c, r, m.doc.Section(section).Title, f)
@@ -76,16 +76,16 @@ func (m *maker) control(p *rules.Pack, c *rules.Control, found *matrix) {
 		why = []string{"no log can show it"}
 	}
 	found.rows = append(found.rows, []document.Value{
-		document.TextOf(c.Place), document.TextOf(c.Title), document.TextOf(asksOf(c)), stateValue(state), document.TextOf(strings.Join(why, "; ")), document.TextOf(c.Beyond), document.TextOf(c.From),
+		document.TextOf(c.Place), document.TextOf(c.Title), document.TextOf(asksOf(c)), stateValue(state), document.TextOf(strings.Join(why, "; ")), document.TextOf(c.NotInLog), document.TextOf(c.AppliesFrom),
 	})
 }
 
 // asksOf is what a control asks, and of whom.
 func asksOf(c *rules.Control) string {
-	if c.Of == "" {
-		return c.Asks
+	if c.AppliesTo == "" {
+		return c.Requirement
 	}
-	return c.Asks + " Of: " + c.Of + "."
+	return c.Requirement + " Of: " + c.AppliesTo + "."
 }
 
 // stateNotes say what the states mean.
@@ -139,7 +139,7 @@ func (m *maker) figureOf(id string) rules.Figure {
 
 // notApplicable tells whether a control applies, and if the organisation says
 // that it does not, why.
-func (m *maker) notApplicable(p *rules.Pack, c *rules.Control) (reason string, applies bool) {
+func (m *maker) notApplicable(p *rules.Catalogue, c *rules.Control) (reason string, applies bool) {
 	if m.doc.Organisation == nil {
 		return "", true
 	}
@@ -154,7 +154,7 @@ func (m *maker) notApplicable(p *rules.Pack, c *rules.Control) (reason string, a
 // why is what a test that does not hold came to, in one clause.
 func (m *maker) why(r rules.Result) string {
 	label, value := m.shown(r.Figure)
-	if r.Decision == rules.DoesNot {
+	if r.Decision == rules.DoesNotHold {
 		return label + ": " + value.String() + ", asked: " + r.Asked()
 	}
 	if r.Empty {
@@ -196,7 +196,7 @@ func (m *maker) testRow(c *rules.Control, r rules.Result) []document.Value {
 	switch r.Decision {
 	case rules.Holds:
 		result.Tone = document.Good
-	case rules.DoesNot:
+	case rules.DoesNotHold:
 		result.Tone = document.Bad
 	}
 	return []document.Value{document.TextOf(c.Place), document.TextOf(label), value, document.TextOf(asked), result, document.TextOf(reason)}
@@ -204,13 +204,13 @@ func (m *maker) testRow(c *rules.Control, r rules.Result) []document.Value {
 
 // applicable keeps of what the organisation says only what is about the rules of
 // this report.
-func applicable(o *document.Organisation, packs []*rules.Pack) *document.Organisation {
+func applicable(o *document.Organisation, packs []*rules.Catalogue) *document.Organisation {
 	if o == nil {
 		return nil
 	}
 	kept := *o
 	kept.NotApplicable = slices.DeleteFunc(slices.Clone(o.NotApplicable), func(n document.NotApplicable) bool {
-		return !slices.ContainsFunc(packs, func(p *rules.Pack) bool { return p.ID == n.Rules })
+		return !slices.ContainsFunc(packs, func(p *rules.Catalogue) bool { return p.ID == n.Rules })
 	})
 	return &kept
 }

@@ -115,7 +115,7 @@ func TestEveryControlFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tracker.RegisterAll(t.Context(), []lineage.Thing{&lineage.ModelVersion{ID: "bare", Name: "bare", Version: "1"}}); err != nil {
+	if _, err := tracker.RegisterAll(t.Context(), []lineage.Entity{&lineage.ModelVersion{ID: "bare", Name: "bare", Version: "1"}}); err != nil {
 		t.Fatal(err)
 	}
 	r := made(t, log, report.Options{})

@@ -85,7 +85,7 @@ func scoresOf(list []*audittrail.Record, x *axis) map[measure]map[string]scored 
 			continue
 		}
 		score, err := number.Float64()
-		at := query.Axis(x.span, r.Event.Time, r.Event.Time, nil, 1)
+		at := query.TimeBuckets(x.span, r.Event.Time, r.Event.Time, nil, 1)
 		if err != nil || len(at) == 0 {
 			continue
 		}

@@ -164,7 +164,7 @@ func TestPseudonyms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, grant, err := c.Grant(t.Context(), access.Request{User: "auditor-ines", Role: access.Auditor})
+	_, grant, err := c.Grant(t.Context(), access.GrantRequest{User: "auditor-ines", Role: access.Auditor})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestGrantsInForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	grants := make(map[string]*access.Grant)
-	for _, q := range []access.Request{
+	for _, q := range []access.GrantRequest{
 		{User: "ines", Role: access.Auditor},
 		{User: "app", Role: access.Writer, Scope: scope, For: 24 * time.Hour},
 		{User: "gone", Role: access.Viewer},
@@ -262,7 +262,7 @@ func TestGrantsInForceArchived(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := c.Grant(t.Context(), access.Request{User: "ines", Role: access.Auditor}); err != nil {
+	if _, _, err := c.Grant(t.Context(), access.GrantRequest{User: "ines", Role: access.Auditor}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Close(); err != nil {

@@ -78,13 +78,13 @@ func (m *maker) incidents(s *document.Section) error {
 			late = append(late, fmt.Sprintf("%s is overdue: %s asks for a report by %s, and none is on record.", in, rule, document.InWords(deadline)))
 		case !deadline.IsZero():
 			running++
-			state = document.StateOf(document.Wary, "clock runs")
+			state = document.StateOf(document.Warning, "clock runs")
 		case in.kind == "none":
 			state = document.StateOf(document.Plain, "not serious")
 		case grave:
 			unclassified++
 			unsaid = append(unsaid, fmt.Sprintf("%s is of %s severity, and nobody said what kind it is: whether it must be reported is not known.", in, in.severity))
-			state = document.StateOf(document.Wary, "not classified")
+			state = document.StateOf(document.Warning, "not classified")
 		}
 		e := &in.first.Event
 		rows = append(rows, []document.Value{
@@ -158,11 +158,11 @@ func parseTime(s string) (time.Time, bool) {
 }
 
 // clock is the shortest time that the selected rules give for a kind.
-func (m *maker) clock(kind string) (rules.Clock, string) {
-	var best rules.Clock
+func (m *maker) clock(kind string) (rules.Deadline, string) {
+	var best rules.Deadline
 	rule := ""
 	for _, p := range m.o.Rules {
-		if c, ok := p.ClockFor(kind); ok && (best.Days == 0 || c.Days < best.Days) {
+		if c, ok := p.DeadlineFor(kind); ok && (best.Days == 0 || c.Days < best.Days) {
 			best, rule = c, p.Title+" "+c.Place
 		}
 	}

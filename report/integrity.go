@@ -15,7 +15,7 @@ import (
 // verify checks the records that count, and returns what says what is wrong with
 // them.
 func (m *maker) verify() (say func()) {
-	o := audittrail.VerifyOptions{Size: m.o.Size, Within: m.within, Progress: m.o.Progress}
+	o := audittrail.VerifyOptions{Size: m.o.Size, IgnoreUnauthenticated: m.within, Progress: m.o.Progress}
 	if m.doc.Witness != nil {
 		o.Checkpoints = [][]byte{[]byte(m.doc.Witness.Checkpoint)}
 	}
@@ -34,7 +34,7 @@ func (m *maker) verify() (say func()) {
 // judgeCheck says what the check of the log found.
 func (m *maker) judgeCheck() {
 	v := m.verified
-	limits := strings.Join(v.Limitations(), "; ")
+	limits := strings.Join(v.Caveats(), "; ")
 	switch v.Verdict() {
 	case audittrail.VerdictAltered:
 		m.worse(document.Altered, document.Bad, fmt.Sprintf("The log was ALTERED: %s among the records that count; the integrity section lists the first of them.", plural(int(v.Alterations()), "alteration", "alterations")))
@@ -44,13 +44,13 @@ func (m *maker) judgeCheck() {
 	case audittrail.VerdictUnchecked:
 		m.worse(document.Unchecked, document.Bad, "The log could not be checked: "+limits+".")
 	case audittrail.VerdictLimited:
-		m.worse(document.Incomplete, document.Wary, notAltered+limits+": see the integrity section.")
+		m.worse(document.Incomplete, document.Warning, notAltered+limits+": see the integrity section.")
 	}
 	if n := v.Count(finding.Unauthenticated); n > 0 {
-		m.worse(document.Incomplete, document.Wary, goesOn+", and nobody vouches for what is there. It is in no figure: 'audittrail verify' names it.")
+		m.worse(document.Incomplete, document.Warning, goesOn+", and nobody vouches for what is there. It is in no figure: 'audittrail verify' names it.")
 	}
-	for _, missing := range v.Missing {
-		m.worse(document.Incomplete, document.Wary, lacked+missing+".")
+	for _, missing := range v.Limitations {
+		m.worse(document.Incomplete, document.Warning, lacked+missing+".")
 	}
 }
 
@@ -63,7 +63,7 @@ func (m *maker) state() document.Value {
 	case audittrail.VerdictIntact:
 		return document.StateOf(document.Good, "intact")
 	case audittrail.VerdictLimited:
-		return document.StateOf(document.Wary, "intact, but "+strings.Join(m.verified.Limitations(), "; "))
+		return document.StateOf(document.Warning, "intact, but "+strings.Join(m.verified.Caveats(), "; "))
 	case audittrail.VerdictAltered:
 		return document.StateOf(document.Bad, "ALTERED")
 	}
@@ -80,13 +80,13 @@ func (m *maker) integrity(s *document.Section) error {
 	if v := m.verified; v != nil {
 		figure(s, "alterations", "Alterations", document.CountOf(v.Alterations()), "", q)
 		var rows [][]document.Value
-		for _, p := range v.Problems {
+		for _, p := range v.Findings {
 			rows = append(rows, []document.Value{document.CountOf(p.Seq), document.StateOf(document.Bad, string(p.Kind)), document.CodeOf(fmt.Sprintf("%s, byte %d", p.File, p.Offset)), document.TextOf(p.Detail)})
 		}
 		if len(rows) > 0 {
 			add(s, "problems", "What is wrong", columns("record+", "kind", "where", "detail"), rows, "", q)
-			if t := &s.Tables[len(s.Tables)-1]; v.ProblemCount > uint64(len(t.Rows)) {
-				t.Total = v.ProblemCount
+			if t := &s.Tables[len(s.Tables)-1]; v.FindingCount > uint64(len(t.Rows)) {
+				t.Total = v.FindingCount
 			}
 		}
 	}

@@ -44,7 +44,7 @@ func (m *maker) retention(s *document.Section) error {
 			frameworks = append(frameworks, p.ID)
 		}
 	}
-	short := policy.Shortfalls(frameworks)
+	short := policy.MinimumViolations(frameworks)
 	shortfalls := document.CountOf(len(short))
 	if why != "" {
 		shortfalls, short = document.Value{}, nil
@@ -53,7 +53,7 @@ func (m *maker) retention(s *document.Section) error {
 	for _, law := range frameworks {
 		count, n := shortfalls, 0
 		for _, f := range short {
-			if f.Floor.Framework == law {
+			if f.Minimum.Framework == law {
 				n++
 			}
 		}
@@ -64,7 +64,7 @@ func (m *maker) retention(s *document.Section) error {
 	}
 	var rows [][]document.Value
 	for _, f := range short {
-		rows = append(rows, []document.Value{document.TextOf(f.Class), document.TextOf(f.Keeps.String()), document.TextOf(f.Floor.AtLeast.String()), document.TextOf(f.Floor.Rule)})
+		rows = append(rows, []document.Value{document.TextOf(f.Class), document.TextOf(f.Keeps.String()), document.TextOf(f.Minimum.AtLeast.String()), document.TextOf(f.Minimum.Rule)})
 	}
 	if len(rows) > 0 {
 		add(s, "short", "Shorter than a floor", columns("class", "keeps", "at least", "rule"), rows, "", q)
@@ -88,13 +88,13 @@ func (m *maker) retention(s *document.Section) error {
 }
 
 // shortLines say of each class for how long it is kept, and what asks for more.
-func shortLines(short []retention.Shortfall) []string {
+func shortLines(short []retention.MinimumViolation) []string {
 	var lines []string
 	for i := 0; i < len(short); {
 		f := short[i]
 		var asked []string
 		for ; i < len(short) && short[i].Class == f.Class; i++ {
-			asked = append(asked, fmt.Sprintf("%s (at least %s)", short[i].Floor.Rule, periodWords(short[i].Floor.AtLeast)))
+			asked = append(asked, fmt.Sprintf("%s (at least %s)", short[i].Minimum.Rule, periodWords(short[i].Minimum.AtLeast)))
 		}
 		lines = append(lines, fmt.Sprintf("Records of the class %s are kept for %s, shorter than is asked by %s.", f.Class, periodWords(f.Keeps), strings.Join(asked, ", ")))
 	}
@@ -175,7 +175,7 @@ func (m *maker) holdsInForce() []*governance.Hold {
 func (m *maker) floors(s *document.Section, frameworks []string) {
 	q := m.source("rules", "the floors that come with the program: audittrail retention floors", nil, query.Grouping{}, 0)
 	var rows [][]document.Value
-	for _, f := range retention.Floors() {
+	for _, f := range retention.StatutoryMinimums() {
 		if slices.Contains(frameworks, f.Framework) {
 			rows = append(rows, []document.Value{document.TextOf(f.Rule), document.TextOf(f.AtLeast.String()), document.TextOf(f.Of), document.TextOf(f.Applies), document.CodeOf(f.Source)})
 		}

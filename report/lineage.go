@@ -32,8 +32,8 @@ func (counted) AppendGovernanceBatch(context.Context, []event.Event) ([]audittra
 
 var errRegister = errors.New("a report registers nothing")
 
-// Administrative yields records that govern the log.
-func (c counted) Administrative(_ context.Context, from uint64, types ...event.Type) iter.Seq2[*audittrail.Record, error] {
+// GovernanceRecords yields records that govern the log.
+func (c counted) GovernanceRecords(_ context.Context, from uint64, types ...event.Type) iter.Seq2[*audittrail.Record, error] {
 	return func(yield func(*audittrail.Record, error) bool) {
 		for _, r := range c {
 			if r.Seq >= from && slices.Contains(types, r.Event.Type) && !yield(r, nil) {
@@ -116,7 +116,7 @@ func (m *maker) lineage(s *document.Section) error {
 	for n := range m.graph.Nodes() { // what something was made of comes before it
 		counts[n.Kind]++
 		data[n.ID] = n.Kind == lineage.KindDataset
-		for e := range m.graph.Up(n) {
+		for e := range m.graph.Upstream(n) {
 			data[n.ID] = data[n.ID] || data[e.From.ID]
 		}
 		switch n.Kind {
@@ -124,7 +124,7 @@ func (m *maker) lineage(s *document.Section) error {
 			versions = append(versions, &origin{Node: n, data: data[n.ID]})
 		case lineage.KindDataset:
 			unused++
-			for range m.graph.Down(n) {
+			for range m.graph.Downstream(n) {
 				unused--
 				break
 			}
@@ -172,7 +172,7 @@ func (m *maker) answered(s *document.Section, versions []*origin) error {
 	u := new(usage.Usage)
 	if m.o.Size > 0 {
 		var err error
-		if u, err = usage.Of(m.ctx, m.graph, c, m.calls()); err != nil {
+		if u, err = usage.Compute(m.ctx, m.graph, c, m.calls()); err != nil {
 			return err
 		}
 	}
@@ -183,7 +183,7 @@ func (m *maker) answered(s *document.Section, versions []*origin) error {
 	by := make(map[usage.Certainty]uint64)
 	calls := make(map[string]uint64)
 	var rows [][]document.Value
-	for _, t := range u.Streams {
+	for _, t := range u.Groups {
 		by[t.Match.Certainty] += t.Calls
 		if t.Match.Model != nil {
 			calls[t.Match.Model.ID] += t.Calls
@@ -191,7 +191,7 @@ func (m *maker) answered(s *document.Section, versions []*origin) error {
 		}
 		rows = append(rows, []document.Value{
 			document.TextOf(t.ModelID), document.TextOf(t.ModelVersion), document.TextOf(t.DeploymentID), document.CountOf(t.Calls), document.TimeOf(t.First), document.TimeOf(t.Last),
-			document.StateOf(document.Wary, string(t.Match.Certainty)), document.TextOf(t.Match.Reason),
+			document.StateOf(document.Warning, string(t.Match.Certainty)), document.TextOf(t.Match.Reason),
 		})
 	}
 	by[usage.Unnamed] = u.Unnamed
@@ -234,13 +234,13 @@ func (m *maker) origins(s *document.Section, versions []*origin, source string) 
 			n[r.Kind]++
 		}
 		deployed, ended := 0, 0
-		for e := range m.graph.Down(v.Node) {
+		for e := range m.graph.Downstream(v.Node) {
 			if e.To.Kind == lineage.KindEvaluation {
 				n[e.To.Kind]++
 			}
 			if e.To.Kind == lineage.KindDeployment {
 				deployed++
-				if _, to, _ := m.graph.Span(e.To); !to.IsZero() && !to.After(m.doc.AsOf.Time) {
+				if _, to, _ := m.graph.ActivePeriod(e.To); !to.IsZero() && !to.After(m.doc.AsOf.Time) {
 					ended++
 				}
 			}
@@ -303,7 +303,7 @@ func (m *maker) graphOf(s *document.Section, versions []*origin, orphans int, so
 		at[n.ID] = len(g.Nodes)
 		node := document.Node{Label: n.Label(), Kind: layers[n.Kind].name, Layer: layers[n.Kind].layer}
 		if bare[n.ID] {
-			node.Tone = document.Wary
+			node.Tone = document.Warning
 		}
 		g.Nodes = append(g.Nodes, node)
 	}
@@ -330,10 +330,10 @@ func fits(columns [4]int) bool { return slices.Max(columns[:]) <= maxDrawn }
 // drawn are the things around as many versions as can be drawn.
 func (m *maker) drawn(versions []*origin) *lineage.Graph {
 	seen := make(map[string]bool)
-	var some []lineage.Reach
+	var some []lineage.NodeDepth
 	var drawn [4]int
 	for _, v := range versions[:min(len(versions), maxRows)] {
-		var more []lineage.Reach
+		var more []lineage.NodeDepth
 		with := drawn
 		for _, r := range m.graph.Walk([]*lineage.Node{v.Node}, lineage.Upstream|lineage.Downstream, 0) {
 			if !seen[r.ID] {
@@ -358,7 +358,7 @@ func (m *maker) registrations(s *document.Section, source string) {
 	var rows [][]document.Value
 	for n := range m.graph.Nodes() {
 		digest, owner := "", ""
-		switch t := n.Thing.(type) {
+		switch t := n.Entity.(type) {
 		case *lineage.Dataset:
 			digest, owner = t.Digest, t.Owner
 		case *lineage.TrainingRun:
@@ -376,7 +376,7 @@ func (m *maker) registrations(s *document.Section, source string) {
 	}
 	add(s, "things", "What was registered", columns("kind", "name", "digest", "owner", "registered", "record+"), rows, "", source)
 	rows = nil
-	for _, f := range m.graph.Faults() {
+	for _, f := range m.graph.InvalidRecords() {
 		rows = append(rows, []document.Value{document.CountOf(f.Seq), document.TextOf(f.Problem)})
 	}
 	figure(s, "faults", "Records that could not be used", document.CountOf(len(rows)), "They cannot be read, or contradict what stands before them.", source)

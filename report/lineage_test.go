@@ -13,7 +13,7 @@ import (
 	"audittrail/report/document"
 )
 
-func register(t *testing.T, log *audittrail.Log, things ...lineage.Thing) *lineage.Tracker {
+func register(t *testing.T, log *audittrail.Log, things ...lineage.Entity) *lineage.Tracker {
 	t.Helper()
 	tracker, err := lineage.Open(t.Context(), log)
 	if err != nil {
@@ -97,7 +97,7 @@ func TestLineage(t *testing.T) {
 		t.Errorf("the graph is %v", g)
 	}
 	for _, n := range g.Nodes {
-		if marked := n.Label == "toy@1"; marked != (n.Tone == document.Wary) {
+		if marked := n.Label == "toy@1"; marked != (n.Tone == document.Warning) {
 			t.Errorf("%s is marked %q", n.Label, n.Tone)
 		}
 	}
@@ -113,7 +113,7 @@ func TestLineage(t *testing.T) {
 func TestLineageFaults(t *testing.T) {
 	log, _ := newLog(t)
 	tracker := register(t, log, &lineage.ModelVersion{ID: "bot-1", Name: "bot", Version: "1"})
-	if _, err := tracker.RetireModel(t.Context(), lineage.Retirement{Thing: "bot-1", At: day.Add(time.Minute)}); err != nil {
+	if _, err := tracker.RetireModel(t.Context(), lineage.Retirement{Entity: "bot-1", At: day.Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := log.AppendGovernance(t.Context(), event.Event{Type: event.DatasetRegistered}); err != nil {
@@ -129,7 +129,7 @@ func TestLineageFaults(t *testing.T) {
 // Of more than can be drawn, what belongs to the versions in use is.
 func TestLineageLarge(t *testing.T) {
 	log, _ := newLog(t)
-	var things []lineage.Thing
+	var things []lineage.Entity
 	for i := range 300 {
 		data, bot := fmt.Sprintf("data-%d", i), fmt.Sprintf("bot-%d", i)
 		things = append(things,

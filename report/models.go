@@ -67,7 +67,7 @@ func (m *maker) inventory(s *document.Section) error {
 			rows = append(rows, []document.Value{document.TextOf(key[0]), document.TextOf(key[1]), {}, document.CountOf(0), document.CountOf(0), {}, {}, {}, document.TextOf(v.owner), document.TextOf(v.riskTier), document.StateOf(document.Plain, "never used")})
 		}
 	}
-	m.attendEach(document.Unregistered, document.Wary, s.ID, strangers, "versions of models were used and never registered")
+	m.attendEach(document.Unregistered, document.Warning, s.ID, strangers, "versions of models were used and never registered")
 	figure(s, "models", "Versions of models used", document.CountOf(len(used)), "", t.source)
 	figure(s, "registered", "Versions registered", document.CountOf(count), "Over the log's whole life.", q)
 	figure(s, "unregistered", "Used and never registered", document.CountOf(unregistered), "", t.source, q)
@@ -92,7 +92,7 @@ type version struct {
 func (v version) state(last time.Time) document.Value {
 	switch {
 	case !v.known:
-		return document.StateOf(document.Wary, "not registered")
+		return document.StateOf(document.Warning, "not registered")
 	case !v.retired.IsZero() && last.After(v.retired):
 		return document.StateOf(document.Bad, "used when retired")
 	case !v.retired.IsZero():
@@ -116,7 +116,7 @@ func (m *maker) registered() (map[[2]string]version, int) {
 		return all, count
 	}
 	for n := range m.graph.Nodes() {
-		if v, ok := n.Thing.(*lineage.ModelVersion); ok {
+		if v, ok := n.Entity.(*lineage.ModelVersion); ok {
 			count++
 			is := version{owner: v.Owner, riskTier: v.RiskTier, known: true}
 			if n.Retired != nil {

@@ -22,7 +22,7 @@ const maxWords = 1000
 // whom the report is made, and which controls do not apply to them, with the
 // reason. Packs are the rules of the report; what it says of others that come
 // with the program is checked as well. Its errors name the place in the file.
-func ParseOrganisation(text []byte, packs []*rules.Pack) (*document.Organisation, error) {
+func ParseOrganisation(text []byte, packs []*rules.Catalogue) (*document.Organisation, error) {
 	if len(text) > MaxOrganisation {
 		return nil, fmt.Errorf("organisation: the file has more than %d bytes", MaxOrganisation)
 	}
@@ -68,9 +68,9 @@ func ParseOrganisation(text []byte, packs []*rules.Pack) (*document.Organisation
 
 // checkNotApplicable refuses an entry without a reason, one that is there
 // before, and one that names no control.
-func checkNotApplicable(n document.NotApplicable, before []document.NotApplicable, packs []*rules.Pack) error {
-	var pack *rules.Pack
-	if at := slices.IndexFunc(packs, func(p *rules.Pack) bool { return p.ID == n.Rules }); at >= 0 {
+func checkNotApplicable(n document.NotApplicable, before []document.NotApplicable, packs []*rules.Catalogue) error {
+	var pack *rules.Catalogue
+	if at := slices.IndexFunc(packs, func(p *rules.Catalogue) bool { return p.ID == n.Rules }); at >= 0 {
 		pack = packs[at]
 	} else if p, err := rules.Builtin(n.Rules); err == nil {
 		pack = p

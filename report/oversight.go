@@ -53,14 +53,14 @@ func verdictOf(r *audittrail.Record) string {
 	return "other"
 }
 
-// A tally is what some reviews came to.
-type tally map[string]int
+// reviewCounts is what some reviews came to.
+type reviewCounts map[string]int
 
 // overrides are those that changed or rejected what a model gave.
-func (t tally) overrides() int { return t["changed"] + t["rejected"] }
+func (t reviewCounts) overrides() int { return t["changed"] + t["rejected"] }
 
 // said are those that say what they came to.
-func (t tally) said() int {
+func (t reviewCounts) said() int {
 	n := 0
 	for v, of := range t {
 		if v != "not said" && v != unread {
@@ -70,7 +70,7 @@ func (t tally) said() int {
 	return n
 }
 
-func (t tally) all() int {
+func (t reviewCounts) all() int {
 	n := 0
 	for _, of := range t {
 		n += of
@@ -78,7 +78,7 @@ func (t tally) all() int {
 	return n
 }
 
-func (t tally) share() document.Value {
+func (t reviewCounts) share() document.Value {
 	return document.ShareOf(uint64(t.overrides()), uint64(t.said()))
 }
 
@@ -98,7 +98,7 @@ func (m *maker) oversight(s *document.Section) error {
 	if err != nil {
 		return err
 	}
-	came := make(tally)
+	came := make(reviewCounts)
 	for _, r := range list {
 		came[verdictOf(r)]++
 	}
@@ -145,13 +145,13 @@ func (m *maker) oversight(s *document.Section) error {
 // byReviewer lists reviewers, those with the most reviews first. Who they are
 // only a report with pseudonyms says.
 func (m *maker) byReviewer(s *document.Section, list []*audittrail.Record, source, newest string) {
-	by, last := make(map[record.Subject]tally), make(map[record.Subject]time.Time)
+	by, last := make(map[record.Subject]reviewCounts), make(map[record.Subject]time.Time)
 	for _, r := range list {
 		if r.Actor == (record.Subject{}) {
 			continue
 		}
 		if by[r.Actor] == nil {
-			by[r.Actor] = make(tally)
+			by[r.Actor] = make(reviewCounts)
 		}
 		by[r.Actor][verdictOf(r)]++
 		if r.Event.Time.After(last[r.Actor]) {
@@ -212,7 +212,7 @@ func (m *maker) timeToReview(s *document.Section, reviews []*audittrail.Record, 
 				return err
 			}
 			parts, known := h.KnownParts()
-			if p := event.Call(&h.Event, parts, known); p == event.CallBegun || p == event.CallUnknown {
+			if p := event.Call(&h.Event, parts, known); p == event.CallRequest || p == event.CallUnknown {
 				continue // a question
 			}
 			before[h.Event.TraceID] = append(before[h.Event.TraceID], h.Event.Time)
@@ -364,7 +364,7 @@ func (m *maker) trend(s *document.Section, q query.Query) error {
 	if len(x.labels) > 0 {
 		s.Charts = append(s.Charts, document.Chart{
 			ID: s.ID + ".trend", Title: x.title("Incidents and blocks"), Kind: document.Bars, Labels: x.labels, Sources: []string{t.source},
-			Series: []document.Series{{Name: "blocked by guardrails", Tone: document.Wary, Values: blocks}, {Name: "incidents", Tone: document.Bad, Values: incidents}},
+			Series: []document.Series{{Name: "blocked by guardrails", Tone: document.Warning, Values: blocks}, {Name: "incidents", Tone: document.Bad, Values: incidents}},
 		})
 	}
 	return nil

@@ -54,13 +54,13 @@ var kinds = []kind{
 	{"controls", "Control matrix", "What this log shows of each control of the selected rules, and the tests behind it. A state is about evidence in this log, not about compliance: evidenced (every test that the log can decide holds, and there was something to decide), failed (a test does not hold), no occurrences (nothing happened that the control is about), not applicable (the organisation says so, with its reason), outside the log (no log can show it, or its figures are not known).", (*maker).controls},
 }
 
-// Method numbers the definitions of figures. A report by other ones is not
+// MethodVersion numbers the definitions of figures. A report by other ones is not
 // computed again: that it differs would say nothing of the log. Method 2 counts
 // calls as event.Call has them; before, it was not written. Method 3 counts
 // people without the log's own subject, and reviewers by actor; it gives each
 // control a state by what its tests have to decide, and lists what needs
 // attention.
-const Method = 3
+const MethodVersion = 3
 
 // Types returns what a report can be of.
 func Types() []string {
@@ -76,7 +76,7 @@ type Options struct {
 	Type       string    // one of Types; if empty, Full
 	Start, End time.Time // of the events; zero is open
 	Model      string    // only events of this model, where that makes sense
-	Rules      []*rules.Pack
+	Rules      []*rules.Catalogue
 	// Organisation is what the organisation says of itself, or nil.
 	Organisation *document.Organisation
 	// Witness is the newest checkpoint that somebody outside cosigned, or nil.
@@ -125,9 +125,9 @@ type maker struct {
 	only      *uint64 // the same, if no call is known; else 0
 }
 
-// Make computes a report. What is wrong with the log is in the report; the error
+// Build computes a report. What is wrong with the log is in the report; the error
 // is for when there can be none.
-func Make(ctx context.Context, log *audittrail.Log, engine *query.Engine, o Options) (*document.Report, error) {
+func Build(ctx context.Context, log *audittrail.Log, engine *query.Engine, o Options) (*document.Report, error) {
 	if o.Type == "" {
 		o.Type = Full
 	}
@@ -240,9 +240,9 @@ func (m *maker) begin() error {
 	}
 	m.o.Size = size
 	m.doc = &document.Report{
-		Redacted: m.o.Redacted, Pseudonyms: m.o.Pseudonyms, Method: Method,
+		Redacted: m.o.Redacted, Pseudonyms: m.o.Pseudonyms, Method: MethodVersion,
 		Version: document.Version, Type: m.o.Type, Program: m.o.Program, Origin: cmp.Or(m.log.Origin(), head.Origin), Size: size, Root: root.String(),
-		Start: document.Time{Time: m.o.Start.UTC()}, End: document.Time{Time: m.o.End.UTC()}, Model: m.o.Model, Status: document.Sound,
+		Start: document.Time{Time: m.o.Start.UTC()}, End: document.Time{Time: m.o.End.UTC()}, Model: m.o.Model, Status: document.Complete,
 		Organisation: applicable(m.o.Organisation, m.o.Rules),
 	}
 	if err := m.readWitness(); err != nil {
@@ -273,15 +273,15 @@ func (m *maker) look() {
 	if types, err := m.byType(); err == nil {
 		switch {
 		case types.total(0) == 0:
-			m.notice(document.Wary, "The log holds no event for this period: what follows is empty for that reason.")
+			m.notice(document.Warning, "The log holds no event for this period: what follows is empty for that reason.")
 		case submitted(types) == 0:
-			m.notice(document.Wary, "No producer submitted an event for this period: what the log holds for it is what it records of itself.")
+			m.notice(document.Warning, "No producer submitted an event for this period: what the log holds for it is what it records of itself.")
 		}
 	}
-	for r, err := range m.log.Administrative(m.ctx, 0) {
+	for r, err := range m.log.GovernanceRecords(m.ctx, 0) {
 		if err != nil {
 			m.ownErr = fmt.Errorf("read what governs the log: %w", err)
-			m.worse(document.Incomplete, document.Wary, m.ownErr.Error())
+			m.worse(document.Incomplete, document.Warning, m.ownErr.Error())
 			break
 		}
 		if r.Seq >= m.o.Size {
@@ -294,7 +294,7 @@ func (m *maker) look() {
 		m.gone += min(g[1], m.o.Size) - min(g[0], m.o.Size)
 	}
 	if m.gone > 0 {
-		m.notice(document.Wary, fmt.Sprintf("%s left the log by retention (archived or dropped): their hashes are still in the tree, but they are in no figure below but those of what governs the log.", plural(int(m.gone), "record has", "records have")))
+		m.notice(document.Warning, fmt.Sprintf("%s left the log by retention (archived or dropped): their hashes are still in the tree, but they are in no figure below but those of what governs the log.", plural(int(m.gone), "record has", "records have")))
 	}
 	switch people, sealed := m.forgotten(); {
 	case sealed > 0:
@@ -306,7 +306,7 @@ func (m *maker) look() {
 
 // worse lowers the report's status, and says why.
 func (m *maker) worse(s document.Status, tone document.Tone, why string) {
-	order := []document.Status{document.Sound, document.Incomplete, document.Unchecked, document.Altered}
+	order := []document.Status{document.Complete, document.Incomplete, document.Unchecked, document.Altered}
 	if slices.Index(order, s) > slices.Index(order, m.doc.Status) {
 		m.doc.Status = s
 	}

@@ -77,9 +77,9 @@ func newLog(t *testing.T, events ...event.Event) (*audittrail.Log, string) {
 	return log, dir
 }
 
-func packs(t *testing.T) []*rules.Pack {
+func packs(t *testing.T) []*rules.Catalogue {
 	t.Helper()
-	var all []*rules.Pack
+	var all []*rules.Catalogue
 	for _, name := range rules.Names() {
 		p, err := rules.Builtin(name)
 		if err != nil {
@@ -96,7 +96,7 @@ func made(t *testing.T, log *audittrail.Log, o report.Options) *document.Report 
 	if o.Rules == nil {
 		o.Rules = packs(t)
 	}
-	r, err := report.Make(t.Context(), log, query.New(log), o)
+	r, err := report.Build(t.Context(), log, query.New(log), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestFigures(t *testing.T) {
 		"inventory.models": "1", "inventory.unregistered": "1", "lineage.datasets": "0",
 		"privacy.erasures": "0", "access.grants": "0", "retention.holds": "0",
 	})
-	if r.Status != document.Sound {
+	if r.Status != document.Complete {
 		t.Errorf("status is %s, want sound; %v", r.Status, r.Notices)
 	}
 	for _, s := range r.Sections {
@@ -202,7 +202,7 @@ func TestSameBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants(t, made(t, log, report.Options{}), map[string]string{"retention.holds": "0"})
-	if _, err := report.Make(t.Context(), log, query.New(log), report.Options{Size: 1000}); !errors.Is(err, audittrail.ErrNoRecord) {
+	if _, err := report.Build(t.Context(), log, query.New(log), report.Options{Size: 1000}); !errors.Is(err, audittrail.ErrNoRecord) {
 		t.Errorf("at a size that the log does not have: %v, want ErrNoRecord", err)
 	}
 }
@@ -219,10 +219,10 @@ func TestTypes(t *testing.T) {
 			t.Errorf("%s has %d sections, want %d", typ, len(r.Sections), want)
 		}
 	}
-	if _, err := report.Make(t.Context(), log, query.New(log), report.Options{Type: "everything"}); !errors.Is(err, report.ErrType) {
+	if _, err := report.Build(t.Context(), log, query.New(log), report.Options{Type: "everything"}); !errors.Is(err, report.ErrType) {
 		t.Errorf("a type that there is none of: %v, want ErrType", err)
 	}
-	if _, err := report.Make(t.Context(), log, query.New(log), report.Options{Start: day, End: day}); err == nil {
+	if _, err := report.Build(t.Context(), log, query.New(log), report.Options{Start: day, End: day}); err == nil {
 		t.Error("an empty span of time: no error")
 	}
 }
@@ -303,19 +303,19 @@ func TestAltered(t *testing.T) {
 // report must not have a duty begin on two days.
 func TestDatesAgree(t *testing.T) {
 	compared := 0
-	for _, f := range retention.Floors() {
+	for _, f := range retention.StatutoryMinimums() {
 		pack, err := rules.Builtin(f.Framework)
 		if err != nil {
 			continue // a floor of a law without a pack
 		}
 		_, article, ok := strings.Cut(f.Rule, "Article ")
 		for _, c := range pack.Controls {
-			if !ok || c.Place != "Art. "+article || c.From == "" {
+			if !ok || c.Place != "Art. "+article || c.AppliesFrom == "" {
 				continue
 			}
 			compared++
-			if c.From != f.Applies {
-				t.Errorf("%s applies from %s by the floors, and from %s by the rules", f.Rule, f.Applies, c.From)
+			if c.AppliesFrom != f.Applies {
+				t.Errorf("%s applies from %s by the floors, and from %s by the rules", f.Rule, f.Applies, c.AppliesFrom)
 			}
 		}
 	}

@@ -136,7 +136,7 @@ func (m *maker) completeness(s *document.Section) error {
 	if estimated {
 		note += " For producers with more than 131,072 events it is the least that can be missing: repeated numbers would hide as many gaps."
 	}
-	m.attendEach(document.Gap, document.Wary, s.ID, gaps, "producers have gaps in their numbers")
+	m.attendEach(document.Gap, document.Warning, s.ID, gaps, "producers have gaps in their numbers")
 	figure(s, "numbered", "Events with a producer's number", document.CountOf(numbered), "", producers.source)
 	never, twice, why := document.CountOf(missing), document.CountOf(repeated), ""
 	if numbered == 0 {
@@ -191,23 +191,23 @@ func (m *maker) exactly() int64 { return cmp.Or(m.o.testOnlyExact, exactDistinct
 // unanswered tells of the calls that were begun by events of their own whether
 // there is an answer to them.
 func (m *maker) unanswered(s *document.Section) error {
-	var b query.Begun
+	var b query.RequestCounts
 	q := m.base()
 	if m.o.Size > 0 {
 		var err error
-		if b, err = m.engine.Begun(m.ctx, q); err != nil {
+		if b, err = m.engine.CountRequests(m.ctx, q); err != nil {
 			return err
 		}
 	}
-	source := m.source("joined", "prompts that do not carry their answer, and what answers them in their span or trace", &q, query.Grouping{}, b.Begun)
+	source := m.source("joined", "prompts that do not carry their answer, and what answers them in their span or trace", &q, query.Grouping{}, b.Requests)
 	open := document.CountOf(b.Unanswered)
 	note := "Nothing in their span, or their trace, answers or blocks them, whenever it came."
-	if b.Begun > 0 && b.Loose == b.Begun {
+	if b.Requests > 0 && b.Uncorrelated == b.Requests {
 		open, note = document.Value{}, "Not known: no prompt names a span or a trace by which an answer could be told."
 	}
-	figure(s, "begun", "Prompts that are recorded without their answer", document.CountOf(b.Begun), "The answer, if there is one, is an event of its own.", source)
+	figure(s, "begun", "Prompts that are recorded without their answer", document.CountOf(b.Requests), "The answer, if there is one, is an event of its own.", source)
 	figure(s, "unanswered", "Prompts without an answer", open, note, source)
-	figure(s, "untraced", "Prompts without a span or a trace", document.CountOf(b.Loose), "Whether they were answered is not known.", source)
+	figure(s, "untraced", "Prompts without a span or a trace", document.CountOf(b.Uncorrelated), "Whether they were answered is not known.", source)
 	return nil
 }
 
@@ -366,7 +366,7 @@ func (m *maker) maybeCalls() (uint64, error) {
 		n := uint64(0)
 		if m.o.Size > 0 {
 			var err error
-			if n, err = m.engine.UnknownCalls(m.ctx, m.base()); err != nil {
+			if n, err = m.engine.CountUnknownCalls(m.ctx, m.base()); err != nil {
 				return 0, err
 			}
 		}

@@ -51,14 +51,14 @@ func (m *maker) witnessed(s *document.Section, source string) {
 	if m.doc.Witness == nil {
 		figure(s, "unwitnessed", "Records that no witness has cosigned", document.Value{}, "Not known: no checkpoint that a witness cosigned was given to this report.", source)
 		if m.o.Size > 0 {
-			m.attend(document.Unwitnessed, document.Wary, s.ID, "Whether anybody outside has witnessed the log's %s is not known: no cosigned checkpoint was given to this report.", recordsText(m.o.Size))
+			m.attend(document.Unwitnessed, document.Warning, s.ID, "Whether anybody outside has witnessed the log's %s is not known: no cosigned checkpoint was given to this report.", recordsText(m.o.Size))
 		}
 		return
 	}
 	since := m.o.Size - min(m.o.Size, m.cosigned)
 	figure(s, "unwitnessed", "Records that no witness has cosigned", document.CountOf(since), "Since the checkpoint at "+recordsText(m.cosigned)+" that "+strings.Join(m.witnesses, ", ")+" cosigned.", source)
 	if since > 0 {
-		m.attend(document.Unwitnessed, document.Wary, s.ID, "Nobody outside has witnessed the last %s: the newest checkpoint that %s cosigned covers %s.", recordsText(since), strings.Join(m.witnesses, ", "), recordsText(m.cosigned))
+		m.attend(document.Unwitnessed, document.Warning, s.ID, "Nobody outside has witnessed the last %s: the newest checkpoint that %s cosigned covers %s.", recordsText(since), strings.Join(m.witnesses, ", "), recordsText(m.cosigned))
 	}
 }
 
@@ -75,8 +75,8 @@ func (m *maker) unreadable(s *document.Section) {
 	if n := m.verified.Count(finding.Unreadable); n > 0 {
 		what = append(what, plural(int(n), "file cannot be read", "files cannot be read"))
 	}
-	if len(m.verified.Missing) > 0 {
-		what = append(what, strings.Join(m.verified.Missing, "; "))
+	if len(m.verified.Limitations) > 0 {
+		what = append(what, strings.Join(m.verified.Limitations, "; "))
 	}
 	if m.verified.Sealed {
 		what = append(what, "the keyring was not at hand")

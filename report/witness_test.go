@@ -75,7 +75,7 @@ func TestWitness(t *testing.T) {
 		"another log":     other,
 		"no checkpoint":   {Checkpoint: "nothing", Keys: w.Keys},
 	} {
-		if _, err := report.Make(t.Context(), log, query.New(log), report.Options{Witness: &bad}); !errors.Is(err, report.ErrWitness) {
+		if _, err := report.Build(t.Context(), log, query.New(log), report.Options{Witness: &bad}); !errors.Is(err, report.ErrWitness) {
 			t.Errorf("%s: error is %v, want ErrWitness", name, err)
 		}
 	}
@@ -87,7 +87,7 @@ func TestNothingNeedsAttention(t *testing.T) {
 	log, _ := newLog(t, event.Event{Type: event.Feedback, Time: day})
 	w := cosigned(t, log)
 	r := made(t, log, report.Options{Witness: &w, Type: "integrity"})
-	if r.Attention == nil || len(r.Attention) != 0 || r.Status != document.Sound {
+	if r.Attention == nil || len(r.Attention) != 0 || r.Status != document.Complete {
 		t.Errorf("status %s, it needs attention that %v", r.Status, r.Attention)
 	}
 	if !bytes.Contains(encoded(t, r), []byte(`"attention":[],`)) {

@@ -151,8 +151,8 @@ func TestApply(t *testing.T) {
 		apply(month, nothing) // the segments have both classes
 		apply(month, map[retention.Action]int{retention.Archive: 2, retention.Expire: 0, retention.Drop: 0})
 		h.with(func(log *audittrail.Log, m *retention.Manager) {
-			if v := valid(t, log); v.Left == 0 || v.Archived != v.Left {
-				t.Errorf("%d have left, %d are in archives", v.Left, v.Archived)
+			if v := valid(t, log); v.Removed == 0 || v.Archived != v.Removed {
+				t.Errorf("%d have left, %d are in archives", v.Removed, v.Archived)
 			}
 			_, err := log.Get(t.Context(), 1)
 			var archived *audittrail.ArchivedError

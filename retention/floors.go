@@ -8,12 +8,12 @@ import (
 	"slices"
 )
 
-//go:embed floors.json
-var floorsFile []byte
+//go:embed minimums.json
+var minimumsFile []byte
 
-// A Floor is a time for which a law wants records kept, at least. They are data,
-// in floors.json: law moves.
-type Floor struct {
+// A StatutoryMinimum is a time for which a law wants records kept, at least. They are data,
+// in minimums.json: law moves.
+type StatutoryMinimum struct {
 	ID        string `json:"id"`
 	Framework string `json:"framework"`
 	Rule      string `json:"rule"`
@@ -29,19 +29,19 @@ type Floor struct {
 
 // What a floor can be of.
 const (
-	OfLogs      = "logs"
-	OfDocuments = "documents"
+	ForLogs      = "logs"
+	ForDocuments = "documents"
 )
 
-// Floors returns the legal floors that are known.
-func Floors() []Floor {
+// StatutoryMinimums returns the statutory minimums that are known.
+func StatutoryMinimums() []StatutoryMinimum {
 	var file struct {
-		Floors []Floor `json:"floors"`
+		Floors []StatutoryMinimum `json:"floors"`
 	}
-	d := json.NewDecoder(bytes.NewReader(floorsFile))
+	d := json.NewDecoder(bytes.NewReader(minimumsFile))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&file); err != nil {
-		panic("retention: floors.json: " + err.Error()) // it is compiled in, and a test reads it
+		panic("retention: minimums.json: " + err.Error()) // it is compiled in, and a test reads it
 	}
 	return file.Floors
 }
@@ -49,7 +49,7 @@ func Floors() []Floor {
 // Frameworks returns the names of the frameworks that have floors.
 func Frameworks() []string {
 	var names []string
-	for _, f := range Floors() {
+	for _, f := range StatutoryMinimums() {
 		if !slices.Contains(names, f.Framework) {
 			names = append(names, f.Framework)
 		}
@@ -57,27 +57,27 @@ func Frameworks() []string {
 	return names
 }
 
-// A Shortfall is a class that is kept for less than a law wants.
-type Shortfall struct {
-	Class string `json:"class"`
-	Keeps Period `json:"keeps"`
-	Floor Floor  `json:"floor"`
+// A MinimumViolation is a class that is kept for less than a law wants.
+type MinimumViolation struct {
+	Class   string           `json:"class"`
+	Keeps   Period           `json:"keeps"`
+	Minimum StatutoryMinimum `json:"floor"`
 }
 
-func (s *Shortfall) String() string {
-	return fmt.Sprintf("class %s is kept for %s; %s wants %s at least (%s)", s.Class, s.Keeps, s.Floor.Rule, s.Floor.AtLeast, s.Floor.Source)
+func (s *MinimumViolation) String() string {
+	return fmt.Sprintf("class %s is kept for %s; %s wants %s at least (%s)", s.Class, s.Keeps, s.Minimum.Rule, s.Minimum.AtLeast, s.Minimum.Source)
 }
 
-// Shortfalls holds a policy against the floors of some frameworks.
-func (p *Policy) Shortfalls(frameworks []string) []Shortfall {
-	var out []Shortfall
+// MinimumViolations holds a policy against the statutory minimums of some frameworks.
+func (p *Policy) MinimumViolations(frameworks []string) []MinimumViolation {
+	var out []MinimumViolation
 	for _, c := range p.Classes {
 		if c.KeepFor.IsZero() {
 			continue
 		}
-		for _, f := range Floors() {
-			if f.Of == OfLogs && slices.Contains(frameworks, f.Framework) && c.KeepFor.shorter(f.AtLeast) {
-				out = append(out, Shortfall{c.Name, c.KeepFor, f})
+		for _, f := range StatutoryMinimums() {
+			if f.Of == ForLogs && slices.Contains(frameworks, f.Framework) && c.KeepFor.shorter(f.AtLeast) {
+				out = append(out, MinimumViolation{c.Name, c.KeepFor, f})
 			}
 		}
 	}

@@ -10,7 +10,7 @@
 // called again). What it does is done by the log, which records it, and which
 // refuses what a hold keeps.
 //
-// The package promises nothing about what a law wants: [Floors] are data with
+// The package promises nothing about what a law wants: [StatutoryMinimums] are data with
 // their sources, and whether they apply is for their reader to say.
 package retention
 
@@ -55,13 +55,13 @@ type Manager struct {
 
 	mu     sync.Mutex // guards all below
 	policy Policy
-	set    Setting
+	set    PolicyRecord
 	next   uint64                                  // records before it were read
 	counts map[uint64]map[string]record.ClassCount // of whole segments, by the first record
 }
 
-// A Setting says when a policy was set, and by whom.
-type Setting struct {
+// A PolicyRecord says when a policy was set, and by whom.
+type PolicyRecord struct {
 	Seq  uint64    `json:"seq"`
 	Time time.Time `json:"time"`
 	By   string    `json:"by,omitempty"`
@@ -73,14 +73,14 @@ type stored struct {
 	By string `json:"by,omitempty"`
 }
 
-// A ShortError means that a policy is below the floors that it is held against,
+// A MinimumError means that a policy is below the minimums that it is held against,
 // and that this was to be refused.
-type ShortError struct{ Shortfalls []Shortfall }
+type MinimumError struct{ Violations []MinimumViolation }
 
-func (e *ShortError) Error() string {
-	texts := make([]string, len(e.Shortfalls))
-	for i := range e.Shortfalls {
-		texts[i] = e.Shortfalls[i].String()
+func (e *MinimumError) Error() string {
+	texts := make([]string, len(e.Violations))
+	for i := range e.Violations {
+		texts[i] = e.Violations[i].String()
 	}
 	return "the policy is below a legal floor: " + strings.Join(texts, "; ")
 }
@@ -113,7 +113,7 @@ func Open(ctx context.Context, log *audittrail.Log, o Options) (*Manager, error)
 
 // read brings the policy up to the log's end; called with mu held.
 func (m *Manager) read(ctx context.Context) error {
-	for r, err := range m.log.Administrative(ctx, m.next) {
+	for r, err := range m.log.GovernanceRecords(ctx, m.next) {
 		if err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (m *Manager) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		m.policy, m.set = s.Policy, Setting{r.Seq, r.Logged, s.By}
+		m.policy, m.set = s.Policy, PolicyRecord{r.Seq, r.Logged, s.By}
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func (m *Manager) enforce() error {
 
 // Policy returns the policy in force, and when it was set; the time is zero if
 // none ever was, and then everything is kept.
-func (m *Manager) Policy() (Policy, Setting) {
+func (m *Manager) Policy() (Policy, PolicyRecord) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.policy, m.set
@@ -171,13 +171,13 @@ func (m *Manager) Policy() (Policy, Setting) {
 
 // Check holds a policy against itself and against the floors, and returns by
 // what it is short of these.
-func (m *Manager) Check(p *Policy) ([]Shortfall, error) {
+func (m *Manager) Check(p *Policy) ([]MinimumViolation, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
-	short := p.Shortfalls(m.o.Frameworks)
+	short := p.MinimumViolations(m.o.Frameworks)
 	if len(short) > 0 && m.o.Strict {
-		return short, &ShortError{short}
+		return short, &MinimumError{short}
 	}
 	return short, nil
 }
@@ -185,9 +185,9 @@ func (m *Manager) Check(p *Policy) ([]Shortfall, error) {
 // Set records a policy and puts it in force, for the events that are accepted
 // from now on. It returns by what it is short of legal floors; one that
 // contradicts itself is refused with a *PolicyError, and, if Options.Strict, one
-// that is short with a *ShortError. Setting the policy that is in force records
+// that is short with a *MinimumError. Setting the policy that is in force records
 // nothing.
-func (m *Manager) Set(ctx context.Context, p Policy, by string) ([]Shortfall, error) {
+func (m *Manager) Set(ctx context.Context, p Policy, by string) ([]MinimumViolation, error) {
 	short, err := m.Check(&p)
 	if err != nil {
 		return short, fmt.Errorf("set retention policy: %w", err)

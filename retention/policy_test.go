@@ -122,10 +122,10 @@ func TestChoose(t *testing.T) {
 // TestFloors holds the data against what it must have.
 func TestFloors(t *testing.T) {
 	seen := map[string]bool{}
-	for _, f := range retention.Floors() {
+	for _, f := range retention.StatutoryMinimums() {
 		_, err := time.Parse(time.DateOnly, f.Applies)
 		if seen[f.ID] || f.ID == "" || f.Framework == "" || f.Rule == "" || f.Source == "" || f.AtLeast.IsZero() ||
-			f.Of != retention.OfLogs && f.Of != retention.OfDocuments || f.Applies != "" && err != nil {
+			f.Of != retention.ForLogs && f.Of != retention.ForDocuments || f.Applies != "" && err != nil {
 			t.Errorf("floor %+v", f)
 		}
 		seen[f.ID] = true
@@ -137,7 +137,7 @@ func TestFloors(t *testing.T) {
 		{Name: "short", KeepFor: period(t, "5mo")}, {Name: "enough", KeepFor: period(t, "6mo")}, {Name: "ever"},
 	}}
 	for framework, want := range map[string]int{"ai-act": 2, "hipaa": 2, "none": 0} {
-		if got := p.Shortfalls([]string{framework}); len(got) != want {
+		if got := p.MinimumViolations([]string{framework}); len(got) != want {
 			t.Errorf("Shortfalls(%s) = %v, want %d", framework, got, want)
 		}
 	}
@@ -191,8 +191,8 @@ func TestManager(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var below *retention.ShortError
-	if _, err := strict.Set(t.Context(), p, ""); !errors.As(err, &below) || len(below.Shortfalls) != 3 {
+	var below *retention.MinimumError
+	if _, err := strict.Set(t.Context(), p, ""); !errors.As(err, &below) || len(below.Violations) != 3 {
 		t.Errorf("Set(strict) = %v, want three shortfalls", err)
 	}
 	if _, err := retention.Open(t.Context(), log, retention.Options{Frameworks: []string{"gdpr"}}); err == nil {

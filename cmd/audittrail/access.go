@@ -45,9 +45,9 @@ func (e *env) openAccess(log *audittrail.Log) (*access.Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := access.Options{UsesFile: filepath.Join(e.logDir(), "uses.json"), Rules: access.Rules{SeparateDuties: c.SeparateDuties, Custom: map[string]access.Custom{}}}
+	o := access.Options{UsesFile: filepath.Join(e.logDir(), "uses.json"), Rules: access.Rules{SeparateDuties: c.SeparateDuties, Custom: map[string]access.CustomRole{}}}
 	for name, r := range c.Roles {
-		custom := access.Custom{Description: r.Description}
+		custom := access.CustomRole{Description: r.Description}
 		for _, p := range r.Permissions {
 			custom.Permissions = append(custom.Permissions, access.Permission(p))
 		}
@@ -209,7 +209,7 @@ func (e *env) grant(cmd *cobra.Command, o grantOptions, args []string) error {
 	if len(rest) != 1 {
 		return errors.New("access grant takes USER and ROLE; see 'audittrail access grant --help'")
 	}
-	r := access.Request{User: user, Role: rest[0]}
+	r := access.GrantRequest{User: user, Role: rest[0]}
 	if cmd.Flags().Changed("ttl") {
 		if r.For, err = durationOf("--ttl", o.ttl); err != nil {
 			return err
@@ -380,7 +380,7 @@ func (e *env) listGrants(c *access.Controller, all bool) error {
 	}
 	return e.list(columns, func(yield func(row, error) bool) {
 		for _, u := range c.List() {
-			if u.State != access.Live && !all {
+			if u.State != access.Active && !all {
 				continue
 			}
 			day := func(t time.Time) string {

@@ -65,9 +65,9 @@ The texts, the seed and so the answers are always the same.` +
 // A queryBench is one run of bench query.
 type queryBench struct {
 	*bench
-	o      benchQueryOptions
-	corpus *loadgen.Generator
-	result queryBenchResult
+	o         benchQueryOptions
+	generator *loadgen.Generator
+	result    queryBenchResult
 }
 
 const (
@@ -103,7 +103,7 @@ func (e *env) benchQuery(o benchQueryOptions, chosen bool) error {
 			Events: o.events, Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
 		}
 	}
-	q.corpus = loadgen.New(queryBenchSeed, q.result.Events)
+	q.generator = loadgen.New(queryBenchSeed, q.result.Events)
 	err = q.run(made)
 	q.stage("")
 	if !made && (!o.keep || err != nil) {

@@ -33,7 +33,7 @@ const (
 func (q *queryBench) ask() error {
 	q.result.Asked = nil
 	debug.FreeOSMemory()
-	forgetPeak()
+	resetPeak()
 	for _, kind := range q.questions() {
 		q.stage("queries: " + kind.name)
 		b := benchQuery{Name: kind.name, Asks: kind.asks}
@@ -111,11 +111,11 @@ func (q *queryBench) questions() []question {
 	return []question{
 		{"rare word", "the newest 50 with a word that one record of 10,000 has", newest(query.Query{Text: loadgen.Rare.Word}), exactly(min(loadgen.Rare.In(n), newestHits))},
 		{"user and time", "the newest 50 of a user (another each time) within 30 days", find(func(i int) query.Query {
-			at := q.corpus.Time(event(i))
-			return query.Query{Users: []string{q.corpus.User(event(i))}, Start: at.AddDate(0, 0, -15), End: at.AddDate(0, 0, 15), Limit: newestHits}
+			at := q.generator.Time(event(i))
+			return query.Query{Users: []string{q.generator.User(event(i))}, Start: at.AddDate(0, 0, -15), End: at.AddDate(0, 0, 15), Limit: newestHits}
 		}), some},
 		{"common word", "how many have a word that most have", func(e *query.Engine, _ int) (uint64, error) {
-			return e.Count(q.ctx, query.Query{Text: q.corpus.Common()})
+			return e.Count(q.ctx, query.Query{Text: q.generator.Common()})
 		}, func(got uint64) bool { return got > uint64(n)/2 && got < uint64(n) }},
 		{"by model", "for each model: count, and sums of tokens and cost", group(query.Grouping{
 			By: []string{"model_id"}, Aggregates: []string{"count", "sum(input_tokens)", "sum(output_tokens)", "sum(cost)"},
@@ -124,7 +124,7 @@ func (q *queryBench) questions() []question {
 			By: []string{"model_id", "day"}, Aggregates: []string{"count", "p95(latency_ms)"},
 		}), some},
 		{"trace", "what belongs to a trace (another each time)", find(func(i int) query.Query {
-			return query.Query{Traces: []string{q.corpus.Trace(event(i))}}
+			return query.Query{Traces: []string{q.generator.Trace(event(i))}}
 		}), some},
 		{"phrase", "the newest 50 with three words in a row", newest(query.Query{Text: `"` + loadgen.Phrase.Word + `"`}), exactly(min(loadgen.Phrase.In(n), newestHits))},
 		{"prefix", "the newest 50 with a word that begins so", newest(query.Query{Text: loadgen.Stem.Word + "*"}), exactly(min(loadgen.Stem.In(n), newestHits))},
@@ -157,8 +157,8 @@ func (q *queryBench) paging() func(*query.Engine, int) (uint64, error) {
 	}
 }
 
-// forgetPeak makes Linux forget how much memory the process had. Where that is
+// resetPeak makes Linux forget how much memory the process had. Where that is
 // not possible, what peakMemory says is of the whole run.
-func forgetPeak() {
+func resetPeak() {
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
 }

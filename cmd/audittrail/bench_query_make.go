@@ -69,7 +69,7 @@ func (q *queryBench) make() error {
 	if err := errors.Join(err, log.Close(), os.RemoveAll(plain)); err != nil {
 		return err
 	}
-	forgetPeak()
+	resetPeak()
 	var closing time.Time
 	err = q.withIndex(q.logDir(), queryNew, func(log *audittrail.Log, x *index.Index) error {
 		defer func() { closing = q.now() }()
@@ -166,7 +166,7 @@ func (q *queryBench) each4(from, to int, use func([]event.Event) error) (time.Du
 				end := int(next.Add(queryBatch))
 				events = events[:0]
 				for i := end - queryBatch; i < min(end, to); i++ {
-					events = append(events, q.corpus.Event(i))
+					events = append(events, q.generator.Event(i))
 				}
 				if len(events) == 0 {
 					return

@@ -83,7 +83,7 @@ func TestBenchQueryFits(t *testing.T) {
 		Made: benchMade{1234, 1234567, 1234567, queryCompared, 1234567, 1234567, 1234567, 1234567, 123456, 123456, 1234, 1234, peakMemory()},
 		Anew: &benchAnew{1234567, 1e14}, Open: benchOpen{12345, 12345}, Memory: peakMemory(),
 	}
-	q := &queryBench{bench: &bench{}, result: huge, corpus: loadgen.New(1, maxBenchEvents)}
+	q := &queryBench{bench: &bench{}, result: huge, generator: loadgen.New(1, maxBenchEvents)}
 	for _, kind := range q.questions() {
 		huge.Asked = append(huge.Asked, benchQuery{kind.name, kind.asks, maxBenchEvents, askMost, 123456, latency{123456, 123456, 123456}})
 	}

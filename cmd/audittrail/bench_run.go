@@ -181,7 +181,7 @@ func (b *bench) verifying(ctx context.Context) error {
 			return err
 		}
 		if !v.Valid() {
-			return fmt.Errorf("verify: %s in what was just written", count(v.ProblemCount, "problem", "problems"))
+			return fmt.Errorf("verify: %s in what was just written", count(v.FindingCount, "problem", "problems"))
 		}
 		took = append(took, b.now().Sub(once))
 	}

@@ -97,7 +97,7 @@ func (e *env) checkRecord(o checkOptions, name string) error {
 		return fmt.Errorf("check: %w", err)
 	}
 	line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
-	tail, ok := record.ParseTail(line)
+	tail, ok := record.ParseChainLink(line)
 	if !ok || bytes.IndexByte(line, '\n') >= 0 {
 		return fmt.Errorf("check %s: it is not the line of one record, as 'audittrail show --raw' prints it", inputName(name))
 	}
@@ -110,8 +110,8 @@ func (e *env) checkRecord(o checkOptions, name string) error {
 
 // inclusion checks that a line is what its hash says, and that the proof of the
 // options is of it.
-func (e *env) inclusion(o checkOptions, line []byte, tail *record.Tail) (tlog.Proof, error) {
-	if !record.Intact(line, tail) {
+func (e *env) inclusion(o checkOptions, line []byte, tail *record.ChainLink) (tlog.Proof, error) {
+	if !record.VerifyHash(line, tail) {
 		return tlog.Proof{}, &exitError{exitAltered, fmt.Errorf("record %d was altered: its line does not have the hash that stands in it", tail.Seq)}
 	}
 	proof, err := e.readInput(o.proof, maxSmallFile)
@@ -157,7 +157,7 @@ func (e *env) checkDisclosed(o checkOptions) error {
 	}
 	fields := append(recordFields(r), field{"holds", "the content is what this record sealed; whether the record is in a log,\na proof says (--key, --proof)"})
 	if o.proof != "" {
-		p, err := e.inclusion(o, r.Line(), &r.Tail)
+		p, err := e.inclusion(o, r.Line(), &r.ChainLink)
 		if err != nil {
 			return fmt.Errorf("check %s: %w", inputName(o.disclosed), err)
 		}

@@ -190,7 +190,7 @@ func (d *demo) verify(ctx context.Context) error {
 	}
 	took := d.e.now().Sub(began)
 	if !v.Valid() || v.Records != d.records {
-		return fmt.Errorf("verify what was just recorded: %s, and %s", count(v.Records, "record", "records"), count(v.ProblemCount, "problem", "problems"))
+		return fmt.Errorf("verify what was just recorded: %s, and %s", count(v.Records, "record", "records"), count(v.FindingCount, "problem", "problems"))
 	}
 	d.title(2, fmt.Sprintf("Verified: all %s records are as they were recorded, in %s", number(v.Records), tookText(took)))
 	d.text(`Each record ends in a fingerprint (a SHA-256 hash) of itself and of the

@@ -106,10 +106,10 @@ func playedDown(line []byte) []byte {
 func chainedAgain(lines [][]byte, from int) [][]byte {
 	for i := from; i < len(lines); i++ {
 		line := bytes.TrimSuffix(lines[i], []byte("\n"))
-		t, _ := record.ParseTail(line)
-		covered, _ := record.Covered(line)
+		t, _ := record.ParseChainLink(line)
+		covered, _ := record.HashedBytes(line)
 		if i > from {
-			before, _ := record.ParseTail(bytes.TrimSuffix(lines[i-1], []byte("\n")))
+			before, _ := record.ParseChainLink(bytes.TrimSuffix(lines[i-1], []byte("\n")))
 			covered = bytes.Replace(covered, []byte(t.Prev.String()), []byte(before.Hash.String()), 1)
 		}
 		lines[i] = fmt.Appendf(nil, "%s,\"hash\":\"%s\"}\n", covered, record.HashOf(covered))
@@ -135,10 +135,10 @@ func (d *demo) alter(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("alter a copy (%s): %w", a.kind, err)
 		}
-		if len(v.Problems) == 0 {
+		if len(v.Findings) == 0 {
 			return fmt.Errorf("verify a copy with %s: it was not caught", a.what)
 		}
-		p := v.Problems[0]
+		p := v.Findings[0]
 		if string(p.Kind) != a.kind || p.Seq != d.incident.Seq {
 			return fmt.Errorf("verify a copy with %s: it says that record %d is %s, want record %d %s",
 				a.what, p.Seq, p.Kind, d.incident.Seq, a.kind)

@@ -189,7 +189,7 @@ func (d *doctor) derived(log *audittrail.Log) error {
 	for _, p := range damaged {
 		d.say("derived", risky, "%s, byte %d: %s; nothing was altered: doctor --repair makes it again", p.File, p.Offset, p.Detail)
 	}
-	sides, serr := log.CheckSides(d.ctx)
+	sides, serr := log.CheckSideFiles(d.ctx)
 	for _, p := range sides {
 		d.say("derived", risky, "%s: %s", p.File, p.Detail)
 	}
@@ -241,11 +241,11 @@ func (d *doctor) tail(s audittrail.Stat) error {
 	}
 	switch v.Verdict() {
 	case audittrail.VerdictAltered:
-		p := v.Problems[0]
+		p := v.Findings[0]
 		d.altered = true
 		d.say("tail", ill, "record %d: %s: %s; run verify, and see doctor --repair", p.Seq, p.Kind, p.Detail)
 	case audittrail.VerdictUnchecked:
-		for _, p := range v.Problems {
+		for _, p := range v.Findings {
 			if p.Kind == finding.Unreadable {
 				d.say("tail", ill, "%s, byte %d: %s", p.File, p.Offset, p.Detail)
 			}
@@ -259,8 +259,8 @@ func (d *doctor) tail(s audittrail.Stat) error {
 // limits says what a check found that is no alteration, but for derived files,
 // of which examine speaks.
 func (d *doctor) limits(v *audittrail.Verification) {
-	problems := slices.DeleteFunc(v.Problems, func(p finding.Finding) bool { return p.Kind == finding.Derived })
-	if len(problems) == 0 && len(v.Missing) == 0 {
+	problems := slices.DeleteFunc(v.Findings, func(p finding.Finding) bool { return p.Kind == finding.Derived })
+	if len(problems) == 0 && len(v.Limitations) == 0 {
 		d.say("tail", healthy, "whole")
 	}
 	for _, p := range problems {
@@ -276,7 +276,7 @@ func (d *doctor) limits(v *audittrail.Verification) {
 			break // verify lists the others
 		}
 	}
-	for _, m := range v.Missing {
+	for _, m := range v.Limitations {
 		d.say("tail", risky, "not checked in full, for want of %s", m)
 	}
 }

@@ -171,7 +171,7 @@ func (e *env) writerOptions() (audittrail.Options, error) {
 		return o, err
 	}
 	o.SegmentBytes, o.Source = c.SegmentBytes, e.source
-	o.LockWait, o.Brief = cmp.Or(e.lockWait, -1), !e.stays
+	o.LockWait, o.ShortLived = cmp.Or(e.lockWait, -1), !e.stays
 	return o, nil
 }
 

@@ -24,7 +24,7 @@ var advice = []struct {
 	{audittrail.ErrUnauthenticated, "read it again after the next checkpoint, or with the keyring; 'audittrail verify' says more"},
 	{audittrail.ErrNoRecord, "'audittrail stat' says how many there are"},
 	{audittrail.ErrNoHold, "'audittrail hold list' has those that are"},
-	{record.ErrForm, "what stands there was altered, or is no record: 'audittrail verify' says where else"},
+	{record.ErrFormat, "what stands there was altered, or is no record: 'audittrail verify' says where else"},
 	{record.ErrBody, "the record was altered: 'audittrail verify' says where else"},
 	{audittrail.ErrNoKeys, "name the keyring's folder with --keys, and its master key with --master"},
 	{keyring.ErrNoMaster, "name it with --master or $AUDITTRAIL_MASTER"},

@@ -89,7 +89,7 @@ func statusOfVerdict(v audittrail.Verdict) int {
 // statusOfReport is the exit status of a report that was made.
 func statusOfReport(s document.Status) int {
 	switch s {
-	case document.Sound:
+	case document.Complete:
 		return exitOK
 	case document.Incomplete:
 		return exitLimited
@@ -114,7 +114,7 @@ func worseStatus(a, b int) int {
 // altered are the errors that say that something was changed. They are not
 // failures to read it.
 var altered = []error{
-	record.ErrBody, record.ErrWrongKey, record.ErrForm, record.ErrHash,
+	record.ErrBody, record.ErrWrongKey, record.ErrFormat, record.ErrHash,
 	tlog.ErrProof, tlog.ErrBadSignature, audittrail.ErrArchiveDamaged, audittrail.ErrArchiveManifest, audittrail.ErrTombstone,
 }
 
@@ -125,7 +125,7 @@ func statusOf(err error) int {
 	var behind *audittrail.RollbackError
 	var damaged *audittrail.DamagedError
 	var line *record.CorruptError
-	var newer *audittrail.NewerError
+	var newer *audittrail.NewerFormatError
 	var checkpoint *audittrail.CheckpointError
 	var truncated *audittrail.TruncatedError
 	switch {
@@ -147,7 +147,7 @@ func statusOf(err error) int {
 	if errors.Is(err, access.ErrDenied) {
 		return exitDenied
 	}
-	if errors.Is(err, privacy.ErrNothingHeld) {
+	if errors.Is(err, privacy.ErrNothingStored) {
 		return exitLimited
 	}
 	for _, target := range altered {

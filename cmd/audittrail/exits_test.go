@@ -90,7 +90,7 @@ func TestStatusOf(t *testing.T) {
 			t.Errorf("statusOfVerdict(%q) = %d, want %d", v, got, want)
 		}
 	}
-	for s, want := range map[document.Status]int{document.Sound: 0, document.Unchecked: 1, document.Altered: 2, document.Incomplete: 3, "": 1} {
+	for s, want := range map[document.Status]int{document.Complete: 0, document.Unchecked: 1, document.Altered: 2, document.Incomplete: 3, "": 1} {
 		if got := statusOfReport(s); got != want {
 			t.Errorf("statusOfReport(%q) = %d, want %d", s, got, want)
 		}
@@ -100,7 +100,7 @@ func TestStatusOf(t *testing.T) {
 		want int
 	}{
 		{&audittrail.DamagedError{}, exitLimited},
-		{&audittrail.NewerError{}, exitLimited},
+		{&audittrail.NewerFormatError{}, exitLimited},
 		{fmt.Errorf("%w; and %w", &audittrail.DamagedError{}, audittrail.ErrTombstone), exitAltered}, // signed records are missing as well
 		{audittrail.ErrTombstone, exitAltered},
 		{&audittrail.RollbackError{}, exitAltered},

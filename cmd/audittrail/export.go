@@ -199,7 +199,7 @@ func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Que
 	defer finish()
 	var l listed
 	gone := 0
-	engine := e.engine(log).Hiding(s.desk.Restricted)
+	engine := e.engine(log).WithRestrictions(s.desk.Restricted)
 	for h, err := range engine.Find(e.ctx, q) {
 		if err != nil {
 			return err
@@ -253,7 +253,7 @@ func (o *exportOptions) see(s *showing, h *query.Hit, words bool) (*audittrail.R
 	if err := s.known(h.Record); err != nil || h.State != record.Readable {
 		return h.Record, err
 	}
-	r := privacy.Hide(h.Record)
+	r := privacy.Redact(h.Record)
 	r.State = record.Readable
 	return r, nil
 }

@@ -45,7 +45,7 @@ func readLines(t *testing.T, dir string) *forger {
 
 // put makes a line the next record of the log, as anybody can.
 func (f *forger) put(line []byte) {
-	last, ok := record.ParseTail(bytes.TrimSuffix(f.lines[len(f.lines)-1], []byte("\n")))
+	last, ok := record.ParseChainLink(bytes.TrimSuffix(f.lines[len(f.lines)-1], []byte("\n")))
 	if !ok {
 		panic("no record")
 	}
@@ -376,7 +376,7 @@ func TestForgedCheckpoint(t *testing.T) {
 // tombstoneOf makes what remains of a segment with these lines, as anybody can.
 func tombstoneOf(t *testing.T, lines []byte) (tombstone.Header, []byte) {
 	t.Helper()
-	var stays tombstone.Maker
+	var stays tombstone.Builder
 	for _, line := range bytes.SplitAfter(lines, []byte("\n")) {
 		if line = bytes.TrimSuffix(line, []byte("\n")); len(line) > 0 {
 			if err := stays.Add(line); err != nil {
@@ -439,7 +439,7 @@ func TestSegmentRemoved(t *testing.T) {
 			if kind == "segments_archived" {
 				labels += `,"to":"/nowhere"`
 			}
-			end, _ := record.ParseTail(bytes.TrimSuffix(f.lines[len(f.lines)-1], []byte("\n")))
+			end, _ := record.ParseChainLink(bytes.TrimSuffix(f.lines[len(f.lines)-1], []byte("\n")))
 			s := strings.Replace(string(line[:bytes.LastIndex(line, []byte(`,"seq":`))]), `,"source":`, labels+`},"source":`, 1)
 			s += `,"seq":` + strconv.FormatUint(end.Seq+1, 10) + `,"logged":"` + string(event.AppendTime(nil, end.Logged)) + `","prev":"` + end.Hash.String() + `"`
 			hash := sha256.Sum256([]byte(s))

@@ -36,7 +36,7 @@ A user's name among the arguments can be seen by other users of this machine;
 
 // withDesk opens a log, its grants and its restrictions, for a command that
 // needs a permission where it is given a token.
-func (e *env) withDesk(open func() (*audittrail.Log, error), p access.Permission, use func(*audittrail.Log, *privacy.Desk, actor) error) error {
+func (e *env) withDesk(open func() (*audittrail.Log, error), p access.Permission, use func(*audittrail.Log, *privacy.Manager, actor) error) error {
 	return e.withAccess(open, func(log *audittrail.Log, c *access.Controller) error {
 		who, err := e.acting(c, p)
 		if err != nil {
@@ -79,7 +79,7 @@ $AUDITTRAIL_TOKEN, which must permit delete_data, and can be used for 30 days:
 			if err != nil {
 				return err
 			}
-			return e.approve(access.DeleteData, func(desk *privacy.Desk, by string, now time.Time) (privacy.Approval, error) {
+			return e.approve(access.DeleteData, func(desk *privacy.Manager, by string, now time.Time) (privacy.Approval, error) {
 				l, err := e.look(desk, all)
 				if err != nil {
 					return privacy.Approval{}, err
@@ -99,11 +99,11 @@ $AUDITTRAIL_TOKEN, which must permit delete_data, and can be used for 30 days:
 const maxUsers = 2_000_000
 
 // approve records an approval with the token of whoever gives it.
-func (e *env) approve(p access.Permission, give func(*privacy.Desk, string, time.Time) (privacy.Approval, error)) error {
+func (e *env) approve(p access.Permission, give func(*privacy.Manager, string, time.Time) (privacy.Approval, error)) error {
 	if e.getenv(tokenVar) == "" {
 		return fmt.Errorf("approve: there is no token in $%s; an approval is given with the approver's own", tokenVar)
 	}
-	return e.withDesk(e.openToWrite, p, func(_ *audittrail.Log, desk *privacy.Desk, who actor) error {
+	return e.withDesk(e.openToWrite, p, func(_ *audittrail.Log, desk *privacy.Manager, who actor) error {
 		a, err := give(desk, who.by, e.now())
 		if err != nil {
 			return err
@@ -139,7 +139,7 @@ func (e *env) checkApproval(id string, who actor, find func() (privacy.Approval,
 	if err != nil {
 		return err
 	}
-	return privacy.SecondPerson(who.controller, a, who.grant)
+	return privacy.CheckFourEyes(who.controller, a, who.grant)
 }
 
 func (e *env) answerCmd() *cobra.Command {
@@ -173,7 +173,7 @@ alone.` + exits(ends0, ends1, ends2, "3  nothing is held on that user", ends4),
 }
 
 func (e *env) answer(user, out string) error {
-	return e.withDesk(e.openToWrite, access.ExportData, func(log *audittrail.Log, desk *privacy.Desk, who actor) error {
+	return e.withDesk(e.openToWrite, access.ExportData, func(log *audittrail.Log, desk *privacy.Manager, who actor) error {
 		if who.grant != nil {
 			d := who.controller.Check(e.getenv(tokenVar), access.ReadContent, nil)
 			if !d.Allowed {
@@ -194,9 +194,9 @@ func (e *env) answer(user, out string) error {
 		if err := e.noteNear(desk, user); err != nil {
 			return err
 		}
-		var held *privacy.Holding
+		var held *privacy.SubjectData
 		err = writeSecret(out, func(f *os.File) (err error) {
-			held, err = desk.Answer(e.ctx, f, privacy.Answer{User: user, By: who.by, Now: e.now(), Purposes: purposes})
+			held, err = desk.AnswerAccessRequest(e.ctx, f, privacy.SubjectAccessRequest{User: user, By: who.by, Now: e.now(), Purposes: purposes})
 			return err
 		})
 		if err != nil {
@@ -264,7 +264,7 @@ which they are.` + exits(ends0, ends1, ends2, "3  nothing is held on that user",
 			if err != nil {
 				return err
 			}
-			err = e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, desk *privacy.Desk, _ actor) error {
+			err = e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, desk *privacy.Manager, _ actor) error {
 				return e.gdprStatus(log, desk, user)
 			})
 			e.recordDenial(err)
@@ -277,14 +277,14 @@ which they are.` + exits(ends0, ends1, ends2, "3  nothing is held on that user",
 
 // A personStatus is what status prints in JSON.
 type personStatus struct {
-	Held       bool             `json:"held"`
-	Holding    *privacy.Holding `json:"holding,omitempty"`
-	Restricted *time.Time       `json:"restricted"`
-	Holds      []string         `json:"holds"`
-	Near       int              `json:"near"` // users of a near spelling
+	Held       bool                 `json:"held"`
+	Holding    *privacy.SubjectData `json:"holding,omitempty"`
+	Restricted *time.Time           `json:"restricted"`
+	Holds      []string             `json:"holds"`
+	Near       int                  `json:"near"` // users of a near spelling
 }
 
-func (e *env) gdprStatus(log *audittrail.Log, desk *privacy.Desk, user string) error {
+func (e *env) gdprStatus(log *audittrail.Log, desk *privacy.Manager, user string) error {
 	status := personStatus{Holds: []string{}}
 	holds, err := log.Holds(e.ctx)
 	if err != nil {
@@ -295,13 +295,13 @@ func (e *env) gdprStatus(log *audittrail.Log, desk *privacy.Desk, user string) e
 			status.Holds = append(status.Holds, h.ID)
 		}
 	}
-	near, err := desk.Near(e.ctx, []string{user})
+	near, err := desk.CountSimilar(e.ctx, []string{user})
 	if err != nil {
 		return err
 	}
 	status.Near = near[0]
-	held, err := desk.Held(e.ctx, user)
-	if errors.Is(err, privacy.ErrNothingHeld) {
+	held, err := desk.SubjectData(e.ctx, user)
+	if errors.Is(err, privacy.ErrNothingStored) {
 		err := e.sheet(status, status.withNear([]field{{"held", "nothing"}, {"holds", cmp.Or(strings.Join(status.Holds, " "), "none")}}))
 		if err != nil {
 			return err
@@ -354,7 +354,7 @@ func (s *personStatus) withNear(fields []field) []field {
 }
 
 // unreachedFields say which archives could not be read, and what that leaves out.
-func unreachedFields(h *privacy.Holding) []field {
+func unreachedFields(h *privacy.SubjectData) []field {
 	var fields []field
 	where := " in archives that could not be read: " + strings.Join(h.Unreached, ", ")
 	if h.Absent > 0 {
@@ -376,7 +376,7 @@ func (e *env) restrictCmd() *cobra.Command {
 	return e.restriction("restrict", "Hide content about a person", `Restrict hides the content about a user from everyone but the privacy role,
 until 'gdpr lift': show and query tell that the records are there, and no more.
 Nothing is erased. A user on whom nothing is held is restricted all the same,
-with a warning.`, func(desk *privacy.Desk, user, reason, by string) (string, error) {
+with a warning.`, func(desk *privacy.Manager, user, reason, by string) (string, error) {
 		r, err := desk.Restrict(e.ctx, user, reason, by)
 		return "since " + timeText(r.Since), err
 	})
@@ -384,12 +384,12 @@ with a warning.`, func(desk *privacy.Desk, user, reason, by string) (string, err
 
 func (e *env) liftCmd() *cobra.Command {
 	return e.restriction("lift", "End the hiding of content about a person", `Lift ends a restriction.`,
-		func(desk *privacy.Desk, user, reason, by string) (string, error) {
-			return "no more", desk.Lift(e.ctx, user, reason, by)
+		func(desk *privacy.Manager, user, reason, by string) (string, error) {
+			return "no more", desk.LiftRestriction(e.ctx, user, reason, by)
 		})
 }
 
-func (e *env) restriction(name, short, long string, do func(desk *privacy.Desk, user, reason, by string) (string, error)) *cobra.Command {
+func (e *env) restriction(name, short, long string, do func(desk *privacy.Manager, user, reason, by string) (string, error)) *cobra.Command {
 	var users userArgs
 	var reason string
 	var force bool
@@ -409,7 +409,7 @@ func (e *env) restriction(name, short, long string, do func(desk *privacy.Desk, 
 			if err := checkReason(reason, []string{user}, force); err != nil {
 				return fmt.Errorf("gdpr %s: %w", name, err)
 			}
-			return e.withDesk(e.openToWrite, access.DeleteData, func(_ *audittrail.Log, desk *privacy.Desk, who actor) error {
+			return e.withDesk(e.openToWrite, access.DeleteData, func(_ *audittrail.Log, desk *privacy.Manager, who actor) error {
 				if err := e.noteNear(desk, user); err != nil {
 					return err
 				}

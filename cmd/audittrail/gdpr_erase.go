@@ -113,7 +113,7 @@ func (x *erasing) discard() {
 
 func (e *env) erase(o eraseOptions, list *userList) error {
 	users := list.ids
-	return e.withDesk(e.openToWrite, access.DeleteData, func(log *audittrail.Log, desk *privacy.Desk, who actor) error {
+	return e.withDesk(e.openToWrite, access.DeleteData, func(log *audittrail.Log, desk *privacy.Manager, who actor) error {
 		err := e.checkApproval(o.id, who, func() (privacy.Approval, error) { return desk.ErasureApproval(o.id, users, e.now()) })
 		if err != nil {
 			return fmt.Errorf("gdpr erase: %w", err)
@@ -201,12 +201,12 @@ type dryErase struct {
 
 // eraseDry says what an erasure would do.
 func (e *env) eraseDry(o eraseOptions, users *userList) error {
-	err := e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, desk *privacy.Desk, _ actor) error {
+	err := e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, desk *privacy.Manager, _ actor) error {
 		l, err := e.look(desk, users)
 		if err != nil {
 			return err
 		}
-		tallies, err := desk.Tallies(e.ctx, users.ids)
+		tallies, err := desk.CountAffected(e.ctx, users.ids)
 		if err != nil {
 			return err
 		}
@@ -318,7 +318,7 @@ func (e *env) certify(log *audittrail.Log, o eraseOptions, x *erasing) error {
 			Missing  int              `json:"missing"`
 			Near     int              `json:"near"`
 		}{0, []record.Subject{}, len(x.found.missing), x.found.nearTotal()}
-		return e.sheet(none, []field{{"erased", "nothing: " + privacy.ErrNothingHeld.Error()}})
+		return e.sheet(none, []field{{"erased", "nothing: " + privacy.ErrNothingStored.Error()}})
 	}
 	orders := make([]*audittrail.ErasureOrder, len(x.done))
 	for i, done := range x.done {
@@ -446,7 +446,7 @@ func certificateFields(f *certificate.Facts) []field {
 		s.add("not known", "how many of "+count(f.Unknown, "record", "records")+" in archives that could not be read")
 	}
 	switch {
-	case !f.TellsActs:
+	case !f.HasActorCounts:
 		s.add("acted in", "not known: the certificate is of the first form, which does not tell")
 	case f.ActedUnknown > 0:
 		s.add("acted in", count(f.Acted, "record", "records")+", and how many of "+number(f.ActedUnknown)+" in archives that could not be read is not known")
@@ -497,7 +497,7 @@ it names is as of now; its checkpoint of the log before is signed now.` + exits(
 			if list == (len(args) > 0) || list && out != "" {
 				return errors.New("gdpr certificate: give the number of a record that ordered an erasure, or --list")
 			}
-			err := e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, _ *privacy.Desk, _ actor) error {
+			err := e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, _ *privacy.Manager, _ actor) error {
 				if list {
 					return e.listErasures(log)
 				}
@@ -609,7 +609,7 @@ func (e *env) verifyCertificates(name string, keys []string) error {
 	}
 	lines := certificateLines(text)
 	if len(lines) == 0 {
-		return fmt.Errorf("gdpr certificate verify %s: %w: no line of it is JSON", inputName(name), certificate.ErrForm)
+		return fmt.Errorf("gdpr certificate verify %s: %w: no line of it is JSON", inputName(name), certificate.ErrFormat)
 	}
 	var facts []*certificate.Facts
 	for i, line := range lines {
@@ -647,7 +647,7 @@ func (e *env) verifyCertificates(name string, keys []string) error {
 // actedOf is in how many records the subjects of a certificate acted, or nil if
 // it does not tell.
 func actedOf(f *certificate.Facts) *uint64 {
-	if !f.TellsActs {
+	if !f.HasActorCounts {
 		return nil
 	}
 	return &f.Acted

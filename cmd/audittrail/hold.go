@@ -86,7 +86,7 @@ func (e *env) placeHold(o holdOptions) error {
 	if err := checkReason(h.Reason, []string{h.User}, o.force); err != nil {
 		return err
 	}
-	return e.withDesk(e.openToWrite, access.ManageHolds, func(log *audittrail.Log, desk *privacy.Desk, who actor) error {
+	return e.withDesk(e.openToWrite, access.ManageHolds, func(log *audittrail.Log, desk *privacy.Manager, who actor) error {
 		if h.User != "" {
 			if err := e.noteNear(desk, h.User); err != nil {
 				return err
@@ -154,7 +154,7 @@ approve'.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail hold release 0198c0de-0000-7000-8000-000000000001 --reason settled`,
 		Args:    takes("ID"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return e.withDesk(e.openToWrite, access.ManageHolds, func(log *audittrail.Log, desk *privacy.Desk, who actor) error {
+			return e.withDesk(e.openToWrite, access.ManageHolds, func(log *audittrail.Log, desk *privacy.Manager, who actor) error {
 				err := e.checkApproval(approval, who, func() (privacy.Approval, error) {
 					return desk.ReleaseApproval(approval, args[0], e.now())
 				})
@@ -198,7 +198,7 @@ manage_holds, and can be used for 30 days.` + exits(ends0, ends1, ends2, ends4),
 		Example: "  audittrail hold approve 0198c0de-0000-7000-8000-000000000001",
 		Args:    takes("ID"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return e.approve(access.ManageHolds, func(desk *privacy.Desk, by string, now time.Time) (privacy.Approval, error) {
+			return e.approve(access.ManageHolds, func(desk *privacy.Manager, by string, now time.Time) (privacy.Approval, error) {
 				return desk.ApproveRelease(e.ctx, args[0], by, now)
 			})
 		},

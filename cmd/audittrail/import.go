@@ -239,22 +239,22 @@ const importMemory = 220 << 20
 // An importer tells what becomes of the lines of inputs.
 type importer struct {
 	*env
-	options importOptions
-	sources *sources
-	intake  ingest.Intake
-	rejects *rejects // nil: a line that is refused stops the import
-	bar     *bar
-	out     *bufio.Writer
-	put     func(row) error // prints a receipt; nil if none are wanted
+	options  importOptions
+	sources  *sources
+	ingester ingest.Ingester
+	rejects  *rejects // nil: a line that is refused stops the import
+	bar      *bar
+	out      *bufio.Writer
+	put      func(row) error // prints a receipt; nil if none are wanted
 
 	recorded, duplicates, rejected uint64
 	first, last                    uint64 // sequence numbers of what was recorded
 }
 
 func (im *importer) start(log *audittrail.Log, inputs []input) {
-	im.intake = ingest.Intake{Log: log, Recorded: im.accept, Done: im.done}
+	im.ingester = ingest.Ingester{Log: log, Recorded: im.accept, Done: im.done}
 	if im.rejects != nil {
-		im.intake.Refused = im.refuse
+		im.ingester.Refused = im.refuse
 	}
 	im.out = bufio.NewWriterSize(im.stdout, 64<<10)
 	if im.output == asJSONL || im.output == asCSV {
@@ -279,7 +279,7 @@ func (im *importer) start(log *audittrail.Log, inputs []input) {
 func (im *importer) file(in input) error {
 	from := im.input(in)
 	if in.path == "-" {
-		return im.intake.Read(im.ctx, from)
+		return im.ingester.Read(im.ctx, from)
 	}
 	var known sourceFile
 	if in.byPath {
@@ -296,8 +296,8 @@ func (im *importer) file(in input) error {
 	}
 	defer func() { _ = file.Close() }() // nothing was written
 	from.Reader = file
-	err = im.intake.Read(im.ctx, from)
-	if n := im.intake.Lines(); in.byPath && n > known.Lines {
+	err = im.ingester.Read(im.ctx, from)
+	if n := im.ingester.Lines(); in.byPath && n > known.Lines {
 		known.Lines = n
 		im.remember(known)
 	}

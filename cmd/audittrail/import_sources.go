@@ -135,7 +135,7 @@ func (im *importer) known(in input, f sourceFile, replaced bool) (bool, error) {
 	defer func() { _ = file.Close() }() // nothing was written
 	from := im.input(in)
 	from.Reader, from.Source = file, f.Source
-	return im.intake.Known(im.ctx, from, f.Lines, replaced)
+	return im.ingester.Known(im.ctx, from, f.Lines, replaced)
 }
 
 // beside reports whether a file is in the folder of path, under another name.

@@ -101,7 +101,7 @@ func (e *env) leaves(log *audittrail.Log, engine *query.Engine, q *query.Query) 
 	if err := e.absent(log, q, q.From, cmp.Or(q.Size, record.MaxSeq)); err != nil {
 		return err
 	}
-	n, err := engine.Unread(e.ctx, *q)
+	n, err := engine.CountUnreadable(e.ctx, *q)
 	e.left.Unread += n
 	return err
 }

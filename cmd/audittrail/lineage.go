@@ -78,7 +78,7 @@ func (e *env) graphOf(log *audittrail.Log) (*lineage.Graph, error) {
 	} else if !reads {
 		g = g.Structure()
 	}
-	if faults := g.Faults(); len(faults) > 0 {
+	if faults := g.InvalidRecords(); len(faults) > 0 {
 		e.note("%s of lineage cannot be taken in; the first is %d: %s",
 			count(len(faults), "record", "records"), faults[0].Seq, faults[0].Problem)
 	}
@@ -87,11 +87,11 @@ func (e *env) graphOf(log *audittrail.Log) (*lineage.Graph, error) {
 
 // A lineageSummary is what lineage prints in JSON.
 type lineageSummary struct {
-	Things int                  `json:"things"`
-	Links  int                  `json:"links"`
-	Kinds  map[lineage.Kind]int `json:"kinds"`
-	Models []modelSummary       `json:"models"`
-	Faults []lineage.Fault      `json:"faults"`
+	Things int                     `json:"things"`
+	Links  int                     `json:"links"`
+	Kinds  map[lineage.Kind]int    `json:"kinds"`
+	Models []modelSummary          `json:"models"`
+	Faults []lineage.InvalidRecord `json:"faults"`
 }
 
 type modelSummary struct {
@@ -107,15 +107,15 @@ type modelSummary struct {
 const mostModels = 20
 
 func (e *env) lineageSummary(g *lineage.Graph) error {
-	s := lineageSummary{Things: g.Len(), Links: g.EdgeCount(), Kinds: map[lineage.Kind]int{}, Models: []modelSummary{}, Faults: g.Faults()}
+	s := lineageSummary{Things: g.Len(), Links: g.EdgeCount(), Kinds: map[lineage.Kind]int{}, Models: []modelSummary{}, Faults: g.InvalidRecords()}
 	if s.Faults == nil {
-		s.Faults = []lineage.Fault{}
+		s.Faults = []lineage.InvalidRecord{}
 	}
 	var models []*lineage.Node
 	personal := 0
 	for n := range g.Nodes() {
 		s.Kinds[n.Kind]++
-		switch thing := n.Thing.(type) {
+		switch thing := n.Entity.(type) {
 		case *lineage.ModelVersion:
 			models = append(models, n)
 			s.Models = append(s.Models, e.summarize(g, n))
@@ -147,17 +147,17 @@ func (e *env) lineageSummary(g *lineage.Graph) error {
 
 // summarize says of a model version what a summary does.
 func (e *env) summarize(g *lineage.Graph, n *lineage.Node) modelSummary {
-	m := n.Thing.(*lineage.ModelVersion)
+	m := n.Entity.(*lineage.ModelVersion)
 	s := modelSummary{ID: n.ID, Name: m.Name, Version: m.Version, RiskTier: m.RiskTier, Live: []string{}}
 	if n.Retired != nil {
 		s.Retired = &n.Retired.At
 	}
 	now := e.now()
-	for edge := range g.Down(n) {
+	for edge := range g.Downstream(n) {
 		if edge.To.Kind != lineage.KindDeployment {
 			continue
 		}
-		from, to, _ := g.Span(edge.To)
+		from, to, _ := g.ActivePeriod(edge.To)
 		if !now.Before(from) && (to.IsZero() || now.Before(to)) {
 			s.Live = append(s.Live, edge.To.ID)
 		}

@@ -462,7 +462,7 @@ now on, or from another time on. It cannot be deployed after that.` +
 	f.StringArrayVar(&attributes, "attribute", nil, "what no flag is for, `KEY=VALUE`: JSON, or else text; may be repeated")
 	e.writerFlags(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		r := lineage.Retirement{Thing: args[0], Reason: reason}
+		r := lineage.Retirement{Entity: args[0], Reason: reason}
 		var err error
 		if r.At, err = parseWhen("at", at, e.now(), time.UTC); err == nil && len(attributes) > 0 {
 			r.Attributes, err = values(f, "attribute")
@@ -484,12 +484,12 @@ func (e *env) retire(r lineage.Retirement) error {
 		if err != nil {
 			return err
 		}
-		if _, ok := g.Node(r.Thing); !ok {
-			n, err := g.FindOne(r.Thing, lineage.KindModel, lineage.KindDeployment)
+		if _, ok := g.Node(r.Entity); !ok {
+			n, err := g.FindOne(r.Entity, lineage.KindModel, lineage.KindDeployment)
 			if err != nil {
 				return err
 			}
-			r.Thing = n.ID
+			r.Entity = n.ID
 		}
 		done, err := t.RetireModel(e.ctx, r)
 		if err != nil {

@@ -42,7 +42,7 @@ func (e *env) verifyArtifact(name, path string) error {
 	if err != nil {
 		return err
 	}
-	want := digestOf(n.Thing)
+	want := digestOf(n.Entity)
 	if want == "" {
 		return fmt.Errorf("no digest of %s was registered: what is registered stays as it is; register a new version with --digest-of", n.ID)
 	}
@@ -76,7 +76,7 @@ func (e *env) verifyArtifact(name, path string) error {
 }
 
 // digestOf is the digest of a thing, if it has one.
-func digestOf(t lineage.Thing) string {
+func digestOf(t lineage.Entity) string {
 	switch v := t.(type) {
 	case *lineage.Dataset:
 		return v.Digest

@@ -56,7 +56,7 @@ func (e *env) lineageCalls(q query.Query, unregistered bool) error {
 		if err != nil {
 			return err
 		}
-		streams := u.Streams
+		streams := u.Groups
 		if unregistered {
 			streams = u.Unregistered()
 		}
@@ -149,12 +149,12 @@ func (e *env) explainCall(r *audittrail.Record, x usage.Explanation) error {
 	s.add("candidates", strings.Join(out.Candidates, "\n"))
 	s.add("answered by", out.Model)
 	if m := x.Match.Model; m != nil {
-		v := m.Thing.(*lineage.ModelVersion)
+		v := m.Entity.(*lineage.ModelVersion)
 		s.add("risk tier", v.RiskTier)
 		s.add("intended use", v.IntendedUse)
 	}
 	s.add("deployment", out.Deployment)
-	for _, reach := range x.Up {
+	for _, reach := range x.Upstream {
 		out.Up = append(out.Up, descendantJSON{reach.ID, reach.Kind, reach.Depth})
 		if reach.Depth > 0 && reach.ID != out.Model { // that is there already
 			s.add(kindNames[reach.Kind].one, behind(reach.Node))
@@ -169,7 +169,7 @@ func (e *env) explainCall(r *audittrail.Record, x usage.Explanation) error {
 // behind names a thing that stands behind an answer, with what matters of it.
 func behind(n *lineage.Node) string {
 	text := n.ID
-	d, ok := n.Thing.(*lineage.Dataset)
+	d, ok := n.Entity.(*lineage.Dataset)
 	if !ok {
 		return text
 	}

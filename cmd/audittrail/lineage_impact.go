@@ -72,8 +72,8 @@ read_content sees how many users there are, and not who.
 // usageOf finds out who answered the calls that match a query, and what is left
 // out of that.
 func (e *env) usageOf(log *audittrail.Log, g *lineage.Graph, s *showing, q query.Query) (*usage.Usage, error) {
-	engine := e.engine(log).Hiding(s.desk.Restricted)
-	u, err := usage.Of(e.ctx, g, engine, q)
+	engine := e.engine(log).WithRestrictions(s.desk.Restricted)
+	u, err := usage.Compute(e.ctx, g, engine, q)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ type streamJSON struct {
 	Reason       string            `json:"reason"`
 }
 
-func streamsJSON(streams []usage.Stream) []streamJSON {
+func streamsJSON(streams []usage.CallGroup) []streamJSON {
 	out := make([]streamJSON, len(streams))
 	for i, s := range streams {
 		out[i] = streamJSON{
@@ -214,9 +214,9 @@ const mostNamed = 10
 
 func (e *env) showImpact(im *usage.Impact, users []usage.UserCalls) error {
 	out := impactJSON{
-		Of: idsOf(im.Of), Models: []string{}, Deployments: []string{}, Descendants: []descendantJSON{},
+		Of: idsOf(im.Roots), Models: []string{}, Deployments: []string{}, Descendants: []descendantJSON{},
 		Calls: im.Calls, Possible: im.Possible, Subjects: len(im.Users), Users: users, Days: im.Days,
-		Streams: streamsJSON(im.Streams), Unregistered: streamsJSON(im.Unregistered),
+		Streams: streamsJSON(im.Groups), Unregistered: streamsJSON(im.Unregistered),
 		LeftOut: e.omitted(),
 	}
 	if out.Days == nil {

@@ -77,9 +77,9 @@ func (e *env) lineageImport(name, format string, dry bool) error {
 		if dry {
 			register = t.CheckAll
 		}
-		done, err := register(e.ctx, doc.Things())
+		done, err := register(e.ctx, doc.Entities())
 		if err != nil {
-			var of *lineage.ThingError
+			var of *lineage.EntityError
 			if errors.As(err, &of) && doc.Place(of.ID) != "" {
 				err = fmt.Errorf("%s: %w", doc.Place(of.ID), err)
 			}
@@ -123,7 +123,7 @@ func (e *env) imported(doc *exchange.Document, done []lineage.Registered, dry bo
 	}
 	err := e.list(columns, func(yield func(row, error) bool) {
 		for i, item := range doc.Items {
-			t := importedThing{item.Thing.Kind(), done[i].ID, !done[i].Duplicate, &done[i].Seq, item.Kept, item.Place}
+			t := importedThing{item.Entity.Kind(), done[i].ID, !done[i].Duplicate, &done[i].Seq, item.Kept, item.Place}
 			record := strconv.FormatUint(done[i].Seq, 10)
 			if t.New {
 				fresh++

@@ -108,13 +108,13 @@ const mostLinks = 20
 
 func (e *env) showThing(g *lineage.Graph, n *lineage.Node) error {
 	t := thingJSON{
-		ID: n.ID, Kind: n.Kind, Seq: n.Seq, Hash: n.Hash, Registered: n.Registered.UTC(), Thing: lineage.Encode(n.Thing),
+		ID: n.ID, Kind: n.Kind, Seq: n.Seq, Hash: n.Hash, Registered: n.Registered.UTC(), Thing: lineage.Encode(n.Entity),
 		Up: []linkJSON{}, Down: []linkJSON{},
 	}
-	for edge := range g.Up(n) {
+	for edge := range g.Upstream(n) {
 		t.Up = append(t.Up, linkJSON{edge.From.ID, edge.From.Kind, edge.Role})
 	}
-	for edge := range g.Down(n) {
+	for edge := range g.Downstream(n) {
 		t.Down = append(t.Down, linkJSON{edge.To.ID, edge.To.Kind, edge.Role})
 	}
 	var s sheetBuilder
@@ -254,13 +254,13 @@ func reaches(g *lineage.Graph, n *lineage.Node, dir lineage.Direction, depth int
 			return false
 		}
 		if found.Up {
-			for edge := range g.Down(r.Node) {
+			for edge := range g.Downstream(r.Node) {
 				if nearer(edge.To, edge.Role) {
 					break
 				}
 			}
 		} else {
-			for edge := range g.Up(r.Node) {
+			for edge := range g.Upstream(r.Node) {
 				if nearer(edge.From, edge.Role) {
 					break
 				}

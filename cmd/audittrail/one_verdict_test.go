@@ -17,7 +17,7 @@ import (
 // resealed makes the hash of a line fit that has none or another one.
 func resealed(line []byte, from, to string) []byte {
 	changed := bytes.Replace(bytes.TrimSuffix(line, []byte("\n")), []byte(from), []byte(to), 1)
-	covered, _ := record.Covered(changed)
+	covered, _ := record.HashedBytes(changed)
 	sum := sha256.Sum256(covered)
 	return fmt.Appendf(nil, "%s,\"hash\":\"%s\"}\n", covered, hex.EncodeToString(sum[:]))
 }

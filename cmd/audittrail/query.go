@@ -99,7 +99,7 @@ func (e *env) query(o queryOptions) error {
 		if err := s.noteUsers(&q); err != nil {
 			return err
 		}
-		engine := e.engine(log).Hiding(s.desk.Restricted)
+		engine := e.engine(log).WithRestrictions(s.desk.Restricted)
 		if err := e.noteUnknown(engine, &q); err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (e *env) query(o queryOptions) error {
 // noteUnsearched says how many records could have the words of a query, and
 // could not be searched for them, beside those that left out has.
 func (e *env) noteUnsearched(engine *query.Engine, q query.Query) error {
-	n, err := engine.Unsearched(e.ctx, q)
+	n, err := engine.CountUnsearched(e.ctx, q)
 	if err == nil && n > 0 {
 		e.note("the content of %s could not be searched for the words: it is erased, expired or restricted", count(n, "record that meets the other conditions", "records that meet the other conditions"))
 	}
@@ -137,7 +137,7 @@ func (e *env) noteUnknown(engine *query.Engine, q *query.Query) error {
 	if !q.Calls {
 		return nil
 	}
-	n, err := engine.UnknownCalls(e.ctx, *q)
+	n, err := engine.CountUnknownCalls(e.ctx, *q)
 	if err == nil && n > 0 {
 		e.left.UnknownCalls = n
 		e.note("of %s it is not known whether they are calls, and they are left out: format 1 does not say whether a prompt carries its answer, and the content is out of reach", count(n, "prompt", "prompts"))

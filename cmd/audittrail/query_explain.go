@@ -37,7 +37,7 @@ func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 // answer.
 func (e *env) queryExplain(engine *query.Engine, q query.Query, o *queryOptions, g query.Grouping) error {
 	var how query.Explanation
-	engine = engine.Explaining(&how)
+	engine = engine.WithExplanation(&how)
 	start := time.Now()
 	var hits uint64
 	var err error
@@ -75,7 +75,7 @@ func (e *env) printExplanation(how *query.Explanation, hits uint64, took time.Du
 	for _, c := range how.Chunks {
 		y := explainedChunk{
 			First: c.First, Records: c.Records, Source: "log", Skipped: c.Skipped, Left: c.Rows, Read: c.Read,
-			Matched: c.Matched, Opens: c.Opens, Looking: millis(c.Looking), Filtering: millis(c.Filtering),
+			Matched: c.Matched, Opens: c.Opens, Looking: millis(c.LookupTime), Filtering: millis(c.FilterTime),
 		}
 		if c.Indexed {
 			y.Source = "index"

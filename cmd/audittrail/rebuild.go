@@ -85,7 +85,7 @@ func (e *env) rebuild(o rebuildOptions) error {
 	var b sheetBuilder
 	b.add("old log", r.Origin)
 	b.add("records", number(r.Size))
-	b.add("carried over", number(r.Carry))
+	b.add("carried over", number(r.Carried))
 	for _, l := range r.Lost {
 		var text strings.Builder
 		text.WriteString(number(l.Records))
@@ -111,8 +111,8 @@ func (e *env) rebuild(o rebuildOptions) error {
 	if r.Copies > 0 {
 		b.add("copies", count(r.Copies, "line is of a record that was there before", "lines are of records that were there before"))
 	}
-	if r.Junk > 0 {
-		b.add("damaged", count(r.Junk, "line is no record, or was altered", "lines are no records, or were altered"))
+	if r.DamagedLines > 0 {
+		b.add("damaged", count(r.DamagedLines, "line is no record, or was altered", "lines are no records, or were altered"))
 	}
 	return e.sheet(r, b.fields)
 }

@@ -101,13 +101,13 @@ made is recorded afterwards, if nobody else is writing.
 }
 
 // packs reads the rules that were asked for.
-func (e *env) packs(names, own []string) ([]*rules.Pack, error) {
-	var all []*rules.Pack
+func (e *env) packs(names, own []string) ([]*rules.Catalogue, error) {
+	var all []*rules.Catalogue
 	if names == nil {
 		names = rules.Names()
 	}
-	add := func(p *rules.Pack) error {
-		if slices.ContainsFunc(all, func(q *rules.Pack) bool { return q.ID == p.ID }) {
+	add := func(p *rules.Catalogue) error {
+		if slices.ContainsFunc(all, func(q *rules.Catalogue) bool { return q.ID == p.ID }) {
 			return fmt.Errorf("two rule files are called %q", p.ID)
 		}
 		all = append(all, p)
@@ -124,7 +124,7 @@ func (e *env) packs(names, own []string) ([]*rules.Pack, error) {
 	}
 	for _, name := range own {
 		text, err := e.readInput(name, rules.MaxFile)
-		var p *rules.Pack
+		var p *rules.Catalogue
 		if err == nil {
 			p, err = rules.Parse(text)
 		}
@@ -139,7 +139,7 @@ func (e *env) packs(names, own []string) ([]*rules.Pack, error) {
 }
 
 // organisation reads what the organisation says of itself.
-func (e *env) organisation(name string, packs []*rules.Pack) (*document.Organisation, error) {
+func (e *env) organisation(name string, packs []*rules.Catalogue) (*document.Organisation, error) {
 	if name == "" {
 		return nil, nil
 	}
@@ -281,7 +281,7 @@ func (e *env) compute(log *audittrail.Log, o report.Options) (*document.Report, 
 	progress, finish := e.ticks("verifying", true)
 	defer finish()
 	o.Progress = progress
-	return report.Make(e.ctx, log, e.engine(log), o)
+	return report.Build(e.ctx, log, e.engine(log), o)
 }
 
 // makeReport computes a report and signs it, if the keyring is there.
@@ -338,7 +338,7 @@ func (e *env) renderReport(w io.Writer, f *document.File, form string) error {
 		switch t {
 		case document.Good:
 			return e.paint(good, s)
-		case document.Wary:
+		case document.Warning:
 			return e.paint(wary, s)
 		case document.Bad:
 			return e.paint(bad, s)
@@ -427,7 +427,7 @@ func (e *env) reportVerify(name string, keys, own []string) error {
 	if err != nil {
 		return fmt.Errorf("report verify: %w", err)
 	}
-	in, form, err := render.Carried(b)
+	in, form, err := render.ExtractReport(b)
 	if form == nil {
 		in = b
 	}
@@ -436,7 +436,7 @@ func (e *env) reportVerify(name string, keys, own []string) error {
 		f, err = document.ReadFile(in)
 	}
 	if err != nil {
-		if errors.Is(err, document.ErrForm) && form == nil {
+		if errors.Is(err, document.ErrFormat) && form == nil {
 			err = fmt.Errorf("%w, and HTML and PDF files, which carry it", err)
 		}
 		return fmt.Errorf("report verify: %s: %w", inputName(name), err)
@@ -455,7 +455,7 @@ func (e *env) reportVerify(name string, keys, own []string) error {
 }
 
 // verifyShown tells whether a file shows the report that it carries.
-func (e *env) verifyShown(in []byte, form render.Carrier, f *document.File) error {
+func (e *env) verifyShown(in []byte, form render.Renderer, f *document.File) error {
 	if form == nil {
 		return nil
 	}
@@ -463,8 +463,8 @@ func (e *env) verifyShown(in []byte, form render.Carrier, f *document.File) erro
 		e.note("report verify: whether the file shows the report that it carries can only be told by the version of the program that made it, %s", f.Report.Program)
 		return ended(exitLimited)
 	}
-	err := render.Shows(in, form, f)
-	if errors.Is(err, render.ErrShownOtherwise) {
+	err := render.CheckRendering(in, form, f)
+	if errors.Is(err, render.ErrRenderingDiffers) {
 		e.note("report verify: the file was changed, or made by something else: %s. Take no figure from it; what is said here is about the report that it carries", err)
 		return ended(exitAltered)
 	}
@@ -506,8 +506,8 @@ func (e *env) verifyReport(f *document.File, keys, own []string) error {
 // recompute makes a report again and says what differs.
 func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, signed bool) error {
 	was := f.Report
-	if signed && was.Method != report.Method {
-		e.note("report verify: the log's key signed this report. Its figures are defined otherwise (method %d) than by this program (method %d), and were not computed again: verify it with the version that made it, %s", was.Method, report.Method, was.Program)
+	if signed && was.Method != report.MethodVersion {
+		e.note("report verify: the log's key signed this report. Its figures are defined otherwise (method %d) than by this program (method %d), and were not computed again: verify it with the version that made it, %s", was.Method, report.MethodVersion, was.Program)
 		return ended(exitLimited)
 	}
 	names := []string{} // none is not all

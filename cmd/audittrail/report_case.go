@@ -127,9 +127,9 @@ func (e *env) caseOf(log *audittrail.Log, s *showing, o *caseOptions, args []str
 		if err := event.Validate(&trace); err != nil {
 			return c, fmt.Errorf("read --trace: %w", err)
 		}
-		q.Traces, c.Of = []string{trace.TraceID}, "the trace "+trace.TraceID
+		q.Traces, c.Description = []string{trace.TraceID}, "the trace "+trace.TraceID
 	case o.user != "":
-		q.Users, c.Of = []string{o.user}, "one person"
+		q.Users, c.Description = []string{o.user}, "one person"
 		if err := s.asks(&q); err != nil {
 			return c, err
 		}
@@ -150,13 +150,13 @@ func (e *env) caseOf(log *audittrail.Log, s *showing, o *caseOptions, args []str
 		if r.State == record.Unauthenticated {
 			return c, fmt.Errorf("record %d: %w", r.Seq, audittrail.ErrUnauthenticated)
 		}
-		c.Of = fmt.Sprintf("record %d, which is in no trace", r.Seq)
+		c.Description = fmt.Sprintf("record %d, which is in no trace", r.Seq)
 		if r.Event.TraceID == "" {
 			r, err = s.see(r)
 			c.Records = []*audittrail.Record{r}
 			return c, err
 		}
-		q.Traces, c.Of = []string{r.Event.TraceID}, fmt.Sprintf("record %d, with its trace %s", r.Seq, r.Event.TraceID)
+		q.Traces, c.Description = []string{r.Event.TraceID}, fmt.Sprintf("record %d, with its trace %s", r.Seq, r.Event.TraceID)
 	}
 	for h, err := range e.engine(log).Find(e.ctx, q) {
 		if err != nil {
@@ -188,7 +188,7 @@ func (e *env) makeCase(log *audittrail.Log, o report.Options, c report.Case) (*d
 	progress, finish := e.ticks("verifying", true)
 	defer finish()
 	o.Progress = progress
-	r, err := report.MakeCase(e.ctx, log, e.engine(log), o, c)
+	r, err := report.BuildCase(e.ctx, log, e.engine(log), o, c)
 	if err != nil {
 		return nil, err
 	}

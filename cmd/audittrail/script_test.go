@@ -303,12 +303,12 @@ func forgeCmd(ts *testscript.TestScript, neg bool, args []string) {
 		lines[n] = slices.Concat(head, []byte(`,"key":"`), []byte{digit}, rest[1:])
 		for i := n; i < len(lines); i++ {
 			if i > n {
-				before, _ := record.ParseTail(lines[i-1])
-				own, _ := record.ParseTail(lines[i])
+				before, _ := record.ParseChainLink(lines[i-1])
+				own, _ := record.ParseChainLink(lines[i])
 				lines[i] = bytes.Replace(lines[i], []byte(own.Prev.String()), []byte(before.Hash.String()), 1)
 			}
-			covered, _ := record.Covered(lines[i])
-			own, _ := record.ParseTail(lines[i])
+			covered, _ := record.HashedBytes(lines[i])
+			own, _ := record.ParseChainLink(lines[i])
 			lines[i] = bytes.Replace(lines[i], []byte(own.Hash.String()), []byte(record.HashOf(covered).String()), 1)
 		}
 		return append(bytes.Join(lines, []byte("\n")), '\n')
@@ -410,8 +410,8 @@ func copyLineCmd(ts *testscript.TestScript, neg bool, args []string) {
 		lines := bytes.SplitAfter(data, []byte("\n"))
 		lines = lines[:len(lines)-1]
 		line := bytes.TrimSuffix(lines[atoi(ts, args[1])], []byte("\n"))
-		own, _ := record.ParseTail(line)
-		last, ok := record.ParseTail(bytes.TrimSuffix(lines[len(lines)-1], []byte("\n")))
+		own, _ := record.ParseChainLink(line)
+		last, ok := record.ParseChainLink(bytes.TrimSuffix(lines[len(lines)-1], []byte("\n")))
 		if !ok {
 			ts.Fatalf("%s has no records", args[0])
 		}

@@ -24,7 +24,7 @@ import (
 // one that has all of it in memory before it shows any sets all, and calls leave.
 type showing struct {
 	e          *env
-	desk       *privacy.Desk
+	desk       *privacy.Manager
 	controller *access.Controller // nil without a token
 	token      string
 	governed   bool // the log has grants
@@ -34,8 +34,8 @@ type showing struct {
 	all      bool
 	accounts bool // what is shown is recorded
 	seen     access.Reading
-	begun    *access.Begun // recorded before the first of it was shown
-	left     bool          // recorded, or could not be
+	begun    *access.PendingRead // recorded before the first of it was shown
+	left     bool                // recorded, or could not be
 }
 
 // showing opens the log to read for a command that shows contents, and records
@@ -133,7 +133,7 @@ func (s *showing) open(log *audittrail.Log) error {
 	if s.desk, err = privacy.Open(s.e.ctx, log, nil); err != nil {
 		return err
 	}
-	if s.governed, err = access.Governed(s.e.ctx, log); err != nil || s.token == "" {
+	if s.governed, err = access.HasGrants(s.e.ctx, log); err != nil || s.token == "" {
 		return err
 	}
 	if s.controller, err = s.e.openAccess(log); err != nil {
@@ -218,9 +218,9 @@ func (s *showing) see(r *audittrail.Record) (*audittrail.Record, error) {
 		return r, nil
 	}
 	if restricted {
-		return privacy.Hide(r), nil
+		return privacy.Redact(r), nil
 	}
-	r = s.desk.HideActor(r)
+	r = s.desk.RedactActor(r)
 	if s.seen.Records == 0 && !s.all {
 		s.begin()
 	}

@@ -29,7 +29,7 @@ func (s *skipped) over(engine *query.Engine) *query.Engine {
 	if !s.wanted {
 		return engine
 	}
-	return engine.Skipping(func(seq uint64, _ error) {
+	return engine.WithSkipHandler(func(seq uint64, _ error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.seqs == nil {

@@ -124,7 +124,7 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, zone *time.Lo
 	if err := s.asks(&q); err != nil {
 		return err
 	}
-	engine, all := e.engine(log).Hiding(s.desk.Restricted), q
+	engine, all := e.engine(log).WithRestrictions(s.desk.Restricted), q
 	if err := e.lastHits(engine, log, &q, n); err != nil {
 		return err
 	}

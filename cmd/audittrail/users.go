@@ -86,14 +86,14 @@ type lookup struct {
 }
 
 // look looks users up.
-func (e *env) look(desk *privacy.Desk, users *userList) (*lookup, error) {
-	near, err := desk.Near(e.ctx, users.ids)
+func (e *env) look(desk *privacy.Manager, users *userList) (*lookup, error) {
+	near, err := desk.CountSimilar(e.ctx, users.ids)
 	if err != nil {
 		return nil, err
 	}
 	l := &lookup{userList: users, near: near}
 	for i, u := range users.ids {
-		known, err := desk.Known(u)
+		known, err := desk.KnownUser(u)
 		if err != nil {
 			return nil, err
 		}
@@ -126,7 +126,7 @@ const maxListed = 20
 func (e *env) noteLookup(l *lookup) {
 	if l.lines == nil {
 		if len(l.missing) > 0 {
-			text := privacy.ErrNothingHeld.Error()
+			text := privacy.ErrNothingStored.Error()
 			if l.near[0] > 0 {
 				text += "; " + nearText(l.near[0])
 			}
@@ -164,7 +164,7 @@ func (e *env) noteLookup(l *lookup) {
 
 // noteNear says of one user what noteLookup says, for a command that looks for
 // them and does not have to find them.
-func (e *env) noteNear(desk *privacy.Desk, user string) error {
+func (e *env) noteNear(desk *privacy.Manager, user string) error {
 	l, err := e.look(desk, &userList{ids: []string{user}})
 	if err != nil {
 		return err
@@ -184,7 +184,7 @@ func (s *showing) noteUsers(q *query.Query) error {
 		if len(u) > event.MaxPerson {
 			continue // the query is refused
 		}
-		known, err := s.desk.Known(u)
+		known, err := s.desk.KnownUser(u)
 		if err != nil {
 			return err
 		}
@@ -200,7 +200,7 @@ func (s *showing) noteUsers(q *query.Query) error {
 // checkReason refuses a reason that names a user: it stays in the log when the
 // user is erased.
 func checkReason(reason string, users []string, force bool) error {
-	if force || privacy.AnyNamed(reason, users) < 0 {
+	if force || privacy.FirstMentioned(reason, users) < 0 {
 		return nil
 	}
 	return errors.New("the reason names the user, and stays in the log when the user is erased: say why without the name, or give --force")

@@ -129,12 +129,12 @@ var problemColumns = []column{
 func (e *env) listVerdict(v *audittrail.Verification) error {
 	if e.output == asJSON {
 		return writeJSON(e.stdout, verdict{
-			Verdict: v.Verdict(), Valid: v.Valid(), Records: v.Records, Left: v.Left, Archived: v.Archived, Erased: v.Erased, Expired: v.Expired, Held: v.Held, Root: v.Root, CheckpointSize: v.CheckpointSize,
-			Errors: v.Problems, ErrorCount: v.ProblemCount, Counts: v.Counts(), Altered: v.Altered(), Missing: append([]string{}, v.Missing...),
+			Verdict: v.Verdict(), Valid: v.Valid(), Records: v.Records, Left: v.Removed, Archived: v.Archived, Erased: v.Erased, Expired: v.Expired, Held: v.Held, Root: v.Root, CheckpointSize: v.CheckpointSize,
+			Errors: v.Findings, ErrorCount: v.FindingCount, Counts: v.Counts(), Altered: v.Altered(), Missing: append([]string{}, v.Limitations...),
 		})
 	}
 	return e.list(problemColumns, func(yield func(row, error) bool) {
-		for _, p := range v.Problems {
+		for _, p := range v.Findings {
 			cells := []string{strconv.FormatUint(p.Seq, 10), string(p.Kind), p.File, strconv.FormatInt(p.Offset, 10), p.Detail}
 			if !yield(row{cells, p}, nil) {
 				return
@@ -154,9 +154,9 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 		what += fmt.Sprintf(", from %d on", o.from)
 	}
 	b.add("checked", fmt.Sprintf("%s, %s, in %.2f s", what, bytesText(int64(v.Bytes)), seconds))
-	if v.Left > 0 {
+	if v.Removed > 0 {
 		b.add("not here", fmt.Sprintf("%s, as the log says; of these, %s in archives that were checked",
-			count(v.Left, "record", "records"), number(v.Archived)))
+			count(v.Removed, "record", "records"), number(v.Archived)))
 	}
 	if v.CheckpointSize > 0 {
 		b.add("signed", count(v.CheckpointSize, "record", "records"))
@@ -178,14 +178,14 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 			b.add("continues", inputName(name))
 		}
 	}
-	for _, m := range v.Missing {
+	for _, m := range v.Limitations {
 		b.add("missing", m)
 	}
 	if err := e.sheet(nil, b.fields); err != nil {
 		return err
 	}
 	const shown = 20
-	for i, p := range v.Problems[:min(shown, len(v.Problems))] {
+	for i, p := range v.Findings[:min(shown, len(v.Findings))] {
 		first := ""
 		if i == 0 {
 			first = "first: "
@@ -196,8 +196,8 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 			return err
 		}
 	}
-	if v.ProblemCount > shown {
-		_, err := fmt.Fprintf(e.stdout, "\n… and %s more; -o jsonl lists up to 1,000 alterations and 1,000 others\n", number(v.ProblemCount-shown))
+	if v.FindingCount > shown {
+		_, err := fmt.Fprintf(e.stdout, "\n… and %s more; -o jsonl lists up to 1,000 alterations and 1,000 others\n", number(v.FindingCount-shown))
 		return err
 	}
 	return nil
@@ -205,7 +205,7 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 
 // headline is the verdict in a sentence.
 func (e *env) headline(v *audittrail.Verification) string {
-	limits := oneLine(strings.Join(v.Limitations(), "; "))
+	limits := oneLine(strings.Join(v.Caveats(), "; "))
 	switch v.Verdict() {
 	case audittrail.VerdictAltered:
 		return fmt.Sprintf("The log was %s: %s.", e.paint(bad, "ALTERED"), kindsText(v))
@@ -220,7 +220,7 @@ func (e *env) headline(v *audittrail.Verification) string {
 // kindsText says how many alterations were found, and what besides.
 func kindsText(v *audittrail.Verification) string {
 	text := count(v.Alterations(), "alteration", "alterations")
-	if limits := v.Limitations(); len(limits) > 0 {
+	if limits := v.Caveats(); len(limits) > 0 {
 		text += "; also, " + strings.Join(limits, "; ")
 	}
 	return text

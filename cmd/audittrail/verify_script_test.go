@@ -106,7 +106,7 @@ func (l *layout) checkpoint(size int) []byte {
 	l.t.Helper()
 	var rng tlog.Range
 	for _, line := range l.lines[:size] {
-		tail, _ := record.ParseTail(bytes.TrimSuffix(line, []byte("\n")))
+		tail, _ := record.ParseChainLink(bytes.TrimSuffix(line, []byte("\n")))
 		rng.Append(tlog.LeafHash(tail.Hash), nil)
 	}
 	signed, err := tlog.Sign(tlog.Checkpoint{Origin: l.origin, Size: uint64(size), Root: rng.Root()}, l.signer)
@@ -155,7 +155,7 @@ func (l *layout) change(seq int, from, to string) {
 	if bytes.Equal(changed, line) {
 		l.t.Fatalf("record %d has no %s", seq, from)
 	}
-	covered, _ := record.Covered(changed)
+	covered, _ := record.HashedBytes(changed)
 	sum := sha256.Sum256(covered)
 	l.lines[seq] = fmt.Appendf(nil, "%s,\"hash\":\"%s\"}\n", covered, hex.EncodeToString(sum[:]))
 }
@@ -164,8 +164,8 @@ func (l *layout) change(seq int, from, to string) {
 func (l *layout) chain(from int) {
 	l.t.Helper()
 	for seq := from; seq < len(l.lines); seq++ {
-		tail, _ := record.ParseTail(bytes.TrimSuffix(l.lines[seq], []byte("\n")))
-		prev, _ := record.ParseTail(bytes.TrimSuffix(l.lines[seq-1], []byte("\n")))
+		tail, _ := record.ParseChainLink(bytes.TrimSuffix(l.lines[seq], []byte("\n")))
+		prev, _ := record.ParseChainLink(bytes.TrimSuffix(l.lines[seq-1], []byte("\n")))
 		if tail.Prev != prev.Hash {
 			l.change(seq, `"prev":"`+tail.Prev.String(), `"prev":"`+prev.Hash.String())
 		}
@@ -386,7 +386,7 @@ func (l *layout) add(text string) {
 func (l *layout) hole(at, behind, place int) {
 	l.t.Helper()
 	l.sign(at)
-	tail, _ := record.ParseTail(bytes.TrimSuffix(l.lines[behind], []byte("\n")))
+	tail, _ := record.ParseChainLink(bytes.TrimSuffix(l.lines[behind], []byte("\n")))
 	is := string(event.AppendTime(nil, tail.Logged))
 	want := string(event.AppendTime(nil, tail.Logged.Truncate(time.Microsecond).Add(time.Duration(place))))
 	if is != want {
@@ -457,7 +457,7 @@ func (l *layout) entries() {
 	l.t.Helper()
 	var entries, leaves []byte
 	for _, line := range l.lines {
-		tail, _ := record.ParseTail(bytes.TrimSuffix(line, []byte("\n")))
+		tail, _ := record.ParseChainLink(bytes.TrimSuffix(line, []byte("\n")))
 		leaf := tlog.LeafHash(tail.Hash)
 		entries, leaves = append(entries, tail.Hash[:]...), append(leaves, leaf[:]...)
 	}

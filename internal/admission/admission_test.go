@@ -88,7 +88,7 @@ func opened(t *testing.T, dir string) (*keyring.Ring, *segment.Store) {
 // forged is a line like another one, with changes, as the record that follows last.
 func forged(t *testing.T, line, last []byte, change ...string) []byte {
 	t.Helper()
-	tail, ok := record.ParseTail(bytes.TrimSuffix(last, []byte("\n")))
+	tail, ok := record.ParseChainLink(bytes.TrimSuffix(last, []byte("\n")))
 	if !ok {
 		t.Fatalf("not a record: %s", last)
 	}

@@ -87,11 +87,11 @@ func (j *Judge) open(line []byte) (*record.Record, string, error) {
 		return nil, version.Error(), nil
 	case err != nil:
 		return nil, "it is not in canonical form", nil
-	case r.Event.Type.Own() && r.Event.Type != event.HoldPlaced && r.Subject != j.Ring.System():
+	case r.Event.Type.Internal() && r.Event.Type != event.HoldPlaced && r.Subject != j.Ring.System():
 		// A hold is sealed under the user whom it keeps.
 		return nil, "it calls itself one of the log's own records, and is not sealed as these are", nil
 	}
-	prk, err := j.Ring.ForOpening(r.Subject, r.Class)
+	prk, err := j.Ring.DecryptionKey(r.Subject, r.Class)
 	state, absent := keyring.StateOf(err)
 	switch {
 	case absent && state == record.Erased:

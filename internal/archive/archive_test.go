@@ -81,8 +81,8 @@ func newKeeper(t testing.TB, disk vfs.FS, origin string) *mover {
 		if i%8 == 3 {
 			kind = event.HoldPlaced
 		}
-		d, err := record.Seal(&record.Sealing{
-			ID: record.ID{6: 0x40, 8: 0x80, 15: byte(i)}, Own: record.Own{Source: record.SourceApp}, Class: "standard/2026-01",
+		d, err := record.Seal(&record.SealParams{
+			ID: record.ID{6: 0x40, 8: 0x80, 15: byte(i)}, LogMetadata: record.LogMetadata{Source: record.SourceApp}, Class: "standard/2026-01",
 			Event: &event.Event{Type: kind, Time: time.Unix(0, 0), Prompt: "a prompt"},
 		})
 		if err != nil {
@@ -90,7 +90,7 @@ func newKeeper(t testing.TB, disk vfs.FS, origin string) *mover {
 		}
 		var b segment.Batch
 		b.Lines, prev = d.Finish(nil, i, time.Unix(1e9, int64(i)), prev)
-		b.Marks = []segment.Mark{{End: len(b.Lines), ID: d.ID, Admin: d.Admin}}
+		b.Marks = []segment.Mark{{End: len(b.Lines), ID: d.ID, Admin: d.Governance}}
 		if _, err := store.Append(&b); err != nil {
 			t.Fatal(err)
 		}

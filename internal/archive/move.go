@@ -37,7 +37,7 @@ type Move struct {
 	keeper   *Keeper
 	place    string
 	manifest *Manifest
-	maker    *tombstone.Maker
+	maker    *tombstone.Builder
 	first    uint64
 	discard  *tombstone.Statement // of the archive that goes, if one does
 }
@@ -62,7 +62,7 @@ func (k *Keeper) whole(first, signed uint64) (segment.Info, error) {
 
 // take reads the lines of a segment, compares them with the tree, and makes what
 // is to stay of them.
-func (k *Keeper) take(ctx context.Context, g segment.Info, maker *tombstone.Maker, use func(line []byte) bool) error {
+func (k *Keeper) take(ctx context.Context, g segment.Info, maker *tombstone.Builder, use func(line []byte) bool) error {
 	next, stop := iter.Pull2(k.Hashes(ctx, g.First, g.First+g.Records))
 	defer stop()
 	for line, err := range k.Store.Lines(ctx, g.First, g.First+g.Records) {
@@ -107,7 +107,7 @@ func (k *Keeper) Archive(ctx context.Context, first uint64, place string, signed
 	if _, err := k.FS.Stat(place); err != nil {
 		return nil, fmt.Errorf("reach the place of the archive, which must be there: %w", err)
 	}
-	m := &Move{keeper: k, place: place, first: first, manifest: &Manifest{Origin: k.Origin}, maker: new(tombstone.Maker)}
+	m := &Move{keeper: k, place: place, first: first, manifest: &Manifest{Origin: k.Origin}, maker: new(tombstone.Builder)}
 	err = pack(k.FS, PackedFile(place, first), m.manifest, func(yield func([]byte, error) bool) {
 		if err := k.take(ctx, g, m.maker, func(line []byte) bool { return yield(line, nil) }); err != nil {
 			yield(nil, err)
@@ -173,7 +173,7 @@ func (k *Keeper) Drop(ctx context.Context, first uint64, reason string, signed u
 		return nil, err
 	}
 	if g.Gone == nil {
-		m := &Move{keeper: k, first: first, maker: new(tombstone.Maker)}
+		m := &Move{keeper: k, first: first, maker: new(tombstone.Builder)}
 		if err := k.take(ctx, g, m.maker, func([]byte) bool { return true }); err != nil {
 			return nil, err
 		}

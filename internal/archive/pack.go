@@ -185,8 +185,8 @@ func checkLines(ctx context.Context, in io.Reader, m *Manifest, hashes Hashes, u
 			line = long
 		}
 		line = line[:len(line)-1]
-		t, ok := record.ParseTail(line)
-		if !ok || t.Seq != seq || t.Hash != want || t.Prev != prev || !record.Intact(line, &t) {
+		t, ok := record.ParseChainLink(line)
+		if !ok || t.Seq != seq || t.Hash != want || t.Prev != prev || !record.VerifyHash(line, &t) {
 			return fmt.Errorf("record %d is not the one that was signed", seq)
 		}
 		if use != nil && !use(line) {

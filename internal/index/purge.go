@@ -39,7 +39,7 @@ func (d *doom) until(subject, class string) uint64 {
 // filled, before it is put where purge finds it. It is called with mu held.
 func (x *Index) forget(t *block.Table) {
 	if x.doomed.subjects != nil {
-		t.Forget(x.doomed.until)
+		t.Erase(x.doomed.until)
 	}
 }
 
@@ -55,7 +55,7 @@ func (x *Index) purge(ctx context.Context, d audittrail.Doomed) (drop []keyring.
 	tables := slices.Clone(x.tables)
 	x.mu.Unlock()
 	for _, t := range tables {
-		t.Forget(order.until)
+		t.Erase(order.until)
 	}
 	// From here on, no block is written but here.
 	x.building.Lock()

@@ -74,7 +74,7 @@ func (s *Store) extend(tables []*table) ([]*table, error) {
 			continue
 		}
 		if g.first < covered {
-			g.forgetKnown()
+			g.dropKnown()
 			continue
 		}
 		p, err := s.knownOf(context.Background(), g, to-g.first, false)
@@ -100,7 +100,7 @@ func (s *Store) extend(tables []*table) ([]*table, error) {
 		if err := s.writeTable(t, &sliceSource{refs: refs}); err != nil {
 			return nil, err
 		}
-		g.forgetKnown()
+		g.dropKnown()
 		tables = append(tables, t)
 		if tables, err = s.merge(tables); err != nil {
 			return nil, err

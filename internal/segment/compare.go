@@ -81,7 +81,7 @@ func (r *Comparer) Line(first, seq uint64, line []byte, end int64) {
 	if want.flag&flagAdmin == 0 || !r.seal.full {
 		return
 	}
-	t, _ := record.ParseTail(line)
+	t, _ := record.ParseChainLink(line)
 	if own, ok := governorAt(r.seal.admin, n); !ok || own.hash != t.Hash {
 		r.differ()
 	}

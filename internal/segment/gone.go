@@ -49,8 +49,8 @@ func (s *Store) newGone(first uint64) *seg {
 	return g
 }
 
-// remnantName reads the first sequence number from the name of a remnant.
-func remnantName(name string) (uint64, bool) {
+// tombstoneName reads the first sequence number from the name of a tombstone.
+func tombstoneName(name string) (uint64, bool) {
 	base, ok := strings.CutSuffix(name, tombstone.Ext)
 	if !ok {
 		return 0, false
@@ -98,7 +98,7 @@ func (s *Store) keptLines(ctx context.Context, g *seg, from, to uint64, yield fu
 			if err != nil {
 				return err
 			}
-			t, _ := record.ParseTail(line) // Lines has looked at it
+			t, _ := record.ParseChainLink(line) // Lines has looked at it
 			if t.Seq >= from && t.Seq < to && !yield(line, nil) {
 				more = false
 				break
@@ -206,7 +206,7 @@ func (s *Store) prefixGone(g *seg) (*prefix, error) {
 // signed otherwise.
 func (s *Store) vouch(ctx context.Context, g *seg) error {
 	g.sideMu.Lock()
-	done := g.vouched
+	done := g.trusted
 	g.sideMu.Unlock()
 	if done {
 		return nil
@@ -233,7 +233,7 @@ func (s *Store) vouch(ctx context.Context, g *seg) error {
 		if err != nil {
 			return err
 		}
-		if !record.HasKind(line, "segments_") {
+		if !record.HasTypePrefix(line, "segments_") {
 			continue
 		}
 		r, err := record.Decode(line)
@@ -242,7 +242,7 @@ func (s *Store) vouch(ctx context.Context, g *seg) error {
 		}
 		if said, ok := tombstone.ParseStatement(r); ok && said.First == g.first && said.Records == g.gone.Records && said.Tombstone == sum {
 			g.sideMu.Lock()
-			g.vouched = true
+			g.trusted = true
 			g.sideMu.Unlock()
 			return nil
 		}
@@ -346,14 +346,14 @@ func (s *Store) HasID(ctx context.Context, seq uint64, id record.ID) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	own, _, ok := record.Glance(line)
+	own, _, ok := record.Peek(line)
 	if ok && own == id {
 		return true, nil
 	}
 	if ok && idHash(own) == idHash(id) {
 		return false, nil
 	}
-	t, _ := record.ParseTail(line) // check has looked at it
+	t, _ := record.ParseChainLink(line) // check has looked at it
 	if tree := s.held(); tree != nil {
 		ok, want, err := tree.Proves(ctx, seq, t.Hash)
 		if err := compared(seq, t.Hash, ok, want, err); err != nil {
@@ -434,8 +434,8 @@ func (s *Store) hashesOfLines(ctx context.Context, _ *seg, from, to uint64, yiel
 		if err != nil {
 			return yield([32]byte{}, err) && false
 		}
-		end, _ := record.ParseTail(line) // Lines has looked at it
-		if !record.Intact(line, &end) {
+		end, _ := record.ParseChainLink(line) // Lines has looked at it
+		if !record.VerifyHash(line, &end) {
 			return yield([32]byte{}, &record.TamperError{Seq: end.Seq}) && false
 		}
 		if !yield(end.Hash, nil) {

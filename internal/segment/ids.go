@@ -113,8 +113,8 @@ func (s *Store) searchLines(ctx context.Context, span [2]uint64, id record.ID) (
 		if err != nil {
 			return nil, err
 		}
-		if own, _, ok := record.Glance(line); ok && own == id {
-			t, _ := record.ParseTail(line) // Lines has looked at it
+		if own, _, ok := record.Peek(line); ok && own == id {
+			t, _ := record.ParseChainLink(line) // Lines has looked at it
 			out = append(out, t.Seq)
 		}
 	}

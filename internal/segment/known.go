@@ -239,7 +239,7 @@ func (s *Store) governing(g *seg, x *seal, p *prefix, more []entry) (out []recor
 		if err != nil {
 			return nil, err
 		}
-		t, _ := record.ParseTail(line) // who reads it has looked at it
+		t, _ := record.ParseChainLink(line) // who reads it has looked at it
 		out = append(out, t.Hash)
 	}
 	if x.full && len(p.admin)+len(out) != len(x.admin) {
@@ -285,7 +285,7 @@ func (s *Store) sealFits(g *seg, x *seal, entries []entry) error {
 	if err != nil {
 		return err
 	}
-	if t, ok := record.ParseTail(line); !ok || t.Hash != x.last {
+	if t, ok := record.ParseChainLink(line); !ok || t.Hash != x.last {
 		return errSide
 	}
 	return nil
@@ -318,13 +318,13 @@ func (s *Store) rawEntries(g *seg, from, to uint64) ([]byte, error) {
 // must have the hash that was.
 func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) error {
 	var chain record.Chain
-	tail, chained := record.Tail{}, false
+	tail, chained := record.ChainLink{}, false
 	if p.count() > 0 {
 		line, err := s.readLine(g, g.first+p.count()-1, p.start(), p.end())
 		if err != nil {
 			return err
 		}
-		if tail, _ = record.ParseTail(line); tail.Hash != p.last {
+		if tail, _ = record.ParseChainLink(line); tail.Hash != p.last {
 			return &record.TamperError{Seq: tail.Seq}
 		}
 		chain.Start(tail)
@@ -350,8 +350,8 @@ func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) 
 			return false
 		}
 		if p.count() == 0 && len(more) == 0 {
-			t, _ := record.ParseTail(raw.Line) // hasSeq has looked at it
-			if chained && (t.Prev != tail.Hash || t.Logged.Before(tail.Logged)) || !record.Intact(raw.Line, &t) {
+			t, _ := record.ParseChainLink(raw.Line) // hasSeq has looked at it
+			if chained && (t.Prev != tail.Hash || t.Logged.Before(tail.Logged)) || !record.VerifyHash(raw.Line, &t) {
 				failed = &record.TamperError{Seq: at}
 				return false
 			}
@@ -432,13 +432,13 @@ func compared(seq uint64, got record.Hash, ok bool, want record.Hash, err error)
 
 // tailBeforeSegment returns the tail of the line that the first line of a segment
 // continues, if the segment before is here or something of it is.
-func (s *Store) tailBeforeSegment(g *seg) (record.Tail, bool, error) {
+func (s *Store) tailBeforeSegment(g *seg) (record.ChainLink, bool, error) {
 	if g.first == 0 {
-		return record.Tail{}, true, nil
+		return record.ChainLink{}, true, nil
 	}
 	prev, next, err := s.find(g.first - 1)
 	if err != nil || next == nil || next.first != g.first {
-		return record.Tail{}, false, nil // verify tells that there is a gap
+		return record.ChainLink{}, false, nil // verify tells that there is a gap
 	}
 	return s.tailBefore(g, prev, 0)
 }
@@ -457,7 +457,7 @@ func (s *Store) Checked(ctx context.Context, seq uint64) ([]byte, error) {
 		return nil, err
 	}
 	if want, ok := g.governor(seq - g.first); ok {
-		if t, ok := record.ParseTail(line); !ok || t.Hash != want {
+		if t, ok := record.ParseChainLink(line); !ok || t.Hash != want {
 			return nil, &record.TamperError{Seq: seq, Want: want, Got: t.Hash}
 		}
 	}
@@ -477,8 +477,8 @@ func (g *seg) governor(place uint64) (record.Hash, bool) {
 }
 
 func (s *Store) check(ctx context.Context, seq uint64, line []byte) error {
-	t, ok := record.ParseTail(line)
-	if !ok || !record.Intact(line, &t) {
+	t, ok := record.ParseChainLink(line)
+	if !ok || !record.VerifyHash(line, &t) {
 		return &record.TamperError{Seq: seq}
 	}
 	tree := s.held()
@@ -508,8 +508,8 @@ func (g *seg) prefix() *prefix {
 	return &now
 }
 
-// forgetKnown lets go of what is authenticated of a segment in memory.
-func (g *seg) forgetKnown() {
+// dropKnown lets go of what is authenticated of a segment in memory.
+func (g *seg) dropKnown() {
 	g.sideMu.Lock()
 	defer g.sideMu.Unlock()
 	g.known = nil

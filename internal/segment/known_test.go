@@ -407,7 +407,7 @@ func TestAlteredLinesDecideNothing(t *testing.T) {
 	disk, w := written(t)
 	var tree hashes
 	for _, line := range w.lines {
-		end, _ := record.ParseTail(line)
+		end, _ := record.ParseChainLink(line)
 		tree = append(tree, end.Hash)
 	}
 	const segmentName = dir + "/00000000000000000012.jsonl"
@@ -453,7 +453,7 @@ func TestSealedHashDecides(t *testing.T) {
 	disk, w := written(t)
 	var tree hashes
 	for _, line := range w.lines {
-		end, _ := record.ParseTail(line)
+		end, _ := record.ParseChainLink(line)
 		tree = append(tree, end.Hash)
 	}
 	for _, first := range []uint64{12, 24} { // a full segment, and the newest
@@ -505,11 +505,11 @@ func TestSealedHashDecides(t *testing.T) {
 func relink(line, before []byte) []byte {
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	if before != nil {
-		old, _ := record.ParseTail(line)
-		now, _ := record.ParseTail(bytes.TrimSuffix(before, []byte("\n")))
+		old, _ := record.ParseChainLink(line)
+		now, _ := record.ParseChainLink(bytes.TrimSuffix(before, []byte("\n")))
 		line = bytes.Replace(line, []byte(old.Prev.String()), []byte(now.Hash.String()), 1)
 	}
-	covered, _ := record.Covered(line)
+	covered, _ := record.HashedBytes(line)
 	sum := sha256.Sum256(covered)
 	return append(bytes.Clone(covered), `,"hash":"`+hex.EncodeToString(sum[:])+"\"}\n"...)
 }

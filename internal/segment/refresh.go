@@ -54,7 +54,7 @@ func (s *Store) look(ctx context.Context, live bool, signed uint64) (uint64, err
 		g = s.segs[n-1]
 		if n > 1 {
 			prev = s.segs[n-2]
-			prev.forgetKnown() // its side file is sealed by now
+			prev.dropKnown() // its side file is sealed by now
 		}
 	}
 	s.mu.RUnlock()
@@ -84,7 +84,7 @@ func (s *Store) look(ctx context.Context, live bool, signed uint64) (uint64, err
 		if _, err := s.Peek(old - 1); err == nil {
 			size = old
 		} else {
-			g.forgetKnown()
+			g.dropKnown()
 		}
 	}
 	return size, nil
@@ -137,8 +137,8 @@ func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offs
 		if err != nil || !raw.Whole || g.first+count >= upto {
 			return false
 		}
-		t, ok := record.ParseTail(raw.Line)
-		if !ok || t.Seq != g.first+count || chained && (t.Prev != last.Hash || t.Logged.Before(last.Logged)) || !record.Intact(raw.Line, &t) {
+		t, ok := record.ParseChainLink(raw.Line)
+		if !ok || t.Seq != g.first+count || chained && (t.Prev != last.Hash || t.Logged.Before(last.Logged)) || !record.VerifyHash(raw.Line, &t) {
 			s.broken.Store(&record.CorruptError{Seq: g.first + count, File: raw.File, Offset: raw.Pos.Offset})
 			return false
 		}
@@ -160,22 +160,22 @@ func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offs
 // first count lines of a segment, if it is known: that of a segment's first line
 // is not where the segments before are not here, and of one that has left only
 // the hash is.
-func (s *Store) tailBefore(g, prev *seg, count uint64) (tail record.Tail, known bool, err error) {
+func (s *Store) tailBefore(g, prev *seg, count uint64) (tail record.ChainLink, known bool, err error) {
 	if count == 0 && prev == nil {
-		return record.Tail{}, g.first == 0, nil
+		return record.ChainLink{}, g.first == 0, nil
 	}
 	if count == 0 && prev.gone != nil {
 		var last [1][32]byte
 		err := s.fromTombstone(prev, func(f io.ReaderAt) error { return prev.gone.Hashes(f, prev.gone.Records-1, last[:]) })
-		return record.Tail{Hash: last[0]}, err == nil && prev.gone.Next() == g.first, err
+		return record.ChainLink{Hash: last[0]}, err == nil && prev.gone.Next() == g.first, err
 	}
 	line, err := s.Peek(g.first + count - 1)
 	switch {
 	case isIO(err):
-		return record.Tail{}, false, fmt.Errorf("read the end of the log: %w", err)
+		return record.ChainLink{}, false, fmt.Errorf("read the end of the log: %w", err)
 	case err != nil:
-		return record.Tail{}, false, nil // what can be read is read; verify tells
+		return record.ChainLink{}, false, nil // what can be read is read; verify tells
 	}
-	tail, _ = record.ParseTail(line) // Peek has looked at it
+	tail, _ = record.ParseChainLink(line) // Peek has looked at it
 	return tail, true, nil
 }

@@ -287,6 +287,6 @@ func isLine(b []byte, seq uint64) bool {
 }
 
 func hasSeq(line []byte, seq uint64) bool {
-	t, ok := record.ParseTail(line)
+	t, ok := record.ParseChainLink(line)
 	return ok && t.Seq == seq
 }

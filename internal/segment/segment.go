@@ -100,7 +100,7 @@ type seg struct {
 	known      *prefix    // what is authenticated, where it stays in memory
 	admin      []governor // the administrative records, authenticated,
 	governedTo uint64     // among so many lines
-	vouched    bool       // the remnant is what the log says
+	trusted    bool       // the remnant is what the log says
 }
 
 // keep holds what is authenticated of a segment in memory.
@@ -148,7 +148,7 @@ func (s *Store) list() error {
 		first, here := segmentName(name)
 		if !here {
 			var ok bool
-			if first, ok = remnantName(name); !ok || i > 0 && len(s.segs) > 0 && s.segs[len(s.segs)-1].first == first {
+			if first, ok = tombstoneName(name); !ok || i > 0 && len(s.segs) > 0 && s.segs[len(s.segs)-1].first == first {
 				continue
 			}
 		}

@@ -44,16 +44,16 @@ func (w *writer) write(n int) error {
 		if seq%10 == 3 {
 			kind = event.LogRepaired
 		}
-		d, err := record.Seal(&record.Sealing{
-			Own: record.Own{Source: record.SourceApp},
-			ID:  idOf(seq), Event: &event.Event{Type: kind, Time: time.Unix(0, 0), Prompt: strings.Repeat("x", int(seq%50))}, Class: "standard/2026-11",
+		d, err := record.Seal(&record.SealParams{
+			LogMetadata: record.LogMetadata{Source: record.SourceApp},
+			ID:          idOf(seq), Event: &event.Event{Type: kind, Time: time.Unix(0, 0), Prompt: strings.Repeat("x", int(seq%50))}, Class: "standard/2026-11",
 		})
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		from := len(b.Lines)
 		b.Lines, prev = d.Finish(b.Lines, seq, time.Unix(0, int64(seq)), prev)
-		b.Marks = append(b.Marks, segment.Mark{End: len(b.Lines), ID: d.ID, Admin: d.Admin})
+		b.Marks = append(b.Marks, segment.Mark{End: len(b.Lines), ID: d.ID, Admin: d.Governance})
 		lines = append(lines, bytes.Clone(b.Lines[from:len(b.Lines)-1]))
 		d.Free()
 	}

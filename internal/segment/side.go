@@ -186,9 +186,9 @@ func (s *Store) measure(ctx context.Context, g *seg, n uint64, offset int64) ([]
 
 func entryOf(line []byte, end int64) entry {
 	e := entry{end: uint32(end)}
-	if id, kind, ok := record.Glance(line); ok {
+	if id, kind, ok := record.Peek(line); ok {
 		e.id = idHash(id)
-		if event.Type(kind).Administrative() {
+		if event.Type(kind).Governance() {
 			e.flag |= flagAdmin
 		}
 	}

@@ -160,7 +160,7 @@ func (s *Store) hashAt(seq uint64) (record.Hash, error) {
 	if err != nil {
 		return record.Hash{}, err
 	}
-	t, _ := record.ParseTail(line) // Peek has looked at it
+	t, _ := record.ParseChainLink(line) // Peek has looked at it
 	return t.Hash, nil
 }
 

@@ -294,7 +294,7 @@ func (s *Store) publish(b *Batch) {
 		if n > 1 {
 			from = b.Marks[n-2].End
 		}
-		last, _ := record.ParseTail(b.Lines[from : b.Marks[n-1].End-1]) // made by this process
+		last, _ := record.ParseChainLink(b.Lines[from : b.Marks[n-1].End-1]) // made by this process
 		t.seg.sideMu.Lock()
 		t.buf = t.known.add(t.buf, t.seg.first, entries, b.governing(), last.Hash)
 		t.seg.sideMu.Unlock()
@@ -312,7 +312,7 @@ func (b *Batch) governing() (out []record.Hash) {
 	from := 0
 	for _, m := range b.Marks {
 		if m.Admin {
-			t, _ := record.ParseTail(b.Lines[from : m.End-1]) // made by this process
+			t, _ := record.ParseChainLink(b.Lines[from : m.End-1]) // made by this process
 			out = append(out, t.Hash)
 		}
 		from = m.End
@@ -361,7 +361,7 @@ func (s *Store) closeSide(t *tail) {
 		s.files.forget(t.seg.name + sideExt)
 	}
 	if !s.macs.known() {
-		t.seg.forgetKnown() // otherwise, when there is a table
+		t.seg.dropKnown() // otherwise, when there is a table
 	}
 }
 

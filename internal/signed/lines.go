@@ -425,8 +425,8 @@ func (t *Tree) claims(seq uint64) (own, next leafHash, err error) {
 			}
 			continue
 		}
-		tail, _ := record.ParseTail(line) // Peek has looked at it
-		if !record.Intact(line, &tail) {
+		tail, _ := record.ParseChainLink(line) // Peek has looked at it
+		if !record.VerifyHash(line, &tail) {
 			continue
 		}
 		h := tail.Hash

@@ -95,7 +95,7 @@ func forgeLine(t *testing.T, dir string, seq int, had record.Hash) record.Hash {
 	t.Helper()
 	alterLines(t, dir, seq)
 	all := lines(t, dir)
-	covered, ok := record.Covered(all[seq])
+	covered, ok := record.HashedBytes(all[seq])
 	if !ok {
 		t.Fatalf("not a record: %s", all[seq])
 	}

@@ -103,7 +103,7 @@ func (t *Tree) Open(text []byte) (tlog.Checkpoint, error) {
 	if t.Ring == nil {
 		return tlog.ReadCheckpoint(text)
 	}
-	eras, err := trust.Eras(t.Ring)
+	eras, err := trust.KeyPeriods(t.Ring)
 	if err != nil {
 		return tlog.Checkpoint{}, err
 	}

@@ -40,7 +40,7 @@ func made(t *testing.T) (dir string, hashes []record.Hash) {
 		t.Fatal(err)
 	}
 	for _, line := range lines(t, dir) {
-		tail, ok := record.ParseTail(line)
+		tail, ok := record.ParseChainLink(line)
 		if !ok {
 			t.Fatalf("not a record: %s", line)
 		}

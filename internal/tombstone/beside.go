@@ -30,7 +30,7 @@ func LastSeq(lines io.ReaderAt, size int64) (uint64, bool) {
 	if n, err := lines.ReadAt(buf, end-int64(len(buf))); n < len(buf) && err != nil {
 		return 0, false
 	}
-	t, ok := record.ParseTail(buf[:len(buf)-1])
+	t, ok := record.ParseChainLink(buf[:len(buf)-1])
 	return t.Seq, ok
 }
 

@@ -13,7 +13,7 @@ type Classes map[string]record.ClassCount
 // Add counts a line, without its LF. Those that stay, and those whose format is
 // not understood, are not counted.
 func (c Classes) Add(line []byte) {
-	_, kind, ok := record.Glance(line)
+	_, kind, ok := record.Peek(line)
 	if !ok || event.Type(kind).Reserved() {
 		return
 	}

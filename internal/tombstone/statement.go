@@ -31,12 +31,12 @@ type Statement struct {
 
 // The labels, and the member of the metadata. They reach the disk.
 const (
-	labelFirst    = "first"
-	labelRecords  = "records"
-	labelRemnant  = "remnant"
-	labelManifest = "manifest"
-	labelTo       = "to"
-	memberSealed  = "segments"
+	labelFirst     = "first"
+	labelRecords   = "records"
+	labelTombstone = "remnant"
+	labelManifest  = "manifest"
+	labelTo        = "to"
+	memberSealed   = "segments"
 )
 
 // sealed is what stands in the record's metadata.
@@ -50,7 +50,7 @@ type sealed struct {
 func (s *Statement) Event() (event.Event, error) {
 	e := event.Event{Type: event.SegmentsArchived, Labels: map[string]string{
 		labelFirst: strconv.FormatUint(s.First, 10), labelRecords: strconv.FormatUint(s.Records, 10),
-		labelRemnant: hex.EncodeToString(s.Tombstone[:]),
+		labelTombstone: hex.EncodeToString(s.Tombstone[:]),
 	}}
 	if s.Dropped {
 		e.Type = event.SegmentsDropped
@@ -76,7 +76,7 @@ func ParseStatement(r *record.Record) (Statement, bool) {
 	var ok [4]bool
 	s.First, ok[0] = number(r.Event.Labels[labelFirst])
 	s.Records, ok[1] = number(r.Event.Labels[labelRecords])
-	ok[2] = hash(&s.Tombstone, r.Event.Labels[labelRemnant])
+	ok[2] = hash(&s.Tombstone, r.Event.Labels[labelTombstone])
 	m, archived := r.Event.Labels[labelManifest]
 	ok[3] = !archived || hash(&s.Manifest, m)
 	var in sealed

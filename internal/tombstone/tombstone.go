@@ -276,7 +276,7 @@ func (m *Tombstone) line(file io.ReaderAt, i int) ([]byte, error) {
 		return nil, err
 	}
 	line := b[:len(b)-1]
-	t, ok := record.ParseTail(line)
+	t, ok := record.ParseChainLink(line)
 	if !ok || b[len(b)-1] != '\n' || bytes.IndexByte(line, '\n') >= 0 || t.Seq != m.First+uint64(m.places[i]) {
 		return nil, damaged("what it keeps of record %d is not that record", m.First+uint64(m.places[i]))
 	}
@@ -330,27 +330,27 @@ func Check(file io.ReaderAt, size int64) (*Tombstone, [32]byte, error) {
 
 // agrees holds a line that is kept against its hash and id.
 func (m *Tombstone) agrees(file io.ReaderAt, line []byte) error {
-	t, _ := record.ParseTail(line) // Lines has looked at it
+	t, _ := record.ParseChainLink(line) // Lines has looked at it
 	var hash [1][32]byte
 	var id [1]record.ID
 	if err := errors.Join(m.Hashes(file, t.Seq-m.First, hash[:]), m.IDs(file, t.Seq-m.First, id[:])); err != nil {
 		return err
 	}
-	own, _, _ := record.Glance(line)
-	if !record.Intact(line, &t) || t.Hash != hash[0] || own != id[0] {
+	own, _, _ := record.Peek(line)
+	if !record.VerifyHash(line, &t) || t.Hash != hash[0] || own != id[0] {
 		return damaged("what it keeps of record %d was altered", t.Seq)
 	}
 	return nil
 }
 
-// A Maker makes the remnant of the lines that it is given.
-type Maker struct {
+// A Builder makes the tombstone of the lines that it is given.
+type Builder struct {
 	head   Header
 	hashes []byte
 	ids    []byte
 	places []byte
 	lines  []byte
-	last   record.Tail
+	last   record.ChainLink
 
 	classes Classes
 	left    table
@@ -358,9 +358,9 @@ type Maker struct {
 
 // Add takes in the next line, without its LF, and checks that it is what its
 // own hash says and continues the one before.
-func (k *Maker) Add(line []byte) error {
-	t, ok := record.ParseTail(line)
-	if !ok || !record.Intact(line, &t) {
+func (k *Builder) Add(line []byte) error {
+	t, ok := record.ParseChainLink(line)
+	if !ok || !record.VerifyHash(line, &t) {
 		return fmt.Errorf("record %d: %w; run verify", k.head.Next(), record.ErrHash)
 	}
 	if k.head.Records == 0 {
@@ -376,14 +376,14 @@ func (k *Maker) Add(line []byte) error {
 		k.classes, k.left = make(Classes), make(table)
 	}
 	k.classes.Add(line)
-	id, kind, known := record.Glance(line)
+	id, kind, known := record.Peek(line)
 	k.hashes = append(k.hashes, t.Hash[:]...)
 	k.ids = append(k.ids, id[:]...)
 	// What is not understood may govern the log, and is kept too.
 	if known && !event.Type(kind).Reserved() && k.left.add(line) {
 		return nil
 	}
-	if event.Type(kind).Administrative() {
+	if event.Type(kind).Governance() {
 		place |= adminBit
 	}
 	k.lines = append(append(k.lines, line...), '\n')
@@ -393,16 +393,16 @@ func (k *Maker) Add(line []byte) error {
 }
 
 // Header says what was taken in.
-func (k *Maker) Header() Header { return k.head }
+func (k *Builder) Header() Header { return k.head }
 
 // Classes counts what was taken in and does not stay.
-func (k *Maker) Classes() Classes { return k.classes }
+func (k *Builder) Classes() Classes { return k.classes }
 
 // Last is the end of the last line.
-func (k *Maker) Last() record.Tail { return k.last }
+func (k *Builder) Last() record.ChainLink { return k.last }
 
 // Bytes returns the file.
-func (k *Maker) Bytes() ([]byte, error) {
+func (k *Builder) Bytes() ([]byte, error) {
 	if k.head.Records == 0 || k.head.Records > math.MaxInt32 || uint64(len(k.lines)) > math.MaxUint32 {
 		return nil, fmt.Errorf("make remnant: of %d records, whose kept lines have %d bytes", k.head.Records, len(k.lines))
 	}

@@ -23,12 +23,12 @@ import (
 func made(t testing.TB, first uint64, n int) ([][]byte, []byte) {
 	t.Helper()
 	kinds := []event.Type{event.Prompt, event.HoldPlaced, event.Response, event.ContentRead, event.Prompt}
-	k := new(tombstone.Maker)
+	k := new(tombstone.Builder)
 	var lines [][]byte
 	prev := record.Hash{9}
 	for i := range n {
-		d, err := record.Seal(&record.Sealing{
-			ID: record.ID{0: 1, 15: byte(i)}, Own: record.Own{Source: record.SourceApp}, Class: fmt.Sprintf("standard/2026-0%d", 1+i%2),
+		d, err := record.Seal(&record.SealParams{
+			ID: record.ID{0: 1, 15: byte(i)}, LogMetadata: record.LogMetadata{Source: record.SourceApp}, Class: fmt.Sprintf("standard/2026-0%d", 1+i%2),
 			Event: &event.Event{Type: kinds[i%len(kinds)], Time: time.Unix(0, 0), Labels: map[string]string{"class": "x", "y": `,"class":"z","subject":"`}},
 		})
 		if err != nil {
@@ -68,7 +68,7 @@ func TestTombstone(t *testing.T) {
 	}
 	for i, line := range lines {
 		total += int64(len(line)) + 1
-		tail, _ := record.ParseTail(line)
+		tail, _ := record.ParseChainLink(line)
 		if i >= 3 && i < 8 && (hashes[i-3] != tail.Hash || ids[i-3] != record.ID{0: 1, 15: byte(i)}) {
 			t.Errorf("record %d: hash %x, id %v", i, hashes[i-3], ids[i-3])
 		}
@@ -173,11 +173,11 @@ func TestSecondVersion(t *testing.T) {
 
 // TestActors counts records by who acted in them, too.
 func TestActors(t *testing.T) {
-	k := new(tombstone.Maker)
+	k := new(tombstone.Builder)
 	prev := record.Hash{9}
 	for i, actor := range []record.Subject{{1}, {}, {1}, {2}} {
-		d, err := record.Seal(&record.Sealing{
-			ID: record.ID{0: 1, 15: byte(i)}, Own: record.Own{Source: record.SourceApp, Actor: actor}, Class: "standard/2026-01", Subject: record.Subject{7},
+		d, err := record.Seal(&record.SealParams{
+			ID: record.ID{0: 1, 15: byte(i)}, LogMetadata: record.LogMetadata{Source: record.SourceApp, Actor: actor}, Class: "standard/2026-01", Subject: record.Subject{7},
 			Event: &event.Event{Type: event.HumanReview, Time: time.Unix(0, 0)},
 		})
 		if err != nil {
@@ -215,7 +215,7 @@ func TestMakerRefuses(t *testing.T) {
 	bad := bytes.Clone(lines[1])
 	bad[30] ^= 1
 	for name, line := range map[string][]byte{"junk": []byte("junk"), "altered": bad, "not the next": lines[2]} {
-		k := new(tombstone.Maker)
+		k := new(tombstone.Builder)
 		if err := k.Add(lines[0]); err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +223,7 @@ func TestMakerRefuses(t *testing.T) {
 			t.Errorf("%s: Add() = nil", name)
 		}
 	}
-	if _, err := new(tombstone.Maker).Bytes(); err == nil {
+	if _, err := new(tombstone.Builder).Bytes(); err == nil {
 		t.Error("a remnant of nothing was made")
 	}
 }
@@ -244,12 +244,12 @@ func TestStatement(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Seq = 50
-		got, ok := tombstone.ParseStatement(&record.Record{Event: e, Tail: record.Tail{Seq: 50}})
+		got, ok := tombstone.ParseStatement(&record.Record{Event: e, ChainLink: record.ChainLink{Seq: 50}})
 		if diff := cmp.Diff(s, got); !ok || diff != "" {
 			t.Errorf("%v: %s", ok, diff)
 		}
 		// What it speaks of is in front of it.
-		if _, ok := tombstone.ParseStatement(&record.Record{Event: e, Tail: record.Tail{Seq: s.First + 3}}); ok {
+		if _, ok := tombstone.ParseStatement(&record.Record{Event: e, ChainLink: record.ChainLink{Seq: s.First + 3}}); ok {
 			t.Error("a statement about what follows it counts")
 		}
 		for label := range e.Labels {
@@ -257,7 +257,7 @@ func TestStatement(t *testing.T) {
 			bad.Labels = map[string]string{}
 			maps.Copy(bad.Labels, e.Labels)
 			bad.Labels[label] = "0x1"
-			if _, ok := tombstone.ParseStatement(&record.Record{Event: bad, Tail: record.Tail{Seq: 50}}); ok && label != "to" {
+			if _, ok := tombstone.ParseStatement(&record.Record{Event: bad, ChainLink: record.ChainLink{Seq: 50}}); ok && label != "to" {
 				t.Errorf("label %s may be anything", label)
 			}
 		}
@@ -286,7 +286,7 @@ func FuzzCheck(f *testing.F) {
 			t.Errorf("%d bytes are taken for %d", len(b), m.Size())
 		}
 		for line, err := range m.Lines(bytes.NewReader(b)) {
-			tail, ok := record.ParseTail(line)
+			tail, ok := record.ParseChainLink(line)
 			if err != nil || !ok || tail.Seq < m.First || tail.Seq >= m.Next() {
 				t.Errorf("line %q, %v", line, err)
 			}

@@ -38,11 +38,11 @@ type Ring struct {
 
 // RingOf returns what a keyring says.
 func RingOf(ring *keyring.Ring) (*Ring, error) {
-	eras, err := Eras(ring)
+	eras, err := KeyPeriods(ring)
 	if err != nil {
 		return nil, err
 	}
-	size, root, err := ring.SignedNow()
+	size, root, err := ring.CurrentSigned()
 	if err != nil {
 		return nil, err
 	}
@@ -52,8 +52,8 @@ func RingOf(ring *keyring.Ring) (*Ring, error) {
 	}, nil
 }
 
-// Eras says which of a keyring's keys counts for which sizes.
-func Eras(ring *keyring.Ring) (tlog.KeyPeriods, error) {
+// KeyPeriods says which of a keyring's keys counts for which sizes.
+func KeyPeriods(ring *keyring.Ring) (tlog.KeyPeriods, error) {
 	return tlog.ResolveSigner(ring.Signers()[0].VKey, notesOf(ring))
 }
 
@@ -295,9 +295,9 @@ func (e *Evidence) open(signed []byte, origin string) (tlog.Checkpoint, error) {
 	return tlog.Checkpoint{}, first
 }
 
-// Eras returns when the verifier keys that are trusted counted. Heads finds them
+// KeyPeriods returns when the verifier keys that are trusted counted. Heads finds them
 // out.
-func (e *Evidence) Eras() []tlog.KeyPeriods { return e.eras }
+func (e *Evidence) KeyPeriods() []tlog.KeyPeriods { return e.eras }
 
 // Origin returns the log's name, as its keyring or its published checkpoint has
 // it.

@@ -11,9 +11,9 @@ import (
 // What a line weighs: one that the tree vouches for counts more than any number
 // of those that only say so themselves, and these more than a link of the chain.
 const (
-	vouchedWeight = 1 << 30
-	lineWeight    = 2
-	linkWeight    = 1
+	signedWeight = 1 << 30
+	lineWeight   = 2
+	linkWeight   = 1
 )
 
 // align says which of the sound items are in their order: the runs that weigh
@@ -50,7 +50,7 @@ func align(items []item, vouched uint64) []bool {
 			prev, weight = j, best[j]+linkWeight
 		}
 		if it.seq < vouched {
-			weight += vouchedWeight * it.n
+			weight += signedWeight * it.n
 		} else {
 			weight += lineWeight * it.n
 		}
@@ -146,13 +146,13 @@ var errEnough = errors.New("enough")
 func (s *survey) cut(ctx context.Context, it *item, cuts []uint64) ([]item, error) {
 	out := []item{*it}
 	out[0].n = 0
-	var tail record.Tail
+	var tail record.ChainLink
 	err := s.eachLine(ctx, it.file, it.from, func(raw rawLine) error {
 		last := &out[len(out)-1]
 		if raw.from >= it.to {
 			return errEnough
 		}
-		next, ok := record.ParseTail(raw.text)
+		next, ok := record.ParseChainLink(raw.text)
 		if !ok {
 			return errEnough // it changed under our hands: what is there stays one part
 		}

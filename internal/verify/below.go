@@ -93,7 +93,7 @@ func (l *Log) locate(n int) (int64, *doubt) {
 			hi = mid
 			continue
 		}
-		tail, ok := record.ParseTail(line)
+		tail, ok := record.ParseChainLink(line)
 		switch {
 		case err != nil:
 			return 0, &doubt{seq: f.First, file: f.Name, offset: start, detail: err.Error()}

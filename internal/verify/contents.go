@@ -72,7 +72,7 @@ func (c *contents) state(line []byte) (record.State, error) {
 	if err != nil {
 		return record.Readable, nil
 	}
-	_, err = c.keys.ForOpening(subject, string(class))
+	_, err = c.keys.DecryptionKey(subject, string(class))
 	state, absent := keyring.StateOf(err)
 	if err != nil && !absent {
 		return record.Readable, fmt.Errorf("look for the keys of records: %w", err)

@@ -285,8 +285,8 @@ func (d *diagnosis) torn(ctx context.Context, i int) bool {
 		}
 		err := d.eachLine(ctx, n, from, func(raw rawLine) error {
 			length += raw.to - raw.from
-			t, ok := record.ParseTail(raw.text)
-			if !ok || !raw.whole || !record.Intact(raw.text, &t) {
+			t, ok := record.ParseChainLink(raw.text)
+			if !ok || !raw.whole || !record.VerifyHash(raw.text, &t) {
 				return nil
 			}
 			place := uint64(t.Logged.Nanosecond() % 1000)

@@ -15,15 +15,15 @@ type Findings struct {
 	Count uint64
 	Kinds map[finding.Kind]uint64
 
-	from, size          uint64 // problems of records before from, or from a size on that is not 0, are dropped
-	within              bool   // so are lines that nobody vouches for, from that size on
-	dropped             map[finding.Kind]uint64
-	alterations, others []finding.Finding
+	from, size            uint64 // problems of records before from, or from a size on that is not 0, are dropped
+	ignoreUnauthenticated bool   // so are lines that nobody vouches for, from that size on
+	dropped               map[finding.Kind]uint64
+	alterations, others   []finding.Finding
 }
 
 // Add takes a problem in.
 func (f *Findings) Add(p finding.Finding) {
-	behind := f.size > 0 && p.Seq >= f.size && (f.within || p.Kind != finding.Unauthenticated)
+	behind := f.size > 0 && p.Seq >= f.size && (f.ignoreUnauthenticated || p.Kind != finding.Unauthenticated)
 	if p.Kind != finding.Derived && (p.Seq < f.from && p.Kind != finding.Unreadable || behind) {
 		f.dropped = counted(f.dropped, p.Kind, 1) // it concerns what was not asked for
 		return

@@ -18,7 +18,7 @@ type said []tombstone.Statement
 // take adds what a line says, if it says anything. Of lines that no head covers,
 // only those count whose writer is known to have the keys.
 func (s *said) take(line []byte) {
-	if !record.HasKind(line, "segments_") {
+	if !record.HasTypePrefix(line, "segments_") {
 		return
 	}
 	r, err := record.Decode(line)
@@ -102,8 +102,8 @@ func (w *worker) gone(ctx context.Context, f *File) *partResult {
 	from := max(x.First, w.log.From)
 	t := subtrees{hash: w.hash, cuts: w.cuts, files: w.files}
 	t.start(from)
-	r.first = record.Tail{Seq: from, Logged: x.FirstLogged}
-	r.last = record.Tail{Seq: x.Next() - 1, Logged: x.LastLogged}
+	r.first = record.ChainLink{Seq: from, Logged: x.FirstLogged}
+	r.last = record.ChainLink{Seq: x.Next() - 1, Logged: x.LastLogged}
 	err = x.eachHash(ctx, from, func(_ uint64, h [32]byte) error {
 		t.add(h)
 		r.last.Hash = h

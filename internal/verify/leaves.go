@@ -185,11 +185,11 @@ func (l *Log) claims(ctx context.Context, own, next byte) leafSource {
 			continue
 		}
 		_ = l.eachLine(ctx, n, 0, func(raw rawLine) error { // what cannot be read claims nothing
-			t, ok := record.ParseTail(raw.text)
+			t, ok := record.ParseChainLink(raw.text)
 			if !ok {
 				return nil
 			}
-			if record.Intact(raw.text, &t) {
+			if record.VerifyHash(raw.text, &t) {
 				claim(t.Seq, t.Hash, own)
 				claim(t.Seq-1, t.Prev, next) // of the first there is none in front
 			}

@@ -47,8 +47,8 @@ type scan struct {
 	done    map[int]*partResult
 	turn    int // part to be put in place
 	started bool
-	end     record.Tail // of the last line
-	size    uint64      // one more than its sequence number
+	end     record.ChainLink // of the last line
+	size    uint64           // one more than its sequence number
 	rng     tlog.Range
 	heads   []Head // not reached yet, ascending by size
 	said    said
@@ -63,7 +63,7 @@ type scan struct {
 // A partResult is what is left of a part once its lines are checked.
 type partResult struct {
 	lines       uint64
-	first, last record.Tail
+	first, last record.ChainLink
 	nodes       []node
 	newer       uint64
 	erased      uint64
@@ -309,7 +309,7 @@ func (b *bench) flush() error {
 	if b.judge != nil {
 		n, why, b.err = b.judge.Reject(b.ctx, b.lines)
 	} else {
-		for n < len(b.lines) && record.Known(b.lines[n]) {
+		for n < len(b.lines) && record.KnownVersion(b.lines[n]) {
 			n++
 		}
 		why = notKnown
@@ -353,7 +353,7 @@ func (s *scan) finish() {
 }
 
 // follows tells whether the record of t may stand behind that of last.
-func follows(last, t *record.Tail) bool {
+func follows(last, t *record.ChainLink) bool {
 	return t.Seq == last.Seq+1 && t.Prev == last.Hash && !t.Logged.Before(last.Logged)
 }
 
@@ -439,11 +439,11 @@ func (w *worker) check(ctx context.Context, p part) *partResult {
 func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, n int) string {
 	f := &w.log.Files[n]
 	if r.lines == 0 {
-		tail, ok := record.ParseTail(line)
+		tail, ok := record.ParseChainLink(line)
 		if !ok {
 			return "it is no record"
 		}
-		if !record.Intact(line, &tail) {
+		if !record.VerifyHash(line, &tail) {
 			return "it is not what its hash says"
 		}
 		r.first = tail
@@ -463,10 +463,10 @@ func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, n int) 
 	if w.side != nil {
 		w.side.Line(f.First, seq, line, at+int64(len(line))+1)
 	}
-	known := record.Known(line)
+	known := record.KnownVersion(line)
 	switch {
 	case known:
-	case !record.Newer(line):
+	case !record.NewerVersion(line):
 		return "it is not in canonical form"
 	case seq < w.signed:
 		r.newer++

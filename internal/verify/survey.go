@@ -64,9 +64,9 @@ type survey struct {
 	newer   uint64
 	read    uint64
 	judge   Judge
-	end     *record.Tail // of the last line that is in its place, or counts
-	over    string       // why nothing more counts: a line before did not
-	crowded bool         // there were more items than maxItems; the rest was not looked at
+	end     *record.ChainLink // of the last line that is in its place, or counts
+	over    string            // why nothing more counts: a line before did not
+	crowded bool              // there were more items than maxItems; the rest was not looked at
 	err     error
 }
 
@@ -137,7 +137,7 @@ func (s *survey) unreadable(n int, err error) {
 
 // line takes in one physical line.
 func (s *survey) line(file int, raw rawLine) {
-	if tail, ok := record.ParseTail(raw.text); ok && raw.whole && s.sound(&tail, raw.text) {
+	if tail, ok := record.ParseChainLink(raw.text); ok && raw.whole && s.sound(&tail, raw.text) {
 		s.end = &tail
 		s.add(s.soundItem(file, raw, &tail, raw.text))
 		return
@@ -147,12 +147,12 @@ func (s *survey) line(file int, raw rawLine) {
 	}
 }
 
-func (s *survey) soundItem(file int, raw rawLine, tail *record.Tail, line []byte) item {
+func (s *survey) soundItem(file int, raw rawLine, tail *record.ChainLink, line []byte) item {
 	f := &s.Files[file]
 	if tail.Seq < s.leaves.head.Size || s.Keys != nil {
 		s.said.take(line)
 	}
-	if !record.Known(line) {
+	if !record.KnownVersion(line) {
 		s.newer++
 	} else if s.Keys != nil {
 		lost, err := s.contents.take(line)
@@ -174,14 +174,14 @@ func (s *survey) fail(err error) {
 }
 
 // sound tells whether a line is what it should be where it says that it is.
-func (s *survey) sound(tail *record.Tail, line []byte) bool {
-	if !record.Intact(line, tail) {
+func (s *survey) sound(tail *record.ChainLink, line []byte) bool {
+	if !record.VerifyHash(line, tail) {
 		return false
 	}
 	if tail.Seq < s.leaves.head.Size {
 		ok, err := s.leaves.is(tail.Seq, tail.Hash)
 		s.fail(err)
-		return ok && (record.Known(line) || record.Newer(line))
+		return ok && (record.KnownVersion(line) || record.NewerVersion(line))
 	}
 	if s.over != "" {
 		return false
@@ -192,7 +192,7 @@ func (s *survey) sound(tail *record.Tail, line []byte) bool {
 		var err error
 		_, why, err = s.judge.Reject(s.ctx, [][]byte{bytes.Clone(line)})
 		s.fail(err)
-	case !record.Known(line):
+	case !record.KnownVersion(line):
 		why = notKnown
 	}
 	if why != "" && (s.end == nil && tail.Seq == 0 || s.end != nil && follows(s.end, tail)) {
@@ -204,12 +204,12 @@ func (s *survey) sound(tail *record.Tail, line []byte) bool {
 // odd describes what is not sound.
 func (s *survey) odd(file int, raw rawLine) item {
 	it := item{form: junk, file: file, from: raw.from, to: raw.to, n: 1, open: !raw.whole}
-	tail, ok := record.ParseTail(raw.text)
+	tail, ok := record.ParseChainLink(raw.text)
 	switch {
 	case !ok && !raw.whole:
 		it.form = cut
 	case !ok:
-	case record.Intact(raw.text, &tail):
+	case record.VerifyHash(raw.text, &tail):
 		it.form, it.seq = forged, tail.Seq
 	default:
 		it.form, it.seq = broken, tail.Seq
@@ -254,7 +254,7 @@ func (s *survey) joined(file int, raw rawLine) bool {
 			piece.to, piece.whole = raw.from+int64(begin[i+1]), true
 		}
 		line := piece.text[:bytes.LastIndex(piece.text, []byte(recordEnd))+len(recordEnd)]
-		tail, ok := record.ParseTail(line)
+		tail, ok := record.ParseChainLink(line)
 		frayed := !last || !raw.whole || len(line) < len(piece.text)
 		// At the end of the log, where nobody has vouched for the record, its
 		// write was not complete.

@@ -53,9 +53,9 @@ type Head struct {
 
 // Keys are those to the contents: a keyring.
 type Keys interface {
-	// ForOpening returns the key to the content of the records about a subject in
+	// DecryptionKey returns the key to the content of the records about a subject in
 	// a class. The error is a *keyring.StateError if it is absent.
-	ForOpening(subject record.Subject, class string) (record.PRK, error)
+	DecryptionKey(subject record.Subject, class string) (record.PRK, error)
 }
 
 // A Judge decides which lines beyond the signed ones count, in their order.
@@ -77,10 +77,10 @@ type Log struct {
 
 	From uint64 // records in front of it are not read
 	Size uint64 // if not 0, problems of records from there on are not reported,
-	// but for lines that nobody vouches for; Within leaves these out, too.
-	Within bool
-	Live   bool // a writer may be ahead of the files as they are to be read
-	Keys   Keys // nil: contents are not looked at
+	// but for lines that nobody vouches for; IgnoreUnauthenticated leaves these out, too.
+	IgnoreUnauthenticated bool
+	Live                  bool // a writer may be ahead of the files as they are to be read
+	Keys                  Keys // nil: contents are not looked at
 	// Judge decides about lines beyond the signed ones. It is given with Keys;
 	// without, they cannot be told from forgeries.
 	Judge    Judge
@@ -131,7 +131,7 @@ func (l *Log) Check(ctx context.Context, found *Findings) (Result, error) {
 		short.Files = own
 		result, err := short.Check(ctx, found)
 		for _, f := range stray {
-			if l.Within && l.Size > 0 {
+			if l.IgnoreUnauthenticated && l.Size > 0 {
 				break
 			}
 			found.Add(finding.Finding{Seq: max(f.First, l.From), Kind: finding.Unauthenticated, File: f.Name, Detail: "it calls itself what stays of a segment, behind all that was signed: nobody vouches for it, and the newest segment never leaves"})
@@ -139,10 +139,10 @@ func (l *Log) Check(ctx context.Context, found *Findings) (Result, error) {
 		return result, err
 	}
 	for attempt := 1; ; attempt++ {
-		now := &Findings{Max: found.Max, from: l.From, size: l.Size, within: l.Within}
+		now := &Findings{Max: found.Max, from: l.From, size: l.Size, ignoreUnauthenticated: l.IgnoreUnauthenticated}
 		result, doubt, err := l.scan(ctx, now)
 		if err == nil && doubt != nil {
-			now = &Findings{Max: found.Max, from: l.From, size: l.Size, within: l.Within}
+			now = &Findings{Max: found.Max, from: l.From, size: l.Size, ignoreUnauthenticated: l.IgnoreUnauthenticated}
 			result, err = l.diagnose(ctx, now)
 		}
 		if err != nil {

@@ -50,7 +50,7 @@ func newSample(t *testing.T, n, perFile int, rng *rand.Rand) *sample {
 		line := madeUp(i, rng.IntN(300), prev)
 		s.lines = append(s.lines, line)
 		file = append(file, line...)
-		tail, _ := record.ParseTail(line[:len(line)-1])
+		tail, _ := record.ParseChainLink(line[:len(line)-1])
 		prev = tail.Hash
 		if err := tr.Append([][32]byte{prev}); err != nil {
 			t.Fatal(err)
@@ -177,7 +177,7 @@ func TestSignedBreak(t *testing.T) {
 		}
 		line := madeUp(seq, 10, prev)
 		file = append(file, line...)
-		tail, _ := record.ParseTail(line[:len(line)-1])
+		tail, _ := record.ParseChainLink(line[:len(line)-1])
 		prev = tail.Hash
 		leaf := tlog.LeafHash(prev)
 		rng.Append(leaf, nil)
@@ -327,7 +327,7 @@ func TestCut(t *testing.T) {
 // keyError is a keyring that answers with an error.
 type keyError struct{ err error }
 
-func (k keyError) ForOpening(record.Subject, string) (record.PRK, error) {
+func (k keyError) DecryptionKey(record.Subject, string) (record.PRK, error) {
 	return record.PRK{}, k.err
 }
 

@@ -124,7 +124,7 @@ func sceneOf(g *lineage.Graph) *scene {
 	for i, n := range s.nodes {
 		number[n] = i
 		begin := len(s.links)
-		for e := range g.Up(n) {
+		for e := range g.Upstream(n) {
 			s.links = append(s.links, link{number[e.From], i, e.Role})
 		}
 		own := s.links[begin:]

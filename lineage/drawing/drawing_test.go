@@ -97,7 +97,7 @@ func TestJSON(t *testing.T) {
 			Thing           json.RawMessage
 		}
 		Edges  []struct{ From, To, Role string }
-		Faults []lineage.Fault
+		Faults []lineage.InvalidRecord
 	}
 	if err := json.Unmarshal(draw(t, g, drawing.Options{Form: drawing.JSON}), &got); err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestJSON(t *testing.T) {
 // TestText holds that no line is longer than asked for, whatever is in it, and
 // that nothing in it acts on a terminal.
 func TestText(t *testing.T) {
-	wheel := []lineage.Thing{} // more rails than there is room for
+	wheel := []lineage.Entity{} // more rails than there is room for
 	for i := range 60 {
 		wheel = append(wheel, &lineage.Dataset{Name: fmt.Sprintf("part %d", i)})
 	}

@@ -30,7 +30,7 @@ func ExampleDraw() {
 		fmt.Println(err)
 		return
 	}
-	for _, thing := range []lineage.Thing{
+	for _, thing := range []lineage.Entity{
 		&lineage.Dataset{Name: "tickets", Version: "1"},
 		&lineage.Dataset{Name: "manuals"},
 		&lineage.TrainingRun{Name: "bot-1", Datasets: []string{"dataset:tickets@1", "dataset:manuals"}},

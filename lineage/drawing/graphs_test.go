@@ -42,7 +42,7 @@ func (m *memory) AppendGovernanceBatch(ctx context.Context, events []event.Event
 	return receipts, nil
 }
 
-func (m *memory) Administrative(_ context.Context, from uint64, _ ...event.Type) iter.Seq2[*audittrail.Record, error] {
+func (m *memory) GovernanceRecords(_ context.Context, from uint64, _ ...event.Type) iter.Seq2[*audittrail.Record, error] {
 	return func(yield func(*audittrail.Record, error) bool) {
 		for _, r := range m.records[min(from, uint64(len(m.records))):] {
 			if !yield(r, nil) {
@@ -55,7 +55,7 @@ func (m *memory) Administrative(_ context.Context, from uint64, _ ...event.Type)
 func day(n int) time.Time { return time.Date(2026, 11, n, 0, 0, 0, 0, time.UTC) }
 
 // graphOf registers things and retires some of them.
-func graphOf(t testing.TB, things []lineage.Thing, retired ...string) *lineage.Graph {
+func graphOf(t testing.TB, things []lineage.Entity, retired ...string) *lineage.Graph {
 	t.Helper()
 	tr, err := lineage.Open(t.Context(), &memory{})
 	if err != nil {
@@ -67,7 +67,7 @@ func graphOf(t testing.TB, things []lineage.Thing, retired ...string) *lineage.G
 		}
 	}
 	for _, id := range retired {
-		if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Thing: id, At: day(20), Reason: "a better one"}); err != nil {
+		if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Entity: id, At: day(20), Reason: "a better one"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -75,15 +75,15 @@ func graphOf(t testing.TB, things []lineage.Thing, retired ...string) *lineage.G
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(g.Faults()) > 0 {
-		t.Fatal(g.Faults())
+	if len(g.InvalidRecords()) > 0 {
+		t.Fatal(g.InvalidRecords())
 	}
 	return g
 }
 
 // bot is a support bot in two versions.
-func bot() []lineage.Thing {
-	return []lineage.Thing{
+func bot() []lineage.Entity {
+	return []lineage.Entity{
 		&lineage.Dataset{Name: "crawl", Version: "1", RecordCount: new(int64(48_000_000)), Licence: "CC-BY-4.0", Digest: "sha256:" + strings.Repeat("ab", 32)},
 		&lineage.Dataset{Name: "tickets", Version: "2026-10", RecordCount: new(int64(120_400)), PersonalData: new(true)},
 		&lineage.Dataset{Name: "instructions", Version: "3", RecordCount: new(int64(52_000)), Sources: []string{"dataset:crawl@1", "dataset:tickets@2026-10"}},
@@ -104,7 +104,7 @@ func bot() []lineage.Thing {
 }
 
 // hostile are names by which somebody tries to be more than a name.
-func hostile() []lineage.Thing {
+func hostile() []lineage.Entity {
 	names := []string{
 		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `a" ]; n0 -> n1 [label="`, `back\slash\`,
 		`\N \G \n`, `&lt;b&gt; &amp;`, "`**markdown**`", `1. a list`, `- a list`, `#quot; #35;`, `]]>`, `--></svg></style>`,
@@ -112,7 +112,7 @@ func hostile() []lineage.Thing {
 		"e\u0301\u0301\u0301\u0301", `%% comment`, `end`, `{{braces}} {} []()`, `$(x) ; | > <`, `'quotes'`,
 		strings.Repeat("long ", 25) + "end",
 	}
-	var things []lineage.Thing
+	var things []lineage.Entity
 	for i, n := range names {
 		things = append(things, &lineage.Dataset{ID: fmt.Sprintf("d%d %s", i, n), Name: n, Version: `"v<1>`, Licence: n})
 	}
@@ -124,13 +124,13 @@ func hostile() []lineage.Thing {
 }
 
 // organisation is what a company has after some years: about so many things.
-func organisation(n int) []lineage.Thing {
+func organisation(n int) []lineage.Entity {
 	rng := rand.New(rand.NewPCG(7, uint64(n)))
-	var things []lineage.Thing
+	var things []lineage.Entity
 	var data, models, prompts, runs []string
 	pick := func(from []string) string { return from[len(from)-1-min(rng.IntN(len(from)), rng.IntN(len(from)))] }
 	teams := []string{"support", "search", "credit", "claims", "fraud", "hiring", "translate", "summaries"}
-	add := func(t lineage.Thing) string {
+	add := func(t lineage.Entity) string {
 		if err := lineage.Complete(t); err != nil {
 			panic(err)
 		}

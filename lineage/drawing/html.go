@@ -42,7 +42,7 @@ type page struct {
 	Style   template.CSS
 	Picture template.HTML
 	Things  []thingHTML
-	Faults  []lineage.Fault
+	Faults  []lineage.InvalidRecord
 }
 
 type thingHTML struct {
@@ -76,7 +76,7 @@ func drawHTML(p *pen, s *scene, o Options) error {
 	_ = inner.w.Flush() // a buffer takes all
 	view := page{
 		Title: plain(o.Title), Policy: pagePolicy, Style: template.CSS(pageStyle),
-		Picture: template.HTML(picture.String()), Things: make([]thingHTML, len(s.nodes)), Faults: s.graph.Faults(),
+		Picture: template.HTML(picture.String()), Things: make([]thingHTML, len(s.nodes)), Faults: s.graph.InvalidRecords(),
 	}
 	for i, n := range s.nodes {
 		view.Things[i] = s.thingHTML(i, n)
@@ -98,7 +98,7 @@ func (s *scene) thingHTML(i int, n *lineage.Node) thingHTML {
 		t.Retired = strings.TrimSuffix(instant(r.At)+": "+lines(r.Reason), ": ")
 	}
 	var members map[string]json.RawMessage
-	if json.Unmarshal(lineage.Encode(n.Thing), &members) != nil {
+	if json.Unmarshal(lineage.Encode(n.Entity), &members) != nil {
 		panic("drawing: the encoding of a thing is no object")
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {

@@ -62,7 +62,7 @@ func drawJSON(p *pen, s *scene, _ Options) error {
 	}
 	p.put("],\"faults\":[\n")
 	first = true
-	for _, f := range s.graph.Faults() {
+	for _, f := range s.graph.InvalidRecords() {
 		item(f)
 	}
 	p.put("]}\n")
@@ -72,7 +72,7 @@ func drawJSON(p *pen, s *scene, _ Options) error {
 func nodeOf(n *lineage.Node) nodeJSON {
 	out := nodeJSON{
 		ID: n.ID, Kind: n.Kind, Label: n.Label(), Seq: n.Seq, Hash: n.Hash.String(),
-		Registered: instant(n.Registered), Thing: lineage.Encode(n.Thing),
+		Registered: instant(n.Registered), Thing: lineage.Encode(n.Entity),
 	}
 	if r := n.Retired; r != nil {
 		out.Retired = &retiredJSON{At: instant(r.At), Reason: r.Reason, Attributes: r.Attributes}

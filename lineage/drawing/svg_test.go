@@ -118,7 +118,7 @@ func TestDetails(t *testing.T) {
 // TestTooLarge holds where a picture ends to make sense, and that one just
 // below is drawn.
 func TestTooLarge(t *testing.T) {
-	many := make([]lineage.Thing, drawing.MaxNodes+1)
+	many := make([]lineage.Entity, drawing.MaxNodes+1)
 	for i := range many {
 		many[i] = &lineage.Dataset{Name: fmt.Sprintf("part %d", i)}
 	}
@@ -145,7 +145,7 @@ func FuzzName(f *testing.F) {
 		if lineage.Complete(thing) != nil {
 			t.Skip("nobody can register it")
 		}
-		g := graphOf(t, []lineage.Thing{thing})
+		g := graphOf(t, []lineage.Entity{thing})
 		for _, form := range drawing.Forms() {
 			out := draw(t, g, drawing.Options{Form: form, Title: name})
 			if !utf8.Valid(out) {

@@ -80,7 +80,7 @@ func facts(n *lineage.Node) []string {
 	if n.Retired != nil {
 		add("retired ", date(n.Retired.At))
 	}
-	switch t := n.Thing.(type) {
+	switch t := n.Entity.(type) {
 	case *lineage.Dataset:
 		if t.RecordCount != nil {
 			add("", count(*t.RecordCount, "record", "records"))

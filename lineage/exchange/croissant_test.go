@@ -25,7 +25,7 @@ func TestCroissant(t *testing.T) {
 	}
 	tr := openTracker(t)
 	d, _ := read(t, tr, exchange.Croissant, []byte(titanic("")))
-	set, ok := d.Items[0].Thing.(*lineage.Dataset)
+	set, ok := d.Items[0].Entity.(*lineage.Dataset)
 	if !ok {
 		t.Fatal("it is no dataset")
 	}
@@ -73,9 +73,9 @@ func TestCroissantForms(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		set, ok := d.Items[0].Thing.(*lineage.Dataset)
+		set, ok := d.Items[0].Entity.(*lineage.Dataset)
 		if !ok || set.ID != "dataset:Titanic@1.0.0" || set.Format != "text/csv" || string(set.Digest) != "sha256:"+strings.Repeat("ab", 32) {
-			t.Errorf("%s: it is %+v", name, d.Items[0].Thing)
+			t.Errorf("%s: it is %+v", name, d.Items[0].Entity)
 		}
 	}
 	bad := titanic(`"recordSet":{"@id":"r","field":{"@id":"f","source":{"fileObject":{"@id":"gone"}}}}`)
@@ -93,7 +93,7 @@ func TestCroissantParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, ok := d.Items[0].Thing.(*lineage.Dataset)
+	set, ok := d.Items[0].Entity.(*lineage.Dataset)
 	if !ok || set.ID != "dataset:Ships" || set.Digest != "" || set.Format != "" || set.Owner != "" || !set.Created.IsZero() {
 		t.Errorf("it is %+v", set)
 	}

@@ -36,7 +36,7 @@ func TestCycloneDXOfOthers(t *testing.T) {
 	var got []string
 	for _, item := range d.Items {
 		fields := map[string]json.RawMessage{}
-		if err := json.Unmarshal(lineage.Encode(item.Thing), &fields); err != nil {
+		if err := json.Unmarshal(lineage.Encode(item.Entity), &fields); err != nil {
 			t.Fatal(err)
 		}
 		delete(fields, "attributes")
@@ -113,7 +113,7 @@ func TestCycloneDXLibrary(t *testing.T) {
 	}
 }
 
-func completeThings(t *testing.T) []lineage.Thing {
+func completeThings(t *testing.T) []lineage.Entity {
 	t.Helper()
 	all := whole()
 	for _, thing := range all {
@@ -151,7 +151,7 @@ func TestCycloneDXShapes(t *testing.T) {
 		d, _ := read(t, tr, exchange.CycloneDX, []byte(c.in))
 		var ids []string
 		for _, item := range d.Items {
-			ids = append(ids, item.Thing.Identity())
+			ids = append(ids, item.Entity.Identity())
 		}
 		slices.Sort(ids)
 		if got := strings.Join(ids, " "); got != c.want {

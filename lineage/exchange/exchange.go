@@ -154,20 +154,20 @@ func (d *Document) settle(known *lineage.Graph) {
 		return
 	}
 	for i, item := range d.Items {
-		n, ok := known.Node(item.Thing.Identity())
-		if ok && n.Kind == item.Thing.Kind() && !bytes.Equal(lineage.Encode(n.Thing), lineage.Encode(item.Thing)) {
-			if len(document.Minus(document.Details(item.Thing), document.Details(n.Thing))) == 0 {
-				d.Items[i].Thing = n.Thing
+		n, ok := known.Node(item.Entity.Identity())
+		if ok && n.Kind == item.Entity.Kind() && !bytes.Equal(lineage.Encode(n.Entity), lineage.Encode(item.Entity)) {
+			if len(document.Minus(document.Details(item.Entity), document.Details(n.Entity))) == 0 {
+				d.Items[i].Entity = n.Entity
 			}
 		}
 	}
 }
 
-// Things returns what a document tells of.
-func (d *Document) Things() []lineage.Thing {
-	things := make([]lineage.Thing, len(d.Items))
+// Entities returns what a document tells of.
+func (d *Document) Entities() []lineage.Entity {
+	things := make([]lineage.Entity, len(d.Items))
 	for i, item := range d.Items {
-		things[i] = item.Thing
+		things[i] = item.Entity
 	}
 	return things
 }
@@ -175,7 +175,7 @@ func (d *Document) Things() []lineage.Thing {
 // Place tells where in the document a thing stands.
 func (d *Document) Place(id string) string {
 	for _, item := range d.Items {
-		if item.Thing.Identity() == id {
+		if item.Entity.Identity() == id {
 			return item.Place
 		}
 	}
@@ -191,7 +191,7 @@ func Select(g *lineage.Graph, some []*lineage.Node) []*lineage.Node {
 	}
 	with := slices.Clone(some)
 	for _, n := range some {
-		for e := range g.Down(n) {
+		for e := range g.Downstream(n) {
 			if n.Kind == lineage.KindModel && e.To.Kind == lineage.KindEvaluation {
 				with = append(with, e.To)
 			}

@@ -42,7 +42,7 @@ func graphOf(t testing.TB, tr *lineage.Tracker) *lineage.Graph {
 	return g
 }
 
-func register(t testing.TB, things ...lineage.Thing) (*lineage.Tracker, *lineage.Graph) {
+func register(t testing.TB, things ...lineage.Entity) (*lineage.Tracker, *lineage.Graph) {
 	t.Helper()
 	tr := openTracker(t)
 	if _, err := tr.RegisterAll(t.Context(), things); err != nil {
@@ -62,11 +62,11 @@ func values(pairs ...string) map[string]json.RawMessage {
 func day(n int) time.Time { return time.Date(2026, 11, n, 8, 0, 0, 123456789, time.UTC) }
 
 // whole are things that have all fields, and some that have next to none.
-func whole() []lineage.Thing {
+func whole() []lineage.Entity {
 	digest := "sha256:" + strings.Repeat("ab", 32)
 	odd := values("team", `"support"`, "odd <&>", `{"b":1e400,"a":["\u2028",null,true]}`, "openlineage", `7`, "mlflow", `{"name":"x","run_id":"z","info":{"status":"KILLED"},"data":{"tags":{"a":"b"},"metrics":{"m":7}},"tags":{"c":"d"}}`, "cyclonedx",
 		`{"name":"x","type":"file","bom-ref":"r","purl":"pkg:a/b","properties":[{"name":"p","value":"1"}],"modelCard":{"modelParameters":{"datasets":[{"ref":"zz"}],"task":"chat"}}}`)
-	return []lineage.Thing{
+	return []lineage.Entity{
 		&lineage.Dataset{Name: "crawl"},
 		&lineage.Dataset{
 			Name: "tickets & more", Version: "2", Description: "Tickets\nof all", Digest: "dir-" + digest, Format: "parquet",
@@ -104,7 +104,7 @@ func whole() []lineage.Thing {
 	}
 }
 
-func encoded(things []lineage.Thing) map[string]string {
+func encoded(things []lineage.Entity) map[string]string {
 	m := make(map[string]string)
 	for _, t := range things {
 		m[t.Identity()] = string(t.Kind()) + " " + string(lineage.Encode(t))
@@ -112,10 +112,10 @@ func encoded(things []lineage.Thing) map[string]string {
 	return m
 }
 
-func things(nodes []*lineage.Node) []lineage.Thing {
-	var all []lineage.Thing
+func things(nodes []*lineage.Node) []lineage.Entity {
+	var all []lineage.Entity
 	for _, n := range nodes {
-		all = append(all, n.Thing)
+		all = append(all, n.Entity)
 	}
 	return all
 }
@@ -136,7 +136,7 @@ func read(t testing.TB, tr *lineage.Tracker, f exchange.Format, data []byte) (*e
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, err := tr.RegisterAll(t.Context(), d.Things())
+	done, err := tr.RegisterAll(t.Context(), d.Entities())
 	if err != nil {
 		t.Fatalf("%v\n%s", err, data)
 	}
@@ -304,7 +304,7 @@ func fuzz(f *testing.F, format exchange.Format, seeds ...string) {
 		}
 		var nodes []*lineage.Node
 		seen := make(map[string]bool)
-		for _, thing := range d.Things() {
+		for _, thing := range d.Entities() {
 			if seen[thing.Identity()] {
 				return
 			}
@@ -312,7 +312,7 @@ func fuzz(f *testing.F, format exchange.Format, seeds ...string) {
 			if err := lineage.Complete(thing); err != nil {
 				t.Fatalf("%s is not complete: %v", thing.Identity(), err)
 			}
-			nodes = append(nodes, &lineage.Node{ID: thing.Identity(), Kind: thing.Kind(), Thing: thing})
+			nodes = append(nodes, &lineage.Node{ID: thing.Identity(), Kind: thing.Kind(), Entity: thing})
 		}
 		if !slices.Contains(exchange.Writable(), format) {
 			return
@@ -329,7 +329,7 @@ func fuzz(f *testing.F, format exchange.Format, seeds ...string) {
 		if err != nil {
 			t.Fatalf("what was written is refused: %v\n%s", err, &out)
 		}
-		want := encoded(d.Things())
+		want := encoded(d.Entities())
 		for _, n := range left {
 			for id := range want {
 				if strings.HasPrefix(n, id+": MLflow has") {
@@ -337,7 +337,7 @@ func fuzz(f *testing.F, format exchange.Format, seeds ...string) {
 				}
 			}
 		}
-		if diff := cmp.Diff(want, encoded(again.Things())); diff != "" {
+		if diff := cmp.Diff(want, encoded(again.Entities())); diff != "" {
 			t.Errorf("came back otherwise (-want +got):\n%s", diff)
 		}
 	})

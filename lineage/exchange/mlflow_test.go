@@ -40,7 +40,7 @@ func TestMLflowOfOthers(t *testing.T) {
 	var got []string
 	for _, item := range d.Items {
 		fields := map[string]json.RawMessage{}
-		if err := json.Unmarshal(lineage.Encode(item.Thing), &fields); err != nil {
+		if err := json.Unmarshal(lineage.Encode(item.Entity), &fields); err != nil {
 			t.Fatal(err)
 		}
 		delete(fields, "attributes")
@@ -85,7 +85,7 @@ func TestMLflowRunIsNowhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = tr.RegisterAll(t.Context(), d.Things())
+	_, err = tr.RegisterAll(t.Context(), d.Entities())
 	if err == nil || !strings.Contains(err.Error(), `model:bot@3: run: no run "run:0af7651916cd43dd8448eb211c80319c" is registered`) {
 		t.Errorf("RegisterAll = %v", err)
 	}
@@ -118,7 +118,7 @@ func TestMLflowRoundTrip(t *testing.T) {
 	read(t, tr, exchange.MLflow, []byte(b.String()))
 	again := encoded(things(exchange.Select(graphOf(t, tr), nil)))
 	for _, n := range nodes {
-		want := string(n.Kind) + " " + string(lineage.Encode(n.Thing))
+		want := string(n.Kind) + " " + string(lineage.Encode(n.Entity))
 		if got := again[n.ID]; !kept[n.ID] && got != want {
 			t.Errorf("%s came back as\n%s, and was\n%s", n.ID, got, want)
 		}

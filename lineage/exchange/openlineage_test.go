@@ -61,7 +61,7 @@ func TestOpenLineageOfOthers(t *testing.T) {
 	var got []string
 	for _, item := range d.Items {
 		fields := map[string]json.RawMessage{}
-		if err := json.Unmarshal(lineage.Encode(item.Thing), &fields); err != nil {
+		if err := json.Unmarshal(lineage.Encode(item.Entity), &fields); err != nil {
 			t.Fatal(err)
 		}
 		var names []string
@@ -70,7 +70,7 @@ func TestOpenLineageOfOthers(t *testing.T) {
 				names = append(names, name+"="+string(fields[name]))
 			}
 		}
-		got = append(got, item.Thing.Identity()+": "+strings.Join(names, " "), "  kept "+strings.Join(item.Kept, " "))
+		got = append(got, item.Entity.Identity()+": "+strings.Join(names, " "), "  kept "+strings.Join(item.Kept, " "))
 	}
 	want := strings.NewReplacer("AAA", aRun, "BBB", bRun, "CCC", "01890c5e-0000-7000-8000-00000000000c").Replace(`dataset:s3://b/clean@AAA: name="clean" version="AAA" description="clean rows" run="run:AAA"
   kept facets.documentation name namespace
@@ -96,7 +96,7 @@ run:CCC: name="j"
 	}
 	again, done := read(t, tr, exchange.OpenLineage, []byte(sparks(4)))
 	if slices.ContainsFunc(done, func(r lineage.Registered) bool { return !r.Duplicate }) {
-		t.Errorf("the same events are other things: %v", cmp.Diff(encoded(d.Things()), encoded(again.Things())))
+		t.Errorf("the same events are other things: %v", cmp.Diff(encoded(d.Entities()), encoded(again.Entities())))
 	}
 }
 
@@ -111,7 +111,7 @@ func TestOpenLineageAcrossDocuments(t *testing.T) {
 		if !ok {
 			t.Fatal("the second run is not there")
 		}
-		run, ok := n.Thing.(*lineage.TrainingRun)
+		run, ok := n.Entity.(*lineage.TrainingRun)
 		if want := []string{"dataset:s3://b/clean@" + aRun}; !ok || !slices.Equal(run.Datasets, want) {
 			t.Errorf("the second run was made of %v, want %v", run.Datasets, want)
 		}
@@ -123,7 +123,7 @@ func TestOpenLineageAcrossDocuments(t *testing.T) {
 	if !ok {
 		t.Fatal("the third run is not there")
 	}
-	if run, ok := n.Thing.(*lineage.TrainingRun); !ok || !slices.Equal(run.Datasets, []string{"dataset:s3://b/clean@" + bRun}) {
+	if run, ok := n.Entity.(*lineage.TrainingRun); !ok || !slices.Equal(run.Datasets, []string{"dataset:s3://b/clean@" + bRun}) {
 		t.Errorf("the third run was made of %v", run.Datasets)
 	}
 }

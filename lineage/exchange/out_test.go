@@ -33,7 +33,7 @@ func tame(t *testing.T) *lineage.Graph {
 		}
 	}
 	tr, _ := register(t, all...)
-	if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Thing: "model:bot@3", At: day(20)}); err != nil {
+	if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Entity: "model:bot@3", At: day(20)}); err != nil {
 		t.Fatal(err)
 	}
 	return graphOf(t, tr)

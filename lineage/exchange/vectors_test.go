@@ -42,7 +42,7 @@ func golden(t *testing.T, name string, got []byte) {
 func TestWritten(t *testing.T) {
 	var nodes []*lineage.Node
 	for _, thing := range completeThings(t) {
-		nodes = append(nodes, &lineage.Node{ID: thing.Identity(), Kind: thing.Kind(), Thing: thing, Registered: day(9)})
+		nodes = append(nodes, &lineage.Node{ID: thing.Identity(), Kind: thing.Kind(), Entity: thing, Registered: day(9)})
 	}
 	for _, f := range exchange.Writable() {
 		golden(t, "written-"+string(f)+".json", write(t, f, nodes))
@@ -78,7 +78,7 @@ func TestRead(t *testing.T) {
 			Document string  `json:"document"`
 			Things   []thing `json:"things"`
 		}{Document: tt.in}
-		for _, x := range d.Things() {
+		for _, x := range d.Entities() {
 			v.Things = append(v.Things, thing{x.Kind(), lineage.Encode(x)})
 		}
 		var b bytes.Buffer

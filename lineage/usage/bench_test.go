@@ -18,7 +18,7 @@ import (
 func BenchmarkImpact(b *testing.B) {
 	log := openLog(b)
 	tr := openTracker(b, log)
-	things := []lineage.Thing{&lineage.Dataset{Name: "data", Version: "0"}, &lineage.Dataset{Name: "data", Version: "1"}}
+	things := []lineage.Entity{&lineage.Dataset{Name: "data", Version: "0"}, &lineage.Dataset{Name: "data", Version: "1"}}
 	for i := range 4_000 {
 		model := &lineage.ModelVersion{Name: fmt.Sprintf("model-%d", i%500), Version: fmt.Sprint(i / 500), Datasets: []string{fmt.Sprintf("dataset:data@%d", i/500%2)}}
 		things = append(things, model)
@@ -58,11 +58,11 @@ func BenchmarkImpact(b *testing.B) {
 	b.Run("of", func(b *testing.B) {
 		var err error
 		for b.Loop() {
-			if u, err = usage.Of(b.Context(), g, engine, query.Query{}); err != nil {
+			if u, err = usage.Compute(b.Context(), g, engine, query.Query{}); err != nil {
 				b.Fatal(err)
 			}
 		}
-		b.ReportMetric(float64(len(u.Streams)), "streams")
+		b.ReportMetric(float64(len(u.Groups)), "streams")
 	})
 	b.Run("impact", func(b *testing.B) {
 		for b.Loop() {

@@ -22,7 +22,7 @@ const (
 
 // divide counts the calls of names that were answered by one thing at one time
 // and by another at another.
-func (u *Usage) divide(ctx context.Context, divided map[names][]Stream) error {
+func (u *Usage) divide(ctx context.Context, divided map[names][]CallGroup) error {
 	order := slices.SortedFunc(maps.Keys(divided), func(a, b names) int {
 		return cmp.Or(cmp.Compare(a.model, b.model), cmp.Compare(a.version, b.version), cmp.Compare(a.deployment, b.deployment))
 	})
@@ -57,7 +57,7 @@ func (u *Usage) divide(ctx context.Context, divided map[names][]Stream) error {
 
 // together counts the calls of some names, which all have a model or all have
 // none, in all their pieces.
-func (u *Usage) together(ctx context.Context, some []names, divided map[names][]Stream) error {
+func (u *Usage) together(ctx context.Context, some []names, divided map[names][]CallGroup) error {
 	q, g := u.query, query.Grouping{By: append(slices.Clone(byNames), "cut"), Aggregates: ofCalls}
 	var models, deployments []string
 	wanted := make(map[names]bool, len(some))
@@ -69,10 +69,10 @@ func (u *Usage) together(ctx context.Context, some []names, divided map[names][]
 			deployments = append(deployments, n.deployment)
 		}
 		for _, p := range divided[n][1:] {
-			g.Cuts = append(g.Cuts, p.From)
+			g.Boundaries = append(g.Boundaries, p.From)
 		}
 	}
-	g.Cuts = slices.CompactFunc(slices.SortedFunc(slices.Values(g.Cuts), time.Time.Compare), time.Time.Equal)
+	g.Boundaries = slices.CompactFunc(slices.SortedFunc(slices.Values(g.Boundaries), time.Time.Compare), time.Time.Equal)
 	if models != nil {
 		q.Models = distinct(models)
 	} else {
@@ -98,7 +98,7 @@ func (u *Usage) together(ctx context.Context, some []names, divided map[names][]
 	for _, n := range some {
 		for _, p := range divided[n] {
 			if p.Calls > 0 {
-				u.Streams = append(u.Streams, p)
+				u.Groups = append(u.Groups, p)
 			}
 		}
 	}
@@ -107,8 +107,8 @@ func (u *Usage) together(ctx context.Context, some []names, divided map[names][]
 
 // pieceByPiece counts the calls of some names by a query for each stretch of
 // time.
-func (u *Usage) pieceByPiece(ctx context.Context, order []names, divided map[names][]Stream) error {
-	cache := make(map[string]map[names]*Stream)
+func (u *Usage) pieceByPiece(ctx context.Context, order []names, divided map[names][]CallGroup) error {
+	cache := make(map[string]map[names]*CallGroup)
 	for _, n := range order {
 		for _, p := range divided[n] {
 			q, ok := within(u.query, n, p)
@@ -127,7 +127,7 @@ func (u *Usage) pieceByPiece(ctx context.Context, order []names, divided map[nam
 			if s := counted[n]; s != nil {
 				part := *s
 				part.From, part.To, part.Match = p.From, p.To, p.Match
-				u.Streams = append(u.Streams, part)
+				u.Groups = append(u.Groups, part)
 			}
 		}
 	}

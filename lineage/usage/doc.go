@@ -1,7 +1,7 @@
 // Package usage says which recorded calls the things of a lineage answered.
 //
 // Calls find their model version by the names that they carry, at the time when
-// they happened: see [Find]. [Of] does so for all that a log holds, and what it
+// they happened: see [MatchCall]. [Compute] does so for all that a log holds, and what it
 // returns tells by [Usage.Impact] what came of a dataset, and which calls nobody
 // knows a model of. [Explain] tells what stands behind one answer.
 //

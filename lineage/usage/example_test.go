@@ -31,7 +31,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	_, err = t.RegisterAll(ctx, []lineage.Thing{
+	_, err = t.RegisterAll(ctx, []lineage.Entity{
 		&lineage.Dataset{Name: "tickets", Version: "2026-10"},
 		&lineage.ModelVersion{Name: "bot", Version: "3", Datasets: []string{"dataset:tickets@2026-10"}},
 	})
@@ -48,7 +48,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	u, err := usage.Of(ctx, g, query.New(log), query.Query{})
+	u, err := usage.Compute(ctx, g, query.New(log), query.Query{})
 	if err != nil {
 		panic(err)
 	}

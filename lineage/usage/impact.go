@@ -13,16 +13,16 @@ import (
 
 // An Impact is what came of some things.
 type Impact struct {
-	Of          []*lineage.Node
-	Descendants []lineage.Reach // all that is downstream of them, nearest first
+	Roots       []*lineage.Node
+	Descendants []lineage.NodeDepth // all that is downstream of them, nearest first
 
-	Streams  []Stream // the calls that versions and deployments among them answered
+	Groups   []CallGroup // the calls that versions and deployments among them answered
 	Calls    uint64
 	Possible uint64 // calls besides, that may have been answered by one of several versions
 	Users    []UserCalls
 	Days     []DayCalls
 
-	Unregistered []Stream // calls of which nobody knows what stands behind them
+	Unregistered []CallGroup // calls of which nobody knows what stands behind them
 }
 
 // A UserCalls is how many calls are about a person, who is named by the subject
@@ -41,21 +41,21 @@ type DayCalls struct {
 // Impact finds what came of some things of the graph: what was made of them,
 // and which of the calls were answered by that.
 func (u *Usage) Impact(ctx context.Context, of []*lineage.Node) (*Impact, error) {
-	im := &Impact{Of: of, Descendants: u.graph.Walk(of, lineage.Downstream, 0), Unregistered: u.Unregistered()}
+	im := &Impact{Roots: of, Descendants: u.graph.Walk(of, lineage.Downstream, 0), Unregistered: u.Unregistered()}
 	reached := make(map[*lineage.Node]bool, len(im.Descendants))
 	for _, r := range im.Descendants {
 		reached[r.Node] = true
 	}
 	// Of a deployment or a template, only what went through it.
-	for _, s := range u.Streams {
+	for _, s := range u.Groups {
 		switch m := s.Match; {
 		case m.Model != nil && (reached[m.Model] || m.Deployment != nil && reached[m.Deployment]):
 			im.Calls += s.Calls
-			im.Streams = append(im.Streams, s)
+			im.Groups = append(im.Groups, s)
 		case m.Certainty == Ambiguous && slices.ContainsFunc(m.Candidates, func(n *lineage.Node) bool { return reached[n] }):
 			if !slices.ContainsFunc(m.Candidates, func(n *lineage.Node) bool { return !reached[n] }) {
 				im.Calls += s.Calls
-				im.Streams = append(im.Streams, s)
+				im.Groups = append(im.Groups, s)
 				continue
 			}
 			im.Possible += s.Calls
@@ -63,7 +63,7 @@ func (u *Usage) Impact(ctx context.Context, of []*lineage.Node) (*Impact, error)
 			im.Possible += s.Calls
 		}
 	}
-	users, err := u.spread(ctx, im.Streams, "user")
+	users, err := u.spread(ctx, im.Groups, "user")
 	if err != nil {
 		return nil, fmt.Errorf("count the users concerned: %w", err)
 	}
@@ -71,7 +71,7 @@ func (u *Usage) Impact(ctx context.Context, of []*lineage.Node) (*Impact, error)
 		im.Users = append(im.Users, UserCalls{user, users[user]})
 	}
 	slices.SortStableFunc(im.Users, func(a, b UserCalls) int { return cmp.Compare(b.Calls, a.Calls) })
-	days, err := u.spread(ctx, im.Streams, "day")
+	days, err := u.spread(ctx, im.Groups, "day")
 	if err != nil {
 		return nil, fmt.Errorf("count the days concerned: %w", err)
 	}
@@ -83,22 +83,22 @@ func (u *Usage) Impact(ctx context.Context, of []*lineage.Node) (*Impact, error)
 
 // An Explanation is what stands behind one recorded answer.
 type Explanation struct {
-	Seq   uint64
-	Call  Call
-	Match Match
-	Up    []lineage.Reach // what the model version was made of, and the deployment stands on
+	Seq      uint64
+	Call     Call
+	Match    Match
+	Upstream []lineage.NodeDepth // what the model version was made of, and the deployment stands on
 }
 
 // Explain finds what stands behind a record.
 func Explain(g *lineage.Graph, r *audittrail.Record) Explanation {
 	x := Explanation{Seq: r.Seq, Call: Call{r.Event.ModelID, r.Event.ModelVersion, r.Event.DeploymentID, r.Event.Time}}
-	x.Match = Find(g, x.Call)
+	x.Match = MatchCall(g, x.Call)
 	from := slices.Clone(x.Match.Candidates)
 	for _, n := range []*lineage.Node{x.Match.Deployment, x.Match.Model} {
 		if n != nil {
 			from = append(from, n)
 		}
 	}
-	x.Up = g.Walk(from, lineage.Upstream, 0)
+	x.Upstream = g.Walk(from, lineage.Upstream, 0)
 	return x
 }

@@ -45,21 +45,21 @@ type Match struct {
 
 // live reports whether a deployment is known to answer at a time.
 func live(g *lineage.Graph, n *lineage.Node, t time.Time) bool {
-	from, to, _ := g.Span(n)
+	from, to, _ := g.ActivePeriod(n)
 	return !t.Before(from) && (to.IsZero() || t.Before(to))
 }
 
 // maybe reports whether a deployment can have answered at a time: it has not
 // ended, and nobody said when it began.
 func maybe(g *lineage.Graph, n *lineage.Node, t time.Time) bool {
-	from, to, given := g.Span(n)
+	from, to, given := g.ActivePeriod(n)
 	return (!given || !t.Before(from)) && (to.IsZero() || t.Before(to))
 }
 
 // deployments are those of a model version.
 func deployments(g *lineage.Graph, model *lineage.Node) []*lineage.Node {
 	var out []*lineage.Node
-	for e := range g.Down(model) {
+	for e := range g.Downstream(model) {
 		if e.To.Kind == lineage.KindDeployment {
 			out = append(out, e.To)
 		}
@@ -69,11 +69,11 @@ func deployments(g *lineage.Graph, model *lineage.Node) []*lineage.Node {
 
 // modelOf is the model version of a deployment.
 func modelOf(g *lineage.Graph, deployment *lineage.Node) *lineage.Node {
-	n, _ := g.Node(deployment.Thing.(*lineage.Deployment).Model)
+	n, _ := g.Node(deployment.Entity.(*lineage.Deployment).Model)
 	return n
 }
 
-// Find finds what a call was answered by.
+// MatchCall finds what a call was answered by.
 //
 //  1. A deployment id that is registered leads to its model version, unless the
 //     call names another model or version beside it, or the deployment had
@@ -87,7 +87,7 @@ func modelOf(g *lineage.Graph, deployment *lineage.Node) *lineage.Node {
 // A model may also be named by its version's id, or as NAME@VERSION. Where the
 // version is found and the deployment is not, it is the one whose environment
 // the deployment id names, or else the only one of that version that was live.
-func Find(g *lineage.Graph, c Call) Match {
+func MatchCall(g *lineage.Graph, c Call) Match {
 	if c.ModelID == "" && c.DeploymentID == "" {
 		return Match{Certainty: Unnamed, Reason: "the record names neither a model nor a deployment"}
 	}
@@ -119,7 +119,7 @@ func Find(g *lineage.Graph, c Call) Match {
 // agrees reports whether a call that names a deployment names its model, or no
 // other.
 func agrees(model *lineage.Node, c Call) bool {
-	m := model.Thing.(*lineage.ModelVersion)
+	m := model.Entity.(*lineage.ModelVersion)
 	if c.ModelID != "" && c.ModelID != m.Name && c.ModelID != model.ID && c.ModelID != m.Label() {
 		return false
 	}
@@ -138,7 +138,7 @@ func findModel(g *lineage.Graph, c Call) Match {
 	}
 	if c.ModelVersion != "" {
 		for _, n := range versions {
-			if n.Thing.(*lineage.ModelVersion).Version == c.ModelVersion {
+			if n.Entity.(*lineage.ModelVersion).Version == c.ModelVersion {
 				return Match{Certainty: Exact, Model: n, Reason: "the call names model and version"}
 			}
 		}
@@ -175,7 +175,7 @@ func guessDeployment(g *lineage.Graph, model *lineage.Node, c Call) *lineage.Nod
 		if !maybe(g, d, c.Time) {
 			continue
 		}
-		if c.DeploymentID == "" || c.DeploymentID == d.Thing.(*lineage.Deployment).Environment {
+		if c.DeploymentID == "" || c.DeploymentID == d.Entity.(*lineage.Deployment).Environment {
 			found = append(found, d)
 		}
 	}
@@ -190,7 +190,7 @@ func guessDeployment(g *lineage.Graph, model *lineage.Node, c Call) *lineage.Nod
 func turns(g *lineage.Graph, c Call) []time.Time {
 	var out []time.Time
 	note := func(n *lineage.Node) {
-		from, to, _ := g.Span(n)
+		from, to, _ := g.ActivePeriod(n)
 		out = append(out, from)
 		if !to.IsZero() {
 			out = append(out, to)
@@ -206,7 +206,7 @@ func turns(g *lineage.Graph, c Call) []time.Time {
 		}
 	}
 	for _, n := range models {
-		if v := n.Thing.(*lineage.ModelVersion).Version; c.ModelVersion != "" && v != c.ModelVersion {
+		if v := n.Entity.(*lineage.ModelVersion).Version; c.ModelVersion != "" && v != c.ModelVersion {
 			continue
 		}
 		for _, d := range deployments(g, n) {

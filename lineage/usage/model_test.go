@@ -31,7 +31,7 @@ func TestImpactModel(t *testing.T) {
 			madeUp(t, tr, rnd)
 			record(t, log, rnd)
 			g := graphOf(t, tr)
-			u, err := usage.Of(t.Context(), g, query.New(log), query.Query{})
+			u, err := usage.Compute(t.Context(), g, query.New(log), query.Query{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +81,7 @@ func madeUp(t *testing.T, tr *lineage.Tracker, rnd *rand.Rand) {
 				register(t, tr, deployment)
 			}
 			if rnd.IntN(4) == 0 {
-				if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Thing: model.ID, At: day(9 + rnd.IntN(3))}); err != nil {
+				if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Entity: model.ID, At: day(9 + rnd.IntN(3))}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -141,7 +141,7 @@ func oneByOne(t *testing.T, log *audittrail.Log, g *lineage.Graph, of *lineage.N
 		case mine > 0:
 			out.Possible++
 		case m.Model != nil && m.Deployment == nil:
-			for edge := range g.Down(m.Model) {
+			for edge := range g.Downstream(m.Model) {
 				if edge.To.Kind == lineage.KindDeployment && reached[edge.To] {
 					out.Possible++
 					break
@@ -152,7 +152,7 @@ func oneByOne(t *testing.T, log *audittrail.Log, g *lineage.Graph, of *lineage.N
 	return out
 }
 
-// TestStreams holds what Of makes of the calls against each record.
+// TestStreams holds what Compute makes of the calls against each record.
 func TestStreams(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 7))
 	log := openLog(t)
@@ -160,7 +160,7 @@ func TestStreams(t *testing.T) {
 	madeUp(t, tr, rnd)
 	record(t, log, rnd)
 	g := graphOf(t, tr)
-	u, err := usage.Of(t.Context(), g, query.New(log), query.Query{})
+	u, err := usage.Compute(t.Context(), g, query.New(log), query.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestStreams(t *testing.T) {
 			want[key(e.ModelID, e.ModelVersion, e.DeploymentID, usage.Explain(g, r).Match)]++
 		}
 	}
-	for _, s := range u.Streams {
+	for _, s := range u.Groups {
 		got[key(s.ModelID, s.ModelVersion, s.DeploymentID, s.Match)] += s.Calls
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {

@@ -16,7 +16,7 @@ type portion struct {
 	query query.Query
 	// only are the names of the calls that count, and when these happened, if the
 	// query finds others, too. Where it counts by cuts, it finds other times.
-	only map[names][]Stream
+	only map[names][]CallGroup
 	cuts []time.Time
 }
 
@@ -31,7 +31,7 @@ func (p *portion) counts(row []query.Value) bool {
 		return ok
 	}
 	at := row[4].Time()
-	return slices.ContainsFunc(stretches, func(s Stream) bool {
+	return slices.ContainsFunc(stretches, func(s CallGroup) bool {
 		return !at.Before(s.From) && (s.To.IsZero() || at.Before(s.To))
 	})
 }
@@ -41,7 +41,7 @@ const mostAsked = 50_000
 
 // spread counts the calls of some streams by user or by day. Calls that are
 // about nobody count for no user.
-func (u *Usage) spread(ctx context.Context, streams []Stream, by string) (map[string]uint64, error) {
+func (u *Usage) spread(ctx context.Context, streams []CallGroup, by string) (map[string]uint64, error) {
 	out := make(map[string]uint64)
 	for _, p := range u.portions(streams) {
 		grouping := query.Grouping{By: []string{by}}
@@ -49,7 +49,7 @@ func (u *Usage) spread(ctx context.Context, streams []Stream, by string) (map[st
 			grouping.By = append(grouping.By, "model_id", "model_version", "deployment_id")
 		}
 		if p.cuts != nil {
-			grouping.By, grouping.Cuts = append(grouping.By, "cut"), p.cuts
+			grouping.By, grouping.Boundaries = append(grouping.By, "cut"), p.cuts
 		}
 		table, err := u.engine.Group(ctx, p.query, grouping)
 		if err != nil {
@@ -68,20 +68,20 @@ func (u *Usage) spread(ctx context.Context, streams []Stream, by string) (map[st
 // user's name costs more than to count their calls, so that rows are few is what
 // makes them fast: first what can be asked for as all calls of some models, then
 // as all calls of some versions of them, and only then one by one.
-func (u *Usage) portions(streams []Stream) []portion {
+func (u *Usage) portions(streams []CallGroup) []portion {
 	q := u.query
 	if q.Types = u.types(streams); len(q.Types) == 0 {
 		return nil
 	}
 	var out []portion
-	whole, rest := u.whole(streams, func(s Stream) string { return s.ModelID })
+	whole, rest := u.whole(streams, func(s CallGroup) string { return s.ModelID })
 	for models := range slices.Chunk(whole, mostAsked) {
 		p := portion{query: q}
 		p.query.Models = models
 		out = append(out, p)
 	}
 	// Versions that are whole, of the models that have the same such ones.
-	label := func(s Stream) string {
+	label := func(s CallGroup) string {
 		if s.ModelID == "" || s.ModelVersion == "" {
 			return ""
 		}
@@ -114,7 +114,7 @@ func (u *Usage) portions(streams []Stream) []portion {
 }
 
 // types are the types of the calls of some streams.
-func (u *Usage) types(streams []Stream) []event.Type {
+func (u *Usage) types(streams []CallGroup) []event.Type {
 	some := make(map[event.Type]bool)
 	for _, s := range streams {
 		for t := range s.Types {
@@ -126,9 +126,9 @@ func (u *Usage) types(streams []Stream) []event.Type {
 
 // whole returns the labels all of whose calls are in streams, sorted, and the
 // streams of others. An empty label is that of no other.
-func (u *Usage) whole(streams []Stream, label func(Stream) string) (labels []string, rest []Stream) {
+func (u *Usage) whole(streams []CallGroup, label func(CallGroup) string) (labels []string, rest []CallGroup) {
 	total, mine := make(map[string]uint64), make(map[string]uint64)
-	for _, s := range u.Streams {
+	for _, s := range u.Groups {
 		total[label(s)] += s.Calls
 	}
 	for _, s := range streams {
@@ -157,23 +157,23 @@ const mostRows = 300_000
 
 // portionsByName asks for streams by their names. Where there are many stretches
 // of time, those of models without too many calls are asked for at once.
-func (u *Usage) portionsByName(q query.Query, streams []Stream) []portion {
+func (u *Usage) portionsByName(q query.Query, streams []CallGroup) []portion {
 	few := portionsByStretch(q, streams)
 	if len(few) <= fewStretches {
 		return few
 	}
 	total := make(map[names]uint64)
-	asked := func(s Stream) names {
+	asked := func(s CallGroup) names {
 		if s.ModelID == "" {
 			return names{deployment: s.DeploymentID}
 		}
 		return names{model: s.ModelID}
 	}
-	for _, s := range u.Streams {
+	for _, s := range u.Groups {
 		total[asked(s)] += s.Calls
 	}
 	var out []portion
-	var large, batch []Stream
+	var large, batch []CallGroup
 	rows, last := uint64(0), names{}
 	flush := func() {
 		if len(batch) > 0 {
@@ -201,8 +201,8 @@ func (u *Usage) portionsByName(q query.Query, streams []Stream) []portion {
 
 // portionByCuts asks for streams at once, which all have a model or all have
 // none.
-func portionByCuts(q query.Query, streams []Stream) portion {
-	p := portion{query: q, only: make(map[names][]Stream), cuts: []time.Time{}}
+func portionByCuts(q query.Query, streams []CallGroup) portion {
+	p := portion{query: q, only: make(map[names][]CallGroup), cuts: []time.Time{}}
 	var models, deployments []string
 	for _, s := range streams {
 		n := names{s.ModelID, s.ModelVersion, s.DeploymentID}
@@ -230,13 +230,13 @@ func portionByCuts(q query.Query, streams []Stream) portion {
 
 // portionsByStretch asks for streams of one model in one stretch of time
 // together.
-func portionsByStretch(q query.Query, streams []Stream) []portion {
+func portionsByStretch(q query.Query, streams []CallGroup) []portion {
 	type stretch struct {
 		model, deployment string
 		from, to          time.Time
 	}
 	var order []stretch
-	parts := make(map[stretch]map[names][]Stream)
+	parts := make(map[stretch]map[names][]CallGroup)
 	for _, s := range streams {
 		n := names{s.ModelID, s.ModelVersion, s.DeploymentID}
 		at := stretch{model: n.model, from: s.From, to: s.To}
@@ -244,7 +244,7 @@ func portionsByStretch(q query.Query, streams []Stream) []portion {
 			at.deployment = n.deployment
 		}
 		if parts[at] == nil {
-			parts[at] = make(map[names][]Stream)
+			parts[at] = make(map[names][]CallGroup)
 			order = append(order, at)
 		}
 		parts[at][n] = append(parts[at][n], s)
@@ -252,7 +252,7 @@ func portionsByStretch(q query.Query, streams []Stream) []portion {
 	var out []portion
 	for _, at := range order {
 		p := portion{only: parts[at]}
-		p.query, _ = within(q, names{model: at.model, deployment: at.deployment}, Stream{From: at.from, To: at.to})
+		p.query, _ = within(q, names{model: at.model, deployment: at.deployment}, CallGroup{From: at.from, To: at.to})
 		var versions, deployments []string
 		for n := range p.only {
 			versions, deployments = append(versions, n.version), append(deployments, n.deployment)

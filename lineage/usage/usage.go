@@ -16,9 +16,9 @@ type Engine interface {
 	Group(context.Context, query.Query, query.Grouping) (*query.Table, error)
 }
 
-// A Stream is the calls that carry the same names and were answered by the same
+// A CallGroup is the calls that carry the same names and were answered by the same
 // model version. What a call is, event.Call says.
-type Stream struct {
+type CallGroup struct {
 	ModelID      string
 	ModelVersion string
 	DeploymentID string
@@ -42,19 +42,19 @@ type Usage struct {
 	graph   *lineage.Graph
 	engine  Engine
 	query   query.Query
-	Streams []Stream // sorted by their names, then by time; none of them Unnamed
-	Unnamed uint64   // calls that name neither model nor deployment
+	Groups  []CallGroup // sorted by their names, then by time; none of them Unnamed
+	Unnamed uint64      // calls that name neither model nor deployment
 }
 
-// Of finds out who answered the calls that match a query.
-func Of(ctx context.Context, g *lineage.Graph, e Engine, q query.Query) (*Usage, error) {
+// Compute finds out who answered the calls that match a query.
+func Compute(ctx context.Context, g *lineage.Graph, e Engine, q query.Query) (*Usage, error) {
 	q.Calls = true
 	u := &Usage{graph: g, engine: e, query: q}
 	all, err := u.count(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("count calls: %w", err)
 	}
-	divided := make(map[names][]Stream)
+	divided := make(map[names][]CallGroup)
 	for n, s := range all {
 		if n.model == "" && n.deployment == "" {
 			u.Unnamed += s.Calls
@@ -66,12 +66,12 @@ func Of(ctx context.Context, g *lineage.Graph, e Engine, q query.Query) (*Usage,
 			continue
 		}
 		s.Match = parts[0].Match
-		u.Streams = append(u.Streams, *s)
+		u.Groups = append(u.Groups, *s)
 	}
 	if err := u.divide(ctx, divided); err != nil {
 		return nil, fmt.Errorf("count calls: %w", err)
 	}
-	slices.SortFunc(u.Streams, func(a, b Stream) int {
+	slices.SortFunc(u.Groups, func(a, b CallGroup) int {
 		return cmp.Or(cmp.Compare(a.ModelID, b.ModelID), cmp.Compare(a.ModelVersion, b.ModelVersion),
 			cmp.Compare(a.DeploymentID, b.DeploymentID), a.From.Compare(b.From))
 	})
@@ -79,16 +79,16 @@ func Of(ctx context.Context, g *lineage.Graph, e Engine, q query.Query) (*Usage,
 }
 
 // count adds up calls by the names that they carry.
-func (u *Usage) count(ctx context.Context, q query.Query) (map[names]*Stream, error) {
+func (u *Usage) count(ctx context.Context, q query.Query) (map[names]*CallGroup, error) {
 	table, err := u.engine.Group(ctx, q, query.Grouping{By: byNames, Aggregates: ofCalls})
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[names]*Stream)
+	all := make(map[names]*CallGroup)
 	for _, row := range table.Rows {
 		n := names{row[0].String(), row[1].String(), row[2].String()}
 		if all[n] == nil {
-			all[n] = &Stream{ModelID: n.model, ModelVersion: n.version, DeploymentID: n.deployment}
+			all[n] = &CallGroup{ModelID: n.model, ModelVersion: n.version, DeploymentID: n.deployment}
 		}
 		all[n].add(row[3], row[4:])
 	}
@@ -102,7 +102,7 @@ var (
 )
 
 // add adds calls of a type: their number, the first and the last.
-func (s *Stream) add(kind query.Value, calls []query.Value) {
+func (s *CallGroup) add(kind query.Value, calls []query.Value) {
 	n, first, last := uint64(calls[0].Int()), calls[1].Time(), calls[2].Time()
 	if s.Types == nil {
 		s.Types = make(map[string]uint64)
@@ -119,27 +119,27 @@ func (s *Stream) add(kind query.Value, calls []query.Value) {
 
 // pieces are the stretches of time between two times, both included, in which
 // calls of the same names match the same.
-func pieces(g *lineage.Graph, n names, first, last time.Time) []Stream {
-	out := []Stream{{Match: Find(g, n.at(first))}}
+func pieces(g *lineage.Graph, n names, first, last time.Time) []CallGroup {
+	out := []CallGroup{{Match: MatchCall(g, n.at(first))}}
 	for _, turn := range turns(g, n.at(first)) {
 		if !turn.After(first) || turn.After(last) {
 			continue
 		}
-		m := Find(g, n.at(turn))
+		m := MatchCall(g, n.at(turn))
 		before := &out[len(out)-1]
 		if before.Match.Model == m.Model && before.Match.Deployment == m.Deployment &&
 			before.Match.Certainty == m.Certainty && slices.Equal(before.Match.Candidates, m.Candidates) {
 			continue
 		}
 		before.To = turn
-		out = append(out, Stream{From: turn, Match: m})
+		out = append(out, CallGroup{From: turn, Match: m})
 	}
 	return out
 }
 
 // within narrows a query to a stretch of time and to a model, or else to a
 // deployment. It reports whether anything can be left.
-func within(q query.Query, n names, p Stream) (query.Query, bool) {
+func within(q query.Query, n names, p CallGroup) (query.Query, bool) {
 	if p.From.After(q.Start) {
 		q.Start = p.From
 	}
@@ -156,9 +156,9 @@ func within(q query.Query, n names, p Stream) (query.Query, bool) {
 
 // Unregistered returns the streams of calls that found no model version,
 // because nobody registered it, or because it may be one of several.
-func (u *Usage) Unregistered() []Stream {
-	var out []Stream
-	for _, s := range u.Streams {
+func (u *Usage) Unregistered() []CallGroup {
+	var out []CallGroup
+	for _, s := range u.Groups {
 		if s.Match.Model == nil {
 			out = append(out, s)
 		}

@@ -45,7 +45,7 @@ func graphOf(t testing.TB, tr *lineage.Tracker) *lineage.Graph {
 	return g
 }
 
-func register(t testing.TB, tr *lineage.Tracker, things ...lineage.Thing) {
+func register(t testing.TB, tr *lineage.Tracker, things ...lineage.Entity) {
 	t.Helper()
 	for _, thing := range things {
 		if _, err := tr.Register(t.Context(), thing); err != nil {
@@ -57,8 +57,8 @@ func register(t testing.TB, tr *lineage.Tracker, things ...lineage.Thing) {
 func day(n int) time.Time { return time.Date(2026, 11, n, 0, 0, 0, 0, time.UTC) }
 
 // bot is a model with all that it is made of.
-func bot() []lineage.Thing {
-	return []lineage.Thing{
+func bot() []lineage.Entity {
+	return []lineage.Entity{
 		&lineage.Dataset{Name: "crawl", Version: "1"},
 		&lineage.Dataset{Name: "tickets", Version: "2", Sources: []string{"dataset:crawl@1"}},
 		&lineage.PromptTemplate{Name: "polite", Version: "1", Text: "Be polite."},
@@ -90,7 +90,7 @@ func TestMatch(t *testing.T) {
 		&lineage.ModelVersion{Name: "twin", Version: "2"},
 		&lineage.Deployment{ID: "twin-2", Model: "model:twin@2"},
 	)
-	if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Thing: "prod-4", At: day(20)}); err != nil {
+	if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Entity: "prod-4", At: day(20)}); err != nil {
 		t.Fatal(err)
 	}
 	g := graphOf(t, tr)
@@ -124,7 +124,7 @@ func TestMatch(t *testing.T) {
 		{"an unknown model", usage.Call{ModelID: "gpt-4", Time: day(9)}, usage.Unregistered, "", ""},
 		{"nothing", usage.Call{Time: day(9)}, usage.Unnamed, "", ""},
 	} {
-		m := usage.Find(g, c.call)
+		m := usage.MatchCall(g, c.call)
 		model, deployment := "", ""
 		if m.Model != nil {
 			model = m.Model.ID
@@ -167,7 +167,7 @@ func TestImpactAndExplain(t *testing.T) {
 		}
 	}
 	g := graphOf(t, tr)
-	u, err := usage.Of(t.Context(), g, query.New(log), query.Query{})
+	u, err := usage.Compute(t.Context(), g, query.New(log), query.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestImpactAndExplain(t *testing.T) {
 	}
 	x := usage.Explain(g, r)
 	var up []string
-	for _, n := range x.Up {
+	for _, n := range x.Upstream {
 		up = append(up, n.ID)
 	}
 	want := []string{"deployment:bot@3/production/2026-11-02T00:00:00Z", "model:bot@3", "prompt:polite@1", "run:bot-3", "dataset:tickets@2", "dataset:crawl@1"}

@@ -44,14 +44,14 @@ type Ink string
 
 // The inks beside those of series, which are "s0" to "s5".
 const (
-	Faint Ink = "faint" // lines of the grid
-	Axis  Ink = "axis"
-	Note  Ink = "note" // small words
-	Name  Ink = "name" // words in boxes
-	Good  Ink = "good"
-	Wary  Ink = "wary"
-	Bad   Ink = "bad"
-	Paper Ink = "paper" // boxes with a border
+	Faint   Ink = "faint" // lines of the grid
+	Axis    Ink = "axis"
+	Note    Ink = "note" // small words
+	Name    Ink = "name" // words in boxes
+	Good    Ink = "good"
+	Warning Ink = "wary"
+	Bad     Ink = "bad"
+	Paper   Ink = "paper" // boxes with a border
 )
 
 // A Shape is one element of a drawing.
@@ -82,7 +82,7 @@ func (d *Drawing) word(ink Ink, x, y float64, anchor Anchor, text string) {
 // inkOf is the ink of a series.
 func inkOf(tone document.Tone, n int) Ink {
 	switch tone {
-	case document.Good, document.Wary, document.Bad:
+	case document.Good, document.Warning, document.Bad:
 		return Ink(tone)
 	}
 	return Ink("s" + string(rune('0'+n%6)))

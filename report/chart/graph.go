@@ -77,7 +77,7 @@ func (d *Drawing) edge(from, to Point) {
 func (d *Drawing) node(n *document.Node, at Point) {
 	ink := Paper
 	switch n.Tone {
-	case document.Good, document.Wary, document.Bad:
+	case document.Good, document.Warning, document.Bad:
 		ink = Ink(n.Tone)
 	}
 	d.add(Shape{Kind: Box, Ink: Paper, At: at, Width: boxWidth, Height: boxHeight, Tip: n.Kind + " " + n.Label})

@@ -27,7 +27,7 @@ type Report struct {
 	Version int    `json:"v"`
 	Type    string `json:"type"` // "full", or the one section that was asked for
 	Program string `json:"program"`
-	Method  int    `json:"method,omitempty"` // how figures are defined: see report.Method
+	Method  int    `json:"method,omitempty"` // how figures are defined: see report.MethodVersion
 	Origin  string `json:"origin"`
 	Size    uint64 `json:"size"` // records that count
 	Root    string `json:"root"` // of the tree over them, in base64
@@ -128,7 +128,7 @@ type Status string
 
 // What a report can be.
 const (
-	Sound      Status = "sound"      // the log verifies, and everything was computed
+	Complete   Status = "sound"      // the log verifies, and everything was computed
 	Incomplete Status = "incomplete" // something that was asked for could not be had
 	Unchecked  Status = "unchecked"  // whether the log was altered could not be found out
 	Altered    Status = "altered"    // the log was altered
@@ -200,7 +200,7 @@ const Unknown = "Not known: "
 // Shown returns the value for people to read: in words, if it is not known.
 func (f Figure) Shown() Value {
 	if f.Value.Kind == Absent && strings.HasPrefix(f.Note, Unknown) {
-		return StateOf(Wary, "not known")
+		return StateOf(Warning, "not known")
 	}
 	return f.Value
 }
@@ -270,11 +270,11 @@ type Tone string
 
 // The tones.
 const (
-	Good  Tone = "good"
-	Wary  Tone = "wary"
-	Bad   Tone = "bad"
-	Plain Tone = "plain"
-	Dim   Tone = "dim"
+	Good    Tone = "good"
+	Warning Tone = "wary"
+	Bad     Tone = "bad"
+	Plain   Tone = "plain"
+	Dim     Tone = "dim"
 )
 
 // Section returns the section of that name, or nil.

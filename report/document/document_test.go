@@ -64,11 +64,11 @@ func sample() *document.Report {
 		Witness: &document.Witness{Checkpoint: "audittrail/test\n300\n…\n", Keys: []string{"witness+00000000+AA"}},
 		Attention: []document.Attention{
 			{Kind: document.FailedTest, Tone: document.Bad, Section: "usage", Text: "Usage, \"Calls\": 300, where 0 is asked."},
-			{Kind: document.Unwitnessed, Tone: document.Wary, Section: "usage", Text: "Nobody saw it."},
+			{Kind: document.Unwitnessed, Tone: document.Warning, Section: "usage", Text: "Nobody saw it."},
 		},
 		Rules:   []document.Rules{{ID: "own", Title: "House rules", Source: "https://example.com/rules", AsOf: "2026-11-01", Digest: strings.Repeat("0a", 32)}},
 		Status:  document.Incomplete,
-		Notices: []document.Notice{{Tone: document.Wary, Text: "Two records are <lost>."}},
+		Notices: []document.Notice{{Tone: document.Warning, Text: "Two records are <lost>."}},
 		Sources: []document.Source{
 			{ID: "q1", Kind: "group", Query: json.RawMessage(`{"aggregates":["count"],"group_by":["model_id"],"size":300}`), Text: "calls by model", Command: "audittrail query --group-by model_id --agg count", Records: 300},
 			{ID: "q2", Kind: "verify", Text: "the whole log", Records: 300},
@@ -89,7 +89,7 @@ func sample() *document.Report {
 			}},
 			Graphs: []document.Graph{{
 				ID: "usage.graph", Title: "Lineage", Sources: []string{"q2"}, Edges: [][2]int{{0, 1}},
-				Nodes: []document.Node{{Label: "claims", Kind: "dataset"}, {Label: "claims-7b", Kind: "model", Layer: 2, Tone: document.Wary}},
+				Nodes: []document.Node{{Label: "claims", Kind: "dataset"}, {Label: "claims-7b", Kind: "model", Layer: 2, Tone: document.Warning}},
 			}},
 			Tables: []document.Table{{
 				ID: "usage.by_model", Title: "By model", Total: 7, Sources: []string{"q1"},
@@ -172,7 +172,7 @@ func TestVersion1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := document.Decode(b); !errors.Is(err, document.ErrForm) {
+	if _, err := document.Decode(b); !errors.Is(err, document.ErrFormat) {
 		t.Errorf("version 1 with members of version 2: error is %v, want ErrForm", err)
 	}
 }
@@ -219,11 +219,11 @@ func TestReadFileRefuses(t *testing.T) {
 		if bad == good {
 			t.Errorf("%s: nothing was changed", name)
 		}
-		if _, err := document.ReadFile([]byte(bad)); !errors.Is(err, document.ErrForm) {
+		if _, err := document.ReadFile([]byte(bad)); !errors.Is(err, document.ErrFormat) {
 			t.Errorf("%s: error is %v, want ErrForm", name, err)
 		}
 	}
-	if _, err := document.ReadFile(nil); !errors.Is(err, document.ErrForm) {
+	if _, err := document.ReadFile(nil); !errors.Is(err, document.ErrFormat) {
 		t.Errorf("nothing: error is %v, want ErrForm", err)
 	}
 }
@@ -268,7 +268,7 @@ func TestCompare(t *testing.T) {
 		"usage, why it is not computed": func(r *document.Report) { r.Sections[0].Failed = "x" },
 		"usage.state":                   func(r *document.Report) { r.Sections[0].Figures[3].Value = document.StateOf(document.Bad, "altered") },
 		"usage.state, words":            func(r *document.Report) { r.Sections[0].Figures[3].Value.Tone = document.Bad },
-		"status":                        func(r *document.Report) { r.Status = document.Sound },
+		"status":                        func(r *document.Report) { r.Status = document.Complete },
 		"notice":                        func(r *document.Report) { r.Notices = nil },
 		"attention of failed_test":      func(r *document.Report) { r.Attention = r.Attention[1:] },
 		"attention of unwitnessed":      func(r *document.Report) { r.Attention[1].Text = "Everybody saw it." },
@@ -337,7 +337,7 @@ func FuzzReadFile(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(file.Bytes())
-	small, err := document.Sign(&document.Report{Version: 1, Origin: origin, Root: sample().Root, Status: document.Sound}, nil)
+	small, err := document.Sign(&document.Report{Version: 1, Origin: origin, Root: sample().Root, Status: document.Complete}, nil)
 	if err != nil {
 		f.Fatal(err)
 	}

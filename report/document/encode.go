@@ -22,8 +22,8 @@ const MaxFile = 256 << 20
 // What can be wrong with a report file. Signatures have errors of their own, of
 // package tlog.
 var (
-	// ErrForm says that the bytes are not the one encoding of any report.
-	ErrForm = errors.New("not a report in its canonical form")
+	// ErrFormat says that the bytes are not the one encoding of any report.
+	ErrFormat = errors.New("not a report in its canonical form")
 	// ErrDigest says that the signature is of another report.
 	ErrDigest = errors.New("the report is not the one that was signed")
 	// ErrUnsigned says that the report has no signature.
@@ -48,31 +48,31 @@ func (r *Report) Encode() ([]byte, error) {
 // Decode reads what Encode gives, and nothing else.
 func Decode(in []byte) (*Report, error) {
 	if len(in) > MaxFile {
-		return nil, fmt.Errorf("%w: longer than %d bytes", ErrForm, MaxFile)
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrFormat, MaxFile)
 	}
 	canonical, err := cjson.AppendCanonical(nil, in)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrForm, err)
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	if !bytes.Equal(canonical, in) {
-		return nil, fmt.Errorf("%w: spelled another way", ErrForm)
+		return nil, fmt.Errorf("%w: spelled another way", ErrFormat)
 	}
 	r := new(Report)
 	d := json.NewDecoder(bytes.NewReader(in))
 	d.DisallowUnknownFields()
 	if err := d.Decode(r); err != nil {
 		// The decoder's own words may quote the input.
-		return nil, fmt.Errorf("%w: a member is unknown or of another kind", ErrForm)
+		return nil, fmt.Errorf("%w: a member is unknown or of another kind", ErrFormat)
 	}
 	if err := r.check(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrForm, err)
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	again, err := r.Encode()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrForm, err)
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	if !bytes.Equal(again, in) {
-		return nil, fmt.Errorf("%w: spelled another way", ErrForm)
+		return nil, fmt.Errorf("%w: spelled another way", ErrFormat)
 	}
 	return r, nil
 }
@@ -93,7 +93,7 @@ func (r *Report) check() error {
 		return errors.New("its size is none of a log")
 	case err != nil || len(root) != tlog.HashSize || base64.StdEncoding.EncodeToString(root) != r.Root:
 		return errors.New("its root is no hash")
-	case !slices.Contains([]Status{Sound, Incomplete, Unchecked, Altered}, r.Status):
+	case !slices.Contains([]Status{Complete, Incomplete, Unchecked, Altered}, r.Status):
 		return errors.New("its status is none")
 	}
 	known := make(map[string]bool)
@@ -230,17 +230,17 @@ func (f *File) Bytes() []byte {
 // itself what a File says: no other bytes than those of Bytes are accepted.
 func ReadFile(in []byte) (*File, error) {
 	if len(in) > MaxFile {
-		return nil, fmt.Errorf("read report: %w: longer than %d bytes", ErrForm, MaxFile)
+		return nil, fmt.Errorf("read report: %w: longer than %d bytes", ErrFormat, MaxFile)
 	}
 	body, ok := bytes.CutPrefix(in, []byte(fileStart))
 	at := bytes.LastIndex(body, []byte(fileMiddle))
 	if !ok || at < 0 || !bytes.HasSuffix(body, []byte(fileEnd)) {
-		return nil, fmt.Errorf("read report: %w: it does not begin and end as one; only the JSON form can be verified", ErrForm)
+		return nil, fmt.Errorf("read report: %w: it does not begin and end as one; only the JSON form can be verified", ErrFormat)
 	}
 	var signature string
 	raw := body[at+len(fileMiddle) : len(body)-len(fileEnd)]
 	if err := json.Unmarshal(raw, &signature); err != nil {
-		return nil, fmt.Errorf("read report: %w: its signature is no string", ErrForm)
+		return nil, fmt.Errorf("read report: %w: its signature is no string", ErrFormat)
 	}
 	r, err := Decode(body[:at])
 	if err != nil {
@@ -248,7 +248,7 @@ func ReadFile(in []byte) (*File, error) {
 	}
 	f := &File{Report: r, Encoded: body[:at], Signature: []byte(signature)}
 	if !bytes.Equal(f.Bytes(), in) {
-		return nil, fmt.Errorf("read report: %w: spelled another way", ErrForm)
+		return nil, fmt.Errorf("read report: %w: spelled another way", ErrFormat)
 	}
 	return f, nil
 }

@@ -20,11 +20,11 @@ const carriedName = "report.json"
 
 // What can be wrong with a file that carries a report.
 var (
-	// ErrCarriesNone says that a file carries no signed report, or not in the form
+	// ErrNoReport says that a file carries no signed report, or not in the form
 	// in which this program writes it.
-	ErrCarriesNone = errors.New("no signed report is in it")
-	// ErrShownOtherwise says that a file does not show the report that it carries.
-	ErrShownOtherwise = errors.New("it does not show the report that it carries")
+	ErrNoReport = errors.New("no signed report is in it")
+	// ErrRenderingDiffers says that a file does not show the report that it carries.
+	ErrRenderingDiffers = errors.New("it does not show the report that it carries")
 )
 
 // carriedPDF is the signed report as a PDF's attachment. A report that nobody
@@ -59,13 +59,13 @@ var (
 	inHTML = regexp.MustCompile(`<pre id="report-json">([A-Za-z0-9+/=\n]*)</pre>`)
 )
 
-// A Carrier is a form that carries the signed report.
-type Carrier func(w io.Writer, f *document.File) error
+// A Renderer is a form that carries the signed report.
+type Renderer func(w io.Writer, f *document.File) error
 
-// Carried returns the signed report that a PDF or a page carries, and the form
-// that it is, by which Shows tells whether it shows that report. Of any other
+// ExtractReport returns the signed report that a PDF or a page carries, and the form
+// that it is, by which CheckRendering tells whether it shows that report. Of any other
 // file it returns nil.
-func Carried(in []byte) (report []byte, form Carrier, err error) {
+func ExtractReport(in []byte) (report []byte, form Renderer, err error) {
 	switch {
 	case bytes.HasPrefix(in, []byte("%PDF-")):
 		report, err = outOfPDF(in)
@@ -80,15 +80,15 @@ func Carried(in []byte) (report []byte, form Carrier, err error) {
 func outOfPDF(in []byte) ([]byte, error) {
 	places := inPDF.FindAllIndex(in, 2)
 	if len(places) != 1 {
-		return nil, ErrCarriesNone
+		return nil, ErrNoReport
 	}
 	z, err := zlib.NewReader(bytes.NewReader(in[places[0][1]:]))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCarriesNone, err)
+		return nil, fmt.Errorf("%w: %w", ErrNoReport, err)
 	}
 	report, err := io.ReadAll(io.LimitReader(z, document.MaxFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCarriesNone, err)
+		return nil, fmt.Errorf("%w: %w", ErrNoReport, err)
 	}
 	return report, nil
 }
@@ -96,24 +96,24 @@ func outOfPDF(in []byte) ([]byte, error) {
 func outOfHTML(in []byte) ([]byte, error) {
 	places := inHTML.FindAllSubmatch(in, 2)
 	if len(places) != 1 {
-		return nil, ErrCarriesNone
+		return nil, ErrNoReport
 	}
 	report, err := base64.StdEncoding.DecodeString(string(places[0][1])) // which skips line feeds
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCarriesNone, err)
+		return nil, fmt.Errorf("%w: %w", ErrNoReport, err)
 	}
 	return report, nil
 }
 
-// Shows tells whether a file is the report in that form, byte for byte, as this
+// CheckRendering tells whether a file is the report in that form, byte for byte, as this
 // version of the program writes it.
-func Shows(in []byte, form Carrier, f *document.File) error {
+func CheckRendering(in []byte, form Renderer, f *document.File) error {
 	var b bytes.Buffer
 	if err := form(&b, f); err != nil {
 		return err
 	}
 	if !bytes.Equal(b.Bytes(), in) {
-		return ErrShownOtherwise
+		return ErrRenderingDiffers
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func TestFixedLog(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	var packs []*rules.Pack
+	var packs []*rules.Catalogue
 	for _, name := range []string{"ai-act", "gdpr"} {
 		p, err := rules.Builtin(name)
 		if err != nil {
@@ -54,7 +54,7 @@ func TestFixedLog(t *testing.T) {
 		}
 		packs = append(packs, p)
 	}
-	r, err := report.Make(t.Context(), log, query.New(log), report.Options{Rules: packs, Program: "test"})
+	r, err := report.Build(t.Context(), log, query.New(log), report.Options{Rules: packs, Program: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func register(t *testing.T, log *audittrail.Log) {
 		t.Fatal(err)
 	}
 	live := func(day int) time.Time { return time.Date(2026, 10, day, 0, 0, 0, 0, time.UTC) }
-	if _, err := tracker.RegisterAll(t.Context(), []lineage.Thing{
+	if _, err := tracker.RegisterAll(t.Context(), []lineage.Entity{
 		&lineage.Dataset{ID: "letters", Name: "letters", Version: "2026-08", Digest: "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Owner: "Records office"},
 		&lineage.Dataset{ID: "tickets", Name: "tickets", Version: "2026-09", Sources: []string{"letters"}, Owner: "Support"},
 		&lineage.Dataset{ID: "spare", Name: "spare", Version: "1"},

@@ -154,7 +154,7 @@ func cellText(v document.Value) string {
 	switch {
 	case v.Kind == document.Code:
 		return code(v.Text)
-	case v.Kind == document.State && (v.Tone == document.Bad || v.Tone == document.Wary):
+	case v.Kind == document.State && (v.Tone == document.Bad || v.Tone == document.Warning):
 		return "**" + inline(v.Text) + "**"
 	}
 	return inline(v.String())

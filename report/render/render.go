@@ -1,7 +1,7 @@
 // Package render lays a report out: as one HTML file without a network, as PDF,
 // as Markdown and CSV for pasting, and as a summary for a terminal. All of them
 // say what the document says, and nothing else; the JSON form, which can be
-// verified, is the document package's own. HTML and PDF carry it ([Carried]).
+// verified, is the document package's own. HTML and PDF carry it ([ExtractReport]).
 package render
 
 import (
@@ -62,7 +62,7 @@ func headOf(f *document.File, carries bool) []pair {
 	head = append(head, pair{"Computed by", document.TextOf("AuditTrail " + r.Program)})
 	switch {
 	case len(f.Signature) == 0:
-		head = append(head, pair{"Signature", document.StateOf(document.Wary, "none: the log's keyring was not at hand")})
+		head = append(head, pair{"Signature", document.StateOf(document.Warning, "none: the log's keyring was not at hand")})
 	case carries:
 		head = append(head, pair{"Signature", document.TextOf("by the log's key, over the JSON form that this file carries: 'audittrail report verify' checks both")})
 	}
@@ -179,9 +179,9 @@ func spanOf(r *document.Report) string {
 // nothing needs attention.
 func bannerOf(r *document.Report) (document.Tone, string) {
 	tone, text := statusText(r.Status)
-	wary := func(t document.Tone) bool { return t == document.Wary || t == document.Bad }
+	wary := func(t document.Tone) bool { return t == document.Warning || t == document.Bad }
 	if tone == document.Good && (len(r.Attention) > 0 || slices.ContainsFunc(r.Notices, func(n document.Notice) bool { return wary(n.Tone) })) {
-		tone = document.Wary
+		tone = document.Warning
 	}
 	return tone, text
 }
@@ -221,10 +221,10 @@ func keysOf(r *document.Report) []document.Figure {
 // statusText is what a report's status means.
 func statusText(s document.Status) (document.Tone, string) {
 	switch s {
-	case document.Sound:
+	case document.Complete:
 		return document.Good, "The log verifies, and everything in this report was computed from it."
 	case document.Incomplete:
-		return document.Wary, "The log was not altered, but something that belongs into this report is missing; see below."
+		return document.Warning, "The log was not altered, but something that belongs into this report is missing; see below."
 	case document.Altered:
 		return document.Bad, "THE LOG WAS ALTERED. Nothing in this report can be relied upon beyond what the integrity section says."
 	}

@@ -71,7 +71,7 @@ func sample(rows int) *document.File {
 				{Label: "letters-with-a-rather-long-name@1", Kind: "dataset"},
 				{Label: "run-17", Kind: "training run", Layer: 1},
 				{Label: "claims-7b@2.3", Kind: "model version", Layer: 2},
-				{Label: "claims-7b@2.4", Kind: "model version", Layer: 2, Tone: document.Wary},
+				{Label: "claims-7b@2.4", Kind: "model version", Layer: 2, Tone: document.Warning},
 				{Label: "prod-eu", Kind: "deployment", Layer: 3},
 				{Label: "staging", Kind: "deployment", Layer: 3},
 			},
@@ -83,7 +83,7 @@ func sample(rows int) *document.File {
 		Root: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", AsOf: document.Time{Time: start.AddDate(0, 0, 24)}, Start: document.Time{Time: start}, End: document.Time{Time: start.AddDate(0, 1, 0)},
 		Rules:   []document.Rules{{ID: "own", Title: "House rules", Source: "https://example.com/rules", AsOf: "2026-11-01", Digest: strings.Repeat("0a", 32)}},
 		Status:  document.Incomplete,
-		Notices: []document.Notice{{Tone: document.Wary, Text: "3,120 records of 2 data subjects were erased: their content is gone, and their structure is counted."}, {Tone: document.Bad, Text: "The section on lineage could not be computed."}},
+		Notices: []document.Notice{{Tone: document.Warning, Text: "3,120 records of 2 data subjects were erased: their content is gone, and their structure is counted."}, {Tone: document.Bad, Text: "The section on lineage could not be computed."}},
 		Sources: []document.Source{
 			{ID: "q1", Kind: "group", Query: json.RawMessage(`{"aggregates":["count","p95(latency_ms)"],"group_by":["model_id","day"],"size":1234567,"types":["response"]}`), Text: "calls by model and day", Command: "audittrail query -t response --group-by model_id,day --agg 'count,p95(latency_ms)'", Records: 1234567},
 			{ID: "q2", Kind: "verify", Text: "every record of the log against the chain and the tree", Records: 1234567},
@@ -95,7 +95,7 @@ func sample(rows int) *document.File {
 		},
 		Attention: []document.Attention{
 			{Kind: document.Overdue, Tone: document.Bad, Section: "usage", Text: "The incident of 1 November 2026, record 7, is overdue: House rules asks for a report by 3 November 2026, and none is on record, although it is <rather> long since anybody heard of it."},
-			{Kind: document.Unregistered, Tone: document.Wary, Section: "lineage", Text: "The model 山田-7b was used and never registered."},
+			{Kind: document.Unregistered, Tone: document.Warning, Section: "lineage", Text: "The model 山田-7b was used and never registered."},
 		},
 	}
 	f, err := document.Sign(r, func(string, ...string) ([]byte, error) {
@@ -176,13 +176,13 @@ func TestPDFTwice(t *testing.T) {
 // of any byte outside it is found; so is one within it, by its digest.
 func TestCarried(t *testing.T) {
 	f := sample(4)
-	for name, form := range map[string]render.Carrier{"HTML": render.HTML, "PDF": render.PDF} {
+	for name, form := range map[string]render.Renderer{"HTML": render.HTML, "PDF": render.PDF} {
 		out := written(t, func(w io.Writer) error { return form(w, f) })
-		in, found, err := render.Carried(out)
+		in, found, err := render.ExtractReport(out)
 		if err != nil || !bytes.Equal(in, f.Bytes()) {
 			t.Fatalf("%s carries %d bytes, %v, want the %d of the report", name, len(in), err, len(f.Bytes()))
 		}
-		if err := render.Shows(out, found, f); err != nil {
+		if err := render.CheckRendering(out, found, f); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		rng := rand.New(rand.NewPCG(7, 11))
@@ -190,15 +190,15 @@ func TestCarried(t *testing.T) {
 			at := 10 + rng.IntN(len(out)-10)
 			bad := bytes.Clone(out)
 			bad[at] ^= 1
-			in, found, err := render.Carried(bad)
+			in, found, err := render.ExtractReport(bad)
 			if err == nil && bytes.Equal(in, f.Bytes()) {
-				if err := render.Shows(bad, found, f); !errors.Is(err, render.ErrShownOtherwise) {
+				if err := render.CheckRendering(bad, found, f); !errors.Is(err, render.ErrRenderingDiffers) {
 					t.Errorf("%s with byte %d changed: %v, want ErrShownOtherwise", name, at, err)
 				}
 			}
 		}
 		twice := append(bytes.Clone(out), out...)
-		if _, _, err := render.Carried(twice); !errors.Is(err, render.ErrCarriesNone) {
+		if _, _, err := render.ExtractReport(twice); !errors.Is(err, render.ErrNoReport) {
 			t.Errorf("%s with two reports: %v, want ErrCarriesNone", name, err)
 		}
 		unsigned, err := document.Sign(f.Report, nil)
@@ -206,11 +206,11 @@ func TestCarried(t *testing.T) {
 			t.Fatal(err)
 		}
 		bare := written(t, func(w io.Writer) error { return form(w, unsigned) })
-		if _, _, err := render.Carried(bare); !errors.Is(err, render.ErrCarriesNone) {
+		if _, _, err := render.ExtractReport(bare); !errors.Is(err, render.ErrNoReport) {
 			t.Errorf("%s of a report that nobody signed: %v, want ErrCarriesNone", name, err)
 		}
 	}
-	if in, form, err := render.Carried(f.Bytes()); in != nil || form != nil || err != nil {
+	if in, form, err := render.ExtractReport(f.Bytes()); in != nil || form != nil || err != nil {
 		t.Errorf("JSON carries %d bytes, %v", len(in), err)
 	}
 }
@@ -226,11 +226,11 @@ func TestBanner(t *testing.T) {
 		notices   []document.Notice
 		tone      document.Tone
 	}{
-		{document.Sound, nil, nil, document.Good},
-		{document.Sound, []document.Attention{}, []document.Notice{{Tone: document.Plain, Text: "One was erased."}}, document.Good},
-		{document.Sound, overdue, nil, document.Wary},
-		{document.Sound, []document.Attention{}, notices, document.Wary},
-		{document.Incomplete, []document.Attention{}, nil, document.Wary},
+		{document.Complete, nil, nil, document.Good},
+		{document.Complete, []document.Attention{}, []document.Notice{{Tone: document.Plain, Text: "One was erased."}}, document.Good},
+		{document.Complete, overdue, nil, document.Warning},
+		{document.Complete, []document.Attention{}, notices, document.Warning},
+		{document.Incomplete, []document.Attention{}, nil, document.Warning},
 		{document.Unchecked, []document.Attention{}, nil, document.Bad},
 		{document.Altered, overdue, nil, document.Bad},
 	} {

@@ -4,7 +4,7 @@
 // of a file it used.
 //
 // A file says what is asked and which figures of a report speak to it;
-// [Control.Judge] finds the state of a control from them. A state is about the
+// [Control.Evaluate] finds the state of a control from them. A state is about the
 // evidence in a log. It does not say that anybody complies: most controls are
 // also about what no log can see, and say so in "beyond".
 package rules
@@ -24,8 +24,8 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// A Pack is one rule file.
-type Pack struct {
+// A Catalogue is one file of controls.
+type Catalogue struct {
 	ID     string `toml:"id"`    // how it is selected: "ai-act"
 	Title  string `toml:"title"` // what people call it
 	Full   string `toml:"full_title"`
@@ -33,57 +33,57 @@ type Pack struct {
 	AsOf   string `toml:"as_of"`  // the day on which the file was compared with it
 	Note   string `toml:"note"`
 
-	Controls []Control `toml:"control"`
-	Clocks   []Clock   `toml:"clock"`
+	Controls  []Control  `toml:"control"`
+	Deadlines []Deadline `toml:"clock"`
 
 	Digest [sha256.Size]byte `toml:"-"` // of the file
 }
 
 // A Control is one thing that is asked for.
 type Control struct {
-	Place    string   `toml:"place"` // "Art. 12(1)"
-	Title    string   `toml:"title"`
-	Asks     string   `toml:"asks"`     // in our words; the text is at the source
-	Of       string   `toml:"of"`       // whom it binds
-	From     string   `toml:"from"`     // the day from which on it applies, if it has one
-	Sections []string `toml:"sections"` // of the report that speak to it
-	Tests    []Test   `toml:"test"`     // what the log must show
-	State    State    `toml:"state"`    // OutsideLog in the place of tests, or nothing
-	Beyond   string   `toml:"beyond"`   // what remains to be shown otherwise
+	Place       string   `toml:"place"` // "Art. 12(1)"
+	Title       string   `toml:"title"`
+	Requirement string   `toml:"asks"`     // in our words; the text is at the source
+	AppliesTo   string   `toml:"of"`       // whom it binds
+	AppliesFrom string   `toml:"from"`     // the day from which on it applies, if it has one
+	Sections    []string `toml:"sections"` // of the report that speak to it
+	Tests       []Test   `toml:"test"`     // what the log must show
+	State       State    `toml:"state"`    // OutsideLog in the place of tests, or nothing
+	NotInLog    string   `toml:"beyond"`   // what remains to be shown otherwise
 }
 
 // A Test compares a figure of the report with what is asked.
 type Test struct {
-	Figure string `toml:"figure"`
-	Is     string `toml:"is"` // "> 0", "= 0", "< 5", ">= 1", "<= 9", or "good"
+	Figure    string `toml:"figure"`
+	Condition string `toml:"is"` // "> 0", "= 0", "< 5", ">= 1", "<= 9", or "good"
 	// Given is the figure that counts what the test is about: where it is 0, the
-	// test decides nothing. See Control.Judge for tests without it.
+	// test decides nothing. See Control.Evaluate for tests without it.
 	Given string `toml:"given"`
 }
 
-// A Clock is a time within which incidents must be reported.
-type Clock struct {
+// A Deadline is a time within which incidents must be reported.
+type Deadline struct {
 	Place string   `toml:"place"`
 	Title string   `toml:"title"`
 	Days  int      `toml:"days"`
 	Kinds []string `toml:"kinds"` // values of the label serious_incident
 }
 
-//go:embed packs/*.toml
-var packs embed.FS
+//go:embed catalogues/*.toml
+var catalogues embed.FS
 
-// names are the packs that come with the program, in the order of reading.
+// names are the catalogues that come with the program, in the order of reading.
 var names = []string{"ai-act", "gdpr", "iso-42001", "nist-ai-rmf", "soc2", "hipaa", "colorado", "owasp-llm"}
 
-// Names returns which packs come with the program.
+// Names returns which catalogues come with the program.
 func Names() []string { return slices.Clone(names) }
 
 // Builtin returns the pack of that name.
-func Builtin(name string) (*Pack, error) {
+func Builtin(name string) (*Catalogue, error) {
 	if !slices.Contains(names, name) {
 		return nil, fmt.Errorf("rules: %q is none of %s; a file of your own is given by its path", name, strings.Join(names, ", "))
 	}
-	text, err := packs.ReadFile("packs/" + name + ".toml")
+	text, err := catalogues.ReadFile("catalogues/" + name + ".toml")
 	if err != nil {
 		return nil, fmt.Errorf("rules %s: %w", name, err)
 	}
@@ -95,12 +95,12 @@ const MaxFile = 1 << 20
 
 // Parse reads a rule file. Its errors name the place in the file, and what is
 // allowed there: a rule that was misspelled would be one that nobody checks.
-func Parse(text []byte) (*Pack, error) {
+func Parse(text []byte) (*Catalogue, error) {
 	if len(text) > MaxFile {
 		return nil, fmt.Errorf("rules: the file has more than %d bytes", MaxFile)
 	}
 	var raw map[string]any
-	p := new(Pack)
+	p := new(Catalogue)
 	_, err := toml.Decode(string(text), &raw)
 	if err == nil {
 		err = checkKeys(raw)
@@ -189,9 +189,9 @@ func placeOf(what string, i int, place any) string {
 }
 
 // DigestText returns the digest of the file in hexadecimal.
-func (p *Pack) DigestText() string { return hex.EncodeToString(p.Digest[:]) }
+func (p *Catalogue) DigestText() string { return hex.EncodeToString(p.Digest[:]) }
 
-func (p *Pack) check() error {
+func (p *Catalogue) check() error {
 	notName := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }
 	u, err := url.Parse(p.Source)
 	switch {
@@ -203,7 +203,7 @@ func (p *Pack) check() error {
 		return fmt.Errorf("source is %q: give the address of the text, as https://example.com/rules", p.Source)
 	case !isDay(p.AsOf):
 		return fmt.Errorf("as_of is %q: give the day on which the file was compared with its source, as 2026-11-25", p.AsOf)
-	case len(p.Controls) == 0 && len(p.Clocks) == 0:
+	case len(p.Controls) == 0 && len(p.Deadlines) == 0:
 		return errors.New("the file has neither a control nor a clock")
 	}
 	seen := make(map[string]bool)
@@ -219,7 +219,7 @@ func (p *Pack) check() error {
 		seen[c.Place] = true
 	}
 	places, kinds := make(map[string]bool), make(map[string]bool)
-	for i, c := range p.Clocks {
+	for i, c := range p.Deadlines {
 		where := placeOf("clock", i, c.Place)
 		if c.Place == "" || c.Title == "" || c.Days < 1 || c.Days > 3650 || len(c.Kinds) == 0 {
 			return fmt.Errorf("%s: place, title, days (1 to 3650) and kinds must be given", where)
@@ -240,17 +240,17 @@ func (p *Pack) check() error {
 
 func (c *Control) check() error {
 	switch {
-	case c.Place == "" || c.Title == "" || c.Asks == "":
+	case c.Place == "" || c.Title == "" || c.Requirement == "":
 		return errors.New("place, title and asks must be given")
-	case c.From != "" && !isDay(c.From):
-		return fmt.Errorf("from is %q: give a day, as 2026-11-25", c.From)
+	case c.AppliesFrom != "" && !isDay(c.AppliesFrom):
+		return fmt.Errorf("from is %q: give a day, as 2026-11-25", c.AppliesFrom)
 	case len(c.Sections) == 0:
 		return fmt.Errorf("sections is empty: name sections of the report: %s", strings.Join(sectionNames, ", "))
 	case c.State != "" && c.State != OutsideLog:
 		return fmt.Errorf("state is %q: allowed is %q, in the place of tests; every other state is found by tests, or is in the organisation's file", c.State, OutsideLog)
 	case c.State == OutsideLog && len(c.Tests) > 0:
 		return fmt.Errorf("a control that is %q has no tests", OutsideLog)
-	case c.State == OutsideLog && c.Beyond == "":
+	case c.State == OutsideLog && c.NotInLog == "":
 		return fmt.Errorf("state is %q without beyond: say what a log cannot show", OutsideLog)
 	case c.State == "" && len(c.Tests) == 0:
 		return fmt.Errorf("no tests: give test = [{ figure = \"usage.calls\", is = \"> 0\" }], or state = %q", OutsideLog)
@@ -279,12 +279,12 @@ func isDay(s string) bool {
 	return err == nil
 }
 
-// ClockFor returns the clock of the pack for a kind of incident.
-func (p *Pack) ClockFor(kind string) (Clock, bool) {
-	for _, c := range p.Clocks {
+// DeadlineFor returns the deadline of the catalogue for a kind of incident.
+func (p *Catalogue) DeadlineFor(kind string) (Deadline, bool) {
+	for _, c := range p.Deadlines {
 		if slices.Contains(c.Kinds, kind) {
 			return c, true
 		}
 	}
-	return Clock{}, false
+	return Deadline{}, false
 }

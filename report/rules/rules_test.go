@@ -37,7 +37,7 @@ func TestBuiltin(t *testing.T) {
 			t.Errorf("%s: id %q, full title %q", name, p.ID, p.Full)
 		}
 		for _, c := range p.Controls {
-			if c.Of == "" || c.Beyond == "" {
+			if c.AppliesTo == "" || c.NotInLog == "" {
 				t.Errorf("%s, %s: whom it binds, or what remains to be shown, is missing", name, c.Place)
 			}
 		}
@@ -54,7 +54,7 @@ func TestClocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for kind, want := range map[string]int{"serious": 15, "death": 10, "widespread": 2, "critical_infrastructure": 2, "none": 0} {
-		if c, _ := p.ClockFor(kind); c.Days != want {
+		if c, _ := p.DeadlineFor(kind); c.Days != want {
 			t.Errorf("ClockFor(%s) is %d days, want %d", kind, c.Days, want)
 		}
 	}
@@ -140,10 +140,10 @@ func (f figures) of(id string) rules.Figure {
 
 func TestHolds(t *testing.T) {
 	for is, want := range map[string][]int64{"> 0": {1, 2}, "= 0": {0}, "< 1": {-1, 0}, ">= 1": {1, 2}, "<= 0": {-1, 0}} {
-		c := rules.Control{Tests: []rules.Test{{Figure: "usage.failed", Is: is, Given: "usage.calls"}}}
+		c := rules.Control{Tests: []rules.Test{{Figure: "usage.failed", Condition: is, Given: "usage.calls"}}}
 		var got []int64
 		for n := int64(-1); n <= 2; n++ {
-			if state, _ := c.Judge(figures{n: map[string]int64{"usage.calls": 1, "usage.failed": n}}.of); state == rules.Evidenced {
+			if state, _ := c.Evaluate(figures{n: map[string]int64{"usage.calls": 1, "usage.failed": n}}.of); state == rules.Evidenced {
 				got = append(got, n)
 			}
 		}
@@ -154,10 +154,10 @@ func TestHolds(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	good := rules.Test{Figure: "lineage.versions", Is: "> 0"}
-	bad := rules.Test{Figure: "lineage.versions_without_data", Is: "= 0"}
-	given := rules.Test{Figure: "oversight.reviews", Is: "> 0", Given: "oversight.decisions"}
-	intact := rules.Test{Figure: "integrity.state", Is: "good"}
+	good := rules.Test{Figure: "lineage.versions", Condition: "> 0"}
+	bad := rules.Test{Figure: "lineage.versions_without_data", Condition: "= 0"}
+	given := rules.Test{Figure: "oversight.reviews", Condition: "> 0", Given: "oversight.decisions"}
+	intact := rules.Test{Figure: "integrity.state", Condition: "good"}
 	n := func(of ...any) map[string]int64 {
 		m := make(map[string]int64)
 		for i := 0; i < len(of); i += 2 {
@@ -185,20 +185,20 @@ func TestJudge(t *testing.T) {
 		"not known beside what holds":  {[]rules.Test{good, given}, figures{n: n("lineage.versions", 2), unknown: map[string]string{"oversight.decisions": "why"}}, rules.Evidenced, "hn"},
 		"not known beside what fails":  {[]rules.Test{good, bad, given}, figures{n: n("lineage.versions_without_data", 2), unknown: map[string]string{"oversight.decisions": "why"}}, rules.Failed, "ddn"},
 		"an intact log without events": {[]rules.Test{intact}, figures{n: n("scope.events", 9)}, rules.NoOccurrences, "n"},
-		"events of the log itself":     {[]rules.Test{{Figure: "scope.events", Is: "> 0"}}, figures{n: n("scope.events", 2, "integrity.records", 2)}, rules.NoOccurrences, "n"},
-		"reports":                      {[]rules.Test{{Figure: "access.reports", Is: "> 0"}}, figures{n: n("access.reports", 2, "scope.submitted", 1)}, rules.NoOccurrences, "n"},
-		"given reports":                {[]rules.Test{{Figure: "usage.calls", Is: "> 0", Given: "access.reports"}}, figures{n: n("access.reports", 2, "usage.calls", 1)}, rules.NoOccurrences, "n"},
-		"reports beside what fails":    {[]rules.Test{{Figure: "access.reports", Is: "= 0"}, bad}, figures{n: n("access.reports", 2, "lineage.versions_without_data", 1)}, rules.Failed, "nd"},
+		"events of the log itself":     {[]rules.Test{{Figure: "scope.events", Condition: "> 0"}}, figures{n: n("scope.events", 2, "integrity.records", 2)}, rules.NoOccurrences, "n"},
+		"reports":                      {[]rules.Test{{Figure: "access.reports", Condition: "> 0"}}, figures{n: n("access.reports", 2, "scope.submitted", 1)}, rules.NoOccurrences, "n"},
+		"given reports":                {[]rules.Test{{Figure: "usage.calls", Condition: "> 0", Given: "access.reports"}}, figures{n: n("access.reports", 2, "usage.calls", 1)}, rules.NoOccurrences, "n"},
+		"reports beside what fails":    {[]rules.Test{{Figure: "access.reports", Condition: "= 0"}, bad}, figures{n: n("access.reports", 2, "lineage.versions_without_data", 1)}, rules.Failed, "nd"},
 		"an intact log":                {[]rules.Test{intact}, figures{n: n("scope.submitted", 9)}, rules.Evidenced, "h"},
 		"an altered log":               {[]rules.Test{intact}, figures{bad: true, unknown: map[string]string{"scope.submitted": "altered"}}, rules.Failed, "d"},
-		"alterations":                  {[]rules.Test{{Figure: "integrity.alterations", Is: "= 0"}}, figures{n: n("integrity.alterations", 3), unknown: map[string]string{"scope.submitted": "altered"}}, rules.Failed, "d"},
-		"no alterations of nothing":    {[]rules.Test{{Figure: "integrity.alterations", Is: "= 0"}}, figures{n: n("integrity.records", 3)}, rules.NoOccurrences, "n"},
+		"alterations":                  {[]rules.Test{{Figure: "integrity.alterations", Condition: "= 0"}}, figures{n: n("integrity.alterations", 3), unknown: map[string]string{"scope.submitted": "altered"}}, rules.Failed, "d"},
+		"no alterations of nothing":    {[]rules.Test{{Figure: "integrity.alterations", Condition: "= 0"}}, figures{n: n("integrity.records", 3)}, rules.NoOccurrences, "n"},
 		"an unchecked log":             {[]rules.Test{intact}, figures{n: n("scope.submitted", 9), unknown: map[string]string{"integrity.state": "not checked"}}, rules.OutsideLog, "n"},
 	} {
-		state, results := (&rules.Control{Tests: c.tests}).Judge(c.of.of)
+		state, results := (&rules.Control{Tests: c.tests}).Evaluate(c.of.of)
 		var each strings.Builder
 		for _, r := range results {
-			each.WriteString(map[rules.Decision]string{rules.Holds: "h", rules.DoesNot: "d", rules.NotDecided: "n"}[r.Decision])
+			each.WriteString(map[rules.Decision]string{rules.Holds: "h", rules.DoesNotHold: "d", rules.NotDecided: "n"}[r.Decision])
 			if (r.Reason != "") != (r.Decision == rules.NotDecided) {
 				t.Errorf("%s: %s for the reason %q", name, r.Decision, r.Reason)
 			}
@@ -208,7 +208,7 @@ func TestJudge(t *testing.T) {
 		}
 	}
 	outside := rules.Control{State: rules.OutsideLog}
-	if state, _ := outside.Judge(figures{}.of); state != rules.OutsideLog {
+	if state, _ := outside.Evaluate(figures{}.of); state != rules.OutsideLog {
 		t.Errorf("a control that no log can show is %s", state)
 	}
 }
@@ -228,36 +228,36 @@ func TestBuiltinTests(t *testing.T) {
 			if c.State == rules.OutsideLog {
 				continue
 			}
-			if state, _ := c.Judge(figures{}.of); state != rules.NoOccurrences {
+			if state, _ := c.Evaluate(figures{}.of); state != rules.NoOccurrences {
 				t.Errorf("%s: where nothing happened it is %s", where, state)
 			}
-			if state, _ := c.Judge(figures{n: map[string]int64{"scope.events": 3, "integrity.records": 3, "access.reports": 3}}.of); state != rules.NoOccurrences {
+			if state, _ := c.Evaluate(figures{n: map[string]int64{"scope.events": 3, "integrity.records": 3, "access.reports": 3}}.of); state != rules.NoOccurrences {
 				t.Errorf("%s: by reports alone it is %s", where, state)
 			}
 			held := figures{n: make(map[string]int64)}
 			for _, test := range c.Tests {
 				held.n[test.Given] = 1
-				if op, _, _ := strings.Cut(test.Is, " "); op == ">" {
+				if op, _, _ := strings.Cut(test.Condition, " "); op == ">" {
 					held.n[test.Figure] = 1
 				}
 			}
-			if state, _ := c.Judge(held.of); state != rules.Evidenced {
+			if state, _ := c.Evaluate(held.of); state != rules.Evidenced {
 				t.Errorf("%s: with all tests held it is %s", where, state)
 			}
 			for i, test := range c.Tests {
 				mutant := c
 				mutant.Tests = slices.Clone(c.Tests)
-				if test.Is == "good" {
+				if test.Condition == "good" {
 					altered := held
 					altered.bad = true
-					if state, _ := c.Judge(altered.of); state != rules.Failed {
+					if state, _ := c.Evaluate(altered.of); state != rules.Failed {
 						t.Errorf("%s: of an altered log it is %s", where, state)
 					}
 					continue
 				}
-				op, number, _ := strings.Cut(test.Is, " ")
-				mutant.Tests[i].Is = opposite[op] + " " + number
-				if state, _ := mutant.Judge(held.of); state != rules.Failed {
+				op, number, _ := strings.Cut(test.Condition, " ")
+				mutant.Tests[i].Condition = opposite[op] + " " + number
+				if state, _ := mutant.Evaluate(held.of); state != rules.Failed {
 					t.Errorf("%s: with test %d asking the opposite it is %s", where, i+1, state)
 				}
 			}
@@ -279,7 +279,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for _, c := range p.Controls {
-			if state, _ := c.Judge(figures{}.of); !slices.Contains(rules.States(), state) {
+			if state, _ := c.Evaluate(figures{}.of); !slices.Contains(rules.States(), state) {
 				t.Errorf("%s is %q", c.Place, state)
 			}
 		}

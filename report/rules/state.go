@@ -34,9 +34,9 @@ type Decision string
 
 // The decisions.
 const (
-	Holds      Decision = "holds"
-	DoesNot    Decision = "does not hold"
-	NotDecided Decision = "not decided"
+	Holds       Decision = "holds"
+	DoesNotHold Decision = "does not hold"
+	NotDecided  Decision = "not decided"
 )
 
 // A Figure is what a report says of a figure, as far as tests need it.
@@ -57,7 +57,7 @@ type Result struct {
 	Empty    bool   // whether that is because nothing happened that it is about
 }
 
-// Judge returns the state of the control by the figures of a report, and what
+// Evaluate returns the state of the control by the figures of a report, and what
 // each of its tests came to.
 //
 // A test decides nothing where its figure is not known, or where the figure that
@@ -68,7 +68,7 @@ type Result struct {
 // log that names none is about the events that producers submitted: what the log
 // records of itself, such as that a report was made, is no evidence. A state that
 // is bad, or a number of the integrity that does not hold, fails in any case.
-func (c *Control) Judge(figure func(id string) Figure) (State, []Result) {
+func (c *Control) Evaluate(figure func(id string) Figure) (State, []Result) {
 	if c.State != "" {
 		return c.State, nil
 	}
@@ -81,7 +81,7 @@ func (c *Control) Judge(figure func(id string) Figure) (State, []Result) {
 	for i, t := range c.Tests {
 		r := t.decide(figure, something)
 		held = held || r.Decision == Holds
-		failed = failed || r.Decision == DoesNot
+		failed = failed || r.Decision == DoesNotHold
 		unknown = unknown || r.Decision == NotDecided && !r.Empty && r.Reason != itself
 		results[i] = r
 	}
@@ -123,7 +123,7 @@ func (t Test) decide(figure func(id string) Figure, something bool) Result {
 		return not(itself)
 	case f.Unknown == "" && f.State && !f.Good,
 		f.Unknown == "" && !own && strings.HasPrefix(t.Figure, "integrity.") && f.N != 0 && !t.holds(f):
-		return Result{Test: t, Decision: DoesNot}
+		return Result{Test: t, Decision: DoesNotHold}
 	case given != "":
 		if of := figure(given); of.Unknown != "" {
 			return not("not known: " + of.Unknown)
@@ -139,7 +139,7 @@ func (t Test) decide(figure func(id string) Figure, something bool) Result {
 	if t.holds(f) {
 		return Result{Test: t, Decision: Holds}
 	}
-	return Result{Test: t, Decision: DoesNot}
+	return Result{Test: t, Decision: DoesNotHold}
 }
 
 func (t Test) holds(f Figure) bool {
@@ -175,13 +175,13 @@ type wish struct {
 var comparisons = map[string]string{"=": "", ">": "more than ", "<": "less than ", ">=": "at least ", "<=": "at most "}
 
 func (t Test) parse() (wish, error) {
-	if t.Is == good {
+	if t.Condition == good {
 		return wish{op: good}, nil
 	}
-	op, number, _ := strings.Cut(t.Is, " ")
+	op, number, _ := strings.Cut(t.Condition, " ")
 	n, err := strconv.ParseInt(number, 10, 64)
 	if _, ok := comparisons[op]; err != nil || !ok || strconv.FormatInt(n, 10) != number {
-		return wish{}, fmt.Errorf("is = %q: allowed are \"good\", or one of =, >, <, >= and <=, a space and a whole number, as \"> 0\"", t.Is)
+		return wish{}, fmt.Errorf("is = %q: allowed are \"good\", or one of =, >, <, >= and <=, a space and a whole number, as \"> 0\"", t.Condition)
 	}
 	return wish{op, n}, nil
 }
@@ -191,7 +191,7 @@ func (t Test) Asked() string {
 	w, err := t.parse()
 	switch {
 	case err != nil:
-		return t.Is
+		return t.Condition
 	case w.op == good:
 		return good
 	}
@@ -210,7 +210,7 @@ func (t Test) check() error {
 	case err != nil:
 		return err
 	case (w.op == good) != slices.Contains(stateFigures, t.Figure):
-		return fmt.Errorf("is = %q is no question to the figure %s: %s", t.Is, t.Figure, map[bool]string{true: "it is a number, which is compared, as \"> 0\"", false: "it is a state, which is asked to be \"good\""}[w.op == good])
+		return fmt.Errorf("is = %q is no question to the figure %s: %s", t.Condition, t.Figure, map[bool]string{true: "it is a number, which is compared, as \"> 0\"", false: "it is a state, which is asked to be \"good\""}[w.op == good])
 	case slices.Contains(stateFigures, t.Given):
 		return fmt.Errorf("given = %q: it is a state; give a figure that counts what the test is about", t.Given)
 	}

@@ -74,7 +74,7 @@ func sample(seq uint64) *audittrail.Record {
 	// Two of three are of version 2.
 	if seq%3 > 0 {
 		rec.Version = 2
-		rec.Own = record.Own{Parts: event.PartsOf(&rec.Event), Source: record.Sources()[seq%6]}
+		rec.LogMetadata = record.LogMetadata{Parts: event.PartsOf(&rec.Event), Source: record.Sources()[seq%6]}
 		if seq%5 == 0 {
 			rec.Actor, rec.Domain, rec.Withheld = hashOf("actor", int(seq%7)), "shop", record.WithheldErased
 			rec.Call = hashOf("call", int(seq))
@@ -280,7 +280,7 @@ func TestBlock(t *testing.T) {
 func TestForget(t *testing.T) {
 	victim := sample(3).Subject
 	tab := table(0, 300)
-	tab.Forget(func(subject, _ string) uint64 {
+	tab.Erase(func(subject, _ string) uint64 {
 		if subject == string(victim[:]) {
 			return 200
 		}
@@ -301,7 +301,7 @@ func TestForgottenParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forgetful.Forget(func(subject, _ string) uint64 {
+	forgetful.Erase(func(subject, _ string) uint64 {
 		if subject == string(victim[:]) {
 			return 300
 		}

@@ -182,9 +182,9 @@ func (t *Table) Full() bool {
 // MaxTableBytes is about the most memory that a table is to take.
 const MaxTableBytes = 64 << 20
 
-// Forget makes the text of rows unfindable: of those in front of a record that
+// Erase makes the text of rows unfindable: of those in front of a record that
 // depends on the subject and the class of each.
-func (t *Table) Forget(until func(subject, class string) uint64) {
+func (t *Table) Erase(until func(subject, class string) uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	memo := make(map[[2]uint32]uint64)

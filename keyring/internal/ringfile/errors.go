@@ -8,8 +8,8 @@ import (
 var (
 	// ErrDamaged means that a file is not what was written.
 	ErrDamaged = errors.New("keyring damaged")
-	// ErrNewer means that a file is of a format that came later.
-	ErrNewer = errors.New("keyring is of a newer format")
+	// ErrNewerFormat means that a file is of a format that came later.
+	ErrNewerFormat = errors.New("keyring is of a newer format")
 )
 
 // A DamagedError says where a file is damaged. It is ErrDamaged.

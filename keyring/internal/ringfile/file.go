@@ -73,7 +73,7 @@ func Load(file vfs.File, name string, generation uint64, master func(fingerprint
 	if err == nil && head.Generation != generation {
 		err = fmt.Errorf("header is of generation %d", head.Generation)
 	}
-	if errors.Is(err, ErrNewer) {
+	if errors.Is(err, ErrNewerFormat) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	if err != nil {

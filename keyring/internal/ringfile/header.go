@@ -77,7 +77,7 @@ func parseHeader(b []byte) (*header, int, error) {
 	first, rest, ok := bytes.Cut(b, []byte("\n"))
 	if !ok || string(first)+"\n" != formatLine {
 		if ok && len(first) < 64 && isNewer(string(first)) {
-			return nil, 0, fmt.Errorf("%w: %q; this program reads %q", ErrNewer, first, strings.TrimSpace(formatLine))
+			return nil, 0, fmt.Errorf("%w: %q; this program reads %q", ErrNewerFormat, first, strings.TrimSpace(formatLine))
 		}
 		return nil, 0, fmt.Errorf("does not begin with %q", strings.TrimSpace(formatLine))
 	}

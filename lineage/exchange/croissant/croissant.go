@@ -40,12 +40,12 @@ func Read(data []byte, _ *lineage.Graph) ([]document.Item, []string, error) {
 			return nil, nil, err
 		}
 		notes = append(notes, some...)
-		items = append(items, document.Item{Thing: t, Place: place, Kept: document.Names(document.Kept(t, format))})
+		items = append(items, document.Item{Entity: t, Place: place, Kept: document.Names(document.Kept(t, format))})
 	}
 	return items, notes, nil
 }
 
-func read(r *document.Reader) (lineage.Thing, []string, error) {
+func read(r *document.Reader) (lineage.Entity, []string, error) {
 	if of := texts(r.Object["@type"]); r.Err() == nil && !slices.ContainsFunc(of, func(s string) bool { return last(s) == "Dataset" }) {
 		r.Fail("@type", "it is no Dataset")
 	}
@@ -86,7 +86,7 @@ func read(r *document.Reader) (lineage.Thing, []string, error) {
 	if err := r.Err(); err != nil {
 		return nil, nil, err
 	}
-	t, err := d.Thing()
+	t, err := d.Entity()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -40,15 +40,15 @@ var tasks = map[lineage.Kind]string{lineage.KindRun: "build", lineage.KindEvalua
 
 // A bom is the things of a bill of materials.
 type bom struct {
-	things   map[string]lineage.Thing
-	order    []lineage.Thing
+	things   map[string]lineage.Entity
+	order    []lineage.Entity
 	measured map[string][]*lineage.Evaluation // of a model
 	made     map[string][]any                 // by a run: references
 }
 
-func newBOM(things []lineage.Thing) *bom {
+func newBOM(things []lineage.Entity) *bom {
 	b := &bom{
-		make(map[string]lineage.Thing, len(things)), things,
+		make(map[string]lineage.Entity, len(things)), things,
 		make(map[string][]*lineage.Evaluation), make(map[string][]any),
 	}
 	for _, t := range things {
@@ -112,7 +112,7 @@ func (b *bom) refs(ids any) []any {
 
 // component is a dataset, a model version or a prompt template, but for the
 // extension.
-func (b *bom) component(t lineage.Thing) document.Object {
+func (b *bom) component(t lineage.Entity) document.Object {
 	fields := document.Details(t)
 	o := document.Object{"type": "data", "name": text(fields, "name")}
 	put(o, "version", text(fields, "version"))
@@ -145,7 +145,7 @@ func (b *bom) component(t lineage.Thing) document.Object {
 
 // withKept adds to a component what its thing keeps, unless it would be no such
 // component then.
-func (b *bom) withKept(t lineage.Thing, o document.Object) document.Object {
+func (b *bom) withKept(t lineage.Entity, o document.Object) document.Object {
 	ref := document.Object{"bom-ref": t.Identity()}
 	kept := document.Without(document.Kept(t, format), "bom-ref", "bom", "components", "type")
 	if list, ok := kept["properties"].([]any); ok && len(list) == 0 {
@@ -193,7 +193,7 @@ func dataOf(fields document.Object, location string) document.Object {
 }
 
 // card is the card of a model version, with what its evaluations measured.
-func (b *bom) card(t lineage.Thing, fields document.Object) document.Object {
+func (b *bom) card(t lineage.Entity, fields document.Object) document.Object {
 	card, parameters := document.Object{}, document.Object{}
 	put(parameters, "datasets", b.refs(fields["datasets"]))
 	put(card, "modelParameters", parameters)
@@ -231,7 +231,7 @@ func sortedKeys(m map[string]json.RawMessage) []string {
 }
 
 // workflow is a run, an evaluation or a deployment, but for the extension.
-func (b *bom) workflow(t lineage.Thing) document.Object {
+func (b *bom) workflow(t lineage.Entity) document.Object {
 	fields := document.Details(t)
 	o := document.Object{"bom-ref": t.Identity(), "uid": t.Identity(), "name": t.Label(), "taskTypes": []any{tasks[t.Kind()]}}
 	put(o, "description", text(fields, "description"))

@@ -51,7 +51,7 @@ type part struct {
 	about document.Object // it, without the extension and the components in it
 	own   bool
 	kind  lineage.Kind // empty if it is no thing
-	thing lineage.Thing
+	thing lineage.Entity
 	draft *document.Draft
 }
 
@@ -249,7 +249,7 @@ func (x *reader) workflows() {
 
 // things makes things of the parts, and keeps what is left.
 func (x *reader) things() error {
-	var all []lineage.Thing
+	var all []lineage.Entity
 	for _, p := range slices.Clone(x.parts) {
 		if !p.own {
 			x.draft(p)
@@ -270,7 +270,7 @@ func (x *reader) things() error {
 	for _, p := range x.parts {
 		if p.draft != nil {
 			var err error
-			if p.thing, err = p.draft.Thing(); err != nil {
+			if p.thing, err = p.draft.Entity(); err != nil {
 				return err
 			}
 		}
@@ -303,7 +303,7 @@ func (x *reader) finish(b *bom, p *part) error {
 	if err != nil {
 		return err
 	}
-	x.items = append(x.items, document.Item{Thing: p.thing, Place: p.r.Place, Kept: document.Names(document.Kept(p.thing, format))})
+	x.items = append(x.items, document.Item{Entity: p.thing, Place: p.r.Place, Kept: document.Names(document.Kept(p.thing, format))})
 	return nil
 }
 
@@ -328,11 +328,11 @@ func (x *reader) keepRest(b *bom) error {
 		return nil
 	}
 	item := &x.items[x.main]
-	t, err := document.Keep(item.Thing, item.Place, format, document.Object{"bom": rest})
+	t, err := document.Keep(item.Entity, item.Place, format, document.Object{"bom": rest})
 	if err != nil {
 		return err
 	}
-	item.Thing, item.Kept = t, document.Names(document.Kept(t, format))
+	item.Entity, item.Kept = t, document.Names(document.Kept(t, format))
 	return nil
 }
 

@@ -13,9 +13,9 @@ import (
 
 // Write writes things as one bill of materials.
 func Write(w io.Writer, nodes []*lineage.Node) error {
-	things := make([]lineage.Thing, len(nodes))
+	things := make([]lineage.Entity, len(nodes))
 	for i, n := range nodes {
-		things[i] = n.Thing
+		things[i] = n.Entity
 	}
 	b := newBOM(things)
 	components, workflows := []any{}, []any{}
@@ -64,7 +64,7 @@ func (b *bom) envelope() document.Object {
 }
 
 // withExtension adds the property that has a thing whole.
-func withExtension(o document.Object, t lineage.Thing) (document.Object, error) {
+func withExtension(o document.Object, t lineage.Entity) (document.Object, error) {
 	raw, err := document.Encode(document.Extension(t))
 	if err != nil {
 		return nil, err

@@ -69,8 +69,8 @@ func (d *Draft) Refer(name string, ids ...string) {
 	}
 }
 
-// Thing makes the thing.
-func (d *Draft) Thing() (lineage.Thing, error) {
+// Entity makes the thing.
+func (d *Draft) Entity() (lineage.Entity, error) {
 	raw, err := Encode(d.Fields)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (d *Draft) Thing() (lineage.Thing, error) {
 }
 
 // Details are the fields of a complete thing.
-func Details(t lineage.Thing) Object {
+func Details(t lineage.Entity) Object {
 	v, err := decode(lineage.Encode(t))
 	o, ok := v.(Object)
 	if err != nil || !ok {
@@ -96,14 +96,14 @@ func Details(t lineage.Thing) Object {
 }
 
 // Kept returns what a thing keeps of a format.
-func Kept(t lineage.Thing, format string) Object {
+func Kept(t lineage.Entity, format string) Object {
 	attributes, _ := Details(t)["attributes"].(Object)
 	kept, _ := attributes[format].(Object)
 	return kept
 }
 
 // Keep returns a thing that keeps this of a format, too, as attributes.
-func Keep(t lineage.Thing, place, format string, more Object) (lineage.Thing, error) {
+func Keep(t lineage.Entity, place, format string, more Object) (lineage.Entity, error) {
 	if len(more) == 0 {
 		return t, nil
 	}
@@ -111,16 +111,16 @@ func Keep(t lineage.Thing, place, format string, more Object) (lineage.Thing, er
 	attributes, _ := d.Fields["attributes"].(Object)
 	kept, _ := attributes[format].(Object)
 	d.Fields["attributes"] = Overlay(attributes, Object{format: Overlay(kept, more)})
-	return d.Thing()
+	return d.Entity()
 }
 
 // Extension is a thing as it stands whole in a document.
-func Extension(t lineage.Thing) Object {
+func Extension(t lineage.Entity) Object {
 	return Object{"kind": string(t.Kind()), "details": Details(t)}
 }
 
 // FromExtension reads a thing that stands whole in a document.
-func FromExtension(place string, v any) (lineage.Thing, error) {
+func FromExtension(place string, v any) (lineage.Entity, error) {
 	r := NewReader(place, v)
 	d := NewDraft(lineage.Kind(r.Need("kind")), r.Inner("details").Place)
 	d.Fields = r.Inner("details").Object
@@ -135,14 +135,14 @@ func FromExtension(place string, v any) (lineage.Thing, error) {
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
-	return d.Thing()
+	return d.Entity()
 }
 
 // An Item is a thing that a document tells of.
 type Item struct {
-	Thing lineage.Thing
-	Place string
-	Kept  []string // what of it is kept as attributes
+	Entity lineage.Entity
+	Place  string
+	Kept   []string // what of it is kept as attributes
 }
 
 // Names tells what is kept of a format.

@@ -31,12 +31,12 @@ var results = map[string]string{"passed": "PASSED", "failed": "FAILED", "warned"
 
 // Write writes statements about things, and returns what it left out.
 func Write(w io.Writer, nodes []*lineage.Node) (left []string, err error) {
-	x := writer{there: make(map[string]lineage.Thing, len(nodes))}
+	x := writer{there: make(map[string]lineage.Entity, len(nodes))}
 	for _, n := range nodes {
-		x.there[n.ID] = n.Thing
+		x.there[n.ID] = n.Entity
 	}
 	for _, n := range nodes {
-		o := x.statement(n.Thing)
+		o := x.statement(n.Entity)
 		if o == nil {
 			left = append(left, n.ID+": no digest says which artifact it is")
 			continue
@@ -66,11 +66,11 @@ func check(raw []byte) error {
 }
 
 type writer struct {
-	there map[string]lineage.Thing
+	there map[string]lineage.Entity
 }
 
 // digest is that of a thing, as in-toto has it.
-func digest(t lineage.Thing) document.Object {
+func digest(t lineage.Entity) document.Object {
 	s, _ := document.Details(t)["digest"].(string)
 	algorithm, hex, ok := strings.Cut(s, ":")
 	if !ok {
@@ -83,7 +83,7 @@ func digest(t lineage.Thing) document.Object {
 }
 
 // statement is what is said of a thing; nil if nothing can be.
-func (x *writer) statement(t lineage.Thing) document.Object {
+func (x *writer) statement(t lineage.Entity) document.Object {
 	subject, kind := t, thing
 	predicate := document.Extension(t)
 	switch v := t.(type) {

@@ -135,7 +135,7 @@ func normal(r *document.Reader) document.Object {
 }
 
 // runOf is a run in its normal form, but for the extension.
-func runOf(t lineage.Thing) document.Object {
+func runOf(t lineage.Entity) document.Object {
 	fields := document.Details(t)
 	info := document.Object{
 		"run_id": strings.TrimPrefix(t.Identity(), runPrefix), "run_name": t.Label(), "status": "FINISHED", "lifecycle_stage": "active",
@@ -245,7 +245,7 @@ func listed(values document.Object, member func(key string, v any) document.Obje
 func pair(key string, v any) document.Object { return document.Object{"key": key, "value": v} }
 
 // datasetOf is a dataset as the input of a run, but for the extension.
-func datasetOf(t lineage.Thing) document.Object {
+func datasetOf(t lineage.Entity) document.Object {
 	fields := document.Details(t)
 	o := document.Object{"name": text(fields, "name"), "source_type": "audittrail", "source": t.Identity()}
 	put(o, "source", text(fields, "location"))
@@ -261,7 +261,7 @@ func datasetOf(t lineage.Thing) document.Object {
 
 // versionOf is a version of a registered model in its normal form, but for the
 // extension.
-func versionOf(t lineage.Thing) document.Object {
+func versionOf(t lineage.Entity) document.Object {
 	fields := document.Details(t)
 	o := document.Object{"name": text(fields, "name"), "status": "READY"}
 	put(o, "version", text(fields, "version"))

@@ -100,7 +100,7 @@ type reader struct {
 }
 
 // add notes a thing, or why there is none.
-func (x *reader) add(t lineage.Thing, place string, err error) {
+func (x *reader) add(t lineage.Entity, place string, err error) {
 	if err != nil {
 		if x.err == nil {
 			x.err = err
@@ -112,12 +112,12 @@ func (x *reader) add(t lineage.Thing, place string, err error) {
 		return
 	}
 	x.seen[t.Identity()] = whole
-	x.items = append(x.items, document.Item{Thing: t, Place: place, Kept: document.Names(document.Kept(t, format))})
+	x.items = append(x.items, document.Item{Entity: t, Place: place, Kept: document.Names(document.Kept(t, format))})
 }
 
 // own reads a tag that has a thing whole, and holds it against what it should
 // look like.
-func own(place, tag string, kind lineage.Kind, about document.Object, want func(lineage.Thing) document.Object) (lineage.Thing, error) {
+func own(place, tag string, kind lineage.Kind, about document.Object, want func(lineage.Entity) document.Object) (lineage.Entity, error) {
 	at := document.Join(place, extension)
 	v, err := document.Parse([]byte(tag))
 	if err != nil {
@@ -194,7 +194,7 @@ func (x *reader) run(r *document.Reader) {
 	x.add(t, r.Place, err)
 }
 
-func foreignRun(r *document.Reader, about document.Object, id string, inputs []string, context document.Object) (lineage.Thing, error) {
+func foreignRun(r *document.Reader, about document.Object, id string, inputs []string, context document.Object) (lineage.Entity, error) {
 	info, data := r.Inner("info"), inner(about, "data")
 	tags := inner(data, "tags")
 	d := document.NewDraft(lineage.KindRun, r.Place)
@@ -225,7 +225,7 @@ func foreignRun(r *document.Reader, about document.Object, id string, inputs []s
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
-	t, err := d.Thing()
+	t, err := d.Entity()
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +250,7 @@ func (x *reader) inputs(r *document.Reader) (ids []string, context document.Obje
 		if r.Err() != nil {
 			return nil, context
 		}
-		var t lineage.Thing
+		var t lineage.Entity
 		var err error
 		if mine {
 			t, err = own(d.Place, tag, lineage.KindDataset, d.Object, datasetOf)
@@ -269,7 +269,7 @@ func (x *reader) inputs(r *document.Reader) (ids []string, context document.Obje
 	return ids, context
 }
 
-func foreignDataset(r *document.Reader) (lineage.Thing, error) {
+func foreignDataset(r *document.Reader) (lineage.Entity, error) {
 	d := document.NewDraft(lineage.KindDataset, r.Place)
 	name, version := r.String("name"), r.String("digest")
 	d.Set("id", document.ID(lineage.KindDataset, name, version))
@@ -292,7 +292,7 @@ func foreignDataset(r *document.Reader) (lineage.Thing, error) {
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
-	t, err := d.Thing()
+	t, err := d.Entity()
 	if err != nil {
 		return nil, err
 	}
@@ -325,7 +325,7 @@ func (x *reader) version(r *document.Reader, model document.Object) {
 	if r.Err() != nil || x.err != nil {
 		return
 	}
-	var t lineage.Thing
+	var t lineage.Entity
 	var err error
 	if mine {
 		t, err = own(r.Place, tag, lineage.KindModel, about, versionOf)
@@ -338,7 +338,7 @@ func (x *reader) version(r *document.Reader, model document.Object) {
 	x.add(t, r.Place, err)
 }
 
-func foreignVersion(r *document.Reader, about document.Object) (lineage.Thing, error) {
+func foreignVersion(r *document.Reader, about document.Object) (lineage.Entity, error) {
 	d := document.NewDraft(lineage.KindModel, r.Place)
 	name, version := r.String("name"), ""
 	if r.Has("version") {
@@ -359,7 +359,7 @@ func foreignVersion(r *document.Reader, about document.Object) (lineage.Thing, e
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
-	t, err := d.Thing()
+	t, err := d.Entity()
 	if err != nil {
 		return nil, err
 	}

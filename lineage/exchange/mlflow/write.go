@@ -11,11 +11,11 @@ import (
 // Write writes the runs and the model versions among things, and the datasets
 // that these runs read, and returns what it left out.
 func Write(w io.Writer, nodes []*lineage.Node) (left []string, err error) {
-	there := make(map[string]lineage.Thing, len(nodes))
+	there := make(map[string]lineage.Entity, len(nodes))
 	read := make(map[string]bool)
 	for _, n := range nodes {
-		there[n.ID] = n.Thing
-		if run, ok := n.Thing.(*lineage.TrainingRun); ok {
+		there[n.ID] = n.Entity
+		if run, ok := n.Entity.(*lineage.TrainingRun); ok {
 			for _, id := range run.Datasets {
 				read[id] = true
 			}
@@ -24,7 +24,7 @@ func Write(w io.Writer, nodes []*lineage.Node) (left []string, err error) {
 	runs, models := []any{}, []any{}
 	names := make(map[string]int) // where in models one of a name is
 	for _, n := range nodes {
-		switch t := n.Thing.(type) {
+		switch t := n.Entity.(type) {
 		case *lineage.TrainingRun:
 			o, err := writeRun(t, there)
 			if err != nil {
@@ -63,7 +63,7 @@ func Write(w io.Writer, nodes []*lineage.Node) (left []string, err error) {
 }
 
 // tagged are tags with the extension among them.
-func tagged(tags document.Object, t lineage.Thing) ([]any, error) {
+func tagged(tags document.Object, t lineage.Entity) ([]any, error) {
 	raw, err := document.Encode(document.Extension(t))
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func tagged(tags document.Object, t lineage.Thing) ([]any, error) {
 	return listed(document.Overlay(tags, document.Object{extension: string(raw)}), pair), nil
 }
 
-func writeRun(t *lineage.TrainingRun, there map[string]lineage.Thing) (document.Object, error) {
+func writeRun(t *lineage.TrainingRun, there map[string]lineage.Entity) (document.Object, error) {
 	o := runOf(t)
 	data := document.Overlay(inner(o, "data"), nil)
 	tags, err := tagged(inner(data, "tags"), t)

@@ -60,7 +60,7 @@ func text(o document.Object, name string) string {
 
 // entity is a dataset, a model version or a prompt template as OpenLineage has
 // it, but for the extension.
-func entity(t lineage.Thing) document.Object {
+func entity(t lineage.Entity) document.Object {
 	fields, kept := document.Details(t), document.Kept(t, format)
 	facets := document.Object{}
 	if s := text(fields, "description"); s != "" {
@@ -83,7 +83,7 @@ func entity(t lineage.Thing) document.Object {
 }
 
 // occurrence is what a run says of an entity.
-func occurrence(t lineage.Thing) document.Object {
+func occurrence(t lineage.Entity) document.Object {
 	o, all, facets := entity(t), document.Object{}, document.Object{}
 	all["namespace"], all["name"] = o["namespace"], o["name"]
 	for name := range inner(named(t), "facets") {
@@ -94,7 +94,7 @@ func occurrence(t lineage.Thing) document.Object {
 }
 
 // named is what an entity has to be told from others by.
-func named(t lineage.Thing) document.Object {
+func named(t lineage.Entity) document.Object {
 	fields, kept := document.Details(t), document.Kept(t, format)
 	o := document.Object{"namespace": "audittrail", "name": t.Identity()}
 	if ns, name := text(kept, "namespace"), text(kept, "name"); name != "" {
@@ -117,7 +117,7 @@ func inner(o document.Object, name string) document.Object {
 }
 
 // job is the job of a run, an evaluation or a deployment.
-func job(t lineage.Thing) document.Object {
+func job(t lineage.Entity) document.Object {
 	fields := document.Details(t)
 	facets := document.Object{}
 	if s := text(fields, "description"); s != "" {
@@ -132,7 +132,7 @@ func job(t lineage.Thing) document.Object {
 
 // state is what an event says of a run, an evaluation or a deployment, but for
 // the extension, the time, inputs and outputs.
-func state(t lineage.Thing) document.Object {
+func state(t lineage.Entity) document.Object {
 	o := document.Object{"producer": producer, "job": job(t)}
 	if t.Kind() == lineage.KindDeployment {
 		o["schemaURL"] = spec + "JobEvent"
@@ -151,7 +151,7 @@ func state(t lineage.Thing) document.Object {
 
 // withKept adds to an event what a thing keeps of OpenLineage, unless it would
 // be no such event then.
-func withKept(t lineage.Thing, o document.Object) document.Object {
+func withKept(t lineage.Entity, o document.Object) document.Object {
 	kept := document.Without(document.Kept(t, format), "eventTime", "inputs", "outputs", "inputFacets", "outputFacets")
 	with := withoutExtension(withoutExtension(document.Overlay(o, kept), "run", "facets"), "job", "facets")
 	r := document.NewReader("", document.Overlay(with, document.Object{"eventTime": "2026-11-25"}))

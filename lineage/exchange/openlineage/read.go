@@ -47,7 +47,7 @@ type seen struct {
 	at    time.Time
 	about document.Object // its members, without what concerns a run alone
 	run   string          // that wrote it
-	thing lineage.Thing
+	thing lineage.Entity
 }
 
 // A use is an entity that an event names.
@@ -226,7 +226,7 @@ func (x *reader) finish() error {
 				x.see(*in, "")
 			} else if n := x.knownAs[in.key]; !x.told[n.ID] {
 				x.told[n.ID] = true
-				x.add(n.Thing, in.reader.Place)
+				x.add(n.Entity, in.reader.Place)
 			}
 		}
 	}

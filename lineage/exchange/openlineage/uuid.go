@@ -19,7 +19,7 @@ var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-
 
 // runID is the UUID of a run: the one that its id has, or else one of version 8
 // (RFC 9562) that is made of its id.
-func runID(t lineage.Thing) string {
+func runID(t lineage.Entity) string {
 	if id := strings.TrimPrefix(t.Identity(), runPrefix); uuid.MatchString(id) {
 		return id
 	}

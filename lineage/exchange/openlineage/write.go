@@ -10,10 +10,10 @@ import (
 // Write writes things, in an order in which what something was made of comes
 // first, as events: one a line.
 func Write(w io.Writer, nodes []*lineage.Node) error {
-	x := writer{w: w, things: make(map[string]lineage.Thing, len(nodes)), made: make(map[string][]string)}
+	x := writer{w: w, things: make(map[string]lineage.Entity, len(nodes)), made: make(map[string][]string)}
 	for _, n := range nodes {
-		x.things[n.ID] = n.Thing
-		if run := producerOf(n.Thing); run != "" {
+		x.things[n.ID] = n.Entity
+		if run := producerOf(n.Entity); run != "" {
 			x.made[run] = append(x.made[run], n.ID)
 		}
 	}
@@ -27,12 +27,12 @@ func Write(w io.Writer, nodes []*lineage.Node) error {
 
 type writer struct {
 	w      io.Writer
-	things map[string]lineage.Thing
+	things map[string]lineage.Entity
 	made   map[string][]string // by a run
 }
 
 // producerOf is the run that made a thing.
-func producerOf(t lineage.Thing) string {
+func producerOf(t lineage.Entity) string {
 	switch t := t.(type) {
 	case *lineage.Dataset:
 		return t.Run
@@ -43,7 +43,7 @@ func producerOf(t lineage.Thing) string {
 }
 
 // inputsOf are the ids of what a thing was made of or stands on, by an event.
-func inputsOf(t lineage.Thing) []string {
+func inputsOf(t lineage.Entity) []string {
 	switch t := t.(type) {
 	case *lineage.TrainingRun:
 		return append([]string{t.BaseModel}, t.Datasets...)
@@ -58,7 +58,7 @@ func inputsOf(t lineage.Thing) []string {
 // when is a time that says when something was so: its end, its begin, or when
 // it was registered.
 func when(n *lineage.Node) any {
-	fields := document.Details(n.Thing)
+	fields := document.Details(n.Entity)
 	for _, name := range []string{"end", "start", "created", "from"} {
 		if at, ok := fields[name]; ok {
 			return at
@@ -82,34 +82,34 @@ func (x *writer) write(n *lineage.Node) error {
 	case lineage.KindRun, lineage.KindEvaluation, lineage.KindDeployment:
 		return x.writeState(n)
 	}
-	o := entity(n.Thing)
-	o["facets"] = document.Overlay(inner(o, "facets"), document.Object{extension: own(n.Thing)})
+	o := entity(n.Entity)
+	o["facets"] = document.Overlay(inner(o, "facets"), document.Object{extension: own(n.Entity)})
 	return x.put(document.Object{
 		"eventTime": when(n), "producer": producer, "schemaURL": spec + "DatasetEvent", "dataset": o,
 	})
 }
 
 // own is the facet that has a thing whole.
-func own(t lineage.Thing) document.Object {
+func own(t lineage.Entity) document.Object {
 	return document.Overlay(document.Object{"_producer": producer, "_schemaURL": producer + ":thing:1"}, document.Extension(t))
 }
 
 func (x *writer) writeState(n *lineage.Node) error {
-	o := state(n.Thing)
+	o := state(n.Entity)
 	o["eventTime"] = when(n)
-	o["inputs"], o["outputs"] = x.occurrences(inputsOf(n.Thing)), x.occurrences(x.made[n.ID])
+	o["inputs"], o["outputs"] = x.occurrences(inputsOf(n.Entity)), x.occurrences(x.made[n.ID])
 	in := "run"
 	if n.Kind == lineage.KindDeployment {
 		in = "job"
-	} else if at, ok := document.Details(n.Thing)["start"]; ok {
+	} else if at, ok := document.Details(n.Entity)["start"]; ok {
 		// A run is told of from its begin on.
 		begin := document.Overlay(document.Without(o, "outputs"), document.Object{"eventType": "START", "eventTime": at})
-		begin["run"] = document.Object{"runId": runID(n.Thing)}
+		begin["run"] = document.Object{"runId": runID(n.Entity)}
 		if err := x.put(begin); err != nil {
 			return err
 		}
 	}
-	thing := document.Object{"facets": document.Object{extension: own(n.Thing)}}
+	thing := document.Object{"facets": document.Object{extension: own(n.Entity)}}
 	return x.put(document.Overlay(o, document.Object{in: thing}))
 }
 

@@ -92,7 +92,7 @@ var shown = []string{
 }
 
 func (x *writer) node(n *lineage.Node) {
-	fields := document.Details(n.Thing)
+	fields := document.Details(n.Entity)
 	o := document.Object{
 		"prov:label": n.Label(),
 		"prov:type":  document.Object{"$": prefix + ":" + string(n.Kind), "type": "prov:QUALIFIED_NAME"},

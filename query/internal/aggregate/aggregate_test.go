@@ -11,7 +11,7 @@ import (
 
 var names = []string{"count", "sum", "avg", "min", "max", "p50", "p95", "p99", "distinct"}
 
-func newTally(t *testing.T, name string) aggregate.Aggregate {
+func newAggregate(t *testing.T, name string) aggregate.Aggregate {
 	t.Helper()
 	tl, err := aggregate.New(name)
 	if err != nil {
@@ -76,12 +76,12 @@ func TestAgainstPlainSums(t *testing.T) {
 			numbers[i] = test.numbers()
 		}
 		for _, name := range names {
-			whole := newTally(t, name)
+			whole := newAggregate(t, name)
 			whole.Add(make([]int32, test.n), numbers)
-			merged := newTally(t, name)
+			merged := newAggregate(t, name)
 			for rest := numbers; len(rest) > 0; {
 				n := 1 + rng.IntN(len(rest))
-				part := newTally(t, name)
+				part := newAggregate(t, name)
 				groups := make([]int32, n)
 				for i := range groups {
 					groups[i] = 3
@@ -110,7 +110,7 @@ func TestAgainstPlainSums(t *testing.T) {
 
 func TestGroupsAreApart(t *testing.T) {
 	for _, name := range names {
-		tl := newTally(t, name)
+		tl := newAggregate(t, name)
 		tl.Add([]int32{2, 0, 2}, []int64{5, 9, 5})
 		for group, numbers := range map[int32][]int64{0: {9}, 2: {5, 5}} {
 			if got, want := number(tl.Result(group)), plain(name, numbers); got != want {
@@ -125,7 +125,7 @@ func TestGroupsAreApart(t *testing.T) {
 }
 
 func TestLargeSums(t *testing.T) {
-	sum, avg := newTally(t, "sum"), newTally(t, "avg")
+	sum, avg := newAggregate(t, "sum"), newAggregate(t, "avg")
 	for range 4 {
 		for _, tl := range []aggregate.Aggregate{sum, avg} {
 			tl.Add([]int32{0, 0}, []int64{math.MaxInt64, math.MaxInt64})
@@ -137,7 +137,7 @@ func TestLargeSums(t *testing.T) {
 	if r := avg.Result(0); r.F != float64(math.MaxInt64) {
 		t.Errorf("avg = %+v, want %v", r, float64(math.MaxInt64))
 	}
-	negative := newTally(t, "sum")
+	negative := newAggregate(t, "sum")
 	negative.Add([]int32{0, 0}, []int64{-5, 3})
 	if r := negative.Result(0); !r.Whole || r.N != -2 {
 		t.Errorf("sum = %+v, want -2", r)

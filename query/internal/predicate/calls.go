@@ -38,11 +38,11 @@ func (c *Calls) is(part event.CallPart, seq uint64) bool {
 	case c.Unknown:
 		return part == event.CallUnknown
 	case c.Begun:
-		return part == event.CallBegun
-	case part == event.CallAnswer:
+		return part == event.CallRequest
+	case part == event.CallResponse:
 		return true
 	}
-	return (part == event.CallWhole || part == event.CallFailed) && !c.Told(seq)
+	return (part == event.CallComplete || part == event.CallFailed) && !c.Told(seq)
 }
 
 func (c *Calls) narrow(v *View, n *narrowing) error {

@@ -57,8 +57,8 @@ type Input struct {
 	ReplaceInvalid bool
 }
 
-// An Intake records the lines of inputs.
-type Intake struct {
+// An Ingester records the lines of inputs.
+type Ingester struct {
 	Log *audittrail.Log
 	// Recorded is told the receipt of every line, in order, once it is durable.
 	Recorded func(audittrail.Receipt) error
@@ -74,7 +74,7 @@ type Intake struct {
 
 // Lines returns the number of the last line of the last input that was gone
 // over for good: recorded, refused, or blank before such a one.
-func (in *Intake) Lines() int { return in.lines }
+func (in *Ingester) Lines() int { return in.lines }
 
 // A parsed line is an event, or the reason why there is none.
 type parsed struct {
@@ -95,7 +95,7 @@ type load struct {
 // far is recorded still.
 //
 // If a line is refused, the error is a *LineError.
-func (in *Intake) Read(ctx context.Context, from Input) error {
+func (in *Ingester) Read(ctx context.Context, from Input) error {
 	in.lines = 0
 	f := startFeed(from.Reader, from.Eager)
 	defer context.AfterFunc(ctx, func() { f.stop(ctx.Err()) })()
@@ -139,7 +139,7 @@ func (in *Intake) Read(ctx context.Context, from Input) error {
 
 // record puts one batch into the log, and tells what became of it. A last line
 // that has no end does not hold up those before it.
-func (in *Intake) record(ctx context.Context, l *load) error {
+func (in *Ingester) record(ctx context.Context, l *load) error {
 	good := make([]int, 0, len(l.parsed))
 	var half error
 	for i := range l.parsed {
@@ -177,7 +177,7 @@ func (in *Intake) record(ctx context.Context, l *load) error {
 
 // append records the events of the lines that are good. If lines that the log
 // refuses are to be passed over, it finds them by halves.
-func (in *Intake) append(ctx context.Context, l *load, good []int) error {
+func (in *Ingester) append(ctx context.Context, l *load, good []int) error {
 	if len(good) == 0 {
 		return nil
 	}

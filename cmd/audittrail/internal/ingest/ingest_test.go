@@ -17,7 +17,7 @@ import (
 func take(t *testing.T, log *audittrail.Log, in ingest.Input, skip bool) ([]string, error) {
 	t.Helper()
 	var got []string
-	k := ingest.Intake{
+	k := ingest.Ingester{
 		Log: log,
 		Recorded: func(r audittrail.Receipt) error {
 			got = append(got, fmt.Sprintf("%d duplicate=%t", r.Seq, r.Duplicate))

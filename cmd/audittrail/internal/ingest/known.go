@@ -25,7 +25,7 @@ const (
 // false and the input is not shorter than what was imported.
 //
 // It reads from.Reader, which is not to be imported afterwards.
-func (in *Intake) Known(ctx context.Context, from Input, lines int, replaced bool) (bool, error) {
+func (in *Ingester) Known(ctx context.Context, from Input, lines int, replaced bool) (bool, error) {
 	r := bufio.NewReaderSize(from.Reader, 256<<10)
 	different := make(map[[32]byte]bool)
 	looked, found, tells := 0, 0, false

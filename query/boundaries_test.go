@@ -8,7 +8,7 @@ import (
 	"audittrail/query"
 )
 
-// Cuts divide time where whoever asks wants it divided: a cut belongs to the span
+// Boundaries divide time where whoever asks wants it divided: a cut belongs to the span
 // that it begins.
 func TestCuts(t *testing.T) {
 	log := newLog(t)
@@ -26,13 +26,13 @@ func TestCuts(t *testing.T) {
 		{"before all", []time.Time{at(-1)}, `[["` + span(at(-1)) + `",5]]`},
 		{"after all", []time.Time{at(1000)}, `[["1677-09-21T00:12:43.145224192Z",5]]`},
 	} {
-		if got := table(t, e, query.Query{}, query.Grouping{By: []string{"cut"}, Cuts: c.cuts}); got != c.want {
+		if got := table(t, e, query.Query{}, query.Grouping{By: []string{"cut"}, Boundaries: c.cuts}); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
 	for _, g := range []query.Grouping{
 		{By: []string{"cut"}},
-		{Aggregates: []string{"distinct(cut)"}, Cuts: []time.Time{at(1)}},
+		{Aggregates: []string{"distinct(cut)"}, Boundaries: []time.Time{at(1)}},
 	} {
 		if _, err := e.Group(t.Context(), query.Query{}, g); err == nil || !strings.Contains(err.Error(), "cut: there are no cuts") {
 			t.Errorf("Group(%+v): %v", g, err)

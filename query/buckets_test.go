@@ -40,17 +40,17 @@ func TestAxis(t *testing.T) {
 		{"year", "2026-02-01T00:00:00Z", "2026-02-01T00:00:00Z", nil, nil},
 	} {
 		var got []string
-		for _, v := range query.Axis(c.span, at(c.from), at(c.to), c.zone, 10) {
+		for _, v := range query.TimeBuckets(c.span, at(c.from), at(c.to), c.zone, 10) {
 			got = append(got, v.String())
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("Axis(%s, %s, %s) = %q, want %q", c.span, c.from, c.to, got, c.want)
 		}
 	}
-	if got := query.Axis("hour", at("0001-01-01T00:00:00Z"), at("9999-12-31T00:00:00Z"), nil, 100); got != nil {
+	if got := query.TimeBuckets("hour", at("0001-01-01T00:00:00Z"), at("9999-12-31T00:00:00Z"), nil, 100); got != nil {
 		t.Errorf("Axis of more than its limit has %d spans, want none", len(got))
 	}
-	if got := len(query.Axis("day", at("2026-02-01T00:00:00Z"), at("2026-02-10T00:00:00Z"), nil, 10)); got != 10 {
+	if got := len(query.TimeBuckets("day", at("2026-02-01T00:00:00Z"), at("2026-02-10T00:00:00Z"), nil, 10)); got != 10 {
 		t.Errorf("Axis of its limit has %d spans, want 10", got)
 	}
 }

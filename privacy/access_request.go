@@ -39,8 +39,8 @@ type Class struct {
 	Purpose
 }
 
-// A Holding is what is held on a person, in numbers.
-type Holding struct {
+// SubjectData is what is stored about a person, in numbers.
+type SubjectData struct {
 	Subject string            `json:"subject"`
 	Records uint64            `json:"records"`
 	First   time.Time         `json:"first,omitzero"`
@@ -68,9 +68,9 @@ type Holding struct {
 	Unreached []string `json:"unreached,omitempty"`
 }
 
-// Held tells what is held on a user. Records that govern the log, such as a
+// SubjectData returns what is stored about a user. Records that govern the log, such as a
 // grant of access, count too.
-func (d *Desk) Held(ctx context.Context, user string) (*Holding, error) {
+func (d *Manager) SubjectData(ctx context.Context, user string) (*SubjectData, error) {
 	h, err := d.held(ctx, user, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("tell what is held: %w", err)
@@ -80,12 +80,12 @@ func (d *Desk) Held(ctx context.Context, user string) (*Holding, error) {
 
 // held adds up what is held on a user, in the log and in its archives, and hands
 // each record to use.
-func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use func(*audittrail.Record) error) (*Holding, error) {
+func (d *Manager) held(ctx context.Context, user string, purposes Purposes, use func(*audittrail.Record) error) (*SubjectData, error) {
 	s, err := d.subject(user)
 	if err != nil {
 		return nil, err
 	}
-	h := &Holding{Subject: s.String(), Types: map[string]uint64{}, Models: map[string]uint64{}, Classes: []Class{}}
+	h := &SubjectData{Subject: s.String(), Types: map[string]uint64{}, Models: map[string]uint64{}, Classes: []Class{}}
 	classes := map[string]uint64{}
 	add := func(r *audittrail.Record) error {
 		e := &r.Event
@@ -106,7 +106,7 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 		}
 		return nil
 	}
-	unreached, err := d.log.ArchivedAbout(ctx, s, add)
+	unreached, err := d.log.ArchivedBySubject(ctx, s, add)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 		return nil, err
 	}
 	if h.Records == 0 && h.Acted == 0 && h.Unknown == 0 {
-		return nil, ErrNothingHeld
+		return nil, ErrNothingStored
 	}
 	for _, name := range slices.Sorted(maps.Keys(classes)) {
 		p := purposes[name]
@@ -153,7 +153,7 @@ func (d *Desk) held(ctx context.Context, user string, purposes Purposes, use fun
 
 // acted adds the records in which a person acted, and hands them to use without
 // their content, which is about others.
-func (d *Desk) acted(ctx context.Context, user string, s record.Subject, h *Holding, use func(*audittrail.Record) error) error {
+func (d *Manager) acted(ctx context.Context, user string, s record.Subject, h *SubjectData, use func(*audittrail.Record) error) error {
 	add := func(r *audittrail.Record) error {
 		if r.Subject == s {
 			return nil // it is among those about the person
@@ -162,11 +162,11 @@ func (d *Desk) acted(ctx context.Context, user string, s record.Subject, h *Hold
 		if use == nil {
 			return nil
 		}
-		r = Hide(r)
+		r = Redact(r)
 		r.Event.Actor = user
 		return use(r)
 	}
-	unreached, err := d.log.ArchivedActs(ctx, s, add)
+	unreached, err := d.log.ArchivedByActor(ctx, s, add)
 	if err != nil {
 		return err
 	}
@@ -192,10 +192,10 @@ func (d *Desk) acted(ctx context.Context, user string, s record.Subject, h *Hold
 	return nil
 }
 
-// Tallies returns how many records there are about each of some users, in the log
+// CountAffected returns how many records there are about each of some users, in the log
 // and in its archives, and in how many they acted.
-func (d *Desk) Tallies(ctx context.Context, users []string) ([]Covered, error) {
-	all := make([]Covered, len(users))
+func (d *Manager) CountAffected(ctx context.Context, users []string) ([]AffectedRecords, error) {
+	all := make([]AffectedRecords, len(users))
 	at := map[record.Subject]int{} // of all, the first of a subject
 	for i, u := range users {
 		s, known, err := d.log.Subject(u)
@@ -217,9 +217,9 @@ func (d *Desk) Tallies(ctx context.Context, users []string) ([]Covered, error) {
 	return all, nil
 }
 
-// An Answer says what is to stand in the answer to somebody who asks what is
+// A SubjectAccessRequest says what is to stand in the answer to somebody who asks what is
 // held on them.
-type Answer struct {
+type SubjectAccessRequest struct {
 	User     string
 	By       string // id of a token, or "local"
 	Now      time.Time
@@ -229,9 +229,9 @@ type Answer struct {
 //go:embed answer.html
 var page string
 
-// Answer writes everything that is held on a user as a ZIP archive: data.json
+// AnswerAccessRequest writes everything that is held on a user as a ZIP archive: data.json
 // and events.jsonl for programs, index.html for people. It records that it did.
-func (d *Desk) Answer(ctx context.Context, w io.Writer, a Answer) (*Holding, error) {
+func (d *Manager) AnswerAccessRequest(ctx context.Context, w io.Writer, a SubjectAccessRequest) (*SubjectData, error) {
 	h, err := d.answer(ctx, w, &a)
 	if err != nil {
 		return nil, fmt.Errorf("answer: %w", err)
@@ -239,7 +239,7 @@ func (d *Desk) Answer(ctx context.Context, w io.Writer, a Answer) (*Holding, err
 	return h, nil
 }
 
-func (d *Desk) answer(ctx context.Context, w io.Writer, a *Answer) (*Holding, error) {
+func (d *Manager) answer(ctx context.Context, w io.Writer, a *SubjectAccessRequest) (*SubjectData, error) {
 	z := zip.NewWriter(w)
 	create := func(name string) (io.Writer, error) {
 		return z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: a.Now.UTC()})
@@ -261,7 +261,7 @@ func (d *Desk) answer(ctx context.Context, w io.Writer, a *Answer) (*Holding, er
 		Log    string    `json:"log"`
 		Made   time.Time `json:"made"`
 		UserID string    `json:"user_id"`
-		*Holding
+		*SubjectData
 	}{1, d.log.Origin(), a.Now.UTC(), a.User, h}
 	data, err := create("data.json")
 	if err != nil {
@@ -301,7 +301,7 @@ type part struct{ Name, Text string }
 
 // writePage writes the readable form. Records come to the template one by one:
 // there may be more than memory holds.
-func (d *Desk) writePage(ctx context.Context, w io.Writer, a *Answer, h *Holding) error {
+func (d *Manager) writePage(ctx context.Context, w io.Writer, a *SubjectAccessRequest, h *SubjectData) error {
 	t, err := template.New("answer").Parse(page)
 	if err != nil {
 		return err
@@ -313,7 +313,7 @@ func (d *Desk) writePage(ctx context.Context, w io.Writer, a *Answer, h *Holding
 	var failed error
 	stopped := errors.New("the page was not written")
 	items := func(yield func(item) bool) {
-		_, failed = d.log.ArchivedAbout(ctx, subject, func(r *audittrail.Record) error {
+		_, failed = d.log.ArchivedBySubject(ctx, subject, func(r *audittrail.Record) error {
 			if !yield(itemOf(r)) {
 				return stopped
 			}

@@ -6,11 +6,11 @@ import (
 	"audittrail/query/internal/timebucket"
 )
 
-// Axis returns the hours, days, weeks or months from that of one time to that
+// TimeBuckets returns the hours, days, weeks or months from that of one time to that
 // of another, in the order of time, without a gap: the values that Group gives
 // the spans of a zone, also those in which nothing happened. It returns none for
 // another kind of span or if there are more than limit.
-func Axis(span string, from, to time.Time, zone *time.Location, limit int) []Value {
+func TimeBuckets(span string, from, to time.Time, zone *time.Location, limit int) []Value {
 	switch span {
 	case "hour", "day", "week", "month":
 	default:

@@ -64,33 +64,33 @@ func RecordExport(ctx context.Context, log *audittrail.Log, r Reading) error {
 	return err
 }
 
-// A Begun is a reading under way, which is recorded.
-type Begun struct {
+// A PendingRead is a reading under way, which is recorded.
+type PendingRead struct {
 	id   record.ID
 	kind event.Type
 }
 
 // BeginRead records that content is about to be shown, of which nobody knows yet
 // how much. End records how much it was.
-func BeginRead(ctx context.Context, log *audittrail.Log, r Reading) (*Begun, error) {
+func BeginRead(ctx context.Context, log *audittrail.Log, r Reading) (*PendingRead, error) {
 	return begin(ctx, log, event.ContentRead, &r)
 }
 
 // BeginExport is BeginRead of an export.
-func BeginExport(ctx context.Context, log *audittrail.Log, r Reading) (*Begun, error) {
+func BeginExport(ctx context.Context, log *audittrail.Log, r Reading) (*PendingRead, error) {
 	return begin(ctx, log, event.DataExported, &r)
 }
 
-func begin(ctx context.Context, log *audittrail.Log, t event.Type, r *Reading) (*Begun, error) {
+func begin(ctx context.Context, log *audittrail.Log, t event.Type, r *Reading) (*PendingRead, error) {
 	id, err := account(ctx, log, t, Began, "", r)
 	if err != nil {
 		return nil, err
 	}
-	return &Begun{id, t}, nil
+	return &PendingRead{id, t}, nil
 }
 
 // End records what was shown, however it came to its end.
-func (b *Begun) End(ctx context.Context, log *audittrail.Log, r Reading) error {
+func (b *PendingRead) End(ctx context.Context, log *audittrail.Log, r Reading) error {
 	_, err := account(ctx, log, b.kind, Ended, b.id.String(), &r)
 	return err
 }
@@ -115,8 +115,8 @@ func account(ctx context.Context, log *audittrail.Log, t event.Type, category, o
 	return receipt.ID, nil
 }
 
-// An Account is a reading or an export as the log has it.
-type Account struct {
+// A LoggedRead is a reading or an export as the log has it.
+type LoggedRead struct {
 	*audittrail.Record // the first; whoever was erased is not named in it
 	Type               event.Type
 	Time               time.Time
@@ -129,10 +129,10 @@ type Account struct {
 	First, Last uint64
 }
 
-// Accounts makes of records, in the order of the log, the readings that they
+// LoggedReads makes of records, in the order of the log, the readings that they
 // tell of: the two records of one are one account. Others are passed over.
-func Accounts(records iter.Seq2[*audittrail.Record, error]) ([]Account, error) {
-	var all []Account
+func LoggedReads(records iter.Seq2[*audittrail.Record, error]) ([]LoggedRead, error) {
+	var all []LoggedRead
 	at := map[string]int{}
 	for r, err := range records {
 		if err != nil {
@@ -142,7 +142,7 @@ func Accounts(records iter.Seq2[*audittrail.Record, error]) ([]Account, error) {
 		if !is {
 			continue
 		}
-		a := Account{Record: r, Type: r.Event.Type, Time: r.Event.Time}
+		a := LoggedRead{Record: r, Type: r.Event.Type, Time: r.Event.Time}
 		if r.State != record.Readable {
 			if r.Event.Category != Ended { // whose beginning stands for it
 				all = append(all, a)
@@ -167,9 +167,9 @@ func Accounts(records iter.Seq2[*audittrail.Record, error]) ([]Account, error) {
 	return all, nil
 }
 
-// Governed reports whether anybody was ever granted access to a log.
-func Governed(ctx context.Context, log *audittrail.Log) (bool, error) {
-	for _, err := range log.Administrative(ctx, 0, event.AccessGranted) {
+// HasGrants reports whether anybody was ever granted access to a log.
+func HasGrants(ctx context.Context, log *audittrail.Log) (bool, error) {
+	for _, err := range log.GovernanceRecords(ctx, 0, event.AccessGranted) {
 		return err == nil, err
 	}
 	return false, nil

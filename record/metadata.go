@@ -30,7 +30,7 @@ func Sources() []Source { return slices.Clone(sources) }
 
 func (s Source) known() bool { return slices.Contains(sources, s) }
 
-// WithheldErased is the value of Own.Withheld for a record whose content was not
+// WithheldErased is the value of LogMetadata.Withheld for a record whose content was not
 // stored because the person it is about had been erased.
 const WithheldErased = "erased"
 
@@ -50,10 +50,10 @@ func (c CallID) String() string {
 	return hex.EncodeToString(c[:])
 }
 
-// Own is what the log itself states in a record's cleartext, as opposed to what
+// LogMetadata is what the log itself states in a record's cleartext, as opposed to what
 // the producer states in the event. No part of it is in the event's digest.
 // Records of version 1 have none of it.
-type Own struct {
+type LogMetadata struct {
 	Parts    event.Parts // which encrypted fields the event has
 	Source   Source      // how the log came to know of the event
 	Actor    Subject     // the person who acted; zero if not known
@@ -63,7 +63,7 @@ type Own struct {
 }
 
 // append appends the members with their commas, in their order.
-func (o *Own) append(dst []byte) []byte {
+func (o *LogMetadata) append(dst []byte) []byte {
 	if o.Parts != 0 {
 		dst = event.AppendParts(append(dst, `,"parts":`...), o.Parts)
 	}
@@ -92,7 +92,7 @@ func (o *Own) append(dst []byte) []byte {
 }
 
 // check refuses what a line cannot contain.
-func (o *Own) check() error {
+func (o *LogMetadata) check() error {
 	if !o.Source.known() {
 		return fmt.Errorf("invalid source %q: use one of %v", string(o.Source), Sources())
 	}
@@ -121,7 +121,7 @@ func ValidDomain(name string) bool {
 	return true
 }
 
-func (o *Own) readParts(d *cjson.Decoder) error {
+func (o *LogMetadata) readParts(d *cjson.Decoder) error {
 	raw, err := d.Raw()
 	if err == nil {
 		o.Parts, err = event.ParseParts(raw)
@@ -134,7 +134,7 @@ func (o *Own) readParts(d *cjson.Decoder) error {
 
 // member reads the value of one member other than parts. Whether it may be
 // there, and where, shows when the record is encoded again.
-func (o *Own) member(key, s string) (known bool, err error) {
+func (o *LogMetadata) member(key, s string) (known bool, err error) {
 	switch key {
 	case "source":
 		if o.Source = Source(s); !o.Source.known() {

@@ -27,7 +27,7 @@ func (x *reader) isKnown(one *run, k *key) bool {
 	versions := x.registered(name)
 	if x.known != nil {
 		if n, ok := x.known.Node(runPrefix + one.id); ok {
-			for e := range x.known.Up(n) {
+			for e := range x.known.Upstream(n) {
 				if slices.Contains(versions, e.From) {
 					return x.take(k, e.From)
 				}
@@ -47,7 +47,7 @@ func (x *reader) isKnown(one *run, k *key) bool {
 		}
 	}
 	for _, n := range slices.Backward(versions) {
-		if producerOf(n.Thing) != runPrefix+one.id {
+		if producerOf(n.Entity) != runPrefix+one.id {
 			return x.take(k, n)
 		}
 	}
@@ -55,7 +55,7 @@ func (x *reader) isKnown(one *run, k *key) bool {
 }
 
 func (x *reader) take(k *key, n *lineage.Node) bool {
-	k.version = text(document.Details(n.Thing), "version")
+	k.version = text(document.Details(n.Entity), "version")
 	if x.entities[*k] != nil {
 		return false // the document says more of it
 	}
@@ -71,7 +71,7 @@ func (x *reader) registered(name [2]string) []*lineage.Node {
 	if x.byName == nil {
 		x.byName = make(map[[2]string][]*lineage.Node)
 		for n := range x.known.Nodes() {
-			if kept := document.Kept(n.Thing, format); kept["namespace"] != nil {
+			if kept := document.Kept(n.Entity, format); kept["namespace"] != nil {
 				of := [2]string{text(kept, "namespace"), text(kept, "name")}
 				x.byName[of] = append(x.byName[of], n)
 			}
@@ -92,8 +92,8 @@ func (x *reader) idOf(k key) (id string, kind lineage.Kind) {
 	return n.ID, n.Kind
 }
 
-func (x *reader) add(t lineage.Thing, place string) {
-	x.items = append(x.items, document.Item{Thing: t, Place: place, Kept: document.Names(document.Kept(t, format))})
+func (x *reader) add(t lineage.Entity, place string) {
+	x.items = append(x.items, document.Item{Entity: t, Place: place, Kept: document.Names(document.Kept(t, format))})
 }
 
 // entity makes a thing of what was seen of an entity.
@@ -125,7 +125,7 @@ func (x *reader) entity(k key) error {
 }
 
 // readOwn reads the facet that has a thing whole.
-func readOwn(place string, own document.Object) (lineage.Thing, error) {
+func readOwn(place string, own document.Object) (lineage.Entity, error) {
 	return document.FromExtension(document.Join(place, extension), document.Without(own, "_producer", "_schemaURL"))
 }
 
@@ -142,7 +142,7 @@ func withoutExtension(o document.Object, path ...string) document.Object {
 }
 
 // foreign makes a thing of an entity of somebody else.
-func (x *reader) foreign(r *document.Reader, k key, s *seen) (lineage.Thing, error) {
+func (x *reader) foreign(r *document.Reader, k key, s *seen) (lineage.Entity, error) {
 	facets := r.Inner("facets")
 	kind := lineage.KindDataset
 	if facets.Inner("datasetType").String("datasetType") == "MODEL" {
@@ -162,7 +162,7 @@ func (x *reader) foreign(r *document.Reader, k key, s *seen) (lineage.Thing, err
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
-	t, err := d.Thing()
+	t, err := d.Entity()
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (x *reader) foreign(r *document.Reader, k key, s *seen) (lineage.Thing, err
 
 // run makes a thing of a run, or of a job that stands whole in the document.
 func (x *reader) run(one *run) error {
-	var t lineage.Thing
+	var t lineage.Entity
 	var err error
 	if one.extension != nil {
 		t, err = x.ownRun(one)
@@ -187,7 +187,7 @@ func (x *reader) run(one *run) error {
 	return nil
 }
 
-func (x *reader) ownRun(one *run) (lineage.Thing, error) {
+func (x *reader) ownRun(one *run) (lineage.Entity, error) {
 	in := "run"
 	if one.id == "" {
 		in = "job"
@@ -212,7 +212,7 @@ func (x *reader) ownRun(one *run) (lineage.Thing, error) {
 	return document.Keep(t, one.place, format, document.Minus(about, want))
 }
 
-func (x *reader) foreignRun(one *run) (lineage.Thing, error) {
+func (x *reader) foreignRun(one *run) (lineage.Entity, error) {
 	r := document.NewReader(one.place, one.about)
 	j := r.Inner("job")
 	facets := j.Inner("facets")
@@ -266,7 +266,7 @@ func (x *reader) foreignRun(one *run) (lineage.Thing, error) {
 	if one.end.IsZero() {
 		about = document.Without(about, "eventType") // which is that of its last event so far
 	}
-	t, err := d.Thing()
+	t, err := d.Entity()
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +281,7 @@ func (x *reader) foreignRun(one *run) (lineage.Thing, error) {
 		return t, err
 	}
 	if n, ok := x.known.Node(t.Identity()); ok && n.Kind == lineage.KindRun {
-		return joined(one.place, n.Thing, t)
+		return joined(one.place, n.Entity, t)
 	}
 	return t, nil
 }
@@ -289,7 +289,7 @@ func (x *reader) foreignRun(one *run) (lineage.Thing, error) {
 // joined adds to what is registered of a run what a document says of it: another
 // of its events stood in another document. What the two say differently stays
 // as the document has it, and is refused when it is registered.
-func joined(place string, registered, more lineage.Thing) (lineage.Thing, error) {
+func joined(place string, registered, more lineage.Entity) (lineage.Entity, error) {
 	d := document.NewDraft(lineage.KindRun, place)
 	was, is := document.Details(registered), document.Details(more)
 	d.Fields = document.Overlay(was, document.Without(is, "attributes"))
@@ -314,7 +314,7 @@ func joined(place string, registered, more lineage.Thing) (lineage.Thing, error)
 	first, _ := before.(document.Object)
 	second, _ := now.(document.Object)
 	d.Set("attributes", document.Overlay(first, second))
-	return d.Thing()
+	return d.Entity()
 }
 
 // note keeps what a run says of one of its inputs or outputs alone.

@@ -9,9 +9,9 @@ import (
 	"audittrail/event"
 )
 
-// A Tail is what stands at the end of every line of every version, at fixed
+// A ChainLink is what stands at the end of every line of every version, at fixed
 // distances from it, so that a log is checked without a JSON parser.
-type Tail struct {
+type ChainLink struct {
 	Seq    uint64
 	Logged time.Time
 	Prev   Hash
@@ -39,18 +39,18 @@ const (
 	unhashedLen = len(tailHash) - 1 + hexLen + len(tailEnd)
 )
 
-// Covered returns the bytes of a line, without its LF, that its hash covers.
-func Covered(line []byte) ([]byte, bool) {
+// HashedBytes returns the bytes of a line, without its LF, that its hash covers.
+func HashedBytes(line []byte) ([]byte, bool) {
 	if len(line) < unhashedLen {
 		return nil, false
 	}
 	return line[:len(line)-unhashedLen], true
 }
 
-// ParseTail reads the end of a line without its LF, and tells whether it has
-// the form. It does not check the hash: Intact does.
-func ParseTail(line []byte) (Tail, bool) {
-	var t Tail
+// ParseChainLink reads the end of a line without its LF, and tells whether it has
+// the form. It does not check the hash: VerifyHash does.
+func ParseChainLink(line []byte) (ChainLink, bool) {
+	var t ChainLink
 	at := len(line)
 	back := func(n int) []byte {
 		if at < n {
@@ -64,11 +64,11 @@ func ParseTail(line []byte) (Tail, bool) {
 		decodeHex(t.Hash[:], back(hexLen)) && string(back(len(tailHash))) == tailHash &&
 		decodeHex(t.Prev[:], back(hexLen)) && string(back(len(tailPrev))) == tailPrev
 	if !ok {
-		return Tail{}, false
+		return ChainLink{}, false
 	}
 	logged, err := event.ParseTime(string(back(timeLen)))
 	if err != nil || string(back(len(tailLogged))) != tailLogged {
-		return Tail{}, false
+		return ChainLink{}, false
 	}
 	t.Logged = logged
 	seq, ok := parseSeq(line[:at])
@@ -93,9 +93,9 @@ func parseSeq(b []byte) (uint64, bool) {
 	return seq, err == nil && seq <= MaxSeq
 }
 
-// Intact tells whether the hash at the end of a line is that of the line.
-func Intact(line []byte, t *Tail) bool {
-	covered, ok := Covered(line)
+// VerifyHash tells whether the hash at the end of a line is that of the line.
+func VerifyHash(line []byte, t *ChainLink) bool {
+	covered, ok := HashedBytes(line)
 	return ok && HashOf(covered) == t.Hash
 }
 
@@ -127,18 +127,18 @@ const (
 	idLen      = len("00000000-0000-0000-0000-000000000000")
 )
 
-// Known reports whether a line begins as those of the versions that this package
+// KnownVersion reports whether a line begins as those of the versions that this package
 // reads do.
-func Known(line []byte) bool {
+func KnownVersion(line []byte) bool {
 	return len(line) > versionAt+1 && string(line[:versionAt]) == glanceID[:versionAt] &&
 		line[versionAt] >= '1' && line[versionAt] <= '0'+Version && line[versionAt+1] == ','
 }
 
-// Glance reads the id and the type of a line of a known version from their fixed
+// Peek reads the id and the type of a line of a known version from their fixed
 // places, without decoding the rest. The type is a part of line, not a copy.
-func Glance(line []byte) (id ID, kind []byte, ok bool) {
+func Peek(line []byte) (id ID, kind []byte, ok bool) {
 	const typeAt = len(glanceID) + idLen + len(glanceTime) + timeLen + len(glanceType)
-	if len(line) < typeAt || !Known(line) || string(line[versionAt+1:len(glanceID)]) != glanceID[versionAt+1:] {
+	if len(line) < typeAt || !KnownVersion(line) || string(line[versionAt+1:len(glanceID)]) != glanceID[versionAt+1:] {
 		return ID{}, nil, false
 	}
 	id, err := parseID(line[len(glanceID) : len(glanceID)+idLen])
@@ -152,9 +152,9 @@ func Glance(line []byte) (id ID, kind []byte, ok bool) {
 	return id, line[typeAt : typeAt+end], true
 }
 
-// HasKind tells whether the type of a line of a known version begins with a
+// HasTypePrefix tells whether the type of a line of a known version begins with a
 // prefix. It looks at nothing else.
-func HasKind(line []byte, prefix string) bool {
+func HasTypePrefix(line []byte, prefix string) bool {
 	const typeAt = len(glanceID) + idLen + len(glanceTime) + timeLen + len(glanceType)
 	return len(line) >= typeAt+len(prefix) && string(line[typeAt:typeAt+len(prefix)]) == prefix
 }

@@ -8,11 +8,11 @@ import (
 	"audittrail/record"
 )
 
-// Unread returns of how many records it is not known whether they match, since
+// CountUnreadable returns of how many records it is not known whether they match, since
 // their content would tell and cannot be read: the log is open without its
 // keyring, or keys of it are lost. Content that was erased or has expired is
 // gone, and is not counted. It is 0 if q asks for nothing that is sealed.
-func (e *Engine) Unread(ctx context.Context, q Query) (uint64, error) {
+func (e *Engine) CountUnreadable(ctx context.Context, q Query) (uint64, error) {
 	unknown := false // a user whose name may have been lost
 	for _, user := range q.Users {
 		_, known, err := e.log.Subject(user)

@@ -25,9 +25,9 @@ func Kinds() []Kind {
 	return []Kind{KindDataset, KindPrompt, KindRun, KindModel, KindEvaluation, KindDeployment}
 }
 
-// A Thing is a *[Dataset], *[PromptTemplate], *[TrainingRun], *[ModelVersion],
+// An Entity is a *[Dataset], *[PromptTemplate], *[TrainingRun], *[ModelVersion],
 // *[Evaluation] or *[Deployment].
-type Thing interface {
+type Entity interface {
 	// Kind says which.
 	Kind() Kind
 	// Identity returns the thing's id, derived from what it is if it has none,
@@ -152,7 +152,7 @@ type Evaluation struct {
 
 // A Retirement ends a deployment, or a model version with all its deployments.
 type Retirement struct {
-	Thing      string // the id of the model version or deployment
+	Entity     string // the id of the model version or deployment
 	At         time.Time
 	Reason     string
 	Attributes map[string]json.RawMessage
@@ -177,7 +177,7 @@ func (*PromptTemplate) Kind() Kind { return KindPrompt }
 func (*Evaluation) Kind() Kind { return KindEvaluation }
 
 // New returns an empty thing of a kind, or nil if there is no such kind.
-func New(k Kind) Thing {
+func New(k Kind) Entity {
 	switch k {
 	case KindDataset:
 		return new(Dataset)

@@ -13,13 +13,13 @@ import (
 // TestAccounts tell who was shown what, with a token and without.
 func TestAccounts(t *testing.T) {
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
-	if governed, err := access.Governed(t.Context(), log); err != nil || governed {
+	if governed, err := access.HasGrants(t.Context(), log); err != nil || governed {
 		t.Errorf("Governed = %v, %v before there is a grant", governed, err)
 	}
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
-	_, g := mustGrant(t, c, access.Request{User: "ann", Role: access.Auditor})
-	if governed, err := access.Governed(t.Context(), log); err != nil || !governed {
+	_, g := mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Auditor})
+	if governed, err := access.HasGrants(t.Context(), log); err != nil || !governed {
 		t.Errorf("Governed = %v, %v, want true", governed, err)
 	}
 	if err := access.RecordRead(t.Context(), log, access.Reading{Command: "show", Records: 1, First: 7, Last: 7}); err != nil {
@@ -51,13 +51,13 @@ func TestAccounts(t *testing.T) {
 func TestErased(t *testing.T) {
 	dir := t.TempDir()
 	log := openLog(t, dir, audittrail.Options{Create: true})
-	c := openAccess(t, log, access.Options{Follow: time.Hour})
+	c := openAccess(t, log, access.Options{PollInterval: time.Hour})
 	defer closeAccess(t, c)
-	reader := openAccess(t, openLog(t, dir, audittrail.Options{ReadOnly: true}), access.Options{Follow: time.Hour})
+	reader := openAccess(t, openLog(t, dir, audittrail.Options{ReadOnly: true}), access.Options{PollInterval: time.Hour})
 	defer closeAccess(t, reader)
-	token, g := mustGrant(t, c, access.Request{User: "ann", Role: access.Viewer})
-	other, _ := mustGrant(t, c, access.Request{User: "bob", Role: access.Viewer})
-	revoked, r := mustGrant(t, c, access.Request{User: "ann", Role: access.Viewer})
+	token, g := mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Viewer})
+	other, _ := mustGrant(t, c, access.GrantRequest{User: "bob", Role: access.Viewer})
+	revoked, r := mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Viewer})
 	if _, err := c.Revoke(t.Context(), r.ID, "", ""); err != nil {
 		t.Fatal(err)
 	}
