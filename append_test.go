@@ -312,7 +312,7 @@ func TestClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	append1 := func() (*audittrail.Record, error) {
+	append1 := func() (*record.Record, error) {
 		r, err := log.Append(t.Context(), event.Event{Type: event.Prompt, Prompt: "p"})
 		if err != nil {
 			return nil, err

@@ -36,7 +36,7 @@ func disclosure(t testing.TB) string {
 
 func TestDisclosure(t *testing.T) {
 	good := disclosure(t)
-	r, err := audittrail.CheckDisclosure([]byte(good))
+	r, err := record.CheckDisclosure([]byte(good))
 	if err != nil || r.Event.Prompt != "one" || r.Event.UserID != "u" {
 		t.Fatalf("CheckDisclosure() = %+v, %v", r, err)
 	}
@@ -56,13 +56,13 @@ func TestDisclosure(t *testing.T) {
 		"key too short":  {strings.Replace(good, parts.Key, parts.Key[:8], 1), record.ErrDisclosure},
 		"no record line": {`{"v":1,"key":"` + parts.Key + `","line":"x"}`, record.ErrFormat},
 	} {
-		if _, err := audittrail.CheckDisclosure([]byte(c.in)); !errors.Is(err, c.want) {
+		if _, err := record.CheckDisclosure([]byte(c.in)); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
 	// One letter of the line: the hash tells.
 	forged := strings.Replace(good, `\"seq\":1`, `\"seq\":7`, 1)
-	if _, err := audittrail.CheckDisclosure([]byte(forged)); !errors.Is(err, record.ErrHash) {
+	if _, err := record.CheckDisclosure([]byte(forged)); !errors.Is(err, record.ErrHash) {
 		t.Errorf("forged: %v, want ErrHash", err)
 	}
 }
@@ -70,7 +70,7 @@ func TestDisclosure(t *testing.T) {
 func FuzzDisclosure(f *testing.F) {
 	f.Add([]byte(disclosure(f)))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		r, err := audittrail.CheckDisclosure(in)
+		r, err := record.CheckDisclosure(in)
 		if err == nil && (r == nil || r.State != record.Readable) {
 			t.Errorf("accepted %q as %+v", in, r)
 		}

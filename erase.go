@@ -34,13 +34,6 @@ type ErasureResult struct {
 	Before, After []byte
 }
 
-// Doomed is what is about to be destroyed.
-type Doomed struct {
-	Subjects []record.Subject
-	Classes  []string // such as "standard/2026-11"
-	Seq      uint64   // the record that ordered it; no later one is concerned
-}
-
 // Erase forgets users: it destroys the keys under which everything about them
 // is sealed, and records that it did. The records stay as they are, and the log
 // verifies; what they say of the users, and who the users are, can be read
@@ -132,7 +125,7 @@ func (l *Log) erasureAt(ctx context.Context, seq uint64) (*ErasureOrder, error) 
 	return o, err
 }
 
-func orderOf(r *Record) (*ErasureOrder, error) {
+func orderOf(r *record.Record) (*ErasureOrder, error) {
 	if r.State != record.Readable {
 		return nil, fmt.Errorf("record %d orders an erasure, and is %s", r.Seq, r.State)
 	}

@@ -1,17 +1,17 @@
 package audittrail_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"audittrail"
+	"audittrail/access"
 	"audittrail/governance"
 	"audittrail/internal/vfs"
-	"audittrail/keyring"
 	"audittrail/record"
 )
 
@@ -19,12 +19,12 @@ import (
 // what was ordered happens once there is room, and nothing comes in between.
 func TestEraseOnFullDisk(t *testing.T) {
 	disk := vfs.NewMem()
-	var full atomic.Bool // the signer writes beside this test
-	o := audittrail.Options{Create: true, LockWait: -1, Purge: func(context.Context, audittrail.Doomed) ([]keyring.FileID, error) {
-		full.Store(true)
-		return nil, nil
-	}}
+	var erasing, full atomic.Bool // the signer writes concurrently
+	o := audittrail.Options{Create: true, LockWait: -1}
 	disk.Inject(func(op vfs.Op) error {
+		if erasing.Load() && op.Kind == vfs.OpWrite && strings.HasSuffix(op.Name, ".jsonl") {
+			full.Store(true) // with the order
+		}
 		if full.Load() && op.Kind == vfs.OpWrite && strings.Contains(op.Name, "ring-") {
 			return syscall.ENOSPC
 		}
@@ -35,10 +35,32 @@ func TestEraseOnFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mustClose(t, log)
+	grants, err := access.Open(t.Context(), log, access.Options{PollInterval: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := grants.Grant(t.Context(), access.GrantRequest{User: "ann", Role: access.Viewer, By: access.Local})
+	if err != nil {
+		t.Fatal(err)
+	}
 	a := mustAppend(t, log, about("ann", "one")).Seq
 	b := mustAppend(t, log, about("bob", "two")).Seq
+	erasing.Store(true)
 	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"ann"}, Reason: "r"}); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("Erase on a full disk = %v, want ENOSPC", err)
+	}
+	// Her grants end with the order, not with her keys.
+	if d := grants.Check(token.Reveal(), access.ReadEvents, nil); !d.Allowed {
+		t.Fatalf("her grant, before it was looked at again: %+v; this test looks at nothing", d)
+	}
+	if err := grants.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d := grants.Check(token.Reveal(), access.ReadEvents, nil); d.Allowed {
+		t.Errorf("her grant after the order: %+v", d)
+	}
+	if err := grants.Close(); err != nil {
+		t.Fatal(err)
 	}
 	n := size(t, log)
 	if _, err := log.Append(t.Context(), about("ann", "in between")); !errors.Is(err, syscall.ENOSPC) {
@@ -52,8 +74,6 @@ func TestEraseOnFullDisk(t *testing.T) {
 	}
 	mustAppend(t, log, about("bob", "goes on"))
 
-	full.Store(false)
-	o.Purge = nil
 	disk.Inject(nil)
 	hold(t, log, governance.Hold{User: "bob"}) // whose turn finishes what was left
 	wantStates(t, log, map[uint64]record.State{a: record.Erased, b: record.Readable})

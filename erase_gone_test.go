@@ -243,7 +243,7 @@ func govern(disk vfs.FS, c *clock) (k certain, err error) {
 	if err := log.SetClasses(nil, nil); err != nil { // so that "short" may expire
 		return k, err
 	}
-	if _, _, err := log.NewFileKey(); err != nil {
+	if _, _, err := audittrail.Ring(log).NewFileKey(); err != nil {
 		return k, err
 	}
 	h, err := log.PlaceHold(ctx, governance.Hold{User: "bob", Reason: "r"})

@@ -2,7 +2,6 @@ package audittrail_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,7 +12,6 @@ import (
 
 	"audittrail"
 	"audittrail/event"
-	"audittrail/keyring"
 	"audittrail/record"
 )
 
@@ -67,7 +65,7 @@ func TestErase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	generation, err := log.Generation()
+	generation, err := audittrail.Ring(log).CurrentGeneration()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +74,7 @@ func TestErase(t *testing.T) {
 	if !slices.Equal(done.Subjects, []record.Subject{subject}) {
 		t.Errorf("Subjects = %v, want %v", done.Subjects, subject)
 	}
-	if g, err := log.Generation(); g != generation+1 || err != nil {
+	if g, err := audittrail.Ring(log).CurrentGeneration(); g != generation+1 || err != nil {
 		t.Errorf("Generation = %d, %v, want %d: one for an erasure", g, err, generation+1)
 	}
 	states := map[uint64]record.State{
@@ -171,50 +169,6 @@ func TestEraseRefuses(t *testing.T) {
 	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"ann"}, Reason: "r"}); err == nil {
 		t.Error("Erase after Close = nil, want an error")
 	}
-}
-
-// TestPurge is called between order and deed, and what it says is let go.
-func TestPurge(t *testing.T) {
-	var log *audittrail.Log
-	var fail error
-	var calls []audittrail.Doomed
-	var old, fresh keyring.FileID
-	newKey := func() keyring.FileID {
-		t.Helper()
-		id, _, err := log.NewFileKey()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
-	log = open(t, t.TempDir(), audittrail.Options{Create: true, Purge: func(ctx context.Context, d audittrail.Doomed) ([]keyring.FileID, error) {
-		calls = append(calls, d)
-		// What goes can be read still, and what orders it is there.
-		wantStates(t, log, map[uint64]record.State{uint64(len(calls) - 1): record.Readable, d.Seq: record.Readable})
-		fresh = newKey()
-		return []keyring.FileID{old}, fail
-	}})
-	mustAppend(t, log, about("ann", "one"))
-	mustAppend(t, log, about("bob", "two"))
-	ann, _, _ := log.Subject("ann")
-	old = newKey()
-	other := newKey()
-	wantKeys := func(want map[keyring.FileID]bool) {
-		t.Helper()
-		for id, there := range want {
-			if _, err := log.FileKey(id); there != (err == nil) || err != nil && !errors.Is(err, keyring.ErrLost) {
-				t.Errorf("FileKey = %v, want it there: %v", err, there)
-			}
-		}
-	}
-	done := erase(t, log, "ann")
-	if len(calls) != 1 || !slices.Equal(calls[0].Subjects, []record.Subject{ann}) || calls[0].Seq != done.Receipt.Seq {
-		t.Fatalf("Purge was called with %+v", calls)
-	}
-	wantKeys(map[keyring.FileID]bool{old: false, other: true, fresh: true})
-	fail = errors.New("no")
-	erase(t, log, "bob")
-	wantKeys(map[keyring.FileID]bool{old: false, other: false, fresh: false})
 }
 
 func checkpointSize(t *testing.T, signed []byte) uint64 {

@@ -10,6 +10,7 @@ import (
 
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/index"
 	"audittrail/keyring"
 	"audittrail/record"
 )
@@ -19,7 +20,9 @@ const maxErased = 250_000
 
 // A doom is a destruction that a record has ordered.
 type doom struct {
-	Doomed
+	subjects []record.Subject
+	classes  []string // such as "standard/2026-11"
+	seq      uint64   // the record that ordered it; no later one is concerned
 
 	hash    record.Hash
 	ordered map[string]uint64 // if late: which record ordered each class
@@ -129,7 +132,7 @@ func (c *eraser) orderErasure(ctx context.Context, order governance.Erasure, hel
 	if err != nil {
 		return nil, err
 	}
-	c.unfinished = &doom{Doomed: Doomed{Subjects: order.Subjects, Seq: receipt.Seq}, hash: receipt.Hash}
+	c.unfinished = &doom{subjects: order.Subjects, seq: receipt.Seq, hash: receipt.Hash}
 	return &ErasureResult{Receipt: receipt, Subjects: order.Subjects, Before: before}, nil
 }
 
@@ -205,7 +208,7 @@ func (c *eraser) orderExpiry(classes []string, reason string) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	c.unfinished = &doom{Doomed: Doomed{Classes: classes, Seq: receipt.Seq}, hash: receipt.Hash}
+	c.unfinished = &doom{classes: classes, seq: receipt.Seq, hash: receipt.Hash}
 	return receipt, nil
 }
 
@@ -215,7 +218,7 @@ func (c *eraser) finish(ctx context.Context) ([]byte, error) {
 	d := c.unfinished
 	after, err := c.destroy(context.WithoutCancel(ctx), d)
 	if err != nil {
-		err = fmt.Errorf("it was ordered by record %d, but is not complete: %w; it is finished when the log is next opened", d.Seq, err)
+		err = fmt.Errorf("it was ordered by record %d, but is not complete: %w; it is finished when the log is next opened", d.seq, err)
 		c.log.gate.Fail(err)
 		return nil, err
 	}
@@ -234,9 +237,9 @@ func (c *eraser) destroy(ctx context.Context, d *doom) ([]byte, error) {
 	if err := c.escrow(ctx, d); err != nil {
 		return nil, fmt.Errorf("keep what is held: %w", err)
 	}
-	gone := keyring.Destruction{Subjects: d.Subjects, Classes: d.Classes, Seq: d.Seq, Hash: d.hash, AllFiles: true}
-	if c.log.opts.Purge != nil && !d.late {
-		files, err := c.log.opts.Purge(ctx, d.Doomed)
+	gone := keyring.Destruction{Subjects: d.subjects, Classes: d.classes, Seq: d.seq, Hash: d.hash, AllFiles: true}
+	if !c.log.opts.NoIndex && !d.late {
+		files, err := index.Of(c.log).Purge(ctx, gone)
 		if err == nil {
 			gone.AllFiles, gone.Files = false, files
 		} else {
@@ -258,10 +261,8 @@ func (c *eraser) finishAll(ctx context.Context) error {
 		c.advanceApplied(ctx, from)
 	} else {
 		d := &doom{
-			Doomed: Doomed{
-				Subjects: slices.SortedFunc(maps.Keys(t.subjects), compareSubjects),
-				Classes:  slices.Sorted(maps.Keys(t.classes)), Seq: t.last.Seq,
-			},
+			subjects: slices.SortedFunc(maps.Keys(t.subjects), compareSubjects),
+			classes:  slices.Sorted(maps.Keys(t.classes)), seq: t.last.Seq,
 			hash: t.last.Hash, late: true, ordered: t.classes,
 		}
 		if _, err := c.destroy(ctx, d); err != nil {

@@ -19,11 +19,11 @@ var destructions = []event.Type{event.SubjectErased, event.ClassExpired}
 type toll struct {
 	subjects map[record.Subject]struct{}
 	classes  map[string]uint64 // and the first record that ordered it
-	last     *Record           // the newest order
+	last     *record.Record    // the newest order
 }
 
 // take adds what a record orders.
-func (t *toll) take(r *Record, system record.Subject) error {
+func (t *toll) take(r *record.Record, system record.Subject) error {
 	if r.Subject != system || r.State != record.Readable {
 		return fmt.Errorf("record %d orders a destruction, and is not the log's own: run verify", r.Seq)
 	}
@@ -55,7 +55,7 @@ func (t *toll) take(r *Record, system record.Subject) error {
 
 // ordered adds to a toll what was ordered from a sequence number on.
 func (c *eraser) ordered(ctx context.Context, from uint64, t *toll) error {
-	return c.log.records.eachOwn(ctx, from, destructions, func(r *Record) error { return t.take(r, c.log.ring.System()) })
+	return c.log.records.eachOwn(ctx, from, destructions, func(r *record.Record) error { return t.take(r, c.log.ring.System()) })
 }
 
 // eraseDamaged is ordered for a log that is damaged: it goes over all lines, in
@@ -68,7 +68,7 @@ func (c *eraser) eraseDamaged(ctx context.Context, t *toll) error {
 		}
 		if r, err := record.Decode(slices.Clone(line)); err == nil {
 			if prk, err := c.log.ring.DecryptionKey(r.Subject, r.Class); err == nil && r.Open(prk) == nil {
-				_ = t.take(&Record{Record: *r}, c.log.ring.System()) // of what is not authentic nothing is believed
+				_ = t.take(r, c.log.ring.System()) // of what is not authentic nothing is believed
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/keyring"
+	"audittrail/record"
 	"audittrail/tlog"
 )
 
@@ -367,7 +368,7 @@ func ExampleLog_Disclose() {
 	}
 
 	// Its receiver needs neither the log nor its keyring.
-	r, err := audittrail.CheckDisclosure(file)
+	r, err := record.CheckDisclosure(file)
 	fmt.Println(r.Seq, r.Event.Prompt, err)
 	// Output: 0 What is a Merkle tree? <nil>
 }

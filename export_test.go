@@ -6,6 +6,7 @@ import (
 
 	"audittrail/event"
 	"audittrail/internal/vfs"
+	"audittrail/keyring"
 )
 
 // Seams let tests stand between a log and the world.
@@ -14,10 +15,14 @@ type Seams struct {
 	Now  func() time.Time
 	Rand io.Reader
 	Roll int64
+
+	Index bool // keep the index on FS, too
 }
 
-// With returns the options with other seams.
+// With returns the options with other seams. On a file system of the test's, whose
+// operations it counts, there is an index only if that is asked for.
 func (o Options) With(s Seams) Options {
+	o.NoIndex = o.NoIndex || s.FS != nil && !s.Index
 	o.seams = seams{fs: s.FS, now: s.Now, rand: s.Rand, roll: s.Roll}
 	return o
 }
@@ -32,3 +37,9 @@ func CommitOwn(l *Log, e event.Event) error {
 	_, err := l.sequence.commitOwn(e)
 	return err
 }
+
+// Ring returns a log's keyring.
+func Ring(l *Log) *keyring.Ring { return l.ring }
+
+// Gone returns the ranges of records that have left a log.
+func Gone(l *Log) [][2]uint64 { return l.store.Gone() }

@@ -64,8 +64,8 @@ func administers(e *event.Event) error {
 // on, in order, each checked as Get does: all of them, or those of the given
 // types. It opens no others. It ends where the log ended when it began. After an
 // error it yields no more.
-func (l *Log) GovernanceRecords(ctx context.Context, from uint64, types ...event.Type) iter.Seq2[*Record, error] {
-	return func(yield func(*Record, error) bool) {
+func (l *Log) GovernanceRecords(ctx context.Context, from uint64, types ...event.Type) iter.Seq2[*record.Record, error] {
+	return func(yield func(*record.Record, error) bool) {
 		if err := l.refresh(ctx); err != nil {
 			yield(nil, err)
 			return
@@ -97,8 +97,8 @@ const together = 64
 
 // getAll gets some records, on all processors. Those that are of none of the
 // types, if any are given, it leaves out.
-func (l *Log) getAll(ctx context.Context, seqs []uint64, types []event.Type) ([]*Record, []error) {
-	records, errs := make([]*Record, len(seqs)), make([]error, len(seqs))
+func (l *Log) getAll(ctx context.Context, seqs []uint64, types []event.Type) ([]*record.Record, []error) {
+	records, errs := make([]*record.Record, len(seqs)), make([]error, len(seqs))
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(seqs)) {

@@ -5,16 +5,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"audittrail"
 	"audittrail/event"
-	"audittrail/record"
 )
 
 func grant(id string) event.Event {
@@ -110,52 +104,6 @@ func TestAdministerRefuses(t *testing.T) {
 	}
 	if size, err := log.Size(); size != 0 || err != nil {
 		t.Errorf("Size() = %d, %v, want 0", size, err)
-	}
-}
-
-// TestObserver is handed every record as a reader finds it, also if the caller
-// changes what its event pointed to.
-func TestObserver(t *testing.T) {
-	var mu sync.Mutex
-	var seen []*audittrail.Record
-	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true, Observer: func(batch []*audittrail.Record) {
-		mu.Lock()
-		defer mu.Unlock()
-		seen = append(seen, batch...)
-	}})
-	tokens, latency := int64(7), 3*time.Millisecond
-	ev := event.Event{
-		Type: event.ToolResult, ModelID: "m", UserID: "u", SessionID: "s", InputTokens: &tokens, Latency: &latency,
-		InputMessages: json.RawMessage(`["hello"]`), Cost: &event.Cost{Nano: 5, Currency: "EUR"},
-		Tool:     &event.Tool{Name: "t", Arguments: json.RawMessage(`{"q":"x"}`)},
-		Producer: &event.Producer{ID: "p"}, Labels: map[string]string{"k": "v"},
-		Metadata: map[string]json.RawMessage{"m": json.RawMessage(`"v"`)},
-	}
-	mustAppend(t, log, ev)
-	tokens, latency = 8, 0
-	copy(ev.InputMessages, `["spoil"]`)
-	copy(ev.Tool.Arguments, `{"q":"y"}`)
-	copy(ev.Metadata["m"], `"w"`)
-	ev.Labels["k"], ev.Metadata["n"], ev.Tool.Name, ev.Producer.ID, ev.Cost.Nano = "w", nil, "u", "q", 6
-	if _, err := log.AppendBatch(t.Context(), []event.Event{{Type: event.Prompt, ID: "client"}, {Type: event.Prompt}}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := log.AppendGovernance(t.Context(), grant("")); err != nil {
-		t.Fatal(err)
-	}
-	mustClose(t, log)
-	reader := open(t, dir, audittrail.Options{ReadOnly: true})
-	var want []*audittrail.Record
-	for r, err := range reader.Records(t.Context(), 0, record.MaxSeq) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Key = record.Hash{} // which is of the line
-		want = append(want, r)
-	}
-	if diff := cmp.Diff(want, seen, cmpopts.IgnoreUnexported(record.Record{}), cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("observed records differ from those read (-read +observed):\n%s", diff)
 	}
 }
 

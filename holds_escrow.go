@@ -26,7 +26,7 @@ func (c *eraser) escrowName(id keyring.FileID) string {
 // escrow puts aside the keys of those records that are held, of the classes
 // that a doom is about to destroy.
 func (c *eraser) escrow(ctx context.Context, d *doom) error {
-	if len(d.Classes) == 0 {
+	if len(d.classes) == 0 {
 		return nil
 	}
 	var active []governance.Hold
@@ -39,7 +39,7 @@ func (c *eraser) escrow(ctx context.Context, d *doom) error {
 		return err
 	}
 	out := newEscrowSet(c, upTo)
-	for _, class := range d.Classes {
+	for _, class := range d.classes {
 		if slices.Contains(living, class) && slices.ContainsFunc(active, func(h governance.Hold) bool { return h.Reaches(class) }) {
 			out.classes[class] = nil
 		}
@@ -256,14 +256,14 @@ func (c *eraser) keptSince(ctx context.Context, order uint64) (func(*record.Reco
 		keepers = append(keepers, keeps)
 		return err
 	}
-	err := c.log.records.eachOwn(ctx, 0, holdTypes, func(r *Record) error {
+	err := c.log.records.eachOwn(ctx, 0, holdTypes, func(r *record.Record) error {
 		if !begun && r.Seq > order {
 			begun = true
 			if err := add(); err != nil {
 				return err
 			}
 		}
-		if err := hs.Take(&r.Record, r.State == record.Readable); err != nil {
+		if err := hs.Take(r, r.State == record.Readable); err != nil {
 			return err
 		}
 		if begun && r.Event.Type == event.HoldReleased {

@@ -38,8 +38,8 @@ func (c *eraser) knownHolds(ctx context.Context, f func(*governance.Holds)) erro
 	defer c.holds.mu.Unlock()
 	list := &c.holds.list
 	if size := c.log.store.Size(); list.Next() < size {
-		err := c.log.records.eachOwn(ctx, list.Next(), holdTypes, func(r *Record) error {
-			return list.Take(&r.Record, r.State == record.Readable)
+		err := c.log.records.eachOwn(ctx, list.Next(), holdTypes, func(r *record.Record) error {
+			return list.Take(r, r.State == record.Readable)
 		})
 		if err != nil {
 			return fmt.Errorf("read holds: %w", err)

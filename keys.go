@@ -169,7 +169,7 @@ func (l *Log) BackupKeys(ctx context.Context, w io.Writer, to age.Recipient, exp
 }
 
 // backupOf reads a keys_backed_up record.
-func backupOf(r *Record) (keyring.BackupInfo, error) {
+func backupOf(r *record.Record) (keyring.BackupInfo, error) {
 	var text struct {
 		ID               string
 		Created, Expires time.Time

@@ -3,10 +3,12 @@ package audittrail
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"audittrail/internal/admission"
+	"audittrail/internal/index"
 	"audittrail/internal/segment"
 	"audittrail/internal/signed"
 	"audittrail/internal/tree"
@@ -17,6 +19,8 @@ import (
 // A Log is an append-only sequence of records. Its methods may be called from
 // many goroutines. Reads never wait for appends.
 type Log struct {
+	indexHolder
+
 	dir   string
 	opts  Options
 	ring  *keyring.Ring // nil if opened for reading without its keyring
@@ -115,6 +119,11 @@ func (l *Log) Close() error {
 	if l.sequence != nil {
 		l.sequence.Close()
 		errs = append(errs, l.signer.stop())
+	}
+	if x := index.Of(l); x != nil {
+		if err := x.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("close index: %w", err))
+		}
 	}
 	// Some are not there if Open has failed.
 	if l.eraser != nil {

@@ -15,7 +15,6 @@ var unnamed = map[string]string{
 	"vfs.FS":                "keyring and root share the file system of tests; importers leave it nil",
 	"ringfile.DamagedError": "the ring's files find the damage, keyring reports it",
 	"cjson.Decoder":         "record hands its decoder on to event, for speed",
-	"index.Index":           "query.Over is the command's, until Open keeps the index",
 }
 
 // TestExportedTypesCanBeNamed finds what an importer sees and cannot name: exported

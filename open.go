@@ -27,10 +27,13 @@ const (
 	logDir    = "log"
 	treeDir   = "tree"
 	escrowDir = "escrow"
+	indexDir  = "index"
 	lockName  = "LOCK"
 )
 
-// Open opens the log in the folder dir. Close it.
+// Open opens the log in the folder dir, with its index (unless o.NoIndex is set):
+// opened for writing, the index is kept concurrently with the appends, which do
+// not wait for it; read-only, what another process keeps is read. Close the log.
 //
 // Opened for writing, a log is first brought in order: what an interrupted
 // write left behind is copied aside, cut off and recorded as such; records
@@ -57,6 +60,7 @@ func Open(dir string, o Options) (*Log, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
+	l.attachIndex()
 	return l, nil
 }
 
@@ -102,6 +106,7 @@ func (l *Log) furnish() {
 	l.admit.FS, l.admit.Tree, l.admit.Store = l.opts.fs, l.treePath(), l.store
 	l.admit.Ring, l.admit.VKeys, l.admit.Orders = l.ring, l.opts.VKeys, l.eraser
 	l.left.log, l.left.records = l, &l.records
+	l.makeIndex()
 }
 
 // treePath is the folder of the tree's files, escrowPath that of the keys of

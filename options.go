@@ -2,7 +2,6 @@ package audittrail
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -88,27 +87,24 @@ type Options struct {
 	// RepairNewer lets Repair cut off lines of a newer format, too, which only a
 	// newer version of this program can tell from forgeries.
 	RepairNewer bool
-	// Purge is called by Erase and Expire when they have been recorded, and
-	// before the keys are destroyed: it makes files that are derived from the
-	// contents anew, without what is to go and under new keys (see NewFileKey),
-	// and returns the old ones' ids, whose keys are destroyed with the rest.
-	// Without it, or if it fails, the keys of all derived files are destroyed,
-	// as they are when Open finishes what a crash cut short. It may use the log,
-	// but for what records erasures, expiries and holds.
-	Purge func(context.Context, Doomed) (drop []keyring.FileID, err error)
+	// NoIndex opens the log without its index, the folder "index", from which
+	// queries are answered: they read the log then. An erasure or expiry by a
+	// writer without an index destroys the keys of the index that there is, and
+	// the next writer with one makes it again.
+	//
+	// The index decides nothing. What it contains of contents is encrypted, and
+	// is removed with the users and months that are erased or expire. If it
+	// cannot be kept, Logger is told.
+	NoIndex bool
 	// Logger is told what goes on behind the calls; if nil, nobody is.
 	Logger *slog.Logger
-	// Observer, if not nil, is handed the new records of every batch when they
-	// are durable, in their order: with their content, and without their
-	// lines. They are its own, and do not change. It is called by the one
-	// goroutine that writes, and so must return at once.
-	Observer func([]*Record)
-
 	seams
 }
 
 // seams are the log's dependencies on the world, for tests.
 type seams struct {
+	indexTuning
+
 	fs   vfs.FS
 	now  func() time.Time
 	rand io.Reader

@@ -138,7 +138,7 @@ func (l *Log) Disclose(ctx context.Context, seq uint64) (record.Disclosure, erro
 	if r.State == record.Unauthenticated {
 		return record.Disclosure{}, fmt.Errorf("disclose record %d: %w", seq, ErrUnauthenticated)
 	}
-	key, state, err := l.eraser.keyOf(&r.Record)
+	key, state, err := l.eraser.keyOf(r)
 	if err != nil {
 		return record.Disclosure{}, fmt.Errorf("disclose record %d: %w", seq, err)
 	}
@@ -146,14 +146,4 @@ func (l *Log) Disclose(ctx context.Context, seq uint64) (record.Disclosure, erro
 		return record.Disclosure{}, fmt.Errorf("disclose record %d: its content is %s", seq, state)
 	}
 	return record.Disclosure{Line: r.Line(), Key: key}, nil
-}
-
-// CheckDisclosure reads a disclosure, and returns the record if its line is
-// whole and its key opens it. It needs no log: see record.CheckDisclosure.
-func CheckDisclosure(b []byte) (*Record, error) {
-	r, err := record.CheckDisclosure(b)
-	if err != nil {
-		return nil, fmt.Errorf("check disclosure: %w", err)
-	}
-	return &Record{Record: *r, State: record.Readable}, nil
 }

@@ -7,23 +7,15 @@ import (
 	"iter"
 	"time"
 
-	"audittrail/event"
 	"audittrail/record"
 )
-
-// A Record is one record as its reader sees it. Where State is Readable, Event has
-// the content; otherwise only the clear fields.
-type Record struct {
-	record.Record
-	State record.State
-}
 
 // Get returns a record. Its line is checked against its hash, and against the
 // tree as far as that goes; a disagreement is a *TamperError. A record that is
 // not in the log any more is an *ArchivedError or a *DroppedError. One that is
 // not among the records that count has the State Unauthenticated, and what its
 // line says; if that is not understood, the error is ErrUnauthenticated.
-func (l *Log) Get(ctx context.Context, seq uint64) (*Record, error) {
+func (l *Log) Get(ctx context.Context, seq uint64) (*record.Record, error) {
 	r, err := l.get(ctx, seq)
 	var gone *ArchivedError
 	if errors.As(err, &gone) && l.lock == nil {
@@ -32,7 +24,7 @@ func (l *Log) Get(ctx context.Context, seq uint64) (*Record, error) {
 	return r, err
 }
 
-func (l *Log) get(ctx context.Context, seq uint64) (*Record, error) {
+func (l *Log) get(ctx context.Context, seq uint64) (*record.Record, error) {
 	if seq >= l.store.Size() {
 		if err := l.refresh(ctx); err != nil {
 			return nil, err
@@ -59,7 +51,7 @@ func (l *Log) get(ctx context.Context, seq uint64) (*Record, error) {
 
 // Find returns the record that has an id: a UUID, or the id that the client
 // gave in another form. The error is ErrNoRecord if there is none.
-func (l *Log) Find(ctx context.Context, id string) (*Record, error) {
+func (l *Log) Find(ctx context.Context, id string) (*record.Record, error) {
 	want, err := record.ParseID(id)
 	if err != nil {
 		if l.ring == nil {
@@ -97,8 +89,8 @@ func (l *Log) Find(ctx context.Context, id string) (*Record, error) {
 // govern the log or tell what was done with it, which stay: a gap in the
 // sequence numbers shows that, Segments says which ranges they are, and Get of
 // one where it is.
-func (l *Log) Records(ctx context.Context, from, to uint64) iter.Seq2[*Record, error] {
-	return func(yield func(*Record, error) bool) {
+func (l *Log) Records(ctx context.Context, from, to uint64) iter.Seq2[*record.Record, error] {
+	return func(yield func(*record.Record, error) bool) {
 		if err := l.refresh(ctx); err != nil {
 			yield(nil, err)
 			return
@@ -113,8 +105,8 @@ const followPoll = 50 * time.Millisecond
 
 // Follow yields the records from a sequence number on, and then every new one
 // as it becomes durable, until ctx ends or the log is closed.
-func (l *Log) Follow(ctx context.Context, from uint64) iter.Seq2[*Record, error] {
-	return func(yield func(*Record, error) bool) {
+func (l *Log) Follow(ctx context.Context, from uint64) iter.Seq2[*record.Record, error] {
+	return func(yield func(*record.Record, error) bool) {
 		poll := time.NewTicker(followPoll)
 		defer poll.Stop()
 		for {
@@ -144,14 +136,4 @@ func (l *Log) Follow(ctx context.Context, from uint64) iter.Seq2[*Record, error]
 			}
 		}
 	}
-}
-
-// KnownParts returns which encrypted fields the event has, and whether that is
-// known: a record of version 1 does not list them, and its content may be out of
-// reach.
-func (r *Record) KnownParts() (p event.Parts, known bool) {
-	if r.Version > 1 {
-		return r.Parts, true
-	}
-	return event.PartsOf(&r.Event), r.State == record.Readable
 }

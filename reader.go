@@ -27,7 +27,7 @@ type reader struct {
 }
 
 // get returns a record that has not left the log.
-func (l *reader) get(ctx context.Context, seq uint64) (*Record, error) {
+func (l *reader) get(ctx context.Context, seq uint64) (*record.Record, error) {
 	line, entry, err := l.line(seq)
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func (l *reader) line(seq uint64) (line, entry []byte, err error) {
 
 // beyond returns a record that is not among those that count: what its line
 // says, which nobody vouches for. Its content is not opened.
-func (l *reader) beyond(ctx context.Context, seq uint64) (*Record, error) {
+func (l *reader) beyond(ctx context.Context, seq uint64) (*record.Record, error) {
 	line, err := l.store.Peek(seq)
 	if err != nil {
 		return nil, err
@@ -65,35 +65,34 @@ func (l *reader) beyond(ctx context.Context, seq uint64) (*Record, error) {
 
 // view decodes, checks and opens a line, which it keeps. entry is what the tree's
 // file has of it, if it has something.
-func (l *reader) view(ctx context.Context, line []byte, seq uint64, entry []byte) (*Record, error) {
+func (l *reader) view(ctx context.Context, line []byte, seq uint64, entry []byte) (*record.Record, error) {
 	out, err := l.checked(ctx, line, seq, entry)
 	if err != nil {
 		return nil, err
 	}
-	return l.open(out.Record)
+	return l.open(out)
 }
 
 // open opens a record that was checked.
-func (l *reader) open(r record.Record) (*Record, error) {
-	seq, out := r.Seq, &Record{Record: r, State: record.Sealed}
-	key, state, err := l.keys.keyOf(&out.Record)
+func (l *reader) open(r *record.Record) (*record.Record, error) {
+	key, state, err := l.keys.keyOf(r)
 	if err == nil && state == record.Readable {
-		err = out.OpenWith(key)
+		err = r.OpenWith(key)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open record %d: %w", seq, err)
+		return nil, fmt.Errorf("open record %d: %w", r.Seq, err)
 	}
-	out.State = state
-	if state == record.Readable && out.Actor != (record.Subject{}) {
-		if out.Event.Actor, _, err = l.keys.user(out.Actor); err != nil {
-			return nil, fmt.Errorf("open record %d: find its actor: %w", seq, err)
+	r.State = state
+	if state == record.Readable && r.Actor != (record.Subject{}) {
+		if r.Event.Actor, _, err = l.keys.user(r.Actor); err != nil {
+			return nil, fmt.Errorf("open record %d: find its actor: %w", r.Seq, err)
 		}
 	}
-	return out, nil
+	return r, nil
 }
 
 // checked decodes a line and checks its hash.
-func (l *reader) checked(ctx context.Context, line []byte, seq uint64, entry []byte) (*Record, error) {
+func (l *reader) checked(ctx context.Context, line []byte, seq uint64, entry []byte) (*record.Record, error) {
 	r, err := record.Decode(line)
 	if err != nil {
 		return nil, fmt.Errorf("read record %d: %w", seq, err)
@@ -112,12 +111,12 @@ func (l *reader) checked(ctx context.Context, line []byte, seq uint64, entry []b
 			return nil, &record.TamperError{Seq: seq, Want: want, Got: got}
 		}
 	}
-	return &Record{Record: *r, State: record.Sealed}, nil
+	return r, nil
 }
 
 // own makes a record, by which the log governs itself, of its line, which was
 // checked, with the keyring's key, whatever Key says.
-func (l *reader) own(ctx context.Context, seq uint64, line []byte) (*Record, error) {
+func (l *reader) own(ctx context.Context, seq uint64, line []byte) (*record.Record, error) {
 	r, err := new(reader).checked(ctx, line, seq, nil) // the store has asked the tree
 	if err != nil {
 		return nil, err
@@ -139,7 +138,7 @@ func (l *reader) own(ctx context.Context, seq uint64, line []byte) (*Record, err
 
 // eachOwn calls f with the administrative records of some types, from a
 // sequence number on, opened with the keyring's key, whatever Key says.
-func (l *reader) eachOwn(ctx context.Context, from uint64, types []event.Type, f func(*Record) error) error {
+func (l *reader) eachOwn(ctx context.Context, from uint64, types []event.Type, f func(*record.Record) error) error {
 	seqs, err := l.store.Administrative(from)
 	if err != nil {
 		return fmt.Errorf("list administrative records: %w", err)

@@ -18,7 +18,7 @@ type span struct {
 	entries [][32]byte // what the tree's file has of the first of them
 
 	done    chan struct{} // closed when the records are there
-	records []*Record
+	records []*record.Record
 	err     error // why there are no more records
 }
 
@@ -33,7 +33,7 @@ const (
 // records yields the records from (inclusive) to to (exclusive) that
 // are here, and returns the sequence number behind the last, and whether to go
 // on. Spans are opened on all processors, and yielded in order.
-func (l *reader) records(ctx context.Context, from, to uint64, yield func(*Record, error) bool) (uint64, bool) {
+func (l *reader) records(ctx context.Context, from, to uint64, yield func(*record.Record, error) bool) (uint64, bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	queue := make(chan *span, 2*runtime.GOMAXPROCS(0))
 	var working sync.WaitGroup
@@ -119,7 +119,7 @@ func (l *reader) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
 // openSpan makes records of a span's lines.
 func (l *reader) openSpan(ctx context.Context, s *span) {
 	defer close(s.done)
-	s.records = make([]*Record, 0, len(s.lines))
+	s.records = make([]*record.Record, 0, len(s.lines))
 	for i, line := range s.lines {
 		var entry []byte
 		if i < len(s.entries) {

@@ -113,6 +113,7 @@ func rebuild(ctx context.Context, o *RebuildOptions) (*RebuildResult, error) {
 	}
 	n := o.New
 	n.Create, n.ReadOnly, n.AcceptClock = true, false, true
+	n.NoIndex = true // whoever writes the log next makes it
 	n.MaxEventBytes = record.MaxContent / 2
 	fresh, err := Open(o.To, n)
 	if err != nil {
@@ -166,7 +167,7 @@ func carry(ctx context.Context, s *survey, found *RebuildResult, to *Log) error 
 		records, bytes = records[:0], 0
 		return err
 	}
-	err := s.eachCarried(ctx, func(r *Record) error {
+	err := s.eachCarried(ctx, func(r *record.Record) error {
 		a := adopted{event: r.Event, own: r.LogMetadata, class: r.Class}
 		a.event.RetentionClass, _, _ = record.SplitClass(r.Class)
 		if a.own.Source == "" && !a.event.Type.Reserved() {

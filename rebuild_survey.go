@@ -78,7 +78,7 @@ func (s *survey) survey(ctx context.Context) error {
 	}
 	// A place is no part of what a record's content authenticates.
 	s.limit = min(s.limit+head.Size, record.MaxSeq)
-	err = s.each(ctx, func(seq uint64, r *Record, why LossReason) error {
+	err = s.each(ctx, func(seq uint64, r *record.Record, why LossReason) error {
 		switch {
 		case why != "":
 			s.lose(seq, why)
@@ -138,7 +138,7 @@ func (s *survey) departed(g *segment.Info) {
 // each calls f for every line that says which record it is, in the order in
 // which they stand: with the record if it can be carried over, or with why it
 // cannot. Others it counts.
-func (s *survey) each(ctx context.Context, f func(uint64, *Record, LossReason) error) error {
+func (s *survey) each(ctx context.Context, f func(uint64, *record.Record, LossReason) error) error {
 	s.junk = 0
 	take := func(line []byte) error {
 		seq, r, why, err := s.look(ctx, line)
@@ -179,7 +179,7 @@ func (s *survey) each(ctx context.Context, f func(uint64, *Record, LossReason) e
 
 // look says what a line is. Without a record and a reason, it is none, or was
 // altered. The error says that this could not be told.
-func (s *survey) look(ctx context.Context, line []byte) (uint64, *Record, LossReason, error) {
+func (s *survey) look(ctx context.Context, line []byte) (uint64, *record.Record, LossReason, error) {
 	t, ok := record.ParseChainLink(line)
 	if !ok || !record.VerifyHash(line, &t) || t.Seq >= s.limit {
 		return 0, nil, "", nil
@@ -209,11 +209,11 @@ func (s *survey) look(ctx context.Context, line []byte) (uint64, *Record, LossRe
 	case r.State != record.Readable:
 		return t.Seq, nil, LossLost, nil
 	case r.Event.Type.Internal():
-		if st, ok := tombstone.ParseStatement(&r.Record); ok && st.Seq >= s.said[st.First].Seq {
+		if st, ok := tombstone.ParseStatement(r); ok && st.Seq >= s.said[st.First].Seq {
 			s.said[st.First] = st
 		}
 		if r.Event.Type == event.HoldPlaced || r.Event.Type == event.HoldReleased {
-			if r.Seq >= s.holds.Next() && s.holds.Take(&r.Record, true) != nil {
+			if r.Seq >= s.holds.Next() && s.holds.Take(r, true) != nil {
 				return 0, nil, "", nil
 			}
 		}
@@ -223,9 +223,9 @@ func (s *survey) look(ctx context.Context, line []byte) (uint64, *Record, LossRe
 }
 
 // eachCarried calls f with the records that are carried over. Survey comes first.
-func (s *survey) eachCarried(ctx context.Context, f func(*Record) error) error {
+func (s *survey) eachCarried(ctx context.Context, f func(*record.Record) error) error {
 	done := make(map[uint64]struct{}) // of those whose place another line claims too
-	return s.each(ctx, func(seq uint64, r *Record, why LossReason) error {
+	return s.each(ctx, func(seq uint64, r *record.Record, why LossReason) error {
 		if why != "" || !s.carried.has(seq) {
 			return nil
 		}

@@ -20,11 +20,12 @@ import (
 	"audittrail/event"
 	"audittrail/governance"
 	"audittrail/internal/vfs"
+	"audittrail/record"
 )
 
 // ruin makes a log that lost and gained what a log can, and returns what of it
 // can still be read, by id.
-func ruin(t *testing.T) (*vfs.Mem, map[string]*audittrail.Record) {
+func ruin(t *testing.T) (*vfs.Mem, map[string]*record.Record) {
 	t.Helper()
 	disk := vfs.NewMem()
 	o := rolling(disk)
@@ -53,7 +54,7 @@ func ruin(t *testing.T) (*vfs.Mem, map[string]*audittrail.Record) {
 	if err := log.DropSegments(t.Context(), firsts[1:2], "old"); err != nil {
 		t.Fatal(err)
 	}
-	readable := map[string]*audittrail.Record{}
+	readable := map[string]*record.Record{}
 	for r, err := range log.Records(t.Context(), 0, 1<<40) {
 		if err != nil {
 			t.Fatal(err)
@@ -85,7 +86,7 @@ func rebuilding(disk vfs.FS) audittrail.RebuildOptions {
 }
 
 // rebuilt holds a new log against what could be read of the old one.
-func rebuilt(t *testing.T, disk vfs.FS, readable map[string]*audittrail.Record) *audittrail.RebuildResult {
+func rebuilt(t *testing.T, disk vfs.FS, readable map[string]*record.Record) *audittrail.RebuildResult {
 	t.Helper()
 	o := rolling(disk)
 	v, err := audittrail.VerifyDir(t.Context(), "new", o, audittrail.VerifyOptions{})

@@ -81,7 +81,7 @@ func (g *register) statements(ctx context.Context) (map[uint64]tombstone.Stateme
 			if err != nil {
 				return nil, err
 			}
-			if s, ok := tombstone.ParseStatement(&r.Record); ok {
+			if s, ok := tombstone.ParseStatement(r); ok {
 				said[s.First] = s
 			}
 		}

@@ -114,17 +114,17 @@ func (l *Log) countArchived(ctx context.Context, subjects []record.Subject, size
 // ArchivedBySubject calls use with the records in archives that are about a subject,
 // in order, and returns the archives with such records, or of which it is not
 // known, that it could not read.
-func (l *Log) ArchivedBySubject(ctx context.Context, s record.Subject, use func(*Record) error) ([]UnreachableArchive, error) {
+func (l *Log) ArchivedBySubject(ctx context.Context, s record.Subject, use func(*record.Record) error) ([]UnreachableArchive, error) {
 	return l.archived(ctx, s, use, l.left.archivedRecords)
 }
 
 // ArchivedByActor is ArchivedBySubject for the records that name a subject as actor,
 // whomever they are about.
-func (l *Log) ArchivedByActor(ctx context.Context, s record.Subject, use func(*Record) error) ([]UnreachableArchive, error) {
+func (l *Log) ArchivedByActor(ctx context.Context, s record.Subject, use func(*record.Record) error) ([]UnreachableArchive, error) {
 	return l.archived(ctx, s, use, l.left.archivedActs)
 }
 
-func (l *Log) archived(ctx context.Context, s record.Subject, use func(*Record) error, read func(context.Context, func(record.Subject) bool, func([]*record.Record) error) ([]UnreachableArchive, error)) ([]UnreachableArchive, error) {
+func (l *Log) archived(ctx context.Context, s record.Subject, use func(*record.Record) error, read func(context.Context, func(record.Subject) bool, func([]*record.Record) error) ([]UnreachableArchive, error)) ([]UnreachableArchive, error) {
 	var unreached []UnreachableArchive
 	err := l.refresh(ctx)
 	if err == nil {
@@ -138,9 +138,10 @@ func (l *Log) archived(ctx context.Context, s record.Subject, use func(*Record) 
 }
 
 // useAll opens records and calls use with them.
-func (l *Log) useAll(found []*record.Record, use func(*Record) error) error {
+func (l *Log) useAll(found []*record.Record, use func(*record.Record) error) error {
 	for _, r := range found {
-		opened, err := l.records.open(*r)
+		own := *r // what reads archives keeps its own
+		opened, err := l.records.open(&own)
 		if err == nil {
 			err = use(opened)
 		}
@@ -374,12 +375,6 @@ var (
 	// ErrSegmentInUse means that a segment cannot leave the log yet.
 	ErrSegmentInUse = archive.ErrNotWhole
 )
-
-// Gone returns the ranges of records that were archived or dropped, each by its
-// first sequence number and the one behind its last, in order. It reads no
-// file. What of them governs the log, or tells what was done with it, is here:
-// see Records.
-func (l *Log) Gone() [][2]uint64 { return l.store.Gone() }
 
 // An Absence is a run of records of one segment whose lines have left the log.
 type Absence struct {

@@ -136,7 +136,7 @@ type item struct {
 
 	claim   *claim
 	draft   *record.Pending
-	seen    *Record // for the observer, if there is one
+	seen    *record.Record // for the index, if there is one
 	receipt Receipt
 
 	random [32]byte // salt, and what an id is made of
@@ -374,7 +374,7 @@ func (q *sequencer) seal(it *item) error {
 	if e.SessionID != "" {
 		s.Session = q.log.ring.Session(e.SessionID)
 	}
-	if it.draft, err = record.Seal(&s); err == nil && q.log.opts.Observer != nil {
+	if it.draft, err = record.Seal(&s); err == nil && !q.log.opts.NoIndex {
 		it.seen = observed(&s, it.draft.Size)
 	}
 	return err
@@ -388,10 +388,10 @@ func (q *sequencer) sourceOf(it *item) record.Source {
 	return cmp.Or(q.log.opts.Source, record.SourceApp)
 }
 
-// observed is a new record for the observer, but for what its place gives it.
+// observed is a new record for the index, but for what its place gives it.
 // The caller of Append keeps its event, and may change what that points to.
-func observed(s *record.SealParams, size int) *Record {
-	r := &Record{State: record.Readable}
+func observed(s *record.SealParams, size int) *record.Record {
+	r := &record.Record{State: record.Readable}
 	r.Version, r.LogMetadata = record.Version, s.LogMetadata
 	r.ID, r.Session, r.Size, r.Class, r.Subject = s.ID, s.Session, size, s.Class, s.Subject
 	r.Event = event.Clone(s.Event)

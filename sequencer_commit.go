@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"audittrail/event"
+	"audittrail/internal/index"
 	"audittrail/internal/segment"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -21,7 +22,7 @@ const (
 // A batch is the records that share one sync.
 type batch struct {
 	drafts []*record.Pending
-	seen   []*Record // for the observer, if there is one
+	seen   []*record.Record // for the index, if there is one
 
 	done   chan struct{} // closed when the fields below are set
 	first  uint64
@@ -77,7 +78,7 @@ func (q *sequencer) commitLoop() {
 				d.Free()
 			}
 			if b.err == nil && b.seen != nil {
-				q.log.opts.Observer(b.seen)
+				index.Of(q.log).Add(b.seen)
 			}
 			b.drafts, b.seen = nil, nil
 			close(b.done)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"audittrail/keyring"
 	"audittrail/record"
 )
 
@@ -60,61 +59,4 @@ func (l *Log) Session(id string) ([16]byte, error) {
 		return [16]byte{}, fmt.Errorf("find session: %w", ErrNoKeys)
 	}
 	return l.ring.Session(id), nil
-}
-
-// Generation returns the keyring's generation, in a reader that of its writer.
-// It changes with every destruction: whoever keeps opened content, or keys of
-// files, lets go of it then.
-func (l *Log) Generation() (uint64, error) {
-	if l.ring == nil {
-		return 0, ErrNoKeys
-	}
-	generation, err := l.ring.CurrentGeneration()
-	if err != nil {
-		return 0, err
-	}
-	if seq, some, err := l.eraser.newestUnapplied(); err != nil || some {
-		return generation ^ (seq+1)<<32, err
-	}
-	return generation, nil
-}
-
-// NewFileKey makes a key for a sealed file that is derived from the log's
-// contents. It is durable when it returns, and is destroyed with the people and
-// months whose contents the file holds: see Options.Purge.
-func (l *Log) NewFileKey() (keyring.FileID, keyring.FileKey, error) {
-	if l.ring == nil {
-		return keyring.FileID{}, keyring.FileKey{}, ErrNoKeys
-	}
-	return l.ring.NewFileKey()
-}
-
-// FileKey returns the key of a derived file. The error is keyring.ErrLost if it
-// is gone: the file is to be made anew from the log.
-func (l *Log) FileKey(id keyring.FileID) (keyring.FileKey, error) {
-	if l.ring == nil {
-		return keyring.FileKey{}, ErrNoKeys
-	}
-	if _, some, err := l.eraser.newestUnapplied(); err != nil {
-		return keyring.FileKey{}, err
-	} else if some { // the file may have text of those who are to be forgotten
-		return keyring.FileKey{}, keyring.ErrLost
-	}
-	return l.ring.FileKey(id)
-}
-
-// FileKeys returns the ids of the derived files that have a key.
-func (l *Log) FileKeys() ([]keyring.FileID, error) {
-	if l.ring == nil {
-		return nil, ErrNoKeys
-	}
-	return l.ring.FileKeys()
-}
-
-// DropFileKeys lets go of the keys of derived files that were replaced.
-func (l *Log) DropFileKeys(ids ...keyring.FileID) error {
-	if l.ring == nil {
-		return ErrNoKeys
-	}
-	return l.ring.DropFileKeys(ids...)
 }

@@ -6,7 +6,6 @@ import (
 
 	"audittrail"
 	"audittrail/event"
-	"audittrail/keyring"
 	"audittrail/record"
 )
 
@@ -16,10 +15,6 @@ func TestSubjects(t *testing.T) {
 	log := open(t, dir, audittrail.Options{Create: true})
 	receipt := mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "ann", SessionID: "s-1", Prompt: "p"})
 	rec, err := log.Get(t.Context(), receipt.Seq)
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, key, err := log.NewFileKey()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,28 +42,6 @@ func TestSubjects(t *testing.T) {
 		if h, err := l.Session("s-1"); err != nil || h != rec.Session {
 			t.Errorf("%s: Session = %x, %v, want %x", name, h, err, rec.Session)
 		}
-		if got, err := l.FileKey(id); err != nil || got != key {
-			t.Errorf("%s: FileKey: another, or %v", name, err)
-		}
-		if ids, err := l.FileKeys(); err != nil || len(ids) != 1 || ids[0] != id {
-			t.Errorf("%s: FileKeys = %x, %v", name, ids, err)
-		}
-		if g, err := l.Generation(); g != 1 || err != nil {
-			t.Errorf("%s: Generation = %d, %v", name, g, err)
-		}
-	}
-	if err := log.DropFileKeys(id); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := log.FileKey(id); !errors.Is(err, keyring.ErrLost) {
-		t.Errorf("FileKey(dropped) = %v, want ErrLost", err)
-	}
-	if _, _, err := reader.NewFileKey(); !errors.Is(err, keyring.ErrReadOnly) {
-		t.Errorf("NewFileKey of a reader = %v, want ErrReadOnly", err)
-	}
-	mustClose(t, log)
-	if _, err := log.Generation(); !errors.Is(err, keyring.ErrClosed) {
-		t.Errorf("Generation after Close = %v, want ErrClosed", err)
 	}
 }
 
@@ -81,11 +54,7 @@ func TestSubjectsWithoutKeys(t *testing.T) {
 	bare := open(t, dir, audittrail.Options{ReadOnly: true, KeysDir: t.TempDir()})
 	_, _, serr := bare.Subject("ann")
 	_, herr := bare.Session("s")
-	_, gerr := bare.Generation()
-	_, _, nerr := bare.NewFileKey()
-	_, kerr := bare.FileKey(keyring.FileID{})
-	_, lerr := bare.FileKeys()
-	for _, err := range []error{serr, herr, gerr, nerr, kerr, lerr, bare.DropFileKeys()} {
+	for _, err := range []error{serr, herr} {
 		if !errors.Is(err, audittrail.ErrNoKeys) {
 			t.Errorf("got %v, want ErrNoKeys", err)
 		}

@@ -83,7 +83,6 @@ func (k faultKind) one(disk *vfs.Mem, n int) *vfs.Op {
 type sweep struct {
 	disk   *vfs.Mem
 	log    *audittrail.Log
-	index  *index.Index
 	master []keyring.Master // which of them opens the keyring is not known
 	now    atomic.Int64     // what the clock says, in seconds
 
@@ -98,30 +97,17 @@ type sweep struct {
 
 func (s *sweep) options() audittrail.Options {
 	return audittrail.Options{Create: true, LockWait: -1, Classes: []string{"short"}, AcceptClock: true, Master: s.master[0]}.
-		With(audittrail.Seams{FS: s.disk, Roll: 5000, Now: s.clock})
+		With(audittrail.Seams{FS: s.disk, Roll: 5000, Now: s.clock, Index: true})
 }
 
 func (s *sweep) clock() time.Time { return time.Unix(s.now.Load(), 0).UTC() }
 
 func (s *sweep) open() error {
 	var err error
-	s.index = index.New("dir/index", index.Options{Write: true, FS: s.disk, BlockRows: 16})
-	if s.log, err = audittrail.Open("dir", s.index.Options(s.options())); err != nil {
-		s.index = nil
-		return err
-	}
-	if err := s.index.Attach(s.log); err != nil {
-		s.index = nil // queries read the log
-	}
-	return nil
-}
-
-func (s *sweep) close() error {
-	var err error
-	if s.index != nil {
-		err = s.index.Close()
-	}
-	return errors.Join(err, s.log.Close())
+	o := s.options()
+	index.Tune(&o, index.Options{BlockRows: 16})
+	s.log, err = audittrail.Open("dir", o)
+	return err
 }
 
 func (s *sweep) note(err error) error {
@@ -295,7 +281,7 @@ func (k faultKind) run(t *testing.T, n int, reached *bool) {
 		t.Fatalf("%s: Append() succeeded after the sync of a segment had failed", what)
 	}
 	killed := s.disk.KillOnly()
-	if err := s.close(); err != nil && !*reached {
+	if err := s.log.Close(); err != nil && !*reached {
 		t.Fatalf("%s: Close() = %v", what, err)
 	}
 	for _, left := range []struct {
@@ -328,7 +314,7 @@ func (s *sweep) check(t *testing.T, what string) {
 		t.Fatalf("%s: open: %v", what, err)
 	}
 	defer func() {
-		if err := s.close(); err != nil {
+		if err := s.log.Close(); err != nil {
 			t.Fatalf("%s: close: %v", what, err)
 		}
 	}()
@@ -358,7 +344,7 @@ func (s *sweep) compare(t *testing.T, what string) {
 			t.Fatalf("%s: hold %s is in force: %v, want %v", what, id, inForce[id], want)
 		}
 	}
-	gone := s.log.Gone()
+	gone := audittrail.Gone(s.log)
 	left := func(seq uint64) bool {
 		for _, g := range gone {
 			if seq >= g[0] && seq < g[1] {
@@ -481,7 +467,7 @@ func (k faultKind) count(t *testing.T) int {
 		t.Fatalf("without a fault: %v", s.failed)
 	}
 	s.disk.Inject(nil)
-	if err := s.close(); err != nil {
+	if err := s.log.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return total

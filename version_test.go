@@ -124,7 +124,7 @@ func TestActor(t *testing.T) {
 	log := open(t, dir, audittrail.Options{Create: true})
 	review := event.Event{ID: "review-1", Type: event.HumanReview, UserID: "ann", Actor: "rick-the-reviewer", Outcome: "success"}
 	first := mustAppend(t, log, review)
-	get := func() *audittrail.Record {
+	get := func() *record.Record {
 		t.Helper()
 		r, err := log.Get(t.Context(), first.Seq)
 		if err != nil {

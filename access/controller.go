@@ -13,6 +13,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/governance"
 	"audittrail/record"
 )
 
@@ -44,10 +45,9 @@ type Controller struct {
 	// log, and for reading while one is made, which many do at once.
 	changing sync.RWMutex
 
-	mu   sync.RWMutex // guards the three below
+	mu   sync.RWMutex // guards the two below
 	t    *table
 	next uint64 // records from here on are not in t
-	gen  uint64 // of the keyring, when t was made
 
 	denials denials
 	stop    context.CancelFunc
@@ -117,42 +117,45 @@ func (c *Controller) follow(ctx context.Context) {
 func (c *Controller) Refresh(ctx context.Context) error {
 	c.changing.Lock()
 	defer c.changing.Unlock()
-	gen, err := c.log.Generation()
-	if err != nil {
+	if err := c.refresh(ctx); err != nil {
 		return fmt.Errorf("read grants: %w", err)
 	}
-	c.mu.RLock()
-	t, next, again := c.t, c.next, gen != c.gen
-	c.mu.RUnlock()
+	return nil
+}
+
+func (c *Controller) refresh(ctx context.Context) error {
+	if _, _, err := c.log.Subject(""); err != nil {
+		return err // without its keyring the log tells of no grant
+	}
 	size, err := c.log.Size()
 	if err != nil {
-		return fmt.Errorf("read grants: %w", err)
+		return err
 	}
-	if again {
-		// Somebody may have been forgotten, whose grants must not live on here.
-		t, next = newTable(c.roles), 0
-	}
-	if size == next && !again {
+	c.mu.RLock()
+	t, next := c.t, c.next
+	c.mu.RUnlock()
+	if size == next {
 		return nil
 	}
-	var found []*event.Event
-	for r, err := range c.log.GovernanceRecords(ctx, next, event.AccessGranted, event.AccessRevoked) {
-		if err != nil {
-			return fmt.Errorf("read grants: %w", err)
+	news, err := c.read(ctx, next)
+	if err != nil {
+		return err
+	}
+	again := news.erasures
+	if again && next > 0 {
+		// Grants of erased users must not live on here.
+		if news, err = c.read(ctx, 0); err != nil {
+			return err
 		}
-		if r.State == record.Readable {
-			if err := newTable(c.roles).apply(&r.Event); err != nil {
-				return fmt.Errorf("read grants: record %d: %w", r.Seq, err)
-			}
-			found = append(found, &r.Event)
-		}
-		size = max(size, r.Seq+1)
+	}
+	if again {
+		t = newTable(c.roles)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, e := range found {
-		if err := t.apply(e); err != nil {
-			return err
+	for _, r := range news.records {
+		if err := t.apply(&r.Event); err != nil {
+			return fmt.Errorf("record %d: %w", r.Seq, err)
 		}
 	}
 	if again {
@@ -162,8 +165,43 @@ func (c *Controller) Refresh(ctx context.Context) error {
 			}
 		}
 	}
-	c.t, c.next, c.gen = t, size, gen
+	c.t, c.next = t, max(size, news.next)
 	return nil
+}
+
+// news is what the log has recorded about grants from some record on.
+type news struct {
+	records  []*record.Record // grants and revocations, but for those of erased users
+	next     uint64           // the record after the last that was read
+	erasures bool             // users were erased
+}
+
+func (c *Controller) read(ctx context.Context, from uint64) (*news, error) {
+	n := new(news)
+	erased := make(map[record.Subject]uint64) // by which record
+	for r, err := range c.log.GovernanceRecords(ctx, from, event.AccessGranted, event.AccessRevoked, event.SubjectErased) {
+		if err != nil {
+			return nil, err
+		}
+		n.next = r.Seq + 1
+		switch {
+		case r.Event.Type == event.SubjectErased:
+			n.erasures = true
+			// The keys of those whom it names may not be destroyed yet.
+			if order, err := governance.ReadErasure(r.Event.Metadata); r.State == record.Readable && err == nil {
+				for _, s := range order.Subjects {
+					erased[s] = r.Seq
+				}
+			}
+		case r.State == record.Readable:
+			if err := newTable(c.roles).apply(&r.Event); err != nil {
+				return nil, fmt.Errorf("record %d: %w", r.Seq, err)
+			}
+			n.records = append(n.records, r)
+		}
+	}
+	n.records = slices.DeleteFunc(n.records, func(r *record.Record) bool { return r.Seq < erased[r.Subject] })
+	return n, nil
 }
 
 // A GrantRequest asks for a grant.

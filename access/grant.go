@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
 	"audittrail/record"
@@ -194,7 +193,7 @@ func (t *table) apply(e *event.Event) error {
 // order of the log, make, the oldest first: also those that were revoked or have
 // expired. It passes over records that cannot be read, such as those about
 // somebody who was erased, whose grants count no more.
-func GrantsOf(records iter.Seq2[*audittrail.Record, error]) ([]*Grant, error) {
+func GrantsOf(records iter.Seq2[*record.Record, error]) ([]*Grant, error) {
 	t := newTable(new(roleTable))
 	for r, err := range records {
 		if err != nil {

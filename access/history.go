@@ -6,7 +6,6 @@ import (
 	"iter"
 	"time"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
 	"audittrail/record"
@@ -48,7 +47,7 @@ func (c *Controller) History(ctx context.Context) iter.Seq2[*Change, error] {
 }
 
 // ChangeOf returns the grant or revocation that a record tells of.
-func ChangeOf(r *audittrail.Record) (*Change, error) {
+func ChangeOf(r *record.Record) (*Change, error) {
 	ch := &Change{Seq: r.Seq, Time: r.Event.Time, Type: r.Event.Type, State: r.State, User: r.Event.UserID}
 	if r.State != record.Readable {
 		return ch, nil

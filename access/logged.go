@@ -117,11 +117,11 @@ func account(ctx context.Context, log *audittrail.Log, t event.Type, category, o
 
 // A LoggedRead is a reading or an export as the log has it.
 type LoggedRead struct {
-	*audittrail.Record // the first; whoever was erased is not named in it
-	Type               event.Type
-	Time               time.Time
-	By                 string
-	Command            string
+	*record.Record // the first; whoever was erased is not named in it
+	Type           event.Type
+	Time           time.Time
+	By             string
+	Command        string
 	// Known tells whether the log has how much it was. It has not if the reading
 	// was ended by force, or goes on.
 	Known       bool
@@ -131,7 +131,7 @@ type LoggedRead struct {
 
 // LoggedReads makes of records, in the order of the log, the readings that they
 // tell of: the two records of one are one account. Others are passed over.
-func LoggedReads(records iter.Seq2[*audittrail.Record, error]) ([]LoggedRead, error) {
+func LoggedReads(records iter.Seq2[*record.Record, error]) ([]LoggedRead, error) {
 	var all []LoggedRead
 	at := map[string]int{}
 	for r, err := range records {

@@ -35,8 +35,8 @@ func TestAccountsOfRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	// readable is how many of the records can be read, from the first on.
-	records := func(readable int) iter.Seq2[*audittrail.Record, error] {
-		return func(yield func(*audittrail.Record, error) bool) {
+	records := func(readable int) iter.Seq2[*record.Record, error] {
+		return func(yield func(*record.Record, error) bool) {
 			for r, err := range log.Records(t.Context(), 0, 100) {
 				if err == nil && int(r.Seq) >= readable {
 					r.State, r.Event.Metadata = record.Erased, nil
@@ -74,7 +74,7 @@ func TestGrantsOfRecords(t *testing.T) {
 	defer closeAccess(t, c)
 	mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Viewer})
 	mustGrant(t, c, access.GrantRequest{User: "bob", Role: access.Viewer})
-	all, err := access.GrantsOf(func(yield func(*audittrail.Record, error) bool) {
+	all, err := access.GrantsOf(func(yield func(*record.Record, error) bool) {
 		for r, err := range log.GovernanceRecords(t.Context(), 0, event.AccessGranted) {
 			if err == nil && r.Event.UserID == "ann" {
 				r.State, r.Event.UserID, r.Event.Metadata = record.Erased, "", nil

@@ -44,12 +44,12 @@ func BenchmarkQuery(b *testing.B) {
 			}, q.found)
 		})
 		b.Run(q.name+"/audittrail", func(b *testing.B) {
-			log, x, err := openIndexed(ours, audittrail.Options{ReadOnly: true})
+			log, err := audittrail.Open(ours, audittrail.Options{ReadOnly: true})
 			if err != nil {
 				b.Fatal(err)
 			}
-			e := query.Over(log, x)
-			took := asks(b, func() error { return errors.Join(x.Close(), log.Close()) }, func(i int) (int64, error) {
+			e := query.New(log)
+			took := asks(b, log.Close, func(i int) (int64, error) {
 				return q.ours(b.Context(), e, i)
 			}, q.found)
 			if theirs > 0 {
@@ -104,31 +104,19 @@ func buildSQLite(b *testing.B, dir string, n int, c *loadgen.Generator) {
 	b.ReportMetric(float64(all)/float64(n), "B/event")
 }
 
-func openIndexed(dir string, o audittrail.Options) (*audittrail.Log, *index.Index, error) {
-	x := index.New(filepath.Join(dir, "index"), index.Options{Write: !o.ReadOnly})
-	log, err := audittrail.Open(dir, x.Options(o))
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := x.Attach(log); err != nil {
-		return nil, nil, errors.Join(err, log.Close())
-	}
-	return log, x, nil
-}
-
 // buildIndexed appends all events, and waits until they are in the index and
 // that is on the disk.
 func buildIndexed(b *testing.B, dir string, n int, c *loadgen.Generator) {
 	once(b, dir, n, func() error {
-		log, x, err := openIndexed(dir, audittrail.Options{Create: true, Origin: "audittrail.bench.example"})
+		log, err := audittrail.Open(dir, audittrail.Options{Create: true, Origin: "audittrail.bench.example"})
 		if err != nil {
 			return err
 		}
 		err = appendAll(b.Context(), log, n, c.Event)
 		if err == nil {
-			err = indexed(b.Context(), x)
+			err = indexed(b.Context(), index.Of(log))
 		}
-		return errors.Join(err, x.Close(), log.Close())
+		return errors.Join(err, log.Close())
 	})
 	b.ReportMetric(float64(sizeOf(b, filepath.Join(dir, "index")))/float64(n), "index-B/event")
 	b.ReportMetric(float64(sizeOf(b, dir))/float64(n), "B/event")

@@ -17,7 +17,7 @@ import (
 type Log interface {
 	AppendGovernance(context.Context, event.Event) (audittrail.Receipt, error)
 	AppendGovernanceBatch(context.Context, []event.Event) ([]audittrail.Receipt, error)
-	GovernanceRecords(context.Context, uint64, ...event.Type) iter.Seq2[*audittrail.Record, error]
+	GovernanceRecords(context.Context, uint64, ...event.Type) iter.Seq2[*record.Record, error]
 }
 
 // A Tracker registers things in a log and keeps the graph of them. Its methods
@@ -82,7 +82,7 @@ func (t *Tracker) refresh(ctx context.Context) error {
 }
 
 // take takes a record into the graph.
-func (t *Tracker) take(r *audittrail.Record) error {
+func (t *Tracker) take(r *record.Record) error {
 	kind, ok := kindOf(r.Event.Type)
 	if !ok && r.Event.Type != event.ModelRetired {
 		return nil
@@ -105,7 +105,7 @@ func (t *Tracker) take(r *audittrail.Record) error {
 	return nil
 }
 
-func (t *Tracker) takeThing(r *audittrail.Record, kind Kind) error {
+func (t *Tracker) takeThing(r *record.Record, kind Kind) error {
 	thing, err := Decode(kind, r.Event.Metadata[forms[kind].key])
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (t *Tracker) takeThing(r *audittrail.Record, kind Kind) error {
 	return err
 }
 
-func (t *Tracker) takeRetirement(r *audittrail.Record) error {
+func (t *Tracker) takeRetirement(r *record.Record) error {
 	retirement, err := decodeRetirement(r.Event.Metadata[retirementKey])
 	if err != nil {
 		return err

@@ -80,14 +80,14 @@ func (d *Manager) SubjectData(ctx context.Context, user string) (*SubjectData, e
 
 // held adds up what is held on a user, in the log and in its archives, and hands
 // each record to use.
-func (d *Manager) held(ctx context.Context, user string, purposes Purposes, use func(*audittrail.Record) error) (*SubjectData, error) {
+func (d *Manager) held(ctx context.Context, user string, purposes Purposes, use func(*record.Record) error) (*SubjectData, error) {
 	s, err := d.subject(user)
 	if err != nil {
 		return nil, err
 	}
 	h := &SubjectData{Subject: s.String(), Types: map[string]uint64{}, Models: map[string]uint64{}, Classes: []Class{}}
 	classes := map[string]uint64{}
-	add := func(r *audittrail.Record) error {
+	add := func(r *record.Record) error {
 		e := &r.Event
 		if h.Records == 0 || e.Time.Before(h.First) {
 			h.First = e.Time
@@ -153,8 +153,8 @@ func (d *Manager) held(ctx context.Context, user string, purposes Purposes, use 
 
 // acted adds the records in which a person acted, and hands them to use without
 // their content, which is about others.
-func (d *Manager) acted(ctx context.Context, user string, s record.Subject, h *SubjectData, use func(*audittrail.Record) error) error {
-	add := func(r *audittrail.Record) error {
+func (d *Manager) acted(ctx context.Context, user string, s record.Subject, h *SubjectData, use func(*record.Record) error) error {
+	add := func(r *record.Record) error {
 		if r.Subject == s {
 			return nil // it is among those about the person
 		}
@@ -249,7 +249,7 @@ func (d *Manager) answer(ctx context.Context, w io.Writer, a *SubjectAccessReque
 		return nil, err
 	}
 	out := bufio.NewWriter(lines)
-	h, err := d.held(ctx, a.User, a.Purposes, func(r *audittrail.Record) error {
+	h, err := d.held(ctx, a.User, a.Purposes, func(r *record.Record) error {
 		_, err := out.Write(append(event.AppendJSON(nil, &r.Event), '\n'))
 		return err
 	})
@@ -313,7 +313,7 @@ func (d *Manager) writePage(ctx context.Context, w io.Writer, a *SubjectAccessRe
 	var failed error
 	stopped := errors.New("the page was not written")
 	items := func(yield func(item) bool) {
-		_, failed = d.log.ArchivedBySubject(ctx, subject, func(r *audittrail.Record) error {
+		_, failed = d.log.ArchivedBySubject(ctx, subject, func(r *record.Record) error {
 			if !yield(itemOf(r)) {
 				return stopped
 			}
@@ -349,7 +349,7 @@ func dayText(t time.Time) string {
 	return t.UTC().Format("2 January 2006")
 }
 
-func itemOf(r *audittrail.Record) item {
+func itemOf(r *record.Record) item {
 	e := &r.Event
 	it := item{Seq: r.Seq, Time: e.Time.UTC().Format("2006-01-02 15:04:05 UTC"), Title: strings.TrimSpace(string(e.Type) + " " + e.ModelID)}
 	if r.State != record.Readable {

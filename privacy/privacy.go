@@ -108,14 +108,14 @@ type approvalRecord struct {
 
 // details reads the details of a record, and reports whether all of them are
 // understood. The error means that they are not those of such a record.
-func details(r *audittrail.Record, name string, v any) (understood bool, err error) {
+func details(r *record.Record, name string, v any) (understood bool, err error) {
 	if json.Unmarshal(r.Event.Metadata[name], v) != nil {
 		return false, fmt.Errorf("record %d: its metadata are not those of a record of type %s", r.Seq, r.Event.Type)
 	}
 	return governance.Decode(r.Event.Metadata, name, v) == nil, nil
 }
 
-func (d *Manager) take(r *audittrail.Record) error {
+func (d *Manager) take(r *record.Record) error {
 	switch r.Event.Type {
 	case event.SubjectRestricted:
 		// That it is restricted stands in the clear: it holds even if the reason
@@ -175,7 +175,7 @@ func (d *Manager) Restriction(s record.Subject) (Restriction, bool) {
 
 // Redact returns a restricted record without its content, and any other record as
 // it is.
-func (d *Manager) Redact(r *audittrail.Record) *audittrail.Record {
+func (d *Manager) Redact(r *record.Record) *record.Record {
 	if r.State != record.Readable || !d.Restricted(r.Subject) {
 		return r
 	}
@@ -184,7 +184,7 @@ func (d *Manager) Redact(r *audittrail.Record) *audittrail.Record {
 
 // RedactActor returns a record without the name of its actor if that person's data
 // is restricted, and any other record as it is.
-func (d *Manager) RedactActor(r *audittrail.Record) *audittrail.Record {
+func (d *Manager) RedactActor(r *record.Record) *record.Record {
 	if r.Event.Actor == "" || !d.Restricted(r.Actor) {
 		return r
 	}
@@ -194,7 +194,7 @@ func (d *Manager) RedactActor(r *audittrail.Record) *audittrail.Record {
 }
 
 // Redact returns a record without its content, for who may not see it.
-func Redact(r *audittrail.Record) *audittrail.Record {
+func Redact(r *record.Record) *record.Record {
 	hidden := *r
 	e := &hidden.Event
 	e.ID, e.UserID, e.Actor, e.SessionID, e.Prompt, e.Response, e.SystemInstructions, e.Error = r.ID.String(), "", "", "", "", "", "", ""

@@ -49,7 +49,7 @@ func (e *Engine) ask(ctx context.Context, q *Query, use func(*asked) error) erro
 func (e *Engine) askOnce(ctx context.Context, q *Query, indexed bool, use func(*asked) error) (err error) {
 	s := &asked{log: e.log, explain: e.explain, altered: e.altered}
 	start := time.Now()
-	if e.x == nil || !indexed {
+	if !indexed {
 		if s.size, err = e.log.Size(); err != nil {
 			return err
 		}

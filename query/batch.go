@@ -6,6 +6,7 @@ import (
 	"audittrail"
 	"audittrail/internal/index/block"
 	"audittrail/query/internal/predicate"
+	"audittrail/record"
 )
 
 // A batch is some records that match, or rows of an index that stand for them.
@@ -22,7 +23,7 @@ type batch interface {
 }
 
 // opened are records.
-type opened []*audittrail.Record
+type opened []*record.Record
 
 func (b opened) size() int { return len(b) }
 
@@ -143,7 +144,7 @@ func (p *printer) knows(d predicate.Dictionary) {
 	}
 }
 
-func (p *printer) of(r *audittrail.Record) (n int64, counts bool, err error) {
+func (p *printer) of(r *record.Record) (n int64, counts bool, err error) {
 	if p.isText() {
 		return p.ofText(p.text(r))
 	}

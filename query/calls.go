@@ -47,11 +47,7 @@ func (e *Engine) join(ctx context.Context, s *asked, p *plan) error {
 	j := e.joined
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	generation, err := e.log.Generation()
-	if err != nil {
-		generation = 0 // without keys, nothing of it changes
-	}
-	log := fmt.Sprint(s.size, generation, e.log.Gone())
+	log := fmt.Sprint(s.size, " ", e.x.Version())
 	if j.told == nil || j.log != log {
 		told, err := s.told(ctx, j.most())
 		if err != nil {

@@ -2,7 +2,6 @@ package query_test
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -146,16 +145,14 @@ func TestCallsIndexed(t *testing.T) {
 	wantA := byTheRules(events, func(e *event.Event) bool { return e.ModelID == "a" })
 
 	dir := t.TempDir()
-	x := index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: 500})
-	log := mustOpen(t, dir, x.Options(audittrail.Options{Create: true}))
-	if err := x.Attach(log); err != nil {
-		t.Fatal(err)
-	}
+	o := audittrail.Options{Create: true}
+	index.Tune(&o, index.Options{BlockRows: 500})
+	log := mustOpen(t, dir, o)
 	appendAll(t, log, events[:2600]...)
 	appendAll(t, log, events[2600:]...)
 	for name, e := range map[string]*query.Engine{
-		"index": query.Over(log, x), "index, in shares": query.Over(log, x).JoiningAtMost(400),
-		"log": query.New(log), "log, in shares": query.New(log).JoiningAtMost(1500),
+		"index": query.New(log), "index, in shares": query.New(log).JoiningAtMost(400),
+		"log": reading(t, dir), "log, in shares": reading(t, dir).JoiningAtMost(1500),
 	} {
 		if got := countsOf(t, e, query.Query{}); got.Calls != want || got.Unknown != 0 {
 			t.Errorf("%s: %+v, want %d calls", name, got, want)
@@ -163,11 +160,11 @@ func TestCallsIndexed(t *testing.T) {
 		if got := countsOf(t, e, query.Query{Models: []string{"a"}}); got.Calls != wantA {
 			t.Errorf("%s: %+v of model a, want %d calls", name, got, wantA)
 		}
-		if a, b := countsOf(t, e, query.Query{}), countsOf(t, query.New(log), query.Query{}); a != b {
+		if a, b := countsOf(t, e, query.Query{}), countsOf(t, reading(t, dir), query.Query{}); a != b {
 			t.Errorf("%s: %+v, the log says %+v", name, a, b)
 		}
 	}
-	if err := errors.Join(x.Close(), log.Close()); err != nil {
+	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -182,21 +179,19 @@ func TestCallsAcrossBlocks(t *testing.T) {
 		{Type: event.Guardrail, Outcome: event.OutcomeBlocked, TraceID: trace2},
 	}
 	dir := t.TempDir()
-	x := index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: 2})
-	log := mustOpen(t, dir, x.Options(audittrail.Options{Create: true}))
-	if err := x.Attach(log); err != nil {
-		t.Fatal(err)
-	}
+	o := audittrail.Options{Create: true}
+	index.Tune(&o, index.Options{BlockRows: 2})
+	log := mustOpen(t, dir, o)
 	for i := range events {
 		appendAll(t, log, events[i])
 	}
 	want := counts{0, 0, query.RequestCounts{Requests: 1}}
-	for name, e := range map[string]*query.Engine{"index": query.Over(log, x), "log": query.New(log)} {
+	for name, e := range map[string]*query.Engine{"index": query.New(log), "log": reading(t, dir)} {
 		if got := countsOf(t, e, query.Query{}); got != want {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
-	if err := errors.Join(x.Close(), log.Close()); err != nil {
+	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -256,12 +251,9 @@ func TestCallsOfVersion1(t *testing.T) {
 		events = append(events, e)
 	}
 	half := counts{5, 0, query.RequestCounts{Requests: 2, Uncorrelated: 1}}
-	store, err := query.Open(dir, audittrail.Options{AcceptClock: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, all := store.Log, uint64(len(events))
-	if got := countsOf(t, store.Engine, query.Query{Size: all}); got != half {
+	log := mustOpen(t, dir, audittrail.Options{AcceptClock: true})
+	indexed, all := query.New(log), uint64(len(events))
+	if got := countsOf(t, indexed, query.Query{Size: all}); got != half {
 		t.Errorf("format 1: %+v, want %+v", got, half)
 	}
 	for i := range events {
@@ -269,7 +261,7 @@ func TestCallsOfVersion1(t *testing.T) {
 	}
 	appendAll(t, log, events...)
 	want := counts{10, 0, query.RequestCounts{Requests: 4, Uncorrelated: 2}}
-	for name, e := range map[string]*query.Engine{"index": store.Engine, "log": query.New(log)} {
+	for name, e := range map[string]*query.Engine{"index": indexed, "log": reading(t, dir)} {
 		if got := countsOf(t, e, query.Query{}); got != want {
 			t.Errorf("both formats, by the %s: %+v, want %+v", name, got, want)
 		}
@@ -279,12 +271,12 @@ func TestCallsOfVersion1(t *testing.T) {
 		t.Fatal(err)
 	}
 	want.Calls, want.Unknown = 9, 1
-	for name, e := range map[string]*query.Engine{"index": store.Engine, "log": query.New(log)} {
+	for name, e := range map[string]*query.Engine{"index": indexed, "log": reading(t, dir)} {
 		if got := countsOf(t, e, query.Query{}); got != want {
 			t.Errorf("after an erasure, by the %s: %+v, want %+v", name, got, want)
 		}
 	}
-	if err := store.Close(); err != nil {
+	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {

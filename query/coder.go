@@ -4,6 +4,7 @@ import (
 	"audittrail"
 	"audittrail/internal/index/block"
 	"audittrail/query/internal/predicate"
+	"audittrail/record"
 )
 
 // A coder numbers the values of a dimension in the order in which it meets
@@ -34,7 +35,7 @@ func newCoder(d *dimension) *coder {
 }
 
 // code numbers the value of a record.
-func (c *coder) code(r *audittrail.Record) uint32 {
+func (c *coder) code(r *record.Record) uint32 {
 	if c.isText() {
 		return c.textCode(c.text(r))
 	}

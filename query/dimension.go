@@ -57,7 +57,7 @@ func newDimension(part, name string, zone *time.Location, cuts []time.Time) (*di
 }
 
 // text is the value of a record, where it is a text; "" is absent.
-func (d *dimension) text(r *audittrail.Record) string {
+func (d *dimension) text(r *record.Record) string {
 	if d.field == nil {
 		return r.Event.Labels[d.label]
 	}
@@ -68,7 +68,7 @@ func (d *dimension) text(r *audittrail.Record) string {
 func (d *dimension) isText() bool { return d.field == nil || d.field.Text != nil }
 
 // number is the value of a record, where it is a number.
-func (d *dimension) number(r *audittrail.Record) (int64, bool) { return d.field.Number(r) }
+func (d *dimension) number(r *record.Record) (int64, bool) { return d.field.Number(r) }
 
 // texts are the values of the rows of a window, where they are texts.
 func (d *dimension) texts(w *predicate.Window) (predicate.Dictionary, []uint32, error) {

@@ -1,12 +1,12 @@
 // Package query finds, counts and adds up what a log holds.
 //
-//	store, err := query.Open("audit", audittrail.Options{Create: true})
-//	receipt, err := store.Log.Append(ctx, event)
-//	for hit, err := range store.Engine.Find(ctx, query.Query{Users: []string{"ada"}, Text: "refund"}) { … }
+//	log, err := audittrail.Open("audit", audittrail.Options{Create: true})
+//	receipt, err := log.Append(ctx, event)
+//	for hit, err := range query.New(log).Find(ctx, query.Query{Users: []string{"ada"}, Text: "refund"}) { … }
 //
 // An [Engine] answers over an open log, also one that is being written, or that
 // another process writes: it sees every record that was acknowledged before it
-// was asked. It asks an index, which [Open] keeps or reads, and the log for what
+// was asked. It asks the index that the log keeps or reads, and the log for what
 // the index does not have; the answers are the same with, without and with half
 // an index. [Engine.Find] yields records, each read from the log again and
 // checked against its hash; [Engine.Count] and [Engine.Group] open none, unless

@@ -18,7 +18,7 @@ import (
 // goroutines, also while the log is being written.
 type Engine struct {
 	log *audittrail.Log
-	x   *index.Index // nil: the log is read
+	x   *index.Index
 
 	hidden  func(record.Subject) bool   // nil: none is
 	altered func(seq uint64, err error) // nil: a record that was altered ends a query
@@ -28,14 +28,10 @@ type Engine struct {
 	slots  chan struct{} // taken while a query works, so that memory is bounded
 }
 
-// New makes an engine over an open log, which it reads for every query.
-func New(log *audittrail.Log) *Engine { return Over(log, nil) }
-
-// Over makes an engine over an open log and what follows it. The answers are
-// those of New, sooner: an index that knows only some of the log, or cannot be
-// read, is helped out with the log itself.
-func Over(log *audittrail.Log, x *index.Index) *Engine {
-	return &Engine{log: log, x: x, joined: new(joined), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
+// New makes an engine over an open log. It asks the log's index, and reads from the
+// log what that does not know.
+func New(log *audittrail.Log) *Engine {
+	return &Engine{log: log, x: index.Of(log), joined: new(joined), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
 }
 
 // WithRestrictions returns an engine over the same log for which the content of some

@@ -21,7 +21,7 @@ var day = time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC) // a Monday
 
 func newLog(t *testing.T) *audittrail.Log {
 	t.Helper()
-	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true})
+	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true, NoIndex: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,32 +12,33 @@ import (
 )
 
 // An app that opens its log so can search it, and so can whoever reads it.
-func ExampleOpen() {
+func ExampleNew() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	store, err := query.Open(dir, audittrail.Options{Create: true})
+	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
 	if err != nil {
 		panic(err)
 	}
-	defer func() { _ = store.Close() }()
+	defer func() { _ = log.Close() }()
+	engine := query.New(log)
 
 	ctx := context.Background()
 	for _, question := range []string{"What is a bond?", "What is a bank?"} {
 		e := event.Event{Type: event.Prompt, Time: time.Now(), ModelID: "gpt-4", UserID: "user-001", Prompt: question}
-		if _, err := store.Log.Append(ctx, e); err != nil {
+		if _, err := log.Append(ctx, e); err != nil {
 			panic(err)
 		}
 	}
-	for hit, err := range store.Engine.Find(ctx, query.Query{Users: []string{"user-001"}, Text: "bond"}) {
+	for hit, err := range engine.Find(ctx, query.Query{Users: []string{"user-001"}, Text: "bond"}) {
 		if err != nil {
 			panic(err)
 		}
 		fmt.Println(hit.Seq, hit.Event.Prompt)
 	}
-	table, err := store.Engine.Group(ctx, query.Query{}, query.Grouping{By: []string{"model_id"}, Aggregates: []string{"count", "distinct(user)"}})
+	table, err := engine.Group(ctx, query.Query{}, query.Grouping{By: []string{"model_id"}, Aggregates: []string{"count", "distinct(user)"}})
 	if err != nil {
 		panic(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"audittrail"
 	"audittrail/query/internal/predicate"
+	"audittrail/record"
 )
 
 // A finder finds the records of a query one after the other.
@@ -108,7 +109,7 @@ func (f *finder) see(ctx context.Context, s *asked, w *predicate.Window) error {
 	return ctx.Err()
 }
 
-func (f *finder) open(ctx context.Context, s *asked, seqs []uint64) ([]*audittrail.Record, error) {
+func (f *finder) open(ctx context.Context, s *asked, seqs []uint64) ([]*record.Record, error) {
 	leave, err := f.engine.take(ctx)
 	if err != nil {
 		return nil, err
@@ -122,7 +123,7 @@ func (f *finder) open(ctx context.Context, s *asked, seqs []uint64) ([]*audittra
 }
 
 // hand yields records that match.
-func (f *finder) hand(records []*audittrail.Record) error {
+func (f *finder) hand(records []*record.Record) error {
 	for _, r := range records {
 		h, ok := f.plan.hit(r, f.cursors)
 		if !ok {
@@ -157,20 +158,20 @@ const (
 
 // fetch opens the records of sequence numbers, without those that have left the
 // log. If they are several, of more than pieceBytes, it is errTooMuch.
-func (s *asked) fetch(ctx context.Context, seqs []uint64) ([]*audittrail.Record, error) {
+func (s *asked) fetch(ctx context.Context, seqs []uint64) ([]*record.Record, error) {
 	s.opened.Add(uint64(len(seqs)))
 	most := pieceBytes
 	if len(seqs) == 1 {
 		most = math.MaxInt
 	}
-	var out []*audittrail.Record
+	var out []*record.Record
 	bytes := 0
 	for len(seqs) > 0 {
 		n := 1
 		for n < len(seqs) && seqs[n]-seqs[n-1] <= nearby {
 			n++
 		}
-		var records []*audittrail.Record
+		var records []*record.Record
 		var err error
 		if n >= runLen {
 			records, err = s.read(ctx, seqs[:n], most)
@@ -195,7 +196,7 @@ func (s *asked) fetch(ctx context.Context, seqs []uint64) ([]*audittrail.Record,
 }
 
 // read opens records that stand near each other.
-func (s *asked) read(ctx context.Context, seqs []uint64, most int) (records []*audittrail.Record, err error) {
+func (s *asked) read(ctx context.Context, seqs []uint64, most int) (records []*record.Record, err error) {
 	bytes := 0
 	for r, err := range s.log.Records(ctx, seqs[0], seqs[len(seqs)-1]+1) {
 		if s.altered != nil && isAltered(err) {
@@ -223,8 +224,8 @@ func (s *asked) read(ctx context.Context, seqs []uint64, most int) (records []*a
 }
 
 // get opens records one by one.
-func (s *asked) get(ctx context.Context, seqs []uint64) ([]*audittrail.Record, error) {
-	all := make([]*audittrail.Record, len(seqs))
+func (s *asked) get(ctx context.Context, seqs []uint64) ([]*record.Record, error) {
+	all := make([]*record.Record, len(seqs))
 	one := func(i int) error {
 		r, err := s.log.Get(ctx, seqs[i])
 		var archived *audittrail.ArchivedError
@@ -252,5 +253,5 @@ func (s *asked) get(ctx context.Context, seqs []uint64) ([]*audittrail.Record, e
 		}
 		err = g.Wait()
 	}
-	return slices.DeleteFunc(all, func(r *audittrail.Record) bool { return r == nil }), err
+	return slices.DeleteFunc(all, func(r *record.Record) bool { return r == nil }), err
 }

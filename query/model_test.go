@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,22 +29,24 @@ type way struct {
 // ways are all of them: whichever it is, the answers are the same.
 var ways = []way{
 	{"scan", func(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
+		o.NoIndex = true
 		log := mustOpen(t, dir, o)
 		return log, query.New(log), log.Close
 	}},
 	{"scan beside the writer", func(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
 		log := mustOpen(t, dir, o)
-		reader := mustOpen(t, dir, audittrail.Options{ReadOnly: true})
+		reader := mustOpen(t, dir, audittrail.Options{ReadOnly: true, NoIndex: true})
 		return log, query.New(reader), func() error { return errors.Join(reader.Close(), log.Close()) }
 	}},
-	{"index", indexed(32, func(log *audittrail.Log, x *index.Index, _ string) (*query.Engine, func() error, error) {
-		return query.Over(log, x), func() error { return nil }, nil
+	{"index", indexed(32, func(log *audittrail.Log, _ string) (*query.Engine, func() error, error) {
+		return query.New(log), func() error { return nil }, nil
 	})},
 	{"index beside the writer", indexed(16, beside(index.Options{}))},
 	{"half an index beside the writer", indexed(16, beside(index.Options{InMemory: 4}))},
 	{"index that nobody keeps", func(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
+		o.NoIndex = true
 		log := mustOpen(t, dir, o)
-		e, end, err := beside(index.Options{})(log, nil, dir)
+		e, end, err := beside(index.Options{})(log, dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,34 +56,29 @@ var ways = []way{
 
 // indexed opens a log with an index that is kept beside it, in blocks of so many
 // records.
-func indexed(rows int, engine func(*audittrail.Log, *index.Index, string) (*query.Engine, func() error, error)) func(*testing.T, string, audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
+func indexed(rows int, engine func(*audittrail.Log, string) (*query.Engine, func() error, error)) func(*testing.T, string, audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
 	return func(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
 		t.Helper()
-		x := index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: rows})
-		log := mustOpen(t, dir, x.Options(o))
-		if err := x.Attach(log); err != nil {
-			t.Fatal(err)
-		}
-		e, end, err := engine(log, x, dir)
+		index.Tune(&o, index.Options{BlockRows: rows})
+		log := mustOpen(t, dir, o)
+		e, end, err := engine(log, dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return log, e, func() error { return errors.Join(end(), x.Close(), log.Close()) }
+		return log, e, func() error { return errors.Join(end(), log.Close()) }
 	}
 }
 
 // beside makes an engine as another process would.
-func beside(o index.Options) func(*audittrail.Log, *index.Index, string) (*query.Engine, func() error, error) {
-	return func(_ *audittrail.Log, _ *index.Index, dir string) (*query.Engine, func() error, error) {
-		reader, err := audittrail.Open(dir, audittrail.Options{ReadOnly: true})
+func beside(tuned index.Options) func(*audittrail.Log, string) (*query.Engine, func() error, error) {
+	return func(_ *audittrail.Log, dir string) (*query.Engine, func() error, error) {
+		o := audittrail.Options{ReadOnly: true}
+		index.Tune(&o, tuned)
+		reader, err := audittrail.Open(dir, o)
 		if err != nil {
 			return nil, nil, err
 		}
-		x := index.New(filepath.Join(dir, "index"), o)
-		if err := x.Attach(reader); err != nil {
-			return nil, nil, errors.Join(err, reader.Close())
-		}
-		return query.Over(reader, x), func() error { return errors.Join(x.Close(), reader.Close()) }, nil
+		return query.New(reader), reader.Close, nil
 	}
 }
 
@@ -121,7 +117,7 @@ func TestAgainstModel(t *testing.T) {
 
 // A fact is a record, with what is known of it from when it was appended.
 type fact struct {
-	*audittrail.Record
+	*record.Record
 	user    string // "" is nobody
 	erased  bool   // the user was, since then
 	session string

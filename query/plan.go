@@ -36,12 +36,12 @@ type plan struct {
 	nothing    bool                  // no record can match: it asks for a user whom nobody knows
 }
 
-func (p *plan) holds(r *audittrail.Record) bool {
+func (p *plan) holds(r *record.Record) bool {
 	return p.fits(r) && (p.text == nil || p.text.Holds(r))
 }
 
 // fits is holds without the text.
-func (p *plan) fits(r *audittrail.Record) bool {
+func (p *plan) fits(r *record.Record) bool {
 	for _, c := range p.conditions {
 		if !c.Holds(r) {
 			return false

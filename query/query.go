@@ -8,7 +8,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/record"
 )
@@ -103,7 +102,7 @@ func (r Range) open() bool { return r.Min == nil && r.Max == nil }
 type Hit struct {
 	// Record was read from the log, and checked against its hash and the tree,
 	// for this hit. Where its State is not Readable, it has structure alone.
-	*audittrail.Record
+	*record.Record
 	// Matches are places where words that Text asks for stand, in the order of
 	// the event's fields: at most a hundred.
 	Matches []Match

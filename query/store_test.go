@@ -23,18 +23,27 @@ import (
 	"audittrail/record"
 )
 
-func openStore(t *testing.T, dir string, o audittrail.Options) *query.Store {
+// A store is a log with what answers queries about it.
+type store struct {
+	*audittrail.Log
+	*query.Engine
+}
+
+func openStore(t *testing.T, dir string, o audittrail.Options) store {
 	t.Helper()
-	s, err := query.Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := mustOpen(t, dir, o)
 	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
+		if err := log.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return s
+	return store{log, query.New(log)}
+}
+
+// reading makes an engine that reads the log of a folder, and asks no index.
+func reading(t *testing.T, dir string) *query.Engine {
+	t.Helper()
+	return openStore(t, dir, audittrail.Options{ReadOnly: true, NoIndex: true}).Engine
 }
 
 // letters are events, of which every tenth is about cheese and every user has
@@ -67,7 +76,7 @@ func TestStore(t *testing.T) {
 			}
 		}
 	}
-	if _, err := query.Open(filepath.Join(dir, "none"), audittrail.Options{}); !errors.Is(err, audittrail.ErrNoLog) {
+	if _, err := audittrail.Open(filepath.Join(dir, "none"), audittrail.Options{}); !errors.Is(err, audittrail.ErrNoLog) {
 		t.Errorf("Open of nothing = %v, want %v", err, audittrail.ErrNoLog)
 	}
 }
@@ -90,21 +99,19 @@ func TestStoreWithoutIndex(t *testing.T) {
 func indexedLog(t *testing.T, n, rows int) (log *audittrail.Log, e *query.Engine, dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	x := index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: rows, CacheBytes: 1})
-	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := audittrail.Options{Create: true, NoIndex: true}
+	index.Tune(&o, index.Options{BlockRows: rows, CacheBytes: 1})
+	log = mustOpen(t, dir, o)
 	appendAll(t, log, letters(n)...)
-	if err := x.Renew(t.Context(), log, func(uint64) {}); err != nil {
+	if _, err := log.Reindex(t.Context(), func(uint64) {}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := errors.Join(x.Close(), log.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	return log, query.Over(log, x), dir
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o.Create, o.NoIndex = false, false
+	s := openStore(t, dir, o)
+	return s.Log, s.Engine, dir
 }
 
 // spoil changes a bit in the middle of every block.
@@ -421,7 +428,7 @@ func TestHeldBeyondClass(t *testing.T) {
 			}
 		}
 	}
-	engines := map[string]*query.Engine{"writer": s.Engine, "reader": beside.Engine, "scan": query.New(s.Log)}
+	engines := map[string]*query.Engine{"writer": s.Engine, "reader": beside.Engine, "scan": reading(t, dir)}
 	for name, e := range engines {
 		for text, want := range map[string][]uint64{
 			"cheese":         {0, 10, 20, 30},
@@ -459,12 +466,9 @@ func TestHeldBeyondClass(t *testing.T) {
 // of that person.
 func TestOrderedErasure(t *testing.T) {
 	dir, kept := t.TempDir(), t.TempDir()
-	open := func(o audittrail.Options) *query.Store {
-		s, err := query.Open(dir, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
+	open := func(o audittrail.Options) store {
+		log := mustOpen(t, dir, o)
+		return store{log, query.New(log)}
 	}
 	s := open(audittrail.Options{Create: true})
 	var all []event.Event
@@ -476,7 +480,7 @@ func TestOrderedErasure(t *testing.T) {
 		all = append(all, e)
 	}
 	appendAll(t, s.Log, all...)
-	if err := errors.Join(s.Finish(t.Context(), func(uint64, uint64) {}), s.Close()); err != nil {
+	if err := errors.Join(s.FinishIndex(t.Context(), func(uint64, uint64) {}), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.CopyFS(kept, os.DirFS(dir)); err != nil {

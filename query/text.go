@@ -1,14 +1,14 @@
 package query
 
 import (
-	"audittrail"
+	"audittrail/record"
 )
 
 // maxMatches is how many places of a hit are told.
 const maxMatches = 100
 
 // hit makes a hit of a record, if it matches.
-func (p *plan) hit(r *audittrail.Record, c cursors) (h *Hit, ok bool) {
+func (p *plan) hit(r *record.Record, c cursors) (h *Hit, ok bool) {
 	if !p.fits(r) {
 		return nil, false
 	}

@@ -69,7 +69,8 @@ type Record struct {
 	Size    int      // length of the content in bytes, rounded up by Padmé
 	Class   string   // retention class and month of acceptance: "standard/2026-11"
 	Subject Subject
-	Key     Hash // commitment to the record's key
+	Key     Hash  // commitment to the record's key
+	State   State // Readable where Event has the content; Decode leaves it Sealed
 
 	ChainLink
 
@@ -81,10 +82,20 @@ type Record struct {
 // Line returns the record's bytes as they stand in the log, without the LF.
 func (r *Record) Line() []byte { return r.line }
 
+// KnownParts returns which encrypted fields the event has, and whether that is
+// known: a record of version 1 does not list them, and its content may be out of
+// reach.
+func (r *Record) KnownParts() (p event.Parts, known bool) {
+	if r.Version > 1 {
+		return r.Parts, true
+	}
+	return event.PartsOf(&r.Event), r.State == Readable
+}
+
 // Decode reads one line, without its LF. The record keeps the slice. The hash
 // is not checked: VerifyHash does.
 func Decode(line []byte) (*Record, error) {
-	r := &Record{line: line}
+	r := &Record{State: Sealed, line: line}
 	d := cjson.NewDecoder(line)
 	err := d.Object(func(key string) error { return r.member(key, d) })
 	if err == nil {

@@ -174,7 +174,8 @@ func newGCM(key Key) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// Open decrypts the body and adds the content to r.Event.
+// Open decrypts the body and adds the content to r.Event. Its State is Readable
+// then.
 func (r *Record) Open(prk PRK) error {
 	key, err := r.DeriveKey(prk)
 	if err != nil {
@@ -238,7 +239,7 @@ func (r *Record) open(key Key) (*[32]byte, error) {
 	if r.Version > 1 && r.Withheld == "" && r.Parts != event.PartsOf(&opened) {
 		return nil, fmt.Errorf("%w: its content does not have the parts that the line lists", ErrBody)
 	}
-	r.Event = opened
+	r.Event, r.State = opened, Readable
 	return digest, nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
 	"audittrail/query"
@@ -78,7 +77,7 @@ func (m *maker) end() time.Time {
 // records cannot be read, though nobody was erased.
 func (m *maker) grants() ([]*access.Grant, int, error) {
 	sealed := 0
-	all, err := access.GrantsOf(func(yield func(*audittrail.Record, error) bool) {
+	all, err := access.GrantsOf(func(yield func(*record.Record, error) bool) {
 		for _, r := range m.of(event.AccessGranted, event.AccessRevoked) {
 			if r.State == record.Sealed || r.State == record.Lost {
 				sealed++
@@ -202,7 +201,7 @@ func (m *maker) lastUses(live []*access.Grant, accounts query.Query, end time.Ti
 }
 
 // byOf is the token with which something was done, by a record of it.
-func byOf(r *audittrail.Record) string {
+func byOf(r *record.Record) string {
 	for _, raw := range r.Event.Metadata {
 		var d struct {
 			By string `json:"by"`
@@ -223,7 +222,7 @@ func (m *maker) readings(s *document.Section, q query.Query) error {
 		return err
 	}
 	slices.Reverse(list)
-	all, err := access.LoggedReads(func(yield func(*audittrail.Record, error) bool) {
+	all, err := access.LoggedReads(func(yield func(*record.Record, error) bool) {
 		for _, r := range list {
 			if !yield(r, nil) {
 				return
@@ -304,7 +303,7 @@ func distinctText(all []string) document.Value {
 
 // pseudonym is what stands in a record for the person whom it is about; nothing
 // if it is about nobody.
-func (m *maker) pseudonym(r *audittrail.Record) document.Value {
+func (m *maker) pseudonym(r *record.Record) document.Value {
 	if m.people.known && r.Subject == m.people.own || r.Subject == (record.Subject{}) {
 		return document.Value{}
 	}

@@ -29,7 +29,7 @@ type Case struct {
 	// Records are those of the case as whoever asks for the report may see them,
 	// in the order of the log: content that they may not see is hidden. More says
 	// that there are others, behind these.
-	Records []*audittrail.Record
+	Records []*record.Record
 	More    bool
 }
 
@@ -73,7 +73,7 @@ func (m *maker) caseSections(c *Case) error {
 	m.doc.Notices = nil
 	m.verify()() // what it found stands first
 	m.doc.Notices = append(m.doc.Notices, after...)
-	c.Records = slices.DeleteFunc(slices.Clone(c.Records), func(r *audittrail.Record) bool { return r.Seq >= m.o.Size })
+	c.Records = slices.DeleteFunc(slices.Clone(c.Records), func(r *record.Record) bool { return r.Seq >= m.o.Size })
 	source := m.source("find", "the records of the case, as whoever asked for the report may see them", nil, query.Grouping{}, uint64(len(c.Records)))
 	for _, k := range []kind{
 		{"case", "Case", "What the log has of " + c.Description + ": what was asked and answered, by which model and from which data, who looked at it, and what was done.", func(m *maker, s *document.Section) error {
@@ -152,7 +152,7 @@ func (m *maker) caseSection(s *document.Section, c *Case, source string) {
 const maxSaid = 4000
 
 // said is a text of a record, as far as the report has it.
-func said(r *audittrail.Record, text string) document.Value {
+func said(r *record.Record, text string) document.Value {
 	if utf8.RuneCountInString(text) <= maxSaid {
 		return document.TextOf(text)
 	}

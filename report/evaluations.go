@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/query"
+	"audittrail/record"
 	"audittrail/report/document"
 )
 
@@ -77,7 +77,7 @@ func (s scored) mean() float64 { return s.sum / float64(s.n) }
 
 // scoresOf are the scores that evaluations carry as a sealed detail, by what is
 // evaluated and the span.
-func scoresOf(list []*audittrail.Record, x *axis) map[measure]map[string]scored {
+func scoresOf(list []*record.Record, x *axis) map[measure]map[string]scored {
 	all := make(map[measure]map[string]scored)
 	for _, r := range list {
 		var number json.Number

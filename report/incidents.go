@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/record"
 	"audittrail/report/document"
 	"audittrail/report/rules"
 )
@@ -27,7 +27,7 @@ const maxIncidents = 10_000
 
 // An incident is what the events of one say together.
 type incident struct {
-	first    *audittrail.Record // the earliest event
+	first    *record.Record // the earliest event
 	severity string
 	kind     string
 	aware    time.Time
@@ -121,7 +121,7 @@ func (in *incident) String() string {
 }
 
 // gather puts the events of each incident together, the oldest first.
-func gather(list []*audittrail.Record) []*incident {
+func gather(list []*record.Record) []*incident {
 	var all []*incident
 	by := make(map[string]*incident)
 	for _, r := range slices.Backward(list) {

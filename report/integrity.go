@@ -9,6 +9,7 @@ import (
 	"audittrail/event"
 	"audittrail/finding"
 	"audittrail/query"
+	"audittrail/record"
 	"audittrail/report/document"
 )
 
@@ -149,8 +150,8 @@ func (m *maker) administrative(types ...event.Type) string {
 }
 
 // of returns the administrative records of some types.
-func (m *maker) of(types ...event.Type) []*audittrail.Record {
-	var some []*audittrail.Record
+func (m *maker) of(types ...event.Type) []*record.Record {
+	var some []*record.Record
 	for _, r := range m.own {
 		if slices.Contains(types, r.Event.Type) {
 			some = append(some, r)

@@ -191,7 +191,7 @@ type erasureDetails struct {
 	Subjects []string `json:"subjects"`
 }
 
-func subjectsOf(r *audittrail.Record) []string {
+func subjectsOf(r *record.Record) []string {
 	var d erasureDetails
 	member(r.Event.Metadata, "erasure", &d)
 	return d.Subjects

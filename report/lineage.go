@@ -14,11 +14,12 @@ import (
 	"audittrail/lineage"
 	"audittrail/lineage/usage"
 	"audittrail/query"
+	"audittrail/record"
 	"audittrail/report/document"
 )
 
 // counted is the log as package lineage sees it: as far as its records count.
-type counted []*audittrail.Record
+type counted []*record.Record
 
 // AppendGovernance refuses.
 func (counted) AppendGovernance(context.Context, event.Event) (audittrail.Receipt, error) {
@@ -33,8 +34,8 @@ func (counted) AppendGovernanceBatch(context.Context, []event.Event) ([]audittra
 var errRegister = errors.New("a report registers nothing")
 
 // GovernanceRecords yields records that govern the log.
-func (c counted) GovernanceRecords(_ context.Context, from uint64, types ...event.Type) iter.Seq2[*audittrail.Record, error] {
-	return func(yield func(*audittrail.Record, error) bool) {
+func (c counted) GovernanceRecords(_ context.Context, from uint64, types ...event.Type) iter.Seq2[*record.Record, error] {
+	return func(yield func(*record.Record, error) bool) {
 		for _, r := range c {
 			if r.Seq >= from && slices.Contains(types, r.Event.Type) && !yield(r, nil) {
 				return

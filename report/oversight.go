@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/query"
 	"audittrail/record"
@@ -33,7 +32,7 @@ const unread = "not known"
 
 // verdictOf is what a review came to: by its label review, or else its category,
 // or else the sealed detail verdict.
-func verdictOf(r *audittrail.Record) string {
+func verdictOf(r *record.Record) string {
 	said := r.Event.Labels["review"]
 	if _, known := verdicts[strings.ToLower(r.Event.Category)]; said == "" && known {
 		said = r.Event.Category
@@ -144,7 +143,7 @@ func (m *maker) oversight(s *document.Section) error {
 
 // byReviewer lists reviewers, those with the most reviews first. Who they are
 // only a report with pseudonyms says.
-func (m *maker) byReviewer(s *document.Section, list []*audittrail.Record, source, newest string) {
+func (m *maker) byReviewer(s *document.Section, list []*record.Record, source, newest string) {
 	by, last := make(map[record.Subject]reviewCounts), make(map[record.Subject]time.Time)
 	for _, r := range list {
 		if r.Actor == (record.Subject{}) {
@@ -178,8 +177,8 @@ func (m *maker) byReviewer(s *document.Section, list []*audittrail.Record, sourc
 }
 
 // find lists records, the newest first.
-func (m *maker) find(text string, q query.Query) ([]*audittrail.Record, string, error) {
-	var list []*audittrail.Record
+func (m *maker) find(text string, q query.Query) ([]*record.Record, string, error) {
+	var list []*record.Record
 	if m.o.Size > 0 {
 		for h, err := range m.engine.Find(m.ctx, q) {
 			if err != nil {
@@ -193,7 +192,7 @@ func (m *maker) find(text string, q query.Query) ([]*audittrail.Record, string, 
 
 // timeToReview is how long after the last answer, block or incident of its trace
 // each review came.
-func (m *maker) timeToReview(s *document.Section, reviews []*audittrail.Record, source string) error {
+func (m *maker) timeToReview(s *document.Section, reviews []*record.Record, source string) error {
 	q := m.base(event.Prompt, event.Response, event.Guardrail, event.SafetyIncident)
 	q.Start, q.Models = time.Time{}, nil
 	seen := make(map[string]bool)

@@ -23,6 +23,7 @@ import (
 	"audittrail"
 	"audittrail/lineage"
 	"audittrail/query"
+	"audittrail/record"
 	"audittrail/report/document"
 	"audittrail/report/rules"
 )
@@ -115,7 +116,7 @@ type maker struct {
 	concerns  []document.Attention    // what needs attention, by section
 	cosigned  uint64                  // records that witnesses have cosigned
 	witnesses []string                // their names
-	own       []*audittrail.Record
+	own       []*record.Record
 	ownErr    error
 	graph     *lineage.Graph // of what was registered
 	graphErr  error
@@ -290,8 +291,12 @@ func (m *maker) look() {
 		m.own = append(m.own, r)
 	}
 	m.provenance()
-	for _, g := range m.log.Gone() {
-		m.gone += min(g[1], m.o.Size) - min(g[0], m.o.Size)
+	absent, err := m.log.Absent(m.ctx)
+	if err != nil {
+		m.worse(document.Incomplete, document.Warning, err.Error())
+	}
+	for _, a := range absent {
+		m.gone += min(a.Next, m.o.Size) - min(a.First, m.o.Size)
 	}
 	if m.gone > 0 {
 		m.notice(document.Warning, fmt.Sprintf("%s left the log by retention (archived or dropped): their hashes are still in the tree, but they are in no figure below but those of what governs the log.", plural(int(m.gone), "record has", "records have")))

@@ -133,12 +133,12 @@ func (m *Manager) read(ctx context.Context) error {
 // PolicyIn returns the policy that a record sets. The error is ErrSealed if the
 // record's content cannot be read, and another one if the policy has a member that
 // this program does not know.
-func PolicyIn(r *audittrail.Record) (Policy, error) {
+func PolicyIn(r *record.Record) (Policy, error) {
 	s, err := storedIn(r)
 	return s.Policy, err
 }
 
-func storedIn(r *audittrail.Record) (s stored, err error) {
+func storedIn(r *record.Record) (s stored, err error) {
 	if r.State != record.Readable {
 		return s, ErrSealed
 	}

@@ -148,7 +148,7 @@ func (e *env) recordBeside(what string, record func(*audittrail.Log) error) {
 		if err != nil {
 			return nil, err
 		}
-		o.LockWait, o.ShortLived = -1, true
+		o.LockWait, o.ShortLived, o.NoIndex = -1, true, true
 		return e.toRecord(audittrail.Open(e.logDir(), o))
 	}, record)
 	switch {

@@ -59,7 +59,7 @@ type readItem struct {
 }
 
 func (e *env) readHistory(log *audittrail.Log) error {
-	all, err := access.LoggedReads(func(yield func(*audittrail.Record, error) bool) {
+	all, err := access.LoggedReads(func(yield func(*record.Record, error) bool) {
 		q := query.Query{Types: []event.Type{event.ContentRead, event.DataExported}, OldestFirst: true}
 		for h, err := range e.engine(log).Find(e.ctx, q) {
 			if err != nil {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"audittrail"
-	"audittrail/internal/index"
 	"audittrail/internal/loadgen"
 	"audittrail/query"
 )
@@ -38,8 +37,8 @@ func (q *queryBench) ask() error {
 		q.stage("queries: " + kind.name)
 		b := benchQuery{Name: kind.name, Asks: kind.asks}
 		// A new index has nothing in memory.
-		err := q.withIndex(q.logDir(), audittrail.Options{ReadOnly: true}, func(log *audittrail.Log, x *index.Index) error {
-			return q.measure(query.Over(log, x), kind, &b)
+		err := q.with(audittrail.Options{ReadOnly: true}, func(log *audittrail.Log) error {
+			return q.measure(query.New(log), kind, &b)
 		})
 		if err != nil {
 			return fmt.Errorf("query, %s: %w", kind.name, err)

@@ -24,17 +24,13 @@ const (
 	queryCompared = 200_000 // events that are appended with and without an index
 )
 
-// withIndex opens a log with its index, hands both to use, and closes them.
-func (q *queryBench) withIndex(dir string, o audittrail.Options, use func(*audittrail.Log, *index.Index) error) error {
-	x := index.New(filepath.Join(dir, "index"), index.Options{Write: !o.ReadOnly})
-	log, err := audittrail.Open(dir, x.Options(o))
+// with opens the log, hands it to use, and closes it.
+func (q *queryBench) with(o audittrail.Options, use func(*audittrail.Log) error) error {
+	log, err := audittrail.Open(q.logDir(), o)
 	if err != nil {
 		return err
 	}
-	if err = x.Attach(log); err == nil {
-		err = use(log, x)
-	}
-	return errors.Join(err, x.Close(), log.Close())
+	return errors.Join(use(log), log.Close())
 }
 
 var queryNew = audittrail.Options{Create: true, Origin: "audittrail.bench.example"}
@@ -60,7 +56,9 @@ func (q *queryBench) make() error {
 	}
 	q.stage("appends without an index")
 	plain := filepath.Join(q.dir, "plain")
-	log, err := audittrail.Open(plain, queryNew)
+	without := queryNew
+	without.NoIndex = true
+	log, err := audittrail.Open(plain, without)
 	if err != nil {
 		return err
 	}
@@ -71,9 +69,9 @@ func (q *queryBench) make() error {
 	}
 	resetPeak()
 	var closing time.Time
-	err = q.withIndex(q.logDir(), queryNew, func(log *audittrail.Log, x *index.Index) error {
+	err = q.with(queryNew, func(log *audittrail.Log) error {
 		defer func() { closing = q.now() }()
-		return q.appendAll(log, x)
+		return q.appendAll(log)
 	})
 	if err != nil {
 		return err
@@ -100,7 +98,7 @@ func (q *queryBench) making() error {
 }
 
 // appendAll appends all events with an index beside, and waits for it.
-func (q *queryBench) appendAll(log *audittrail.Log, x *index.Index) error {
+func (q *queryBench) appendAll(log *audittrail.Log) error {
 	m := &q.result.Made
 	n := q.o.events
 	q.stage("appends with an index")
@@ -133,7 +131,7 @@ func (q *queryBench) appendAll(log *audittrail.Log, x *index.Index) error {
 		m.LastTenth = perSecond(n-tenth, ended.Sub(last))
 	}
 	q.stage("how far the index is behind")
-	if err := q.caughtUp(x); err != nil {
+	if err := q.caughtUp(log); err != nil {
 		return err
 	}
 	m.Lag, m.Indexed = milliseconds(q.now().Sub(ended)), perSecond(n, q.now().Sub(began))
@@ -183,12 +181,12 @@ func (q *queryBench) each4(from, to int, use func([]event.Event) error) (time.Du
 }
 
 // caughtUp waits until everything can be found by the index.
-func (q *queryBench) caughtUp(x *index.Index) error {
+func (q *queryBench) caughtUp(log *audittrail.Log) error {
 	const every = 2 * time.Millisecond
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
-		s, err := x.Snapshot(q.ctx)
+		s, err := index.Of(log).Snapshot(q.ctx)
 		if err != nil {
 			return err
 		}
@@ -238,8 +236,8 @@ func (q *queryBench) rebuild() error {
 		return err
 	}
 	began := q.now()
-	return q.withIndex(q.logDir(), audittrail.Options{}, func(_ *audittrail.Log, x *index.Index) error {
-		err := q.caughtUp(x)
+	return q.with(audittrail.Options{}, func(log *audittrail.Log) error {
+		err := q.caughtUp(log)
 		took := q.now().Sub(began)
 		q.result.Anew = &benchAnew{perSecond(q.result.Events, took), took}
 		return err
@@ -256,8 +254,8 @@ func (q *queryBench) opening() error {
 		var all []time.Duration
 		for range opens {
 			began := q.now()
-			err := q.withIndex(q.logDir(), how.o, func(_ *audittrail.Log, x *index.Index) error {
-				s, err := x.Snapshot(q.ctx)
+			err := q.with(how.o, func(log *audittrail.Log) error {
+				s, err := index.Of(log).Snapshot(q.ctx)
 				all = append(all, q.now().Sub(began))
 				if err != nil {
 					return err

@@ -55,7 +55,7 @@ func (b *bench) run(ctx context.Context) error {
 		return err
 	}
 	b.pool = benchEvents(b.o.size)
-	log, err := audittrail.Open(b.logDir(), audittrail.Options{Create: true, Origin: "audittrail.bench.example"})
+	log, err := audittrail.Open(b.logDir(), audittrail.Options{Create: true, Origin: "audittrail.bench.example", NoIndex: true})
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
 	"audittrail/record"
 	"audittrail/tlog"
 )
@@ -151,7 +150,7 @@ func (e *env) checkDisclosed(o checkOptions) error {
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}
-	r, err := audittrail.CheckDisclosure(bytes.TrimSpace(text))
+	r, err := record.CheckDisclosure(bytes.TrimSpace(text))
 	if err != nil {
 		return fmt.Errorf("%s: %w", inputName(o.disclosed), err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/record"
 )
 
 func (e *env) demoCmd() *cobra.Command {
@@ -62,7 +63,7 @@ type demo struct {
 
 	log      *audittrail.Log
 	records  uint64
-	incident *audittrail.Record
+	incident *record.Record
 
 	// What an auditor keeps of the log.
 	vkey       string

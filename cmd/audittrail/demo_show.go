@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"audittrail"
+	"audittrail/record"
 )
 
 // bold is the tone of headings.
@@ -70,7 +70,7 @@ type modelSum struct {
 	took         []time.Duration
 }
 
-func (s *daySummary) add(r *audittrail.Record) {
+func (s *daySummary) add(r *record.Record) {
 	if s.models == nil {
 		s.users, s.langs, s.models = map[string]bool{}, map[string]bool{}, map[string]*modelSum{}
 	}

@@ -127,7 +127,7 @@ func (d *doctor) repair(newer bool) error {
 		if err != nil {
 			return nil, err
 		}
-		o.Repair, o.RepairNewer = true, newer
+		o.Repair, o.RepairNewer, o.NoIndex = true, newer, true
 		return audittrail.Open(d.logDir(), o)
 	}
 	return d.with(open, func(*audittrail.Log) error { return nil })

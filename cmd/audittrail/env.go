@@ -14,7 +14,6 @@ import (
 	"audittrail"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
-	"audittrail/query"
 	"audittrail/record"
 )
 
@@ -36,12 +35,11 @@ type env struct {
 	width       int  // columns of stdout; 0 if it is no terminal, and so has no edge
 	height      int  // lines of stdout; 0 if it is no terminal
 
-	source record.Source                    // of what the command records
-	stays  bool                             // the command keeps the log open for long
-	skip   skipped                          // what was altered and passed over
-	left   leftOut                          // what the answer left out
-	denied *denial                          // what the command was denied last
-	stores map[*audittrail.Log]*query.Store // of the logs that are open
+	source record.Source // of what the command records
+	stays  bool          // the command keeps the log open for long
+	skip   skipped       // what was altered and passed over
+	left   leftOut       // what the answer left out
+	denied *denial       // what the command was denied last
 	// recording are the logs that are open for what a command records in them.
 	recording map[*audittrail.Log]bool
 
@@ -182,7 +180,7 @@ func (e *env) openToRead() (*audittrail.Log, error) {
 		return nil, err
 	}
 	o.ReadOnly = true
-	return e.openStore(o)
+	return audittrail.Open(e.logDir(), o)
 }
 
 // openToWrite opens the log that is there.
@@ -191,7 +189,7 @@ func (e *env) openToWrite() (*audittrail.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.toRecord(e.governed(e.openStore(o)))
+	return e.toRecord(e.governed(audittrail.Open(e.logDir(), o)))
 }
 
 // toRecord notes that a log was opened to record something in it: see with.
@@ -212,7 +210,7 @@ func (e *env) create(origin string) (*audittrail.Log, error) {
 		return nil, err
 	}
 	o.Create, o.Origin = true, origin
-	return e.toRecord(e.openStore(o))
+	return e.toRecord(audittrail.Open(e.logDir(), o))
 }
 
 // absent tells whether an error means that there is no log, or one whose making

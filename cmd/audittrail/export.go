@@ -242,7 +242,7 @@ func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Que
 
 // see returns a record as it is written out. The error is access.ErrDenied if it
 // is not.
-func (o *exportOptions) see(s *showing, h *query.Hit, words bool) (*audittrail.Record, error) {
+func (o *exportOptions) see(s *showing, h *query.Hit, words bool) (*record.Record, error) {
 	if !o.metadata {
 		r, err := s.see(h.Record)
 		if err == nil && words && r.State != h.State {
@@ -259,13 +259,13 @@ func (o *exportOptions) see(s *showing, h *query.Hit, words bool) (*audittrail.R
 }
 
 // exportWriter returns what writes one record, and what ends the file.
-func exportWriter(out *bufio.Writer, o exportOptions) (put func(*audittrail.Record) error, end func() error) {
+func exportWriter(out *bufio.Writer, o exportOptions) (put func(*record.Record) error, end func() error) {
 	switch o.format {
 	case asParquet:
 		w := table.NewWriter(out, !o.metadata)
 		return w.Write, w.Close
 	case asJSONL:
-		return func(r *audittrail.Record) error {
+		return func(r *record.Record) error {
 			_, err := out.Write(append(recordJSON(r), '\n'))
 			return err
 		}, func() error { return nil }
@@ -277,7 +277,7 @@ func exportWriter(out *bufio.Writer, o exportOptions) (put func(*audittrail.Reco
 	}
 	head := w.Write(names)
 	cells := make([]string, len(names))
-	return func(r *audittrail.Record) error {
+	return func(r *record.Record) error {
 		x := newExported(r)
 		for i, c := range exportColumns {
 			cells[i] = c.text(x)
@@ -345,11 +345,11 @@ var exportColumns = []struct {
 
 // An exported record is one on its way into a file.
 type exported struct {
-	*audittrail.Record
+	*record.Record
 	members map[string]json.RawMessage // of what is no text
 }
 
-func newExported(r *audittrail.Record) *exported {
+func newExported(r *record.Record) *exported {
 	ev := event.Event{
 		Latency: r.Event.Latency, InputTokens: r.Event.InputTokens, OutputTokens: r.Event.OutputTokens,
 		CachedTokens: r.Event.CachedTokens, ReasoningTokens: r.Event.ReasoningTokens, Cost: r.Event.Cost,

@@ -1,47 +1,19 @@
 package main
 
 import (
-	"path/filepath"
-
 	"audittrail"
 	"audittrail/query"
 )
 
-// indexDir is the folder of the index.
-func (e *env) indexDir() string { return filepath.Join(e.logDir(), "index") }
-
-// openStore opens the log with its index.
-func (e *env) openStore(o audittrail.Options) (*audittrail.Log, error) {
-	s, err := query.Open(e.logDir(), o)
-	if err != nil {
-		return nil, err
-	}
-	if e.stores == nil {
-		e.stores = make(map[*audittrail.Log]*query.Store)
-	}
-	e.stores[s.Log] = s
-	return s.Log, nil
-}
-
 // engine answers queries about a log that was opened.
-func (e *env) engine(log *audittrail.Log) *query.Engine {
-	engine := query.New(log)
-	if s, ok := e.stores[log]; ok {
-		engine = s.Engine
-	}
-	return e.skip.over(engine)
-}
+func (e *env) engine(log *audittrail.Log) *query.Engine { return e.skip.over(query.New(log)) }
 
 // finishIndex indexes what was recorded before its log is closed. Whoever does
 // not want to wait interrupts it: the records are there.
 func (e *env) finishIndex(log *audittrail.Log) error {
-	s, ok := e.stores[log]
-	if !ok {
-		return nil
-	}
 	progress, finish := e.ticks("indexing", false)
 	defer finish()
-	err := s.Finish(e.ctx, progress)
+	err := log.FinishIndex(e.ctx, progress)
 	if err != nil && e.ctx.Err() != nil {
 		e.note("all is recorded; not all of it is in the index yet, which whoever writes the log next goes on with")
 		return nil
@@ -68,12 +40,8 @@ func (e *env) receipt(what string, err error) error {
 	return nil
 }
 
-// close closes a log, and its index with it.
+// close closes a log.
 func (e *env) close(log *audittrail.Log) error {
 	delete(e.recording, log)
-	if s, ok := e.stores[log]; ok {
-		delete(e.stores, log)
-		return s.Close()
-	}
 	return log.Close()
 }

@@ -113,7 +113,7 @@ type listed struct {
 	unread             uint64 // without their content, which was not destroyed
 }
 
-func (l *listed) add(r *audittrail.Record) {
+func (l *listed) add(r *record.Record) {
 	if l.shown == 0 {
 		l.first, l.last = r.Seq, r.Seq
 	}

@@ -12,6 +12,7 @@ import (
 	"audittrail/lineage"
 	"audittrail/lineage/usage"
 	"audittrail/query"
+	"audittrail/record"
 )
 
 func (e *env) lineageCallsCmd() *cobra.Command {
@@ -132,7 +133,7 @@ type explanationJSON struct {
 	Up           []descendantJSON `json:"up"` // all that stands behind it
 }
 
-func (e *env) explainCall(r *audittrail.Record, x usage.Explanation) error {
+func (e *env) explainCall(r *record.Record, x usage.Explanation) error {
 	out := explanationJSON{
 		Seq: r.Seq, Type: string(r.Event.Type), Time: x.Call.Time.UTC(),
 		ModelID: x.Call.ModelID, ModelVersion: x.Call.ModelVersion, DeploymentID: x.Call.DeploymentID,

@@ -291,7 +291,7 @@ func (e *env) writeHits(w io.Writer, engine *query.Engine, s *showing, q query.Q
 	return more, errors.Join(end(), out.Flush())
 }
 
-func hitRow(r *audittrail.Record, matches []query.Match, words bool, zone *time.Location, room int) row {
+func hitRow(r *record.Record, matches []query.Match, words bool, zone *time.Location, room int) row {
 	text, value := unmarked.Replace(gist(r)), recordJSON(r)
 	if len(matches) > 0 {
 		text = snippet(matches, room)

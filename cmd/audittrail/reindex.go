@@ -1,13 +1,11 @@
 package main
 
 import (
-	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"audittrail"
-	"audittrail/internal/index"
 )
 
 func (e *env) reindexCmd() *cobra.Command {
@@ -35,19 +33,18 @@ func (e *env) reindex() error {
 	if err != nil {
 		return err
 	}
+	o.NoIndex = true
 	open := func() (*audittrail.Log, error) { return audittrail.Open(e.logDir(), o) }
 	return e.with(open, func(log *audittrail.Log) error {
 		size, err := log.Size()
 		if err != nil {
 			return err
 		}
-		x := index.New(e.indexDir(), index.Options{Write: true, Logger: o.Logger})
 		progress, finish := e.ticks("indexing", false)
 		start := time.Now()
-		err = x.Renew(e.ctx, log, func(records uint64) { progress(records, size) })
+		bytes, err := log.Reindex(e.ctx, func(records uint64) { progress(records, size) })
 		finish()
-		bytes := x.Bytes()
-		if err = errors.Join(err, x.Close()); err != nil {
+		if err != nil {
 			return err
 		}
 		made := struct {

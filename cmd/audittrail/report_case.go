@@ -153,7 +153,7 @@ func (e *env) caseOf(log *audittrail.Log, s *showing, o *caseOptions, args []str
 		c.Description = fmt.Sprintf("record %d, which is in no trace", r.Seq)
 		if r.Event.TraceID == "" {
 			r, err = s.see(r)
-			c.Records = []*audittrail.Record{r}
+			c.Records = []*record.Record{r}
 			return c, err
 		}
 		q.Traces, c.Description = []string{r.Event.TraceID}, fmt.Sprintf("record %d, with its trace %s", r.Seq, r.Event.TraceID)

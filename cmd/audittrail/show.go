@@ -70,14 +70,14 @@ stands, marked as unauthenticated, and the exit status is 3.` + recordArgHelp +
 }
 
 // find returns the record that an argument names.
-func find(ctx context.Context, log *audittrail.Log, arg string) (*audittrail.Record, error) {
+func find(ctx context.Context, log *audittrail.Log, arg string) (*record.Record, error) {
 	if seq, err := strconv.ParseUint(arg, 10, 64); err == nil {
 		return log.Get(ctx, seq)
 	}
 	return log.Find(ctx, strings.TrimPrefix(arg, "id:"))
 }
 
-func (e *env) show(r *audittrail.Record, raw bool) error {
+func (e *env) show(r *record.Record, raw bool) error {
 	if raw {
 		_, err := e.forTerminal(e.stdout).Write(append(r.Line(), '\n'))
 		return err
@@ -87,7 +87,7 @@ func (e *env) show(r *audittrail.Record, raw bool) error {
 
 // recordJSON is a record with the event under the names that import takes, and
 // beside them what the log made of it.
-func recordJSON(r *audittrail.Record) json.RawMessage {
+func recordJSON(r *record.Record) json.RawMessage {
 	own := struct {
 		Seq     uint64         `json:"seq"`
 		UUID    record.ID      `json:"uuid"`
@@ -114,7 +114,7 @@ func recordJSON(r *audittrail.Record) json.RawMessage {
 }
 
 // actorText is the subject of the person who acted, or nothing.
-func actorText(r *audittrail.Record) string {
+func actorText(r *record.Record) string {
 	if r.Actor == (record.Subject{}) {
 		return ""
 	}
@@ -123,7 +123,7 @@ func actorText(r *audittrail.Record) string {
 
 // recordFields is a record as a person reads it: what happened first, and what
 // the log made of it last.
-func recordFields(r *audittrail.Record) []field {
+func recordFields(r *record.Record) []field {
 	ev := &r.Event
 	var s sheetBuilder
 	s.add("record", strconv.FormatUint(r.Seq, 10))
@@ -186,7 +186,7 @@ func recordFields(r *audittrail.Record) []field {
 }
 
 // contentText says whether the content can be read, and if not, why.
-func contentText(r *audittrail.Record) string {
+func contentText(r *record.Record) string {
 	size := bytesText(int64(r.Size))
 	switch r.State {
 	case record.Readable:

@@ -150,7 +150,7 @@ func (s *showing) open(log *audittrail.Log) error {
 
 // known returns access.ErrDenied if whoever runs the command may not know of a
 // record.
-func (s *showing) known(r *audittrail.Record) error {
+func (s *showing) known(r *record.Record) error {
 	if s.controller == nil {
 		return nil
 	}
@@ -205,7 +205,7 @@ func (s *showing) asks(q *query.Query, by ...string) error {
 
 // see returns a record as whoever runs the command may see it. The error is
 // access.ErrDenied if they may not know of it.
-func (s *showing) see(r *audittrail.Record) (*audittrail.Record, error) {
+func (s *showing) see(r *record.Record) (*record.Record, error) {
 	if err := s.known(r); err != nil {
 		return nil, err
 	}

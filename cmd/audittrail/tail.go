@@ -70,7 +70,7 @@ func recordColumns(zone *time.Location) []column {
 	}
 }
 
-func recordRow(r *audittrail.Record, zone *time.Location) row {
+func recordRow(r *record.Record, zone *time.Location) row {
 	return row{
 		cells: []string{
 			strconv.FormatUint(r.Seq, 10), hitTime(r.Event.Time, zone),
@@ -81,7 +81,7 @@ func recordRow(r *audittrail.Record, zone *time.Location) row {
 }
 
 // gist is the beginning of what a record says.
-func gist(r *audittrail.Record) string {
+func gist(r *record.Record) string {
 	ev := &r.Event
 	if r.State != record.Readable {
 		return "(" + r.State.String() + ")"
@@ -138,7 +138,7 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, zone *time.Lo
 	out := bufio.NewWriter(w)
 	rows := func(yield func(row, error) bool) {
 		for h, err := range records {
-			var r *audittrail.Record
+			var r *record.Record
 			if err == nil && follow { // a restriction counts from when it is in force
 				err = s.desk.Refresh(e.ctx)
 			}

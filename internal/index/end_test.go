@@ -21,11 +21,11 @@ import (
 // more.
 func TestOtherEnd(t *testing.T) {
 	for name, c := range map[string]struct {
-		end  func(*audittrail.Record)
+		end  func(*record.Record)
 		used bool
 	}{
-		"the log's": {func(*audittrail.Record) {}, true},
-		"another":   {func(r *audittrail.Record) { r.Hash[0] ^= 1 }, false},
+		"the log's": {func(*record.Record) {}, true},
+		"another":   {func(r *record.Record) { r.Hash[0] ^= 1 }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -42,7 +42,7 @@ func TestOtherEnd(t *testing.T) {
 				}
 				table.Add(r, true)
 			}
-			id, key, err := p.NewFileKey()
+			id, key, err := p.x.NewFileKey()
 			if err != nil {
 				t.Fatal(err)
 			}

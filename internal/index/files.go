@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync"
 
-	"audittrail"
 	"audittrail/internal/index/block"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
@@ -143,7 +142,7 @@ func (x *Index) open(e entry) (*openBlock, error) {
 		return nil, err
 	}
 	id := keyOf(raw)
-	key, err := x.log.FileKey(id)
+	key, err := x.fileKey(id)
 	if err != nil {
 		return nil, err
 	}
@@ -232,12 +231,7 @@ func (x *Index) follows(b *openBlock) bool {
 	if want == (record.Hash{}) {
 		return true
 	}
-	r, err := x.log.Get(context.Background(), end(b)-1)
-	if err != nil {
-		// What has left or is damaged, who reads it is told.
-		return !errors.Is(err, audittrail.ErrNoRecord)
-	}
-	return r.Hash == want
+	return x.log.Has(context.Background(), end(b)-1, want)
 }
 
 // renewing says that something is made anew. A reader finds a block gone that
@@ -282,12 +276,12 @@ func (x *Index) sweep() error {
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	return x.log.DropFileKeys(ids...)
+	return x.ring.DropFileKeys(ids...)
 }
 
 // writeBlock writes a block of sources under a new key, and opens it.
 func (x *Index) writeBlock(sources []block.Source, forget func(subject, class string, seq uint64) bool) (_ *openBlock, err error) {
-	id, key, err := x.log.NewFileKey()
+	id, key, err := x.ring.NewFileKey()
 	if err != nil {
 		return nil, err
 	}
@@ -302,7 +296,7 @@ func (x *Index) writeBlock(sources []block.Source, forget func(subject, class st
 		err = x.o.FS.Rename(name+tmpExt, name)
 	}
 	if err != nil {
-		return nil, errors.Join(err, ignoreMissing(x.o.FS.Remove(name+tmpExt)), x.log.DropFileKeys(id))
+		return nil, errors.Join(err, ignoreMissing(x.o.FS.Remove(name+tmpExt)), x.ring.DropFileKeys(id))
 	}
 	rows := 0
 	for _, s := range sources {

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"time"
 
-	"audittrail"
 	"audittrail/internal/index/block"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
+	"audittrail/record"
 )
 
 const (
@@ -37,8 +36,7 @@ const (
 type Options struct {
 	// Write is set by the process that has the log open for writing.
 	Write bool
-	// FS is the file system; nil is the system's own, vfs.Below the
-	// folder that the index is in, which is the log's.
+	// FS is the file system that the log is on.
 	FS vfs.FS
 	// Logger is told of what is made anew; nil is nobody.
 	Logger *slog.Logger
@@ -56,8 +54,12 @@ type Options struct {
 type Index struct {
 	dir   string
 	o     Options
-	log   *audittrail.Log // set by Attach
+	log   Log
+	ring  *keyring.Ring // nil: the log is open without it
 	cache *block.Cache
+	kept  bool // from Attach on
+
+	closing sync.Once
 
 	queue queue // of new records
 
@@ -82,11 +84,9 @@ type Index struct {
 	reading sync.Mutex // held while a reader catches up
 }
 
-// New makes the index in a folder. It knows nothing until Attach.
-func New(dir string, o Options) *Index {
-	if o.FS == nil {
-		o.FS = vfs.Below(filepath.Dir(dir))
-	}
+// New makes the index of a log in a folder, with the log's keyring. Until Attach
+// it knows nothing: snapshots consist of chunks to be read from the log.
+func New(log Log, ring *keyring.Ring, dir string, o Options) *Index {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -100,47 +100,45 @@ func New(dir string, o Options) *Index {
 		o.InMemory = defaultInMemory
 	}
 	x := &Index{
-		dir: dir, o: o, cache: block.NewCache(o.CacheBytes),
+		dir: dir, o: o, log: log, ring: ring, cache: block.NewCache(o.CacheBytes),
 		wake: make(chan struct{}, 1), merge: make(chan struct{}, 1),
 	}
 	x.queue.ready = make(chan struct{}, 1)
 	return x
 }
 
-// Options returns the options of a log with those that let this index follow
-// it.
-func (x *Index) Options(o audittrail.Options) audittrail.Options {
+// Attach begins to follow the log, once that is open. Close the index before the
+// log. If Attach fails, the index is as one that was never attached.
+func (x *Index) Attach() error {
 	if x.o.Write {
-		o.Observer, o.Purge = x.observe, x.purge
-	}
-	return o
+		if err := x.attach(); err != nil {
+			x.queue.close()
+			return fmt.Errorf("open index: %w", err)
+		}
+	} // else Snapshot looks
+	x.kept = true
+	return nil
 }
 
-// Attach begins to follow an open log, which was opened with x.Options. Close
-// the index before the log.
-func (x *Index) Attach(log *audittrail.Log) error {
-	x.log = log
-	if !x.o.Write {
-		return nil // Snapshot looks
-	}
+func (x *Index) attach() error {
 	if err := vfs.MakeDir(x.o.FS, x.dir, 0o755); err != nil {
-		return fmt.Errorf("open index: %w", err)
+		return err
 	}
 	x.building.Lock() // nobody purges what is only being read
 	defer x.building.Unlock()
 	if err := x.load(); err != nil {
-		return fmt.Errorf("open index: %w", err)
+		return err
 	}
 	if x.mended { // or the next to open it would look for what sweep removes
 		x.mu.Lock()
 		err := x.replace(nil, nil)
 		x.mu.Unlock()
 		if err != nil {
-			return fmt.Errorf("open index: %w", err)
+			return err
 		}
 	}
 	if err := x.sweep(); err != nil {
-		return fmt.Errorf("open index: %w", err)
+		return err
 	}
 	x.mu.Lock()
 	x.following = true
@@ -154,14 +152,19 @@ func (x *Index) Attach(log *audittrail.Log) error {
 	return nil
 }
 
-// closing is for how long Close writes what is not in a file yet.
-const closing = 5 * time.Second
+// closeFor is for how long Close writes what is not in a file yet.
+const closeFor = 5 * time.Second
 
 // Close writes what is not in a file yet, unless that is little, and lets go of
 // the files. What would take too long is left to whoever writes the log next,
 // and read from the log until then. Snapshots must be closed before.
-func (x *Index) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closing)
+func (x *Index) Close() (err error) {
+	x.closing.Do(func() { err = x.close() })
+	return err
+}
+
+func (x *Index) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeFor)
 	defer cancel()
 	err := x.Finish(ctx, func(uint64, uint64) {})
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -204,7 +207,7 @@ func poke(c chan struct{}) {
 // A queue holds new records until they are indexed.
 type queue struct {
 	mu     sync.Mutex // guards all below
-	some   []*audittrail.Record
+	some   []*record.Record
 	bytes  int
 	busy   bool // with those that were taken last
 	lossy  bool // some were left out since it was empty last
@@ -212,12 +215,16 @@ type queue struct {
 	ready  chan struct{}
 }
 
-// observe takes new records. It is called by the goroutine that writes the log,
-// and does next to nothing.
-func (x *Index) observe(some []*audittrail.Record) { x.queue.put(some) }
+// Add queues new records, in their order, with their content and without their
+// lines, which do not change any more.
+func (x *Index) Add(some []*record.Record) { x.queue.put(some) }
 
-func (q *queue) put(some []*audittrail.Record) {
+func (q *queue) put(some []*record.Record) {
 	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return
+	}
 	for _, r := range some {
 		q.bytes += r.Size + 1024
 	}
@@ -238,7 +245,7 @@ func (q *queue) lose() {
 
 // take returns what there is. Idle tells that it is nothing, and that records
 // were left out before: they have to be read from the log.
-func (q *queue) take() (some []*audittrail.Record, idle, closed bool) {
+func (q *queue) take() (some []*record.Record, idle, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	some = q.some
@@ -289,7 +296,7 @@ func (x *Index) follow() {
 // add puts a new record into the newest table. If that is full, or does not end
 // in front of the record, it begins another. If too many wait to be written, it
 // leaves the record to be read from the log.
-func (x *Index) add(r *audittrail.Record) {
+func (x *Index) add(r *record.Record) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var t *block.Table

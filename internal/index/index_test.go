@@ -36,7 +36,7 @@ type pair struct {
 func (p *pair) close(t *testing.T) {
 	t.Helper()
 	finished := p.x.Finish(context.Background(), func(uint64, uint64) {})
-	if err := errors.Join(finished, p.x.Close(), p.Close()); err != nil {
+	if err := errors.Join(finished, p.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -44,19 +44,15 @@ func (p *pair) close(t *testing.T) {
 // openPair opens a log with its index, in small blocks.
 func openPair(t *testing.T, dir string, o audittrail.Options, io index.Options) *pair {
 	t.Helper()
-	io.Write = !o.ReadOnly
 	if io.BlockRows == 0 {
 		io.BlockRows = 64
 	}
-	x := index.New(filepath.Join(dir, "index"), io)
-	log, err := audittrail.Open(dir, x.Options(o))
+	index.Tune(&o, io)
+	log, err := audittrail.Open(dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := x.Attach(log); err != nil {
-		t.Fatal(errors.Join(err, log.Close()))
-	}
-	return &pair{log, x}
+	return &pair{log, index.Of(log)}
 }
 
 func (p *pair) append(t *testing.T, from, n int) {
@@ -225,14 +221,10 @@ func TestFollow(t *testing.T) {
 // 64 records.
 func TestRenew(t *testing.T) {
 	dir := t.TempDir()
-	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &pair{log, index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: 64})}
+	p := openPair(t, dir, audittrail.Options{Create: true, NoIndex: true}, index.Options{})
 	p.append(t, 0, 1500)
 	last := uint64(0)
-	err = p.x.Renew(t.Context(), log, func(records uint64) {
+	err := p.x.Renew(t.Context(), func(records uint64) {
 		if records <= last {
 			t.Errorf("progress %d after %d", records, last)
 		}
@@ -430,7 +422,7 @@ func TestErase(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.FileKey(keyring.FileID(id)); !errors.Is(err, keyring.ErrLost) {
+		if _, err := p.x.FileKey(keyring.FileID(id)); !errors.Is(err, keyring.ErrLost) {
 			t.Errorf("the key of a block from before the erasure: %v, want ErrLost", err)
 		}
 	}
@@ -447,22 +439,10 @@ func TestErase(t *testing.T) {
 // TestPurgeClass takes the text of a class out of the index, up to a record.
 func TestPurgeClass(t *testing.T) {
 	dir := t.TempDir()
-	x := index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: 64})
-	o := x.Options(audittrail.Options{Create: true})
-	if _, err := o.Purge(t.Context(), audittrail.Doomed{}); err == nil {
-		t.Error("Purge before Attach = nil, want an error, so that all keys go")
-	}
-	log, err := audittrail.Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := x.Attach(log); err != nil {
-		t.Fatal(err)
-	}
-	p := &pair{log, x}
+	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})
 	p.append(t, 0, 300)
 	class := record.ClassOf(audittrail.DefaultClass, time.Now())
-	if _, err := o.Purge(t.Context(), audittrail.Doomed{Classes: []string{class}, Seq: 200}); err != nil {
+	if _, err := p.x.Purge(t.Context(), keyring.Destruction{Classes: []string{class}, Seq: 200}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -528,23 +508,15 @@ func TestColumns(t *testing.T) {
 // indexed yet: records wait in a queue, or in the log.
 func TestPurgeWhatComes(t *testing.T) {
 	dir := t.TempDir()
-	x := index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: 64})
-	o := x.Options(audittrail.Options{Create: true})
-	log, err := audittrail.Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := x.Attach(log); err != nil {
-		t.Fatal(err)
-	}
-	p := &pair{log, x}
+	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})
 	class := record.ClassOf(audittrail.DefaultClass, time.Now())
-	if _, err := o.Purge(t.Context(), audittrail.Doomed{Classes: []string{class}, Seq: 1200}); err != nil {
+	if _, err := p.x.Purge(t.Context(), keyring.Destruction{Classes: []string{class}, Seq: 1200}); err != nil {
 		t.Fatal(err)
 	}
 	p.append(t, 0, 2300)
 	for word, want := range map[string]string{"number7": "[]", "number1199": "[]", "number1200": "[1200]"} {
 		var got []uint64
+		var err error
 		for indexed := 0; indexed < 2300; { // by the goroutines beside, or by the snapshot
 			if got, _, indexed, err = answers(t.Context(), p, word, "m2"); err != nil {
 				t.Fatal(err)
@@ -562,7 +534,7 @@ func TestPurgeWhatComes(t *testing.T) {
 func TestPurgeWhatIsUnderWay(t *testing.T) {
 	for _, inMemory := range []bool{false, true} {
 		dir := t.TempDir()
-		unindexed, err := audittrail.Open(dir, audittrail.Options{Create: true})
+		unindexed, err := audittrail.Open(dir, audittrail.Options{Create: true, NoIndex: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -570,17 +542,9 @@ func TestPurgeWhatIsUnderWay(t *testing.T) {
 		if err := unindexed.Close(); err != nil {
 			t.Fatal(err)
 		}
-		x := index.New(filepath.Join(dir, "index"), index.Options{Write: true})
-		o := x.Options(audittrail.Options{})
-		log, err := audittrail.Open(dir, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := x.Attach(log); err != nil {
-			t.Fatal(err)
-		}
-		p := &pair{log, x}
-		publish, insert, err := x.Begin(t.Context(), 0, 300)
+		p := openPair(t, dir, audittrail.Options{}, index.Options{BlockRows: index.DefaultBlockRows})
+		log := p.Log
+		publish, insert, err := p.x.Begin(t.Context(), 0, 300)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -588,7 +552,7 @@ func TestPurgeWhatIsUnderWay(t *testing.T) {
 		if err != nil || !ok {
 			t.Fatal(ok, err)
 		}
-		if _, err := o.Purge(t.Context(), audittrail.Doomed{Subjects: []record.Subject{gone}, Seq: 200}); err != nil {
+		if _, err := p.x.Purge(t.Context(), keyring.Destruction{Subjects: []record.Subject{gone}, Seq: 200}); err != nil {
 			t.Fatal(err)
 		}
 		if inMemory {

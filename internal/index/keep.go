@@ -8,10 +8,10 @@ import (
 	"slices"
 	"time"
 
-	"audittrail"
 	"audittrail/internal/index/block"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
+	"audittrail/record"
 )
 
 // How long the keeper waits after an error, at first and at most: what is wrong
@@ -106,18 +106,16 @@ func (x *Index) letGo(t *block.Table) {
 	x.tables = slices.DeleteFunc(x.tables, func(other *block.Table) bool { return other == t })
 }
 
-// Renew makes the index of an open log from nothing. The index must not be
-// attached, and Close ends it.
-func (x *Index) Renew(ctx context.Context, log *audittrail.Log, progress func(records uint64)) error {
-	err := x.renew(ctx, log, progress)
+// Renew makes the index from nothing. The index must not be attached.
+func (x *Index) Renew(ctx context.Context, progress func(records uint64)) error {
+	err := x.renew(ctx, progress)
 	if err != nil {
 		return fmt.Errorf("make index anew: %w", err)
 	}
 	return nil
 }
 
-func (x *Index) renew(ctx context.Context, log *audittrail.Log, progress func(records uint64)) error {
-	x.log = log
+func (x *Index) renew(ctx context.Context, progress func(records uint64)) error {
 	if err := vfs.MakeDir(x.o.FS, x.dir, 0o755); err != nil {
 		return err
 	}
@@ -128,7 +126,7 @@ func (x *Index) renew(ctx context.Context, log *audittrail.Log, progress func(re
 	if err := x.begin(nil); err != nil {
 		return err
 	}
-	if err := x.log.DropFileKeys(idsOf(old)...); err != nil {
+	if err := x.ring.DropFileKeys(idsOf(old)...); err != nil {
 		return err
 	}
 	if err := x.sweep(); err != nil {
@@ -209,7 +207,7 @@ func (x *Index) extend(ctx context.Context, t *block.Table, to uint64) error {
 }
 
 // absent stands for a record that has left the log: it has no type.
-var absent = &audittrail.Record{}
+var absent = &record.Record{}
 
 // A gap is a range that neither blocks nor tables cover.
 type gap struct{ from, to uint64 }
@@ -401,7 +399,7 @@ func (x *Index) abandon(blocks []*openBlock) error {
 	if err := x.discard(blocks); err != nil {
 		return err
 	}
-	return x.log.DropFileKeys(idsOf(blocks)...)
+	return x.ring.DropFileKeys(idsOf(blocks)...)
 }
 
 func idsOf(blocks []*openBlock) (ids []keyring.FileID) {

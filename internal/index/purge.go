@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"audittrail"
 	"audittrail/internal/index/block"
 	"audittrail/keyring"
 )
@@ -18,7 +17,7 @@ type doom struct {
 	classes  map[string]uint64
 }
 
-func (d *doom) add(o *audittrail.Doomed) {
+func (d *doom) add(o *keyring.Destruction) {
 	if d.subjects == nil {
 		d.subjects, d.classes = make(map[string]uint64), make(map[string]uint64)
 	}
@@ -43,11 +42,12 @@ func (x *Index) forget(t *block.Table) {
 	}
 }
 
-// purge takes the text of those out of the index who are about to be forgotten.
-// It returns the ids of the keys that are to be destroyed with theirs: those of
-// the blocks that were replaced, and those that no block has, for somebody may
-// have a copy of the file. After an error, all are destroyed.
-func (x *Index) purge(ctx context.Context, d audittrail.Doomed) (drop []keyring.FileID, err error) {
+// Purge removes from the index the text that is encrypted under keys which are
+// about to be destroyed: that of the subjects and classes of d, in records before
+// d.Seq. It returns the ids of the block keys to be destroyed with them: those of
+// the blocks that were replaced, and those that no block has, as somebody may
+// have a copy of the file. After an error, all are to be destroyed.
+func (x *Index) Purge(ctx context.Context, d keyring.Destruction) (drop []keyring.FileID, err error) {
 	var order doom
 	order.add(&d)
 	x.mu.Lock()
@@ -105,7 +105,7 @@ func (x *Index) purge(ctx context.Context, d audittrail.Doomed) (drop []keyring.
 
 // unused returns the keys that no block has.
 func (x *Index) unused() ([]keyring.FileID, error) {
-	ids, err := x.log.FileKeys()
+	ids, err := x.ring.FileKeys()
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (x *Index) begin(more []*openBlock) error {
 }
 
 // concerns tells whether a block has a record whose text is to be forgotten.
-func concerns(b *openBlock, d *audittrail.Doomed) (bool, error) {
+func concerns(b *openBlock, d *keyring.Destruction) (bool, error) {
 	if b.First() >= d.Seq {
 		return false, nil
 	}

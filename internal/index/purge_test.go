@@ -1,7 +1,6 @@
 package index_test
 
 import (
-	"context"
 	"encoding/hex"
 	"os"
 	"path/filepath"
@@ -14,18 +13,6 @@ import (
 	"audittrail/keyring"
 )
 
-// openFollowed opens a log, and an index that is not attached to it yet.
-func openFollowed(t *testing.T, dir string) (*pair, func(context.Context, audittrail.Doomed) ([]keyring.FileID, error)) {
-	t.Helper()
-	x := index.New(filepath.Join(dir, "index"), index.Options{Write: true, BlockRows: 64})
-	o := x.Options(audittrail.Options{Create: true})
-	log, err := audittrail.Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &pair{log, x}, o.Purge
-}
-
 // TestPurgeUnknown has an index that does not know what blocks there are: it
 // must not say that it has purged them.
 func TestPurgeUnknown(t *testing.T) {
@@ -35,12 +22,12 @@ func TestPurgeUnknown(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "index"), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := p.x.Attach(p.Log); err == nil {
+			if err := p.x.Attach(); err == nil {
 				t.Error("Attach = nil, of a folder that is a file")
 			}
 		},
 		"it is closed": func(t *testing.T, p *pair, _ string) {
-			if err := p.x.Attach(p.Log); err != nil {
+			if err := p.x.Attach(); err != nil {
 				t.Fatal(err)
 			}
 			if err := p.x.Close(); err != nil {
@@ -50,9 +37,9 @@ func TestPurgeUnknown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			p, purge := openFollowed(t, dir)
+			p := openPair(t, dir, audittrail.Options{Create: true, NoIndex: true}, index.Options{})
 			end(t, p, dir)
-			if drop, err := purge(t.Context(), audittrail.Doomed{}); err == nil {
+			if drop, err := p.x.Purge(t.Context(), keyring.Destruction{}); err == nil {
 				t.Errorf("Purge = %v, want an error, so that all keys go", drop)
 			}
 			p.close(t)
@@ -64,10 +51,7 @@ func TestPurgeUnknown(t *testing.T) {
 // with the next who is forgotten, since there may be a whole copy of it.
 func TestPurgeGivenUp(t *testing.T) {
 	dir := t.TempDir()
-	p, _ := openFollowed(t, dir)
-	if err := p.x.Attach(p.Log); err != nil {
-		t.Fatal(err)
-	}
+	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})
 	p.append(t, 0, 2000)
 	p.close(t)
 	name := blockFiles(t, dir)[0]
@@ -75,10 +59,7 @@ func TestPurgeGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, purge := openFollowed(t, dir)
-	if err := p.x.Attach(p.Log); err != nil {
-		t.Fatal(err)
-	}
+	p = openPair(t, dir, audittrail.Options{}, index.Options{})
 	damaged, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -93,10 +74,10 @@ func TestPurgeGivenUp(t *testing.T) {
 	if _, err := os.Stat(name); err == nil {
 		t.Fatal("the damaged block is still there: this test looks at nothing")
 	}
-	if _, err := p.FileKey(keyring.FileID(raw)); err != nil {
+	if _, err := p.x.FileKey(keyring.FileID(raw)); err != nil {
 		t.Fatalf("the key of the damaged block: %v; this test looks at nothing", err)
 	}
-	drop, err := purge(t.Context(), audittrail.Doomed{})
+	drop, err := p.x.Purge(t.Context(), keyring.Destruction{})
 	if err != nil || !slices.Contains(drop, keyring.FileID(raw)) {
 		t.Errorf("Purge = %d keys, %v, without that of the block that was given up", len(drop), err)
 	}

@@ -49,6 +49,9 @@ func (x *Index) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !x.kept {
+		return &Snapshot{x: x, size: size, chunks: unindexed(0, size)}, nil
+	}
 	if err := x.catchUp(ctx, size); err != nil {
 		return nil, fmt.Errorf("read index: %w", err)
 	}
@@ -336,7 +339,7 @@ func (x *Index) insert(t *block.Table) {
 
 // reload makes a reader take in what the process that writes has changed.
 func (x *Index) reload() error {
-	generation, err := x.log.Generation()
+	generation, err := x.keyGeneration()
 	if err != nil {
 		return nil // without a keyring, there is no index: the log is read
 	}

@@ -19,10 +19,10 @@ import (
 
 // A memory is a log in memory, whose records have the same times and hashes in
 // every run.
-type memory struct{ records []*audittrail.Record }
+type memory struct{ records []*record.Record }
 
 func (m *memory) AppendGovernance(_ context.Context, e event.Event) (audittrail.Receipt, error) {
-	r := &audittrail.Record{Record: record.Record{Event: e}}
+	r := &record.Record{Event: e}
 	r.Seq = uint64(len(m.records))
 	r.Hash = sha256.Sum256([]byte(e.ID))
 	r.Logged = day(1).Add(time.Duration(len(m.records)) * time.Minute)
@@ -42,8 +42,8 @@ func (m *memory) AppendGovernanceBatch(ctx context.Context, events []event.Event
 	return receipts, nil
 }
 
-func (m *memory) GovernanceRecords(_ context.Context, from uint64, _ ...event.Type) iter.Seq2[*audittrail.Record, error] {
-	return func(yield func(*audittrail.Record, error) bool) {
+func (m *memory) GovernanceRecords(_ context.Context, from uint64, _ ...event.Type) iter.Seq2[*record.Record, error] {
+	return func(yield func(*record.Record, error) bool) {
 		for _, r := range m.records[min(from, uint64(len(m.records))):] {
 			if !yield(r, nil) {
 				return

@@ -7,8 +7,8 @@ import (
 	"maps"
 	"slices"
 
-	"audittrail"
 	"audittrail/lineage"
+	"audittrail/record"
 )
 
 // An Impact is what came of some things.
@@ -90,7 +90,7 @@ type Explanation struct {
 }
 
 // Explain finds what stands behind a record.
-func Explain(g *lineage.Graph, r *audittrail.Record) Explanation {
+func Explain(g *lineage.Graph, r *record.Record) Explanation {
 	x := Explanation{Seq: r.Seq, Call: Call{r.Event.ModelID, r.Event.ModelVersion, r.Event.DeploymentID, r.Event.Time}}
 	x.Match = MatchCall(g, x.Call)
 	from := slices.Clone(x.Match.Candidates)

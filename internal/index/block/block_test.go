@@ -15,7 +15,6 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/index/block"
 	"audittrail/internal/index/text"
@@ -40,7 +39,7 @@ func hashOf(kind string, n int) [16]byte {
 }
 
 // sample makes the record of a sequence number.
-func sample(seq uint64) *audittrail.Record {
+func sample(seq uint64) *record.Record {
 	r := rand.New(rand.NewPCG(7, seq))
 	say := func(n int) string {
 		var b strings.Builder
@@ -52,7 +51,7 @@ func sample(seq uint64) *audittrail.Record {
 	}
 	n := int64(r.IntN(5000))
 	latency := time.Duration(r.IntN(1e6)) * time.Microsecond
-	rec := &audittrail.Record{}
+	rec := &record.Record{}
 	rec.Seq, rec.Logged = seq, began.Add(time.Duration(seq)*time.Millisecond)
 	rec.Class = "standard/2026-11"
 	rec.Subject = hashOf("subject", r.IntN(40))
@@ -176,7 +175,7 @@ func holdAgainst(t *testing.T, got searchable, from, to uint64, f forget) {
 }
 
 // partsOf is what column Parts has of a record whose content is there.
-func partsOf(r *audittrail.Record) string {
+func partsOf(r *record.Record) string {
 	if p := event.PartsOf(&r.Event); p != 0 {
 		return p.String()
 	}
@@ -185,23 +184,23 @@ func partsOf(r *audittrail.Record) string {
 
 func holdColumns(t *testing.T, got searchable, from, to uint64) {
 	t.Helper()
-	for c, of := range map[block.TextColumn]func(r *audittrail.Record) string{
-		block.ToldBy:   func(r *audittrail.Record) string { return string(r.Source) },
-		block.Domain:   func(r *audittrail.Record) string { return r.Domain },
-		block.Withheld: func(r *audittrail.Record) string { return r.Withheld },
-		block.Call:     func(r *audittrail.Record) string { return r.Call.String() },
-		block.Actor: func(r *audittrail.Record) string {
+	for c, of := range map[block.TextColumn]func(r *record.Record) string{
+		block.ToldBy:   func(r *record.Record) string { return string(r.Source) },
+		block.Domain:   func(r *record.Record) string { return r.Domain },
+		block.Withheld: func(r *record.Record) string { return r.Withheld },
+		block.Call:     func(r *record.Record) string { return r.Call.String() },
+		block.Actor: func(r *record.Record) string {
 			if r.Actor == (record.Subject{}) {
 				return ""
 			}
 			return r.Actor.String()
 		},
-		block.Type:    func(r *audittrail.Record) string { return string(r.Event.Type) },
-		block.Model:   func(r *audittrail.Record) string { return r.Event.ModelID },
-		block.Outcome: func(r *audittrail.Record) string { return r.Event.Outcome },
-		block.Subject: func(r *audittrail.Record) string { return r.Subject.String() },
-		block.Trace:   func(r *audittrail.Record) string { return r.Event.TraceID },
-		block.Session: func(r *audittrail.Record) string {
+		block.Type:    func(r *record.Record) string { return string(r.Event.Type) },
+		block.Model:   func(r *record.Record) string { return r.Event.ModelID },
+		block.Outcome: func(r *record.Record) string { return r.Event.Outcome },
+		block.Subject: func(r *record.Record) string { return r.Subject.String() },
+		block.Trace:   func(r *record.Record) string { return r.Event.TraceID },
+		block.Session: func(r *record.Record) string {
 			if r.Session == [16]byte{} {
 				return ""
 			}
@@ -234,11 +233,11 @@ func holdColumns(t *testing.T, got searchable, from, to uint64) {
 			t.Fatalf("column %d has a value that no record has", c)
 		}
 	}
-	for c, of := range map[block.NumberColumn]func(r *audittrail.Record) *int64{
-		block.Time:        func(r *audittrail.Record) *int64 { return new(r.Event.Time.UnixNano()) },
-		block.InputTokens: func(r *audittrail.Record) *int64 { return r.Event.InputTokens },
-		block.ProducerSeq: func(*audittrail.Record) *int64 { return nil },
-		block.Size:        func(r *audittrail.Record) *int64 { return new(int64(r.Size)) },
+	for c, of := range map[block.NumberColumn]func(r *record.Record) *int64{
+		block.Time:        func(r *record.Record) *int64 { return new(r.Event.Time.UnixNano()) },
+		block.InputTokens: func(r *record.Record) *int64 { return r.Event.InputTokens },
+		block.ProducerSeq: func(*record.Record) *int64 { return nil },
+		block.Size:        func(r *record.Record) *int64 { return new(int64(r.Size)) },
 	} {
 		col, err := got.Numbers(c)
 		if err != nil {
@@ -427,7 +426,7 @@ func TestExtremes(t *testing.T) {
 }
 
 func BenchmarkTable(b *testing.B) {
-	var records []*audittrail.Record
+	var records []*record.Record
 	for seq := range uint64(16384) {
 		records = append(records, sample(seq))
 	}

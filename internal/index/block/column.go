@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"audittrail"
 	"audittrail/record"
 )
 
@@ -87,7 +86,7 @@ var numberNames = [numberColumns]string{
 }
 
 // textsOf puts the texts of a record into t, in the form of the file.
-func textsOf(r *audittrail.Record, t *[textColumns]string) {
+func textsOf(r *record.Record, t *[textColumns]string) {
 	e := &r.Event
 	if e.Type == "" {
 		return // a record that has left the log
@@ -125,7 +124,7 @@ const NoParts = "none"
 
 // partsOf is the value of column Parts: what the record says, or, if it is of
 // the version that does not, its content.
-func partsOf(r *audittrail.Record) string {
+func partsOf(r *record.Record) string {
 	p, known := r.KnownParts()
 	switch {
 	case !known:
@@ -154,7 +153,7 @@ type number struct {
 	known bool
 }
 
-func numbersOf(r *audittrail.Record, t *[numberColumns]number) {
+func numbersOf(r *record.Record, t *[numberColumns]number) {
 	e := &r.Event
 	if e.Type == "" {
 		return // a record that has left the log

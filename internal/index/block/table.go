@@ -7,7 +7,6 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"audittrail"
 	"audittrail/internal/index/block/terms"
 	"audittrail/internal/index/text"
 	"audittrail/record"
@@ -83,7 +82,7 @@ func (t *Table) Last() record.Hash {
 
 // Add takes in the next record. Its text cannot be found if searchable is
 // false.
-func (t *Table) Add(r *audittrail.Record, searchable bool) {
+func (t *Table) Add(r *record.Record, searchable bool) {
 	var texts [textColumns]string
 	var numbers [numberColumns]number
 	textsOf(r, &texts)
@@ -140,7 +139,7 @@ func (s *series) add(row int, v number) {
 }
 
 // addText enters the terms of a record.
-func (t *Table) addText(row uint32, r *audittrail.Record) {
+func (t *Table) addText(row uint32, r *record.Record) {
 	t.some.Reset()
 	for field, s := range text.Of(&r.Event) {
 		sc := text.Scanner{Text: s}

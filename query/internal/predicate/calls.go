@@ -9,7 +9,6 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/index"
 	"audittrail/internal/index/block"
@@ -28,7 +27,7 @@ type Calls struct {
 }
 
 // Holds decides about one record.
-func (c *Calls) Holds(r *audittrail.Record) bool {
+func (c *Calls) Holds(r *record.Record) bool {
 	parts, known := r.KnownParts()
 	return c.is(event.Call(&r.Event, parts, known), r.Seq)
 }
@@ -242,7 +241,7 @@ func (r *CallRows) ids(row int) (call, domain, trace, span string, err error) {
 }
 
 // HalfOf is the half that a record is, if it can be one.
-func HalfOf(r *audittrail.Record) (h Half, ok bool) {
+func HalfOf(r *record.Record) (h Half, ok bool) {
 	e := &r.Event
 	parts, known := r.KnownParts()
 	h = Half{Seq: r.Seq, Type: e.Type, Part: event.Call(e, parts, known), Blocks: blocks(e.Type, e.Outcome)}

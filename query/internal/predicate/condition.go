@@ -6,15 +6,15 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/index/block"
+	"audittrail/record"
 )
 
 // A Condition decides about records.
 type Condition interface {
 	// Holds decides about one record.
-	Holds(r *audittrail.Record) bool
+	Holds(r *record.Record) bool
 	// narrow says what the index knows.
 	narrow(v *View, n *narrowing) error
 }
@@ -38,7 +38,7 @@ type oneOf struct {
 	values map[string]bool
 }
 
-func (c *oneOf) Holds(r *audittrail.Record) bool { return c.values[c.field.Text(r)] }
+func (c *oneOf) Holds(r *record.Record) bool { return c.values[c.field.Text(r)] }
 
 func (c *oneOf) narrow(v *View, n *narrowing) error {
 	t, err := v.textsOf(c.field.texts)
@@ -115,7 +115,7 @@ type within struct {
 	least, most *int64
 }
 
-func (c *within) Holds(r *audittrail.Record) bool {
+func (c *within) Holds(r *record.Record) bool {
 	n, known := c.field.Number(r)
 	return known && c.has(n)
 }
@@ -154,7 +154,7 @@ func Labelled(key, value string) Condition {
 
 type labelled struct{ key, value string }
 
-func (c *labelled) Holds(r *audittrail.Record) bool {
+func (c *labelled) Holds(r *record.Record) bool {
 	v, ok := r.Event.Labels[c.key]
 	return ok && v == c.value
 }

@@ -3,9 +3,9 @@ package predicate
 import (
 	"sync/atomic"
 
-	"audittrail"
 	"audittrail/internal/index/block"
 	"audittrail/query/internal/filter"
+	"audittrail/record"
 )
 
 // labelsField is what expressions call the labels.
@@ -34,7 +34,7 @@ func Satisfying(n *filter.Node) Condition { return &expression{n} }
 
 type expression struct{ root *filter.Node }
 
-func (c *expression) Holds(r *audittrail.Record) bool {
+func (c *expression) Holds(r *record.Record) bool {
 	holds, known := c.root.Holds(func(name string) any {
 		if name == labelsField {
 			return r.Event.Labels

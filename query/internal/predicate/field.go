@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/index/block"
 	"audittrail/record"
@@ -16,10 +15,10 @@ import (
 // form of an event gives it: it has one of Text and Number.
 type Field struct {
 	Name   string
-	Text   func(*audittrail.Record) string        // "" is absent
-	Number func(*audittrail.Record) (int64, bool) // in the record's unit
-	Scale  int                                    // decimal places by which the edge's unit is larger
-	Time   bool                                   // nanoseconds since 1970
+	Text   func(*record.Record) string        // "" is absent
+	Number func(*record.Record) (int64, bool) // in the record's unit
+	Scale  int                                // decimal places by which the edge's unit is larger
+	Time   bool                               // nanoseconds since 1970
 
 	texts   block.TextColumn    // of Text
 	part    func(string) string // what of the column's value counts; nil: all
@@ -29,42 +28,42 @@ type Field struct {
 
 // Fields are all of them.
 var Fields = []Field{
-	{Name: "type", Text: func(r *audittrail.Record) string { return string(r.Event.Type) }, texts: block.Type},
-	{Name: "model_id", Text: func(r *audittrail.Record) string { return r.Event.ModelID }, texts: block.Model},
-	{Name: "model_version", Text: func(r *audittrail.Record) string { return r.Event.ModelVersion }, texts: block.Version},
-	{Name: "provider", Text: func(r *audittrail.Record) string { return r.Event.Provider }, texts: block.Provider},
-	{Name: "deployment_id", Text: func(r *audittrail.Record) string { return r.Event.DeploymentID }, texts: block.Deployment},
-	{Name: "outcome", Text: func(r *audittrail.Record) string { return r.Event.Outcome }, texts: block.Outcome},
-	{Name: "severity", Text: func(r *audittrail.Record) string { return r.Event.Severity }, texts: block.Severity},
-	{Name: "category", Text: func(r *audittrail.Record) string { return r.Event.Category }, texts: block.Category},
-	{Name: "finish_reason", Text: func(r *audittrail.Record) string { return r.Event.FinishReason }, texts: block.FinishReason},
+	{Name: "type", Text: func(r *record.Record) string { return string(r.Event.Type) }, texts: block.Type},
+	{Name: "model_id", Text: func(r *record.Record) string { return r.Event.ModelID }, texts: block.Model},
+	{Name: "model_version", Text: func(r *record.Record) string { return r.Event.ModelVersion }, texts: block.Version},
+	{Name: "provider", Text: func(r *record.Record) string { return r.Event.Provider }, texts: block.Provider},
+	{Name: "deployment_id", Text: func(r *record.Record) string { return r.Event.DeploymentID }, texts: block.Deployment},
+	{Name: "outcome", Text: func(r *record.Record) string { return r.Event.Outcome }, texts: block.Outcome},
+	{Name: "severity", Text: func(r *record.Record) string { return r.Event.Severity }, texts: block.Severity},
+	{Name: "category", Text: func(r *record.Record) string { return r.Event.Category }, texts: block.Category},
+	{Name: "finish_reason", Text: func(r *record.Record) string { return r.Event.FinishReason }, texts: block.FinishReason},
 	{Name: "tool", Text: toolName, texts: block.Tool},
 	{Name: "producer", Text: producerID, texts: block.Producer},
 	{Name: "currency", Text: currency, texts: block.Currency},
-	{Name: "class", Text: func(r *audittrail.Record) string { return r.Class }, texts: block.Class},
-	{Name: "retention_class", Text: func(r *audittrail.Record) string { return r.Event.RetentionClass }, texts: block.Class, part: className},
-	{Name: "subject", Text: func(r *audittrail.Record) string { return r.Subject.String() }, texts: block.Subject},
+	{Name: "class", Text: func(r *record.Record) string { return r.Class }, texts: block.Class},
+	{Name: "retention_class", Text: func(r *record.Record) string { return r.Event.RetentionClass }, texts: block.Class, part: className},
+	{Name: "subject", Text: func(r *record.Record) string { return r.Subject.String() }, texts: block.Subject},
 	{Name: "session", Text: sessionKey, texts: block.Session},
-	{Name: "trace_id", Text: func(r *audittrail.Record) string { return r.Event.TraceID }, texts: block.Trace},
-	{Name: "span_id", Text: func(r *audittrail.Record) string { return r.Event.SpanID }, texts: block.Span},
-	{Name: "parent_span_id", Text: func(r *audittrail.Record) string { return r.Event.ParentSpanID }, texts: block.ParentSpan},
+	{Name: "trace_id", Text: func(r *record.Record) string { return r.Event.TraceID }, texts: block.Trace},
+	{Name: "span_id", Text: func(r *record.Record) string { return r.Event.SpanID }, texts: block.Span},
+	{Name: "parent_span_id", Text: func(r *record.Record) string { return r.Event.ParentSpanID }, texts: block.ParentSpan},
 	{Name: "parts", Text: parts, texts: block.Parts},
-	{Name: "source", Text: func(r *audittrail.Record) string { return string(r.Source) }, texts: block.ToldBy},
+	{Name: "source", Text: func(r *record.Record) string { return string(r.Source) }, texts: block.ToldBy},
 	{Name: "actor_subject", Text: actor, texts: block.Actor},
-	{Name: "domain", Text: func(r *audittrail.Record) string { return r.Domain }, texts: block.Domain},
-	{Name: "withheld", Text: func(r *audittrail.Record) string { return r.Withheld }, texts: block.Withheld},
-	{Name: "call", Text: func(r *audittrail.Record) string { return r.Call.String() }, texts: block.Call},
+	{Name: "domain", Text: func(r *record.Record) string { return r.Domain }, texts: block.Domain},
+	{Name: "withheld", Text: func(r *record.Record) string { return r.Withheld }, texts: block.Withheld},
+	{Name: "call", Text: func(r *record.Record) string { return r.Call.String() }, texts: block.Call},
 
-	{Name: "time", Number: func(r *audittrail.Record) (int64, bool) { return block.Nanos(r.Event.Time), true }, numbers: block.Time, Time: true},
-	{Name: "logged", Number: func(r *audittrail.Record) (int64, bool) { return block.Nanos(r.Logged), true }, numbers: block.Logged, Time: true},
+	{Name: "time", Number: func(r *record.Record) (int64, bool) { return block.Nanos(r.Event.Time), true }, numbers: block.Time, Time: true},
+	{Name: "logged", Number: func(r *record.Record) (int64, bool) { return block.Nanos(r.Logged), true }, numbers: block.Logged, Time: true},
 	{Name: "delay_ms", Number: delay, numbers: block.Logged, delay: true, Scale: 3},
 	{Name: "latency_ms", Number: latency, numbers: block.Latency, Scale: 3},
-	{Name: "input_tokens", Number: func(r *audittrail.Record) (int64, bool) { return known(r.Event.InputTokens) }, numbers: block.InputTokens},
-	{Name: "output_tokens", Number: func(r *audittrail.Record) (int64, bool) { return known(r.Event.OutputTokens) }, numbers: block.OutputTokens},
-	{Name: "cached_tokens", Number: func(r *audittrail.Record) (int64, bool) { return known(r.Event.CachedTokens) }, numbers: block.CachedTokens},
-	{Name: "reasoning_tokens", Number: func(r *audittrail.Record) (int64, bool) { return known(r.Event.ReasoningTokens) }, numbers: block.ReasoningTokens},
+	{Name: "input_tokens", Number: func(r *record.Record) (int64, bool) { return known(r.Event.InputTokens) }, numbers: block.InputTokens},
+	{Name: "output_tokens", Number: func(r *record.Record) (int64, bool) { return known(r.Event.OutputTokens) }, numbers: block.OutputTokens},
+	{Name: "cached_tokens", Number: func(r *record.Record) (int64, bool) { return known(r.Event.CachedTokens) }, numbers: block.CachedTokens},
+	{Name: "reasoning_tokens", Number: func(r *record.Record) (int64, bool) { return known(r.Event.ReasoningTokens) }, numbers: block.ReasoningTokens},
 	{Name: "cost", Number: cost, numbers: block.Cost, Scale: 9},
-	{Name: "size", Number: func(r *audittrail.Record) (int64, bool) { return int64(r.Size), true }, numbers: block.Size},
+	{Name: "size", Number: func(r *record.Record) (int64, bool) { return int64(r.Size), true }, numbers: block.Size},
 	{Name: "producer_seq", Number: producerSeq, numbers: block.ProducerSeq},
 }
 
@@ -134,7 +133,7 @@ func known(n *int64) (int64, bool) {
 
 // delay is how much later than it happened an event was logged, which is less
 // than nothing if its producer's clock was ahead.
-func delay(r *audittrail.Record) (int64, bool) {
+func delay(r *record.Record) (int64, bool) {
 	return between(block.Nanos(r.Event.Time), block.Nanos(r.Logged)), true
 }
 
@@ -150,44 +149,44 @@ func between(from, to int64) int64 {
 	return d / 1000
 }
 
-func latency(r *audittrail.Record) (int64, bool) {
+func latency(r *record.Record) (int64, bool) {
 	if r.Event.Latency == nil {
 		return 0, false
 	}
 	return r.Event.Latency.Microseconds(), true
 }
 
-func cost(r *audittrail.Record) (int64, bool) {
+func cost(r *record.Record) (int64, bool) {
 	if r.Event.Cost == nil {
 		return 0, false
 	}
 	return r.Event.Cost.Nano, true
 }
 
-func currency(r *audittrail.Record) string {
+func currency(r *record.Record) string {
 	if r.Event.Cost == nil {
 		return ""
 	}
 	return r.Event.Cost.Currency
 }
 
-func toolName(r *audittrail.Record) string {
+func toolName(r *record.Record) string {
 	if r.Event.Tool == nil {
 		return ""
 	}
 	return r.Event.Tool.Name
 }
 
-func producer(r *audittrail.Record) event.Producer {
+func producer(r *record.Record) event.Producer {
 	if r.Event.Producer == nil {
 		return event.Producer{}
 	}
 	return *r.Event.Producer
 }
 
-func producerID(r *audittrail.Record) string { return producer(r).ID }
+func producerID(r *record.Record) string { return producer(r).ID }
 
-func producerSeq(r *audittrail.Record) (int64, bool) {
+func producerSeq(r *record.Record) (int64, bool) {
 	n := producer(r).Seq
 	if n == nil {
 		return 0, false
@@ -195,7 +194,7 @@ func producerSeq(r *audittrail.Record) (int64, bool) {
 	return int64(*n), true
 }
 
-func parts(r *audittrail.Record) string {
+func parts(r *record.Record) string {
 	p, known := r.KnownParts()
 	if known && p == 0 {
 		return block.NoParts
@@ -206,14 +205,14 @@ func parts(r *audittrail.Record) string {
 	return p.String()
 }
 
-func actor(r *audittrail.Record) string {
+func actor(r *record.Record) string {
 	if r.Actor == (record.Subject{}) {
 		return ""
 	}
 	return r.Actor.String()
 }
 
-func sessionKey(r *audittrail.Record) string {
+func sessionKey(r *record.Record) string {
 	if r.Session == [16]byte{} {
 		return ""
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"sync"
 
-	"audittrail"
 	"audittrail/internal/index/block"
 	"audittrail/query/internal/search"
 	"audittrail/record"
@@ -32,19 +31,19 @@ type Wording struct {
 }
 
 // Holds decides about a record.
-func (c *Wording) Holds(r *audittrail.Record) bool {
+func (c *Wording) Holds(r *record.Record) bool {
 	return c.visible(r) && c.text.Match(&r.Event)
 }
 
 // Find is Holds, and returns where the text stands, at most so many places.
-func (c *Wording) Find(r *audittrail.Record, limit int) (places []search.Match, holds bool) {
+func (c *Wording) Find(r *record.Record, limit int) (places []search.Match, holds bool) {
 	if !c.visible(r) {
 		return nil, false
 	}
 	return c.text.Find(&r.Event, limit)
 }
 
-func (c *Wording) visible(r *audittrail.Record) bool {
+func (c *Wording) visible(r *record.Record) bool {
 	return r.State == record.Readable && !(c.hidden != nil && c.hidden(r.Subject))
 }
 
@@ -156,7 +155,7 @@ func Unworded(reader Reader, hidden func(record.Subject) bool, kept func(class s
 type unworded struct{ words Wording }
 
 // Holds decides about a record.
-func (c *unworded) Holds(r *audittrail.Record) bool {
+func (c *unworded) Holds(r *record.Record) bool {
 	return r.State == record.Erased || r.State == record.Expired || c.words.hidden != nil && c.words.hidden(r.Subject)
 }
 

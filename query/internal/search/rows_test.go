@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/index/block"
 	"audittrail/query/internal/search"
+	"audittrail/record"
 )
 
 // TestRows asks an index which rows can match, and holds that against every
@@ -33,7 +33,7 @@ func TestRows(t *testing.T) {
 	for range 2000 {
 		e := event.Event{Type: event.Prompt, Prompt: say(), Response: say()}
 		events = append(events, e)
-		rec := &audittrail.Record{}
+		rec := &record.Record{}
 		rec.Event = e
 		table.Add(rec, true)
 	}
@@ -81,7 +81,7 @@ func FuzzRows(f *testing.F) {
 			return
 		}
 		table := block.NewTable(0)
-		rec := &audittrail.Record{}
+		rec := &record.Record{}
 		rec.Event = event.Event{Type: event.Prompt, Prompt: s}
 		table.Add(rec, true)
 		rows, err := x.Rows(table)

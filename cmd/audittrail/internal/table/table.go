@@ -13,7 +13,6 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 
-	"audittrail"
 	"audittrail/event"
 	"audittrail/record"
 )
@@ -26,7 +25,7 @@ const (
 
 // A Writer writes a file.
 type Writer struct {
-	put   func(*audittrail.Record) error
+	put   func(*record.Record) error
 	flush func() error
 	end   func() error
 
@@ -37,16 +36,16 @@ type Writer struct {
 // the clear alone.
 func NewWriter(w io.Writer, contents bool) *Writer {
 	if contents {
-		return newWriter(w, func(r *audittrail.Record) full { return full{clearOf(r), contentOf(&r.Event)} })
+		return newWriter(w, func(r *record.Record) full { return full{clearOf(r), contentOf(&r.Event)} })
 	}
 	return newWriter(w, clearOf)
 }
 
-func newWriter[T any](w io.Writer, of func(*audittrail.Record) T) *Writer {
+func newWriter[T any](w io.Writer, of func(*record.Record) T) *Writer {
 	file := parquet.NewGenericWriter[T](w, parquet.NewSchema("record", parquet.SchemaOf(*new(T))), parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}), parquet.DataPageStatistics(true))
 	row := make([]T, 1)
 	return &Writer{
-		put: func(r *audittrail.Record) error {
+		put: func(r *record.Record) error {
 			row[0] = of(r)
 			_, err := file.Write(row)
 			return err
@@ -57,7 +56,7 @@ func newWriter[T any](w io.Writer, of func(*audittrail.Record) T) *Writer {
 }
 
 // Write adds a record.
-func (w *Writer) Write(r *audittrail.Record) error {
+func (w *Writer) Write(r *record.Record) error {
 	err := w.put(r)
 	w.rows++
 	w.bytes += sizeOf(&r.Event)
@@ -147,7 +146,7 @@ type full struct {
 	contentPart
 }
 
-func clearOf(r *audittrail.Record) clearPart {
+func clearOf(r *record.Record) clearPart {
 	ev := &r.Event
 	c := clearPart{
 		Seq: int64(r.Seq), UUID: r.ID.String(), Hash: r.Hash.String(), Logged: micros(r.Logged), Class: r.Class,

@@ -19,6 +19,7 @@ import (
 	"audittrail"
 	"audittrail/cmd/audittrail/internal/table"
 	"audittrail/event"
+	"audittrail/record"
 )
 
 // everything has every field of an event.
@@ -40,7 +41,7 @@ func everything() event.Event {
 }
 
 // recorded are events as a log gives them back.
-func recorded(t *testing.T, events ...event.Event) []*audittrail.Record {
+func recorded(t *testing.T, events ...event.Event) []*record.Record {
 	t.Helper()
 	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true})
 	if err != nil {
@@ -54,7 +55,7 @@ func recorded(t *testing.T, events ...event.Event) []*audittrail.Record {
 	if _, err := log.AppendBatch(t.Context(), events); err != nil {
 		t.Fatal(err)
 	}
-	var all []*audittrail.Record
+	var all []*record.Record
 	for r, err := range log.Records(t.Context(), 0, uint64(len(events))) {
 		if err != nil {
 			t.Fatal(err)
@@ -65,7 +66,7 @@ func recorded(t *testing.T, events ...event.Event) []*audittrail.Record {
 }
 
 // written is a file of records, opened again.
-func written(t *testing.T, contents bool, records ...*audittrail.Record) *parquet.File {
+func written(t *testing.T, contents bool, records ...*record.Record) *parquet.File {
 	t.Helper()
 	var b bytes.Buffer
 	w := table.NewWriter(&b, contents)
@@ -165,7 +166,7 @@ func TestNoRecords(t *testing.T) {
 // What is held in memory is one row group.
 func TestRowGroupsAreBounded(t *testing.T) {
 	small := recorded(t, event.Event{Type: event.Prompt, Prompt: "x"})[0]
-	var many []*audittrail.Record
+	var many []*record.Record
 	for range 70_000 {
 		many = append(many, small)
 	}
