@@ -122,7 +122,7 @@ var rooms = map[string]room{
 		tests: []string{"governance"}, // to place a hold
 	},
 	"report": {ours: []string{
-		".", "access", "event", "finding", "governance", "lineage", "lineage/usage", "query", "record", "retention", "tlog", "report/document", "report/rules",
+		".", "access", "event", "finding", "governance", "lineage", "lineage/usage", "query", "record", "retention", "tlog", "report/document", "report/render", "report/rules",
 	}, theirs: []string{"github.com/BurntSushi/toml"}},
 	"report/rules":     {theirs: []string{"github.com/BurntSushi/toml"}},
 	"lineage":          {ours: []string{".", "event", "record", "internal/cjson"}},
@@ -182,7 +182,7 @@ var rooms = map[string]room{
 		ours: []string{
 			".", "access", "privacy", "query", "certificate", "event", "finding", "governance", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
 			"internal/loadgen", "internal/filekind", "internal/index", "internal/shown",
-			"report", "report/document", "report/render", "report/rules", "lineage", "lineage/artifact", "lineage/usage", "lineage/drawing",
+			"report", "lineage", "lineage/artifact", "lineage/usage", "lineage/drawing",
 			"lineage/exchange",
 			"cmd/audittrail/internal/fileid", "cmd/audittrail/internal/foreign", "cmd/audittrail/internal/ingest", "cmd/audittrail/internal/table",
 		},

@@ -18,7 +18,7 @@ import (
 	"audittrail/report/document"
 )
 
-// CaseType is the type of a report on one case, which BuildCase makes.
+// CaseType is the type of a report on one case, which GenerateCase makes.
 const CaseType = "case"
 
 // A Case is what a report on one case is about: the records of a trace, about a
@@ -349,9 +349,9 @@ func (m *maker) caseActs(s *document.Section, c *Case, source string) {
 	add(s, "done", "What was done", columns("time", "record+", "what", "category", "severity", "outcome", "details"), rows, "", source)
 }
 
-// CaseRecords are the records that a report on a case has, by their numbers, with
+// caseRecords returns the records that a report on a case has, by their numbers, with
 // their hashes.
-func CaseRecords(r *document.Report) (map[uint64]string, error) {
+func caseRecords(r *document.Report) (map[uint64]string, error) {
 	s := r.Section("case")
 	if s == nil {
 		return nil, errors.New("it is no report on a case")

@@ -47,10 +47,11 @@ func TestCase(t *testing.T) {
 		}
 		c.Records = append(c.Records, h.Record)
 	}
-	r, err := report.BuildCase(t.Context(), log, engine, report.Options{Program: "test"}, c)
+	signed, err := report.GenerateCase(t.Context(), log, report.Options{Program: "test"}, c)
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := signed.Document()
 	wants(t, r, map[string]string{"case.records": "3", "case.people": "1", "case.reviews": "1", "case.unread": "0", "case.held": "1", "integrity.state": "intact"})
 	if f, _ := r.Figure("case.records"); !strings.Contains(f.Note, "there are more") {
 		t.Errorf("the note of its records is %q", f.Note)
@@ -68,11 +69,11 @@ func TestCase(t *testing.T) {
 	if got := rows(t, r, "case.done"); len(got) != 1 || got[0][2] != "tool call pay" || got[0][6] != `{"sum":7}` {
 		t.Errorf("what was done: %q", got)
 	}
-	records, err := report.CaseRecords(r)
+	records, err := report.CaseRecordsOf(r)
 	if err != nil || len(records) != 3 || records[c.Records[0].Seq] != c.Records[0].Hash.String() {
 		t.Errorf("CaseRecords = %v, %v", records, err)
 	}
-	if _, err := report.CaseRecords(made(t, log, report.Options{Type: "scope"})); err == nil {
+	if _, err := report.CaseRecordsOf(made(t, log, report.Options{Type: "scope"})); err == nil {
 		t.Error("CaseRecords of another report: no error")
 	}
 	// The same again is the same bytes, when the log has gone on.
@@ -80,8 +81,8 @@ func TestCase(t *testing.T) {
 	if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, Time: day}); err != nil {
 		t.Fatal(err)
 	}
-	again, err := report.BuildCase(t.Context(), log, engine, report.Options{Program: "test", Size: size}, c)
-	if err != nil || string(encoded(t, again)) != string(encoded(t, r)) {
+	again, err := report.GenerateCase(t.Context(), log, report.Options{Program: "test", Size: size}, c)
+	if err != nil || string(encoded(t, again.Document())) != string(encoded(t, r)) {
 		t.Errorf("made again, it differs: %v", err)
 	}
 }

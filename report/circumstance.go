@@ -15,13 +15,13 @@ const (
 	lacked     = "The check of the log lacked something: "
 )
 
-// Circumstances splits what differs between a report that was handed out and the
+// circumstances splits what differs between a report that was handed out and the
 // one that was computed again: what only tells how the log could be checked then
 // and now, whether all that is derived from it was whole, archives were at hand,
 // and what followed the records that count, is in no figure, and does not contradict
 // the report. There is none of these where either says that the log was altered, or
 // could not be checked.
-func Circumstances(was, is *document.Report, found []document.Difference) (contradicts, circumstances []document.Difference) {
+func circumstances(was, is *document.Report, found []document.Difference) (contradicts, others []document.Difference) {
 	for _, s := range []document.Status{was.Status, is.Status} {
 		if s != document.Complete && s != document.Incomplete {
 			return found, nil
@@ -32,12 +32,12 @@ func Circumstances(was, is *document.Report, found []document.Difference) (contr
 	checked := before.Value != after.Value // by which tests of controls may be decided, or not
 	for _, d := range found {
 		if circumstance(d) || checked && strings.HasPrefix(d.Where, "controls.") {
-			circumstances = append(circumstances, d)
+			others = append(others, d)
 		} else {
 			contradicts = append(contradicts, d)
 		}
 	}
-	return contradicts, circumstances
+	return contradicts, others
 }
 
 func circumstance(d document.Difference) bool {

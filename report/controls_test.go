@@ -403,7 +403,7 @@ func TestControlsUnderOtherCircumstances(t *testing.T) {
 	if got := states(t, after)["gdpr Art. 5(2)"]; after.Status != document.Incomplete || got != "outside the log" {
 		t.Fatalf("status %s, Art. 5(2) is %s", after.Status, got)
 	}
-	contradicts, circumstances := report.Circumstances(before, after, document.Compare(before, after))
+	contradicts, circumstances := report.CircumstancesOf(before, after, document.Compare(before, after))
 	if len(contradicts) > 0 || len(circumstances) == 0 {
 		t.Errorf("contradicted by %v", contradicts)
 	}
@@ -413,7 +413,7 @@ func TestControlsUnderOtherCircumstances(t *testing.T) {
 			before.Section("usage").Figures[i].Value = document.CountOf(9)
 		}
 	}
-	if contradicts, _ := report.Circumstances(before, after, document.Compare(before, after)); len(contradicts) != 1 || contradicts[0].Where != "usage.calls" {
+	if contradicts, _ := report.CircumstancesOf(before, after, document.Compare(before, after)); len(contradicts) != 1 || contradicts[0].Where != "usage.calls" {
 		t.Errorf("another number of calls: contradicted by %v", contradicts)
 	}
 }

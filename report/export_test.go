@@ -6,3 +6,9 @@ func (o Options) UpTo(n int64) Options {
 	o.testOnlyExact = n
 	return o
 }
+
+// What Verify does with the reports that it compares.
+var (
+	CircumstancesOf = circumstances
+	CaseRecordsOf   = caseRecords
+)

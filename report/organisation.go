@@ -12,9 +12,6 @@ import (
 	"audittrail/report/rules"
 )
 
-// MaxOrganisation bounds an organisation's file in bytes.
-const MaxOrganisation = 1 << 20
-
 // maxWords bounds what an organisation says of itself, in bytes each.
 const maxWords = 1000
 

@@ -77,12 +77,18 @@ type Options struct {
 	Type       string    // one of Types; if empty, Full
 	Start, End time.Time // of the events; zero is open
 	Model      string    // only events of this model, where that makes sense
-	Rules      []*rules.Catalogue
-	// Organisation is what the organisation says of itself, or nil.
+	// Rules are those that the log is compared with: see BuiltinRules and
+	// ParseRules.
+	// If nil, all that come with the program.
+	Rules []*rules.Catalogue
+	// Organisation is what the organisation says of itself, or nil: see
+	// ParseOrganisation.
 	Organisation *document.Organisation
-	// Witness is the newest checkpoint that somebody outside cosigned, or nil.
-	Witness *document.Witness
-	Program string // version of the program
+	// Checkpoint is the newest checkpoint of the log, a signed note, that a witness
+	// cosigned, and Witnesses are the verifier keys of witnesses. Both may be empty.
+	Checkpoint string
+	Witnesses  []string
+	Program    string // version of the program
 	// Size is how many records count; if 0, those of the newest checkpoint, and
 	// then what follows it that nobody vouches for is mentioned.
 	Size uint64
@@ -94,8 +100,18 @@ type Options struct {
 	Pseudonyms bool
 	// Progress is told how far the check of the log has come.
 	Progress func(done, total uint64)
+	// Engine answers the queries; if nil, one that query.New makes.
+	Engine *query.Engine
 
 	testOnlyExact int64 // if not 0, instead of exactDistinct
+}
+
+// engine returns what answers the queries of a report.
+func (o *Options) engine(log *audittrail.Log) *query.Engine {
+	if o.Engine != nil {
+		return o.Engine
+	}
+	return query.New(log)
 }
 
 // ErrType means that there is no report of that type.
@@ -138,10 +154,15 @@ func Build(ctx context.Context, log *audittrail.Log, engine *query.Engine, o Opt
 	if !o.Start.IsZero() && !o.End.IsZero() && !o.Start.Before(o.End) {
 		return nil, fmt.Errorf("report: the end, %s, is not after the start, %s", o.End.Format(time.RFC3339), o.Start.Format(time.RFC3339))
 	}
+	packs, err := rulesOf(o.Rules)
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	o.Rules = packs
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m := &maker{ctx: ctx, log: log, engine: engine, o: o, answers: make(map[string]*query.Table)}
-	err := m.begin()
+	err = m.begin()
 	if err == nil {
 		err = m.findOwn()
 	}

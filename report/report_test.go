@@ -15,7 +15,6 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
-	"audittrail/query"
 	"audittrail/report"
 	"audittrail/report/document"
 	"audittrail/report/rules"
@@ -93,14 +92,11 @@ func packs(t *testing.T) []*rules.Catalogue {
 func made(t *testing.T, log *audittrail.Log, o report.Options) *document.Report {
 	t.Helper()
 	o.Program = "test"
-	if o.Rules == nil {
-		o.Rules = packs(t)
-	}
-	r, err := report.Build(t.Context(), log, query.New(log), o)
+	r, err := report.Generate(t.Context(), log, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return r.Document()
 }
 
 func wants(t *testing.T, r *document.Report, figures map[string]string) {
@@ -202,7 +198,7 @@ func TestSameBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants(t, made(t, log, report.Options{}), map[string]string{"retention.holds": "0"})
-	if _, err := report.Build(t.Context(), log, query.New(log), report.Options{Size: 1000}); !errors.Is(err, audittrail.ErrNoRecord) {
+	if _, err := report.Generate(t.Context(), log, report.Options{Size: 1000}); !errors.Is(err, audittrail.ErrNoRecord) {
 		t.Errorf("at a size that the log does not have: %v, want ErrNoRecord", err)
 	}
 }
@@ -219,10 +215,10 @@ func TestTypes(t *testing.T) {
 			t.Errorf("%s has %d sections, want %d", typ, len(r.Sections), want)
 		}
 	}
-	if _, err := report.Build(t.Context(), log, query.New(log), report.Options{Type: "everything"}); !errors.Is(err, report.ErrType) {
+	if _, err := report.Generate(t.Context(), log, report.Options{Type: "everything"}); !errors.Is(err, report.ErrType) {
 		t.Errorf("a type that there is none of: %v, want ErrType", err)
 	}
-	if _, err := report.Build(t.Context(), log, query.New(log), report.Options{Start: day, End: day}); err == nil {
+	if _, err := report.Generate(t.Context(), log, report.Options{Start: day, End: day}); err == nil {
 		t.Error("an empty span of time: no error")
 	}
 }

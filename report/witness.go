@@ -17,10 +17,10 @@ var ErrWitness = errors.New("not a witnessed checkpoint of this log")
 // readWitness reads the checkpoint that somebody outside cosigned. That the log
 // continues it is for the check of the log to say.
 func (m *maker) readWitness() error {
-	w := m.o.Witness
-	if w == nil {
+	if m.o.Checkpoint == "" && len(m.o.Witnesses) == 0 {
 		return nil
 	}
+	w := &document.Witness{Checkpoint: m.o.Checkpoint, Keys: m.o.Witnesses}
 	own, err := m.log.Keys()
 	if err != nil {
 		return fmt.Errorf("list the log's keys: %w", err)

@@ -11,7 +11,6 @@ import (
 
 	"audittrail"
 	"audittrail/event"
-	"audittrail/query"
 	"audittrail/report"
 	"audittrail/report/document"
 )
@@ -40,26 +39,31 @@ func cosigned(t *testing.T, log *audittrail.Log) document.Witness {
 	return document.Witness{Checkpoint: string(signed) + string(theirs[len(text)+1:]), Keys: []string{vkey}}
 }
 
+// witnessed are the options of a report to which a witness's checkpoint is given.
+func witnessed(w document.Witness) report.Options {
+	return report.Options{Checkpoint: w.Checkpoint, Witnesses: w.Keys}
+}
+
 // What nobody outside has witnessed needs attention: all of it, what came since,
 // or nothing.
 func TestWitness(t *testing.T) {
 	log, _ := newLog(t, some()...)
-	unwitnessed := func(w *document.Witness, want string, text string) {
+	unwitnessed := func(w document.Witness, want string, text string) {
 		t.Helper()
-		r := made(t, log, report.Options{Witness: w})
+		r := made(t, log, witnessed(w))
 		wants(t, r, map[string]string{"integrity.unwitnessed": want})
 		lines := concerns(r)[document.Unwitnessed]
 		if (len(lines) == 0) != (text == "") || len(lines) > 0 && !strings.Contains(lines[0], text) {
 			t.Errorf("it needs attention that %q, want %q", lines, text)
 		}
 	}
-	unwitnessed(nil, "–", "Whether anybody outside has witnessed the log's 11 records is not known")
+	unwitnessed(document.Witness{}, "–", "Whether anybody outside has witnessed the log's 11 records is not known")
 	w := cosigned(t, log)
-	unwitnessed(&w, "0", "")
+	unwitnessed(w, "0", "")
 	if _, err := log.AppendBatch(t.Context(), some()[:3]); err != nil {
 		t.Fatal(err)
 	}
-	unwitnessed(&w, "3", "Nobody outside has witnessed the last 3 records: the newest checkpoint that witness.example.com cosigned covers 11 records.")
+	unwitnessed(w, "3", "Nobody outside has witnessed the last 3 records: the newest checkpoint that witness.example.com cosigned covers 11 records.")
 
 	// A checkpoint that no witness signed, one that another did, and one of
 	// another log are refused.
@@ -75,7 +79,7 @@ func TestWitness(t *testing.T) {
 		"another log":     other,
 		"no checkpoint":   {Checkpoint: "nothing", Keys: w.Keys},
 	} {
-		if _, err := report.Build(t.Context(), log, query.New(log), report.Options{Witness: &bad}); !errors.Is(err, report.ErrWitness) {
+		if _, err := report.Generate(t.Context(), log, witnessed(bad)); !errors.Is(err, report.ErrWitness) {
 			t.Errorf("%s: error is %v, want ErrWitness", name, err)
 		}
 	}
@@ -86,7 +90,7 @@ func TestWitness(t *testing.T) {
 func TestNothingNeedsAttention(t *testing.T) {
 	log, _ := newLog(t, event.Event{Type: event.Feedback, Time: day})
 	w := cosigned(t, log)
-	r := made(t, log, report.Options{Witness: &w, Type: "integrity"})
+	r := made(t, log, report.Options{Checkpoint: w.Checkpoint, Witnesses: w.Keys, Type: "integrity"})
 	if r.Attention == nil || len(r.Attention) != 0 || r.Status != document.Complete {
 		t.Errorf("status %s, it needs attention that %v", r.Status, r.Attention)
 	}

@@ -9,7 +9,6 @@ import (
 	"audittrail/access"
 	"audittrail/privacy"
 	"audittrail/record"
-	"audittrail/report/document"
 	"audittrail/tlog"
 )
 
@@ -81,19 +80,6 @@ func statusOfVerdict(v audittrail.Verdict) int {
 	case audittrail.VerdictLimited:
 		return exitLimited
 	case audittrail.VerdictAltered:
-		return exitAltered
-	}
-	return exitFailed
-}
-
-// statusOfReport is the exit status of a report that was made.
-func statusOfReport(s document.Status) int {
-	switch s {
-	case document.Complete:
-		return exitOK
-	case document.Incomplete:
-		return exitLimited
-	case document.Altered:
 		return exitAltered
 	}
 	return exitFailed

@@ -13,7 +13,6 @@ import (
 
 	"audittrail"
 	"audittrail/record"
-	"audittrail/report/document"
 	"audittrail/tlog"
 )
 
@@ -81,18 +80,13 @@ func TestExitStatuses(t *testing.T) {
 	})
 }
 
-// TestStatusOf has the exit status of every verdict and of every report.
+// TestStatusOf has the exit status of every verdict and of errors.
 func TestStatusOf(t *testing.T) {
 	for v, want := range map[audittrail.Verdict]int{
 		audittrail.VerdictIntact: 0, audittrail.VerdictUnchecked: 1, audittrail.VerdictAltered: 2, audittrail.VerdictLimited: 3, "": 1,
 	} {
 		if got := statusOfVerdict(v); got != want {
 			t.Errorf("statusOfVerdict(%q) = %d, want %d", v, got, want)
-		}
-	}
-	for s, want := range map[document.Status]int{document.Complete: 0, document.Unchecked: 1, document.Altered: 2, document.Incomplete: 3, "": 1} {
-		if got := statusOfReport(s); got != want {
-			t.Errorf("statusOfReport(%q) = %d, want %d", s, got, want)
 		}
 	}
 	for _, c := range []struct {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,13 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
-	"audittrail/access"
-	"audittrail/event"
+	"audittrail/internal/shown"
 	"audittrail/report"
-	"audittrail/report/document"
-	"audittrail/report/render"
-	"audittrail/report/rules"
-	"audittrail/tlog"
 )
 
 // The forms of a report beside those of -o.
@@ -53,8 +47,8 @@ query that gives it; what the log does not evidence stands at the end of each
 section. The JSON form is signed with the log's key, PDF and HTML carry it, and
 'report verify' computes it again. docs/reports.md says what each section holds.
 
-` + strings.Join(render.Wrap("Types: "+strings.Join(report.Types(), ", ")+".", 80), "\n") + `
-` + strings.Join(render.Wrap("Frameworks: "+strings.Join(rules.Names(), ", ")+"; --rules adds a file of your own.", 80), "\n") + `
+` + strings.Join(shown.Wrap("Types: "+strings.Join(report.Types(), ", ")+".", 80), "\n") + `
+` + strings.Join(shown.Wrap("Frameworks: "+strings.Join(report.Frameworks(), ", ")+"; --rules adds a file of your own.", 80), "\n") + `
 
 A report has no names of people. With --pseudonyms it has the subject ids that
 stand for single people in the log, by which they can be told apart and, by
@@ -100,77 +94,65 @@ made is recorded afterwards, if nobody else is writing.
 	return cmd
 }
 
-// packs reads the rules that were asked for.
-func (e *env) packs(names, own []string) ([]*rules.Catalogue, error) {
-	var all []*rules.Catalogue
-	if names == nil {
-		names = rules.Names()
+// rules reads the rules that were asked for: all that come with the program, if
+// none were.
+func (e *env) rules(o *report.Options, frameworks, own []string) error {
+	var err error
+	if o.Rules, err = report.BuiltinRules(frameworks...); err != nil {
+		return fmt.Errorf("read --framework: %w", err)
 	}
-	add := func(p *rules.Catalogue) error {
-		if slices.ContainsFunc(all, func(q *rules.Catalogue) bool { return q.ID == p.ID }) {
-			return fmt.Errorf("two rule files are called %q", p.ID)
-		}
-		all = append(all, p)
-		return nil
-	}
+	return e.ownRules(o, own)
+}
+
+// ownRules reads rule files.
+func (e *env) ownRules(o *report.Options, names []string) error {
 	for _, name := range names {
-		p, err := rules.Builtin(name)
-		if err == nil {
-			err = add(p)
-		}
+		text, err := e.readInput(name, report.MaxRules)
 		if err != nil {
-			return nil, fmt.Errorf("read --framework: %w", err)
+			return fmt.Errorf("read --rules %s: %w", inputName(name), err)
 		}
-	}
-	for _, name := range own {
-		text, err := e.readInput(name, rules.MaxFile)
-		var p *rules.Catalogue
-		if err == nil {
-			p, err = rules.Parse(text)
-		}
-		if err == nil {
-			err = add(p)
-		}
+		p, err := report.ParseRules(text)
 		if err != nil {
-			return nil, fmt.Errorf("read --rules %s: %w", inputName(name), err)
+			return fmt.Errorf("read --rules %s: %w", inputName(name), err)
 		}
+		o.Rules = append(o.Rules, p)
 	}
-	return all, nil
+	return nil
 }
 
 // organisation reads what the organisation says of itself.
-func (e *env) organisation(name string, packs []*rules.Catalogue) (*document.Organisation, error) {
+func (e *env) organisation(o *report.Options, name string) error {
 	if name == "" {
-		return nil, nil
+		return nil
 	}
 	text, err := e.readInput(name, report.MaxOrganisation)
-	var o *document.Organisation
 	if err == nil {
-		o, err = report.ParseOrganisation(text, packs)
+		o.Organisation, err = report.ParseOrganisation(text, o.Rules)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read --organisation %s: %w", inputName(name), err)
+		return fmt.Errorf("read --organisation %s: %w", inputName(name), err)
 	}
-	return o, nil
+	return nil
 }
 
 // witness reads a checkpoint that a witness cosigned.
-func (e *env) witness(name string, keys []string) (*document.Witness, error) {
+func (e *env) witness(o *report.Options, name string, keys []string) error {
 	switch {
 	case name == "" && len(keys) == 0:
-		return nil, nil
+		return nil
 	case name == "" || len(keys) == 0:
-		return nil, errors.New("read --checkpoint and --witness: give both, or none: a checkpoint is witnessed by a key that you know")
+		return errors.New("read --checkpoint and --witness: give both, or none: a checkpoint is witnessed by a key that you know")
 	}
 	keys, err := e.vkeys(keys)
 	if err != nil {
-		return nil, fmt.Errorf("read --witness: %w", err)
+		return fmt.Errorf("read --witness: %w", err)
 	}
 	signed, err := e.readInput(name, maxSmallFile)
 	if err != nil {
-		return nil, fmt.Errorf("read --checkpoint %s: %w", inputName(name), err)
+		return fmt.Errorf("read --checkpoint %s: %w", inputName(name), err)
 	}
-	return &document.Witness{Checkpoint: string(signed), Keys: keys}, nil
+	o.Checkpoint, o.Witnesses = string(signed), keys
+	return nil
 }
 
 // programVersion is what a report says of the program that made it.
@@ -235,37 +217,43 @@ func (e *env) report(o reportOptions) error {
 		ro.End, err = parseWhen("--end", o.end, e.now(), zone)
 	}
 	if err == nil {
-		ro.Rules, err = e.packs(o.frameworks, o.own)
+		err = e.rules(&ro, o.frameworks, o.own)
 	}
 	if err == nil {
-		ro.Organisation, err = e.organisation(o.organisation, ro.Rules)
+		err = e.organisation(&ro, o.organisation)
 	}
 	if err == nil {
-		ro.Witness, err = e.witness(o.checkpoint, o.witnesses)
+		err = e.witness(&ro, o.checkpoint, o.witnesses)
 	}
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	var f *document.File
+	var r *report.Report
 	err = e.with(e.openToRead, func(log *audittrail.Log) error {
 		reads, err := e.mayReadContent(log)
 		if err != nil {
 			return err
 		}
-		ro.Redacted = !reads
-		f, err = e.makeReport(log, ro)
+		ro.Redacted, ro.Engine = !reads, e.engine(log)
+		defer e.computing(&ro.Progress)()
+		r, err = report.Generate(e.ctx, log, ro)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if err := e.writeReport(f, form, o.out); err != nil {
+	if err := e.writeReport(r, form, o.out); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	if !o.noRecord && f.Report.Status != document.Altered {
-		e.recordReport(f, form)
+	return e.endReport(r, form, o.noRecord)
+}
+
+// endReport records that a report was made, and gives its exit status.
+func (e *env) endReport(r *report.Report, form string, noRecord bool) error {
+	if !noRecord && r.Verdict() != audittrail.VerdictAltered {
+		e.recordBeside("that the report was made", func(log *audittrail.Log) error { return r.Record(e.ctx, log, form) })
 	}
-	return ended(statusOfReport(f.Report.Status))
+	return ended(statusOfVerdict(r.Verdict()))
 }
 
 // reportMemory is how much memory a report takes before what is no longer needed
@@ -273,329 +261,70 @@ func (e *env) report(o reportOptions) error {
 // itself the process would grow to three times what it needs at once.
 const reportMemory = 400 << 20
 
-// compute computes a report.
-func (e *env) compute(log *audittrail.Log, o report.Options) (*document.Report, error) {
+// computing bounds the memory while a report is computed, and shows how far the
+// check of the log has come. It returns what ends both.
+func (e *env) computing(progress *func(done, total uint64)) (end func()) {
+	limit := int64(-1) // as it is
 	if e.getenv("GOMEMLIMIT") == "" {
-		defer debug.SetMemoryLimit(debug.SetMemoryLimit(reportMemory))
+		limit = reportMemory
 	}
-	progress, finish := e.ticks("verifying", true)
-	defer finish()
-	o.Progress = progress
-	return report.Build(e.ctx, log, e.engine(log), o)
-}
-
-// makeReport computes a report and signs it, if the keyring is there.
-func (e *env) makeReport(log *audittrail.Log, o report.Options) (*document.File, error) {
-	r, err := e.compute(log, o)
-	if err != nil {
-		return nil, err
+	before := debug.SetMemoryLimit(limit)
+	show, finish := e.ticks("verifying", true)
+	*progress = show
+	return func() {
+		finish()
+		debug.SetMemoryLimit(before)
 	}
-	f, err := document.Sign(r, log.SignStatement)
-	if errors.Is(err, audittrail.ErrNoKeys) {
-		return document.Sign(r, nil)
-	}
-	return f, err
 }
 
 // writeReport writes a report in its form where it was asked for.
-func (e *env) writeReport(f *document.File, form, out string) error {
+func (e *env) writeReport(r *report.Report, form, out string) error {
 	if isFolder(out) {
 		if err := os.MkdirAll(out, 0o755); err != nil {
 			return err
 		}
-		return render.Tables(f.Report, func(name string) (io.WriteCloser, error) {
-			return os.OpenFile(filepath.Join(out, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		})
+		for name, table := range r.Tables() {
+			if err := writeNew(filepath.Join(out, name), table); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	if out != "" {
-		return writeWhole(out, func(w *os.File) error { return e.renderReport(w, f, form) })
+		return writeWhole(out, func(w *os.File) error { return e.renderReport(w, r, form) })
 	}
 	if form == asTable || form == asPDF {
-		return e.renderReport(e.stdout, f, form) // with colours, and to no terminal
+		return e.renderReport(e.stdout, r, form) // with colours, and to no terminal
 	}
-	return e.renderReport(e.forTerminal(e.stdout), f, form)
+	return e.renderReport(e.forTerminal(e.stdout), r, form)
 }
 
-func (e *env) renderReport(w io.Writer, f *document.File, form string) error {
+// writeNew writes a file that is not there yet.
+func writeNew(name string, data []byte) error {
+	w, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(data)
+	return errors.Join(err, w.Close())
+}
+
+func (e *env) renderReport(w io.Writer, r *report.Report, form string) error {
 	switch form {
 	case asJSON:
-		_, err := w.Write(f.Bytes())
-		return err
+		return r.WriteJSON(w)
 	case asCSV:
-		return render.CSV(w, f.Report)
+		return r.WriteCSV(w)
 	case asHTML:
-		return render.HTML(w, f)
+		return r.WriteHTML(w)
 	case asPDF:
-		return render.PDF(w, f)
+		return r.WritePDF(w)
 	case asMarkdown:
-		return render.Markdown(w, f)
+		return r.WriteMarkdown(w)
 	}
 	width := 80
 	if e.width > 0 {
 		width = min(e.width, 100)
 	}
-	return render.Summary(w, f, width, func(t document.Tone, s string) string {
-		switch t {
-		case document.Good:
-			return e.paint(good, s)
-		case document.Warning:
-			return e.paint(wary, s)
-		case document.Bad:
-			return e.paint(bad, s)
-		case document.Dim:
-			return e.paint(dim, s)
-		}
-		return s
-	})
-}
-
-// recordReport records that a report was made, and of what.
-func (e *env) recordReport(f *document.File, form string) {
-	r := f.Report
-	e.recordBeside("that the report was made", func(log *audittrail.Log) error {
-		detail := struct {
-			Type   string        `json:"type"`
-			Form   string        `json:"form"`
-			Size   uint64        `json:"size"`
-			Start  document.Time `json:"start,omitzero"`
-			End    document.Time `json:"end,omitzero"`
-			Digest string        `json:"digest"`
-		}{r.Type, form, r.Size, r.Start, r.End, f.Digest()}
-		raw, err := json.Marshal(detail)
-		if err != nil {
-			return err
-		}
-		_, err = log.AppendGovernance(e.ctx, event.Event{Type: event.ReportMade, Category: r.Type, Metadata: map[string]json.RawMessage{"report": raw}})
-		return err
-	})
-}
-
-func (e *env) reportVerifyCmd() *cobra.Command {
-	var keys, own []string
-	cmd := &cobra.Command{
-		Use:   "verify FILE",
-		Short: "Compute a report again and compare",
-		Long: `Verify checks the signature of a report in its JSON form, computes the report
-again from the log at the size that it names, and names every figure that
-differs. Of a PDF or HTML form it does so with the JSON form that the file
-carries, and tells whether the file shows what that says. With --key, one of
-those keys, or one that took over from it, must have signed; otherwise the
-keyring's word is taken for who may.` +
-			exits("0  signed, and all of it is what the log gives", ends1, "2  altered, not signed by the log, or the log gives something else",
-				"3  signed, but by another method, or laid out by another program version"),
-		Example: `  audittrail report verify report.json
-  audittrail report verify report.pdf
-  audittrail report verify --key log.vkey report.json`,
-		Args: takes("FILE"),
-		RunE: func(_ *cobra.Command, args []string) error { return e.reportVerify(args[0], keys, own) },
-	}
-	cmd.Flags().StringArrayVar(&keys, "key", nil, "verifier `key` of the log, or a file of them; may be repeated")
-	cmd.Flags().StringArrayVar(&own, "rules", nil, "`file` of rules of your own that the report used")
-	return cmd
-}
-
-// trustedKeys are the keys that may have signed a report of that size.
-func trustedKeys(log *audittrail.Log, pinned []string, size uint64) ([]string, error) {
-	if len(pinned) == 0 {
-		keys, err := log.Keys()
-		if err != nil {
-			return nil, err
-		}
-		pinned = []string{keys[0].VKey}
-	}
-	notes, err := log.Rotations()
-	if err != nil {
-		return nil, err
-	}
-	var all []string
-	for _, key := range pinned {
-		eras, err := tlog.ResolveSigner(key, notes)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, eras.Since(size)...)
-	}
-	return all, nil
-}
-
-func (e *env) reportVerify(name string, keys, own []string) error {
-	keys, err := e.vkeys(keys)
-	if err != nil {
-		return fmt.Errorf("report verify: %w", err)
-	}
-	b, err := e.readInput(name, document.MaxFile)
-	if err != nil {
-		return fmt.Errorf("report verify: %w", err)
-	}
-	in, form, err := render.ExtractReport(b)
-	if form == nil {
-		in = b
-	}
-	var f *document.File
-	if err == nil {
-		f, err = document.ReadFile(in)
-	}
-	if err != nil {
-		if errors.Is(err, document.ErrFormat) && form == nil {
-			err = fmt.Errorf("%w, and HTML and PDF files, which carry it", err)
-		}
-		return fmt.Errorf("report verify: %s: %w", inputName(name), err)
-	}
-	shown := e.verifyShown(b, form, f)
-	err = e.verifyReport(f, keys, own)
-	if shown == nil || err == nil {
-		return cmp.Or(err, shown)
-	}
-	status := worseStatus(statusOf(err), statusOf(shown))
-	var exit *exitError
-	if errors.As(err, &exit) {
-		err = exit.err
-	}
-	return &exitError{status, err}
-}
-
-// verifyShown tells whether a file shows the report that it carries.
-func (e *env) verifyShown(in []byte, form render.Renderer, f *document.File) error {
-	if form == nil {
-		return nil
-	}
-	if f.Report.Program != programVersion() {
-		e.note("report verify: whether the file shows the report that it carries can only be told by the version of the program that made it, %s", f.Report.Program)
-		return ended(exitLimited)
-	}
-	err := render.CheckRendering(in, form, f)
-	if errors.Is(err, render.ErrRenderingDiffers) {
-		e.note("report verify: the file was changed, or made by something else: %s. Take no figure from it; what is said here is about the report that it carries", err)
-		return ended(exitAltered)
-	}
-	return err
-}
-
-// verifyReport checks a report's signature, and computes it again.
-func (e *env) verifyReport(f *document.File, keys, own []string) error {
-	return e.with(e.openToRead, func(log *audittrail.Log) error {
-		trusted, err := trustedKeys(log, keys, f.Report.Size)
-		if err == nil {
-			err = f.Verify(trusted)
-		}
-		unsigned := errors.Is(err, document.ErrDigest) || errors.Is(err, document.ErrUnsigned) || errors.Is(err, tlog.ErrBadSignature)
-		if err != nil && !unsigned {
-			if errors.Is(err, tlog.ErrUnknownKey) && f.Report.Origin != log.Origin() {
-				err = fmt.Errorf("%w; the report is about the log %s, and this is %s: name that one with --dir", err, f.Report.Origin, log.Origin())
-			}
-			return doesNotHold(err)
-		}
-		if unsigned {
-			// What was changed is told by what the log gives.
-			e.note("%s", err)
-		}
-		if f.Report.Type == report.CaseType {
-			err = e.verifyCase(log, f.Report)
-			if unsigned {
-				err = &exitError{code: exitAltered}
-			}
-			return err
-		}
-		if err := e.recompute(log, f, own, !unsigned); err != nil || !unsigned {
-			return err
-		}
-		return &exitError{code: exitAltered}
-	})
-}
-
-// recompute makes a report again and says what differs.
-func (e *env) recompute(log *audittrail.Log, f *document.File, own []string, signed bool) error {
-	was := f.Report
-	if signed && was.Method != report.MethodVersion {
-		e.note("report verify: the log's key signed this report. Its figures are defined otherwise (method %d) than by this program (method %d), and were not computed again: verify it with the version that made it, %s", was.Method, report.MethodVersion, was.Program)
-		return ended(exitLimited)
-	}
-	names := []string{} // none is not all
-	for _, r := range was.Rules {
-		if slices.Contains(rules.Names(), r.ID) {
-			names = append(names, r.ID)
-		}
-	}
-	packs, err := e.packs(names, own)
-	if err != nil {
-		return fmt.Errorf("report verify: %w", err)
-	}
-	reads, err := e.mayReadContent(log)
-	if err != nil {
-		return err
-	}
-	if !reads && !was.Redacted {
-		// What differs would be shown, and may be content.
-		return fmt.Errorf("report verify: $%s: %w: the report has what was written about registered things, and the token does not permit %s", tokenVar, access.ErrDenied, access.ReadContent)
-	}
-	is, err := e.compute(log, report.Options{
-		Redacted: was.Redacted, Pseudonyms: was.Pseudonyms, Organisation: was.Organisation, Witness: was.Witness,
-		Type: was.Type, Start: was.Start.Time, End: was.End.Time, Model: was.Model, Rules: packs, Program: programVersion(), Size: was.Size,
-	})
-	if err != nil {
-		return err
-	}
-	found, now := document.Compare(was, is), []document.Difference(nil)
-	if signed {
-		found, now = report.Circumstances(was, is, found)
-	}
-	if e.output != asTable {
-		err = e.list(differenceColumns, func(yield func(row, error) bool) {
-			for _, d := range found {
-				if !yield(row{[]string{d.Where, d.Was, d.Is}, d}, nil) {
-					return
-				}
-			}
-		})
-	} else {
-		err = e.sayDifferences(was, found, signed)
-	}
-	switch {
-	case err != nil:
-		return err
-	case len(found) == 0:
-		if len(now) > 0 {
-			e.note("report verify: no figure differs; how the log can be checked does: %s", now[max(0, slices.IndexFunc(now, func(d document.Difference) bool { return d.Where == "notice" }))])
-		}
-		if len(now) > 0 && is.Status == document.Incomplete {
-			return ended(exitLimited)
-		}
-		return nil
-	case is.Status == document.Unchecked && was.Status != document.Unchecked:
-		return ended(exitFailed) // what differs may be what a disk did not give
-	}
-	return ended(exitAltered)
-}
-
-// differenceColumns are the columns of what differs.
-var differenceColumns = []column{{name: "where", width: 40}, {name: "was", width: 20}, {name: "is", width: 20}}
-
-func (e *env) sayDifferences(r *document.Report, found []document.Difference, signed bool) error {
-	by := "the log's key signed it"
-	if !signed {
-		by = "the log's key did not sign it as it stands"
-	}
-	if len(found) == 0 {
-		verdict := e.paint(good, "holds")
-		if !signed {
-			verdict = e.paint(bad, "is not the log's")
-		}
-		figures := 0
-		for _, s := range r.Sections {
-			figures += len(s.Figures)
-		}
-		_, err := fmt.Fprintf(e.stdout, "The report %s: %s, and the log gives the same\n%s, %s and all tables again, at %s.\n",
-			verdict, by, count(figures, "figure", "figures"), count(len(r.Sources), "query", "queries"), count(r.Size, "record", "records"))
-		return err
-	}
-	if _, err := fmt.Fprintf(e.stdout, "The report %s: %s, and the log gives something else\nin %s.\n", e.paint(bad, "DOES NOT HOLD"), by, count(len(found), "place", "places")); err != nil {
-		return err
-	}
-	for _, d := range found {
-		text := visible(d.String())
-		if _, err := fmt.Fprintln(e.stdout, "  "+strings.Join(render.Wrap(fit(text, 400), 76), "\n  ")); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.WriteSummary(w, width, e.colours())
 }

@@ -12,7 +12,6 @@ import (
 	"audittrail/query"
 	"audittrail/record"
 	"audittrail/report"
-	"audittrail/report/document"
 )
 
 type caseOptions struct {
@@ -87,7 +86,7 @@ func (e *env) reportCase(o caseOptions, args []string) error {
 	if o.format == asPDF && o.out == "" && e.outTerminal {
 		return errors.New("report case: a PDF is nothing for a terminal: name a file with --out")
 	}
-	var f *document.File
+	var r *report.Report
 	err := e.showing("report case", func(log *audittrail.Log, s *showing) error {
 		s.all = true
 		c, err := e.caseOf(log, s, &o, args)
@@ -98,11 +97,12 @@ func (e *env) reportCase(o caseOptions, args []string) error {
 		if err != nil {
 			return err
 		}
-		if f, err = e.makeCase(log, report.Options{Program: programVersion(), Pseudonyms: o.pseudonyms, Redacted: !reads}, c); err != nil {
+		ro := report.Options{Program: programVersion(), Pseudonyms: o.pseudonyms, Redacted: !reads, Engine: e.engine(log)}
+		if r, err = e.generateCase(log, ro, c); err != nil {
 			return err
 		}
 		s.leave()
-		if err := e.writeReport(f, o.format, o.out); err != nil {
+		if err := e.writeReport(r, o.format, o.out); err != nil {
 			return fmt.Errorf("report case: %w", err)
 		}
 		return nil
@@ -110,10 +110,7 @@ func (e *env) reportCase(o caseOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	if !o.noRecord && f.Report.Status != document.Altered {
-		e.recordReport(f, o.format)
-	}
-	return ended(statusOfReport(f.Report.Status))
+	return e.endReport(r, o.format, o.noRecord)
 }
 
 // caseOf finds the records of a case that whoever asks may know of.
@@ -183,44 +180,8 @@ func (e *env) caseOf(log *audittrail.Log, s *showing, o *caseOptions, args []str
 	return c, nil
 }
 
-// makeCase computes a report on a case and signs it, if the keyring is there.
-func (e *env) makeCase(log *audittrail.Log, o report.Options, c report.Case) (*document.File, error) {
-	progress, finish := e.ticks("verifying", true)
-	defer finish()
-	o.Progress = progress
-	r, err := report.BuildCase(e.ctx, log, e.engine(log), o, c)
-	if err != nil {
-		return nil, err
-	}
-	f, err := document.Sign(r, log.SignStatement)
-	if errors.Is(err, audittrail.ErrNoKeys) {
-		return document.Sign(r, nil)
-	}
-	return f, err
-}
-
-// verifyCase tells whether the log has the records of a report on a case, which
-// is signed. What they say is not opened again: that is reading them.
-func (e *env) verifyCase(log *audittrail.Log, r *document.Report) error {
-	records, err := report.CaseRecords(r)
-	if err != nil {
-		return fmt.Errorf("report verify: %w", err)
-	}
-	wrong := 0
-	for seq, hash := range records {
-		is, err := log.Get(e.ctx, seq)
-		if err != nil {
-			return fmt.Errorf("report verify: %w", err)
-		}
-		if is.Hash.String() != hash {
-			wrong++
-			e.note("report verify: record %d of the log is another than the report has", seq)
-		}
-	}
-	if wrong > 0 {
-		return ended(exitAltered)
-	}
-	e.note("report verify: the log's key signed this report on a case, and the log has its %s; what they say was not opened again: 'audittrail report case' makes the report anew, and 'audittrail show' shows each of them",
-		count(len(records), "record", "records"))
-	return ended(exitLimited)
+// generateCase makes the report on a case.
+func (e *env) generateCase(log *audittrail.Log, o report.Options, c report.Case) (*report.Report, error) {
+	defer e.computing(&o.Progress)()
+	return report.GenerateCase(e.ctx, log, o, c)
 }

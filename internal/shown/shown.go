@@ -53,6 +53,57 @@ func Text(s, keep string) string {
 	return b.String()
 }
 
+// A Colour is how a terminal shows text: the parameter of its SGR sequence.
+type Colour string
+
+// The colours, by what they mean everywhere in the program.
+const (
+	Green  Colour = "32" // good
+	Yellow Colour = "33" // to be looked at
+	Red    Colour = "31" // bad
+	Faint  Colour = "2"
+	Bold   Colour = "1"
+	Found  Colour = "1;33" // what was searched for
+)
+
+// Paint returns text in a colour, for a terminal that takes colours.
+func Paint(c Colour, text string) string { return "\x1b[" + string(c) + "m" + text + "\x1b[0m" }
+
+// Wrap breaks text into lines of at most so many characters, at spaces where
+// there are any.
+func Wrap(text string, width int) []string {
+	width = max(width, 1)
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		for utf8.RuneCountInString(word) > width {
+			room := width
+			if line != "" {
+				room = width - utf8.RuneCountInString(line) - 1
+			}
+			if room < width/3 {
+				lines, line = append(lines, line), ""
+				continue
+			}
+			r := []rune(word)
+			lines = append(lines, strings.TrimLeft(line+" "+string(r[:room]), " "))
+			line, word = "", string(r[room:])
+		}
+		switch {
+		case line == "":
+			line = word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width:
+			line += " " + word
+		default:
+			lines, line = append(lines, line), word
+		}
+	}
+	if line != "" || len(lines) == 0 {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
 // JSON escapes what cannot be seen in JSON, which stays the same value. Line
 // feeds and tabs, which in JSON are never part of a text, stand as they are.
 func JSON(in []byte) []byte {

@@ -1,8 +1,10 @@
 package render
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -78,9 +80,9 @@ func tablesOf(s *document.Section) []document.Table {
 	return append(all, s.Tables...)
 }
 
-// Tables writes each table of a report, and one of all figures, as a CSV file
-// of its own, where create makes one of that name.
-func Tables(r *document.Report, create func(name string) (io.WriteCloser, error)) error {
+// Tables returns each table of a report, and one of all figures, as a CSV file:
+// its name and its bytes.
+func Tables(r *document.Report) iter.Seq2[string, []byte] {
 	figures := document.Table{ID: "figures", Columns: []document.Column{{Name: "figure"}, {Name: "label"}, {Name: "value"}, {Name: "unit"}, {Name: "queries"}, {Name: "records"}, {Name: "size"}, {Name: "root"}}}
 	for _, v := range topOf(r) {
 		figures.Rows = append(figures.Rows, []document.Value{document.TextOf("report." + v.Name), document.TextOf(v.Name), v.Value, {}, {}, {}, document.CountOf(r.Size), document.TextOf(r.Root)})
@@ -100,20 +102,19 @@ func Tables(r *document.Report, create func(name string) (io.WriteCloser, error)
 	for i := range r.Sections {
 		all = append(all, tablesOf(&r.Sections[i])...)
 	}
-	for i := range all {
-		if err := writeTable(&all[i], create); err != nil {
-			return err
+	return func(yield func(string, []byte) bool) {
+		for i := range all {
+			if !yield(all[i].ID+".csv", tableCSV(&all[i])) {
+				return
+			}
 		}
 	}
-	return nil
 }
 
-func writeTable(t *document.Table, create func(name string) (io.WriteCloser, error)) error {
-	w, err := create(t.ID + ".csv")
-	if err != nil {
-		return err
-	}
-	out := shown.NewCSV(w)
+// tableCSV is a table as a CSV file. A buffer takes all that is written to it.
+func tableCSV(t *document.Table) []byte {
+	var b bytes.Buffer
+	out := shown.NewCSV(&b)
 	names := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		names[i] = c.Name
@@ -121,15 +122,16 @@ func writeTable(t *document.Table, create func(name string) (io.WriteCloser, err
 			names[i] += " (" + u + ")"
 		}
 	}
-	err = out.Write(names)
+	_ = out.Write(names)
 	for _, row := range t.Rows {
 		cells := make([]string, len(row))
 		for i, v := range row {
 			cells[i] = v.Plain()
 		}
-		err = errors.Join(err, out.Write(cells))
+		_ = out.Write(cells)
 	}
-	return errors.Join(err, out.Flush(), w.Close())
+	_ = out.Flush()
+	return b.Bytes()
 }
 
 // unitOf is the unit of a column, if all of it has the same.

@@ -14,10 +14,7 @@ import (
 	"audittrail/event"
 	"audittrail/governance"
 	"audittrail/lineage"
-	"audittrail/query"
 	"audittrail/report"
-	"audittrail/report/document"
-	"audittrail/report/render"
 	"audittrail/report/rules"
 	"audittrail/retention"
 )
@@ -54,21 +51,16 @@ func TestFixedLog(t *testing.T) {
 		}
 		packs = append(packs, p)
 	}
-	r, err := report.Build(t.Context(), log, query.New(log), report.Options{Rules: packs, Program: "test"})
+	r, err := report.Generate(t.Context(), log, report.Options{Rules: packs, Program: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := document.Sign(r, log.SignStatement)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plain := func(_ document.Tone, s string) string { return s }
-	golden(t, "log.json", f.Bytes())
-	golden(t, "log.html", written(t, func(w io.Writer) error { return render.HTML(w, f) }))
-	golden(t, "log.md", written(t, func(w io.Writer) error { return render.Markdown(w, f) }))
-	golden(t, "log.csv", written(t, func(w io.Writer) error { return render.CSV(w, r) }))
-	golden(t, "log.txt", written(t, func(w io.Writer) error { return render.Summary(w, f, 80, plain) }))
-	golden(t, "log.pdf", written(t, func(w io.Writer) error { return render.PDF(w, f) }))
+	golden(t, "log.json", written(t, r.WriteJSON))
+	golden(t, "log.html", written(t, r.WriteHTML))
+	golden(t, "log.md", written(t, r.WriteMarkdown))
+	golden(t, "log.csv", written(t, r.WriteCSV))
+	golden(t, "log.txt", written(t, func(w io.Writer) error { return r.WriteSummary(w, 80, false) }))
+	golden(t, "log.pdf", written(t, r.WritePDF))
 }
 
 // writeLog makes the log: a month of a claims assistant, with what a report has

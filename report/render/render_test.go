@@ -118,11 +118,10 @@ func written(t *testing.T, write func(io.Writer) error) []byte {
 
 func TestGolden(t *testing.T) {
 	f := sample(4)
-	plain := func(_ document.Tone, s string) string { return s }
 	golden(t, "report.html", written(t, func(w io.Writer) error { return render.HTML(w, f) }))
 	golden(t, "report.md", written(t, func(w io.Writer) error { return render.Markdown(w, f) }))
 	golden(t, "report.csv", written(t, func(w io.Writer) error { return render.CSV(w, f.Report) }))
-	golden(t, "report.txt", written(t, func(w io.Writer) error { return render.Summary(w, f, 80, plain) }))
+	golden(t, "report.txt", written(t, func(w io.Writer) error { return render.Summary(w, f, 80, false) }))
 	golden(t, "report.pdf", written(t, func(w io.Writer) error { return render.PDF(w, f) }))
 }
 
@@ -150,7 +149,7 @@ func TestHTMLStandsAlone(t *testing.T) {
 
 func TestSummaryFits(t *testing.T) {
 	text := string(written(t, func(w io.Writer) error {
-		return render.Summary(w, sample(30), 80, func(_ document.Tone, s string) string { return s })
+		return render.Summary(w, sample(30), 80, false)
 	}))
 	for line := range strings.SplitSeq(text, "\n") {
 		if n := len([]rune(line)); n > 80 {

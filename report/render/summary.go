@@ -14,10 +14,10 @@ import (
 )
 
 // Summary writes what a person reads of a report in a terminal: its status, its
-// figures, and what the log does not evidence, in so many columns. paint gives
-// a text a tone, where the terminal takes colours.
-func Summary(w io.Writer, f *document.File, width int, paint func(document.Tone, string) string) error {
-	s := &summary{Writer: bufio.NewWriter(w), width: max(width, 40), paint: paint}
+// figures, and what the log does not evidence, in so many columns, and in colours
+// where the terminal takes them.
+func Summary(w io.Writer, f *document.File, width int, colours bool) error {
+	s := &summary{Writer: bufio.NewWriter(w), width: max(width, 40), colours: colours}
 	r := f.Report
 	s.say("%s\n\n", visible(titleOf(r)))
 	for _, p := range headOf(f, false) {
@@ -47,7 +47,7 @@ func (s *summary) attention(r *document.Report) {
 	}
 	s.say("\n%s\n", needsAttention)
 	for _, a := range r.Attention {
-		for i, line := range Wrap(visible(fmt.Sprintf("%s (section %d)", a.Text, numberOf(r, a.Section))), s.width-4) {
+		for i, line := range shown.Wrap(visible(fmt.Sprintf("%s (section %d)", a.Text, numberOf(r, a.Section))), s.width-4) {
 			mark := "- "
 			if i > 0 {
 				mark = "  "
@@ -59,9 +59,20 @@ func (s *summary) attention(r *document.Report) {
 
 type summary struct {
 	*bufio.Writer
-	width int
-	paint func(document.Tone, string) string
-	err   error
+	width   int
+	colours bool
+	err     error
+}
+
+// paint gives text the colour of its tone.
+func (s *summary) paint(t document.Tone, text string) string {
+	colour := map[document.Tone]shown.Colour{
+		document.Good: shown.Green, document.Warning: shown.Yellow, document.Bad: shown.Red, document.Dim: shown.Faint,
+	}[t]
+	if colour == "" || !s.colours {
+		return text
+	}
+	return shown.Paint(colour, text)
 }
 
 func (s *summary) say(format string, args ...any) {
@@ -72,7 +83,7 @@ func (s *summary) say(format string, args ...any) {
 
 // wrapped writes text behind an indent.
 func (s *summary) wrapped(indent string, tone document.Tone, text string) {
-	for _, line := range Wrap(visible(text), s.width-len(indent)) {
+	for _, line := range shown.Wrap(visible(text), s.width-len(indent)) {
 		s.say("%s%s\n", indent, s.paint(tone, line))
 	}
 }
@@ -85,7 +96,7 @@ func (s *summary) entry(indent, name string, v document.Value, column int) {
 	if v.Kind == document.State {
 		tone = v.Tone
 	}
-	for i, line := range Wrap(visible(v.String()), s.width-len(indent)-column-2) {
+	for i, line := range shown.Wrap(visible(v.String()), s.width-len(indent)-column-2) {
 		if i > 0 {
 			name, pad = "", strings.Repeat(" ", column+2)
 		}
@@ -193,41 +204,6 @@ func (s *summary) columns(t *document.Table, widths []int) []int {
 	}
 	slices.Sort(shown)
 	return shown
-}
-
-// Wrap breaks text into lines of at most so many characters, at spaces where
-// there are any.
-func Wrap(text string, width int) []string {
-	width = max(width, 1)
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		for utf8.RuneCountInString(word) > width {
-			room := width
-			if line != "" {
-				room = width - utf8.RuneCountInString(line) - 1
-			}
-			if room < width/3 {
-				lines, line = append(lines, line), ""
-				continue
-			}
-			r := []rune(word)
-			lines = append(lines, strings.TrimLeft(line+" "+string(r[:room]), " "))
-			line, word = "", string(r[room:])
-		}
-		switch {
-		case line == "":
-			line = word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width:
-			line += " " + word
-		default:
-			lines, line = append(lines, line), word
-		}
-	}
-	if line != "" || len(lines) == 0 {
-		lines = append(lines, line)
-	}
-	return lines
 }
 
 func fitTo(s string, width int) string {
