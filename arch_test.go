@@ -168,8 +168,17 @@ var rooms = map[string]room{
 		ours:  []string{"event", "record", "tlog", "governance", "internal/cjson"},
 		tests: []string{"."}, // a log that certifies
 	},
-	"privacy":                         {ours: []string{".", "access", "event", "governance", "record", "query", "certificate"}},
-	"access":                          {ours: []string{".", "event", "governance", "record", "internal/vfs"}},
+	"privacy": {ours: []string{".", "access", "event", "governance", "record", "query", "certificate"}},
+	"access":  {ours: []string{".", "event", "governance", "record", "internal/vfs"}},
+	"cmd/audittrail/internal/bench": {
+		ours: []string{".", "event", "internal/index", "internal/loadgen", "internal/shown", "internal/vfs", "query", "cmd/audittrail/internal/display"},
+	},
+	"cmd/audittrail/internal/check": {
+		ours:  []string{"record", "tlog", "cmd/audittrail/internal/display"},
+		tests: []string{".", "event"}, // to make a log
+	},
+	"cmd/audittrail/internal/demo":    {ours: []string{".", "event", "record", "internal/shown", "cmd/audittrail/internal/check", "cmd/audittrail/internal/display"}},
+	"cmd/audittrail/internal/display": {ours: []string{"internal/shown"}},
 	"cmd/audittrail/internal/fileid":  {},
 	"cmd/audittrail/internal/foreign": {ours: []string{"event", "internal/cjson"}},
 	"cmd/audittrail/internal/ingest":  {ours: []string{".", "event", "internal/cjson", "internal/filekind", "cmd/audittrail/internal/foreign"}},
@@ -181,9 +190,10 @@ var rooms = map[string]room{
 	"cmd/audittrail": {
 		ours: []string{
 			".", "access", "privacy", "query", "certificate", "event", "finding", "governance", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
-			"internal/loadgen", "internal/filekind", "internal/index", "internal/shown",
+			"internal/filekind", "internal/index", "internal/shown",
 			"report", "lineage", "lineage/artifact", "lineage/usage", "lineage/drawing",
 			"lineage/exchange",
+			"cmd/audittrail/internal/bench", "cmd/audittrail/internal/check", "cmd/audittrail/internal/demo", "cmd/audittrail/internal/display",
 			"cmd/audittrail/internal/fileid", "cmd/audittrail/internal/foreign", "cmd/audittrail/internal/ingest", "cmd/audittrail/internal/table",
 		},
 		tests: []string{"internal/tombstone"}, // to forge one

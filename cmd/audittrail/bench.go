@@ -1,27 +1,16 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"runtime"
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
+	"audittrail/cmd/audittrail/internal/bench"
 )
 
-type benchOptions struct {
-	events  int
-	writers int
-	size    int
-	keep    bool
-}
-
 func (e *env) benchCmd() *cobra.Command {
-	var o benchOptions
+	var o bench.Load
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure this machine: how fast a log would be on it",
@@ -40,115 +29,77 @@ folder on the disk that the log will be on.` +
 		Args:    takes(),
 		GroupID: groupKeep,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for _, name := range []string{"keys", "master"} {
-				if cmd.Flags().Changed(name) {
-					return fmt.Errorf("bench: it has no use for --%s: its log has keys of its own", name)
-				}
+			to, err := e.benchOptions(cmd)
+			if err == nil {
+				err = bench.Run(e.ctx, to, o)
 			}
-			if err := e.bench(o); err != nil {
+			if err != nil {
 				return fmt.Errorf("bench: %w", err)
 			}
 			return nil
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&o.events, "events", 100_000, "how many events to append")
-	f.IntVar(&o.writers, "writers", 512, "how many append at once")
-	f.IntVar(&o.size, "size", 1024, "bytes of one event, as JSON")
-	f.BoolVar(&o.keep, "keep", false, "leave the log there, and say where")
+	f.IntVar(&o.Events, "events", 100_000, "how many events to append")
+	f.IntVar(&o.Writers, "writers", 512, "how many append at once")
+	f.IntVar(&o.Size, "size", 1024, "bytes of one event, as JSON")
+	f.BoolVar(&o.Keep, "keep", false, "leave the log there, and say where")
 	cmd.AddCommand(e.benchQueryCmd())
 	return cmd
 }
 
-// The limits of what bench can be asked for.
-const (
-	maxBenchEvents  = 100_000_000
-	maxBenchWriters = 100_000
-	minBenchSize    = 64
-	maxBenchSize    = audittrail.DefaultMaxEventBytes / 2
-)
+func (e *env) benchQueryCmd() *cobra.Command {
+	var o bench.QueryLoad
+	cmd := &cobra.Command{
+		Use:   "query",
+		Short: "Measure this machine: how fast records are found on it",
+		Long: `Bench query makes a log of events of about 1 KB each, with made-up text in which
+some words are common and most are rare, of 5,000 users, 20 models and half a
+year, and its index beside it. It measures both, and how long queries of several
+kinds take: the first time, with nothing in the process's memory, and again.
+What a query finds is held against what is known of the events.
 
-func (o benchOptions) check(form string) error {
-	for _, n := range []struct {
-		name          string
-		got, min, max int
-	}{
-		{"events", o.events, 1, maxBenchEvents},
-		{"writers", o.writers, 1, maxBenchWriters},
-		{"size", o.size, minBenchSize, maxBenchSize},
-	} {
-		if n.got < n.min || n.got > n.max {
-			return fmt.Errorf("read --%s: it is %d, want %s to %s", n.name, n.got, number(n.min), number(n.max))
-		}
+The log is made in audittrail-bench-query within the folder of --dir (default
+the present one), which must not hold a log, and removed unless --keep is given.
+One that was kept there is used again: so many events need be made only once.
+The texts, the seed and so the answers are always the same.` +
+			exits(ends0, ends1),
+		Example: `  audittrail bench query
+  audittrail bench query --events 10000000 --dir /var/lib --keep
+  audittrail bench query -o json | jq '.queries[] | {name, p50_ms}'`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			to, err := e.benchOptions(cmd)
+			if err == nil {
+				o.Chosen = cmd.Flags().Changed("events")
+				err = bench.RunQuery(e.ctx, to, o)
+			}
+			if err != nil {
+				return fmt.Errorf("bench query: %w", err)
+			}
+			return nil
+		},
 	}
-	if form == asCSV {
-		return errors.New("read -o: it prints a table or json")
-	}
-	return nil
+	f := cmd.Flags()
+	f.IntVar(&o.Events, "events", 100_000, "how many events to append")
+	f.BoolVar(&o.Keep, "keep", false, "leave the log there, for another run")
+	f.BoolVar(&o.Rebuild, "rebuild", false, "also measure how long the index takes to be made anew from the log")
+	return cmd
 }
 
-func (e *env) bench(o benchOptions) error {
-	if err := o.check(e.output); err != nil {
-		return err
-	}
-	dir, remove, err := e.benchFolder()
-	if err != nil {
-		return err
-	}
-	b := &bench{env: e, o: o, dir: dir, result: benchResult{
-		Events: o.events, Writers: o.writers, Size: o.size,
-		Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
-	}}
-	err = b.run(e.ctx)
-	b.stage("")
-	if o.keep && err == nil {
-		b.result.Kept = b.logDir()
-		return e.printBench(&b.result)
-	}
-	removed := remove()
-	switch {
-	case removed != nil:
-		return errors.Join(err, fmt.Errorf("remove what it made: %w", removed))
-	case e.ctx.Err() != nil:
-		return errors.New("interrupted; what it made is removed")
-	case err != nil:
-		return err
-	}
-	return e.printBench(&b.result)
-}
-
-// benchFolder makes the folder that bench works in, and returns what removes
-// it again.
-func (e *env) benchFolder() (dir string, remove func() error, err error) {
-	parent := cmp.Or(e.dir, ".")
-	if err := holdsNoLog(parent); err != nil {
-		return "", nil, err
-	}
-	_, err = os.Stat(parent)
-	made := errors.Is(err, fs.ErrNotExist)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", nil, err
-	}
-	dir, err = os.MkdirTemp(parent, "audittrail-bench-")
-	return dir, func() error {
-		err := os.RemoveAll(dir)
-		if made && err == nil {
-			err = os.Remove(parent)
-		}
-		return err
-	}, err
-}
-
-// holdsNoLog refuses to work in the folder of a log.
-func holdsNoLog(dir string) error {
-	for _, part := range []string{"log/*.jsonl", "tree/checkpoint", "keys/ring-*"} {
-		found, err := fs.Glob(os.DirFS(dir), part)
-		if err != nil {
-			return err
-		}
-		if len(found) > 0 {
-			return fmt.Errorf("work in %s: it holds a log; name another folder on its disk with --dir", dir)
+// benchOptions say where bench works, and how it prints.
+func (e *env) benchOptions(cmd *cobra.Command) (bench.Options, error) {
+	for _, name := range []string{"keys", "master"} {
+		if cmd.Flags().Changed(name) {
+			return bench.Options{}, fmt.Errorf("it has no use for --%s: its log has keys of its own", name)
 		}
 	}
-	return nil
+	if e.output == asCSV {
+		return bench.Options{}, errors.New("read -o: it prints a table or json")
+	}
+	o := bench.Options{Dir: e.dir, Out: e.stdout, JSON: e.output != asTable, Colours: e.colours(), Now: e.now}
+	if e.errTerminal {
+		o.Stages = e.stderr
+	}
+	return o, nil
 }

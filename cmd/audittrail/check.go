@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/check"
 	"audittrail/record"
 	"audittrail/tlog"
 )
@@ -91,36 +92,32 @@ func doesNotHold(err error) error {
 }
 
 func (e *env) checkRecord(o checkOptions, name string) error {
-	line, err := e.readInput(name, maxEventFile)
+	file, err := e.readInput(name, maxEventFile)
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}
-	line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
-	tail, ok := record.ParseChainLink(line)
-	if !ok || bytes.IndexByte(line, '\n') >= 0 {
-		return fmt.Errorf("check %s: it is not the line of one record, as 'audittrail show --raw' prints it", inputName(name))
+	line, tail, err := check.Line(file)
+	if err != nil {
+		return fmt.Errorf("check %s: %w", inputName(name), err)
 	}
 	p, err := e.inclusion(o, line, &tail)
 	if err != nil {
 		return fmt.Errorf("check %s: %w", inputName(name), err)
 	}
-	return e.sheet(checked(tail.Seq, p), []field{{"holds", inLog(tail.Seq, p)}})
+	return e.sheet(checked(tail.Seq, p), []field{{"holds", check.InLog(tail.Seq, p)}})
 }
 
 // inclusion checks that a line is what its hash says, and that the proof of the
 // options is of it.
 func (e *env) inclusion(o checkOptions, line []byte, tail *record.ChainLink) (tlog.Proof, error) {
-	if !record.VerifyHash(line, tail) {
-		return tlog.Proof{}, &exitError{exitAltered, fmt.Errorf("record %d was altered: its line does not have the hash that stands in it", tail.Seq)}
+	if err := check.Hash(line, tail); err != nil {
+		return tlog.Proof{}, &exitError{exitAltered, err}
 	}
 	proof, err := e.readInput(o.proof, maxSmallFile)
 	if err != nil {
 		return tlog.Proof{}, err
 	}
-	if p, err := tlog.ParseProof(proof); err == nil && p.Index != tail.Seq {
-		return p, fmt.Errorf("%s: this proof is for record %d, and the line is that of record %d; 'audittrail prove %[3]d' writes the one for it", inputName(o.proof), p.Index, tail.Seq)
-	}
-	p, err := tlog.CheckProof(o.keys, tail.Hash, proof)
+	p, err := check.Inclusion(o.keys, tail, proof)
 	if err != nil {
 		return p, doesNotHold(fmt.Errorf("%s: %w", inputName(o.proof), err))
 	}
@@ -140,11 +137,6 @@ func checked(seq uint64, p tlog.Proof) checkResult {
 	return checkResult{true, p.Checkpoint.Origin, &seq, p.Checkpoint.Size, p.Checkpoint.Root}
 }
 
-func inLog(seq uint64, p tlog.Proof) string {
-	return fmt.Sprintf("this is record %d of the log %s,\nas its signed checkpoint over %s has it",
-		seq, p.Checkpoint.Origin, count(p.Checkpoint.Size, "record", "records"))
-}
-
 func (e *env) checkDisclosed(o checkOptions) error {
 	text, err := e.readInput(o.disclosed, maxEventFile)
 	if err != nil {
@@ -160,7 +152,7 @@ func (e *env) checkDisclosed(o checkOptions) error {
 		if err != nil {
 			return fmt.Errorf("check %s: %w", inputName(o.disclosed), err)
 		}
-		fields[len(fields)-1].value = "the content is what this record sealed, and " + inLog(r.Seq, p)
+		fields[len(fields)-1].value = "the content is what this record sealed, and " + check.InLog(r.Seq, p)
 	}
 	return e.sheet(recordJSON(r), fields)
 }

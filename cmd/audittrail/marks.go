@@ -3,15 +3,15 @@ package main
 import (
 	"strings"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/query"
 )
 
-// Marks of what matches, in the cells of a table. They are no characters
-// (Unicode sets them aside for use within a program), have no width, and become
-// the terminal's own marks when the cell has been laid out.
+// Marks of what matches, in the cells of a table. They become the terminal's own
+// marks when the cell has been laid out.
 const (
-	markStart = '\ufdd0'
-	markEnd   = '\ufdd1'
+	markStart = display.MarkStart
+	markEnd   = display.MarkEnd
 )
 
 var unmarked = strings.NewReplacer(string(markStart), "", string(markEnd), "")

@@ -2,8 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -194,18 +192,6 @@ func (e *env) writeSheet(out io.Writer, value any, fields []field) error {
 	return nil
 }
 
-// writeJSON prints a value in one line, in which all that is text can be seen.
-func writeJSON(out io.Writer, value any) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(value); err != nil {
-		return err
-	}
-	_, err := out.Write(shown.JSON(b.Bytes()))
-	return err
-}
-
 // forTerminal returns what writes to out, which leads to standard output, what
 // is meant for files: byte for byte, but where a terminal would obey some.
 func (e *env) forTerminal(out io.Writer) io.Writer {
@@ -215,22 +201,20 @@ func (e *env) forTerminal(out io.Writer) io.Writer {
 	return shown.Writer(out)
 }
 
-// A tone is what a word on a terminal means.
-type tone string
-
+// The tones of words on a terminal.
 const (
-	good tone = "32"
-	wary tone = "33"
-	bad  tone = "31"
-	dim  tone = "2"
+	good = shown.Green
+	wary = shown.Yellow
+	bad  = shown.Red
+	dim  = shown.Faint
 
-	found tone = "1;33" // of what was searched for
+	found = shown.Found
 )
 
 // paint gives text a tone, where the terminal and the user take colours.
-func (e *env) paint(t tone, text string) string {
+func (e *env) paint(c shown.Colour, text string) string {
 	if !e.colours() {
 		return text
 	}
-	return "\x1b[" + string(t) + "m" + text + "\x1b[0m"
+	return shown.Paint(c, text)
 }

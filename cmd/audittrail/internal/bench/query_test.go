@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -10,30 +10,26 @@ import (
 	"testing"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/internal/loadgen"
 )
-
-// runBenchQuery runs bench query with a clock in a hurry.
-func runBenchQuery(ctx context.Context, clock *hurry, args ...string) (out, errs string, status int) {
-	return runHurried(ctx, clock, append([]string{"bench", "query"}, args...))
-}
 
 // TestBenchQueryMeasuresEverything looks for figures that are missing, and runs
 // bench query again over the log that it kept.
 func TestBenchQueryMeasuresEverything(t *testing.T) {
 	dir := t.TempDir()
-	run := func(args ...string) (result map[string]any) {
+	run := func(load QueryLoad) (result map[string]any) {
 		t.Helper()
-		out, errs, status := runBenchQuery(t.Context(), new(hurry), append(args, "--dir", dir, "-o", "json")...)
-		if status != exitOK || errs != "" {
-			t.Fatalf("bench query %v: exit status %d, %s", args, status, errs)
+		o, out := in(dir, new(hurry))
+		if err := RunQuery(t.Context(), o, load); err != nil {
+			t.Fatalf("bench query %+v: %v", load, err)
 		}
-		if err := json.Unmarshal([]byte(out), &result); err != nil {
+		if err := json.Unmarshal(out.Bytes(), &result); err != nil {
 			t.Fatalf("bench query -o json: %v: %s", err, out)
 		}
 		return result
 	}
-	first := run("--events", "1200", "--keep", "--rebuild")
+	first := run(QueryLoad{Events: 1200, Chosen: true, Keep: true, Rebuild: true})
 	noneMissing(t, "", first)
 	if n := len(first["queries"].([]any)); n < 10 {
 		t.Errorf("bench query asks %d kinds of queries, want all", n)
@@ -46,7 +42,7 @@ func TestBenchQueryMeasuresEverything(t *testing.T) {
 	if !v.Valid() || v.Records != 1200 {
 		t.Errorf("the kept log has %d records, valid %v, want 1200", v.Records, v.Valid())
 	}
-	again := run()
+	again := run(QueryLoad{Events: 100_000})
 	if again["events"] != first["events"] || again["kept"] != kept || again["index_made_anew"] != nil {
 		t.Errorf("bench query, with a log that was kept: %v", again)
 	}
@@ -54,16 +50,15 @@ func TestBenchQueryMeasuresEverything(t *testing.T) {
 	if _, err := os.Stat(kept); err != nil {
 		t.Errorf("bench query did not leave the log that was there: %v", err)
 	}
-	_, errs, status := runBenchQuery(t.Context(), new(hurry), "--dir", dir, "--events", "1300")
-	if status != exitFailed || !strings.Contains(errs, "1,200") {
-		t.Errorf("bench query of more events than were kept: exit status %d, %s", status, errs)
+	o, _ := in(dir, new(hurry))
+	if err := RunQuery(t.Context(), o, QueryLoad{Events: 1300, Chosen: true}); err == nil || !strings.Contains(err.Error(), "1,200") {
+		t.Errorf("bench query of more events than were kept: %v", err)
 	}
 	if err := os.Remove(filepath.Join(kept, queryBenchMade)); err != nil {
 		t.Fatal(err)
 	}
-	_, errs, status = runBenchQuery(t.Context(), new(hurry), "--dir", dir)
-	if status != exitFailed || !strings.Contains(errs, "not the whole") {
-		t.Errorf("bench query with half a log: exit status %d, %s", status, errs)
+	if err := RunQuery(t.Context(), o, QueryLoad{Events: 100_000}); err == nil || !strings.Contains(err.Error(), "not the whole") {
+		t.Errorf("bench query with half a log: %v", err)
 	}
 }
 
@@ -71,9 +66,10 @@ func TestBenchQueryMeasuresEverything(t *testing.T) {
 // figures as large as they get.
 func TestBenchQueryFits(t *testing.T) {
 	dir := t.TempDir()
-	out, errs, status := runBenchQuery(t.Context(), new(hurry), "--events", "1000", "--dir", dir)
-	if status != exitOK {
-		t.Fatalf("bench query: exit status %d, %s", status, errs)
+	o, small := in(dir, new(hurry))
+	o.JSON = false
+	if err := RunQuery(t.Context(), o, QueryLoad{Events: 1000}); err != nil {
+		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("bench query left %v, %v", left, err)
@@ -88,12 +84,12 @@ func TestBenchQueryFits(t *testing.T) {
 		huge.Asked = append(huge.Asked, benchQuery{kind.name, kind.asks, maxBenchEvents, askMost, 123456, latency{123456, 123456, 123456}})
 	}
 	var large bytes.Buffer
-	e := &env{stdout: &large, flags: flags{output: asTable}}
-	if err := e.printQueryBench(&huge); err != nil {
+	if err := (&Options{Out: &large}).printQuery(&huge); err != nil {
 		t.Fatal(err)
 	}
+	out := small.String()
 	for line := range strings.SplitSeq(out+large.String(), "\n") {
-		if n := columnsOf(line); n > 80 {
+		if n := display.Columns(line); n > 80 {
 			t.Errorf("a line has %d columns: %s", n, line)
 		}
 	}
@@ -112,9 +108,9 @@ func TestBenchQueryInterrupted(t *testing.T) {
 			}
 		}}
 		dir := t.TempDir()
-		out, errs, status := runBenchQuery(ctx, clock, "--events", "1000", "--dir", dir, "--keep")
-		if status != exitFailed || !strings.Contains(errs, "interrupted") || out != "" {
-			t.Errorf("bench query, interrupted at look %d: exit status %d, %s", looks, status, errs)
+		o, out := in(dir, clock)
+		if err := RunQuery(ctx, o, QueryLoad{Events: 1000, Keep: true}); err == nil || !strings.Contains(err.Error(), "interrupted") || out.Len() > 0 {
+			t.Errorf("bench query, interrupted at look %d: %v", looks, err)
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 			t.Errorf("bench query, interrupted at look %d, left %v, %v", looks, left, err)
@@ -123,24 +119,16 @@ func TestBenchQueryInterrupted(t *testing.T) {
 	}
 }
 
-// TestBenchQueryRefuses lists what bench query does not take.
+// TestBenchQueryRefuses lists loads that bench query does not take.
 func TestBenchQueryRefuses(t *testing.T) {
-	for _, args := range [][]string{
-		{"--events", "0"},
-		{"--events", "999"},
-		{"--events", "100000001"},
-		{"--events", "100000000"},
-		{"-o", "csv"},
-		{"--keys", "keys"},
-		{"--master", "env:X"},
-		{"more"},
-	} {
+	for _, events := range []int{0, 999, 100000001, 100000000} {
 		dir := t.TempDir()
-		if out, errs, status := runBenchQuery(t.Context(), new(hurry), append(args, "--dir", dir)...); status != exitFailed || out != "" || errs == "" {
-			t.Errorf("bench query %v: exit status %d, want it refused", args, status)
+		o, out := in(dir, new(hurry))
+		if err := RunQuery(t.Context(), o, QueryLoad{Events: events, Chosen: true}); err == nil || out.Len() > 0 {
+			t.Errorf("bench query of %d events: %v, want it refused", events, err)
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-			t.Errorf("bench query %v left %v, %v", args, left, err)
+			t.Errorf("bench query of %d events left %v, %v", events, left, err)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -22,11 +22,11 @@ import (
 func (b *bench) hash(cores int) figure {
 	var blocks atomic.Int64
 	var group sync.WaitGroup
-	began := b.now()
+	began := b.Now()
 	for range cores {
 		group.Go(func() {
 			block := bytes.Repeat([]byte("audittrail"), b.result.RecordBytes/10+1)[:b.result.RecordBytes]
-			for b.now().Sub(began) < hashFor {
+			for b.Now().Sub(began) < hashFor {
 				const some = 64
 				for range some {
 					sum := sha256.Sum256(block)
@@ -37,7 +37,7 @@ func (b *bench) hash(cores int) figure {
 		})
 	}
 	group.Wait()
-	return perSecond(blocks.Load()*int64(b.result.RecordBytes), b.now().Sub(began)) / 1e6
+	return perSecond(blocks.Load()*int64(b.result.RecordBytes), b.Now().Sub(began)) / 1e6
 }
 
 // A bareWriter appends blocks to a file and syncs each.
@@ -86,9 +86,9 @@ func (b *bench) longWrite(ctx context.Context) (figure, error) {
 	}
 	const longest = 2 * time.Second
 	block := benchBlock(1 << 20)
-	total := int64(b.o.events) * int64(b.result.RecordBytes)
-	began, at := b.now(), int64(0)
-	for at < total && err == nil && b.now().Sub(began) < longest {
+	total := int64(b.o.Events) * int64(b.result.RecordBytes)
+	began, at := b.Now(), int64(0)
+	for at < total && err == nil && b.Now().Sub(began) < longest {
 		_, err = file.WriteAt(block[:min(int64(len(block)), total-at)], at)
 		at = min(at+int64(len(block)), total)
 		if err == nil {
@@ -98,7 +98,7 @@ func (b *bench) longWrite(ctx context.Context) (figure, error) {
 	if err == nil {
 		err = file.Sync()
 	}
-	took := b.now().Sub(began)
+	took := b.Now().Sub(began)
 	return perSecond(at, took) / 1e6, errors.Join(err, file.Close())
 }
 

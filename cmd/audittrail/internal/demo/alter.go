@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/check"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/record"
 )
 
@@ -35,36 +37,50 @@ func (d *demo) prove(ctx context.Context) error {
 			return err
 		}
 	}
-	said, status := d.check(ctx, fmt.Sprintf("%d.json", seq))
-	if status != exitOK {
-		return fmt.Errorf("check the proof of record %d: exit status %d: %s", seq, status, said)
+	said, err := d.check(fmt.Sprintf("%d.json", seq))
+	if err != nil {
+		return fmt.Errorf("check the proof of record %d: %w", seq, err)
 	}
-	if said, status := d.check(ctx, "changed.json"); status != exitAltered {
-		return fmt.Errorf("check the proof against a changed line: exit status %d, want %d: %s", status, exitAltered, said)
+	if _, err := d.check("changed.json"); !errors.Is(err, check.ErrAltered) {
+		return fmt.Errorf("check the proof against a changed line: %w, want that it was altered", err)
 	}
 	d.title(4, fmt.Sprintf("Proved to a stranger: record %d is in this log; its content stays sealed", seq))
-	d.line("An auditor gets that line (%s), a proof (%s) and the log's", bytesText(int64(len(line))), bytesText(int64(len(proof))))
+	d.line("An auditor gets that line (%s), a proof (%s) and the log's", display.Bytes(int64(len(line))), display.Bytes(int64(len(proof))))
 	d.text("public key, but neither the log nor a secret, and runs:\n")
 	d.line("$ audittrail check --key log.vkey --proof %d.tlog-proof %[1]d.json", seq)
+	lead := "holds  "
 	for l := range strings.Lines(said) {
-		d.line("%s", d.e.paint(good, strings.TrimRight(l, "\n")))
+		d.line("%s", d.paint(good, lead+strings.TrimRight(l, "\n")))
+		lead = strings.Repeat(" ", len(lead))
 	}
 	d.line("")
 	d.line("With one letter of the line changed, the same command says: altered.")
 	return nil
 }
 
-// check runs the command that checks a proof, as a process of its own would.
-func (d *demo) check(ctx context.Context, line string) (said string, status int) {
-	var out bytes.Buffer
-	proof := filepath.Join(d.side, fmt.Sprintf("%d.tlog-proof", d.incident.Seq))
-	stranger := &env{
-		ctx: ctx, now: d.e.now, getenv: func(string) string { return "" },
-		args:  []string{"check", "--key", d.vkey, "--proof", proof, filepath.Join(d.side, line)},
-		stdin: strings.NewReader(""), stdout: &out, stderr: &out,
+// check checks a line against the proof of the incident's record, as 'audittrail
+// check' does, from what the stranger got, and returns what that prints.
+func (d *demo) check(name string) (said string, err error) {
+	file, err := os.ReadFile(filepath.Join(d.side, name))
+	if err != nil {
+		return "", err
 	}
-	status = stranger.run()
-	return out.String(), status
+	proof, err := os.ReadFile(filepath.Join(d.side, fmt.Sprintf("%d.tlog-proof", d.incident.Seq)))
+	if err != nil {
+		return "", err
+	}
+	line, tail, err := check.Line(file)
+	if err != nil {
+		return "", err
+	}
+	if err := check.Hash(line, &tail); err != nil {
+		return "", err
+	}
+	p, err := check.Inclusion([]string{d.vkey}, &tail, proof)
+	if err != nil {
+		return "", err
+	}
+	return check.InLog(tail.Seq, p), nil
 }
 
 // earlierTree is the folder of the tree as it was before the incident.
@@ -79,21 +95,24 @@ type attack struct {
 	do   func(lines [][]byte, at int) [][]byte
 }
 
-var attacks = []attack{
-	{"modified", "the record's severity changed from critical to low", "", func(lines [][]byte, at int) [][]byte {
-		lines[at] = playedDown(lines[at])
-		return lines
-	}},
-	{"rewritten", "the same, and every later fingerprint made to fit", "", func(lines [][]byte, at int) [][]byte {
-		lines[at] = playedDown(lines[at])
-		return chainedAgain(lines, at)
-	}},
-	{"missing", "the record taken out", "", func(lines [][]byte, at int) [][]byte {
-		return slices.Delete(lines, at, at+1)
-	}},
-	{"truncated", "log, tree and checkpoint put back as they were before", earlierTree, func(lines [][]byte, at int) [][]byte {
-		return lines[:at]
-	}},
+// attacks returns the attacks that are shown.
+func attacks() []attack {
+	return []attack{
+		{"modified", "the record's severity changed from critical to low", "", func(lines [][]byte, at int) [][]byte {
+			lines[at] = playedDown(lines[at])
+			return lines
+		}},
+		{"rewritten", "the same, and every later fingerprint made to fit", "", func(lines [][]byte, at int) [][]byte {
+			lines[at] = playedDown(lines[at])
+			return chainedAgain(lines, at)
+		}},
+		{"missing", "the record taken out", "", func(lines [][]byte, at int) [][]byte {
+			return slices.Delete(lines, at, at+1)
+		}},
+		{"truncated", "log, tree and checkpoint put back as they were before", earlierTree, func(lines [][]byte, at int) [][]byte {
+			return lines[:at]
+		}},
+	}
 }
 
 // playedDown is the incident's line with the incident made small.
@@ -121,7 +140,7 @@ func chainedAgain(lines [][]byte, from int) [][]byte {
 func (d *demo) alter(ctx context.Context) error {
 	d.title(5, "Caught: somebody who can write to the disk wants the incident gone")
 	const form = "%-56s%s"
-	d.line("%s", d.e.paint(dim, fmt.Sprintf(form, "done to a copy of the log", "what verify says")))
+	d.line("%s", d.paint(dim, fmt.Sprintf(form, "done to a copy of the log", "what verify says")))
 	v, err := d.attacked(ctx, attack{kind: "untouched", do: func(lines [][]byte, _ int) [][]byte { return lines }})
 	if err != nil {
 		return err
@@ -129,8 +148,8 @@ func (d *demo) alter(ctx context.Context) error {
 	if !v.Valid() || v.Records != d.records {
 		return errors.New("verify an untouched copy: it is not valid")
 	}
-	d.line(form, "nothing", d.e.paint(good, number(v.Records)+" records intact"))
-	for _, a := range attacks {
+	d.line(form, "nothing", d.paint(good, display.Number(v.Records)+" records intact"))
+	for _, a := range d.attacks {
 		v, err := d.attacked(ctx, a)
 		if err != nil {
 			return fmt.Errorf("alter a copy (%s): %w", a.kind, err)
@@ -143,7 +162,7 @@ func (d *demo) alter(ctx context.Context) error {
 			return fmt.Errorf("verify a copy with %s: it says that record %d is %s, want record %d %s",
 				a.what, p.Seq, p.Kind, d.incident.Seq, a.kind)
 		}
-		d.line(form, a.what, d.e.paint(bad, fmt.Sprintf("record %d %s", p.Seq, p.Kind)))
+		d.line(form, a.what, d.paint(bad, fmt.Sprintf("record %d %s", p.Seq, p.Kind)))
 	}
 	d.line("")
 	d.text(`All that the auditor needs for this was kept from before: the log's public

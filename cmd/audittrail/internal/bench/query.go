@@ -1,7 +1,8 @@
-package main
+package bench
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,61 +12,23 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/internal/loadgen"
 	"audittrail/internal/vfs"
 )
 
-type benchQueryOptions struct {
-	events  int
-	keep    bool
-	rebuild bool
-}
-
-func (e *env) benchQueryCmd() *cobra.Command {
-	var o benchQueryOptions
-	cmd := &cobra.Command{
-		Use:   "query",
-		Short: "Measure this machine: how fast records are found on it",
-		Long: `Bench query makes a log of events of about 1 KB each, with made-up text in which
-some words are common and most are rare, of 5,000 users, 20 models and half a
-year, and its index beside it. It measures both, and how long queries of several
-kinds take: the first time, with nothing in the process's memory, and again.
-What a query finds is held against what is known of the events.
-
-The log is made in audittrail-bench-query within the folder of --dir (default
-the present one), which must not hold a log, and removed unless --keep is given.
-One that was kept there is used again: so many events need be made only once.
-The texts, the seed and so the answers are always the same.` +
-			exits(ends0, ends1),
-		Example: `  audittrail bench query
-  audittrail bench query --events 10000000 --dir /var/lib --keep
-  audittrail bench query -o json | jq '.queries[] | {name, p50_ms}'`,
-		Args: takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			for _, name := range []string{"keys", "master"} {
-				if cmd.Flags().Changed(name) {
-					return fmt.Errorf("bench query: it has no use for --%s: its log has keys of its own", name)
-				}
-			}
-			if err := e.benchQuery(o, cmd.Flags().Changed("events")); err != nil {
-				return fmt.Errorf("bench query: %w", err)
-			}
-			return nil
-		},
-	}
-	f := cmd.Flags()
-	f.IntVar(&o.events, "events", 100_000, "how many events to append")
-	f.BoolVar(&o.keep, "keep", false, "leave the log there, for another run")
-	f.BoolVar(&o.rebuild, "rebuild", false, "also measure how long the index takes to be made anew from the log")
-	return cmd
+// A QueryLoad is how much is measured queries with.
+type QueryLoad struct {
+	Events  int  // of the log
+	Chosen  bool // Events were asked for: a log that was kept must have as many
+	Keep    bool // leave the log there, for another run
+	Rebuild bool // also measure how long making the index again takes
 }
 
 // A queryBench is one run of bench query.
 type queryBench struct {
 	*bench
-	o         benchQueryOptions
+	o         QueryLoad
 	generator *loadgen.Generator
 	result    queryBenchResult
 }
@@ -81,37 +44,36 @@ const (
 
 func (q *queryBench) indexDir() string { return filepath.Join(q.logDir(), "index") }
 
-func (e *env) benchQuery(o benchQueryOptions, chosen bool) error {
-	if e.output == asCSV {
-		return errors.New("read -o: it prints a table or json")
+// RunQuery measures queries of a log of its own, prints what it measured, and
+// removes the log, unless it is to be kept or was there.
+func RunQuery(ctx context.Context, to Options, o QueryLoad) error {
+	if o.Events < minQueryEvents || o.Events > maxBenchEvents {
+		return fmt.Errorf("read --events: it is %d, want %s to %s", o.Events, display.Number(minQueryEvents), display.Number(maxBenchEvents))
 	}
-	if o.events < minQueryEvents || o.events > maxBenchEvents {
-		return fmt.Errorf("read --events: it is %d, want %s to %s", o.events, number(minQueryEvents), number(maxBenchEvents))
-	}
-	parent := cmp.Or(e.dir, ".")
+	parent := cmp.Or(to.Dir, ".")
 	if err := holdsNoLog(parent); err != nil {
 		return err
 	}
 	dir := filepath.Join(parent, queryBenchFolder)
-	q := &queryBench{bench: &bench{env: e, dir: dir}, o: o}
-	made, err := q.there(chosen)
+	q := &queryBench{bench: &bench{Options: to, ctx: ctx, dir: dir}, o: o}
+	made, err := q.there()
 	if err != nil {
 		return err
 	}
 	if !made {
 		q.result = queryBenchResult{
-			Events: o.events, Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
+			Events: o.Events, Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
 		}
 	}
 	q.generator = loadgen.New(queryBenchSeed, q.result.Events)
 	err = q.run(made)
 	q.stage("")
-	if !made && (!o.keep || err != nil) {
+	if !made && (!o.Keep || err != nil) {
 		removed := os.RemoveAll(dir)
 		switch {
 		case removed != nil:
 			return errors.Join(err, fmt.Errorf("remove what it made: %w", removed))
-		case e.ctx.Err() != nil:
+		case ctx.Err() != nil:
 			return errors.New("interrupted; what it made is removed")
 		}
 	} else {
@@ -120,11 +82,11 @@ func (e *env) benchQuery(o benchQueryOptions, chosen bool) error {
 	if err != nil {
 		return err
 	}
-	return e.printQueryBench(&q.result)
+	return q.printQuery(&q.result)
 }
 
 // there reads what is known of a log that was kept, if there is one.
-func (q *queryBench) there(chosen bool) (bool, error) {
+func (q *queryBench) there() (bool, error) {
 	text, err := vfs.ReadFile(vfs.OS, filepath.Join(q.dir, queryBenchMade), 1<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(q.dir); err == nil {
@@ -138,9 +100,9 @@ func (q *queryBench) there(chosen bool) (bool, error) {
 	if err := json.Unmarshal(text, &q.result); err != nil {
 		return false, fmt.Errorf("read %s: it is not what bench query writes; remove the folder", filepath.Join(q.dir, queryBenchMade))
 	}
-	if n := q.result.Events; n < minQueryEvents || chosen && n != q.o.events {
+	if n := q.result.Events; n < minQueryEvents || q.o.Chosen && n != q.o.Events {
 		return false, fmt.Errorf("use the log in %s again: it has %s events, not %s; remove it, or leave --events out",
-			q.dir, number(n), number(q.o.events))
+			q.dir, display.Number(n), display.Number(q.o.Events))
 	}
 	return true, nil
 }
@@ -159,7 +121,7 @@ func (q *queryBench) run(made bool) error {
 			return err
 		}
 	}
-	if q.o.rebuild {
+	if q.o.Rebuild {
 		if err := q.rebuild(); err != nil {
 			return err
 		}

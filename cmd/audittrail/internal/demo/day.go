@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"cmp"
@@ -42,9 +42,9 @@ type day struct {
 	sessions int
 }
 
-// demoDay returns the events of the day before now, in the order in which they
+// eventsOf returns the events of the day before now, in the order in which they
 // happen.
-func demoDay(now time.Time) []event.Event {
+func eventsOf(now time.Time) []event.Event {
 	y, m, d := now.UTC().AddDate(0, 0, -1).Date()
 	day := &day{midnight: time.Date(y, m, d, 0, 0, 0, 0, time.UTC), rng: rand.New(rand.NewPCG(1948, 12))}
 	for i := range customers {
@@ -132,7 +132,9 @@ func (d *day) call(m model, context int64, ev event.Event) event.Event {
 
 func jsonOf(v any) json.RawMessage {
 	raw, err := json.Marshal(v)
-	must(err) // it is made of texts and numbers
+	if err != nil { // it is made of texts and numbers
+		panic("demo: " + err.Error())
+	}
 	return raw
 }
 

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -55,7 +55,7 @@ func (b *bench) load(ctx context.Context, n, writers int, op func(i int) error) 
 	var group sync.WaitGroup
 	var once sync.Once
 	var first error
-	began := b.now()
+	began := b.Now()
 	for range min(writers, n) {
 		group.Go(func() {
 			for {
@@ -63,7 +63,7 @@ func (b *bench) load(ctx context.Context, n, writers int, op func(i int) error) 
 				if i >= n {
 					return
 				}
-				start := b.now()
+				start := b.Now()
 				err := op(i)
 				if err == nil {
 					err = ctx.Err()
@@ -73,22 +73,22 @@ func (b *bench) load(ctx context.Context, n, writers int, op func(i int) error) 
 					next.Store(int64(n))
 					return
 				}
-				took.add(b.now().Sub(start))
+				took.add(b.Now().Sub(start))
 			}
 		})
 	}
 	group.Wait()
-	return took, b.now().Sub(began), first
+	return took, b.Now().Sub(began), first
 }
 
 // each calls op n times, one after the other.
 func (b *bench) each(ctx context.Context, n int, took *latencies, op func(i int) error) error {
 	for i := range n {
-		began := b.now()
+		began := b.Now()
 		if err := op(i); err != nil {
 			return err
 		}
-		took.add(b.now().Sub(began))
+		took.add(b.Now().Sub(began))
 		if err := ctx.Err(); err != nil {
 			return err
 		}

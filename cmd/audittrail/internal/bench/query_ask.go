@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/internal/loadgen"
 	"audittrail/query"
 )
@@ -51,11 +52,11 @@ func (q *queryBench) ask() error {
 
 func (q *queryBench) measure(e *query.Engine, kind question, b *benchQuery) error {
 	var warm latencies
-	began := q.now()
-	for i := 0; i <= askFew || i <= askMost && q.now().Sub(began) < askFor; i++ {
-		start := q.now()
+	began := q.Now()
+	for i := 0; i <= askFew || i <= askMost && q.Now().Sub(began) < askFor; i++ {
+		start := q.Now()
 		n, err := kind.run(e, i)
-		took := q.now().Sub(start)
+		took := q.Now().Sub(start)
 		if err == nil {
 			err = q.ctx.Err()
 		}
@@ -63,7 +64,7 @@ func (q *queryBench) measure(e *query.Engine, kind question, b *benchQuery) erro
 			return err
 		}
 		if !kind.right(n) {
-			return fmt.Errorf("it found %s, which is wrong", count(n, "record", "records"))
+			return fmt.Errorf("it found %s, which is wrong", display.Count(n, "record", "records"))
 		}
 		if i == 0 {
 			b.First = milliseconds(took)

@@ -1,4 +1,4 @@
-package main
+package demo
 
 // What is said on the demonstration's day. Nobody in it is real.
 

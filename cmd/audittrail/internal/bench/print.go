@@ -1,10 +1,13 @@
-package main
+package bench
 
 import (
 	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"audittrail/cmd/audittrail/internal/display"
+	"audittrail/internal/shown"
 )
 
 // A benchResult is what bench measured, as it prints it in JSON. Bytes are
@@ -61,19 +64,20 @@ type benchRatios struct {
 	Verify figure `json:"verify_of_sha256_all_cores"`
 }
 
-func (e *env) printBench(r *benchResult) error {
+// print prints what was measured.
+func (o *Options) print(r *benchResult) error {
 	r.Ratios = benchRatios{
 		Append: r.Append.MBPerSecond.of(r.Limits.Write),
 		Alone:  r.Alone.P50.of(r.Limits.Sync.P50),
 		Verify: r.Verify.MBPerSecond.of(r.Limits.SHA256All),
 	}
-	if e.output != asTable {
-		return writeJSON(e.stdout, r)
+	if o.JSON {
+		return display.JSON(o.Out, r)
 	}
 	out := new(bytes.Buffer)
 	fmt.Fprintf(out, "%s of %s, in records of %s; %s, %s\n",
-		count(r.Events, "event", "events"), bytesText(int64(r.Size)), bytesText(int64(r.RecordBytes)),
-		count(r.Cores, "core", "cores"), r.System)
+		display.Count(r.Events, "event", "events"), display.Bytes(int64(r.Size)), display.Bytes(int64(r.RecordBytes)),
+		display.Count(r.Cores, "core", "cores"), r.System)
 	for _, p := range r.paragraphs() {
 		out.WriteByte('\n')
 		for i, line := range p.lines {
@@ -83,10 +87,10 @@ func (e *env) printBench(r *benchResult) error {
 			}
 			lead := fmt.Sprintf("%-9s", name)
 			if i == 0 {
-				lead, line = e.paint(bold, lead), e.paint(dim, line)
+				lead, line = o.paint(shown.Bold, lead), o.paint(shown.Faint, line)
 			}
 			if i == p.ratio {
-				line = e.paint(bold, line)
+				line = o.paint(shown.Bold, line)
 			}
 			fmt.Fprintln(out, strings.TrimRight(lead+line, " "))
 		}
@@ -94,7 +98,7 @@ func (e *env) printBench(r *benchResult) error {
 	if r.Kept != "" {
 		fmt.Fprintf(out, "\nThe log is kept in %s.\n", r.Kept)
 	}
-	_, err := e.stdout.Write(out.Bytes())
+	_, err := o.Out.Write(out.Bytes())
 	return err
 }
 
@@ -108,7 +112,7 @@ type paragraph struct {
 func (r *benchResult) paragraphs() []paragraph {
 	list := []paragraph{
 		{"append", 2, []string{
-			fmt.Sprintf("durable events from %s at once: each returns when on disk", count(r.Writers, "writer", "writers")),
+			fmt.Sprintf("durable events from %s at once: each returns when on disk", display.Count(r.Writers, "writer", "writers")),
 			fmt.Sprintf("%s events/s  %s MB/s  %s", rateText(r.Append.EventsPerSecond), rateText(r.Append.MBPerSecond), r.Append.text()),
 			fmt.Sprintf("= %s of one long write to this disk with one sync (%s MB/s)", percent(r.Ratios.Append), rateText(r.Limits.Write)),
 		}},
@@ -124,7 +128,7 @@ func (r *benchResult) paragraphs() []paragraph {
 			fmt.Sprintf("= %s of SHA-256 alone on all cores (%s MB/s; on one %s)", percent(r.Ratios.Verify), rateText(r.Limits.SHA256All), rateText(r.Limits.SHA256One)),
 		}},
 		{"open", 0, []string{
-			fmt.Sprintf("a log of %s (median of %d)", count(r.Records, "record", "records"), opens),
+			fmt.Sprintf("a log of %s (median of %d)", display.Count(r.Records, "record", "records"), opens),
 			fmt.Sprintf("%s ms to write  %s ms to read", msText(r.Open.Write), msText(r.Open.Read)),
 		}},
 		{"read", 0, []string{
@@ -134,7 +138,7 @@ func (r *benchResult) paragraphs() []paragraph {
 		}},
 		{"memory", 0, []string{
 			r.Memory.What,
-			bytesText(int64(r.Memory.Bytes)),
+			display.Bytes(int64(r.Memory.Bytes)),
 		}},
 	}
 	// No disk that keeps what it is given is that fast.
@@ -180,7 +184,7 @@ func msText(ms figure) string {
 	case ms < 100:
 		return fmt.Sprintf("%.1f", ms)
 	}
-	return number(int64(ms))
+	return display.Number(int64(ms))
 }
 
 // rateText writes a rate in whole numbers, or in three digits.
@@ -188,7 +192,7 @@ func rateText(r figure) string {
 	if r < 100 {
 		return fmt.Sprintf("%.3g", r)
 	}
-	return number(int64(r))
+	return display.Number(int64(r))
 }
 
 func percent(part figure) string { return fmt.Sprintf("%.0f%%", 100*part) }

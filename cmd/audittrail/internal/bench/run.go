@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -10,14 +10,16 @@ import (
 	"time"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/event"
 	"audittrail/internal/vfs"
 )
 
 // A bench is one run of measurements.
 type bench struct {
-	*env
-	o      benchOptions
+	Options
+	ctx    context.Context
+	o      Load
 	dir    string
 	pool   []event.Event
 	result benchResult
@@ -27,14 +29,14 @@ func (b *bench) logDir() string { return filepath.Join(b.dir, "audit") }
 
 // stage says on a terminal what is being measured; nothing at the end.
 func (b *bench) stage(what string) {
-	if !b.errTerminal {
+	if b.Stages == nil {
 		return
 	}
 	if what != "" {
 		what = "audittrail: measuring " + what + " …"
 	}
 	// That it cannot be shown is no reason to stop.
-	_, _ = fmt.Fprintf(b.stderr, "\r\x1b[K%s", what)
+	_, _ = fmt.Fprintf(b.Stages, "\r\x1b[K%s", what)
 }
 
 // How long the parts take whose amount of work is not given.
@@ -54,7 +56,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err := b.enoughRoom(); err != nil {
 		return err
 	}
-	b.pool = benchEvents(b.o.size)
+	b.pool = benchEvents(b.o.Size)
 	log, err := audittrail.Open(b.logDir(), audittrail.Options{Create: true, Origin: "audittrail.bench.example", NoIndex: true})
 	if err != nil {
 		return err
@@ -80,10 +82,10 @@ func (b *bench) enoughRoom() error {
 	}
 	// A record is larger than its event, for being sealed and in text, and
 	// there is one long write of as much besides.
-	need := 2*uint64(b.o.events)*(uint64(b.o.size)*3/2+1000) + 64<<20
+	need := 2*uint64(b.o.Events)*(uint64(b.o.Size)*3/2+1000) + 64<<20
 	if free < need {
 		return fmt.Errorf("%s free on that disk, and some %s needed; take fewer or smaller events, or another disk with --dir",
-			bytesText(int64(free)), bytesText(int64(need)))
+			display.Bytes(int64(free)), display.Bytes(int64(need)))
 	}
 	return nil
 }
@@ -103,11 +105,11 @@ func (b *bench) whileWriting(ctx context.Context, log *audittrail.Log) error {
 		_, err := log.Append(ctx, b.pool[i%len(b.pool)])
 		return err
 	}
-	took, elapsed, err := b.load(ctx, b.o.events, b.o.writers, appendOne)
+	took, elapsed, err := b.load(ctx, b.o.Events, b.o.Writers, appendOne)
 	if err != nil {
 		return err
 	}
-	rate := perSecond(b.o.events, elapsed)
+	rate := perSecond(b.o.Events, elapsed)
 	b.result.Append = benchAppend{rate, rate * figure(b.result.RecordBytes) / 1e6, took.summary()}
 	b.stage("one long write")
 	if b.result.Limits.Write, err = b.longWrite(ctx); err != nil {
@@ -126,8 +128,8 @@ func (b *bench) alone(ctx context.Context, appendOne func(int) error) error {
 	}
 	const turn = 25
 	var ours, theirs latencies
-	began := b.now()
-	for n := 0; n < min(aloneCalls, max(b.o.events, turn)) && b.now().Sub(began) < aloneFor; n += turn {
+	began := b.Now()
+	for n := 0; n < min(aloneCalls, max(b.o.Events, turn)) && b.Now().Sub(began) < aloneFor; n += turn {
 		err = errors.Join(b.each(ctx, turn, &theirs, bare.write), b.each(ctx, turn, &ours, appendOne))
 		if err != nil {
 			break
@@ -145,9 +147,9 @@ func (b *bench) opening(context.Context) error {
 	measure := func(o audittrail.Options) (figure, error) {
 		var took []time.Duration
 		for range opens {
-			began := b.now()
+			began := b.Now()
 			log, err := audittrail.Open(b.logDir(), o)
-			took = append(took, b.now().Sub(began))
+			took = append(took, b.Now().Sub(began))
 			if err != nil {
 				return 0, err
 			}
@@ -171,19 +173,19 @@ func (b *bench) verifying(ctx context.Context) error {
 	b.result.Limits.SHA256One = b.hash(1)
 	b.result.Limits.SHA256All = b.hash(b.result.Cores)
 	b.stage("verification")
-	began := b.now()
+	began := b.Now()
 	var took []time.Duration
 	var v *audittrail.Verification
-	for len(took) < 3 || b.now().Sub(began) < verifyFor {
-		once := b.now()
+	for len(took) < 3 || b.Now().Sub(began) < verifyFor {
+		once := b.Now()
 		var err error
 		if v, err = audittrail.VerifyDir(ctx, b.logDir(), audittrail.Options{}, audittrail.VerifyOptions{}); err != nil {
 			return err
 		}
 		if !v.Valid() {
-			return fmt.Errorf("verify: %s in what was just written", count(v.FindingCount, "problem", "problems"))
+			return fmt.Errorf("verify: %s in what was just written", display.Count(v.FindingCount, "problem", "problems"))
 		}
-		took = append(took, b.now().Sub(once))
+		took = append(took, b.Now().Sub(once))
 	}
 	slices.Sort(took)
 	median := took[len(took)/2]
@@ -203,16 +205,16 @@ func (b *bench) reading(ctx context.Context) error {
 
 // readAll reads records in order, with their contents.
 func (b *bench) readAll(ctx context.Context, log *audittrail.Log) error {
-	began, n := b.now(), 0
+	began, n := b.Now(), 0
 	for _, err := range log.Records(ctx, 0, b.result.Records) {
 		if err != nil {
 			return err
 		}
-		if n++; n%1000 == 0 && b.now().Sub(began) > readFor {
+		if n++; n%1000 == 0 && b.Now().Sub(began) > readFor {
 			break
 		}
 	}
-	b.result.Read.InOrder = perSecond(n, b.now().Sub(began))
+	b.result.Read.InOrder = perSecond(n, b.Now().Sub(began))
 	return nil
 }
 
@@ -224,15 +226,15 @@ func (b *bench) readSome(ctx context.Context, log *audittrail.Log) error {
 		return err
 	}
 	var took latencies
-	began, n := b.now(), 0
-	for n < randomReads && b.now().Sub(began) < readFor {
+	began, n := b.Now(), 0
+	for n < randomReads && b.Now().Sub(began) < readFor {
 		const some = 100
 		if err := b.each(ctx, some, &took, get); err != nil {
 			return err
 		}
 		n += some
 	}
-	b.result.Read.Random = perSecond(n, b.now().Sub(began))
+	b.result.Read.Random = perSecond(n, b.Now().Sub(began))
 	b.result.Read.Latency = took.summary()
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/event"
 	"audittrail/internal/index"
 	"audittrail/internal/vfs"
@@ -44,12 +45,12 @@ func (q *queryBench) make() error {
 	if err != nil {
 		return err
 	}
-	if need := uint64(q.o.events)*queryRoom + 64<<20; free < need {
+	if need := uint64(q.o.Events)*queryRoom + 64<<20; free < need {
 		return fmt.Errorf("%s free on that disk, and some %s needed; take fewer events, or another disk with --dir",
-			bytesText(int64(free)), bytesText(int64(need)))
+			display.Bytes(int64(free)), display.Bytes(int64(need)))
 	}
 	m := &q.result.Made
-	m.Compared = min(queryCompared, q.o.events)
+	m.Compared = min(queryCompared, q.o.Events)
 	q.stage("how fast events are made up")
 	if err := q.making(); err != nil {
 		return err
@@ -70,13 +71,13 @@ func (q *queryBench) make() error {
 	resetPeak()
 	var closing time.Time
 	err = q.with(queryNew, func(log *audittrail.Log) error {
-		defer func() { closing = q.now() }()
+		defer func() { closing = q.Now() }()
 		return q.appendAll(log)
 	})
 	if err != nil {
 		return err
 	}
-	m.Closing = milliseconds(q.now().Sub(closing))
+	m.Closing = milliseconds(q.Now().Sub(closing))
 	m.Memory = peakMemory()
 	return q.weigh()
 }
@@ -84,8 +85,8 @@ func (q *queryBench) make() error {
 // making measures the maker of the events alone.
 func (q *queryBench) making() error {
 	m := &q.result.Made
-	n := min(20_000, q.o.events)
-	began := q.now()
+	n := min(20_000, q.o.Events)
+	began := q.Now()
 	var size atomic.Int64
 	_, err := q.each4(0, n, func(events []event.Event) error {
 		for i := range events {
@@ -93,16 +94,16 @@ func (q *queryBench) making() error {
 		}
 		return nil
 	})
-	m.Maker, m.EventBytes = perSecond(n, q.now().Sub(began)), figure(size.Load())/figure(n)
+	m.Maker, m.EventBytes = perSecond(n, q.Now().Sub(began)), figure(size.Load())/figure(n)
 	return err
 }
 
 // appendAll appends all events with an index beside, and waits for it.
 func (q *queryBench) appendAll(log *audittrail.Log) error {
 	m := &q.result.Made
-	n := q.o.events
+	n := q.o.Events
 	q.stage("appends with an index")
-	began := q.now()
+	began := q.Now()
 	took, err := q.append(log, 0, m.Compared)
 	if err != nil {
 		return err
@@ -113,19 +114,19 @@ func (q *queryBench) appendAll(log *audittrail.Log) error {
 	var last time.Time
 	for at := m.Compared; at < n; {
 		if last.IsZero() && at >= tenth {
-			last = q.now()
+			last = q.Now()
 		}
 		to := min(at+some, n)
 		if at < tenth {
 			to = min(to, tenth)
 		}
-		q.stage(fmt.Sprintf("appends with an index: %s of %s", number(at), number(n)))
+		q.stage(fmt.Sprintf("appends with an index: %s of %s", display.Number(at), display.Number(n)))
 		if _, err := q.append(log, at, to); err != nil {
 			return err
 		}
 		at = to
 	}
-	ended := q.now()
+	ended := q.Now()
 	m.All, m.LastTenth = perSecond(n, ended.Sub(began)), m.Beside
 	if !last.IsZero() {
 		m.LastTenth = perSecond(n-tenth, ended.Sub(last))
@@ -134,7 +135,7 @@ func (q *queryBench) appendAll(log *audittrail.Log) error {
 	if err := q.caughtUp(log); err != nil {
 		return err
 	}
-	m.Lag, m.Indexed = milliseconds(q.now().Sub(ended)), perSecond(n, q.now().Sub(began))
+	m.Lag, m.Indexed = milliseconds(q.Now().Sub(ended)), perSecond(n, q.Now().Sub(began))
 	return nil
 }
 
@@ -156,7 +157,7 @@ func (q *queryBench) each4(from, to int, use func([]event.Event) error) (time.Du
 	errs := make([]error, queryWriters)
 	ctx, cancel := context.WithCancel(q.ctx)
 	defer cancel()
-	began := q.now()
+	began := q.Now()
 	for w := range queryWriters {
 		group.Go(func() {
 			events := make([]event.Event, 0, queryBatch)
@@ -177,7 +178,7 @@ func (q *queryBench) each4(from, to int, use func([]event.Event) error) (time.Du
 		})
 	}
 	group.Wait()
-	return q.now().Sub(began), errors.Join(append(errs, q.ctx.Err())...)
+	return q.Now().Sub(began), errors.Join(append(errs, q.ctx.Err())...)
 }
 
 // caughtUp waits until everything can be found by the index.
@@ -223,7 +224,7 @@ func (q *queryBench) weigh() error {
 		if err != nil {
 			return err
 		}
-		*of.per = figure(size) / figure(q.o.events)
+		*of.per = figure(size) / figure(q.o.Events)
 	}
 	m.Log -= m.Index
 	return nil
@@ -235,10 +236,10 @@ func (q *queryBench) rebuild() error {
 	if err := os.RemoveAll(q.indexDir()); err != nil {
 		return err
 	}
-	began := q.now()
+	began := q.Now()
 	return q.with(audittrail.Options{}, func(log *audittrail.Log) error {
 		err := q.caughtUp(log)
-		took := q.now().Sub(began)
+		took := q.Now().Sub(began)
 		q.result.Anew = &benchAnew{perSecond(q.result.Events, took), took}
 		return err
 	})
@@ -253,10 +254,10 @@ func (q *queryBench) opening() error {
 	}{{audittrail.Options{ReadOnly: true}, &q.result.Open.Read}, {audittrail.Options{}, &q.result.Open.Write}} {
 		var all []time.Duration
 		for range opens {
-			began := q.now()
+			began := q.Now()
 			err := q.with(how.o, func(log *audittrail.Log) error {
 				s, err := index.Of(log).Snapshot(q.ctx)
-				all = append(all, q.now().Sub(began))
+				all = append(all, q.Now().Sub(began))
 				if err != nil {
 					return err
 				}

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -10,25 +10,41 @@ import (
 	"strings"
 	"time"
 
+	"audittrail/cmd/audittrail/internal/display"
+	"audittrail/internal/shown"
 	"audittrail/record"
 )
 
-// bold is the tone of headings.
-const bold tone = "1"
+// The colours of what is shown.
+const (
+	bold = shown.Bold // of headings
+	good = shown.Green
+	wary = shown.Yellow
+	bad  = shown.Red
+	dim  = shown.Faint
+)
 
 // textWidth is how many columns the demonstration fills behind its margin, to
 // fit a terminal of 80.
 const textWidth = 77
 
-func (d *demo) say(format string, args ...any) { fmt.Fprintf(&d.out, format, args...) }
+// paint gives text a colour, where the terminal takes colours.
+func (d *demo) paint(c shown.Colour, text string) string {
+	if !d.Colours {
+		return text
+	}
+	return shown.Paint(c, text)
+}
+
+func (d *demo) say(format string, args ...any) { fmt.Fprintf(&d.buf, format, args...) }
 
 // flush shows what was said.
 func (d *demo) flush() error {
-	if d.out.Len() == 0 {
+	if d.buf.Len() == 0 {
 		return nil
 	}
-	_, err := d.e.stdout.Write(d.out.Bytes())
-	d.out.Reset()
+	_, err := d.Out.Write(d.buf.Bytes())
+	d.buf.Reset()
 	return err
 }
 
@@ -51,7 +67,7 @@ func (d *demo) text(s string) {
 
 // title begins a step.
 func (d *demo) title(n int, text string) {
-	d.say("\n%s\n\n", d.e.paint(bold, fmt.Sprintf("%d  %s", n, text)))
+	d.say("\n%s\n\n", d.paint(bold, fmt.Sprintf("%d  %s", n, text)))
 }
 
 // A daySummary is what the records of the day add up to.
@@ -100,24 +116,24 @@ func (s *daySummary) add(r *record.Record) {
 
 func (s *daySummary) print(d *demo, took time.Duration) {
 	const form = "%-15s%7s%11s%11s%16s"
-	d.line("%s", d.e.paint(dim, fmt.Sprintf(form, "model", "events", "tokens", "cost", "median time")))
+	d.line("%s", d.paint(dim, fmt.Sprintf(form, "model", "events", "tokens", "cost", "median time")))
 	for _, id := range slices.Sorted(maps.Keys(s.models)) {
 		m := s.models[id]
 		slices.Sort(m.took)
-		d.line(form, id, number(len(m.took)), number(m.tokens),
+		d.line(form, id, display.Number(len(m.took)), display.Number(m.tokens),
 			fmt.Sprintf("$%d.%04d", m.nano/1e9, m.nano%1e9/1e5), tookText(m.took[len(m.took)/2]))
 	}
 	d.line("")
 	d.line("%s records about %d people in %d languages: every prompt, answer, tool",
-		number(s.records), len(s.users), len(s.langs))
+		display.Number(s.records), len(s.users), len(s.langs))
 	d.line("call and decision. All were safely on disk after %s. What stands out:", tookText(took))
 	d.line("")
 	for _, n := range s.notes {
 		kind := fmt.Sprintf("%-18s", n[1])
 		if n[1] == "safety_incident" {
-			kind = d.e.paint(bad, kind)
+			kind = d.paint(bad, kind)
 		}
-		d.line("%s  %s%s", d.e.paint(dim, n[0]), kind, n[2])
+		d.line("%s  %s%s", d.paint(dim, n[0]), kind, n[2])
 	}
 }
 
@@ -164,7 +180,7 @@ func (d *demo) wrapMembers(members []member) []string {
 		if i == 0 {
 			piece = "{" + piece
 		}
-		n := columnsOf(piece)
+		n := display.Columns(piece)
 		if used > 0 && used+n > textWidth {
 			lines = append(lines, b.String())
 			b.Reset()
@@ -172,7 +188,7 @@ func (d *demo) wrapMembers(members []member) []string {
 			used = 1
 		}
 		if t != "" {
-			piece = fmt.Sprintf("%q:%s%s", m.name, d.e.paint(t, value), end)
+			piece = fmt.Sprintf("%q:%s%s", m.name, d.paint(t, value), end)
 		}
 		b.WriteString(piece)
 		used += n
@@ -180,8 +196,8 @@ func (d *demo) wrapMembers(members []member) []string {
 	return append(lines, b.String())
 }
 
-// shorten cuts a long value, and says which tone it has.
-func shorten(m member) (string, tone) {
+// shorten cuts a long value, and says which colour it has.
+func shorten(m member) (string, shown.Colour) {
 	text := strings.Trim(m.value, `"`)
 	switch m.name {
 	case "body":
@@ -189,24 +205,7 @@ func shorten(m member) (string, tone) {
 	case "id", "trace_id", "span_id", "session", "subject", "key", "prev", "hash":
 		return fmt.Sprintf(`"%s…"`, text[:8]), dim
 	}
-	return visible(m.value), ""
-}
-
-// wrapText breaks text at spaces into lines of at most width columns.
-func wrapText(s string, width int) []string {
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(s) {
-		if line != "" && columnsOf(line)+1+columnsOf(word) > width {
-			lines = append(lines, line)
-			line = ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	return append(lines, line)
+	return display.Visible(m.value), ""
 }
 
 // tookText writes how long something took, to two digits.

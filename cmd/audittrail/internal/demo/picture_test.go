@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -14,11 +14,13 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"audittrail/cmd/audittrail/internal/display"
 )
 
 var updatePicture = flag.Bool("update-picture", false, "draw docs/img/demo.svg anew")
 
-var picture = filepath.Join("..", "..", "docs", "img", "demo.svg")
+var picture = filepath.Join("..", "..", "..", "..", "docs", "img", "demo.svg")
 
 // The picture's terminal: 80 columns between margins, below a title bar.
 const (
@@ -44,7 +46,7 @@ text { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans 
 
 // TestDemoPicture holds the README's picture against what demo prints.
 func TestDemoPicture(t *testing.T) {
-	out, err := runDemo(t, true)
+	out, err := runDemo(t, Options{Colours: true}, attacks())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +115,7 @@ func runsOf(line string) []run {
 				word, rest = trimmed[:i], trimmed[i:]
 			}
 			if word != "" {
-				n := columnsOf(word)
+				n := display.Columns(word)
 				runs = append(runs, run{column, tone, strings.TrimRight(word, " ")})
 				column += n
 			}
@@ -155,7 +157,7 @@ func drawTerminal(command, out string) []byte {
 				class = fmt.Sprintf(` class="t%s"`, r.tone)
 			}
 			fmt.Fprintf(&b, `<text%s x="%.1f" y="%.1f" textLength="%.1f">`, class,
-				pictureMargin+float64(r.column)*cellWidth, pictureTop+float64(i)*cellHeight, float64(columnsOf(r.text))*cellWidth)
+				pictureMargin+float64(r.column)*cellWidth, pictureTop+float64(i)*cellHeight, float64(display.Columns(r.text))*cellWidth)
 			_ = xml.EscapeText(&b, []byte(r.text)) // a buffer takes it
 			b.WriteString("</text>\n")
 		}
@@ -193,7 +195,7 @@ func readTerminal(svg []byte) (string, error) {
 			row, column = y, 0
 		}
 		b.WriteString(strings.Repeat(" ", x-column) + t.Text)
-		column = x + columnsOf(t.Text)
+		column = x + display.Columns(t.Text)
 	}
 	return b.String(), nil
 }

@@ -1,0 +1,137 @@
+// Package bench measures how fast a log is on this machine: appends, checks, reads
+// and queries, beside what the machine can do at most.
+package bench
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"time"
+
+	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
+	"audittrail/internal/shown"
+)
+
+// Options say where is measured, and how it is shown.
+type Options struct {
+	Dir     string // within which a folder is made; if empty, the present one
+	Out     io.Writer
+	JSON    bool      // and not for people
+	Colours bool      // Out takes them
+	Stages  io.Writer // a terminal that shows what is being measured; nil for none
+	Now     func() time.Time
+}
+
+// paint gives text a colour, where the terminal takes colours.
+func (o *Options) paint(c shown.Colour, text string) string {
+	if !o.Colours {
+		return text
+	}
+	return shown.Paint(c, text)
+}
+
+// A Load is how much is measured with.
+type Load struct {
+	Events  int  // to append
+	Writers int  // that append at the same time
+	Size    int  // of an event in bytes, as JSON
+	Keep    bool // leave the log there
+}
+
+// The limits of what bench can be asked for.
+const (
+	maxBenchEvents  = 100_000_000
+	maxBenchWriters = 100_000
+	minBenchSize    = 64
+	maxBenchSize    = audittrail.DefaultMaxEventBytes / 2
+)
+
+func (o *Load) check() error {
+	for _, n := range []struct {
+		name          string
+		got, min, max int
+	}{
+		{"events", o.Events, 1, maxBenchEvents},
+		{"writers", o.Writers, 1, maxBenchWriters},
+		{"size", o.Size, minBenchSize, maxBenchSize},
+	} {
+		if n.got < n.min || n.got > n.max {
+			return fmt.Errorf("read --%s: it is %d, want %s to %s", n.name, n.got, display.Number(n.min), display.Number(n.max))
+		}
+	}
+	return nil
+}
+
+// Run measures a log of its own with a load, prints what it measured, and removes
+// the log, unless it is to be kept.
+func Run(ctx context.Context, to Options, o Load) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	dir, remove, err := makeFolder(to.Dir)
+	if err != nil {
+		return err
+	}
+	b := &bench{Options: to, ctx: ctx, o: o, dir: dir, result: benchResult{
+		Events: o.Events, Writers: o.Writers, Size: o.Size,
+		Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
+	}}
+	err = b.run(ctx)
+	b.stage("")
+	if o.Keep && err == nil {
+		b.result.Kept = b.logDir()
+		return b.print(&b.result)
+	}
+	removed := remove()
+	switch {
+	case removed != nil:
+		return errors.Join(err, fmt.Errorf("remove what it made: %w", removed))
+	case ctx.Err() != nil:
+		return errors.New("interrupted; what it made is removed")
+	case err != nil:
+		return err
+	}
+	return b.print(&b.result)
+}
+
+// makeFolder makes the folder that is worked in, and returns what removes it
+// again.
+func makeFolder(parent string) (dir string, remove func() error, err error) {
+	parent = cmp.Or(parent, ".")
+	if err := holdsNoLog(parent); err != nil {
+		return "", nil, err
+	}
+	_, err = os.Stat(parent)
+	made := errors.Is(err, fs.ErrNotExist)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", nil, err
+	}
+	dir, err = os.MkdirTemp(parent, "audittrail-bench-")
+	return dir, func() error {
+		err := os.RemoveAll(dir)
+		if made && err == nil {
+			err = os.Remove(parent)
+		}
+		return err
+	}, err
+}
+
+// holdsNoLog refuses to work in the folder of a log.
+func holdsNoLog(dir string) error {
+	for _, part := range []string{"log/*.jsonl", "tree/checkpoint", "keys/ring-*"} {
+		found, err := fs.Glob(os.DirFS(dir), part)
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			return fmt.Errorf("work in %s: it holds a log; name another folder on its disk with --dir", dir)
+		}
+	}
+	return nil
+}
