@@ -36,14 +36,14 @@ type Case struct {
 // MaxCase is how many records a report on a case has at most.
 const MaxCase = maxRows
 
-// BuildCase computes the report on one case: what was asked and answered, by which
+// buildCase computes the report on one case: what was asked and answered, by which
 // model, made of which data, who looked at it, and what was done. The records
 // stand in it with their contents and hashes. Of o, it heeds the program, the
 // size, Redacted, Pseudonyms and Progress.
-func BuildCase(ctx context.Context, log *audittrail.Log, engine *query.Engine, o Options, c Case) (*document.Report, error) {
+func buildCase(ctx context.Context, log *audittrail.Log, o Options, c Case) (*document.Report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	m := &maker{ctx: ctx, log: log, engine: engine, answers: make(map[string]*query.Table), o: Options{
+	m := &maker{ctx: ctx, log: log, engine: query.New(log), answers: make(map[string]*query.Table), o: Options{
 		Type: CaseType, Program: o.Program, Size: o.Size, Redacted: o.Redacted, Pseudonyms: o.Pseudonyms, Progress: o.Progress,
 	}}
 	err := m.begin()

@@ -40,7 +40,7 @@ type Report struct {
 // Generate asks nobody for permission: o.Redacted leaves out what only readers of
 // contents may see. It records nothing: see [Report.Record].
 func Generate(ctx context.Context, log *audittrail.Log, o Options) (*Report, error) {
-	d, err := Build(ctx, log, o.engine(log), o)
+	d, err := build(ctx, log, o)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func Generate(ctx context.Context, log *audittrail.Log, o Options) (*Report, err
 // done. It contains the records of c with their contents and hashes. Of o, it
 // heeds Program, Size, Redacted, Pseudonyms and Progress.
 func GenerateCase(ctx context.Context, log *audittrail.Log, o Options, c Case) (*Report, error) {
-	d, err := BuildCase(ctx, log, o.engine(log), o, c)
+	d, err := buildCase(ctx, log, o, c)
 	if err != nil {
 		return nil, err
 	}

@@ -100,18 +100,8 @@ type Options struct {
 	Pseudonyms bool
 	// Progress is told how far the check of the log has come.
 	Progress func(done, total uint64)
-	// Engine answers the queries; if nil, one that query.New makes.
-	Engine *query.Engine
 
 	testOnlyExact int64 // if not 0, instead of exactDistinct
-}
-
-// engine returns what answers the queries of a report.
-func (o *Options) engine(log *audittrail.Log) *query.Engine {
-	if o.Engine != nil {
-		return o.Engine
-	}
-	return query.New(log)
 }
 
 // ErrType means that there is no report of that type.
@@ -142,9 +132,9 @@ type maker struct {
 	only      *uint64 // the same, if no call is known; else 0
 }
 
-// Build computes a report. What is wrong with the log is in the report; the error
+// build computes a report. What is wrong with the log is in the report; the error
 // is for when there can be none.
-func Build(ctx context.Context, log *audittrail.Log, engine *query.Engine, o Options) (*document.Report, error) {
+func build(ctx context.Context, log *audittrail.Log, o Options) (*document.Report, error) {
 	if o.Type == "" {
 		o.Type = Full
 	}
@@ -161,7 +151,7 @@ func Build(ctx context.Context, log *audittrail.Log, engine *query.Engine, o Opt
 	o.Rules = packs
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	m := &maker{ctx: ctx, log: log, engine: engine, o: o, answers: make(map[string]*query.Table)}
+	m := &maker{ctx: ctx, log: log, engine: query.New(log), o: o, answers: make(map[string]*query.Table)}
 	err = m.begin()
 	if err == nil {
 		err = m.findOwn()

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"audittrail"
-	"audittrail/query"
 	"audittrail/report/document"
 	"audittrail/report/render"
 	"audittrail/report/rules"
@@ -41,8 +40,6 @@ type VerifyOptions struct {
 	Redacted bool
 	// Progress is told how far the check of the log has come.
 	Progress func(done, total uint64)
-	// Engine answers the queries; if nil, one that query.New makes.
-	Engine *query.Engine
 }
 
 // A Verification is what Verify found.
@@ -213,12 +210,12 @@ func (v *Verification) recompute(ctx context.Context, log *audittrail.Log, was *
 	again := Options{
 		Redacted: was.Redacted, Pseudonyms: was.Pseudonyms, Organisation: was.Organisation,
 		Type: was.Type, Start: was.Start.Time, End: was.End.Time, Model: was.Model, Rules: append(packs, o.Rules...),
-		Program: o.Program, Size: was.Size, Progress: o.Progress, Engine: o.Engine,
+		Program: o.Program, Size: was.Size, Progress: o.Progress,
 	}
 	if w := was.Witness; w != nil {
 		again.Checkpoint, again.Witnesses = w.Checkpoint, w.Keys
 	}
-	is, err := Build(ctx, log, again.engine(log), again)
+	is, err := build(ctx, log, again)
 	if err != nil {
 		return err
 	}

@@ -234,7 +234,7 @@ func (e *env) report(o reportOptions) error {
 		if err != nil {
 			return err
 		}
-		ro.Redacted, ro.Engine = !reads, e.engine(log)
+		ro.Redacted = !reads
 		defer e.computing(&ro.Progress)()
 		r, err = report.Generate(e.ctx, log, ro)
 		return err

@@ -97,7 +97,7 @@ func (e *env) reportCase(o caseOptions, args []string) error {
 		if err != nil {
 			return err
 		}
-		ro := report.Options{Program: programVersion(), Pseudonyms: o.pseudonyms, Redacted: !reads, Engine: e.engine(log)}
+		ro := report.Options{Program: programVersion(), Pseudonyms: o.pseudonyms, Redacted: !reads}
 		if r, err = e.generateCase(log, ro, c); err != nil {
 			return err
 		}

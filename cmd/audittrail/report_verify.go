@@ -62,7 +62,7 @@ func (e *env) reportVerify(name string, keys, own []string) error {
 		if err != nil {
 			return err
 		}
-		o.Redacted, o.Engine = !reads, e.engine(log)
+		o.Redacted = !reads
 		if v, err = e.verifyReport(log, r, o); err != nil {
 			return err
 		}
