@@ -26,17 +26,18 @@ type room struct {
 // rooms holds every permitted import edge of the module. Imports point down.
 // A new edge is a new word here, for somebody to review.
 var rooms = map[string]room{
-	"internal/cjson":    {},
-	"finding":           {},
-	"internal/filekind": {},
-	"internal/vfs":      {},
-	"tlog":              {theirs: []string{"filippo.io/torchwood"}},
-	"event":             {ours: []string{"internal/cjson"}},
+	"internal/canonical": {},
+	"internal/cjson":     {},
+	"finding":            {},
+	"internal/filekind":  {},
+	"internal/vfs":       {},
+	"tlog":               {ours: []string{"internal/canonical"}, theirs: []string{"filippo.io/torchwood"}},
+	"event":              {ours: []string{"internal/canonical", "internal/cjson"}},
 	"record": {
-		ours:   []string{"event", "internal/cjson"},
+		ours:   []string{"event", "internal/canonical", "internal/cjson"},
 		theirs: []string{"github.com/klauspost/compress"},
 	},
-	"keyring/internal/ringfile": {ours: []string{"record", "internal/vfs"}},
+	"keyring/internal/ringfile": {ours: []string{"record", "internal/canonical", "internal/vfs"}},
 	"keyring": {
 		ours:   []string{"record", "internal/vfs", "keyring/internal/ringfile"},
 		theirs: []string{"filippo.io/age"},
@@ -45,14 +46,14 @@ var rooms = map[string]room{
 		ours:   []string{"tlog", "internal/vfs"},
 		theirs: []string{"filippo.io/torchwood"},
 	},
-	"internal/tombstone": {ours: []string{"event", "record"}},
+	"internal/tombstone": {ours: []string{"event", "record", "internal/canonical"}},
 	"internal/index/text": {
 		ours:   []string{"event"},
 		theirs: []string{"github.com/clipperhouse/uax29"},
 	},
 	"internal/segment": {ours: []string{"event", "record", "internal/tombstone", "internal/vfs"}},
 	"internal/archive": {
-		ours:   []string{"event", "record", "tlog", "internal/tombstone", "internal/segment", "internal/vfs"},
+		ours:   []string{"event", "record", "tlog", "internal/canonical", "internal/tombstone", "internal/segment", "internal/vfs"},
 		theirs: []string{"github.com/klauspost/compress"},
 	},
 	"internal/shown":        {},
@@ -61,7 +62,7 @@ var rooms = map[string]room{
 		"finding", "keyring", "record", "tlog", "internal/verify/lines", "internal/tombstone", "internal/tree", "internal/vfs",
 	}},
 	"internal/trust":  {ours: []string{"finding", "tlog", "keyring", "internal/verify", "internal/tree", "internal/vfs"}},
-	"governance":      {ours: []string{"event", "record", "internal/cjson"}},
+	"governance":      {ours: []string{"event", "record", "internal/canonical", "internal/cjson"}},
 	"internal/escrow": {ours: []string{"record", "internal/vfs"}},
 	"internal/signed": {
 		ours:  []string{"record", "tlog", "keyring", "internal/segment", "internal/tree", "internal/vfs", "internal/trust"},
@@ -87,11 +88,11 @@ var rooms = map[string]room{
 	"internal/index/block/lru":   {},
 	"internal/index/block/terms": {},
 	"internal/index/block": {
-		ours:   []string{"event", "keyring", "record", "internal/index/block/lru", "internal/index/block/terms", "internal/index/text"},
+		ours:   []string{"event", "keyring", "record", "internal/canonical", "internal/index/block/lru", "internal/index/block/terms", "internal/index/text"},
 		theirs: []string{"github.com/RoaringBitmap/roaring", "github.com/klauspost/compress"},
 	},
 	"internal/index": {
-		ours:   []string{"keyring", "record", "internal/index/block", "internal/index/text", "internal/vfs"},
+		ours:   []string{"keyring", "record", "internal/canonical", "internal/index/block", "internal/index/text", "internal/vfs"},
 		theirs: []string{"github.com/RoaringBitmap/roaring"},
 		tests:  []string{".", "event"}, // a log that has it
 	},
@@ -125,7 +126,7 @@ var rooms = map[string]room{
 		".", "access", "event", "finding", "governance", "lineage", "lineage/usage", "query", "record", "retention", "tlog", "report/document", "report/render", "report/rules",
 	}, theirs: []string{"github.com/BurntSushi/toml"}},
 	"report/rules":     {theirs: []string{"github.com/BurntSushi/toml"}},
-	"lineage":          {ours: []string{".", "event", "record", "internal/cjson"}},
+	"lineage":          {ours: []string{".", "event", "record", "internal/canonical", "internal/cjson"}},
 	"lineage/artifact": {},
 	"lineage/exchange": {
 		ours: []string{
@@ -156,7 +157,7 @@ var rooms = map[string]room{
 	},
 	"lineage/drawing/internal/layers":    {},
 	"lineage/drawing/internal/railgraph": {},
-	"report/document":                    {ours: []string{"event", "internal/cjson", "tlog"}},
+	"report/document":                    {ours: []string{"event", "internal/canonical", "internal/cjson", "tlog"}},
 	"report/chart":                       {ours: []string{"report/document"}},
 	"report/render": {
 		ours:   []string{"report/document", "report/chart", "internal/shown"},
@@ -165,11 +166,11 @@ var rooms = map[string]room{
 	},
 	"internal/config": {ours: []string{"internal/vfs"}, theirs: []string{"github.com/BurntSushi/toml"}},
 	"certificate": {
-		ours:  []string{"event", "record", "tlog", "governance", "internal/cjson"},
+		ours:  []string{"event", "record", "tlog", "governance", "internal/canonical", "internal/cjson"},
 		tests: []string{"."}, // a log that certifies
 	},
 	"privacy": {ours: []string{".", "access", "event", "governance", "record", "query", "certificate"}},
-	"access":  {ours: []string{".", "event", "governance", "record", "internal/vfs"}},
+	"access":  {ours: []string{".", "event", "governance", "record", "internal/canonical", "internal/vfs"}},
 	"cmd/audittrail/internal/bench": {
 		ours: []string{".", "event", "internal/index", "internal/loadgen", "internal/shown", "internal/vfs", "query", "cmd/audittrail/internal/display"},
 	},

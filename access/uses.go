@@ -1,7 +1,6 @@
 package access
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"audittrail/event"
+	"audittrail/internal/canonical"
 	"audittrail/internal/vfs"
 )
 
@@ -35,7 +35,7 @@ type usesFile struct {
 	V    int               `json:"v"`
 }
 
-var errUses = errors.New("not a file of uses in its one form")
+var errUses = errors.New("not a file of token uses")
 
 // EncodeUses returns the one encoding of uses.
 func EncodeUses(u Uses) []byte {
@@ -65,8 +65,8 @@ func DecodeUses(b []byte) (Uses, error) {
 		}
 		u[id] = t
 	}
-	if !bytes.Equal(EncodeUses(u), b) {
-		return nil, errUses
+	if err := canonical.Check(b, EncodeUses(u)); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUses, err)
 	}
 	return u, nil
 }

@@ -27,6 +27,7 @@ import (
 
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/canonical"
 	"audittrail/internal/cjson"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -244,11 +245,11 @@ func decode(b []byte) (*Certificate, error) {
 		}
 		c.Backups = append(c.Backups, Backup{id, created, expires})
 	}
-	again, err := c.encode(true)
-	if err != nil || !bytes.Equal(again, b) {
-		return nil, errors.New("it is spelled another way")
+	encoded, err := c.encode(true)
+	if err == nil {
+		err = canonical.Check(b, encoded)
 	}
-	return c, nil
+	return c, err
 }
 
 // Facts are what a certificate that holds says.

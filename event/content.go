@@ -1,14 +1,14 @@
 package event
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"slices"
 
+	"audittrail/internal/canonical"
 	"audittrail/internal/cjson"
 )
 
@@ -113,8 +113,6 @@ func IsUUID(s string) bool {
 	return true
 }
 
-var errContent = errors.New("content is not in its canonical form")
-
 // DecodeContent reads what [AppendContent] wrote into e, whose clear part may
 // be there already, and returns the digest that came with it, if one did. It
 // accepts no other bytes than AppendContent gives for what it read. After an
@@ -131,8 +129,8 @@ func DecodeContent(in []byte, e *Event) (digest *[32]byte, err error) {
 	}
 	// One comparison finds every other spelling there is: members in another
 	// order, escapes, whitespace, empty values, more behind the end.
-	if !bytes.Equal(AppendContent(make([]byte, 0, len(in)), &c.Event, c.digest), in) {
-		return nil, errContent
+	if err := canonical.Check(in, AppendContent(make([]byte, 0, len(in)), &c.Event, c.digest)); err != nil {
+		return nil, fmt.Errorf("content is %w", err)
 	}
 	if c.ID != "" {
 		e.ID = c.ID

@@ -103,7 +103,7 @@ func ExampleDecodeContent() {
 	fmt.Println(err)
 	// Output:
 	// user-001 Hello <nil>
-	// content is not in its canonical form
+	// content is not in canonical form: byte 32 must not be '\\'
 }
 
 func ExampleDigest() {

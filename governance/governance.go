@@ -5,7 +5,6 @@
 package governance
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"audittrail/event"
+	"audittrail/internal/canonical"
 	"audittrail/internal/cjson"
 	"audittrail/record"
 )
@@ -140,14 +140,14 @@ func ReadRelease(m map[string]json.RawMessage) (*Release, error) {
 
 // encode gives v the form in which the record's content will have it.
 func encode(key string, v any) (map[string]json.RawMessage, error) {
-	b, err := canonical(v)
+	b, err := marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", key, err)
 	}
 	return map[string]json.RawMessage{key: b}, nil
 }
 
-func canonical(v any) ([]byte, error) {
+func marshal(v any) ([]byte, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
@@ -159,17 +159,13 @@ func canonical(v any) ([]byte, error) {
 // that name, which is what v encodes to in canonical form. Every error is ErrFormat. A
 // member that v does not have is one of a newer program, and may narrow what the
 // others say: so the record says nothing that can be acted on.
-func Decode(m map[string]json.RawMessage, key string, v any) error {
+func Decode[T any](m map[string]json.RawMessage, key string, v *T) error {
 	raw, ok := m[key]
 	if !ok || len(m) != 1 {
 		return fmt.Errorf("metadata without %s, or with more: %w", key, ErrFormat)
 	}
-	if json.Unmarshal(raw, v) != nil {
-		return fmt.Errorf("%s: %w", key, ErrFormat)
-	}
-	again, err := canonical(v)
-	if err != nil || !bytes.Equal(again, raw) {
-		return fmt.Errorf("%s: %w", key, ErrFormat)
+	if err := canonical.Decode(raw, v, func(v *T) ([]byte, error) { return marshal(v) }); err != nil {
+		return fmt.Errorf("%s: %w: %w", key, ErrFormat, err)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package lineage
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"audittrail/event"
+	"audittrail/internal/canonical"
 	"audittrail/internal/cjson"
 )
 
@@ -116,8 +116,8 @@ func Decode(k Kind, data []byte) (Entity, error) {
 	if err := checkAll(t, fields); err != nil {
 		return nil, fmt.Errorf("read a %s: %w", k, err)
 	}
-	if !bytes.Equal(encode(fields), data) {
-		return nil, fmt.Errorf("read a %s: %w", k, ErrFormat)
+	if err := canonical.Check(data, encode(fields)); err != nil {
+		return nil, fmt.Errorf("read a %s: %w: %w", k, ErrFormat, err)
 	}
 	return t, nil
 }
@@ -131,8 +131,8 @@ func decodeRetirement(data []byte) (*Retirement, error) {
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("read a retirement: %w", err)
 	}
-	if !bytes.Equal(encode(r.fields()), data) {
-		return nil, fmt.Errorf("read a retirement: %w", ErrFormat)
+	if err := canonical.Check(data, encode(r.fields())); err != nil {
+		return nil, fmt.Errorf("read a retirement: %w: %w", ErrFormat, err)
 	}
 	return r, nil
 }

@@ -108,7 +108,7 @@ type approvalRecord struct {
 
 // details reads the details of a record, and reports whether all of them are
 // understood. The error means that they are not those of such a record.
-func details(r *record.Record, name string, v any) (understood bool, err error) {
+func details[T any](r *record.Record, name string, v *T) (understood bool, err error) {
 	if json.Unmarshal(r.Event.Metadata[name], v) != nil {
 		return false, fmt.Errorf("record %d: its metadata are not those of a record of type %s", r.Seq, r.Event.Type)
 	}

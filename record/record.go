@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"audittrail/event"
+	"audittrail/internal/canonical"
 	"audittrail/internal/cjson"
 )
 
@@ -55,7 +56,8 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("record format version %d is not understood; this program knows versions 1 to %d", e.Version, Version)
 }
 
-// ErrFormat is wrapped by every error of a line that is not in canonical form.
+// ErrFormat is wrapped by every error of a line that is not a record in canonical
+// form.
 var ErrFormat = errors.New("not a canonical record line")
 
 // A Record is one decoded line. Event holds the clear fields; opening the body
@@ -124,8 +126,8 @@ func Decode(line []byte) (*Record, error) {
 	again = append(again, '"')
 	again = appendTail(again, r.Seq, r.Logged, r.Prev)
 	again = appendHash(again, r.Hash)
-	if !bytes.Equal(again[:len(again)-1], line) {
-		return nil, fmt.Errorf("%w: its fields are out of order, repeated or spelled another way", ErrFormat)
+	if err := canonical.Check(line, again[:len(again)-1]); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	return r, nil
 }

@@ -7,6 +7,8 @@ import (
 	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"audittrail/internal/canonical"
 )
 
 // A Checkpoint is the head of a log's tree: what a third party trusts once it is
@@ -58,8 +60,8 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 	if err := c.check(); err != nil {
 		return Checkpoint{}, err
 	}
-	if c.String() != text {
-		return Checkpoint{}, malformed("checkpoint", "not in its canonical spelling")
+	if err := canonical.Check([]byte(text), []byte(c.String())); err != nil {
+		return Checkpoint{}, malformed("checkpoint", "%v", err)
 	}
 	return c, nil
 }

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"audittrail/internal/canonical"
 )
 
 // ValidOrigin reports whether a log can have this name, which is at once the
@@ -36,9 +38,12 @@ func ParseVKey(vkey string) (note.Verifier, error) {
 	if err != nil || len(key) == 0 {
 		return nil, malformed("verifier key", "its base64")
 	}
-	canonical, err := note.NewEd25519VerifierKey(v.Name(), key[1:])
-	if err != nil || canonical != vkey {
-		return nil, malformed("verifier key", "not in its canonical spelling")
+	encoded, err := note.NewEd25519VerifierKey(v.Name(), key[1:])
+	if err == nil {
+		err = canonical.Check([]byte(vkey), []byte(encoded))
+	}
+	if err != nil {
+		return nil, malformed("verifier key", "%v", err)
 	}
 	return v, nil
 }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"audittrail/event"
+	"audittrail/internal/canonical"
 	"audittrail/record"
 	"audittrail/tlog"
 )
@@ -103,8 +104,12 @@ func ReadManifest(signed []byte) (*Manifest, error) {
 	}
 	ok := m.Records > 0 && m.First <= record.MaxSeq-m.Records && m.Bytes > 0 && m.Bytes <= maxSegment &&
 		m.Packed > 0 && m.Packed <= 2*maxSegment && !m.LastLogged.Before(m.FirstLogged)
-	if !ok || strings.Join(m.lines(), "\n") != strings.Join(s.Lines, "\n") {
+	if !ok {
 		return nil, fmt.Errorf("%w: its numbers", ErrManifest)
+	}
+	read, encoded := strings.Join(s.Lines, "\n"), strings.Join(m.lines(), "\n")
+	if err := canonical.Check([]byte(read), []byte(encoded)); err != nil {
+		return nil, fmt.Errorf("%w: its lines are %w", ErrManifest, err)
 	}
 	return m, nil
 }

@@ -1,7 +1,6 @@
 package index
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -16,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"audittrail/internal/canonical"
 	"audittrail/internal/index/block"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
@@ -55,11 +55,10 @@ var errManifest = errors.New("the manifest is not of the right form")
 // parseManifest reads what encode returns, and nothing else.
 func parseManifest(b []byte) (*manifest, error) {
 	m := new(manifest)
-	if err := json.Unmarshal(b, m); err != nil {
-		return nil, errManifest
+	if err := canonical.Decode(b, m, (*manifest).encode); err != nil {
+		return nil, fmt.Errorf("%w: %w", errManifest, err)
 	}
-	again, err := m.encode()
-	if err != nil || !bytes.Equal(again, b) || m.Blocks == nil || len(m.Blocks) > maxBlocks {
+	if m.Blocks == nil || len(m.Blocks) > maxBlocks {
 		return nil, errManifest
 	}
 	if m.V != manifestV {

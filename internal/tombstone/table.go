@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"audittrail/event"
+	"audittrail/internal/canonical"
 	"audittrail/record"
 )
 
@@ -221,8 +222,8 @@ func (m *Tombstone) checkTable(file io.ReaderAt) error {
 	if err := readFull(file, is, m.namesAt()); err != nil {
 		return err
 	}
-	if !bytes.Equal(is, append(names, rows...)) {
-		return damaged("its table is out of order")
+	if err := canonical.Check(is, append(names, rows...)); err != nil {
+		return damaged("its table is %v", err)
 	}
 	if total != m.Records-uint64(len(m.places)) {
 		return damaged("its table is of %d records, and %d have left", total, m.Records-uint64(len(m.places)))

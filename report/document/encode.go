@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"audittrail/internal/canonical"
 	"audittrail/internal/cjson"
 	"audittrail/tlog"
 )
@@ -23,7 +24,7 @@ const MaxFile = 256 << 20
 // package tlog.
 var (
 	// ErrFormat says that the bytes are not the one encoding of any report.
-	ErrFormat = errors.New("not a report in its canonical form")
+	ErrFormat = errors.New("not a report")
 	// ErrDigest says that the signature is of another report.
 	ErrDigest = errors.New("the report is not the one that was signed")
 	// ErrUnsigned says that the report has no signature.
@@ -50,12 +51,12 @@ func Decode(in []byte) (*Report, error) {
 	if len(in) > MaxFile {
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrFormat, MaxFile)
 	}
-	canonical, err := cjson.AppendCanonical(nil, in)
+	sorted, err := cjson.AppendCanonical(nil, in)
+	if err == nil {
+		err = canonical.Check(in, sorted)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
-	}
-	if !bytes.Equal(canonical, in) {
-		return nil, fmt.Errorf("%w: spelled another way", ErrFormat)
 	}
 	r := new(Report)
 	d := json.NewDecoder(bytes.NewReader(in))
@@ -67,12 +68,12 @@ func Decode(in []byte) (*Report, error) {
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	again, err := r.Encode()
+	encoded, err := r.Encode()
+	if err == nil {
+		err = canonical.Check(in, encoded)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
-	}
-	if !bytes.Equal(again, in) {
-		return nil, fmt.Errorf("%w: spelled another way", ErrFormat)
 	}
 	return r, nil
 }
@@ -247,8 +248,8 @@ func ReadFile(in []byte) (*File, error) {
 		return nil, fmt.Errorf("read report: %w", err)
 	}
 	f := &File{Report: r, Encoded: body[:at], Signature: []byte(signature)}
-	if !bytes.Equal(f.Bytes(), in) {
-		return nil, fmt.Errorf("read report: %w: spelled another way", ErrFormat)
+	if err := canonical.Check(in, f.Bytes()); err != nil {
+		return nil, fmt.Errorf("read report: %w: %w", ErrFormat, err)
 	}
 	return f, nil
 }

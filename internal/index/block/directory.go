@@ -1,10 +1,11 @@
 package block
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"sort"
+
+	"audittrail/internal/canonical"
 )
 
 // A directory says where pages are, and which keys they have.
@@ -79,8 +80,8 @@ func parseDirectory(b []byte, at int64) (*directory, error) {
 		}
 		d.marks = append(d.marks, m)
 	}
-	if !bytes.Equal(appendDirectory(nil, lengths, d.marks), whole) {
-		return nil, bad
+	if err := canonical.Check(whole, appendDirectory(nil, lengths, d.marks)); err != nil {
+		return nil, fmt.Errorf("%w: its directory is %w", ErrDamaged, err)
 	}
 	return d, nil
 }

@@ -1,11 +1,11 @@
 package block
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 
+	"audittrail/internal/canonical"
 	"audittrail/internal/index/text"
 	"audittrail/record"
 )
@@ -73,12 +73,8 @@ func (f *footer) encode() ([]byte, error) {
 // parseFooter reads what encode returns, and nothing else.
 func parseFooter(b []byte) (*footer, error) {
 	f := new(footer)
-	if err := json.Unmarshal(b, f); err != nil {
-		return nil, fmt.Errorf("%w: its footer is not of the right form", ErrDamaged)
-	}
-	again, err := f.encode()
-	if err != nil || !bytes.Equal(again, b) {
-		return nil, fmt.Errorf("%w: its footer is not of the right form", ErrDamaged)
+	if err := canonical.Decode(b, f, (*footer).encode); err != nil {
+		return nil, fmt.Errorf("%w: its footer is %w", ErrDamaged, err)
 	}
 	return f, f.check()
 }

@@ -2,7 +2,6 @@ package ringfile
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"audittrail/internal/canonical"
 )
 
 const (
@@ -82,12 +83,12 @@ func ReadBackup(r io.Reader) (*BackupHead, *Base, error) {
 	}
 	line = line[:len(line)-1]
 	var h BackupHead
-	if err := json.Unmarshal(line, &h); err != nil {
-		return nil, nil, fmt.Errorf("%w: its header is not of the right form", ErrBackup)
+	encode := func(h *BackupHead) ([]byte, error) { return json.Marshal(h) }
+	if err := canonical.Decode(line, &h, encode); err != nil {
+		return nil, nil, fmt.Errorf("%w: its header is %w", ErrBackup, err)
 	}
-	again, err := json.Marshal(&h)
-	if err != nil || !bytes.Equal(again, line) || h.Generation+1 < 2 || CheckOrigin(h.Origin) != nil {
-		return nil, nil, fmt.Errorf("%w: its header is not of the right form", ErrBackup)
+	if h.Generation+1 < 2 || CheckOrigin(h.Origin) != nil {
+		return nil, nil, fmt.Errorf("%w: its header has values out of bounds", ErrBackup)
 	}
 	b := &Base{Generation: h.Generation + 1, Origin: h.Origin}
 	b.Pages = func(emit Emitter) (uint64, error) {

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"audittrail/internal/canonical"
 )
 
 const (
@@ -94,8 +96,8 @@ func parseHeader(b []byte) (*header, int, error) {
 		return nil, 0, errors.New("header names no valid origin")
 	}
 	// One encoding per header; the checksum is computed on the way.
-	if !bytes.Equal(h.encode(), b[:n]) {
-		return nil, 0, errors.New("header does not match its checksum")
+	if err := canonical.Check(b[:n], h.encode()); err != nil {
+		return nil, 0, fmt.Errorf("header does not match its checksum: %w", err)
 	}
 	if len(h.Wrapped) != wrapped || len(h.Master) != 8 || h.Generation == 0 ||
 		int64(h.Directory) < int64(n) || h.Journal < h.Directory {

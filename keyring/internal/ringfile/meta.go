@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"audittrail/internal/canonical"
 	"audittrail/record"
 )
 
@@ -91,12 +92,8 @@ var errMeta = errors.New("the ring's own state is not of the right form")
 // parseMeta reads what Encode returns, and nothing else.
 func parseMeta(b []byte) (*Meta, error) {
 	var m Meta
-	if err := json.Unmarshal(b, &m); err != nil {
-		return nil, errMeta // the cause may quote what is secret
-	}
-	again, err := m.Encode()
-	if err != nil || !bytes.Equal(again, b) {
-		return nil, errMeta
+	if err := canonical.Decode(b, &m, (*Meta).Encode); err != nil {
+		return nil, fmt.Errorf("%w: %w", errMeta, err)
 	}
 	if len(m.Secret) != sha256.Size || len(m.Signers) == 0 || m.Backups == nil {
 		return nil, errMeta
