@@ -210,6 +210,7 @@ func TestReadFileRefuses(t *testing.T) {
 		"edge to nothing": {`"edges":[[0,1]]`, `"edges":[[0,2]]`},
 		"empty list":      {`"model":"gpt-4"`, `"model":""`},
 		"no signature":    {`,"signature":"`, `,"signatures":"`},
+		"a space":         {`,"signature":"`, `,"signature": "`},
 		"no end":          {"}\n", "}"},
 		"more behind":     {"}\n", "}\n\n"},
 		"other zone":      {`"as_of":"2026-11-02T06:00:30.647000000Z"`, `"as_of":"2026-11-02T07:00:30.647000000+01:00"`},
