@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"audittrail/internal/graphlayout"
 	"audittrail/lineage"
-	"audittrail/lineage/drawing/internal/layers"
 )
 
 //go:embed svg.css
@@ -44,11 +44,11 @@ func (e *SizeError) Error() string {
 }
 
 // boxes gives each node the size that its words want.
-func (s *scene) boxes() layers.Graph {
-	g := layers.Graph{Boxes: make([]layers.Box, len(s.nodes)), Up: s.up}
+func (s *scene) boxes() graphlayout.Graph {
+	g := graphlayout.Graph{Boxes: make([]graphlayout.Box, len(s.nodes)), Up: s.up}
 	for i, n := range s.nodes {
 		wide := max(nameFont.width(plain(n.Label())), factFont.width(s.subline(i))) + 2*inset
-		g.Boxes[i] = layers.Box{W: min(max(wide, leastBox), mostBox), H: boxHeight}
+		g.Boxes[i] = graphlayout.Box{W: min(max(wide, leastBox), mostBox), H: boxHeight}
 	}
 	return g
 }
@@ -60,7 +60,7 @@ func (s *scene) subline(i int) string {
 
 // drawable refuses what is too large for a picture.
 func (s *scene) drawable(f Form) error {
-	if len(s.nodes) > MaxNodes || len(s.links) > MaxEdges || (layers.Graph{Up: s.up}).Places() > maxPlaces {
+	if len(s.nodes) > MaxNodes || len(s.links) > MaxEdges || (graphlayout.Graph{Up: s.up}).Places() > maxPlaces {
 		return &SizeError{f, len(s.nodes), len(s.links)}
 	}
 	return nil
@@ -77,7 +77,7 @@ func drawSVG(p *pen, s *scene, o Options) error {
 // svg writes a picture. With a prefix, each node leads to the place of that and
 // its number in the page.
 func (p *pen) svg(s *scene, o Options, prefix string) {
-	l := layers.Of(s.boxes())
+	l := graphlayout.Of(s.boxes())
 	key, keyWidth := s.key()
 	title := fit(plain(o.Title), 80)
 	width := max(l.Width, keyWidth, titleFont.width(title)) + 2*margin
@@ -97,7 +97,7 @@ func (p *pen) svg(s *scene, o Options, prefix string) {
 	p.put("</g>\n</svg>\n")
 }
 
-func (p *pen) svgEdges(s *scene, l *layers.Layout) {
+func (p *pen) svgEdges(s *scene, l *graphlayout.Layout) {
 	at := make([]int, len(s.nodes)) // how many edges to a node are drawn
 	for _, e := range s.links {
 		path := l.Paths[e.to][at[e.to]]
@@ -108,7 +108,7 @@ func (p *pen) svgEdges(s *scene, l *layers.Layout) {
 }
 
 // curve is a path in SVG.
-func curve(path []layers.Point) string {
+func curve(path []graphlayout.Point) string {
 	var b strings.Builder
 	at := path[0]
 	b.WriteString("M" + px(at.X) + " " + px(at.Y))
@@ -124,7 +124,7 @@ func curve(path []layers.Point) string {
 	return b.String()
 }
 
-func (p *pen) svgNode(s *scene, i int, b layers.Box, prefix string) {
+func (p *pen) svgNode(s *scene, i int, b graphlayout.Box, prefix string) {
 	n := s.nodes[i]
 	class := "node " + string(n.Kind)
 	if n.Retired != nil {

@@ -64,3 +64,53 @@ func TestGraph(t *testing.T) {
 		t.Error("more nodes than anybody could read were drawn")
 	}
 }
+
+// A report from outside may have edges that lead back, to their own node, or
+// twice to another. All are drawn, the last once.
+func TestGraphOfAnyEdges(t *testing.T) {
+	g := document.Graph{Nodes: []document.Node{{Layer: 7}, {Layer: -2}, {Layer: 7}, {Layer: 900}}}
+	for _, tt := range []struct {
+		edges [][2]int
+		want  int
+	}{
+		{nil, 0},
+		{[][2]int{{1, 0}}, 1},
+		{[][2]int{{1, 0}, {1, 0}}, 1},
+		{[][2]int{{0, 0}, {0, 2}, {2, 0}}, 3},
+		{[][2]int{{1, 3}, {3, 1}, {0, 1}, {3, 0}}, 4},
+	} {
+		g.Edges = tt.edges
+		d := chart.OfGraph(&g)
+		within(t, d)
+		ends := 0
+		for _, s := range d.Shapes {
+			if s.Kind == chart.Dot {
+				ends++
+			}
+		}
+		if ends != tt.want {
+			t.Errorf("%v is drawn with %d edges, want %d", tt.edges, ends, tt.want)
+		}
+	}
+}
+
+// TestGraphAroundNodes holds that an edge past a layer does not run through a
+// node of it.
+func TestGraphAroundNodes(t *testing.T) {
+	d := chart.OfGraph(&document.Graph{
+		Nodes: []document.Node{{Layer: 0}, {Layer: 1}, {Layer: 2}},
+		Edges: [][2]int{{0, 1}, {1, 2}, {0, 2}},
+	})
+	for _, b := range d.Shapes {
+		if b.Kind != chart.Box {
+			continue
+		}
+		for _, e := range d.Shapes {
+			for _, p := range e.Points {
+				if p.X > b.At.X && p.X < b.At.X+b.Width && p.Y > b.At.Y && p.Y < b.At.Y+b.Height {
+					t.Errorf("an edge has the point %v in the box at %v", p, b.At)
+				}
+			}
+		}
+	}
+}

@@ -1,4 +1,4 @@
-// Package layers lays out a directed graph without cycles from left to right:
+// Package graphlayout lays out a directed graph without cycles from left to right:
 // in layers, as Sugiyama, Tagawa and Toda do (IEEE Transactions on Systems, Man,
 // and Cybernetics 11(2), 1981).
 //
@@ -11,10 +11,10 @@
 // part where they have to.
 //
 // Parts of the graph that nothing connects are laid out apart, and put beside
-// and below each other. The same graph is always laid out in the same way, on
+// and below each other, unless the caller gives each node its layer. The same graph is always laid out in the same way, on
 // every machine: products are converted before they are added to something,
 // since a processor may otherwise not round them in between.
-package layers
+package graphlayout
 
 import (
 	"cmp"
@@ -41,9 +41,12 @@ type Box struct{ X, Y, W, H float64 }
 // A Graph is what can be laid out.
 type Graph struct {
 	Boxes []Box // of nodes; their sizes alone count. They may be made wider
-	// Up has for each node what leads to it: nodes with lower numbers, each
-	// once.
+	// Up has for each node what leads to it, each once: nodes with lower
+	// numbers or, with Ranks, of lower ranks.
 	Up [][]int
+	// Ranks has the layer of each node, counted from the left. If it is nil,
+	// layers are found, and parts that nothing connects are laid out apart.
+	Ranks []int
 }
 
 // A Layout is where everything is.
@@ -60,7 +63,7 @@ type Layout struct {
 // ends. Time and memory grow with them as they do with nodes.
 func (g Graph) Places() int {
 	down := turned(g.Up)
-	rank := ranksOf(g.Up, down)
+	rank := g.ranks(down)
 	n := 0
 	for v, next := range down {
 		if far := furthest(rank, v, next); far > 0 {
@@ -75,6 +78,7 @@ func Of(g Graph) *Layout {
 	l := &Layout{Boxes: slices.Clone(g.Boxes), Paths: make([][][]Point, len(g.Up))}
 	down := turned(g.Up)
 	parts, single := g.parts(down)
+	g.Ranks = g.ranks(down)
 	pieces := make([]*piece, 0, len(parts)+1)
 	area, widest := 0.0, 0.0
 	for _, p := range parts {
@@ -106,9 +110,24 @@ func turned(up [][]int) [][]int {
 	return down
 }
 
+// ranks returns the layer of each node.
+func (g Graph) ranks(down [][]int) []int {
+	if len(g.Ranks) > 0 {
+		return g.Ranks
+	}
+	return ranksOf(g.Up, down)
+}
+
 // parts returns the connected parts of a graph, the largest first, and the
-// nodes that nothing is connected with.
+// nodes that nothing is connected with. A graph with ranks is one part.
 func (g Graph) parts(down [][]int) (parts [][]int, single []int) {
+	if len(g.Ranks) > 0 {
+		all := make([]int, len(g.Ranks))
+		for v := range all {
+			all[v] = v
+		}
+		return [][]int{all}, nil
+	}
 	seen := make([]bool, len(g.Up))
 	for v := range g.Up {
 		if seen[v] {

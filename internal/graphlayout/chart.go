@@ -1,4 +1,4 @@
-package layers
+package graphlayout
 
 // A spot is a place in a layer: that of a node, or one where edges run through.
 type spot struct {
@@ -12,7 +12,7 @@ type spot struct {
 
 // A chart is a piece while it is laid out.
 type chart struct {
-	g     Graph
+	g     Graph         // with ranks
 	nodes []int         // of the graph, by number in the piece
 	local map[int]int   // and the other way around
 	trunk map[int][]int // the spots through which the edges of a node run, layer by layer
@@ -21,7 +21,7 @@ type chart struct {
 	x, w  []float64     // of layers
 }
 
-// lay lays out one part of a graph.
+// lay lays out one part of a graph that has ranks.
 func (g Graph) lay(part []int, down [][]int) *piece {
 	c := newChart(g, part, down)
 	c.untangle()
@@ -57,22 +57,16 @@ func newChart(g Graph, part []int, down [][]int) *chart {
 	for i, v := range part {
 		c.local[v] = i
 	}
-	up, on := make([][]int, len(part)), make([][]int, len(part))
+	on, rank := make([][]int, len(part)), make([]int, len(part))
+	first := g.Ranks[part[0]]
 	for i, v := range part {
-		for _, p := range g.Up[v] {
-			up[i] = append(up[i], c.local[p])
-		}
+		first = min(first, g.Ranks[v])
 		for _, d := range down[v] {
 			on[i] = append(on[i], c.local[d])
 		}
 	}
-	rank := ranksOf(up, on)
-	first := rank[0]
-	for _, r := range rank {
-		first = min(first, r)
-	}
 	for i, v := range part {
-		rank[i] -= first
+		rank[i] = g.Ranks[v] - first
 		c.spots = append(c.spots, spot{node: i, source: i, rank: rank[i], h: g.Boxes[v].H})
 	}
 	for i := range part {

@@ -1,4 +1,4 @@
-package layers
+package graphlayout
 
 // ranksOf gives each node a layer to the right of all that leads to it. What
 // leads to nothing stands as far left as it may, and all else just left of the

@@ -1,4 +1,4 @@
-package layers_test
+package graphlayout_test
 
 import (
 	"math"
@@ -7,16 +7,16 @@ import (
 	"slices"
 	"testing"
 
-	"audittrail/lineage/drawing/internal/layers"
+	"audittrail/internal/graphlayout"
 )
 
 // of lays out a graph of boxes of different widths.
-func of(up [][]int) *layers.Layout {
-	g := layers.Graph{Up: up, Boxes: make([]layers.Box, len(up))}
+func of(up [][]int) *graphlayout.Layout {
+	g := graphlayout.Graph{Up: up, Boxes: make([]graphlayout.Box, len(up))}
 	for i := range g.Boxes {
-		g.Boxes[i] = layers.Box{W: 100 + float64(i*37%130), H: 40}
+		g.Boxes[i] = graphlayout.Box{W: 100 + float64(i*37%130), H: 40}
 	}
-	return layers.Of(g)
+	return graphlayout.Of(g)
 }
 
 // random makes a graph of some nodes, whose edges reach back so far at most.
@@ -35,7 +35,7 @@ func random(rng *rand.Rand, n, reach, most int) [][]int {
 
 // check holds that nodes stand apart, and that edges lead from node to node and
 // around all others.
-func check(t *testing.T, up [][]int, l *layers.Layout) {
+func check(t *testing.T, up [][]int, l *graphlayout.Layout) {
 	t.Helper()
 	for v, b := range l.Boxes {
 		if b.X < 0 || b.Y < -0.01 || b.X+b.W > l.Width+0.01 || b.Y+b.H > l.Height+0.01 {
@@ -74,8 +74,8 @@ func check(t *testing.T, up [][]int, l *layers.Layout) {
 }
 
 // others are all points of the edges of a node.
-func others(up [][]int, l *layers.Layout, p int) []layers.Point {
-	var all []layers.Point
+func others(up [][]int, l *graphlayout.Layout, p int) []graphlayout.Point {
+	var all []graphlayout.Point
 	for v, parents := range up {
 		if i := slices.Index(parents, p); i >= 0 {
 			all = append(all, l.Paths[v][i][1:]...)
@@ -85,9 +85,9 @@ func others(up [][]int, l *layers.Layout, p int) []layers.Point {
 }
 
 // points are some points of a path, so many of each curve.
-func points(path []layers.Point) []layers.Point {
+func points(path []graphlayout.Point) []graphlayout.Point {
 	const steps = 8
-	out := []layers.Point{path[0]}
+	out := []graphlayout.Point{path[0]}
 	for i := 0; i+3 < len(path); i += 3 {
 		a, b, c, d := path[i], path[i+1], path[i+2], path[i+3]
 		for k := 1; k <= steps; k++ {
@@ -96,17 +96,17 @@ func points(path []layers.Point) []layers.Point {
 				u := 1 - t
 				return u*u*u*a + 3*u*u*t*b + 3*u*t*t*c + t*t*t*d
 			}
-			out = append(out, layers.Point{X: mix(a.X, b.X, c.X, d.X), Y: mix(a.Y, b.Y, c.Y, d.Y)})
+			out = append(out, graphlayout.Point{X: mix(a.X, b.X, c.X, d.X), Y: mix(a.Y, b.Y, c.Y, d.Y)})
 		}
 	}
 	return out
 }
 
 // crossings counts the pairs of edges without a common end that meet.
-func crossings(up [][]int, l *layers.Layout) int {
+func crossings(up [][]int, l *graphlayout.Layout) int {
 	type edge struct {
 		from, to int
-		points   []layers.Point
+		points   []graphlayout.Point
 	}
 	var all []edge
 	for v, parents := range up {
@@ -114,7 +114,7 @@ func crossings(up [][]int, l *layers.Layout) int {
 			all = append(all, edge{p, v, points(l.Paths[v][i])})
 		}
 	}
-	side := func(a, b, c layers.Point) bool { return (b.X-a.X)*(c.Y-a.Y) > (b.Y-a.Y)*(c.X-a.X) }
+	side := func(a, b, c graphlayout.Point) bool { return (b.X-a.X)*(c.Y-a.Y) > (b.Y-a.Y)*(c.X-a.X) }
 	meet := func(e, f edge) bool {
 		for i := 1; i < len(e.points); i++ {
 			for k := 1; k < len(f.points); k++ {
@@ -193,10 +193,10 @@ func TestShort(t *testing.T) {
 	if l := of(up); l.Boxes[4].X != l.Boxes[3].X {
 		t.Errorf("node 4 stands at %v, want it beside 3 at %v", l.Boxes[4], l.Boxes[3])
 	}
-	if got := (layers.Graph{Up: up}).Places(); got != 0 {
+	if got := (graphlayout.Graph{Up: up}).Places(); got != 0 {
 		t.Errorf("%d places of edges, want none", got)
 	}
-	if got := (layers.Graph{Up: [][]int{{}, {0}, {1}, {0, 2}, {0, 3}}}).Places(); got != 3 {
+	if got := (graphlayout.Graph{Up: [][]int{{}, {0}, {1}, {0, 2}, {0, 3}}}).Places(); got != 3 {
 		t.Errorf("%d places of edges, want the 3 of the longer one, which the other shares", got)
 	}
 }
@@ -205,5 +205,42 @@ func TestSame(t *testing.T) {
 	up := random(rand.New(rand.NewPCG(5, 6)), 400, 60, 4)
 	if a, b := of(up), of(up); !reflect.DeepEqual(a, b) {
 		t.Error("a graph was laid out in two ways")
+	}
+}
+
+// TestRanks lays out graphs whose layers the caller chose: all nodes of a rank
+// share a column, and edges run around the nodes between.
+func TestRanks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for range 300 {
+		n, columns := 1+rng.IntN(60), 1+rng.IntN(6)
+		g := graphlayout.Graph{Boxes: make([]graphlayout.Box, n), Up: make([][]int, n), Ranks: make([]int, n)}
+		for v := range g.Ranks {
+			g.Boxes[v] = graphlayout.Box{W: 100, H: 40}
+			g.Ranks[v] = 3 + rng.IntN(columns)
+		}
+		for v := range g.Up {
+			for range rng.IntN(4) {
+				if p := rng.IntN(n); g.Ranks[p] < g.Ranks[v] && !slices.Contains(g.Up[v], p) {
+					g.Up[v] = append(g.Up[v], p)
+				}
+			}
+		}
+		l := graphlayout.Of(g)
+		check(t, g.Up, l)
+		for v, b := range l.Boxes {
+			for w, o := range l.Boxes[:v] {
+				if (g.Ranks[v] == g.Ranks[w]) != (b.X == o.X) || (g.Ranks[v] < g.Ranks[w]) != (b.X < o.X) {
+					t.Fatalf("node %d of rank %d is at %v, and node %d of rank %d at %v", v, g.Ranks[v], b.X, w, g.Ranks[w], o.X)
+				}
+			}
+		}
+	}
+	if l := graphlayout.Of(graphlayout.Graph{Ranks: []int{}}); l.Width != 0 || l.Height != 0 {
+		t.Errorf("a graph without nodes has a layout of %v by %v", l.Width, l.Height)
+	}
+	far := graphlayout.Graph{Up: [][]int{{}, {0}}, Ranks: []int{0, 5}}
+	if got := far.Places(); got != 4 {
+		t.Errorf("an edge from rank 0 to 5 has %d places, want 4", got)
 	}
 }
