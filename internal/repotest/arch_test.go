@@ -1,4 +1,4 @@
-package audittrail_test
+package repotest_test
 
 import (
 	"cmp"
@@ -97,7 +97,8 @@ var rooms = map[string]room{
 		theirs: []string{"github.com/RoaringBitmap/roaring"},
 		tests:  []string{".", "event"}, // a log that has it
 	},
-	"internal/loadgen": {ours: []string{"event"}},
+	"internal/repotest": {tests: []string{".", "event"}},
+	"internal/loadgen":  {ours: []string{"event"}},
 	"retention": {
 		ours:   []string{".", "event", "governance", "record"},
 		theirs: []string{"github.com/BurntSushi/toml"},

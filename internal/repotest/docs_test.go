@@ -1,4 +1,4 @@
-package audittrail_test
+package repotest_test
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package audittrail_test
+package repotest_test
 
 import (
 	"os"
@@ -14,16 +14,17 @@ import (
 
 // auditCopy makes a log on the disk, with what docs/verify.md needs beside it,
 // and returns the folder and the log's verifier key.
-func auditCopy(t *testing.T, roll int64) (dir, vkey string) {
+func auditCopy(t *testing.T) (dir, vkey string) {
 	t.Helper()
 	dir = t.TempDir()
-	o := audittrail.Options{Create: true, Origin: "example.com/assistant"}.With(audittrail.Seams{Roll: roll})
-	log, err := audittrail.Open(filepath.Join(dir, "audit"), o)
+	log, err := audittrail.Open(filepath.Join(dir, "audit"), audittrail.Options{Create: true, Origin: "example.com/assistant"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 41 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: strings.Repeat("Wort ", i)})
+		if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "u", Prompt: strings.Repeat("Wort ", i)}); err != nil {
+			t.Fatal(err)
+		}
 		if i == 22 {
 			signed, err := log.Checkpoint(t.Context())
 			if err != nil {
@@ -36,7 +37,9 @@ func auditCopy(t *testing.T, roll int64) (dir, vkey string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
 	script, err := os.ReadFile(filepath.Join("docs", "verify.py"))
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +78,7 @@ func TestVerifyPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?ms)^```(sh|output)\n(.*?)^```$").FindAllStringSubmatch(string(page), -1)
-	dir, vkey := auditCopy(t, 0)
+	dir, vkey := auditCopy(t)
 	ran := 0
 	for i, b := range blocks {
 		if b[1] != "sh" {
