@@ -37,7 +37,7 @@ type Report struct {
 // a report on a log that was opened without its keyring has no signature. What is
 // wrong with the log is in the report; the error is for when there can be none.
 //
-// Generate asks nobody for permission: o.Redacted leaves out what only readers of
+// Generate does not check permissions: o.Redacted leaves out what only readers of
 // contents may see. It records nothing: see [Report.Record].
 func Generate(ctx context.Context, log *audittrail.Log, o Options) (*Report, error) {
 	d, err := build(ctx, log, o)

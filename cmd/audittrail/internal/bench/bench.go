@@ -46,10 +46,10 @@ type Load struct {
 
 // The limits of what bench can be asked for.
 const (
-	maxBenchEvents  = 100_000_000
-	maxBenchWriters = 100_000
-	minBenchSize    = 64
-	maxBenchSize    = audittrail.DefaultMaxEventBytes / 2
+	maxEvents  = 100_000_000
+	maxWriters = 100_000
+	minSize    = 64
+	maxSize    = audittrail.DefaultMaxEventBytes / 2
 )
 
 func (o *Load) check() error {
@@ -57,9 +57,9 @@ func (o *Load) check() error {
 		name          string
 		got, min, max int
 	}{
-		{"events", o.Events, 1, maxBenchEvents},
-		{"writers", o.Writers, 1, maxBenchWriters},
-		{"size", o.Size, minBenchSize, maxBenchSize},
+		{"events", o.Events, 1, maxEvents},
+		{"writers", o.Writers, 1, maxWriters},
+		{"size", o.Size, minSize, maxSize},
 	} {
 		if n.got < n.min || n.got > n.max {
 			return fmt.Errorf("read --%s: it is %d, want %s to %s", n.name, n.got, display.Number(n.min), display.Number(n.max))
@@ -78,7 +78,7 @@ func Run(ctx context.Context, to Options, o Load) error {
 	if err != nil {
 		return err
 	}
-	b := &bench{Options: to, ctx: ctx, o: o, dir: dir, result: benchResult{
+	b := &bench{Options: to, ctx: ctx, o: o, dir: dir, result: result{
 		Events: o.Events, Writers: o.Writers, Size: o.Size,
 		Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
 	}}

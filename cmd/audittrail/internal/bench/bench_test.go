@@ -99,13 +99,13 @@ func TestBenchFits(t *testing.T) {
 	if err := Run(t.Context(), o, few(50)); err != nil {
 		t.Fatal(err)
 	}
-	huge := benchResult{
-		Events: maxBenchEvents, Writers: maxBenchWriters, Size: maxBenchSize, RecordBytes: 2 * maxBenchSize,
-		Records: maxBenchEvents, Cores: 256, System: "windows/amd64", Go: "go1.26.10",
+	huge := result{
+		Events: maxEvents, Writers: maxWriters, Size: maxSize, RecordBytes: 2 * maxSize,
+		Records: maxEvents, Cores: 256, System: "windows/amd64", Go: "go1.26.10",
 	}
 	slow := latency{1234, 12345, 123456}
-	huge.Append, huge.Alone, huge.Limits.Sync, huge.Read.Latency = benchAppend{1234567, 12345, slow}, slow, slow, slow
-	huge.Verify, huge.Read.InOrder, huge.Read.Random = benchRate{12345678, 123456}, 1234567, 1234567
+	huge.Append, huge.Alone, huge.Limits.Sync, huge.Read.Latency = appendRate{1234567, 12345, slow}, slow, slow, slow
+	huge.Verify, huge.Read.InOrder, huge.Read.Random = throughput{12345678, 123456}, 1234567, 1234567
 	huge.Limits.SHA256One, huge.Limits.SHA256All, huge.Limits.Write = 2345, 523456, 23456
 	huge.Memory = peakMemory()
 	var large bytes.Buffer
@@ -132,16 +132,16 @@ func TestBenchKeeps(t *testing.T) {
 	if err := Run(t.Context(), o, load); err != nil {
 		t.Fatal(err)
 	}
-	var result benchResult
-	if err := json.Unmarshal(out.Bytes(), &result); err != nil {
+	var kept result
+	if err := json.Unmarshal(out.Bytes(), &kept); err != nil {
 		t.Fatal(err)
 	}
-	v, err := audittrail.VerifyDir(t.Context(), result.Kept, audittrail.Options{}, audittrail.VerifyOptions{})
+	v, err := audittrail.VerifyDir(t.Context(), kept.Kept, audittrail.Options{}, audittrail.VerifyOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !v.Valid() || v.Records != result.Records {
-		t.Errorf("the kept log has %d records, valid %v, want %d", v.Records, v.Valid(), result.Records)
+	if !v.Valid() || v.Records != kept.Records {
+		t.Errorf("the kept log has %d records, valid %v, want %d", v.Records, v.Valid(), kept.Records)
 	}
 }
 
@@ -220,8 +220,8 @@ func TestBenchRefuses(t *testing.T) {
 
 // TestBenchEvents holds the events against the size that was asked for.
 func TestBenchEvents(t *testing.T) {
-	for _, size := range []int{minBenchSize, 100, 255, 256, 1024, 100_000} {
-		pool := benchEvents(size)
+	for _, size := range []int{minSize, 100, 255, 256, 1024, 100_000} {
+		pool := eventPool(size)
 		for i := range pool {
 			ev := &pool[i]
 			if err := event.Validate(ev); err != nil {

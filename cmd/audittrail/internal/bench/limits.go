@@ -49,7 +49,7 @@ type bareWriter struct {
 
 func (b *bench) bareWriter() (*bareWriter, error) {
 	file, err := b.scratch()
-	return &bareWriter{file: file, block: benchBlock(b.result.RecordBytes)}, err
+	return &bareWriter{file: file, block: incompressible(b.result.RecordBytes)}, err
 }
 
 func (w *bareWriter) write(int) error {
@@ -66,8 +66,8 @@ func (b *bench) scratch() (vfs.File, error) {
 	return vfs.OS.OpenFile(filepath.Join(b.dir, "scratch"), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 }
 
-// benchBlock is bytes that no disk makes less of.
-func benchBlock(n int) []byte {
+// incompressible is bytes that no disk makes less of.
+func incompressible(n int) []byte {
 	block := make([]byte, n)
 	sum := sha256.Sum256(nil)
 	for i := 0; i < n; {
@@ -85,7 +85,7 @@ func (b *bench) longWrite(ctx context.Context) (figure, error) {
 		return 0, err
 	}
 	const longest = 2 * time.Second
-	block := benchBlock(1 << 20)
+	block := incompressible(1 << 20)
 	total := int64(b.o.Events) * int64(b.result.RecordBytes)
 	began, at := b.Now(), int64(0)
 	for at < total && err == nil && b.Now().Sub(began) < longest {
@@ -107,27 +107,27 @@ func perSecond[N ~int | ~int64 | ~uint64](n N, took time.Duration) figure {
 	return figure(n) / figure(max(took, time.Nanosecond).Seconds())
 }
 
-// A benchMemory is how much memory the process took, and how that is known.
-type benchMemory struct {
+// A memoryUse is how much memory the process took, and how that is known.
+type memoryUse struct {
 	Bytes uint64 `json:"bytes"`
 	What  string `json:"what"`
 }
 
 // peakMemory asks Linux for the most that the process had; elsewhere Go tells
 // what it has now.
-func peakMemory() benchMemory {
+func peakMemory() memoryUse {
 	status, err := os.ReadFile("/proc/self/status")
 	if err == nil {
 		for line := range strings.Lines(string(status)) {
 			f := strings.Fields(line)
 			if len(f) == 3 && f[0] == "VmHWM:" && f[2] == "kB" {
 				if kb, err := strconv.ParseUint(f[1], 10, 64); err == nil {
-					return benchMemory{kb << 10, "the process at its largest, what made the load included"}
+					return memoryUse{kb << 10, "the process at its largest, what made the load included"}
 				}
 			}
 		}
 	}
 	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(s)
-	return benchMemory{s[0].Value.Uint64() - s[1].Value.Uint64(), "what the Go runtime held at the end, what made the load included"}
+	return memoryUse{s[0].Value.Uint64() - s[1].Value.Uint64(), "what the Go runtime held at the end, what made the load included"}
 }

@@ -13,12 +13,12 @@ import (
 	"audittrail/event"
 )
 
-// benchUsers is how many people the events are about.
-const benchUsers = 256
+// poolUsers is how many people the events are about.
+const poolUsers = 256
 
-// benchEvents returns the events that are appended in turn, of size bytes each
+// eventPool returns the events that are appended in turn, of size bytes each
 // in their JSON form.
-func benchEvents(size int) []event.Event {
+func eventPool(size int) []event.Event {
 	const most = 16 << 20 // bytes of them all
 	rng := rand.New(rand.NewPCG(3, 4))
 	words := make([]string, 4096)
@@ -29,9 +29,9 @@ func benchEvents(size int) []event.Event {
 		}
 		words[i] = string(word)
 	}
-	pool := make([]event.Event, max(1, min(4*benchUsers, most/size)))
+	pool := make([]event.Event, max(1, min(4*poolUsers, most/size)))
 	for i := range pool {
-		ev := event.Event{Type: event.Prompt, UserID: fmt.Sprintf("u%03d", i%benchUsers)}
+		ev := event.Event{Type: event.Prompt, UserID: fmt.Sprintf("u%03d", i%poolUsers)}
 		if size >= 256 {
 			ev.ModelID, ev.ModelVersion, ev.Provider = "gpt-4", "4.0", "openai"
 			ev.SessionID = fmt.Sprintf("session-%04d", i)

@@ -10,9 +10,9 @@ import (
 	"audittrail/internal/shown"
 )
 
-// A benchResult is what bench measured, as it prints it in JSON. Bytes are
+// A result is what Run measured, as it prints it in JSON. Bytes are
 // those on disk, and a megabyte is a million of them.
-type benchResult struct {
+type result struct {
 	Events      int    `json:"events"`
 	Writers     int    `json:"writers"`
 	Size        int    `json:"size"`
@@ -22,9 +22,9 @@ type benchResult struct {
 	System      string `json:"system"`
 	Go          string `json:"go"`
 
-	Append benchAppend `json:"append"`
-	Alone  latency     `json:"alone"`
-	Verify benchRate   `json:"verify"`
+	Append appendRate `json:"append"`
+	Alone  latency    `json:"alone"`
+	Verify throughput `json:"verify"`
 	Open   struct {
 		Write figure `json:"write_ms"`
 		Read  figure `json:"read_ms"`
@@ -34,7 +34,7 @@ type benchResult struct {
 		Random  figure  `json:"random_per_s"`
 		Latency latency `json:"random"`
 	} `json:"read"`
-	Memory benchMemory `json:"memory"`
+	Memory memoryUse `json:"memory"`
 
 	Limits struct {
 		SHA256One figure  `json:"sha256_one_core_mb_per_s"`
@@ -42,31 +42,31 @@ type benchResult struct {
 		Sync      latency `json:"write_sync"`
 		Write     figure  `json:"long_write_mb_per_s"`
 	} `json:"limits"`
-	Ratios benchRatios `json:"ratios"`
-	Kept   string      `json:"kept,omitempty"`
+	Ratios ratios `json:"ratios"`
+	Kept   string `json:"kept,omitempty"`
 }
 
-type benchAppend struct {
+type appendRate struct {
 	EventsPerSecond figure `json:"events_per_s"`
 	MBPerSecond     figure `json:"mb_per_s"`
 	latency
 }
 
-type benchRate struct {
+type throughput struct {
 	RecordsPerSecond figure `json:"records_per_s"`
 	MBPerSecond      figure `json:"mb_per_s"`
 }
 
-// benchRatios are what is had of the machine's limits.
-type benchRatios struct {
+// ratios are what is had of the machine's limits.
+type ratios struct {
 	Append figure `json:"append_of_long_write"`
 	Alone  figure `json:"alone_p50_of_write_sync_p50"`
 	Verify figure `json:"verify_of_sha256_all_cores"`
 }
 
 // print prints what was measured.
-func (o *Options) print(r *benchResult) error {
-	r.Ratios = benchRatios{
+func (o *Options) print(r *result) error {
+	r.Ratios = ratios{
 		Append: r.Append.MBPerSecond.of(r.Limits.Write),
 		Alone:  r.Alone.P50.of(r.Limits.Sync.P50),
 		Verify: r.Verify.MBPerSecond.of(r.Limits.SHA256All),
@@ -109,7 +109,7 @@ type paragraph struct {
 	lines []string
 }
 
-func (r *benchResult) paragraphs() []paragraph {
+func (r *result) paragraphs() []paragraph {
 	list := []paragraph{
 		{"append", 2, []string{
 			fmt.Sprintf("durable events from %s at once: each returns when on disk", display.Count(r.Writers, "writer", "writers")),

@@ -30,13 +30,13 @@ type queryBench struct {
 	*bench
 	o         QueryLoad
 	generator *loadgen.Generator
-	result    queryBenchResult
+	result    queryResult
 }
 
 const (
-	queryBenchFolder = "audittrail-bench-query"
-	queryBenchMade   = "made.json" // what was measured while the log was made, and that it is whole
-	queryBenchSeed   = 1
+	queryFolder = "audittrail-bench-query"
+	queryMade   = "made.json" // what was measured while the log was made, and that it is whole
+	querySeed   = 1
 
 	minQueryEvents = 1000
 	queryRoom      = 2600 // bytes of a record and its part of the index, at most
@@ -47,25 +47,25 @@ func (q *queryBench) indexDir() string { return filepath.Join(q.logDir(), "index
 // RunQuery measures queries of a log of its own, prints what it measured, and
 // removes the log, unless it is to be kept or was there.
 func RunQuery(ctx context.Context, to Options, o QueryLoad) error {
-	if o.Events < minQueryEvents || o.Events > maxBenchEvents {
-		return fmt.Errorf("read --events: it is %d, want %s to %s", o.Events, display.Number(minQueryEvents), display.Number(maxBenchEvents))
+	if o.Events < minQueryEvents || o.Events > maxEvents {
+		return fmt.Errorf("read --events: it is %d, want %s to %s", o.Events, display.Number(minQueryEvents), display.Number(maxEvents))
 	}
 	parent := cmp.Or(to.Dir, ".")
 	if err := holdsNoLog(parent); err != nil {
 		return err
 	}
-	dir := filepath.Join(parent, queryBenchFolder)
+	dir := filepath.Join(parent, queryFolder)
 	q := &queryBench{bench: &bench{Options: to, ctx: ctx, dir: dir}, o: o}
 	made, err := q.there()
 	if err != nil {
 		return err
 	}
 	if !made {
-		q.result = queryBenchResult{
+		q.result = queryResult{
 			Events: o.Events, Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
 		}
 	}
-	q.generator = loadgen.New(queryBenchSeed, q.result.Events)
+	q.generator = loadgen.New(querySeed, q.result.Events)
 	err = q.run(made)
 	q.stage("")
 	if !made && (!o.Keep || err != nil) {
@@ -87,7 +87,7 @@ func RunQuery(ctx context.Context, to Options, o QueryLoad) error {
 
 // there reads what is known of a log that was kept, if there is one.
 func (q *queryBench) there() (bool, error) {
-	text, err := vfs.ReadFile(vfs.OS, filepath.Join(q.dir, queryBenchMade), 1<<20)
+	text, err := vfs.ReadFile(vfs.OS, filepath.Join(q.dir, queryMade), 1<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(q.dir); err == nil {
 			return false, fmt.Errorf("work in %s: it is there, but not the whole of it; remove it", q.dir)
@@ -98,7 +98,7 @@ func (q *queryBench) there() (bool, error) {
 		return false, err
 	}
 	if err := json.Unmarshal(text, &q.result); err != nil {
-		return false, fmt.Errorf("read %s: it is not what bench query writes; remove the folder", filepath.Join(q.dir, queryBenchMade))
+		return false, fmt.Errorf("read %s: it is not what bench query writes; remove the folder", filepath.Join(q.dir, queryMade))
 	}
 	if n := q.result.Events; n < minQueryEvents || q.o.Chosen && n != q.o.Events {
 		return false, fmt.Errorf("use the log in %s again: it has %s events, not %s; remove it, or leave --events out",
@@ -117,7 +117,7 @@ func (q *queryBench) run(made bool) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(q.dir, queryBenchMade), text, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(q.dir, queryMade), text, 0o600); err != nil {
 			return err
 		}
 	}
@@ -132,8 +132,8 @@ func (q *queryBench) run(made bool) error {
 	return q.ask()
 }
 
-// A benchQuery is what was measured of one kind of query.
-type benchQuery struct {
+// A queryTimes is what was measured of one kind of query.
+type queryTimes struct {
 	Name    string `json:"name"`
 	Asks    string `json:"asks"`
 	Results uint64 `json:"results"`
@@ -142,23 +142,23 @@ type benchQuery struct {
 	latency
 }
 
-// A queryBenchResult is what bench query measured, as it prints it in JSON.
-type queryBenchResult struct {
+// A queryResult is what bench query measured, as it prints it in JSON.
+type queryResult struct {
 	Events int    `json:"events"`
 	Cores  int    `json:"cores"`
 	System string `json:"system"`
 	Go     string `json:"go"`
 
-	Made   benchMade    `json:"made"`
-	Anew   *benchAnew   `json:"index_made_anew,omitempty"`
-	Open   benchOpen    `json:"open"`
-	Asked  []benchQuery `json:"queries"`
-	Memory benchMemory  `json:"memory"`
+	Made   makeRates    `json:"made"`
+	Anew   *rebuildRate `json:"index_made_anew,omitempty"`
+	Open   openTimes    `json:"open"`
+	Asked  []queryTimes `json:"queries"`
+	Memory memoryUse    `json:"memory"`
 	Kept   string       `json:"kept,omitempty"`
 }
 
-// A benchMade is what was measured while the log was made. It is kept with it.
-type benchMade struct {
+// A makeRates is what was measured while the log was made. It is kept with it.
+type makeRates struct {
 	EventBytes figure `json:"event_bytes"`           // as JSON, on average
 	Maker      figure `json:"events_made_per_s"`     // without a log
 	Plain      figure `json:"append_per_s"`          // the first events, without an index
@@ -172,15 +172,15 @@ type benchMade struct {
 	Log        figure `json:"log_bytes_per_event"`   // on the disk
 	Index      figure `json:"index_bytes_per_event"` // on the disk
 
-	Memory benchMemory `json:"memory"`
+	Memory memoryUse `json:"memory"`
 }
 
-type benchAnew struct {
+type rebuildRate struct {
 	PerSecond figure        `json:"records_per_s"`
 	Took      time.Duration `json:"took_ns"`
 }
 
-type benchOpen struct {
+type openTimes struct {
 	Read  figure `json:"read_ms"`
 	Write figure `json:"write_ms"`
 }

@@ -36,7 +36,7 @@ func (q *queryBench) ask() error {
 	resetPeak()
 	for _, kind := range q.questions() {
 		q.stage("queries: " + kind.name)
-		b := benchQuery{Name: kind.name, Asks: kind.asks}
+		b := queryTimes{Name: kind.name, Asks: kind.asks}
 		// A new index has nothing in memory.
 		err := q.with(audittrail.Options{ReadOnly: true}, func(log *audittrail.Log) error {
 			return q.measure(query.New(log), kind, &b)
@@ -50,7 +50,7 @@ func (q *queryBench) ask() error {
 	return nil
 }
 
-func (q *queryBench) measure(e *query.Engine, kind question, b *benchQuery) error {
+func (q *queryBench) measure(e *query.Engine, kind question, b *queryTimes) error {
 	var warm latencies
 	began := q.Now()
 	for i := 0; i <= askFew || i <= askMost && q.Now().Sub(began) < askFor; i++ {

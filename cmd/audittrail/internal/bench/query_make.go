@@ -240,7 +240,7 @@ func (q *queryBench) rebuild() error {
 	return q.with(audittrail.Options{}, func(log *audittrail.Log) error {
 		err := q.caughtUp(log)
 		took := q.Now().Sub(began)
-		q.result.Anew = &benchAnew{perSecond(q.result.Events, took), took}
+		q.result.Anew = &rebuildRate{perSecond(q.result.Events, took), took}
 		return err
 	})
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // printQuery prints what was measured of queries.
-func (o *Options) printQuery(r *queryBenchResult) error {
+func (o *Options) printQuery(r *queryResult) error {
 	if o.JSON {
 		return display.JSON(o.Out, r)
 	}

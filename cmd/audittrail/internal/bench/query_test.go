@@ -54,7 +54,7 @@ func TestBenchQueryMeasuresEverything(t *testing.T) {
 	if err := RunQuery(t.Context(), o, QueryLoad{Events: 1300, Chosen: true}); err == nil || !strings.Contains(err.Error(), "1,200") {
 		t.Errorf("bench query of more events than were kept: %v", err)
 	}
-	if err := os.Remove(filepath.Join(kept, queryBenchMade)); err != nil {
+	if err := os.Remove(filepath.Join(kept, queryMade)); err != nil {
 		t.Fatal(err)
 	}
 	if err := RunQuery(t.Context(), o, QueryLoad{Events: 100_000}); err == nil || !strings.Contains(err.Error(), "not the whole") {
@@ -74,14 +74,14 @@ func TestBenchQueryFits(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("bench query left %v, %v", left, err)
 	}
-	huge := queryBenchResult{
-		Events: maxBenchEvents, Cores: 256, System: "windows/amd64",
-		Made: benchMade{1234, 1234567, 1234567, queryCompared, 1234567, 1234567, 1234567, 1234567, 123456, 123456, 1234, 1234, peakMemory()},
-		Anew: &benchAnew{1234567, 1e14}, Open: benchOpen{12345, 12345}, Memory: peakMemory(),
+	huge := queryResult{
+		Events: maxEvents, Cores: 256, System: "windows/amd64",
+		Made: makeRates{1234, 1234567, 1234567, queryCompared, 1234567, 1234567, 1234567, 1234567, 123456, 123456, 1234, 1234, peakMemory()},
+		Anew: &rebuildRate{1234567, 1e14}, Open: openTimes{12345, 12345}, Memory: peakMemory(),
 	}
-	q := &queryBench{bench: &bench{}, result: huge, generator: loadgen.New(1, maxBenchEvents)}
+	q := &queryBench{bench: &bench{}, result: huge, generator: loadgen.New(1, maxEvents)}
 	for _, kind := range q.questions() {
-		huge.Asked = append(huge.Asked, benchQuery{kind.name, kind.asks, maxBenchEvents, askMost, 123456, latency{123456, 123456, 123456}})
+		huge.Asked = append(huge.Asked, queryTimes{kind.name, kind.asks, maxEvents, askMost, 123456, latency{123456, 123456, 123456}})
 	}
 	var large bytes.Buffer
 	if err := (&Options{Out: &large}).printQuery(&huge); err != nil {

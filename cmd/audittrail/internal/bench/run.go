@@ -22,7 +22,7 @@ type bench struct {
 	o      Load
 	dir    string
 	pool   []event.Event
-	result benchResult
+	result result
 }
 
 func (b *bench) logDir() string { return filepath.Join(b.dir, "audit") }
@@ -56,7 +56,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err := b.enoughRoom(); err != nil {
 		return err
 	}
-	b.pool = benchEvents(b.o.Size)
+	b.pool = eventPool(b.o.Size)
 	log, err := audittrail.Open(b.logDir(), audittrail.Options{Create: true, Origin: "audittrail.bench.example", NoIndex: true})
 	if err != nil {
 		return err
@@ -110,7 +110,7 @@ func (b *bench) whileWriting(ctx context.Context, log *audittrail.Log) error {
 		return err
 	}
 	rate := perSecond(b.o.Events, elapsed)
-	b.result.Append = benchAppend{rate, rate * figure(b.result.RecordBytes) / 1e6, took.summary()}
+	b.result.Append = appendRate{rate, rate * figure(b.result.RecordBytes) / 1e6, took.summary()}
 	b.stage("one long write")
 	if b.result.Limits.Write, err = b.longWrite(ctx); err != nil {
 		return err
@@ -190,7 +190,7 @@ func (b *bench) verifying(ctx context.Context) error {
 	slices.Sort(took)
 	median := took[len(took)/2]
 	b.result.Records = v.Records
-	b.result.Verify = benchRate{perSecond(v.Records, median), perSecond(v.Bytes, median) / 1e6}
+	b.result.Verify = throughput{perSecond(v.Records, median), perSecond(v.Bytes, median) / 1e6}
 	return nil
 }
 
