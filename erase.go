@@ -46,12 +46,16 @@ type ErasureResult struct {
 //
 // Once the erasure is recorded it happens: after an error it is finished by the
 // next call, and after a crash by the next Open.
-func (l *Log) Erase(ctx context.Context, e Erasure) (*ErasureResult, error) {
+//
+// The result has the order, without its users, and what a certificate of the
+// erasure needs besides.
+func (l *Log) Erase(ctx context.Context, e Erasure) (*ErasureOrder, error) {
 	done, err := l.erase(ctx, &e)
 	if err != nil {
 		return nil, fmt.Errorf("erase: %w", err)
 	}
-	return done, nil
+	e.Users = nil
+	return &ErasureOrder{Erasure: e, ErasureResult: *done}, nil
 }
 
 func (l *Log) erase(ctx context.Context, e *Erasure) (*ErasureResult, error) {
@@ -63,9 +67,9 @@ func (l *Log) erase(ctx context.Context, e *Erasure) (*ErasureResult, error) {
 
 // An ErasureOrder is an erasure as the log has recorded it.
 type ErasureOrder struct {
-	Erasure       // without Users, whom nobody knows any more
-	ErasureResult // without the checkpoints
-	Logged        time.Time
+	Erasure                 // without Users, whom nobody knows any more
+	ErasureResult           // of Erasures, without the checkpoints
+	Logged        time.Time // of Erase, zero
 }
 
 // Erasures yields the erasures that the log has ordered, oldest first. After an

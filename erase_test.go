@@ -19,7 +19,7 @@ func about(user, prompt string) event.Event {
 	return event.Event{Type: event.Prompt, ModelID: "gpt-4", UserID: user, SessionID: "session of " + user, Prompt: prompt}
 }
 
-func erase(t *testing.T, log *audittrail.Log, users ...string) *audittrail.ErasureResult {
+func erase(t *testing.T, log *audittrail.Log, users ...string) *audittrail.ErasureOrder {
 	t.Helper()
 	done, err := log.Erase(t.Context(), audittrail.Erasure{Users: users, Reason: "asked to", Basis: "GDPR 17(1)(b)", By: "officer"})
 	if err != nil {

@@ -28,6 +28,7 @@ import (
 	"audittrail/keyring"
 	"audittrail/lineage"
 	"audittrail/privacy"
+	"audittrail/query"
 	"audittrail/record"
 	"audittrail/retention"
 )
@@ -149,7 +150,7 @@ func (s *sweep) erase(ctx context.Context, user string) {
 	}
 	s.erased[user], err = s.log.Size()
 	_ = s.note(err)
-	_, err = privacy.Certify(ctx, s.log, done, &order, privacy.AffectedRecords{Records: 1}, s.clock())
+	_, err = privacy.Certify(ctx, s.log, query.New(s.log), []*audittrail.ErasureOrder{done}, s.clock())
 	_ = s.note(err)
 }
 

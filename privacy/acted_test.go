@@ -121,9 +121,9 @@ func TestActedArchived(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counts, err := privacy.CountRecords(t.Context(), log, query.New(log), []*audittrail.ErasureResult{done})
-	if err != nil || counts[0].Acted != 10 || counts[0].ActedUnknown != 0 {
-		t.Errorf("CountRecords = %+v, %v", counts, err)
+	all, err := privacy.Certify(t.Context(), log, query.New(log), []*audittrail.ErasureOrder{done}, time.Now())
+	if err != nil || all[0].Acted != 10 || all[0].ActedUnknown != 0 {
+		t.Errorf("Certify = %+v, %v", all, err)
 	}
 }
 

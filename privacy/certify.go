@@ -27,13 +27,10 @@ type AffectedRecords struct {
 	ActedUnknown uint64
 }
 
-// CountRecords returns how many records each of some erasures covered, the
-// newest of which is the last. It reads archives where they are.
-func CountRecords(ctx context.Context, log *audittrail.Log, engine *query.Engine, done []*audittrail.ErasureResult) ([]AffectedRecords, error) {
+// countRecords returns how many records each of some erasures covered, the newest
+// of which is the last. It reads archives where they are.
+func countRecords(ctx context.Context, log *audittrail.Log, engine *query.Engine, done []*audittrail.ErasureOrder) ([]AffectedRecords, error) {
 	counts := make([]AffectedRecords, len(done))
-	if len(done) == 0 {
-		return counts, nil
-	}
 	// No record behind an erasure is about its subjects: the last one bounds all.
 	of := map[record.Subject]int{}
 	for i, f := range done {
@@ -134,21 +131,31 @@ func countUpTo(ctx context.Context, log *audittrail.Log, engine *query.Engine, o
 	return &archives{about, acted}, err
 }
 
-// Certify makes the certificate of an erasure, as it was ordered, that covered so
-// much.
-func Certify(ctx context.Context, log *audittrail.Log, f *audittrail.ErasureResult, order *audittrail.Erasure, covered AffectedRecords, now time.Time) (*certificate.Certificate, error) {
-	c, err := certify(ctx, log, f, order, covered, now)
-	if err != nil {
-		return nil, fmt.Errorf("make certificate of the erasure that record %d ordered: %w", f.Receipt.Seq, err)
+// Certify makes the certificates of erasures, the newest of which is the last, as
+// the log returned them when it carried them out, or as it has them on record. It
+// counts the records that each of them covered.
+func Certify(ctx context.Context, log *audittrail.Log, engine *query.Engine, done []*audittrail.ErasureOrder, now time.Time) ([]*certificate.Certificate, error) {
+	if len(done) == 0 {
+		return nil, nil
 	}
-	return c, nil
+	counts, err := countRecords(ctx, log, engine, done)
+	if err != nil {
+		return nil, fmt.Errorf("count the records that an erasure covered: %w", err)
+	}
+	all := make([]*certificate.Certificate, len(done))
+	for i, o := range done {
+		if all[i], err = certify(ctx, log, o, counts[i], now); err != nil {
+			return nil, fmt.Errorf("make certificate of the erasure that record %d ordered: %w", o.Receipt.Seq, err)
+		}
+	}
+	return all, nil
 }
 
-func certify(ctx context.Context, log *audittrail.Log, f *audittrail.ErasureResult, order *audittrail.Erasure, covered AffectedRecords, now time.Time) (*certificate.Certificate, error) {
+func certify(ctx context.Context, log *audittrail.Log, f *audittrail.ErasureOrder, covered AffectedRecords, now time.Time) (*certificate.Certificate, error) {
 	c := &certificate.Certificate{
 		Issued: now.UTC().Round(0), Before: f.Before, Records: covered.Records, Unknown: covered.Unknown,
 		Acted: covered.Acted, ActedUnknown: covered.ActedUnknown,
-		Seq: f.Receipt.Seq, Subjects: f.Subjects, Reason: order.Reason, Basis: order.Basis,
+		Seq: f.Receipt.Seq, Subjects: f.Subjects, Reason: f.Reason, Basis: f.Basis,
 	}
 	var err error
 	if c.ErasureRecord, err = log.Disclose(ctx, f.Receipt.Seq); err != nil {

@@ -98,7 +98,7 @@ const eraseBatch = 25_000
 // An erasing is an erasure under way.
 type erasing struct {
 	found *lookup
-	done  []*audittrail.ErasureResult
+	done  []*audittrail.ErasureOrder
 	held  int // users whom a hold keeps
 	holds []string
 	file  *os.File // of the certificates; nil if they are printed, or written
@@ -320,13 +320,9 @@ func (e *env) certify(log *audittrail.Log, o eraseOptions, x *erasing) error {
 		}{0, []record.Subject{}, len(x.found.missing), x.found.nearTotal()}
 		return e.sheet(none, []field{{"erased", "nothing: " + privacy.ErrNothingStored.Error()}})
 	}
-	orders := make([]*audittrail.ErasureOrder, len(x.done))
-	for i, done := range x.done {
-		orders[i] = &audittrail.ErasureOrder{Erasure: audittrail.Erasure{Reason: o.reason, Basis: o.basis}, ErasureResult: *done}
-	}
 	file := x.file
 	x.file = nil
-	if err := e.issue(log, orders, file); err != nil {
+	if err := e.issue(log, x.done, file); err != nil {
 		var seqs []string
 		for _, done := range x.done {
 			seqs = append(seqs, strconv.FormatUint(done.Receipt.Seq, 10))
@@ -365,20 +361,12 @@ func (e *env) issue(log *audittrail.Log, orders []*audittrail.ErasureOrder, file
 }
 
 func (e *env) certificates(log *audittrail.Log, orders []*audittrail.ErasureOrder) ([][]byte, error) {
-	done := make([]*audittrail.ErasureResult, len(orders))
-	for i, o := range orders {
-		done[i] = &o.ErasureResult
-	}
-	counts, err := privacy.CountRecords(e.ctx, log, e.engine(log), done)
+	made, err := privacy.Certify(e.ctx, log, e.engine(log), orders, e.now())
 	if err != nil {
-		return nil, fmt.Errorf("count its records: %w", err)
+		return nil, err
 	}
 	var all [][]byte
-	for i, o := range orders {
-		c, err := privacy.Certify(e.ctx, log, &o.ErasureResult, &o.Erasure, counts[i], e.now())
-		if err != nil {
-			return nil, err
-		}
+	for _, c := range made {
 		text, err := c.Encode()
 		if err != nil {
 			return nil, err
