@@ -410,27 +410,23 @@ func (c *Controller) revoke(ctx context.Context, live []*heldGrant, reason, by s
 	return all, nil
 }
 
-// Check decides whether the holder of a token may do something: about an event,
-// by what stands of it in the clear, or, if about is nil, in general. It reads
-// memory only. A denial is recorded, if the log is open for writing.
-func (c *Controller) Check(token string, p Permission, about *event.Event) Decision {
-	now := c.now()
-	c.mu.RLock()
-	d := c.t.decide(token, p, about, now)
-	c.mu.RUnlock()
-	if !d.Allowed {
-		c.denials.add(&d, now)
-	}
-	return d
-}
-
-// Permits tells whether the holder of a token may do something in general, as
-// Check does, and records no denial: for who asks what to show, not whether to.
-func (c *Controller) Permits(token string, p Permission) (*Grant, bool) {
+// Decide tells whether the holder of a token may do something: about an event,
+// by its cleartext fields, or, if about is nil, in general. It reads memory only,
+// and records no denial: it is for callers that leave out what is denied, and
+// answer all the same.
+func (c *Controller) Decide(token string, p Permission, about *event.Event) Decision {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	d := c.t.decide(token, p, nil, c.now())
-	return d.Grant, d.Allowed
+	return c.t.decide(token, p, about, c.now())
+}
+
+// Check is Decide, and records a denial, if the log is open for writing.
+func (c *Controller) Check(token string, p Permission, about *event.Event) Decision {
+	d := c.Decide(token, p, about)
+	if !d.Allowed {
+		c.denials.add(&d, c.now())
+	}
+	return d
 }
 
 // A GrantStatus is a grant with what is known of its use.

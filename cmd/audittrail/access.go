@@ -135,8 +135,8 @@ func (e *env) mayReadContent(log *audittrail.Log) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	_, allowed := c.Permits(token, access.ReadContent)
-	return allowed, c.Close()
+	d := c.Decide(token, access.ReadContent, nil)
+	return d.Allowed, c.Close()
 }
 
 type grantOptions struct {

@@ -14,15 +14,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
-	"audittrail/access"
 	"audittrail/cmd/audittrail/internal/table"
 	"audittrail/event"
 	"audittrail/internal/shown"
 	"audittrail/internal/vfs"
-	"audittrail/privacy"
 	"audittrail/query"
 	"audittrail/record"
+	"audittrail/service"
 )
 
 // exportOptions are the flags of export beside those of the selection.
@@ -105,18 +103,17 @@ func (e *env) export(o exportOptions) error {
 		return fmt.Errorf("read --limit: it is %d; 0 is no limit", o.limit)
 	}
 	q.OldestFirst = !o.newest
-	return e.showing("export", func(log *audittrail.Log, s *showing) error {
-		s.export = true
-		if err := s.asks(&q); err != nil {
-			return err
+	return e.reading(func(s *service.Session) error {
+		q.Limit = o.limit
+		l, err := s.Export(e.ctx, service.ExportRequest{Query: q, MetadataOnly: o.metadata, SkipAltered: e.skip.wanted})
+		if err != nil {
+			return flagDenied("export", err)
 		}
-		if err := s.noteUsers(&q); err != nil {
-			return err
-		}
+		e.noteUnknown(l.Unknown)
 		if o.out == "" {
-			return e.exportTo(e.forTerminal(e.stdout), log, s, q, o)
+			return e.exportTo(e.forTerminal(e.stdout), l, q, o)
 		}
-		return writeWhole(o.out, func(f *os.File) error { return e.exportTo(f, log, s, q, o) })
+		return writeWhole(o.out, func(f *os.File) error { return e.exportTo(f, l, q, o) })
 	})
 }
 
@@ -188,74 +185,39 @@ func ignoreAbsent(err error) error {
 	return err
 }
 
-func (e *env) exportTo(w io.Writer, log *audittrail.Log, s *showing, q query.Query, o exportOptions) error {
-	size, err := log.Size()
-	if err != nil {
-		return err
-	}
+func (e *env) exportTo(w io.Writer, l *service.Listing, q query.Query, o exportOptions) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	put, end := exportWriter(out, o)
 	progress, finish := e.ticks("exporting", false)
 	defer finish()
-	var l listed
-	gone := 0
-	engine := e.engine(log).WithRestrictions(s.desk.Restricted)
-	for h, err := range engine.Find(e.ctx, q) {
-		if err != nil {
-			return err
-		}
-		r, err := o.see(s, h, q.Text != "")
-		if errors.Is(err, access.ErrDenied) {
-			continue // as if it were not there
-		}
+	written, gone := 0, 0
+	for h, err := range l.All() {
 		if err == nil {
-			err = put(r)
+			err = put(h.Record)
 		}
 		if err != nil {
 			return err
 		}
-		l.add(r)
-		if r.State != record.Readable {
+		if written++; h.State != record.Readable {
 			gone++
 		}
 		if done := h.Seq + 1; q.OldestFirst {
-			progress(done, size)
+			progress(done, l.Size)
 		} else {
-			progress(size-h.Seq, size)
-		}
-		if l.shown == uint64(o.limit) {
-			break
+			progress(l.Size-h.Seq, l.Size)
 		}
 	}
 	if err := errors.Join(end(), out.Flush()); err != nil {
 		return err
 	}
-	if err := e.noteUnsearched(engine, q); err != nil {
+	rest, err := l.Remainder(e.ctx)
+	if err != nil {
 		return err
 	}
-	e.note("%s written; the content of %s cannot be read here", count(l.shown, "record", "records"), number(gone))
-	if o.metadata {
-		l.unread = 0 // it was not asked for
-	}
-	return e.leavesList(log, engine, q, &l, o.limit > 0 && l.shown == uint64(o.limit))
-}
-
-// see returns a record as it is written out. The error is access.ErrDenied if it
-// is not.
-func (o *exportOptions) see(s *showing, h *query.Hit, words bool) (*record.Record, error) {
-	if !o.metadata {
-		r, err := s.see(h.Record)
-		if err == nil && words && r.State != h.State {
-			return nil, access.ErrDenied // that words stand in it says what it says
-		}
-		return r, err
-	}
-	if err := s.known(h.Record); err != nil || h.State != record.Readable {
-		return h.Record, err
-	}
-	r := privacy.Redact(h.Record)
-	r.State = record.Readable
-	return r, nil
+	rest.Cut = false // as was asked
+	e.noteRemainder(&rest)
+	e.note("%s written; the content of %s cannot be read here", count(written, "record", "records"), number(gone))
+	return nil
 }
 
 // exportWriter returns what writes one record, and what ends the file.

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
 	"audittrail/lineage"
+	"audittrail/service"
 )
 
 func (e *env) lineageCmd() *cobra.Command {
@@ -36,11 +36,11 @@ at most 5,000 things; the others take all.` + exits(ends0, ends1, ends2, ends4),
 			if err := draw.check(); err != nil {
 				return err
 			}
-			return e.readLineage(func(log *audittrail.Log, g *lineage.Graph) error {
+			return e.readLineage(service.LineageRequest{}, func(l *service.Lineage) error {
 				if draw.wanted() {
-					return e.drawLineage(log, g, draw, "")
+					return e.drawLineage(l.Origin, l.Graph, draw, "")
 				}
-				return e.lineageSummary(g)
+				return e.lineageSummary(l.Graph)
 			})
 		},
 	}
@@ -51,38 +51,25 @@ at most 5,000 things; the others take all.` + exits(ends0, ends1, ends2, ends4),
 	return cmd
 }
 
-// readLineage opens the log beside whoever writes it, and reads its lineage.
-func (e *env) readLineage(use func(*audittrail.Log, *lineage.Graph) error) error {
-	return e.with(e.openToRead, func(log *audittrail.Log) error {
-		g, err := e.graphOf(log)
+// readLineage reads the lineage of the log, concurrently with its writer.
+func (e *env) readLineage(q service.LineageRequest, use func(*service.Lineage) error) error {
+	return e.reading(func(s *service.Session) error {
+		l, err := s.Lineage(e.ctx, q)
 		if err != nil {
 			return err
 		}
-		return use(log, g)
+		e.noteFaults(l.Graph)
+		return use(l)
 	})
 }
 
-// graphOf reads the lineage of a log, and tells of the records that are not in
-// it although they should be.
-func (e *env) graphOf(log *audittrail.Log) (*lineage.Graph, error) {
-	t, err := lineage.Open(e.ctx, log)
-	if err != nil {
-		return nil, err
-	}
-	g, err := t.Graph(e.ctx)
-	if err != nil {
-		return nil, err
-	}
-	if reads, err := e.mayReadContent(log); err != nil {
-		return nil, err
-	} else if !reads {
-		g = g.Structure()
-	}
+// noteFaults tells of the records that are not in a lineage although they should
+// be.
+func (e *env) noteFaults(g *lineage.Graph) {
 	if faults := g.InvalidRecords(); len(faults) > 0 {
 		e.note("%s of lineage cannot be taken in; the first is %d: %s",
 			count(len(faults), "record", "records"), faults[0].Seq, faults[0].Problem)
 	}
-	return g, nil
 }
 
 // A lineageSummary is what lineage prints in JSON.

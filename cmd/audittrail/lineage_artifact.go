@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
 	"audittrail/lineage"
 	"audittrail/lineage/artifact"
+	"audittrail/service"
 )
 
 func (e *env) lineageArtifactCmd() *cobra.Command {
@@ -35,8 +35,8 @@ docs/format/lineage.md.` + thingHelp + exits(
 
 func (e *env) verifyArtifact(name, path string) error {
 	var n *lineage.Node
-	err := e.readLineage(func(_ *audittrail.Log, g *lineage.Graph) (err error) {
-		n, err = g.FindOne(name)
+	err := e.readLineage(service.LineageRequest{}, func(l *service.Lineage) (err error) {
+		n, err = l.Graph.FindOne(name)
 		return err
 	})
 	if err != nil {

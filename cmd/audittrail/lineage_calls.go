@@ -8,11 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
 	"audittrail/lineage"
 	"audittrail/lineage/usage"
 	"audittrail/query"
 	"audittrail/record"
+	"audittrail/service"
 )
 
 func (e *env) lineageCallsCmd() *cobra.Command {
@@ -48,18 +48,17 @@ or none that was registered.
 }
 
 func (e *env) lineageCalls(q query.Query, unregistered bool) error {
-	return e.showing("lineage calls", func(log *audittrail.Log, s *showing) error {
-		g, err := e.graphOf(log)
+	return e.reading(func(s *service.Session) error {
+		calls, err := s.Calls(e.ctx, service.CallsRequest{Query: q})
 		if err != nil {
 			return err
 		}
-		u, err := e.usageOf(log, g, s, q)
-		if err != nil {
-			return err
-		}
-		streams := u.Groups
+		e.noteFaults(calls.Graph)
+		e.left.LeftOut = calls.LeftOut
+		e.noteUnknownCalls(calls.UnknownCalls)
+		streams := calls.Streams
 		if unregistered {
-			streams = u.Unregistered()
+			streams = calls.Unregistered
 		}
 		columns := []column{
 			{name: "calls", width: 9, right: true},
@@ -99,19 +98,13 @@ behind it.` + recordArgHelp + exits("0  it did, also if nobody registered the mo
   audittrail lineage explain 17 -o json`,
 		Args: takes(recordArg),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return e.showing("lineage explain", func(log *audittrail.Log, s *showing) error {
-				r, err := find(e.ctx, log, args[0])
-				if err == nil {
-					err = s.known(r)
-				}
-				var g *lineage.Graph
-				if err == nil {
-					g, err = e.graphOf(log)
-				}
+			return e.reading(func(s *service.Session) error {
+				x, err := s.ExplainAnswer(e.ctx, service.AnswerRequest{Record: service.ParseRef(args[0])})
 				if err != nil {
 					return fmt.Errorf("lineage explain %s: %w", args[0], err)
 				}
-				return e.explainCall(r, usage.Explain(g, r))
+				e.noteFaults(x.Graph)
+				return e.explainCall(x.Record, x.Explanation)
 			})
 		},
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
 	"audittrail/lineage"
 	"audittrail/lineage/drawing"
 )
@@ -82,7 +81,7 @@ func walkOf(up, down bool) lineage.Direction {
 }
 
 // drawPart draws what a thing was made of, what was made of it, or both.
-func (e *env) drawPart(log *audittrail.Log, g *lineage.Graph, n *lineage.Node, dir lineage.Direction, depth int, d lineageDrawing) error {
+func (e *env) drawPart(origin string, g *lineage.Graph, n *lineage.Node, dir lineage.Direction, depth int, d lineageDrawing) error {
 	part := ": "
 	switch dir {
 	case lineage.Upstream:
@@ -92,12 +91,12 @@ func (e *env) drawPart(log *audittrail.Log, g *lineage.Graph, n *lineage.Node, d
 	default:
 		part += n.Label()
 	}
-	return e.drawLineage(log, g.Subgraph(g.Walk([]*lineage.Node{n}, dir, depth)), d, part)
+	return e.drawLineage(origin, g.Subgraph(g.Walk([]*lineage.Node{n}, dir, depth)), d, part)
 }
 
 // drawLineage draws a graph, to where it was asked for.
-func (e *env) drawLineage(log *audittrail.Log, g *lineage.Graph, d lineageDrawing, part string) error {
-	o := drawing.Options{Form: drawing.Form(d.format), Title: "Lineage of " + log.Origin() + part, Width: e.width}
+func (e *env) drawLineage(origin string, g *lineage.Graph, d lineageDrawing, part string) error {
+	o := drawing.Options{Form: drawing.Form(d.format), Title: "Lineage of " + origin + part, Width: e.width}
 	write := func(w io.Writer) error { return drawing.Draw(w, g, o) }
 	if d.out == "" {
 		return write(e.forTerminal(e.stdout))

@@ -8,10 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
 	"audittrail/internal/shown"
 	"audittrail/lineage"
 	"audittrail/lineage/exchange"
+	"audittrail/service"
 )
 
 func (e *env) lineageExportCmd() *cobra.Command {
@@ -63,7 +63,8 @@ func documentName(format exchange.Format, out string) error {
 }
 
 func (e *env) lineageExport(format exchange.Format, out, id string) error {
-	return e.readLineage(func(_ *audittrail.Log, g *lineage.Graph) error {
+	return e.readLineage(service.LineageRequest{Export: true}, func(l *service.Lineage) error {
+		g := l.Graph
 		var some []*lineage.Node
 		if id != "" {
 			n, err := g.FindOne(id)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,11 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
-	"audittrail/access"
 	"audittrail/lineage"
 	"audittrail/lineage/usage"
 	"audittrail/query"
+	"audittrail/service"
 )
 
 // A span is when calls must have happened to count.
@@ -69,77 +67,20 @@ read_content sees how many users there are, and not who.
 	return cmd
 }
 
-// usageOf finds out who answered the calls that match a query, and what is left
-// out of that.
-func (e *env) usageOf(log *audittrail.Log, g *lineage.Graph, s *showing, q query.Query) (*usage.Usage, error) {
-	engine := e.engine(log).WithRestrictions(s.desk.Restricted)
-	u, err := usage.Compute(e.ctx, g, engine, q)
-	if err != nil {
-		return nil, err
-	}
-	q.Calls = true // as Of asks
-	if err := e.noteUnknown(engine, &q); err != nil {
-		return nil, err
-	}
-	return u, e.leaves(log, engine, &q)
-}
-
 func (e *env) lineageImpact(name string, q query.Query) error {
-	return e.showing("lineage impact", func(log *audittrail.Log, s *showing) error {
-		g, err := e.graphOf(log)
+	return e.reading(func(s *service.Session) error {
+		im, err := s.Impact(e.ctx, service.ImpactRequest{Name: name, Query: q})
 		if err != nil {
 			return err
 		}
-		of, err := g.Find(name, lineage.KindDataset)
-		if err != nil {
-			if of, err = g.Find(name); err != nil {
-				return err
-			}
-		}
-		u, err := e.usageOf(log, g, s, q)
-		if err != nil {
-			return err
-		}
-		im, err := u.Impact(e.ctx, of)
-		if err != nil {
-			return err
-		}
-		var users []usage.UserCalls // nil: not for whoever asks
-		switch err := s.readsContent(); {
-		case err == nil:
-			if users, err = s.userCalls(log, im.Users); err != nil {
-				return err
-			}
-		case errors.Is(err, access.ErrDenied):
-			s.e.denied = nil // it gets an answer, without them
+		e.noteFaults(im.Graph)
+		e.left.LeftOut = im.LeftOut
+		e.noteUnknownCalls(im.UnknownCalls)
+		if im.Users == nil {
 			e.note("the token does not permit read_content: who the users are is left out")
-		default:
-			return err
 		}
-		return e.showImpact(im, users)
+		return e.showImpact(im)
 	})
-}
-
-// userCalls are the users as whoever runs the command may see them: by their
-// subject ids, where what is about them is restricted.
-func (s *showing) userCalls(log *audittrail.Log, users []usage.UserCalls) ([]usage.UserCalls, error) {
-	sees := false
-	if s.controller != nil {
-		d := s.controller.Check(s.token, access.ReadContent, nil)
-		sees = d.SeesRestricted()
-	}
-	out := make([]usage.UserCalls, len(users))
-	for i, u := range users {
-		out[i] = u
-		subject, known, err := log.Subject(u.User)
-		if err != nil {
-			return nil, err
-		}
-		if known && s.desk.Restricted(subject) && !sees {
-			out[i].User = subject.String()
-		}
-	}
-	return out, nil
 }
 
 // An impactJSON is an impact as it is printed.
@@ -155,7 +96,7 @@ type impactJSON struct {
 	Days         []usage.DayCalls  `json:"days"`
 	Streams      []streamJSON      `json:"streams"`
 	Unregistered []streamJSON      `json:"unregistered"`
-	LeftOut      *omitted          `json:"left_out,omitempty"`
+	LeftOut      *service.LeftOut  `json:"left_out,omitempty"`
 }
 
 type descendantJSON struct {
@@ -212,10 +153,10 @@ func idsOf(nodes []*lineage.Node) []string {
 // mostNamed is how many things of a sort an answer names on a terminal.
 const mostNamed = 10
 
-func (e *env) showImpact(im *usage.Impact, users []usage.UserCalls) error {
+func (e *env) showImpact(im *service.Impact) error {
 	out := impactJSON{
 		Of: idsOf(im.Roots), Models: []string{}, Deployments: []string{}, Descendants: []descendantJSON{},
-		Calls: im.Calls, Possible: im.Possible, Subjects: len(im.Users), Users: users, Days: im.Days,
+		Calls: im.Calls, Possible: im.Possible, Subjects: im.Subjects, Users: im.Users, Days: im.Days,
 		Streams: streamsJSON(im.Groups), Unregistered: streamsJSON(im.Unregistered),
 		LeftOut: e.omitted(),
 	}

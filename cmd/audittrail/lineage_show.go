@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
 	"audittrail/lineage"
 	"audittrail/record"
+	"audittrail/service"
 )
 
 const thingArg = "THING"
@@ -53,14 +53,15 @@ and --down it draws both.` + thingHelp + exits(ends0, ends1, ends2, ends4),
 			if err := draw.check(); err != nil {
 				return err
 			}
-			return e.readLineage(func(log *audittrail.Log, g *lineage.Graph) error {
+			return e.readLineage(service.LineageRequest{}, func(l *service.Lineage) error {
+				g := l.Graph
 				n, err := g.FindOne(args[0])
 				if err != nil {
 					return fmt.Errorf("lineage show: %w", err)
 				}
 				switch {
 				case draw.wanted():
-					return e.drawPart(log, g, n, walkOf(up, down), depth, draw)
+					return e.drawPart(l.Origin, g, n, walkOf(up, down), depth, draw)
 				case up || down:
 					return e.lineageWalk(g, n, up, down, depth)
 				}
@@ -281,8 +282,8 @@ shows that way.` + thingHelp + exits(ends0, "1  it did not, or neither leads to 
 		Example: "  audittrail lineage path tickets@2026-10 prod-7",
 		Args:    takes("A", "B"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return e.readLineage(func(_ *audittrail.Log, g *lineage.Graph) error {
-				if err := e.lineagePath(g, args[0], args[1]); err != nil {
+			return e.readLineage(service.LineageRequest{}, func(l *service.Lineage) error {
+				if err := e.lineagePath(l.Graph, args[0], args[1]); err != nil {
 					return fmt.Errorf("lineage path: %w", err)
 				}
 				return nil

@@ -17,8 +17,6 @@ var permits = map[string]access.Permission{
 	"log":            access.WriteEvents,
 	"import":         access.WriteEvents,
 	"stat":           access.ReadEvents,
-	"query":          access.ReadEvents,
-	"export":         access.ExportData,
 	"reindex":        access.ManageKeys,
 	"verify":         access.Verify,
 	"prove":          access.Verify,
@@ -26,10 +24,8 @@ var permits = map[string]access.Permission{
 	"consistency":    access.Verify,
 	"tree":           access.Verify,
 	"report":         access.ViewReports,
-	"lineage":        access.ReadEvents,
 	"lineage add":    access.ManageLineage,
 	"lineage import": access.ManageLineage,
-	"lineage export": access.ExportData,
 	"lineage retire": access.ManageLineage,
 	"retention":      access.ManageRetention,
 	"archive":        access.ManageRetention,
@@ -43,7 +39,7 @@ var permits = map[string]access.Permission{
 
 // asks are the commands that check a token themselves.
 var asks = []string{
-	"show", "tail", "disclose", "access", "gdpr", "hold", "report case", // they do
+	"show", "query", "export", "tail", "disclose", "lineage", "access", "gdpr", "hold", "report case", // they do
 }
 
 // free are the commands that need no token.

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
-	"audittrail/access"
 	"audittrail/internal/vfs"
 	"audittrail/record"
+	"audittrail/service"
 )
 
 // outFlag adds --out FILE to a command whose result is a file, and refuses the
@@ -162,30 +162,15 @@ reach it.` + recordArgHelp + exits(ends0, ends1, ends2, unknown3),
 		Args:    takes(recordArg),
 		GroupID: groupProve,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return e.showing("disclose", func(log *audittrail.Log, s *showing) error {
-				s.export, s.all = true, true
-				r, err := find(e.ctx, log, args[0])
-				if err == nil {
-					r, err = s.see(r)
-				}
-				if err == nil && r.State == record.Restricted {
-					err = fmt.Errorf("record %d: its content is %s", r.Seq, r.State)
-					if s.controller != nil {
-						err = fmt.Errorf("%w: %w", access.ErrDenied, err)
-					}
-				}
+			return e.reading(func(s *service.Session) error {
+				d, err := s.Disclose(e.ctx, service.DiscloseRequest{Record: service.ParseRef(args[0])})
 				if err != nil {
 					return fmt.Errorf("disclose: %w", err)
-				}
-				d, err := log.Disclose(e.ctx, r.Seq)
-				if err != nil {
-					return err
 				}
 				text, err := d.MarshalJSON()
 				if err != nil {
 					return err
 				}
-				s.leave()
 				return e.writeOut(out, append(text, '\n'), 0o600)
 			})
 		},

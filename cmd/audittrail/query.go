@@ -10,11 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
-	"audittrail/access"
-	"audittrail/lineage/usage"
 	"audittrail/query"
 	"audittrail/record"
+	"audittrail/service"
 )
 
 // defaultLimit is how many records query prints unless told otherwise.
@@ -92,100 +90,50 @@ func (e *env) query(o queryOptions) error {
 		return fmt.Errorf("query: %w", err)
 	}
 	q.OldestFirst = o.oldest
-	return e.showing("query", func(log *audittrail.Log, s *showing) error {
-		if err := s.asks(&q, o.by...); err != nil {
-			return fmt.Errorf("query: %w", err)
-		}
-		if err := s.noteUsers(&q); err != nil {
-			return err
-		}
-		engine := e.engine(log).WithRestrictions(s.desk.Restricted)
-		if err := e.noteUnknown(engine, &q); err != nil {
-			return err
-		}
-		var err error
-		switch {
+	return e.reading(func(s *service.Session) error {
+		switch g := (query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone}); {
 		case o.explain:
-			return e.queryExplain(engine, q, &o, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone})
+			return e.queryExplain(s, q, &o, g)
 		case o.count:
-			err = e.queryCount(log, engine, q)
+			return e.queryCount(s, q)
 		case len(o.by)+len(o.aggs) > 0:
-			err = e.queryGroups(log, s, engine, q, query.Grouping{By: o.by, Aggregates: o.aggs, Zone: zone}, o.noPager)
-		default:
-			err = e.queryList(log, engine, s, q, &o, zone)
+			return e.queryGroups(s, q, g, o.noPager)
 		}
-		if err == nil {
-			err = e.noteUnsearched(engine, q)
-		}
-		return err
+		return e.queryList(s, q, &o, zone)
 	})
 }
 
-// noteUnsearched says how many records could have the words of a query, and
-// could not be searched for them, beside those that left out has.
-func (e *env) noteUnsearched(engine *query.Engine, q query.Query) error {
-	n, err := engine.CountUnsearched(e.ctx, q)
-	if err == nil && n > 0 {
-		e.note("the content of %s could not be searched for the words: it is erased, expired or restricted", count(n, "record that meets the other conditions", "records that meet the other conditions"))
-	}
-	return err
-}
-
-// noteUnknown says of how many records it is not known whether they count calls,
-// if calls are asked for.
-func (e *env) noteUnknown(engine *query.Engine, q *query.Query) error {
-	if !q.Calls {
-		return nil
-	}
-	n, err := engine.CountUnknownCalls(e.ctx, *q)
-	if err == nil && n > 0 {
-		e.left.UnknownCalls = n
-		e.note("of %s it is not known whether they are calls, and they are left out: format 1 does not say whether a prompt carries its answer, and the content is out of reach", count(n, "prompt", "prompts"))
-	}
-	return err
-}
-
-func (e *env) queryCount(log *audittrail.Log, engine *query.Engine, q query.Query) error {
-	n, err := engine.Count(e.ctx, q)
-	if err == nil {
-		err = e.leaves(log, engine, &q)
-	}
+func (e *env) queryCount(s *service.Session, q query.Query) error {
+	c, err := s.Count(e.ctx, service.CountRequest{Query: q, SkipAltered: e.skip.wanted})
 	if err != nil {
-		return err
+		return flagDenied("query", err)
 	}
+	e.noteUnknown(c.Unknown)
+	e.noteRemainder(&c.Remainder)
 	if e.output == asTable {
-		_, err := fmt.Fprintln(e.stdout, n)
+		_, err := fmt.Fprintln(e.stdout, c.Count)
 		return err
 	}
 	return e.sheet(struct {
-		Count   uint64   `json:"count"`
-		LeftOut *omitted `json:"left_out,omitempty"`
-	}{n, e.omitted()}, []field{{"count", strconv.FormatUint(n, 10)}})
+		Count   uint64           `json:"count"`
+		LeftOut *service.LeftOut `json:"left_out,omitempty"`
+	}{c.Count, e.omitted()}, []field{{"count", strconv.FormatUint(c.Count, 10)}})
 }
 
-func (e *env) queryGroups(log *audittrail.Log, s *showing, engine *query.Engine, q query.Query, g query.Grouping, noPager bool) error {
-	t, err := engine.Group(e.ctx, q, g)
-	if err == nil {
-		err = e.leaves(log, engine, &q)
-	}
+func (e *env) queryGroups(s *service.Session, q query.Query, g query.Grouping, noPager bool) error {
+	groups, err := s.Group(e.ctx, service.GroupRequest{Query: q, Grouping: g, SkipAltered: e.skip.wanted})
 	if err != nil {
-		return err
+		return flagDenied("query", err)
 	}
+	e.noteUnknown(groups.Unknown)
+	e.noteRemainder(&groups.Remainder)
+	t := groups.Table
 	columns := make([]column, len(t.Columns))
 	for i, name := range t.Columns {
 		columns[i] = column{name: name, width: columnsOf(name), right: i >= len(g.By)}
 	}
 	rows := make([]row, 0, len(t.Rows))
 	for _, values := range t.Rows {
-		for i, by := range g.By {
-			if by == "user" || by == "user_id" {
-				who, err := s.userCalls(log, []usage.UserCalls{{User: values[i].String()}})
-				if err != nil {
-					return err
-				}
-				values[i] = query.TextValue(who[0].User)
-			}
-		}
 		r := row{value: groupJSON{t.Columns, values}}
 		for i, v := range values {
 			text := v.String()
@@ -234,27 +182,30 @@ func hitTime(t time.Time, zone *time.Location) string {
 	return t.In(zone).Format("2006-01-02 15:04:05Z07:00")
 }
 
-func (e *env) queryList(log *audittrail.Log, engine *query.Engine, s *showing, q query.Query, o *queryOptions, zone *time.Location) error {
-	more := false
-	var l listed
-	s.all = isPage(uint64(o.limit))
-	err := e.paged(o.noPager, func(w io.Writer) (err error) {
-		out, leave := s.page(w)
-		more, err = e.writeHits(out, engine, s, q, o.limit, zone, &l)
-		return errors.Join(err, leave())
-	})
-	if err == nil && more {
-		e.note("cut off at %s: --limit N shows more, --limit 0 all", count(o.limit, "record", "records"))
-		e.left.Cut = !o.limited
+func (e *env) queryList(s *service.Session, q query.Query, o *queryOptions, zone *time.Location) error {
+	q.Limit = o.limit
+	l, err := s.Find(e.ctx, service.FindRequest{Query: q, SkipAltered: e.skip.wanted})
+	if err != nil {
+		return flagDenied("query", err)
 	}
+	e.noteUnknown(l.Unknown)
+	if err := e.paged(o.noPager, func(w io.Writer) error { return e.writeHits(w, l, q.Text != "", zone) }); err != nil {
+		return err
+	}
+	rest, err := l.Remainder(e.ctx)
 	if err != nil {
 		return err
 	}
-	return e.leavesList(log, engine, q, &l, more)
+	if rest.Cut {
+		e.note("cut off at %s: --limit N shows more, --limit 0 all", count(o.limit, "record", "records"))
+		rest.Cut = !o.limited
+	}
+	e.noteRemainder(&rest)
+	return nil
 }
 
-// writeHits prints the records that match, and tells whether there are more.
-func (e *env) writeHits(w io.Writer, engine *query.Engine, s *showing, q query.Query, limit int, zone *time.Location, l *listed) (more bool, err error) {
+// writeHits prints the records that match.
+func (e *env) writeHits(w io.Writer, l *service.Listing, words bool, zone *time.Location) error {
 	out := bufio.NewWriter(w)
 	columns := hitColumns(zone)
 	last := columns[len(columns)-1]
@@ -266,29 +217,15 @@ func (e *env) writeHits(w io.Writer, engine *query.Engine, s *showing, q query.Q
 		room = widestHit
 	}
 	put, end := e.rowWriter(out, columns)
-	for h, err := range engine.Find(e.ctx, q) {
+	for h, err := range l.All() {
 		if err != nil {
-			return false, errors.Join(out.Flush(), err)
+			return errors.Join(out.Flush(), err)
 		}
-		if limit > 0 && l.shown == uint64(limit) { // what is not shown is not seen
-			if more = s.known(h.Record) == nil; more {
-				break
-			}
-			continue
-		}
-		r, err := s.see(h.Record)
-		if errors.Is(err, access.ErrDenied) || err == nil && q.Text != "" && r.State != h.State {
-			continue // as if it were not there: that words stand in it says what it says
-		}
-		if err != nil {
-			return false, errors.Join(out.Flush(), err)
-		}
-		l.add(r)
-		if err := put(hitRow(r, h.Matches, q.Text != "", zone, room)); err != nil {
-			return false, err
+		if err := put(hitRow(h.Record, h.Matches, words, zone, room)); err != nil {
+			return err
 		}
 	}
-	return more, errors.Join(end(), out.Flush())
+	return errors.Join(end(), out.Flush())
 }
 
 func hitRow(r *record.Record, matches []query.Match, words bool, zone *time.Location, room int) row {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"audittrail/query"
+	"audittrail/service"
 )
 
 // An explanation is what query --explain prints in JSON.
@@ -35,32 +36,17 @@ func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // queryExplain runs a query, and tells how it was answered in the place of the
 // answer.
-func (e *env) queryExplain(engine *query.Engine, q query.Query, o *queryOptions, g query.Grouping) error {
-	var how query.Explanation
-	engine = engine.WithExplanation(&how)
-	start := time.Now()
-	var hits uint64
-	var err error
-	switch {
-	case o.count:
-		hits, err = engine.Count(e.ctx, q)
-	case len(g.By)+len(g.Aggregates) > 0:
-		var t *query.Table
-		if t, err = engine.Group(e.ctx, q, g); err == nil {
-			hits = uint64(len(t.Rows))
-		}
-	default:
-		q.Limit = o.limit
-		for _, ferr := range engine.Find(e.ctx, q) {
-			if err = ferr; err == nil {
-				hits++
-			}
-		}
-	}
+func (e *env) queryExplain(s *service.Session, q query.Query, o *queryOptions, g query.Grouping) error {
+	q.Limit = o.limit
+	x, err := s.Explain(e.ctx, service.ExplainRequest{Query: q, CountOnly: o.count, Grouping: g, SkipAltered: e.skip.wanted})
 	if err != nil {
-		return err
+		return flagDenied("query", err)
 	}
-	return e.printExplanation(&how, hits, time.Since(start))
+	e.noteUnknown(x.Unknown)
+	e.noteUnknownCalls(x.UnknownCalls)
+	e.left.UnknownCalls = x.UnknownCalls
+	e.skip.add(x.Skipped)
+	return e.printExplanation(&x.How, x.Hits, x.Took)
 }
 
 func (e *env) printExplanation(how *query.Explanation, hits uint64, took time.Duration) error {

@@ -17,6 +17,7 @@ import (
 	"audittrail/event"
 	"audittrail/internal/shown"
 	"audittrail/record"
+	"audittrail/service"
 )
 
 const recordArg = "SEQ|ID"
@@ -43,18 +44,11 @@ stands, marked as unauthenticated, and the exit status is 3.` + recordArgHelp +
 		Args:    takes(recordArg),
 		GroupID: groupRead,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return e.showing("show", func(log *audittrail.Log, s *showing) error {
-				s.all = true
-				r, err := find(e.ctx, log, args[0])
-				if err == nil && raw {
-					err = s.known(r) // its line is sealed
-				} else if err == nil {
-					r, err = s.see(r)
-				}
+			return e.reading(func(s *service.Session) error {
+				r, err := s.Get(e.ctx, service.GetRequest{Record: service.ParseRef(args[0]), Raw: raw})
 				if err != nil {
 					return fmt.Errorf("show %s: %w", args[0], err)
 				}
-				s.leave()
 				if err := e.show(r, raw); err != nil {
 					return err
 				}

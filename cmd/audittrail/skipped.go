@@ -4,19 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
-
-	"audittrail/query"
 )
 
 // skipped are the records that were passed over, since they were altered.
 type skipped struct {
 	wanted bool
-
-	mu   sync.Mutex // held while a record is added
-	seqs map[uint64]bool
+	seqs   map[uint64]bool
 }
 
 // skipFlag adds --skip-altered to a command that shows records.
@@ -24,32 +19,23 @@ func (s *skipped) skipFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&s.wanted, "skip-altered", false, "go on past records that were altered, and say which: the status is 2 then")
 }
 
-// over returns an engine that passes over altered records, if that is wanted.
-func (s *skipped) over(engine *query.Engine) *query.Engine {
-	if !s.wanted {
-		return engine
-	}
-	return engine.WithSkipHandler(func(seq uint64, _ error) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
+// add adds records that were passed over.
+func (s *skipped) add(seqs []uint64) {
+	for _, seq := range seqs {
 		if s.seqs == nil {
 			s.seqs = make(map[uint64]bool)
 		}
 		s.seqs[seq] = true
-	})
+	}
 }
 
 // number is how many were passed over.
 func (s *skipped) number() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	return uint64(len(s.seqs))
 }
 
 // end returns err, or what says that records were passed over.
 func (s *skipped) end(err error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err != nil || len(s.seqs) == 0 {
 		return err
 	}

@@ -12,10 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
-	"audittrail/access"
 	"audittrail/query"
 	"audittrail/record"
+	"audittrail/service"
 )
 
 func (e *env) tailCmd() *cobra.Command {
@@ -43,8 +42,8 @@ and takes the conditions of query.
 			if err != nil {
 				return fmt.Errorf("tail: %w", err)
 			}
-			return e.showing("tail", func(log *audittrail.Log, s *showing) error {
-				if err := e.tail(log, s, q, zone, n, follow); err != nil {
+			return e.reading(func(s *service.Session) error {
+				if err := e.tail(s, q, zone, n, follow); err != nil {
 					return fmt.Errorf("tail: %w", err)
 				}
 				return nil
@@ -98,68 +97,23 @@ func gist(r *record.Record) string {
 	return fit(oneLine(strings.ToValidUTF8(text, "")), enough)
 }
 
-// lastHits makes a query of one for the newest n records of the log as it is,
-// the oldest of them first.
-func (e *env) lastHits(engine *query.Engine, log *audittrail.Log, q *query.Query, n uint64) error {
-	size, err := log.Size()
+func (e *env) tail(s *service.Session, q query.Query, zone *time.Location, n uint64, follow bool) error {
+	l, err := s.Tail(e.ctx, service.TailRequest{Query: q, Last: n, Follow: follow, SkipAltered: e.skip.wanted})
 	if err != nil {
-		return err
+		return flagDenied("tail", err)
 	}
-	last := *q
-	last.Size, last.Limit = size, int(min(n, 1<<30))
-	q.From, q.Size, q.OldestFirst = size, size, true
-	if n == 0 || size == 0 {
-		return nil
-	}
-	for h, err := range engine.Find(e.ctx, last) {
-		if err != nil {
-			return err
-		}
-		q.From = h.Seq
-	}
-	return nil
-}
-
-func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, zone *time.Location, n uint64, follow bool) error {
-	if err := s.asks(&q); err != nil {
-		return err
-	}
-	engine, all := e.engine(log).WithRestrictions(s.desk.Restricted), q
-	if err := e.lastHits(engine, log, &q, n); err != nil {
-		return err
-	}
-	records := engine.Find(e.ctx, q)
-	if follow {
-		records = engine.Follow(e.ctx, q)
-	}
-	var l listed
-	s.all = !follow && isPage(n)
-	w, leave := s.page(e.stdout)
-	out := bufio.NewWriter(w)
+	out := bufio.NewWriter(e.stdout)
 	rows := func(yield func(row, error) bool) {
-		for h, err := range records {
-			var r *record.Record
-			if err == nil && follow { // a restriction counts from when it is in force
-				err = s.desk.Refresh(e.ctx)
-			}
-			if err == nil {
-				r, err = s.see(h.Record)
-			}
-			if err == nil && q.Text != "" && r.State != h.State {
-				continue // that words stand in it says what it says
-			}
-			if errors.Is(err, access.ErrDenied) {
-				continue // as if it were not there
-			}
+		for h, err := range l.All() {
 			if err != nil {
 				yield(row{}, err)
 				return
 			}
-			l.add(r)
-			if !yield(recordRow(r, zone), nil) {
+			if !yield(recordRow(h.Record, zone), nil) {
 				return
 			}
 			if follow {
+				e.noteUnrecorded(s)
 				if err := out.Flush(); err != nil {
 					yield(row{}, err)
 					return
@@ -167,18 +121,16 @@ func (e *env) tail(log *audittrail.Log, s *showing, q query.Query, zone *time.Lo
 			}
 		}
 	}
-	err := e.writeList(out, recordColumns(zone), iter.Seq2[row, error](rows))
-	if err == nil && !follow && s.controller == nil { // the number is nothing for whoever sees some of the log
-		err = e.noteUnsearched(engine, all)
-	}
+	err = e.writeList(out, recordColumns(zone), iter.Seq2[row, error](rows))
 	if follow && e.ctx.Err() != nil && errors.Is(err, e.ctx.Err()) {
 		err = nil // that is how it ends
 	}
-	if err = errors.Join(err, out.Flush(), leave()); err != nil || follow || n == 0 {
+	if err = errors.Join(err, out.Flush()); err != nil {
 		return err
 	}
-	if l.shown == n {
-		all.From = q.From
+	rest, err := l.Remainder(e.ctx)
+	if err == nil {
+		e.noteRemainder(&rest)
 	}
-	return e.leavesList(log, engine, all, &l, false)
+	return err
 }

@@ -84,7 +84,7 @@ var rooms = map[string]room{
 			"internal/trust",
 		},
 		theirs: []string{"filippo.io/age"},
-		tests:  []string{"access", "lineage", "privacy", "query", "retention"}, // to use them on a log whose disk fails, or that was altered
+		tests:  []string{"access", "lineage", "privacy", "query", "retention", "service"}, // to use them on a log whose disk fails, or that was altered
 	},
 	"internal/index/block/lru":   {},
 	"internal/index/block/terms": {},
@@ -172,6 +172,7 @@ var rooms = map[string]room{
 	},
 	"privacy": {ours: []string{".", "access", "event", "governance", "record", "query", "certificate"}},
 	"access":  {ours: []string{".", "event", "governance", "record", "internal/canonical", "internal/vfs"}},
+	"service": {ours: []string{".", "access", "event", "lineage", "lineage/usage", "privacy", "query", "record"}},
 	"cmd/audittrail/internal/bench": {
 		ours: []string{".", "event", "internal/index", "internal/loadgen", "internal/shown", "internal/vfs", "query", "cmd/audittrail/internal/display"},
 	},
@@ -194,7 +195,7 @@ var rooms = map[string]room{
 			".", "access", "privacy", "query", "certificate", "event", "finding", "governance", "record", "tlog", "keyring", "retention", "internal/config", "internal/vfs",
 			"internal/filekind", "internal/index", "internal/shown",
 			"report", "lineage", "lineage/artifact", "lineage/usage", "lineage/drawing",
-			"lineage/exchange",
+			"lineage/exchange", "service",
 			"cmd/audittrail/internal/bench", "cmd/audittrail/internal/check", "cmd/audittrail/internal/demo", "cmd/audittrail/internal/display",
 			"cmd/audittrail/internal/fileid", "cmd/audittrail/internal/foreign", "cmd/audittrail/internal/ingest", "cmd/audittrail/internal/table",
 		},
