@@ -13,7 +13,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/report/document"
-	"audittrail/report/render"
+	"audittrail/report/internal/render"
 	"audittrail/report/rules"
 )
 

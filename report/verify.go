@@ -8,7 +8,7 @@ import (
 
 	"audittrail"
 	"audittrail/report/document"
-	"audittrail/report/render"
+	"audittrail/report/internal/render"
 	"audittrail/report/rules"
 	"audittrail/tlog"
 )

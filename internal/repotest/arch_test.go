@@ -125,7 +125,7 @@ var rooms = map[string]room{
 		tests: []string{"governance"}, // to place a hold
 	},
 	"report": {ours: []string{
-		".", "access", "event", "finding", "governance", "lineage", "lineage/usage", "query", "record", "retention", "tlog", "report/document", "report/render", "report/rules",
+		".", "access", "event", "finding", "governance", "lineage", "lineage/usage", "query", "record", "retention", "tlog", "report/document", "report/internal/render", "report/rules",
 	}, theirs: []string{"github.com/BurntSushi/toml"}},
 	"report/rules":     {theirs: []string{"github.com/BurntSushi/toml"}},
 	"lineage":          {ours: []string{".", "event", "record", "internal/canonical", "internal/cjson"}},
@@ -159,9 +159,9 @@ var rooms = map[string]room{
 	},
 	"lineage/drawing/internal/railgraph": {},
 	"report/document":                    {ours: []string{"event", "internal/canonical", "internal/cjson", "tlog"}},
-	"report/chart":                       {ours: []string{"internal/graphlayout", "report/document"}},
-	"report/render": {
-		ours:   []string{"report/document", "report/chart", "internal/shown"},
+	"report/internal/chart":              {ours: []string{"internal/graphlayout", "report/document"}},
+	"report/internal/render": {
+		ours:   []string{"report/document", "report/internal/chart", "internal/shown"},
 		theirs: []string{"codeberg.org/go-pdf/fpdf", "github.com/go-fonts/liberation"},
 		tests:  []string{".", "event", "governance", "lineage", "query", "report", "report/rules", "retention"}, // a whole log's report
 	},

@@ -11,8 +11,8 @@ import (
 	"github.com/go-fonts/liberation/liberationserifbold"
 	"golang.org/x/image/font/sfnt"
 
-	"audittrail/report/chart"
 	"audittrail/report/document"
+	"audittrail/report/internal/chart"
 )
 
 // The page, in millimetres: A4.

@@ -3,8 +3,8 @@ package chart_test
 import (
 	"testing"
 
-	"audittrail/report/chart"
 	"audittrail/report/document"
+	"audittrail/report/internal/chart"
 )
 
 // within fails where a shape leaves the drawing.

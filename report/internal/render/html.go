@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"audittrail/internal/shown"
-	"audittrail/report/chart"
 	"audittrail/report/document"
+	"audittrail/report/internal/chart"
 )
 
 //go:embed report.html.tmpl

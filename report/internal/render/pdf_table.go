@@ -3,8 +3,8 @@ package render
 import (
 	"codeberg.org/go-pdf/fpdf"
 
-	"audittrail/report/chart"
 	"audittrail/report/document"
+	"audittrail/report/internal/chart"
 )
 
 // The sizes of tables.

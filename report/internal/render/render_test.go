@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"audittrail/report/document"
-	"audittrail/report/render"
+	"audittrail/report/internal/render"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
