@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -59,10 +60,44 @@ func TestGovernanceOfNewerForm(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			copyGovernance(t, old, log, newer, event.SubjectRestricted, event.AccessGranted, event.ErasureApproved)
+			// Carl's grant is of a form that is known.
 			users, err := access.Open(ctx, log, access.Options{})
-			if (err != nil) != newer || err == nil && !users.Check(token.Reveal(), access.ReadEvents, nil).Allowed {
-				t.Errorf("access.Open: %v, want an error: %t", err, newer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = users.Close() }()
+			carls, _, err := users.Grant(ctx, access.GrantRequest{User: "carl", Role: access.Auditor, By: "local"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			may := func(who access.Token) bool {
+				t.Helper()
+				if err := users.Refresh(ctx); err != nil {
+					t.Fatal(err)
+				}
+				return users.Check(who.Reveal(), access.ReadEvents, nil).Allowed
+			}
+			copyGovernance(t, old, log, newer, event.SubjectRestricted, event.AccessGranted, event.ErasureApproved)
+			if may(token) == newer || !may(carls) {
+				t.Errorf("the copied grant permits: %t, want %t; carl's: %t", may(token), !newer, may(carls))
+			}
+			revoked := fmt.Sprintf(`{"by":"local","ids":[%q]}`, carls.ID())
+			if newer {
+				revoked = fmt.Sprintf(`{"by":"local","ids":[%q],"only_if":"x"}`, carls.ID())
+			}
+			appendGovernance(ctx, t, log, event.Event{Type: event.AccessRevoked, Metadata: map[string]json.RawMessage{"revocation": json.RawMessage(revoked)}})
+			if may(carls) || may(token) == newer {
+				t.Errorf("after a revocation carl's grant permits: %t, the other: %t", may(carls), may(token))
+			}
+			if newer { // which grants it means, is not known
+				again, _, err := users.Grant(ctx, access.GrantRequest{User: "dora", Role: access.Auditor, By: "local"})
+				if err != nil || !may(again) {
+					t.Fatalf("a grant after it: %v, %t", err, may(again))
+				}
+				appendGovernance(ctx, t, log, event.Event{Type: event.AccessRevoked, Metadata: map[string]json.RawMessage{"revocation": json.RawMessage(`{"by":"local","of":"all"}`)}})
+				if may(again) {
+					t.Error("a revocation that names no grants as this program knows it has ended none")
+				}
 			}
 			desk, err := privacy.Open(ctx, log, query.New(log))
 			if err != nil {

@@ -154,8 +154,8 @@ func (c *Controller) refresh(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range news.records {
-		if err := t.apply(&r.Event); err != nil {
-			return fmt.Errorf("record %d: %w", r.Seq, err)
+		if !t.apply(&r.Event) {
+			c.o.Logger.Warn("a grant or revocation is of a newer form: a grant permits nothing, and a revocation ends all that it may mean", slog.Uint64("record", r.Seq))
 		}
 	}
 	if again {
@@ -194,9 +194,6 @@ func (c *Controller) read(ctx context.Context, from uint64) (*news, error) {
 				}
 			}
 		case r.State == record.Readable:
-			if err := newTable(c.roles).apply(&r.Event); err != nil {
-				return nil, fmt.Errorf("record %d: %w", r.Seq, err)
-			}
 			n.records = append(n.records, r)
 		}
 	}

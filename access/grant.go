@@ -100,8 +100,7 @@ func member(name string, v any) (map[string]json.RawMessage, error) {
 	return map[string]json.RawMessage{name: b}, err
 }
 
-// errForm means that a record of the log is not one that this program knows how
-// to read. Nothing may be permitted past it.
+// errForm reports that a record is not of a form that this program knows.
 var errForm = errors.New("its metadata are not those of a record of this type")
 
 func readGrant(e *event.Event) (*Grant, error) {
@@ -170,50 +169,67 @@ func (t *table) revoke(r *revokeRecord, at time.Time) {
 	}
 }
 
-// apply takes a record in.
-func (t *table) apply(e *event.Event) error {
+// apply adds a grant or carries out a revocation. It reports whether the record is
+// of a form that this program knows. A grant that is not permits nothing, as what
+// narrows it may be in the part that is not known; a revocation that is not ends
+// the grants that it lists, or all there are.
+func (t *table) apply(e *event.Event) (known bool) {
 	switch e.Type {
 	case event.AccessGranted:
 		g, err := readGrant(e)
 		if err != nil {
-			return err
+			return false
 		}
 		t.grant(g)
 	case event.AccessRevoked:
 		var r revokeRecord
-		if err := governance.Decode(e.Metadata, "revocation", &r); err != nil {
-			return errForm
+		if err := governance.Decode(e.Metadata, "revocation", &r); err == nil {
+			t.revoke(&r, e.Time)
+			return true
+		}
+		r = revokeRecord{By: Local}
+		var listed struct {
+			IDs []ID `json:"ids"`
+		}
+		if err := json.Unmarshal(e.Metadata["revocation"], &listed); err == nil && len(listed.IDs) > 0 {
+			r.IDs = listed.IDs
+		} else {
+			r.IDs = slices.Collect(maps.Keys(t.byID))
 		}
 		t.revoke(&r, e.Time)
+		return false
 	}
-	return nil
+	return true
 }
 
 // GrantsOf returns the grants that records of grants and revocations, in the
 // order of the log, make, the oldest first: also those that were revoked or have
-// expired. It passes over records that cannot be read, such as those about
-// somebody who was erased, whose grants count no more.
-func GrantsOf(records iter.Seq2[*record.Record, error]) ([]*Grant, error) {
+// expired. Unread is how many of the records tell of grants that are not among
+// them, as their content cannot be read or is of a newer form. Grants of erased
+// users count no more, and their records are not unread.
+func GrantsOf(records iter.Seq2[*record.Record, error]) (all []*Grant, unread int, err error) {
 	t := newTable(new(roleTable))
 	for r, err := range records {
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		if r.State != record.Readable {
-			continue
-		}
-		if err := t.apply(&r.Event); err != nil {
-			return nil, fmt.Errorf("read grants: record %d: %w", r.Seq, err)
+		switch r.State {
+		case record.Readable:
+			if !t.apply(&r.Event) {
+				unread++
+			}
+		case record.Sealed, record.Lost:
+			unread++
 		}
 	}
-	all := make([]*Grant, 0, len(t.byID))
+	all = make([]*Grant, 0, len(t.byID))
 	for _, h := range t.byID {
 		all = append(all, h.Grant)
 	}
 	slices.SortFunc(all, func(a, b *Grant) int {
 		return cmp.Or(a.Granted.Compare(b.Granted), slices.Compare(a.ID[:], b.ID[:]))
 	})
-	return all, nil
+	return all, unread, nil
 }
 
 // A Reason says why something was denied.

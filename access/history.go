@@ -23,6 +23,10 @@ type Change struct {
 	Role   string // of a grant
 	By     string
 	Reason string // of a revocation
+	// NewerForm tells that the record is of a form that this program does not know:
+	// a grant permits nothing, and a revocation ends the grants that it lists, or
+	// all that there are. The fields above are empty then, but for the user.
+	NewerForm bool
 }
 
 // History yields the grants and revocations in the log, the oldest first. After
@@ -34,12 +38,7 @@ func (c *Controller) History(ctx context.Context) iter.Seq2[*Change, error] {
 				yield(nil, fmt.Errorf("history: %w", err))
 				return
 			}
-			ch, err := ChangeOf(r)
-			if err != nil {
-				yield(nil, fmt.Errorf("history: record %d: %w", r.Seq, err))
-				return
-			}
-			if !yield(ch, nil) {
+			if !yield(ChangeOf(r), nil) {
 				return
 			}
 		}
@@ -47,23 +46,23 @@ func (c *Controller) History(ctx context.Context) iter.Seq2[*Change, error] {
 }
 
 // ChangeOf returns the grant or revocation that a record tells of.
-func ChangeOf(r *record.Record) (*Change, error) {
+func ChangeOf(r *record.Record) *Change {
 	ch := &Change{Seq: r.Seq, Time: r.Event.Time, Type: r.Event.Type, State: r.State, User: r.Event.UserID}
 	if r.State != record.Readable {
-		return ch, nil
+		return ch
 	}
 	if r.Event.Type == event.AccessGranted {
-		g, err := readGrant(&r.Event)
-		if err != nil {
-			return nil, err
+		if g, err := readGrant(&r.Event); err == nil {
+			ch.IDs, ch.Role, ch.By = []ID{g.ID}, g.Role, g.GrantedBy
+			return ch
 		}
-		ch.IDs, ch.Role, ch.By = []ID{g.ID}, g.Role, g.GrantedBy
-		return ch, nil
+	} else {
+		var v revokeRecord
+		if err := governance.Decode(r.Event.Metadata, "revocation", &v); err == nil {
+			ch.IDs, ch.By, ch.Reason = v.IDs, v.By, v.Reason
+			return ch
+		}
 	}
-	var v revokeRecord
-	if err := governance.Decode(r.Event.Metadata, "revocation", &v); err != nil {
-		return nil, errForm
-	}
-	ch.IDs, ch.By, ch.Reason = v.IDs, v.By, v.Reason
-	return ch, nil
+	ch.NewerForm = true
+	return ch
 }

@@ -67,25 +67,34 @@ func TestAccountsOfRecords(t *testing.T) {
 	}
 }
 
-// TestGrantsOfRecords passes over a grant that cannot be read.
+// TestGrantsOfRecords passes over grants that cannot be read, and counts those that
+// may be in force all the same.
 func TestGrantsOfRecords(t *testing.T) {
 	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
 	mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Viewer})
 	mustGrant(t, c, access.GrantRequest{User: "bob", Role: access.Viewer})
-	all, err := access.GrantsOf(func(yield func(*record.Record, error) bool) {
+	mustGrant(t, c, access.GrantRequest{User: "carl", Role: access.Viewer})
+	mustGrant(t, c, access.GrantRequest{User: "dora", Role: access.Viewer})
+	all, unread, err := access.GrantsOf(func(yield func(*record.Record, error) bool) {
 		for r, err := range log.GovernanceRecords(t.Context(), 0, event.AccessGranted) {
 			if err == nil && r.Event.UserID == "ann" {
 				r.State, r.Event.UserID, r.Event.Metadata = record.Erased, "", nil
+			}
+			if err == nil && r.Event.UserID == "carl" {
+				r.State, r.Event.UserID, r.Event.Metadata = record.Lost, "", nil
+			}
+			if err == nil && r.Event.UserID == "dora" {
+				r.Event.Metadata["grant"] = append(bytes.TrimSuffix(r.Event.Metadata["grant"], []byte("}")), `,"only_in":"Berlin"}`...)
 			}
 			if !yield(r, err) {
 				return
 			}
 		}
 	})
-	if err != nil || len(all) != 1 || all[0].User != "bob" {
-		t.Errorf("GrantsOf = %+v, %v, want bob's alone", all, err)
+	if err != nil || unread != 2 || len(all) != 1 || all[0].User != "bob" {
+		t.Errorf("GrantsOf = %+v, %d, %v, want bob's alone, and two that are not read", all, unread, err)
 	}
 }
 

@@ -75,30 +75,25 @@ func (m *maker) end() time.Time {
 
 // grants are those that the records which count make, and how many of the
 // records cannot be read, though nobody was erased.
-func (m *maker) grants() ([]*access.Grant, int, error) {
-	sealed := 0
-	all, err := access.GrantsOf(func(yield func(*record.Record, error) bool) {
+func (m *maker) grants() (all []*access.Grant, unread int, err error) {
+	return access.GrantsOf(func(yield func(*record.Record, error) bool) {
 		for _, r := range m.of(event.AccessGranted, event.AccessRevoked) {
-			if r.State == record.Sealed || r.State == record.Lost {
-				sealed++
-			}
 			if !yield(r, nil) {
 				return
 			}
 		}
 	})
-	return all, sealed, err
 }
 
 // inForce lists who has access at the end of the period.
 func (m *maker) inForce(s *document.Section, accounts query.Query) error {
-	all, sealed, err := m.grants()
+	all, unread, err := m.grants()
 	if err != nil {
 		return err
 	}
 	q := m.administrative(event.AccessGranted, event.AccessRevoked)
-	if sealed > 0 {
-		figure(s, "in_force", "Grants in force", document.Value{}, fmt.Sprintf("Not known: %s cannot be read.", plural(sealed, "record of a grant or revocation", "records of grants and revocations")), q)
+	if unread > 0 {
+		figure(s, "in_force", "Grants in force", document.Value{}, fmt.Sprintf("Not known: %s cannot be read.", plural(unread, "record of a grant or revocation", "records of grants and revocations")), q)
 		return nil
 	}
 	end := m.end()
@@ -148,7 +143,7 @@ func (m *maker) columns(names ...string) []document.Column {
 // subjectOf is whose grant it is, as the log has that person.
 func (m *maker) subjectOf(g *access.Grant) document.Value {
 	for _, r := range m.of(event.AccessGranted) {
-		if ch, err := access.ChangeOf(r); err == nil && slices.Contains(ch.IDs, g.ID) {
+		if slices.Contains(access.ChangeOf(r).IDs, g.ID) {
 			return document.CodeOf(r.Subject.String())
 		}
 	}
@@ -266,10 +261,7 @@ func (m *maker) changes(s *document.Section) error {
 	var rows [][]document.Value
 	for _, r := range m.of(event.AccessGranted, event.AccessRevoked) {
 		row := []document.Value{document.TimeOf(r.Event.Time), document.TextOf(words(string(r.Event.Type)))}
-		ch, err := access.ChangeOf(r)
-		if err != nil {
-			return fmt.Errorf("read grants: record %d: %w", r.Seq, err)
-		}
+		ch := access.ChangeOf(r)
 		var tokens, roles, scopes []string
 		expires := document.Value{}
 		for _, id := range ch.IDs {
@@ -284,8 +276,11 @@ func (m *maker) changes(s *document.Section) error {
 		if m.o.Pseudonyms {
 			row = append(row, m.pseudonym(r))
 		}
-		if r.State != record.Readable {
+		if r.State != record.Readable || ch.NewerForm {
 			state := document.StateOf(document.Plain, r.State.String())
+			if ch.NewerForm {
+				state = document.StateOf(document.Warning, "newer form")
+			}
 			row = append(row, state, state, state, document.Value{}, document.Value{})
 		} else {
 			row = append(row, document.CodeOf(strings.Join(tokens, " ")), distinctText(roles), distinctText(scopes), expires, document.CodeOf(ch.By))

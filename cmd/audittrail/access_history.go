@@ -135,6 +135,9 @@ func (e *env) accessHistory(ctx context.Context, c *access.Controller) error {
 			if ch.State != record.Readable {
 				user = "(" + ch.State.String() + ")"
 			}
+			if ch.NewerForm {
+				ch.Role = "(not known: a newer program wrote it)"
+			}
 			var ids []string
 			for _, id := range ch.IDs {
 				ids = append(ids, id.String())
