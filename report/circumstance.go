@@ -15,12 +15,12 @@ const (
 	lacked     = "The check of the log lacked something: "
 )
 
-// circumstances splits what differs between a report that was handed out and the
-// one that was computed again: what only tells how the log could be checked then
-// and now, whether all that is derived from it was whole, archives were at hand,
-// and what followed the records that count, is in no figure, and does not contradict
-// the report. There is none of these where either says that the log was altered, or
-// could not be checked.
+// circumstances splits the differences between a report that was handed out and the
+// one that was computed again. Others are those that only tell how the log could be
+// checked, then and now: whether derived files were whole and archives at hand, and
+// whether records follow those that count. They are in no figure, and do not
+// contradict the report. There are none if either report says that the log was
+// altered or could not be checked.
 func circumstances(was, is *document.Report, found []document.Difference) (contradicts, others []document.Difference) {
 	for _, s := range []document.Status{was.Status, is.Status} {
 		if s != document.Complete && s != document.Incomplete {

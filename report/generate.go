@@ -34,8 +34,8 @@ type Report struct {
 }
 
 // Generate computes the report that o asks for, and signs it with the log's key;
-// a report on a log that was opened without its keyring has no signature. What is
-// wrong with the log is in the report; the error is for when there can be none.
+// a report on a log that was opened without its keyring has no signature. The
+// report says what is wrong with the log; an error means that there is no report.
 //
 // Generate does not check permissions: o.Redacted leaves out what only readers of
 // contents may see. It records nothing: see [Report.Record].
@@ -47,9 +47,9 @@ func Generate(ctx context.Context, log *audittrail.Log, o Options) (*Report, err
 	return signed(log, d)
 }
 
-// GenerateCase computes and signs the report on one case: what was asked and
-// answered, by which model, made of which data, who looked at it, and what was
-// done. It contains the records of c with their contents and hashes. Of o, it
+// GenerateCase computes and signs the report on one case: the questions and
+// answers, the model and the data that it was made of, reviews and actions. It
+// contains the records of c with their contents and hashes. Of o, it
 // heeds Program, Size, Redacted, Pseudonyms and Progress.
 func GenerateCase(ctx context.Context, log *audittrail.Log, o Options, c Case) (*Report, error) {
 	d, err := buildCase(ctx, log, o, c)

@@ -127,8 +127,8 @@ func (m *maker) usage(s *document.Section) error {
 	return m.byCost(s, calls)
 }
 
-// failedCalls tells how many calls failed. What has an answer has not, if it does
-// not say so.
+// failedCalls tells how many calls failed. A call with an answer that states no
+// outcome did not fail.
 func (m *maker) failedCalls(s *document.Section) error {
 	o, err := m.outcomes("what calls came to", m.calls())
 	if err != nil {

@@ -14,15 +14,15 @@ import (
 )
 
 var (
-	// ErrRenderingDiffers means that an HTML or PDF file does not show the report
+	// ErrRenderingDiffers reports that an HTML or PDF file does not show the report
 	// that it carries: the file was changed, or another program made it.
 	ErrRenderingDiffers = render.ErrRenderingDiffers
-	// ErrOtherProgram means that another version of the program made an HTML or PDF
+	// ErrOtherProgram reports that another version of the program made an HTML or PDF
 	// file. Only that version can tell whether the file shows the report that it
 	// carries.
 	ErrOtherProgram = errors.New("another version of the program made the file")
-	// ErrContent means that a report contains what only readers of contents may
-	// see, and was to be verified for somebody who may not.
+	// ErrContent reports that a report contains what only readers of contents may
+	// see, and was to be verified for somebody else.
 	ErrContent = errors.New("the report has what was written about registered things")
 )
 
@@ -35,8 +35,8 @@ type VerifyOptions struct {
 	Rules []*rules.Catalogue
 	// Program is the version of this program: see Options.
 	Program string
-	// Redacted means that whoever asks may not read contents. Verifying a report
-	// that has them then returns ErrContent: what differs would be shown.
+	// Redacted says that the caller may not read contents. Verifying a report that
+	// has them then returns ErrContent: the differences would show them.
 	Redacted bool
 	// Progress is told how far the check of the log has come.
 	Progress func(done, total uint64)

@@ -15,7 +15,7 @@ func (e *env) benchCmd() *cobra.Command {
 		Use:   "bench",
 		Short: "Measure this machine: how fast a log would be on it",
 		Long: `Bench makes a log of its own and measures how fast it is appended to, verified,
-opened and read on this machine, beside what the machine can do at most: a bare
+opened and read on this machine, and what the machine can do at most: a bare
 write and sync of as many bytes, one long write, SHA-256. Figures drift from run
 to run; the ratios, both sides measured in one run, tell more.
 
@@ -55,9 +55,9 @@ func (e *env) benchQueryCmd() *cobra.Command {
 		Short: "Measure this machine: how fast records are found on it",
 		Long: `Bench query makes a log of events of about 1 KB each, with made-up text in which
 some words are common and most are rare, of 5,000 users, 20 models and half a
-year, and its index beside it. It measures both, and how long queries of several
+year, and its index. It measures both, and how long queries of several
 kinds take: the first time, with nothing in the process's memory, and again.
-What a query finds is held against what is known of the events.
+It compares the results of a query with what is known of the events.
 
 The log is made in audittrail-bench-query within the folder of --dir (default
 the present one), which must not hold a log, and removed unless --keep is given.
@@ -83,7 +83,7 @@ The texts, the seed and so the answers are always the same.` +
 	f := cmd.Flags()
 	f.IntVar(&o.Events, "events", 100_000, "how many events to append")
 	f.BoolVar(&o.Keep, "keep", false, "leave the log there, for another run")
-	f.BoolVar(&o.Rebuild, "rebuild", false, "also measure how long the index takes to be made anew from the log")
+	f.BoolVar(&o.Rebuild, "rebuild", false, "also measure how long making the index again from the log takes")
 	return cmd
 }
 

@@ -18,7 +18,7 @@ import (
 	"audittrail/report"
 )
 
-// The forms of a report beside those of -o.
+// The forms of a report besides those of -o.
 const (
 	asHTML     = "html"
 	asPDF      = "pdf"
@@ -43,20 +43,20 @@ func (e *env) reportCmd() *cobra.Command {
 		Short: "Make a compliance report",
 		Long: `Report computes a compliance report from the log: a summary for the terminal, or
 a file in --format. It begins with what needs attention. Every figure names the
-query that gives it; what the log does not evidence stands at the end of each
-section. The JSON form is signed with the log's key, PDF and HTML carry it, and
-'report verify' computes it again. docs/reports.md says what each section holds.
+query that gives it, and every section ends with what the log does not evidence.
+The JSON form is signed with the log's key, PDF and HTML carry it, and 'report
+verify' computes it again. docs/reports.md says what each section contains.
 
 ` + strings.Join(shown.Wrap("Types: "+strings.Join(report.Types(), ", ")+".", 80), "\n") + `
 ` + strings.Join(shown.Wrap("Frameworks: "+strings.Join(report.Frameworks(), ", ")+"; --rules adds a file of your own.", 80), "\n") + `
 
-A report has no names of people. With --pseudonyms it has the subject ids that
-stand for single people in the log, by which they can be told apart and, by
-whoever has the keyring, found.
+A report has no names of people. With --pseudonyms it has the subject ids of
+single people in the log, by which they can be told apart and, with the keyring,
+found.
 
 A report counts the records of the newest checkpoint, or the first N with
---at N; the same log, size, period and program give the same bytes. That it was
-made is recorded afterwards, if nobody else is writing.
+--at N; the same log, size, period and program give the same bytes. The log
+records afterwards that it was made, if no other process is writing.
 
 ` + whenHelp + exits(ends0, "1  no report could be made, or the log could not be checked", "2  the report was made, and the log was altered", "3  the report was made, and something is missing from it"),
 		Example: `  audittrail report
@@ -82,7 +82,7 @@ made is recorded afterwards, if nobody else is writing.
 	f.StringVarP(&o.model, "model", "m", "", "only events of this model, where that means something")
 	f.StringVar(&o.format, "format", "", "`form` of the report: html, pdf, md, json or csv (default what --out ends in, or else that of -o)")
 	f.StringVar(&o.out, "out", "", "`file` to write (default standard output); for csv, a folder gets a file for each table")
-	f.StringSliceVar(&o.frameworks, "framework", nil, "`rules` to hold the log against (default all that come with the program)")
+	f.StringSliceVar(&o.frameworks, "framework", nil, "`rules` to compare the log with (default all that come with the program)")
 	f.StringArrayVar(&o.own, "rules", nil, "`file` of rules of your own; may be repeated")
 	f.StringVar(&o.organisation, "organisation", "", "`file` that says whose systems these are, for whom the report is, and what does not apply")
 	f.StringVar(&o.checkpoint, "checkpoint", "", "`file` of the newest checkpoint that a witness cosigned; needs --witness")
@@ -256,9 +256,9 @@ func (e *env) endReport(r *report.Report, form string, noRecord bool) error {
 	return ended(statusOfVerdict(r.Verdict()))
 }
 
-// reportMemory is how much memory a report takes before what is no longer needed
-// is looked for. Columns of the index are read and let go of all the time; by
-// itself the process would grow to three times what it needs at once.
+// reportMemory is the memory limit of the process while it computes a report. A
+// report reads and drops columns of the index all the time; without a limit the
+// process grows to three times what it needs at once.
 const reportMemory = 400 << 20
 
 // computing bounds the memory while a report is computed, and shows how far the

@@ -25,15 +25,15 @@ func (e *env) reportCaseCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "case " + recordArg + " | --trace ID | --user USER",
 		Short: "Tell one case: a decision, a trace or a person",
-		Long: fmt.Sprintf(`Case makes a report on one case: what was asked, what was answered, by which
-model and from which data, who looked at it, and what was done. The case is a
-record with all others of its trace, or a trace, or what is about a person. It
-has the first %d records.
+		Long: fmt.Sprintf(`Case makes a report on one case: questions and answers, the model and the data
+that it was made of, reviews and actions. The case is a record with all others
+of its trace, or a trace, or all records about a person. The report has the
+first %d of these records.
 
-It shows contents: as 'audittrail show', it shows what whoever asks for it may
-read, and records that they did. Whom it names, it names in these contents
-alone. The JSON form is signed; 'report verify' checks that, and that the log
-has each of its records.`, report.MaxCase) + recordArgHelp +
+It shows contents: like 'audittrail show', it shows what the token may read, and
+records that it was read. People are named in these contents alone. The JSON
+form is signed; 'report verify' checks that, and that the log has each of its
+records.`, report.MaxCase) + recordArgHelp +
 			exits(ends0, ends1, "2  the report was made, and the log was altered", "3  something is missing from it, or nothing is recorded of the case", ends4),
 		Example: `  audittrail report case 17
   audittrail report case --trace 4bf92f3577b34da6a3ce929d0e0e4736 --out case.pdf
@@ -113,7 +113,7 @@ func (e *env) reportCase(o caseOptions, args []string) error {
 	return e.endReport(r, o.format, o.noRecord)
 }
 
-// caseOf finds the records of a case that whoever asks may know of.
+// caseOf finds the records of a case that the caller may know of.
 func (e *env) caseOf(log *audittrail.Log, s *showing, o *caseOptions, args []string) (report.Case, error) {
 	q := query.Query{OldestFirst: true}
 	c := report.Case{}

@@ -106,7 +106,7 @@ func (e *env) noteRendering(r *report.Report, rendering error) {
 	case errors.Is(rendering, report.ErrOtherProgram):
 		e.note("report verify: whether the file shows the report that it carries can only be told by the version of the program that made it, %s", r.Document().Program)
 	case errors.Is(rendering, report.ErrRenderingDiffers):
-		e.note("report verify: the file was changed, or made by something else: %s. Take no figure from it; what is said here is about the report that it carries", rendering)
+		e.note("report verify: the file was changed, or made by something else: %s. Take no figure from it; the result is about the report that it carries", rendering)
 	}
 }
 
@@ -158,7 +158,7 @@ func (e *env) sayRecords(v *report.Verification) {
 		e.note("report verify: record %d of the log is another than the report has", seq)
 	}
 	if len(v.Changed) == 0 && v.Unsigned == nil {
-		e.note("report verify: the log's key signed this report on a case, and the log has its %s; what they say was not opened again: 'audittrail report case' makes the report anew, and 'audittrail show' shows each of them",
+		e.note("report verify: the log's key signed this report on a case, and the log has its %s; what they say was not opened again: 'audittrail report case' makes the report again, and 'audittrail show' shows each of them",
 			count(v.Records, "record", "records"))
 	}
 }

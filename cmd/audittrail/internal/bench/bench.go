@@ -1,5 +1,5 @@
 // Package bench measures how fast a log is on this machine: appends, checks, reads
-// and queries, beside what the machine can do at most.
+// and queries, and what the machine can do at most.
 package bench
 
 import (

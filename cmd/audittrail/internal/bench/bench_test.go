@@ -91,7 +91,7 @@ func noneMissing(t *testing.T, name string, v any) {
 	}
 }
 
-// TestBenchFits holds the table against the width of a terminal, with figures
+// TestBenchFits compares the table with the width of a terminal, with figures
 // as large as they get.
 func TestBenchFits(t *testing.T) {
 	o, small := in(t.TempDir(), new(hurry))
@@ -218,7 +218,7 @@ func TestBenchRefuses(t *testing.T) {
 	}
 }
 
-// TestBenchEvents holds the events against the size that was asked for.
+// TestBenchEvents compares the events with the size that was asked for.
 func TestBenchEvents(t *testing.T) {
 	for _, size := range []int{minSize, 100, 255, 256, 1024, 100_000} {
 		pool := eventPool(size)
@@ -234,7 +234,7 @@ func TestBenchEvents(t *testing.T) {
 	}
 }
 
-// TestLatencies holds the histogram against a sorted list.
+// TestLatencies compares the histogram with a sorted list.
 func TestLatencies(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	var l latencies

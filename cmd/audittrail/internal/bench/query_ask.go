@@ -150,15 +150,15 @@ func (q *queryBench) paging() func(*query.Engine, int) (uint64, error) {
 				cursor = hit.Cursor()
 			}
 		}
-		if found < newestHits { // behind the last whole page is the first
+		if found < newestHits { // the first page follows the last whole one
 			return q.paging()(e, 0)
 		}
 		return found, nil
 	}
 }
 
-// resetPeak makes Linux forget how much memory the process had. Where that is
-// not possible, what peakMemory says is of the whole run.
+// resetPeak resets the most memory that the process had, on Linux. Elsewhere,
+// peakMemory is about the whole run.
 func resetPeak() {
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
 }

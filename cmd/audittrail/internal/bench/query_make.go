@@ -51,7 +51,7 @@ func (q *queryBench) make() error {
 	}
 	m := &q.result.Made
 	m.Compared = min(queryCompared, q.o.Events)
-	q.stage("how fast events are made up")
+	q.stage("how fast events are generated")
 	if err := q.making(); err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (q *queryBench) making() error {
 	return err
 }
 
-// appendAll appends all events with an index beside, and waits for it.
+// appendAll appends all events to a log with an index, and waits for the index.
 func (q *queryBench) appendAll(log *audittrail.Log) error {
 	m := &q.result.Made
 	n := q.o.Events
@@ -131,7 +131,7 @@ func (q *queryBench) appendAll(log *audittrail.Log) error {
 	if !last.IsZero() {
 		m.LastTenth = perSecond(n-tenth, ended.Sub(last))
 	}
-	q.stage("how far the index is behind")
+	q.stage("how far the index lags")
 	if err := q.caughtUp(log); err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (q *queryBench) weigh() error {
 
 // rebuild removes the index and measures how long it takes to be there again.
 func (q *queryBench) rebuild() error {
-	q.stage("how long the index takes to be made anew")
+	q.stage("how long making the index again takes")
 	if err := os.RemoveAll(q.indexDir()); err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func TestBenchQueryMeasuresEverything(t *testing.T) {
 	}
 }
 
-// TestBenchQueryFits holds the table against the width of a terminal, with
+// TestBenchQueryFits compares the table with the width of a terminal, with
 // figures as large as they get.
 func TestBenchQueryFits(t *testing.T) {
 	dir := t.TempDir()

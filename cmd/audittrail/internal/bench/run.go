@@ -35,7 +35,7 @@ func (b *bench) stage(what string) {
 	if what != "" {
 		what = "audittrail: measuring " + what + " …"
 	}
-	// That it cannot be shown is no reason to stop.
+	// The measurement continues where its stage cannot be shown.
 	_, _ = fmt.Fprintf(b.Stages, "\r\x1b[K%s", what)
 }
 
@@ -51,7 +51,8 @@ const (
 	opens       = 5
 )
 
-// run measures everything. What is compared is measured next to each other.
+// run measures everything. Two quantities of one ratio are measured one right
+// after the other.
 func (b *bench) run(ctx context.Context) error {
 	if err := b.enoughRoom(); err != nil {
 		return err

@@ -13,9 +13,9 @@ import (
 )
 
 var (
-	// ErrLine means that what was given is not the line of one record.
+	// ErrLine reports that a file is not the line of one record.
 	ErrLine = errors.New("it is not the line of one record, as 'audittrail show --raw' prints it")
-	// ErrAltered means that the line of a record is not the one that was hashed.
+	// ErrAltered reports that the line of a record is not the one that was hashed.
 	ErrAltered = errors.New("its line does not have the hash that stands in it")
 )
 

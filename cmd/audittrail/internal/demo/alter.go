@@ -16,8 +16,9 @@ import (
 	"audittrail/record"
 )
 
-// prove hands a proof of the incident's record to a stranger, who has the
-// record's line and the log's public key, and neither the log nor a secret.
+// prove hands a proof of the incident's record to a stranger. The stranger
+// has the record's line and the log's public key, and neither the log nor a
+// secret.
 func (d *demo) prove(ctx context.Context) error {
 	seq := d.incident.Seq
 	proof, err := d.log.Prove(ctx, seq)

@@ -116,7 +116,7 @@ func by(m model, ev event.Event) event.Event {
 }
 
 // call is by with what the call of the model cost. The context is what it was
-// given beside the prompt, in tokens.
+// given besides the prompt, in tokens.
 func (d *day) call(m model, context int64, ev event.Event) event.Event {
 	in := context + int64(len(ev.Prompt)+len(ev.SystemInstructions))/4 + d.rng.Int64N(context/2+1)
 	out := int64(len(ev.Response))/3 + 4
@@ -262,8 +262,8 @@ func (d *day) incident() {
 	c.add(140*time.Millisecond, noted("the filter on answers sees it, a moment too late", event.Event{
 		Type: event.Guardrail, Category: "personal-data", Outcome: event.OutcomeBlocked, Severity: event.SeverityCritical,
 	}))
-	// The record is about the person whose data it was, so that forgetting
-	// that person takes it along.
+	// The record is about the person whose data it was, so that erasing
+	// that person erases it.
 	c.user = victim
 	c.add(2600*time.Millisecond, noted("conversation stopped, people alerted", by(claimsModel, event.Event{
 		Type: event.SafetyIncident, Category: "data-disclosure", Severity: event.SeverityCritical,

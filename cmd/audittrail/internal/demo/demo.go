@@ -46,7 +46,7 @@ type demo struct {
 	records  uint64
 	incident *record.Record
 
-	// What an auditor keeps of the log.
+	// An auditor keeps these two.
 	vkey       string
 	checkpoint []byte
 }
@@ -66,7 +66,7 @@ func (d *demo) run(ctx context.Context) error {
 	d.say("%s\n", d.paint(bold, "AuditTrail, a flight recorder for AI systems, on a day that went wrong"))
 	err = errors.Join(d.steps(ctx), remove())
 	if err != nil {
-		// What was shown before is shown; stderr tells the rest.
+		// The steps that held are shown; the error tells the rest.
 		return errors.Join(err, d.flush())
 	}
 	d.farewell(d.Now().Sub(began))
@@ -192,7 +192,7 @@ func (d *demo) show(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// What is said about it must be so: nothing of the content is on disk.
+	// The demonstration says that none of the content is on disk.
 	for _, secret := range []string{r.Event.UserID, r.Event.Prompt, r.Event.Response} {
 		if secret == "" || bytes.Contains(r.Line(), []byte(secret)) {
 			return errors.New("show a record: its content is not sealed")

@@ -41,8 +41,8 @@ func runDemo(t *testing.T, o Options, attacks []attack) (string, error) {
 	return out.String(), err
 }
 
-// TestDemoFits holds every line against the width of a terminal, and the
-// output in a file against that on a terminal.
+// TestDemoFits compares every line with the width of a terminal, and the
+// output in a file with that on a terminal.
 func TestDemoFits(t *testing.T) {
 	coloured, err := runDemo(t, Options{Colours: true}, attacks())
 	if err != nil {
@@ -144,7 +144,7 @@ func TestDemoCounts(t *testing.T) {
 	}
 }
 
-// TestDemoDay holds the day against what is said about it.
+// TestDemoDay compares the day with the statements about it.
 func TestDemoDay(t *testing.T) {
 	now := time.Date(2026, 3, 1, 7, 0, 0, 0, time.FixedZone("", 9*3600))
 	events := eventsOf(now)

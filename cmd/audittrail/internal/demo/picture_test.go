@@ -166,7 +166,7 @@ func drawTerminal(command, out string) []byte {
 	return b.Bytes()
 }
 
-// readTerminal reads the text back from where it stands in the picture.
+// readTerminal reads the text back from its places in the picture.
 func readTerminal(svg []byte) (string, error) {
 	var doc struct {
 		Texts []struct {

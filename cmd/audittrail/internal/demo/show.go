@@ -24,7 +24,7 @@ const (
 	dim  = shown.Faint
 )
 
-// textWidth is how many columns the demonstration fills behind its margin, to
+// textWidth is how many columns the demonstration fills after its margin, to
 // fit a terminal of 80.
 const textWidth = 77
 
@@ -48,7 +48,7 @@ func (d *demo) flush() error {
 	return err
 }
 
-// line prints a line behind the margin.
+// line prints a line after the margin.
 func (d *demo) line(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if text == "" {
@@ -58,7 +58,7 @@ func (d *demo) line(format string, args ...any) {
 	d.say("   %s\n", text)
 }
 
-// text prints lines as they are, behind the margin.
+// text prints lines as they are, after the margin.
 func (d *demo) text(s string) {
 	for l := range strings.SplitSeq(s, "\n") {
 		d.line("%s", l)
@@ -137,7 +137,7 @@ func (s *daySummary) print(d *demo, took time.Duration) {
 	}
 }
 
-// A member is one member of a record's line, as it stands there.
+// A member is one member of a record's line, as it is on disk.
 type member struct{ name, value string }
 
 // membersOf takes a line apart.
@@ -154,7 +154,7 @@ func membersOf(line []byte) ([]member, error) {
 		}
 		name, ok := key.(string)
 		if !ok {
-			return nil, errors.New("the line of a record is no JSON object")
+			return nil, errors.New("the line of a record is not a JSON object")
 		}
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {

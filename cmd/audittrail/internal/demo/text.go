@@ -1,6 +1,6 @@
 package demo
 
-// What is said on the demonstration's day. Nobody in it is real.
+// The texts of the demonstration's day. Nobody in them is real.
 
 // A customer is somebody with a claim, who talks with the assistant.
 type customer struct {
