@@ -11,7 +11,7 @@ import (
 	"audittrail/query/internal/predicate"
 )
 
-// asked is what one attempt at a query asks: chunks that together are all
+// asked is one attempt at a query: the chunks that together contain all
 // records.
 type asked struct {
 	log     *audittrail.Log
@@ -22,18 +22,19 @@ type asked struct {
 	opened  atomic.Uint64
 }
 
-// An indexError is a failure of the index, without which the answer is found as
-// well.
+// An indexError reports that the index failed. The query is then answered from
+// the log.
 type indexError struct{ err error }
 
 func (e *indexError) Error() string { return e.err.Error() }
 func (e *indexError) Unwrap() error { return e.err }
 
-// attempts is how often the index is asked before the log is read instead. What
-// is damaged was given up the time before.
+// attempts is how often a query asks the index before it reads the log instead.
+// Each attempt leaves out the damaged parts that the attempt before it found.
 const attempts = 4
 
-// ask has the index asked, and if that fails, the log itself.
+// ask answers a query from the index or, if the index fails, from the log
+// itself.
 func (e *Engine) ask(ctx context.Context, q *Query, use func(*asked) error) error {
 	for n := range attempts {
 		err := e.askOnce(ctx, q, n < attempts-1, use)
@@ -41,7 +42,7 @@ func (e *Engine) ask(ctx context.Context, q *Query, use func(*asked) error) erro
 		if !errors.As(err, &failed) || ctx.Err() != nil {
 			return err
 		}
-		e.explain.note("the index could not be read, and is asked again or done without: " + failed.Error())
+		e.explain.note("the index could not be read; trying again, or reading the log instead: " + failed.Error())
 	}
 	return nil
 }
@@ -75,7 +76,7 @@ func (e *Engine) askOnce(ctx context.Context, q *Query, indexed bool, use func(*
 	return err
 }
 
-// prepare asks the index what it knows about the conditions.
+// prepare looks up the conditions of a view in the index.
 func (s *asked) prepare(v *predicate.View) error {
 	start := time.Now()
 	if err := v.Prepare(); err != nil {

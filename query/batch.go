@@ -9,20 +9,22 @@ import (
 	"audittrail/record"
 )
 
-// A batch is some records that match, or rows of an index that stand for them.
+// A batch is a number of matching records, or of index rows that represent
+// them.
 type batch interface {
 	size() int
-	// codes numbers the values of a dimension, for which out has room.
+	// codes numbers the values of a dimension; out has space for them.
 	codes(c *coder, out []uint32) error
 	// present appends which records have a field of text.
 	present(f *predicate.Field, which []int32) ([]int32, error)
 	// numbers appends the numbers of a field, and which records have them.
 	numbers(f *predicate.Field, which []int32, values []int64) ([]int32, []int64, error)
-	// prints does so with numbers that stand for the values of a dimension.
+	// prints appends numbers that represent the values of a dimension, and
+	// which records have them.
 	prints(p *printer, which []int32, values []int64) ([]int32, []int64, error)
 }
 
-// opened are records.
+// opened is a batch of records that were read from the log.
 type opened []*record.Record
 
 func (b opened) size() int { return len(b) }
@@ -65,7 +67,7 @@ func (b opened) prints(p *printer, which []int32, values []int64) ([]int32, []in
 	return which, values, nil
 }
 
-// rows are those of an index.
+// rows is a batch of index rows.
 type rows struct{ *predicate.Window }
 
 func (b rows) size() int { return len(b.Rows) }
@@ -117,12 +119,12 @@ func (b rows) prints(p *printer, which []int32, values []int64) ([]int32, []int6
 	return which, values, nil
 }
 
-// A printer gives the values of a dimension numbers that tell them apart, for
-// counting different ones.
+// A printer represents the values of a dimension by numbers that differ where
+// the values do, for counting distinct values.
 type printer struct {
 	*coder
 	log    *audittrail.Log
-	nobody string // what subject stands for no user, once that was asked
+	nobody string // the subject of records about no user, once it was looked up
 
 	file  *block.Texts // of which these are
 	known []print
@@ -137,7 +139,7 @@ func newPrinter(log *audittrail.Log, d *dimension) *printer {
 	return &printer{coder: newCoder(d), log: log}
 }
 
-// knows makes room for the codes of a column.
+// knows makes space for the codes of a column.
 func (p *printer) knows(d predicate.Dictionary) {
 	if p.file != d.Texts {
 		p.file, p.known = d.Texts, make([]print, d.Values())
@@ -160,7 +162,7 @@ func (p *printer) ofText(s string) (n int64, counts bool, err error) {
 		return 0, false, nil
 	}
 	if p.user && p.nobody == "" {
-		// The empty user is whom records about nobody are about.
+		// Records about nobody are recorded as about the empty user.
 		nobody, _, err := p.log.Subject("")
 		if err != nil {
 			return 0, false, fmt.Errorf("count different users: %w; distinct(subject) counts them without, and the log's own subject with them", err)

@@ -8,8 +8,8 @@ import (
 	"audittrail/query"
 )
 
-// Boundaries divide time where whoever asks wants it divided: a cut belongs to the span
-// that it begins.
+// TestCuts divides time at boundaries: a boundary belongs to the bucket that it
+// begins.
 func TestCuts(t *testing.T) {
 	log := newLog(t)
 	appendAll(t, log, some()...)
@@ -34,7 +34,7 @@ func TestCuts(t *testing.T) {
 		{By: []string{"cut"}},
 		{Aggregates: []string{"distinct(cut)"}, Boundaries: []time.Time{at(1)}},
 	} {
-		if _, err := e.Group(t.Context(), query.Query{}, g); err == nil || !strings.Contains(err.Error(), "cut: there are no cuts") {
+		if _, err := e.Group(t.Context(), query.Query{}, g); err == nil || !strings.Contains(err.Error(), "cut: there are no boundaries") {
 			t.Errorf("Group(%+v): %v", g, err)
 		}
 	}

@@ -6,10 +6,10 @@ import (
 	"audittrail/query/internal/timebucket"
 )
 
-// TimeBuckets returns the hours, days, weeks or months from that of one time to that
-// of another, in the order of time, without a gap: the values that Group gives
-// the spans of a zone, also those in which nothing happened. It returns none for
-// another kind of span or if there are more than limit.
+// TimeBuckets returns the hours, days, weeks or months from that of one time to
+// that of another, in the order of time, without a gap: the values that Group
+// gives the time buckets of a zone, also those without records. It returns none
+// for any other kind of bucket, or if there would be more than limit.
 func TimeBuckets(span string, from, to time.Time, zone *time.Location, limit int) []Value {
 	switch span {
 	case "hour", "day", "week", "month":

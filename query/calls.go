@@ -9,7 +9,7 @@ import (
 	"audittrail/query/internal/predicate"
 )
 
-// callPart says which records of calls a query asks for.
+// callPart selects which records of calls a query asks for.
 type callPart uint8
 
 const (
@@ -17,15 +17,15 @@ const (
 	begunParts
 )
 
-// maxHalves bounds the memory for joining halves: if there are more, the log is
-// gone through more often, for some of them each time.
+// maxHalves bounds the memory for joining halves of calls: if there are more,
+// the log is read several times, each time for a share of them.
 const maxHalves = 1 << 20
 
-// joined remembers which records count no call, since another does: of the log
-// as it was when a query asked last.
+// joined caches which records do not count a call because another record counts
+// it, for the log as the latest query found it.
 type joined struct {
 	mu   sync.Mutex
-	log  string // what the log was
+	log  string // identifies the state of the log
 	told *predicate.Seqs
 
 	testOnlyMost int // if not 0, instead of maxHalves
@@ -38,8 +38,8 @@ func (j *joined) most() uint64 {
 	return maxHalves
 }
 
-// join finds out which records count no call although they tell of one, if a
-// plan asks for calls.
+// join finds the records that tell of a call without counting it, if a plan
+// asks for calls.
 func (e *Engine) join(ctx context.Context, s *asked, p *plan) error {
 	if p.calls == nil || p.calls.Unknown || p.calls.Begun || p.nothing {
 		return nil
@@ -59,7 +59,7 @@ func (e *Engine) join(ctx context.Context, s *asked, p *plan) error {
 	return nil
 }
 
-// halves calls use with the records that may be parts of calls, in order.
+// halves passes the records that may be parts of calls to use, in order.
 func (s *asked) halves(ctx context.Context, use func(*predicate.Half) error) error {
 	for _, c := range s.chunks {
 		if err := ctx.Err(); err != nil {
@@ -93,20 +93,21 @@ func (s *asked) halves(ctx context.Context, use func(*predicate.Half) error) err
 	return nil
 }
 
-// What a span has.
+// The bits that describe a span.
 const (
 	hasAnswer uint8 = 1 << iota
 	hasWhole
 	hasTool
-	hasFailed // an error, and one that counts the call was met
+	hasFailed // an error, and one that counts the call was found
 )
 
-// told finds the records that tell of a call that another record counts: whole
-// ones whose span has an answer of its own, and errors whose span has another
-// half, an earlier error, or a tool.
+// told finds the records of calls that another record counts: requests that
+// include their response and whose span has a response of its own, and errors
+// whose span has another half, an earlier error, or a tool.
 //
-// Of whole ones and answers, the spans of those that are fewer are kept, and of
-// errors; where these are too many, of a share of the spans at a time.
+// Of such requests and of responses, it keeps the spans of the smaller set, and
+// those of errors; where these are too many, it takes a share of the spans at a
+// time.
 func (s *asked) told(ctx context.Context, most uint64) (*predicate.Seqs, error) {
 	var whole, answers, failed uint64
 	err := s.halves(ctx, func(h *predicate.Half) error {
@@ -205,25 +206,26 @@ func (s *asked) toldOf(ctx context.Context, told *predicate.Seqs, fewer event.Ca
 	})
 }
 
-// CountUnknownCalls returns how many records match of which it is not known whether
-// they count calls: prompts of record format 1 whose content is out of reach, and
-// whose cleartext fields tell nothing of an answer.
+// CountUnknownCalls returns how many matching records may or may not count
+// calls: prompts of record format 1 whose content cannot be read, and whose
+// cleartext fields do not tell whether there was a response.
 func (e *Engine) CountUnknownCalls(ctx context.Context, q Query) (uint64, error) {
 	q.Calls, q.part = false, unknownParts
 	return e.Count(ctx, q)
 }
 
-// RequestCounts is what became of the calls that were begun by records of their own.
+// RequestCounts counts the calls whose requests are records of their own, and
+// those without a response.
 type RequestCounts struct {
-	Requests     uint64 // questions that do not carry their answer
-	Unanswered   uint64 // of these, those that have no answer in their span or trace
-	Uncorrelated uint64 // of these, those that nothing joins to an answer: not known
+	Requests     uint64 // requests that do not include their response
+	Unanswered   uint64 // of these, those without a response in their span or trace
+	Uncorrelated uint64 // of these, those that cannot be joined to a response: not known
 }
 
-// CountRequests tells of the calls that were begun by the records that match whether the
-// log has an answer to them, whenever that came: a response, an embedding, an
-// error, or a guardrail's block, in the same span, or in the same trace if one
-// of the two names no span.
+// CountRequests counts, of the matching requests that are records of their own,
+// those to which the log has a response, whenever it came: a response, an
+// embedding, an error, or a guardrail's block, in the same span, or in the same
+// trace if one of the two records names no span.
 func (e *Engine) CountRequests(ctx context.Context, q Query) (RequestCounts, error) {
 	q.Calls, q.part, q.Limit, q.Cursor, q.OldestFirst = false, begunParts, 0, "", true
 	b, err := e.begun(ctx, &q)
@@ -250,7 +252,7 @@ func (e *Engine) begun(ctx context.Context, q *Query) (b RequestCounts, err erro
 	return b, err
 }
 
-// begun is CountRequests of what a query asked.
+// begun is CountRequests for a prepared query.
 func (s *asked) begun(ctx context.Context, p *plan, from uint64, most uint64) (RequestCounts, error) {
 	var b RequestCounts
 	asked := new(predicate.Seqs)
@@ -278,7 +280,7 @@ func (s *asked) begun(ctx context.Context, p *plan, from uint64, most uint64) (R
 	return b, nil
 }
 
-// listed lists the sequence numbers of what matches.
+// listed collects the sequence numbers of matching records.
 type listed []uint64
 
 func (l *listed) add(some batch) error {
@@ -293,24 +295,24 @@ func (l *listed) add(some batch) error {
 	return nil
 }
 
-// A begunTrace is the questions and answers of a trace that are not joined by
-// their span.
+// A begunTrace counts the requests and responses of a trace that their span
+// does not join.
 type begunTrace struct {
-	asked, spanless       int64 // questions with a span, and without
-	answers, spanlessOnes int64 // answers likewise
+	asked, spanless       int64 // requests with a span, and without
+	answers, spanlessOnes int64 // responses likewise
 }
 
-// open is how many questions no answer can be to.
+// open returns how many requests can have no response.
 func (t *begunTrace) open() int64 {
 	left := t.spanless - t.spanlessOnes
-	if left < 0 { // answers without a span can be to any question
+	if left < 0 { // responses without a span can answer any request
 		return max(0, t.asked+left)
 	}
 	return t.asked + max(0, left-t.answers)
 }
 
 func (s *asked) begunOf(ctx context.Context, asked *predicate.Seqs, share, shares uint64) (open, loose uint64, err error) {
-	spans := make(map[uint64]int64) // questions in a span that have no answer yet
+	spans := make(map[uint64]int64) // requests in a span without a response so far
 	traces := make(map[uint64]*begunTrace)
 	err = s.halves(ctx, func(h *predicate.Half) error {
 		if h.Part != event.CallRequest || !asked.Has(h.Seq) {

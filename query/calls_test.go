@@ -229,8 +229,9 @@ func byTheRules(events []event.Event, asked func(*event.Event) bool) (n uint64) 
 	return n
 }
 
-// TestCallsOfVersion1 counts the calls of a log of format 1, continued in format
-// 2, with keys and without: what cannot be known is said to be unknown.
+// TestCallsOfVersion1 counts the calls of a log of format 1, continued in
+// format 2, with and without keys: calls that cannot be known are reported as
+// unknown.
 func TestCallsOfVersion1(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("../testdata/calls/v1")); err != nil {

@@ -13,17 +13,17 @@ type coder struct {
 	*dimension
 	values  []string
 	byText  map[string]uint32
-	numbers []int64 // 0 is the first of them where there is none
+	numbers []int64 // the first is 0 if there is no dictionary
 	byNum   map[int64]uint32
 
-	from, to int64 // the span that was met last
+	from, to int64 // the bucket of the latest value
 	last     uint32
 
-	known    *block.Texts // whose codes were met last
-	fromFile []uint32     // what they are here, and one more; 0 is not known yet
+	known    *block.Texts // the dictionary of the latest codes
+	fromFile []uint32     // the codes of this coder plus one; 0 is not known yet
 }
 
-// absentCode is the code of what is absent.
+// absentCode is the code of an absent value.
 const absentCode = 0
 
 func newCoder(d *dimension) *coder {
@@ -56,7 +56,7 @@ func (c *coder) textCode(s string) uint32 {
 	return code
 }
 
-// numberCode numbers a number, or the span that it is in.
+// numberCode numbers a number, or the time bucket that contains it.
 func (c *coder) numberCode(n int64) uint32 {
 	if c.span == "" {
 		return c.exactCode(n)
@@ -79,7 +79,7 @@ func (c *coder) exactCode(n int64) uint32 {
 	return code
 }
 
-// codesOf numbers the values of the rows of a window, for which out has room.
+// codesOf numbers the values of the rows of a window; out has space for them.
 func (c *coder) codesOf(w *predicate.Window, out []uint32) error {
 	if !c.isText() {
 		which, values, err := w.Numbers(c.field, nil, nil)
@@ -108,8 +108,8 @@ func (c *coder) codesOf(w *predicate.Window, out []uint32) error {
 	return nil
 }
 
-// merged returns what the codes of another coder of the same dimension are
-// here.
+// merged translates the codes of another coder of the same dimension into codes
+// of this one.
 func (c *coder) merged(other *coder) []uint32 {
 	if c.isText() {
 		codes := make([]uint32, len(other.values))

@@ -13,14 +13,14 @@ import (
 	"audittrail/record"
 )
 
-// A dimension is what rows of a table can have in common: it gives records
-// values.
+// A dimension gives each record a value: what the records of a row of a table
+// can have in common.
 type dimension struct {
 	name  string
 	field *predicate.Field // nil: a label
 	label string
-	user  bool             // the field is subject, whose user is wanted
-	users map[string]Value // of the subjects that were looked up: it costs
+	user  bool             // the field is subject, and the value is its user
+	users map[string]Value // of the subjects that were looked up, since a lookup is slow
 	span  string
 	zone  *time.Location
 	cuts  []time.Time // of the span "cut", sorted, from the first instant on to after the last
@@ -30,7 +30,7 @@ func newDimension(part, name string, zone *time.Location, cuts []time.Time) (*di
 	d := &dimension{name: name, zone: zone, cuts: cuts, users: map[string]Value{}}
 	if key, ok := strings.CutPrefix(name, "label:"); ok {
 		if key == "" {
-			return nil, problem(part, "label: of what? Write label:KEY")
+			return nil, problem(part, "label: the key is missing; write label:KEY")
 		}
 		d.label = key
 		return d, nil
@@ -42,14 +42,14 @@ func newDimension(part, name string, zone *time.Location, cuts []time.Time) (*di
 		d.span, name = name, "time"
 	case "cut":
 		if len(cuts) == 0 {
-			return nil, problem(part, "cut: there are no cuts between which times could be")
+			return nil, problem(part, "cut: there are no boundaries; give Boundaries to divide time by")
 		}
 		d.span, name = name, "time"
 	}
 	f, err := fieldNamed(part, name)
 	if err != nil {
 		e := err.(*Error)
-		e.Problem += "; nor is it user, label:KEY, hour, day, week or month"
+		e.Problem += ", user, label:KEY, hour, day, week or month"
 		return nil, e
 	}
 	d.field = f
@@ -78,7 +78,7 @@ func (d *dimension) texts(w *predicate.Window) (predicate.Dictionary, []uint32, 
 	return w.Texts(d.field)
 }
 
-// bucket returns the span that a time is in.
+// bucket returns the time bucket that contains a time.
 func (d *dimension) bucket(nano int64) (start, end time.Time) {
 	t := instant(nano).In(d.zone)
 	if d.span == "cut" {
@@ -88,7 +88,7 @@ func (d *dimension) bucket(nano int64) (start, end time.Time) {
 	return timebucket.Span(d.span, t)
 }
 
-// labelOf names a span by its beginning.
+// labelOf names a time bucket by its beginning.
 func (d *dimension) labelOf(start time.Time) string {
 	if d.span == "cut" {
 		return start.Format(time.RFC3339Nano)
@@ -96,7 +96,7 @@ func (d *dimension) labelOf(start time.Time) string {
 	return timebucket.Label(d.span, start)
 }
 
-// textValue is the value that a text stands for.
+// textValue is the value that a text represents.
 func (d *dimension) textValue(log *audittrail.Log, text string) (Value, error) {
 	if !d.user || text == "" {
 		return TextValue(text), nil
@@ -119,7 +119,7 @@ func (d *dimension) textValue(log *audittrail.Log, text string) (Value, error) {
 	return d.users[text], nil
 }
 
-// numberValue is the value that a number stands for.
+// numberValue is the value that a number represents.
 func (d *dimension) numberValue(n int64) Value {
 	switch {
 	case d.span != "":
@@ -130,8 +130,8 @@ func (d *dimension) numberValue(n int64) Value {
 	return decimalValue(n, d.field.Scale)
 }
 
-// fingerprint is a number that stands for a text where different ones are
-// counted: 64 bits of its hash.
+// fingerprint represents a text where distinct texts are counted: 64 bits of
+// its hash.
 func fingerprint(text string) int64 {
 	sum := sha256.Sum256([]byte(text))
 	return int64(binary.BigEndian.Uint64(sum[:]))

@@ -20,40 +20,40 @@ type Engine struct {
 	log *audittrail.Log
 	x   *index.Index
 
-	hidden  func(record.Subject) bool   // nil: none is
-	altered func(seq uint64, err error) // nil: a record that was altered ends a query
-	explain *Explanation                // nil: not wanted
+	hidden  func(record.Subject) bool   // nil: no subject is restricted
+	altered func(seq uint64, err error) // nil: an altered record ends a query with an error
+	explain *Explanation                // nil: no explanation was asked for
 
 	joined *joined       // calls whose halves are records of their own
-	slots  chan struct{} // taken while a query works, so that memory is bounded
+	slots  chan struct{} // one is taken by each running query, which bounds memory
 }
 
-// New makes an engine over an open log. It asks the log's index, and reads from the
-// log what that does not know.
+// New makes an engine over an open log. It asks the log's index, and reads from
+// the log what the index does not have.
 func New(log *audittrail.Log) *Engine {
 	return &Engine{log: log, x: index.Of(log), joined: new(joined), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
 }
 
-// WithRestrictions returns an engine over the same log for which the content of some
-// subjects has no text: which records have a word says what they say. hidden is
-// asked again for every query.
+// WithRestrictions returns an engine over the same log for which the content of
+// restricted subjects has no text: a hit on a word would disclose what the
+// record says. Every query calls hidden again.
 func (e *Engine) WithRestrictions(hidden func(record.Subject) bool) *Engine {
 	with := *e
 	with.hidden = hidden
 	return &with
 }
 
-// WithSkipHandler returns an engine over the same log that passes over records which
-// were altered, or whose lines are no records, instead of ending with an error.
-// It tells skipped of each that a query came upon, and why; several at a time,
-// and perhaps more than once.
+// WithSkipHandler returns an engine over the same log that skips records that
+// were altered, and lines that are not records, instead of ending with an
+// error. It calls skipped for each of them that a query finds, with the reason;
+// calls may be concurrent, and may repeat a record.
 func (e *Engine) WithSkipHandler(skipped func(seq uint64, err error)) *Engine {
 	with := *e
 	with.altered = skipped
 	return &with
 }
 
-// isAltered reports whether an error says that a record is not what it was.
+// isAltered reports whether an error says that a record was altered.
 func isAltered(err error) bool {
 	if errors.As(err, new(*record.TamperError)) || errors.As(err, new(*record.CorruptError)) {
 		return true
@@ -100,7 +100,7 @@ func (e *Engine) find(ctx context.Context, q *Query, yield func(*Hit, error) boo
 	})
 }
 
-// Count returns how many records match. It heeds neither limit nor cursor.
+// Count returns how many records match. It ignores limit and cursor.
 func (e *Engine) Count(ctx context.Context, q Query) (uint64, error) {
 	p, err := e.plan(ctx, &q)
 	if err != nil {
@@ -109,10 +109,10 @@ func (e *Engine) Count(ctx context.Context, q Query) (uint64, error) {
 	return e.count(ctx, &q, p)
 }
 
-// CountUnsearched returns how many records meet all conditions but the text, and
-// could not be searched for it, since their content is gone or hidden. What
-// cannot be read otherwise, [Engine.CountUnreadable] counts. It heeds neither limit nor
-// cursor.
+// CountUnsearched returns how many records meet all conditions but the text,
+// and could not be searched for it, since their content was erased, has expired
+// or is restricted. [Engine.CountUnreadable] counts the records whose content
+// cannot be read for other reasons. It ignores limit and cursor.
 func (e *Engine) CountUnsearched(ctx context.Context, q Query) (uint64, error) {
 	if q.Text == "" {
 		return 0, nil
@@ -150,10 +150,10 @@ func (n *counter) add(some batch) error {
 	return nil
 }
 
-// take enters the work of a query, and returns what leaves it.
+// take claims a slot for a query, and returns a function that frees it.
 func (e *Engine) take(ctx context.Context) (leave func(), err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err // select would choose either
+		return nil, err // select could choose either case
 	}
 	select {
 	case e.slots <- struct{}{}:
@@ -163,7 +163,8 @@ func (e *Engine) take(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// views are the chunks of an index, or of none, under the conditions of a plan.
+// views returns the chunks of the index, or of the log without one, under the
+// conditions of a plan.
 func (s *asked) views(p *plan, from, to uint64) []*predicate.View {
 	conditions := p.conditions
 	if p.text != nil {

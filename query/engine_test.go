@@ -139,17 +139,17 @@ func TestBadQueries(t *testing.T) {
 		cursor = h.Cursor()
 	}
 	for want, q := range map[string]query.Query{
-		"query: limit: it is -1; 0 is no limit":                                                           {Limit: -1},
-		"query: end: 2026-11-02T00:00:00Z is not after the start, 2026-11-02T00:00:00Z":                   {Start: day, End: day},
-		"query: cost: the least, 2, is more than the most, 1":                                             {Cost: query.Range{Min: new(int64(2)), Max: new(int64(1))}},
-		`query: outcome: "fine" is none of success, error, partial, blocked, refused, timeout, cancelled`: {Outcomes: []string{"fine"}},
-		`query: filter: it gives string, not true or false; compare it with something`:                    {Filter: "type"},
-		"query: text: at byte 4: a quote that is not closed":                                              {Text: `one "two`},
-		`query: cursor: it is not the cursor of a hit`:                                                    {Cursor: "x"},
-		`query: cursor: it belongs to another query; give the query it came from, or none to begin anew`:  {Cursor: cursor},
-		`query: class: some name a month and some do not; write all of them in one of the two forms`:      {Classes: []string{"standard", "standard/2026-11"}},
-		`query: model_id: a value of 2000 bytes, at most 1024 are possible`:                               {Models: []string{string(make([]byte, 2000))}},
-		`query: query: 100001 values in all, at most 100000 are possible`:                                 {Tools: make([]string, 100_001)},
+		"query: limit: -1 is negative; use 0 for no limit":                                                                 {Limit: -1},
+		"query: end: 2026-11-02T00:00:00Z is not after the start, 2026-11-02T00:00:00Z":                                    {Start: day, End: day},
+		"query: cost: the least, 2, is more than the most, 1":                                                              {Cost: query.Range{Min: new(int64(2)), Max: new(int64(1))}},
+		`query: outcome: "fine" is none of success, error, partial, blocked, refused, timeout, cancelled`:                  {Outcomes: []string{"fine"}},
+		`query: filter: the expression gives string, not true or false; compare it with a value`:                           {Filter: "type"},
+		"query: text: at byte 4: a quote that is not closed":                                                               {Text: `one "two`},
+		`query: cursor: not the cursor of a hit; give a cursor that this query returned`:                                   {Cursor: "x"},
+		`query: cursor: the cursor belongs to another query; give the query that returned it, or no cursor to start again`: {Cursor: cursor},
+		`query: class: some classes name a month and some do not; write all of them in one of the two forms`:               {Classes: []string{"standard", "standard/2026-11"}},
+		`query: model_id: a value of 2000 bytes; use at most 1024`:                                                         {Models: []string{string(make([]byte, 2000))}},
+		`query: query: 100001 values in all; use at most 100000`:                                                           {Tools: make([]string, 100_001)},
 	} {
 		for h, err := range e.Find(t.Context(), q) {
 			var bad *query.Error
@@ -249,14 +249,14 @@ func TestGroup(t *testing.T) {
 		{q: query.Query{Users: list("eve")}, values: list("count", "sum(cost)"), want: `[[0,null]]`},
 		{q: query.Query{Users: list("eve")}, by: list("type"), want: `[]`},
 
-		{by: list("prompt"), want: `query: group by: "prompt" is no clear field: type, model_id, model_version, provider, deployment_id, outcome, severity, category, finish_reason, tool, producer, currency, class, retention_class, subject, session, trace_id, span_id, parent_span_id, parts, source, actor_subject, domain, withheld, call, time, logged, delay_ms, latency_ms, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, size, producer_seq; nor is it user, label:KEY, hour, day, week or month`},
+		{by: list("prompt"), want: `query: group by: unknown cleartext field "prompt"; the fields are: type, model_id, model_version, provider, deployment_id, outcome, severity, category, finish_reason, tool, producer, currency, class, retention_class, subject, session, trace_id, span_id, parent_span_id, parts, source, actor_subject, domain, withheld, call, time, logged, delay_ms, latency_ms, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, size, producer_seq, user, label:KEY, hour, day, week or month`},
 		{values: list("median(cost)"), want: `query: aggregate: "median" is none of count, sum, avg, min, max, p50, p95, p99, distinct`},
-		{values: list("sum"), want: `query: aggregate: sum of what? Write sum(input_tokens), for example`},
+		{values: list("sum"), want: `query: aggregate: sum of which field? Write sum(input_tokens), for example`},
 		{values: list("sum(cost"), want: `query: aggregate: "sum(cost" is not of the form sum(input_tokens)`},
-		{values: list("sum(model_id)"), want: `query: aggregate: model_id is no number; of it there are count(model_id) and distinct(model_id)`},
-		{values: list("p95(time)"), want: `query: aggregate: p95 of a time means nothing; of time there are min, max, count and distinct`},
-		{by: list("label:"), want: `query: group by: label: of what? Write label:KEY`},
-		{by: make([]string, 9), want: `query: group by: 9 fields, at most 8 are possible`},
+		{values: list("sum(model_id)"), want: `query: aggregate: model_id is not a number; use count(model_id) or distinct(model_id)`},
+		{values: list("p95(time)"), want: `query: aggregate: p95 of a time is not defined; use min, max, count or distinct of time`},
+		{by: list("label:"), want: `query: group by: label: the key is missing; write label:KEY`},
+		{by: make([]string, 9), want: `query: group by: 9 fields; use at most 8`},
 	} {
 		got := table(t, e, test.q, query.Grouping{By: test.by, Aggregates: test.values, Zone: test.zone})
 		if got != test.want {
@@ -361,7 +361,7 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-// What was erased keeps its structure, counts as it did, and has no text.
+// An erased record keeps its structure, is counted as before, and has no text.
 func TestErased(t *testing.T) {
 	log := newLog(t)
 	appendAll(t, log, some()...)

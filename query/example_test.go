@@ -11,7 +11,8 @@ import (
 	"audittrail/query"
 )
 
-// An app that opens its log so can search it, and so can whoever reads it.
+// An app can search the log that it has opened, and so can a process that reads
+// the log.
 func ExampleNew() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {

@@ -14,20 +14,20 @@ type Explanation struct {
 
 	Chunks   []ExplainedChunk // in the order of the log
 	Opened   uint64           // records that were read from the log
-	Notes    []string         // what went differently than it should have
-	Snapshot time.Duration    // how long it took to see what there is
+	Notes    []string         // what deviated from the normal course
+	Snapshot time.Duration    // how long it took to take a snapshot of the index
 }
 
-// An ExplainedChunk is a part of the log, and how it was gone through.
+// An ExplainedChunk describes a part of the log, and how the query read it.
 type ExplainedChunk struct {
 	First   uint64 // the sequence number of its first record
 	Records int
 	Indexed bool   // otherwise it is read from the log
-	Skipped string // why nothing of it was read; empty if something was
-	Rows    uint64 // that the index left to look at
-	Read    uint64 // of them looked at
-	Matched uint64 // of them matched, as far as the index can tell
-	Opens   bool   // what matches has to be opened to be sure
+	Skipped string // why none of its rows was read; empty if some were
+	Rows    uint64 // that the index could not rule out
+	Read    uint64 // of these, how many were examined
+	Matched uint64 // of these, how many matched, as far as the index can tell
+	Opens   bool   // matching records have to be opened to be sure
 
 	LookupTime time.Duration // in the index
 	FilterTime time.Duration // through its rows, on all processors together
@@ -74,7 +74,7 @@ func (x *Explanation) end(opened uint64) {
 	})
 }
 
-// chunk returns that of a view. It is called with mu held.
+// chunk returns the explanation of a view's chunk. The caller holds mu.
 func (x *Explanation) chunk(v *predicate.View) *ExplainedChunk {
 	for i := range x.Chunks {
 		if x.Chunks[i].First == v.First() {

@@ -22,23 +22,23 @@ type finder struct {
 	yield   func(*Hit, error) bool
 
 	begun    bool   // from and to are known
-	from, to uint64 // the records that are still to be seen
-	left     int    // how many are still wanted, if
+	from, to uint64 // the records that remain to be examined
+	left     int    // how many hits remain of the limit, if
 	limited  bool
 	piece    int // how many records are opened at once
 }
 
-// Records are opened in pieces of at most so many, and so many bytes. The first
-// piece is small, for who wants only a few.
+// Records are opened in batches of at most so many records and bytes. The first
+// batch is small, for a caller that reads only the first few hits.
 const (
 	firstPiece = 64
 	mostPiece  = 1024
 	pieceBytes = 8 << 20
 )
 
-var errEnough = errors.New("nobody wants more")
+var errEnough = errors.New("the caller stopped reading")
 
-// find goes on with what is still to be seen.
+// find examines the records that remain.
 func (f *finder) find(ctx context.Context, s *asked) error {
 	views := s.views(f.plan, f.from, f.to)
 	if !f.forward {
@@ -144,20 +144,20 @@ func (f *finder) hand(records []*record.Record) error {
 	return nil
 }
 
-// errTooMuch tells that records have too many bytes to be held at once.
+// errTooMuch reports that records have too many bytes to be in memory at once.
 var errTooMuch = errors.New("too many bytes")
 
 const (
-	// nearby is how far apart records may stand to be read in one go, of which
-	// there have to be runLen.
+	// nearby is how far apart records may be to be read in one pass, which
+	// needs at least runLen of them.
 	nearby = 3
 	runLen = 16
-	// mostAlone is how many of the others are opened at the same time.
+	// mostAlone is how many of the other records are opened concurrently.
 	mostAlone = 256
 )
 
-// fetch opens the records of sequence numbers, without those that have left the
-// log. If they are several, of more than pieceBytes, it is errTooMuch.
+// fetch opens the records of sequence numbers, without removed ones. For
+// several records of more than pieceBytes in all, it returns errTooMuch.
 func (s *asked) fetch(ctx context.Context, seqs []uint64) ([]*record.Record, error) {
 	s.opened.Add(uint64(len(seqs)))
 	most := pieceBytes
@@ -195,7 +195,7 @@ func (s *asked) fetch(ctx context.Context, seqs []uint64) ([]*record.Record, err
 	return out, nil
 }
 
-// read opens records that stand near each other.
+// read opens records that are near each other.
 func (s *asked) read(ctx context.Context, seqs []uint64, most int) (records []*record.Record, err error) {
 	bytes := 0
 	for r, err := range s.log.Records(ctx, seqs[0], seqs[len(seqs)-1]+1) {

@@ -10,17 +10,17 @@ import (
 )
 
 // Follow yields the records that match from q.From on, and then every new one
-// as it becomes durable, until ctx ends or the log is closed. It heeds neither
-// order nor size, limit or cursor. A query for calls is refused: which record
-// counts a call, a later one may tell.
+// as it becomes durable, until ctx ends or the log is closed. It ignores order,
+// size, limit and cursor. It refuses a query for calls: a later record may
+// change which record counts a call.
 func (e *Engine) Follow(ctx context.Context, q Query) iter.Seq2[*Hit, error] {
 	return func(yield func(*Hit, error) bool) {
 		if q.Calls {
-			yield(nil, errors.New("query: calls cannot be followed: which record counts a call, a later one may tell; follow all records, or ask for calls with Find or Count"))
+			yield(nil, errors.New("query: calls cannot be followed: a later record may change which record counts a call; follow all records, or ask for calls with Find or Count"))
 			return
 		}
 		users := q.Users
-		q.Users = nil // who is not known yet may be recorded any time
+		q.Users = nil // a user who is not known yet may be recorded at any time
 		p, err := e.plan(ctx, &q)
 		if err != nil {
 			yield(nil, fmt.Errorf("query: %w", err))
@@ -32,7 +32,7 @@ func (e *Engine) Follow(ctx context.Context, q Query) iter.Seq2[*Hit, error] {
 			again = false
 			for r, err := range e.log.Follow(ctx, next) {
 				if e.altered != nil && isAltered(err) {
-					// Records before it may have left the log.
+					// Earlier records may have been removed.
 					if of := (*record.TamperError)(nil); errors.As(err, &of) {
 						next = max(next, of.Seq)
 					} else if of := (*record.CorruptError)(nil); errors.As(err, &of) {

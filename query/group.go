@@ -11,7 +11,7 @@ import (
 	"audittrail/query/internal/aggregate"
 )
 
-// Group adds up the records that match. It heeds neither limit nor cursor.
+// Group aggregates the matching records. It ignores limit and cursor.
 func (e *Engine) Group(ctx context.Context, q Query, g Grouping) (*Table, error) {
 	whole, err := newGrouper(e.log, g)
 	if err == nil {
@@ -38,11 +38,11 @@ type grouper struct {
 	aggregates []askedFor
 	tallies    []aggregate.Aggregate
 
-	currencies aggregate.Aggregate // how many a group has, if that matters: of the last aggregate
+	currencies aggregate.Aggregate // how many a group has, if the last aggregate needs that
 
 	group  []int32  // scratch: of each record
 	codes  []uint32 // scratch: of one dimension
-	known  []int32  // scratch: of those that have a number
+	known  []int32  // scratch: of the records that have a number
 	values []int64
 }
 
@@ -56,10 +56,10 @@ func newGrouper(log *audittrail.Log, g Grouping) (*grouper, error) {
 		asked = []string{"count"}
 	}
 	if len(g.By) > maxBy {
-		return nil, problem("group by", "%d fields, at most %d are possible", len(g.By), maxBy)
+		return nil, problem("group by", "%d fields; use at most %d", len(g.By), maxBy)
 	}
 	if len(asked) > maxAggregates {
-		return nil, problem("aggregate", "%d of them, at most %d are possible", len(asked), maxAggregates)
+		return nil, problem("aggregate", "%d aggregates; use at most %d", len(asked), maxAggregates)
 	}
 	var cuts []time.Time
 	if len(g.Boundaries) > 0 {
@@ -163,7 +163,7 @@ func (gr *grouper) count(a *askedFor, t aggregate.Aggregate, some batch) error {
 	return err
 }
 
-// merge adds what another grouper of the same Grouping has.
+// merge adds the groups of another grouper of the same Grouping.
 func (gr *grouper) merge(other *grouper) error {
 	groups := []int32{0}
 	for i, l := range other.levels {
@@ -184,7 +184,7 @@ func (gr *grouper) merge(other *grouper) error {
 	return nil
 }
 
-// groups is how many there are.
+// groups returns the number of groups.
 func (gr *grouper) groups() int {
 	if len(gr.levels) == 0 {
 		return 1
@@ -192,7 +192,7 @@ func (gr *grouper) groups() int {
 	return len(gr.levels[len(gr.levels)-1].nodes)
 }
 
-// table is what the records came to.
+// table returns the finished table.
 func (gr *grouper) table(log *audittrail.Log) (*Table, error) {
 	t := &Table{Columns: gr.columns, Rows: make([][]Value, gr.groups())}
 	for g := range t.Rows {
@@ -221,7 +221,7 @@ func (gr *grouper) table(log *audittrail.Log) (*Table, error) {
 // A level numbers the pairs of a node of the level above and a code.
 type level struct {
 	nodes    []node
-	children [][]int32 // of the first parents, by code: which node, and one more
+	children [][]int32 // of the first parents, by code: the node plus one
 	others   map[node]int32
 }
 
@@ -230,7 +230,7 @@ type node struct {
 	code   uint32
 }
 
-// Which children are in a list, and not in a map.
+// These decide which children are in a list instead of a map.
 const (
 	listedParents = 4096
 	listedCodes   = 1024

@@ -58,7 +58,7 @@ func decimal(n int64, places int) cell {
 	return cell{query.Decimal, strings.TrimSuffix(strings.TrimRight(s, "0"), "."), n}
 }
 
-// A grouping is one that was made up.
+// A grouping is a random one.
 type grouping struct{ query.Grouping }
 
 var zones = []string{"", "Europe/Berlin", "Asia/Kathmandu", "America/New_York"}

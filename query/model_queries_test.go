@@ -150,7 +150,7 @@ func (w *world) types(q *asked) {
 	q.add(func(f *fact) bool { return slices.Contains(q.Types, f.Event.Type) }, "type is one of %q", q.Types)
 }
 
-// near is a number that some record has, or one beside it.
+// near returns a number that some record has, or an adjacent one.
 func (w *world) near(field *numberField) int64 {
 	for range 20 {
 		if n, known := field.of(w.any()); known {
@@ -249,8 +249,8 @@ func (w *world) filter(q *asked) {
 	q.add(func(f *fact) bool { return x.of(f) == yes }, "filter %s", x.text)
 }
 
-// expression makes one of Kleene's logic: what is absent is neither true nor
-// false, and so is its opposite.
+// expression makes a random expression of Kleene's logic: a condition on an
+// absent value is neither true nor false, and so is its negation.
 func (w *world) expression(depth int) filter {
 	if depth == 0 || w.rng.IntN(3) == 0 {
 		return pick(w, []func() filter{w.textIs, w.textIs, w.numberIs, w.numberIs, w.timeIs, w.labelIs, w.isThere})()

@@ -54,7 +54,7 @@ var ways = []way{
 	}},
 }
 
-// indexed opens a log with an index that is kept beside it, in blocks of so many
+// indexed opens a log with an index that it keeps, in blocks of so many
 // records.
 func indexed(rows int, engine func(*audittrail.Log, string) (*query.Engine, func() error, error)) func(*testing.T, string, audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
 	return func(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
@@ -91,10 +91,10 @@ func mustOpen(t *testing.T, dir string, o audittrail.Options) *audittrail.Log {
 	return log
 }
 
-// TestAgainstModel records, erases and lets expire at random, and asks at
-// random in between. Each answer is held against one that is worked out from
-// the opened records, the long way. AUDITTRAIL_EXPLORE is for how many minutes
-// to go on, with other seeds.
+// TestAgainstModel appends, erases and expires records at random, and runs
+// random queries in between. It compares each answer with one that is computed
+// from the opened records in the simplest way. AUDITTRAIL_EXPLORE is for how
+// many minutes it continues with other seeds.
 func TestAgainstModel(t *testing.T) {
 	seeds, until := []uint64{1, 2}, time.Time{}
 	if minutes, err := strconv.ParseFloat(os.Getenv("AUDITTRAIL_EXPLORE"), 64); err == nil {
@@ -366,7 +366,7 @@ func (w *world) pages(e *query.Engine, q *asked, most int) []uint64 {
 	return got
 }
 
-// check holds a hit against the record.
+// check compares a hit with the record.
 func (w *world) check(q *asked, h *query.Hit) {
 	w.Helper()
 	f := w.facts[h.Seq]

@@ -99,8 +99,9 @@ func rowsFrom(in, want []text.Word, prefix bool, i, at int) (ends []int) {
 // within are runs of parts of the vocabulary's words.
 var within = []string{"example.com", "www.example", "max_tokens", "tokens_per", "o'brien", "brien's", "app.conf", "_per", "max_", "corp"}
 
-// inside is the condition that a run of parts stands in a text: these characters,
-// with no letter or digit beside them, and no regard to what a word is.
+// inside is the condition that a text contains a run of parts: these
+// characters, with no letter or digit next to them, regardless of where words
+// begin.
 func inside(run, field string) wording {
 	re := regexp.MustCompile("(?i)" + strings.ReplaceAll(regexp.QuoteMeta(run), "'", "['’]"))
 	isPart := func(r rune) bool {
@@ -122,7 +123,8 @@ func inside(run, field string) wording {
 	return x
 }
 
-// places are where a wording stands in some pieces, or nil if it does not say.
+// places returns where some pieces contain a wording, or nil if it does not
+// say.
 func (x *wording) places(of []piece) []place {
 	if x.stands == nil {
 		return nil

@@ -18,29 +18,29 @@ import (
 	"audittrail/record"
 )
 
-// fieldNamed returns the field of that name, or an error that lists them.
+// fieldNamed returns the field of a name, or an error that lists the fields.
 func fieldNamed(part, name string) (*predicate.Field, error) {
 	f, ok := predicate.Named(name)
 	if !ok {
-		return nil, problem(part, "%q is no clear field: %s", name, strings.Join(predicate.Names(), ", "))
+		return nil, problem(part, "unknown cleartext field %q; the fields are: %s", name, strings.Join(predicate.Names(), ", "))
 	}
 	return f, nil
 }
 
-// A plan is a query made ready: its conditions, all of which must hold.
+// A plan is a prepared query: its conditions, all of which must hold.
 type plan struct {
-	conditions []predicate.Condition // on what stands in the clear
+	conditions []predicate.Condition // on cleartext fields
 	text       *predicate.Wording    // nil: any
-	users      []string              // one of whom it is about, as its own content says; none: anybody
-	calls      *predicate.Calls      // one of conditions; nil: none
-	nothing    bool                  // no record can match: it asks for a user whom nobody knows
+	users      []string              // the record's content must name one of them; none: any user
+	calls      *predicate.Calls      // one of conditions, or nil
+	nothing    bool                  // no record can match: the query asks for unknown users
 }
 
 func (p *plan) holds(r *record.Record) bool {
 	return p.fits(r) && (p.text == nil || p.text.Holds(r))
 }
 
-// fits is holds without the text.
+// fits reports whether all conditions but the text hold.
 func (p *plan) fits(r *record.Record) bool {
 	for _, c := range p.conditions {
 		if !c.Holds(r) {
@@ -69,7 +69,7 @@ func (p *plan) within(name string, r Range) error {
 	return err
 }
 
-// plan makes a query ready.
+// plan prepares a query.
 func (e *Engine) plan(ctx context.Context, q *Query) (*plan, error) {
 	if err := q.check(); err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func (e *Engine) plan(ctx context.Context, q *Query) (*plan, error) {
 	return p, nil
 }
 
-// expressions adds the conditions that are written in a language.
+// expressions adds the conditions that are written as text queries or CEL.
 func (e *Engine) expressions(ctx context.Context, p *plan, q *Query) error {
 	if q.Filter != "" {
 		n, err := filter.Compile(q.Filter, predicate.FilterFields)
@@ -144,7 +144,8 @@ func (e *Engine) expressions(ctx context.Context, p *plan, q *Query) error {
 	}
 	kept, err := e.kept(ctx)
 	if errors.Is(err, audittrail.ErrNoKeys) {
-		// None matches that can be seen, which would read as if none did.
+		// Without a readable record, a search would return no hits, as if no
+		// text matched.
 		return fmt.Errorf("search the contents, which are encrypted, for text: %w", err)
 	}
 	if err != nil {
@@ -154,8 +155,8 @@ func (e *Engine) expressions(ctx context.Context, p *plan, q *Query) error {
 	return nil
 }
 
-// kept returns what tells of a class that it is gone, and that holds may keep
-// some of its records.
+// kept returns a function that reports of a class whether it has expired while
+// a legal hold may keep some of its records.
 func (e *Engine) kept(ctx context.Context) (func(class string) bool, error) {
 	classes, err := e.log.Classes()
 	if err != nil {
@@ -193,8 +194,8 @@ func (p *plan) times(q *Query) error {
 // instant is the time of nanos.
 func instant(n int64) time.Time { return time.Unix(0, n).UTC() }
 
-// identities adds the conditions on people and sessions, which stand in the
-// records under other names.
+// identities adds the conditions on people and sessions, which the records
+// contain under pseudonyms.
 func (e *Engine) identities(p *plan, q *Query) error {
 	var subjects []string
 	for _, s := range q.Subjects {
@@ -263,5 +264,5 @@ func (p *plan) classes(list []string) error {
 	case months == 0:
 		return p.oneOf("retention_class", list)
 	}
-	return problem("class", "some name a month and some do not; write all of them in one of the two forms")
+	return problem("class", "some classes name a month and some do not; write all of them in one of the two forms")
 }

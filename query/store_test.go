@@ -62,8 +62,8 @@ func letters(n int) []event.Event {
 	return events
 }
 
-// TestStore finds what was appended at once, over a log that is reopened, and
-// from beside it.
+// TestStore finds appended records at once, in a log that is reopened, and from
+// another process.
 func TestStore(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir, audittrail.Options{Create: true})
@@ -301,7 +301,7 @@ func TestCancelledMidway(t *testing.T) {
 	}
 }
 
-// TestErasedMeanwhile forgets somebody while blocks are built and others read.
+// TestErasedMeanwhile erases a user while blocks are built and others read.
 func TestErasedMeanwhile(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir, audittrail.Options{Create: true})
@@ -461,9 +461,9 @@ func TestHeldBeyondClass(t *testing.T) {
 	}
 }
 
-// TestOrderedErasure has keyring and index of before an erasure brought back
-// beside the log: nobody has carried the order out, and a reader counts no word
-// of that person.
+// TestOrderedErasure restores the keyring and index of before an erasure next
+// to the log: the erasure has not been carried out again, and a reader counts
+// no word of that person.
 func TestOrderedErasure(t *testing.T) {
 	dir, kept := t.TempDir(), t.TempDir()
 	open := func(o audittrail.Options) store {

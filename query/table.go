@@ -10,20 +10,20 @@ import (
 	"audittrail/query/internal/predicate"
 )
 
-// A Grouping says how Group adds up the records that match.
+// A Grouping tells Group how to aggregate the matching records.
 type Grouping struct {
-	// By names what the records of a row have in common: clear fields
-	// ("model_id", "outcome", "input_tokens", …), "label:KEY", "user" (a user
-	// who was erased counts under the id of the subject), or a span of the
+	// By names what the records of a row have in common: cleartext fields
+	// ("model_id", "outcome", "input_tokens", …), "label:KEY", "user" (an
+	// erased user counts under the id of the subject), or a time bucket of the
 	// event's time: "hour", "day", "week" (from Monday on, numbered as in ISO
-	// 8601) or "month", or between two of Boundaries: "cut". Without any, there is one
-	// row, of all records.
+	// 8601), "month", or "cut", which is the time between two of Boundaries. If
+	// By is empty, there is one row, of all records.
 	By []string
 	// Aggregates are "count", or one of count, sum, avg, min, max, p50, p95,
 	// p99 and distinct of a field: "sum(input_tokens)", "p95(latency_ms)",
-	// "min(time)", "distinct(user)". Without any, there is the count. Records
-	// that lack the field count for nothing; an aggregate of none is absent, a
-	// count 0.
+	// "min(time)", "distinct(user)". If Aggregates is empty, the table has the
+	// count. Records without the field do not count; where no record has it,
+	// the count is 0 and any other aggregate absent.
 	//
 	// Percentiles are by the nearest rank: exact up to 4,096 records of a row,
 	// off by at most 0.2 % beyond. Distinct is exact up to 131,072, and beyond
@@ -31,15 +31,16 @@ type Grouping struct {
 	Aggregates []string
 	// Zone is the time zone of hours, days, weeks and months; if nil, UTC.
 	Zone *time.Location
-	// Boundaries divide time for "cut", each the beginning of a span and the end of
-	// another. What is before the first is in a span of its own.
+	// Boundaries divide time for "cut": each boundary ends one bucket and
+	// begins the next. Times before the first boundary are in a bucket of their
+	// own.
 	Boundaries []time.Time
 }
 
-// A Table is what Group found: a row for each group that has records, sorted by
-// what the rows have in common.
+// A Table is the result of Group: a row for each group that has records, sorted
+// by what its records have in common.
 type Table struct {
-	Columns []string // By and Aggregates, as they were asked for
+	Columns []string // By and Aggregates, as the Grouping has them
 	Rows    [][]Value
 }
 
@@ -50,11 +51,11 @@ const (
 	maxGroups     = 1_000_000
 )
 
-// An askedFor is an aggregate that a question asks for.
+// An askedFor is an aggregate that a Grouping asks for.
 type askedFor struct {
 	kind  string           // count, sum, …
 	field *predicate.Field // nil: every record counts
-	over  *dimension       // for distinct: what is counted
+	over  *dimension       // for distinct: the dimension whose values are counted
 
 	prints *printer // of over
 }
@@ -75,7 +76,7 @@ func parseAggregate(text string, zone *time.Location) (askedFor, error) {
 	case !of && kind == "count":
 		return a, nil
 	case !of:
-		return a, problem(part, "%s of what? Write %s(input_tokens), for example", kind, kind)
+		return a, problem(part, "%s of which field? Write %s(input_tokens), for example", kind, kind)
 	case kind == "distinct":
 		var err error
 		a.over, err = newDimension(part, name, zone, nil)
@@ -86,15 +87,15 @@ func parseAggregate(text string, zone *time.Location) (askedFor, error) {
 	case err != nil:
 		return a, err
 	case f.Number == nil && kind != "count":
-		return a, problem(part, "%s is no number; of it there are count(%[1]s) and distinct(%[1]s)", name)
+		return a, problem(part, "%s is not a number; use count(%[1]s) or distinct(%[1]s)", name)
 	case f.Time && kind != "count" && kind != "min" && kind != "max":
-		return a, problem(part, "%s of a time means nothing; of %s there are min, max, count and distinct", kind, name)
+		return a, problem(part, "%s of a time is not defined; use min, max, count or distinct of %s", kind, name)
 	}
 	a.field = f
 	return a, nil
 }
 
-// value is a tally's result in the field's unit.
+// value returns an aggregate's result in the field's unit.
 func (a *askedFor) value(r aggregate.Result, zone *time.Location) Value {
 	switch {
 	case !r.Known:

@@ -4,10 +4,10 @@ import (
 	"audittrail/record"
 )
 
-// maxMatches is how many places of a hit are told.
+// maxMatches is the most matches that a hit lists.
 const maxMatches = 100
 
-// hit makes a hit of a record, if it matches.
+// hit makes a hit of a record that matches.
 func (p *plan) hit(r *record.Record, c cursors) (h *Hit, ok bool) {
 	if !p.fits(r) {
 		return nil, false

@@ -11,14 +11,14 @@ import (
 	"audittrail/query/internal/predicate"
 )
 
-// workers is how many goroutines go through the chunks of one query.
+// workers is how many goroutines share the chunks of one query.
 func workers() int { return runtime.GOMAXPROCS(0) }
 
-// A sink takes in what matches.
+// A sink takes the batches that match.
 type sink interface{ add(batch) error }
 
-// total hands all records that match to sinks, one for each goroutine, and
-// these to join.
+// total gives all matching records to sinks, one for each goroutine, and the
+// sinks to join.
 func (e *Engine) total(ctx context.Context, q *Query, newSink func() (sink, error), join func(sink) error) error {
 	p, err := e.plan(ctx, q)
 	if err != nil {
@@ -27,7 +27,7 @@ func (e *Engine) total(ctx context.Context, q *Query, newSink func() (sink, erro
 	return e.totalOf(ctx, q, p, newSink, join)
 }
 
-// totalOf is total of a query that is made ready.
+// totalOf is total for a prepared query.
 func (e *Engine) totalOf(ctx context.Context, q *Query, p *plan, newSink func() (sink, error), join func(sink) error) error {
 	if p.nothing {
 		return nil
@@ -69,7 +69,7 @@ func (s *asked) total(ctx context.Context, p *plan, from, to uint64, newSink fun
 	return sinks, g.Wait()
 }
 
-// A totaller goes through views.
+// A totaller works through the views of a query.
 type totaller struct {
 	*asked
 	plan    *plan
@@ -77,8 +77,8 @@ type totaller struct {
 	claimed []atomic.Bool
 }
 
-// work goes through views: through those that no other goroutine has begun, and
-// then it helps with the others.
+// work examines the views that no other goroutine has begun, and then helps
+// with the others.
 func (t *totaller) work(ctx context.Context, to sink) error {
 	var w predicate.Window
 	for _, help := range []bool{false, true} {
@@ -94,7 +94,7 @@ func (t *totaller) work(ctx context.Context, to sink) error {
 	return ctx.Err()
 }
 
-// take goes through what is left of a view.
+// take examines the rest of a view.
 func (t *totaller) take(ctx context.Context, v *predicate.View, w *predicate.Window, to sink) error {
 	if err := t.prepare(v); err != nil {
 		return err
@@ -117,7 +117,7 @@ func (t *totaller) take(ctx context.Context, v *predicate.View, w *predicate.Win
 	return nil
 }
 
-// hand hands over what matches of a window.
+// hand gives the matching rows of a window to a sink.
 func (t *totaller) hand(ctx context.Context, w *predicate.Window, to sink) error {
 	if len(w.Rows) == 0 {
 		return nil

@@ -8,10 +8,10 @@ import (
 	"audittrail/record"
 )
 
-// CountUnreadable returns of how many records it is not known whether they match, since
-// their content would tell and cannot be read: the log is open without its
-// keyring, or keys of it are lost. Content that was erased or has expired is
-// gone, and is not counted. It is 0 if q asks for nothing that is sealed.
+// CountUnreadable returns how many records may or may not match, since the
+// query depends on their content and it cannot be read: the log is open without
+// its keyring, or keys of it are lost. Content that was erased or has expired
+// is not counted. The count is 0 if q does not depend on encrypted content.
 func (e *Engine) CountUnreadable(ctx context.Context, q Query) (uint64, error) {
 	unknown := false // a user whose name may have been lost
 	for _, user := range q.Users {
@@ -39,7 +39,7 @@ func (e *Engine) CountUnreadable(ctx context.Context, q Query) (uint64, error) {
 	return n, nil
 }
 
-// An unread counts the records whose content cannot be read, although it was not
+// An unread counts the records whose content cannot be read although it was not
 // destroyed. It belongs to one goroutine.
 type unread struct {
 	log              *audittrail.Log

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A Kind is what a Value holds.
+// A Kind is the type of a Value.
 type Kind uint8
 
 // The kinds of values, in the order in which they sort.
@@ -22,8 +22,8 @@ const (
 	Absent  Kind = 0
 )
 
-// A Value is one cell of a Table. The zero Value is absent: nothing is known,
-// which is not zero.
+// A Value is one cell of a Table. The zero Value is absent: the value is not
+// known, which differs from zero.
 type Value struct {
 	kind  Kind
 	scale uint8 // decimal places of n
@@ -33,7 +33,7 @@ type Value struct {
 	t     time.Time
 }
 
-// TextValue is a text; the empty one is absent.
+// TextValue returns a text value; an empty text is absent.
 func TextValue(s string) Value {
 	if s == "" {
 		return Value{}
@@ -41,16 +41,16 @@ func TextValue(s string) Value {
 	return Value{kind: Text, s: s}
 }
 
-// IntegerValue is a whole number.
+// IntegerValue returns the value of a whole number.
 func IntegerValue(n int64) Value { return Value{kind: Integer, n: n} }
 
-// FloatValue is a number that was computed.
+// FloatValue returns the value of a computed number.
 func FloatValue(f float64) Value { return Value{kind: Float, f: f} }
 
-// InstantValue is a time.
+// InstantValue returns the value of a time.
 func InstantValue(t time.Time) Value { return Value{kind: Instant, t: t} }
 
-// decimalValue is n / 10^scale.
+// decimalValue returns the value n / 10^scale.
 func decimalValue(n int64, scale int) Value {
 	if scale == 0 {
 		return IntegerValue(n)
@@ -58,10 +58,10 @@ func decimalValue(n int64, scale int) Value {
 	return Value{kind: Decimal, n: n, scale: uint8(scale)}
 }
 
-// Kind says what the value holds.
+// Kind returns the type of the value.
 func (v Value) Kind() Kind { return v.kind }
 
-// Int returns a whole number, and the whole part of another one.
+// Int returns a whole number, or the whole part of any other number.
 func (v Value) Int() int64 {
 	switch v.kind {
 	case Integer:
@@ -94,8 +94,8 @@ func pow10(n uint8) int64 {
 	return p
 }
 
-// String is the value for people and for CSV: numbers without an exponent,
-// times as RFC 3339 has them, and nothing for what is absent.
+// String returns the value for people and for CSV: numbers without an exponent,
+// times in RFC 3339 form, and an empty string for an absent value.
 func (v Value) String() string {
 	switch v.kind {
 	case Text, Bucket:
@@ -131,8 +131,8 @@ func appendDecimal(dst []byte, n int64, scale int) []byte {
 	return dst
 }
 
-// MarshalJSON writes texts and times as strings, numbers as numbers, and what
-// is absent as null.
+// MarshalJSON writes texts and times as strings, numbers as numbers, and an
+// absent value as null.
 func (v Value) MarshalJSON() ([]byte, error) {
 	switch v.kind {
 	case Absent:

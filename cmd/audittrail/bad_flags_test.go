@@ -13,8 +13,8 @@ const (
 	empty   = ": it is empty; leave it out, or say what is wanted"
 	noTime  = " is no time: write 2026-11-02T15:04:05Z, 2026-11-02, yesterday, or how long ago, such as 7d"
 	noRange = " is no range such as 10..20, 10.. or ..20"
-	noClass = " is no retention class, such as standard, nor one of a month, such as standard/2026-11"
-	noTrace = " is no trace id: 32 hexadecimal digits, in lower case"
+	noClass = ": use a class, such as standard, or a class and a month, such as standard/2026-11"
+	noTrace = ": use 32 lower-case hexadecimal digits"
 	noBool  = " is neither true nor false; 'audittrail COMMAND --help' lists the flags"
 )
 
@@ -22,7 +22,7 @@ const (
 // begins with the command's name.
 var badSelections = map[string]string{
 	"--type=":                            "read --type" + empty,
-	"--type=promt":                       `type: "promt" is no event type: prompt, response, tool_call, tool_result, retrieval, embedding, guardrail, evaluation, feedback, human_review, decision, safety_incident, error, or x.NAME`,
+	"--type=promt":                       `type: unknown event type "promt": use prompt, response, tool_call, tool_result, retrieval, embedding, guardrail, evaluation, feedback, human_review, decision, safety_incident, error, or x.NAME`,
 	"--model=":                           "read --model" + empty,
 	"--model=gpt-4 --model=":             "read --model" + empty,
 	"--model=a\xff":                      "model_id: a value is not UTF-8",
@@ -31,13 +31,13 @@ var badSelections = map[string]string{
 	"--deployment=":                      "read --deployment" + empty,
 	"--user=":                            "read --user" + empty,
 	"--user=ann --user=":                 "read --user" + empty,
-	"--user=" + strings.Repeat("a", 2e3): "user_id: a value of 2000 bytes, at most 1024 are possible",
+	"--user=" + strings.Repeat("a", 2e3): "user_id: a value of 2000 bytes; use at most 1024",
 	"--subject=":                         "read --subject" + empty,
 	"--subject=00":                       "read --subject: subject of 2 characters is not 32 lower-case hexadecimal digits",
 	"--session=":                         "read --session" + empty,
 	"--trace=":                           "read --trace" + empty,
-	"--trace=xyz":                        `trace_id: "xyz"` + noTrace,
-	"--trace=0123456789ABCDEF0123456789ABCDEF": `trace_id: "0123456789ABCDEF0123456789ABCDEF"` + noTrace,
+	"--trace=xyz":                        `trace_id: invalid trace id "xyz"` + noTrace,
+	"--trace=0123456789ABCDEF0123456789ABCDEF": `trace_id: invalid trace id "0123456789ABCDEF0123456789ABCDEF"` + noTrace,
 	"--producer=":              "read --producer" + empty,
 	"--outcome=":               "read --outcome" + empty,
 	"--outcome=fine":           `outcome: "fine" is none of success, error, partial, blocked, refused, timeout, cancelled`,
@@ -46,10 +46,10 @@ var badSelections = map[string]string{
 	"--category=":              "read --category" + empty,
 	"--tool=":                  "read --tool" + empty,
 	"--class=":                 "read --class" + empty,
-	"--class=No/2026-11":       `class: "No/2026-11"` + noClass,
-	"--class=standard/2026-13": `class: "standard/2026-13"` + noClass,
-	"--class=standard --class=standard/2026-1": `class: "standard/2026-1"` + noClass,
-	"--class=short --class=standard/2026-11":   "class: some name a month and some do not; write all of them in one of the two forms",
+	"--class=No/2026-11":       `class: invalid retention class "No/2026-11"` + noClass,
+	"--class=standard/2026-13": `class: invalid retention class "standard/2026-13"` + noClass,
+	"--class=standard --class=standard/2026-1": `class: invalid retention class "standard/2026-1"` + noClass,
+	"--class=short --class=standard/2026-11":   "class: some classes name a month and some do not; write all of them in one of the two forms",
 	"--label=":                                 "read --label" + empty,
 	"--label=team":                             `read --label: "team" is not KEY=VALUE`,
 	"--label==x":                               `read --label: "=x" is not KEY=VALUE`,
@@ -76,13 +76,13 @@ var badSelections = map[string]string{
 	"--latency-ms=1e400":                       `read --latency-ms: "1e400"` + noRange,
 	"--cost=x..":                               `read --cost: "x.."` + noRange,
 	"--text=":                                  "read --text" + empty,
-	"--text=(":                                 "text: at byte 1: something is missing at the end",
+	"--text=(":                                 "text: at byte 1: a term is missing at the end",
 	"--text=-":                                 "text: at byte 0: a minus sign or NOT with nothing after it",
-	"--text=" + strings.Repeat("a", 20_000):    "text: at byte 16384: it has 20000 bytes; at most 16384 are possible",
+	"--text=" + strings.Repeat("a", 20_000):    "text: at byte 16384: 20000 bytes; use at most 16384",
 	"--filter=":                                "read --filter" + empty,
-	"--filter=size":                            "filter: it gives int, not true or false; compare it with something",
-	"--filter=prompt==1":                       `filter: at line 1, column 1: "prompt" is no clear field: `,
-	"--filter=" + strings.Repeat("a", 5_000):   "filter: it has 5000 bytes; at most 4096 are possible",
+	"--filter=size":                            "filter: the expression gives int, not true or false; compare it with a value",
+	"--filter=prompt==1":                       `filter: at line 1, column 1: unknown cleartext field "prompt"; the fields are: `,
+	"--filter=" + strings.Repeat("a", 5_000):   "filter: 5000 bytes; use at most 4096",
 }
 
 // badFlags are what each command refuses besides. COMMAND stands for its name.
@@ -102,15 +102,15 @@ var badFlags = map[string]map[string]string{
 		"--count-only --limit=5":                "query: --limit and --oldest-first are for lists of records, not for counts",
 		"--group-by=type --oldest-first":        "query: --limit and --oldest-first are for lists of records, not for counts",
 		"--group-by=":                           "query: read --group-by" + empty,
-		"--group-by=prompt":                     `query: group by: "prompt" is no clear field: `,
-		"--group-by=model_id,":                  `query: group by: "" is no clear field: `,
-		"--group-by=label:":                     "query: group by: label: of what? Write label:KEY",
+		"--group-by=prompt":                     `query: group by: unknown cleartext field "prompt"; the fields are: `,
+		"--group-by=model_id,":                  `query: group by: unknown cleartext field ""; the fields are: `,
+		"--group-by=label:":                     "query: group by: label: the key is missing; write label:KEY",
 		"--agg=":                                "query: read --agg" + empty,
 		"--agg=median(cost)":                    `query: aggregate: "median" is none of count, sum, avg, min, max, p50, p95, p99, distinct`,
 		"--agg=sum(":                            `query: aggregate: "sum(" is not of the form sum(input_tokens)`,
-		"--agg=sum":                             "query: aggregate: sum of what? Write sum(input_tokens), for example",
-		"--agg=sum(model_id)":                   "query: aggregate: model_id is no number; of it there are count(model_id) and distinct(model_id)",
-		"--agg=" + strings.Repeat("count,", 33): "query: aggregate: 34 of them, at most 32 are possible",
+		"--agg=sum":                             "query: aggregate: sum of which field? Write sum(input_tokens), for example",
+		"--agg=sum(model_id)":                   "query: aggregate: model_id is not a number; use count(model_id) or distinct(model_id)",
+		"--agg=" + strings.Repeat("count,", 33): "query: aggregate: 34 aggregates; use at most 32",
 		"-o=xml":                                `read -o: "xml" is none of table, json, jsonl and csv`,
 	},
 	"export": {

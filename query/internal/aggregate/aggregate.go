@@ -1,11 +1,11 @@
-// Package aggregate aggregates numbers by group: counts, sums, extremes, averages,
-// percentiles, and how many different ones there are.
+// Package aggregate aggregates numbers by group: counts, sums, extremes,
+// averages, percentiles, and counts of distinct numbers.
 //
-// What it gives depends on the numbers of a group alone, not on their order nor
-// on how they were split among tallies that were merged. Percentiles are exact
+// The results depend on the numbers of a group alone, not on their order nor on
+// how they were split among aggregates that were merged. Percentiles are exact
 // up to [Exact] numbers of a group, and within one part in [Precision] beyond;
-// counts of different values are exact up to [ExactDistinct] of a group, and
-// beyond within 1.04 / sqrt(2^14), 0.8 %, as a standard error.
+// counts of distinct values are exact up to [ExactDistinct] of a group, and
+// beyond have a standard error of 1.04 / sqrt(2^14), 0.8 %.
 package aggregate
 
 import (
@@ -18,24 +18,24 @@ import (
 type Aggregate interface {
 	// Add adds values[i] to the group groups[i].
 	Add(groups []int32, values []int64)
-	// Merge adds a group of another tally of the same aggregate.
+	// Merge adds a group of another Aggregate of the same kind.
 	Merge(group int32, from Aggregate, other int32)
-	// Result is the aggregate of a group.
+	// Result returns the aggregate of a group.
 	Result(group int32) Result
 }
 
-// A Result is what became of a group's numbers.
+// A Result is the aggregate of a group's numbers.
 type Result struct {
-	Known bool // there is one: nothing is the largest of no numbers
-	Whole bool // N holds it; otherwise F does
+	Known bool // there is a result: no numbers have no maximum
+	Whole bool // the result is in N; otherwise in F
 	N     int64
 	F     float64
 }
 
 func whole(n int64) Result { return Result{Known: true, Whole: true, N: n} }
 
-// New makes a tally of an aggregate: count, sum, avg, min, max, p50 to p99, or
-// distinct. For distinct, equal numbers must stand for equal values.
+// New makes an Aggregate: count, sum, avg, min, max, p50 to p99, or distinct.
+// For distinct, equal numbers must represent equal values.
 func New(name string) (Aggregate, error) {
 	switch name {
 	case "count":
@@ -52,7 +52,7 @@ func New(name string) (Aggregate, error) {
 	return nil, fmt.Errorf("%q is none of count, sum, avg, min, max, p50, p95, p99, distinct", name)
 }
 
-// extended returns s with room for the group n.
+// extended returns s with space for the group n.
 func extended[E any](s []E, n int32) []E {
 	if missing := int(n) + 1 - len(s); missing > 0 {
 		s = append(s, make([]E, missing)...)
@@ -86,7 +86,7 @@ func (c *count) Merge(group int32, from Aggregate, other int32) {
 
 func (c *count) Result(group int32) Result { return whole(at(c.n, group)) }
 
-// A sum has 128 bits: no number of records makes it wrong.
+// A sum has 128 bits, which no number of records can overflow.
 type sum struct {
 	hi int64
 	lo uint64

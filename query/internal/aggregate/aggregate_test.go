@@ -56,7 +56,7 @@ func number(r aggregate.Result) float64 {
 	return r.F
 }
 
-// Whatever tallies the numbers were split among, the results are the same, and
+// The results are the same however the numbers were split among aggregates, and
 // as far from the exact ones as is promised.
 func TestAgainstPlainSums(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))

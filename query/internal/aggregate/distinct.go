@@ -5,28 +5,28 @@ import (
 	"math/bits"
 )
 
-// ExactDistinct is how many different values of a group are kept.
+// ExactDistinct is how many distinct values of a group are kept.
 const ExactDistinct = 1 << 17
 
-// registerBits is the size of the sketch that is kept of more: HyperLogLog,
-// Flajolet et al. 2007, with hashes of 64 bits, so without its correction for
-// large counts.
+// registerBits is the size of the sketch that replaces larger sets:
+// HyperLogLog, Flajolet et al. 2007, with hashes of 64 bits and so without its
+// correction for large counts.
 const registerBits = 14
 
 // distinct counts the different values of groups.
 type distinct struct {
 	g []set
-	// latest are pairs that were added, by a part of their hash: most come again
-	// and again.
+	// latest caches pairs that were added, by a part of their hash: most pairs
+	// repeat.
 	latest [256]pair
 }
 
 type pair struct {
-	group int32 // and one more
+	group int32 // plus one
 	value int64
 }
 
-// A set is the values of a group, or a sketch of them.
+// A set has the values of a group, or a sketch of them.
 type set struct {
 	few       map[int64]struct{}
 	registers []uint8

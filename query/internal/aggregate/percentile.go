@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// Exact is how many numbers of a group are kept as they are.
+	// Exact is how many numbers of a group are kept unchanged.
 	Exact = 4096
 	// Precision is the part by which a percentile of more numbers may be off.
 	Precision = 1 << precisionBits
@@ -15,16 +15,16 @@ const (
 )
 
 // A percentile is the smallest number of a group that is not smaller than a
-// part of them all (the nearest rank). Beyond Exact numbers, it is that of
-// buckets, which numbers share whose first nine binary digits are the same.
+// given share of them (the nearest rank). Beyond Exact numbers, it is taken
+// from buckets; the numbers of a bucket have the same first nine binary digits.
 // Numbers are not negative.
 type percentile struct {
 	percent int64
 	g       []sample
 }
 
-// A sample is the numbers of a group: the numbers themselves, or how many there
-// are of each bucket.
+// A sample has the numbers of a group: either the numbers themselves, or a
+// count for each bucket.
 type sample struct {
 	few     []int64
 	n       int64
@@ -56,7 +56,7 @@ func (s *sample) put(v int64) {
 	s.count(bucketOf(v), 1)
 }
 
-// spread goes over to buckets.
+// spread changes the sample to buckets.
 func (s *sample) spread() {
 	if s.buckets != nil {
 		return
@@ -124,11 +124,11 @@ func (t *percentile) Result(group int32) Result {
 			return whole(middleOf(s.first + i))
 		}
 	}
-	panic("tally: a sample without its numbers")
+	panic("aggregate: a sample without its numbers")
 }
 
-// nth returns the number that would stand at a place if they were sorted, in
-// time proportional to how many there are (Hoare's selection). It moves them.
+// nth returns the number that would be at a place if the numbers were sorted,
+// in time proportional to their count (Hoare's selection). It reorders them.
 func nth(some []int64, place int) int64 {
 	for low, high := 0, len(some)-1; low < high; {
 		pivot := some[low+(high-low)/2]

@@ -1,14 +1,15 @@
-// Package filter reads conditions on the clear fields of records, written in
-// CEL (cel.dev), the Common Expression Language.
+// Package filter compiles conditions on the cleartext fields of records,
+// written in CEL (cel.dev), the Common Expression Language.
 //
-// A field that a record lacks has no value: what needs it is neither true nor
-// false, "||" and "&&" go by their other side where that decides, and an
-// expression that comes to no value holds for no record. Texts are the
-// exception: an absent one is empty. present(field) tells whether a field is
-// there.
+// A field that a record lacks has no value: a condition on it is neither true
+// nor false, "||" and "&&" take the result of their other side where that
+// decides, and an expression without a result matches no record. Texts are the
+// exception: an absent text is empty. present(field) tells whether the record
+// has a field.
 //
-// Expressions are checked for types when they are read, and refused if they
-// could cost too much: nothing else bounds their evaluation, nor need it.
+// The types of an expression are checked when it is compiled, and an expression
+// that could cost too much is refused, so that its evaluation needs no other
+// limit.
 package filter
 
 import (
@@ -26,19 +27,19 @@ import (
 	"github.com/google/cel-go/interpreter"
 )
 
-// The limits of an expression.
+// The limits on an expression.
 const (
 	MaxBytes = 4 << 10
 	MaxCost  = 200_000 // in CEL's measure: about one for each step, or for ten bytes of a text
 )
 
-// Limits of what fields hold, from which the cost is estimated.
+// Limits on the values of fields, from which the cost is estimated.
 const (
 	textBytes = 128
 	labels    = 64
 )
 
-// A Type is what a field holds.
+// A Type is the type of a field's values.
 type Type int
 
 // The types of fields.
@@ -55,16 +56,17 @@ var celTypes = map[Type]*cel.Type{
 	Labels: cel.MapType(cel.StringType, cel.StringType),
 }
 
-// A Field is one that expressions can name.
+// A Field is a field that expressions can name.
 type Field struct {
 	Name string
 	Type Type
 }
 
-// presence is how present(field) stands in a program.
+// presence is the prefix of the variable that replaces present(field) in a
+// program.
 const presence = "@present:"
 
-// A Node is a part of an expression: a Leaf, or All, Any or Not of others.
+// A Node is a part of an expression: a Leaf, or All, Any or Not of other nodes.
 type Node struct {
 	Op    Op
 	Nodes []*Node
@@ -82,28 +84,28 @@ const (
 	Not // of one node
 )
 
-// A Leaf is a condition that is decided as a whole.
+// A Leaf is a condition that is evaluated as a whole.
 type Leaf struct {
 	Fields []string // that it needs
-	// Compare, if not nil, is all there is to it.
+	// Compare, if not nil, is the whole condition.
 	Compare *Compare
 
 	program cel.Program
 }
 
-// A Compare is the condition that a field of numbers is smaller than,
-// equal to or larger than a number, or one of two of these.
+// A Compare is the condition that a field of numbers is smaller than, equal to
+// or larger than a number, or a combination of two of these.
 type Compare struct {
 	Field                  string
 	Number                 float64
 	Smaller, Equal, Larger bool
 }
 
-// Values looks up the value of a field, as its type has it, or nil if it is
+// Values returns the value of a field, in the field's type, or nil if it is
 // absent.
 type Values func(field string) any
 
-// Holds decides. It is not known where the leaf needs what is absent.
+// Holds evaluates the leaf. known is false if the leaf needs an absent field.
 func (l *Leaf) Holds(values Values) (holds, known bool) {
 	out, _, err := l.program.Eval(activation{values})
 	if err != nil {
@@ -113,7 +115,7 @@ func (l *Leaf) Holds(values Values) (holds, known bool) {
 	return bool(b), ok
 }
 
-// Holds decides about a record.
+// Holds evaluates the expression for a record.
 func (n *Node) Holds(values Values) (holds, known bool) {
 	switch n.Op {
 	case Not:
@@ -134,7 +136,7 @@ func (n *Node) Holds(values Values) (holds, known bool) {
 	return n.Leaf.Holds(values)
 }
 
-// activation hands a record's values to CEL.
+// activation passes a record's values to CEL.
 type activation struct{ values Values }
 
 // ResolveName returns the value of a name.
@@ -147,18 +149,18 @@ func (a activation) ResolveName(name string) (any, bool) {
 	return v, v != nil
 }
 
-// Parent returns nothing: there is no wider scope.
+// Parent returns nil: there is no outer scope.
 func (a activation) Parent() interpreter.Activation { return nil }
 
-// An Error says where an expression is wrong.
+// An Error reports why an expression is invalid.
 type Error struct{ Problem string }
 
 func (e *Error) Error() string { return e.Problem }
 
-// Compile reads an expression over some fields.
+// Compile compiles an expression over some fields.
 func Compile(text string, fields []Field) (*Node, error) {
 	if len(text) > MaxBytes {
-		return nil, &Error{fmt.Sprintf("it has %d bytes; at most %d are possible", len(text), MaxBytes)}
+		return nil, &Error{fmt.Sprintf("%d bytes; use at most %d", len(text), MaxBytes)}
 	}
 	env, err := environment(fields)
 	if err != nil {
@@ -169,14 +171,14 @@ func Compile(text string, fields []Field) (*Node, error) {
 		return nil, &Error{explain(issues.Err(), fields)}
 	}
 	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) {
-		return nil, &Error{fmt.Sprintf("it gives %s, not true or false; compare it with something", t)}
+		return nil, &Error{fmt.Sprintf("the expression gives %s, not true or false; compare it with a value", t)}
 	}
 	cost, err := env.EstimateCost(checked, sizes{})
 	if err != nil {
 		return nil, err
 	}
 	if cost.Max > MaxCost {
-		return nil, &Error{"it could take too long: fewer steps within one another, please"}
+		return nil, &Error{"the expression could take too long; nest fewer steps"}
 	}
 	c := &compiler{env: env, whole: checked.NativeRep(), fields: fields}
 	return c.node(c.whole.Expr())
@@ -187,7 +189,7 @@ func environment(fields []Field) (*cel.Env, error) {
 		cel.StdLib(), cel.CrossTypeNumericComparisons(true),
 		cel.Macros(cel.GlobalMacro("present", 1, func(f cel.MacroExprFactory, _ ast.Expr, args []ast.Expr) (ast.Expr, *cel.Error) {
 			if args[0].Kind() != ast.IdentKind {
-				return nil, f.NewError(args[0].ID(), "present() is of the name of a field")
+				return nil, f.NewError(args[0].ID(), "present() takes the name of a field")
 			}
 			return f.NewIdent(presence + args[0].AsIdent()), nil
 		})),
@@ -200,7 +202,8 @@ func environment(fields []Field) (*cel.Env, error) {
 
 var undeclared = regexp.MustCompile(`undeclared reference to '([^']*)'`)
 
-// explain makes one line of what CEL says, with the place in front.
+// explain makes one line of CEL's error, beginning with the place of the
+// mistake.
 func explain(err error, fields []Field) string {
 	var many interface{ Unwrap() []error }
 	if errors.As(err, &many) && len(many.Unwrap()) > 0 {
@@ -218,7 +221,7 @@ func explain(err error, fields []Field) string {
 		for _, f := range fields {
 			names = append(names, f.Name)
 		}
-		rest = fmt.Sprintf(" %q is no clear field: %s", strings.TrimPrefix(m[1], presence), strings.Join(names, ", "))
+		rest = fmt.Sprintf(" unknown cleartext field %q; the fields are: %s", strings.TrimPrefix(m[1], presence), strings.Join(names, ", "))
 	}
 	switch {
 	case strings.HasSuffix(rest, "'(double, int)'"):
@@ -232,7 +235,7 @@ func explain(err error, fields []Field) string {
 // sizes are the sizes of fields.
 type sizes struct{}
 
-// EstimateSize tells how large a value can be.
+// EstimateSize returns how large a value can be.
 func (sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
 	if n.Type().Kind() == types.MapKind {
 		return &checker.SizeEstimate{Max: labels}
@@ -240,12 +243,12 @@ func (sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
 	return &checker.SizeEstimate{Max: textBytes}
 }
 
-// EstimateCallCost leaves calls to CEL.
+// EstimateCallCost leaves the estimate for calls to CEL.
 func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
 	return nil
 }
 
-// A compiler takes an expression apart.
+// A compiler divides an expression into nodes.
 type compiler struct {
 	env    *cel.Env
 	whole  *ast.AST
@@ -301,7 +304,7 @@ func (c *compiler) typeOf(name string) Type {
 	return -1
 }
 
-// comparisons are the operators of a Compare.
+// comparisons maps operators to their Compare.
 var comparisons = map[string]Compare{
 	operators.Less:          {Smaller: true},
 	operators.LessEquals:    {Smaller: true, Equal: true},
@@ -311,7 +314,7 @@ var comparisons = map[string]Compare{
 	operators.Greater:       {Larger: true},
 }
 
-// compare takes an expression for a Compare, if it is one.
+// compare returns the Compare that an expression is equivalent to, or nil.
 func (c *compiler) compare(e ast.Expr) *Compare {
 	if e.Kind() != ast.CallKind {
 		return nil
@@ -351,11 +354,11 @@ func (c *compiler) compare(e ast.Expr) *Compare {
 	return &cmp
 }
 
-// exact is up to where a float64 holds every whole number. No field has a
-// larger one.
+// exact is the limit up to which a float64 represents every whole number. No
+// field has a larger one.
 const exact = 1 << 53
 
-// Holds decides about a number.
+// Holds evaluates the condition for a number.
 func (c *Compare) Holds(n float64) bool {
 	switch {
 	case n < c.Number:

@@ -89,14 +89,14 @@ func TestBadExpressions(t *testing.T) {
 	names := "type, model_id, size, input_tokens, latency_ms, time, labels"
 	deep := `labels.all(a, labels.all(b, labels.all(c, labels.all(d, a + b == c + d))))`
 	for text, want := range map[string]string{
-		`prompt == "x"`:           `at line 1, column 1: "prompt" is no clear field: ` + names,
-		`size > 1 && present(x)`:  `at line 1, column 20: "x" is no clear field: ` + names,
-		`present(1)`:              `at line 1, column 9: present() is of the name of a field`,
-		`size`:                    `it gives int, not true or false; compare it with something`,
+		`prompt == "x"`:           `at line 1, column 1: unknown cleartext field "prompt"; the fields are: ` + names,
+		`size > 1 && present(x)`:  `at line 1, column 20: unknown cleartext field "x"; the fields are: ` + names,
+		`present(1)`:              `at line 1, column 9: present() takes the name of a field`,
+		`size`:                    `the expression gives int, not true or false; compare it with a value`,
 		`size > "1"`:              `at line 1, column 6: found no matching overload for '_>_' applied to '(int, string)'`,
 		`latency_ms == 150`:       `at line 1, column 12: found no matching overload for '_==_' applied to '(double, int)'; write the number as 1.0`,
-		deep:                      `it could take too long: fewer steps within one another, please`,
-		strings.Repeat("x", 5000): `it has 5000 bytes; at most 4096 are possible`,
+		deep:                      `the expression could take too long; nest fewer steps`,
+		strings.Repeat("x", 5000): `5000 bytes; use at most 4096`,
 	} {
 		_, err := filter.Compile(text, fields)
 		var bad *filter.Error

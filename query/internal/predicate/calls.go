@@ -17,16 +17,16 @@ import (
 
 // Calls is the condition that a record counts a call: see event.Call.
 type Calls struct {
-	// Told reports whether the call is counted by another record. It is set
-	// before the condition is asked.
+	// Told reports whether another record counts the call. It is set before the
+	// condition is evaluated.
 	Told func(seq uint64) bool
-	// Unknown asks for the records of which it is not known instead.
+	// Unknown selects the records that may or may not count a call instead.
 	Unknown bool
-	// Begun asks for the records that begin a call instead.
+	// Begun selects the records that begin a call instead.
 	Begun bool
 }
 
-// Holds decides about one record.
+// Holds decides for one record.
 func (c *Calls) Holds(r *record.Record) bool {
 	parts, known := r.KnownParts()
 	return c.is(event.Call(&r.Event, parts, known), r.Seq)
@@ -64,18 +64,18 @@ func (c *Calls) narrow(v *View, n *narrowing) error {
 	return nil
 }
 
-// CallRows tells of the rows of an indexed chunk what they are of calls.
+// CallRows tells which parts of calls the rows of an indexed chunk are.
 type CallRows struct {
 	chunk *index.Chunk
 	any   bool // some row may be a part of a call
-	half  bool // or tells of one in another chunk, perhaps: see Half
+	half  bool // or may belong to a call in another chunk: see Half
 
 	types, parts, models, tools, finish, outcomes *block.Texts
 	latency, output                               *block.Numbers
-	kinds                                         []event.Type // by code of types; empty: none that Each has
+	kinds                                         []event.Type // by code of types; empty: a type that Each skips
 	lists                                         []partList   // by code of parts
 
-	domains, traces, spans, calls *block.Texts // once they are asked for
+	domains, traces, spans, calls *block.Texts // loaded when first needed
 }
 
 type partList struct {
@@ -124,7 +124,7 @@ func NewCallRows(c *index.Chunk) (*CallRows, error) {
 	return r, nil
 }
 
-// parseParts reads a value of column Parts.
+// parseParts parses a value of the column Parts.
 func parseParts(s string) partList {
 	if s == block.NoParts {
 		return partList{known: true}
@@ -133,22 +133,23 @@ func parseParts(s string) partList {
 	return partList{p, err == nil}
 }
 
-// blocks reports whether an outcome of a guardrail is that there is no answer.
+// blocks reports whether an outcome of a guardrail says that there is no
+// response.
 func blocks(t event.Type, outcome string) bool {
 	return t == event.Guardrail && (outcome == event.OutcomeBlocked || outcome == event.OutcomeRefused)
 }
 
-// has reports whether a row can be a half.
+// has reports whether a row can be a half of a call.
 func (r *CallRows) has(row int) bool { return r.kinds[r.types.Code(row)] != "" }
 
-// What stands for a value that is there, whichever it is.
+// These represent a value that is present, whatever it is.
 var (
 	someNumber  int64
 	someLatency time.Duration
 	someTool    = event.Tool{Name: "some"}
 )
 
-// part is what a row is of a call. It writes to e.
+// part returns which part of a call a row is. It writes to e.
 func (r *CallRows) part(e *event.Event, row int) event.CallPart {
 	e.Type, e.ModelID, e.FinishReason, e.OutputTokens, e.Latency, e.Tool = r.kinds[r.types.Code(row)], "", "", nil, nil, nil
 	var list partList
@@ -180,15 +181,15 @@ type Half struct {
 	Seq  uint64
 	Type event.Type
 	Part event.CallPart
-	// Blocks tells that a guardrail kept a question from being answered.
+	// Blocks is set if a guardrail kept a request from being answered.
 	Blocks bool
-	// Span and Trace tell which records belong together: those with the same
-	// one. They are asked for only where that matters.
+	// Span and Trace identify the records that belong together: those with the
+	// same key. They are called only if needed.
 	Span, Trace func() (key uint64, ok bool)
 }
 
-// Each calls use with the rows that have not left the log, in order, up to a
-// sequence number. Half is valid during the call.
+// Each calls use for the rows that have not left the log, in order, up to a
+// sequence number. The Half is valid during the call.
 func (r *CallRows) Each(to uint64, use func(*Half) error) error {
 	if !r.half {
 		return nil
@@ -226,7 +227,7 @@ func (r *CallRows) Each(to uint64, use func(*Half) error) error {
 	return nil
 }
 
-// ids are what joins a row to others, as bytes.
+// ids returns the ids that join a row to others, as bytes.
 func (r *CallRows) ids(row int) (call, domain, trace, span string, err error) {
 	if r.spans == nil {
 		for col, to := range map[block.TextColumn]**block.Texts{
@@ -240,7 +241,7 @@ func (r *CallRows) ids(row int) (call, domain, trace, span string, err error) {
 	return r.calls.Raw(r.calls.Code(row)), r.domains.Raw(r.domains.Code(row)), r.traces.Raw(r.traces.Code(row)), r.spans.Raw(r.spans.Code(row)), nil
 }
 
-// HalfOf is the half that a record is, if it can be one.
+// HalfOf returns the half that a record is, if it can be one.
 func HalfOf(r *record.Record) (h Half, ok bool) {
 	e := &r.Event
 	parts, known := r.KnownParts()
@@ -268,8 +269,9 @@ func bytesOf(digits string) string {
 
 var keySeed = maphash.MakeSeed()
 
-// SpanKey is equal for the records of one call: those with the same call id, or
-// else with the same span in the same trace and domain. There is none without.
+// SpanKey returns a key that is equal for the records of one call: those with
+// the same call id or, without one, with the same span in the same trace and
+// domain.
 func SpanKey(call, domain, trace, span string) (key uint64, ok bool) {
 	if call != "" {
 		return keyOf("call", call), true
@@ -280,8 +282,8 @@ func SpanKey(call, domain, trace, span string) (key uint64, ok bool) {
 	return keyOf("span", domainOf(domain), trace, span), true
 }
 
-// TraceKey is equal for the records of one trace in a domain; without a trace it
-// is SpanKey.
+// TraceKey returns a key that is equal for the records of one trace in a
+// domain; without a trace it is SpanKey.
 func TraceKey(call, domain, trace, span string) (key uint64, ok bool) {
 	if trace == "" {
 		return SpanKey(call, domain, trace, span)
@@ -304,7 +306,7 @@ func keyOf(parts ...string) uint64 {
 	h.SetSeed(keySeed)
 	for _, p := range parts {
 		_, _ = h.WriteString(p)
-		_ = h.WriteByte(0) // none of them but the last has one of varying place
+		_ = h.WriteByte(0) // only the last value may contain a zero byte
 	}
 	return h.Sum64()
 }
@@ -312,7 +314,7 @@ func keyOf(parts ...string) uint64 {
 // Seqs is a set of sequence numbers.
 type Seqs struct{ of map[uint32]*roaring.Bitmap }
 
-// Add adds one.
+// Add adds a sequence number.
 func (s *Seqs) Add(seq uint64) {
 	if s.of == nil {
 		s.of = make(map[uint32]*roaring.Bitmap)
@@ -325,7 +327,7 @@ func (s *Seqs) Add(seq uint64) {
 	b.Add(uint32(seq))
 }
 
-// Has reports whether a number is one of them.
+// Has reports whether the set contains a sequence number.
 func (s *Seqs) Has(seq uint64) bool {
 	b := s.of[uint32(seq>>32)]
 	return b != nil && b.Contains(uint32(seq))

@@ -11,16 +11,16 @@ import (
 	"audittrail/record"
 )
 
-// A Condition decides about records.
+// A Condition decides which records match.
 type Condition interface {
-	// Holds decides about one record.
+	// Holds decides for one record.
 	Holds(r *record.Record) bool
-	// narrow says what the index knows.
+	// narrow narrows a view to the rows that the index cannot rule out.
 	narrow(v *View, n *narrowing) error
 }
 
-// OneOf is the condition that a field of text has one of some values, or the
-// form in which its cleartext field has one that is too long.
+// OneOf returns the condition that a field of text has one of some values, or
+// the form in which a cleartext field has a value that is too long.
 func OneOf(f *Field, values []string) Condition {
 	c := &oneOf{field: f, values: make(map[string]bool, len(values))}
 	for _, v := range values {
@@ -85,11 +85,11 @@ func (c *oneOf) narrow(v *View, n *narrowing) error {
 	return nil
 }
 
-// rowsOf returns the rows with some codes, if the column lists them. Too many
-// codes are quicker seen in the column.
+// rowsOf returns the rows with some codes, if the column lists them. Where
+// there are many codes, it is faster to read the column.
 func rowsOf(t *block.Texts, want []bool, found int) (*roaring.Bitmap, bool) {
 	const most = 1024
-	if found > most || want[0] { // the rows without a value are not listed for looking up
+	if found > most || want[0] { // rows without a value are not listed by code
 		return nil, false
 	}
 	set := roaring.New()
@@ -106,8 +106,8 @@ func rowsOf(t *block.Texts, want []bool, found int) (*roaring.Bitmap, bool) {
 	return set, true
 }
 
-// Within is the condition that a field of numbers is in a range. A nil end is
-// open.
+// Within returns the condition that a field of numbers is in a range. A nil end
+// is open.
 func Within(f *Field, least, most *int64) Condition { return &within{f, least, most} }
 
 type within struct {
@@ -144,10 +144,10 @@ func (c *within) narrow(v *View, n *narrowing) error {
 	return nil
 }
 
-// always tells whether every record has the field.
+// always reports whether every record has the field.
 func (f *Field) always() bool { return f.Time || f.numbers == block.Size }
 
-// Labelled is the condition that a record has a label of a value.
+// Labelled returns the condition that a record has a label with a value.
 func Labelled(key, value string) Condition {
 	return &labelled{event.ClearForm(key), event.ClearForm(value)}
 }
@@ -167,7 +167,7 @@ func (c *labelled) narrow(_ *View, n *narrowing) error {
 	return nil
 }
 
-// byValue tests a column of text. Each value is looked at once.
+// byValue tests a column of text, each value once.
 func byValue(col block.TextColumn, is func(value string) bool) test {
 	var known atomic.Pointer[[]atomic.Uint32]
 	return func(w *Window) error {
@@ -183,7 +183,7 @@ func byValue(col block.TextColumn, is func(value string) bool) test {
 	}
 }
 
-// memoOf returns the memory for the answers about codes, which the first to ask
+// memoOf returns the memory for the answers about codes, which the first caller
 // makes.
 func memoOf(p *atomic.Pointer[[]atomic.Uint32], codes int) []atomic.Uint32 {
 	if p.Load() == nil {
@@ -193,8 +193,8 @@ func memoOf(p *atomic.Pointer[[]atomic.Uint32], codes int) []atomic.Uint32 {
 	return *p.Load()
 }
 
-// An answer is what a condition says. It is unknown where the record lacks what
-// it asks for.
+// An answer is the result of a condition. It is unknown if the record lacks a
+// field that the condition needs.
 type answer uint32
 
 const (
@@ -211,7 +211,7 @@ func answerOf(is bool) answer {
 	return no
 }
 
-// remembered returns the answer that was given before, or else asks.
+// remembered returns the answer that was given before, or calls ask for one.
 func remembered(memo *atomic.Uint32, ask func() answer) answer {
 	a := answer(memo.Load())
 	if a == unasked {

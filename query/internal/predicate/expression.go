@@ -8,10 +8,10 @@ import (
 	"audittrail/record"
 )
 
-// labelsField is what expressions call the labels.
+// labelsField is the name of the labels in expressions.
 const labelsField = "labels"
 
-// FilterFields are what an expression can name.
+// FilterFields are the fields that an expression can name.
 var FilterFields = func() []filter.Field {
 	var list []filter.Field
 	for _, f := range Fields {
@@ -29,7 +29,7 @@ var FilterFields = func() []filter.Field {
 	return append(list, filter.Field{Name: labelsField, Type: filter.Labels})
 }()
 
-// Satisfying is the condition that an expression over FilterFields holds.
+// Satisfying returns the condition that an expression over FilterFields holds.
 func Satisfying(n *filter.Node) Condition { return &expression{n} }
 
 type expression struct{ root *filter.Node }
@@ -65,7 +65,7 @@ func (c *expression) narrow(_ *View, n *narrowing) error {
 	return nil
 }
 
-// An evaluator answers for all rows of a window.
+// An evaluator evaluates a condition for all rows of a window.
 type evaluator interface {
 	answer(w *Window, out []answer) error
 }
@@ -90,7 +90,7 @@ func evaluatorOf(n *filter.Node) evaluator {
 	return &ofRow{n.Leaf}
 }
 
-// A joint is several in one.
+// A joint evaluates several nodes that an operator joins.
 type joint struct {
 	op    filter.Op
 	parts []evaluator
@@ -122,7 +122,7 @@ func (j *joint) answer(w *Window, out []answer) error {
 	return nil
 }
 
-// A comparison is of a number.
+// A comparison evaluates a condition on one number.
 type comparison struct {
 	*filter.Compare
 	field *Field
@@ -142,7 +142,7 @@ func (c *comparison) answer(w *Window, out []answer) error {
 	return nil
 }
 
-// ofText needs one column of text. Each of its values is looked at once.
+// ofText evaluates a condition on one column of text, each of its values once.
 type ofText struct {
 	leaf   *filter.Leaf
 	column block.TextColumn
@@ -173,7 +173,7 @@ func ask(l *filter.Leaf, values filter.Values) answer {
 	return answerOf(holds)
 }
 
-// ofRow needs more than that.
+// ofRow evaluates a condition on several fields, row by row.
 type ofRow struct{ leaf *filter.Leaf }
 
 func (l *ofRow) answer(w *Window, out []answer) error {
@@ -192,7 +192,8 @@ func (l *ofRow) answer(w *Window, out []answer) error {
 	return nil
 }
 
-// column returns what gives the value of a field in a row of the window.
+// column returns a function that gives the value of a field in a row of the
+// window.
 func (w *Window) column(name string, row *int) (func() any, error) {
 	if name == labelsField {
 		t, codes, err := w.codes(block.Labels)

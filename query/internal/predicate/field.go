@@ -11,8 +11,8 @@ import (
 	"audittrail/record"
 )
 
-// A Field is one of the clear fields of a record, under the name that the edge
-// form of an event gives it: it has one of Text and Number.
+// A Field is a cleartext field of a record, under the name that the edge form
+// of an event gives it: it has one of Text and Number.
 type Field struct {
 	Name   string
 	Text   func(*record.Record) string        // "" is absent
@@ -21,12 +21,12 @@ type Field struct {
 	Time   bool                               // nanoseconds since 1970
 
 	texts   block.TextColumn    // of Text
-	part    func(string) string // what of the column's value counts; nil: all
+	part    func(string) string // the part of the column's value that counts; nil: all
 	numbers block.NumberColumn  // of Number
-	delay   bool                // it is what numbers is later than block.Time, in microseconds
+	delay   bool                // its number is how much later numbers is than block.Time, in microseconds
 }
 
-// Fields are all of them.
+// Fields are all cleartext fields.
 var Fields = []Field{
 	{Name: "type", Text: func(r *record.Record) string { return string(r.Event.Type) }, texts: block.Type},
 	{Name: "model_id", Text: func(r *record.Record) string { return r.Event.ModelID }, texts: block.Model},
@@ -67,7 +67,7 @@ var Fields = []Field{
 	{Name: "producer_seq", Number: producerSeq, numbers: block.ProducerSeq},
 }
 
-// byName finds a field.
+// byName maps names to fields.
 var byName = func() map[string]*Field {
 	m := make(map[string]*Field, len(Fields))
 	for i := range Fields {
@@ -76,13 +76,13 @@ var byName = func() map[string]*Field {
 	return m
 }()
 
-// aliases are other names that people try.
+// aliases are other names that users try.
 var aliases = map[string]string{
 	"model": "model_id", "version": "model_version", "deployment": "deployment_id",
 	"session_id": "session", "trace": "trace_id", "span": "span_id", "latency": "latency_ms",
 }
 
-// Named returns the field of that name, or of another one that people try.
+// Named returns the field of a name or alias.
 func Named(name string) (*Field, bool) {
 	if a, ok := aliases[name]; ok {
 		name = a
@@ -91,7 +91,7 @@ func Named(name string) (*Field, bool) {
 	return f, ok
 }
 
-// Names are those of Fields.
+// Names returns the names of Fields.
 func Names() []string {
 	names := make([]string, len(Fields))
 	for i, f := range Fields {
@@ -100,7 +100,7 @@ func Names() []string {
 	return names
 }
 
-// Value is a number of the field as the edge has it.
+// Value returns a number of the field in the edge's form.
 func (f *Field) Value(n int64) any {
 	switch {
 	case f.Time:
@@ -111,14 +111,14 @@ func (f *Field) Value(n int64) any {
 	return n
 }
 
-// float is a number of the field in the edge's unit.
+// float returns a number of the field in the edge's unit.
 func (f *Field) float(n int64) float64 {
 	return float64(n) / pow10[f.Scale]
 }
 
 var pow10 = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
 
-// className is the name in a class and month.
+// className returns the class in a value of class and month.
 func className(class string) string {
 	name, _, _ := strings.Cut(class, "/")
 	return name
@@ -131,13 +131,13 @@ func known(n *int64) (int64, bool) {
 	return *n, true
 }
 
-// delay is how much later than it happened an event was logged, which is less
-// than nothing if its producer's clock was ahead.
+// delay returns how much later than it happened an event was logged, which is
+// negative if its producer's clock was ahead.
 func delay(r *record.Record) (int64, bool) {
 	return between(block.Nanos(r.Event.Time), block.Nanos(r.Logged)), true
 }
 
-// between is how many microseconds lie between two times in nanoseconds.
+// between returns the microseconds between two times in nanoseconds.
 func between(from, to int64) int64 {
 	d := to - from
 	switch {

@@ -10,20 +10,20 @@ import (
 	"audittrail/internal/index/block"
 )
 
-// A View is a chunk of an index under some conditions. Many goroutines may take
-// windows of it.
+// A View is a chunk of an index under a number of conditions. Many goroutines
+// may take windows of it.
 type View struct {
 	chunk      *index.Chunk
 	conditions []Condition
-	from, to   uint32 // the rows that count
+	from, to   uint32 // the rows that the view covers
 
 	prepare sync.Once
 	err     error
-	why     string // why no row is left
+	why     string // why no row can match; empty if some can
 	tests   []test
 	unsure  bool
-	all     bool            // every row from from to to is left, or
-	rows    *roaring.Bitmap // those that are
+	all     bool            // every row between from and to can match, or
+	rows    *roaring.Bitmap // those that can
 
 	mu      sync.Mutex // guards all below
 	forth   roaring.ManyIntIterable
@@ -34,19 +34,19 @@ type View struct {
 	numbers map[block.NumberColumn]*block.Numbers
 }
 
-// A test leaves out rows of a window.
+// A test drops rows of a window.
 type test func(w *Window) error
 
-// A narrowing is what conditions have found out about a chunk.
+// A narrowing is the result of looking up conditions in a chunk.
 type narrowing struct {
-	none  string // not empty: no row satisfies, for this reason
+	none  string // why no row satisfies the conditions; empty if some may
 	sets  []*roaring.Bitmap
 	tests []test
-	// unsure tells that the index does not decide: records have to be opened.
+	// unsure is set if the index cannot decide, and records have to be opened.
 	unsure bool
 }
 
-// NewView is about the records from one sequence number to another, as far as
+// NewView makes a view of the records between two sequence numbers, as far as
 // the chunk has them.
 func NewView(c *index.Chunk, from, to uint64, conditions []Condition) *View {
 	end := c.First + uint64(c.Rows)
@@ -59,8 +59,8 @@ func NewView(c *index.Chunk, from, to uint64, conditions []Condition) *View {
 	return v
 }
 
-// Prepare asks the index. It is to be called before all below; again, it does
-// nothing.
+// Prepare looks up the conditions in the index. It must be called before the
+// other methods; repeated calls do nothing.
 func (v *View) Prepare() error {
 	v.prepare.Do(func() { v.err = v.ask() })
 	return v.err
@@ -99,7 +99,7 @@ func (v *View) ask() error {
 	}
 	v.rows = roaring.And(v.rows, ranged(v.from, v.to))
 	if v.rows.IsEmpty() {
-		v.why = "no row has all that is looked for"
+		v.why = "no row satisfies all conditions"
 	}
 	return nil
 }
@@ -110,7 +110,7 @@ func ranged(from, to uint32) *roaring.Bitmap {
 	return set
 }
 
-// present leaves out the rows whose records have left the log.
+// present drops the rows whose records have left the log.
 func (v *View) present(w *Window) error {
 	types, codes, err := w.codes(block.Type)
 	if err != nil {
@@ -130,23 +130,23 @@ func (v *View) present(w *Window) error {
 	return nil
 }
 
-// First is the sequence number of the chunk's first record.
+// First returns the sequence number of the chunk's first record.
 func (v *View) First() uint64 { return v.chunk.First }
 
-// Len is how many records the view is about.
+// Len returns how many records the view covers.
 func (v *View) Len() int { return int(v.to - v.from) }
 
-// Indexed tells whether there is an index of the records.
+// Indexed reports whether the records are indexed.
 func (v *View) Indexed() bool { return v.chunk.Indexed() }
 
-// Unsure tells whether the records of a window still have to be opened to see
-// whether the conditions hold.
+// Unsure reports whether the records of a window have to be opened to decide
+// the conditions.
 func (v *View) Unsure() bool { return v.unsure }
 
-// Nothing tells why there is no window, if that is known.
+// Nothing returns why there is no window, if that is known.
 func (v *View) Nothing() string { return v.why }
 
-// Left is how many rows the windows have before they are looked through.
+// Left returns how many rows the windows have before their columns are read.
 func (v *View) Left() uint64 {
 	switch {
 	case v.why != "":
@@ -157,11 +157,11 @@ func (v *View) Left() uint64 {
 	return v.rows.GetCardinality()
 }
 
-// Decided tells whether all rows that are left satisfy the conditions.
+// Decided reports whether all rows that are left satisfy the conditions.
 func (v *View) Decided() bool { return !v.unsure && len(v.tests) == 0 }
 
-// TakeAll takes all rows that are left, and returns how many there are. The
-// first call does, if there was no Next.
+// TakeAll takes all rows that are left, and returns their number. Only the
+// first call returns any, and only if Next was not called.
 func (v *View) TakeAll() uint64 {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -172,12 +172,12 @@ func (v *View) TakeAll() uint64 {
 	return v.Left()
 }
 
-// WindowRows is how many rows a window has at most.
+// WindowRows is the most rows of a window.
 const WindowRows = 4096
 
-// Next makes the next rows those of w: those in front of what was had before,
-// if back is set. It returns false if there are no more. A view goes in one
-// direction only.
+// Next makes w the next window of rows, or the one before the last if back is
+// set. It returns false if there are no more. A view is read in one direction
+// only.
 func (v *View) Next(w *Window, back bool) bool {
 	if v.why != "" {
 		return false

@@ -6,21 +6,20 @@ import (
 	"audittrail/internal/index/block"
 )
 
-// A Window is some rows of a view, in order. It belongs to one goroutine.
+// A Window has some rows of a view, in order. It belongs to one goroutine.
 type Window struct {
 	Rows []uint32
-	// Unsure tells whether the records still have to be opened to see whether
-	// the conditions hold.
+	// Unsure is set if the records have to be opened to decide the conditions.
 	Unsure bool
 
 	view  *View
-	rows  []uint32 // room for Rows
+	rows  []uint32 // memory for Rows
 	spans []uint32 // scratch
 	taken [][]uint32
 	used  int
 }
 
-// buffer makes room.
+// buffer allocates memory for the rows.
 func (w *Window) buffer() {
 	if w.rows == nil {
 		w.rows = make([]uint32, WindowRows)
@@ -28,8 +27,8 @@ func (w *Window) buffer() {
 	w.Rows, w.used = w.rows[:WindowRows], 0
 }
 
-// Filter leaves the rows that satisfy the conditions, as far as the index can
-// tell.
+// Filter drops the rows that do not satisfy the conditions, as far as the index
+// can tell.
 func (w *Window) Filter() error {
 	for _, t := range w.view.tests {
 		if len(w.Rows) == 0 {
@@ -44,7 +43,7 @@ func (w *Window) Filter() error {
 	return nil
 }
 
-// Seqs are the sequence numbers of the rows.
+// Seqs returns the sequence numbers of the rows.
 func (w *Window) Seqs() []uint64 {
 	seqs := make([]uint64, len(w.Rows))
 	for i, row := range w.Rows {
@@ -53,10 +52,10 @@ func (w *Window) Seqs() []uint64 {
 	return seqs
 }
 
-// Indexed tells whether columns can be read.
+// Indexed reports whether columns can be read.
 func (w *Window) Indexed() bool { return w.view.chunk.Indexed() }
 
-// keep leaves the rows for which a function says so; i is which of Rows.
+// keep drops the rows for which is returns false; i is the row's place in Rows.
 func (w *Window) keep(is func(i int) bool) {
 	n := 0
 	for i, row := range w.Rows {
@@ -68,7 +67,7 @@ func (w *Window) keep(is func(i int) bool) {
 	w.Rows = w.Rows[:n]
 }
 
-// keepCodes leaves the rows with codes that are wanted.
+// keepCodes keeps the rows whose codes are set in want.
 func (w *Window) keepCodes(codes []uint32, want []bool) {
 	n := 0
 	for i, c := range codes {
@@ -80,8 +79,8 @@ func (w *Window) keepCodes(codes []uint32, want []bool) {
 	w.Rows = w.Rows[:n]
 }
 
-// sparse is how many rows between those of a window make it slower to read all
-// of them than each.
+// sparse is how many rows between those of a window make it faster to read each
+// than to read all.
 const sparse = 4
 
 // codes returns the codes of the rows. They are valid until the next test, or
@@ -118,13 +117,13 @@ func (w *Window) codes(c block.TextColumn) (*block.Texts, []uint32, error) {
 	return t, out, nil
 }
 
-// A Dictionary gives codes their values.
+// A Dictionary maps codes to their values.
 type Dictionary struct {
 	*block.Texts
-	value func(string) string // nil: as it is
+	value func(string) string // nil: unchanged
 }
 
-// Value is the value of a code.
+// Value returns the value of a code.
 func (d Dictionary) Value(code uint32) string {
 	return d.of(d.Texts.Value(code))
 }
@@ -143,7 +142,7 @@ func (w *Window) Texts(f *Field) (Dictionary, []uint32, error) {
 	return Dictionary{t, f.part}, codes, err
 }
 
-// Labels is Texts of a label.
+// Labels is Texts for a label.
 func (w *Window) Labels(key string) (Dictionary, []uint32, error) {
 	t, codes, err := w.codes(block.Labels)
 	return Dictionary{t, func(all string) string {
@@ -152,11 +151,12 @@ func (w *Window) Labels(key string) (Dictionary, []uint32, error) {
 	}}, codes, err
 }
 
-// Release lets what Texts and Labels returned be used again.
+// Release frees the memory of what Texts and Labels returned for the next
+// calls.
 func (w *Window) Release() { w.used = 0 }
 
 // Numbers appends the numbers that the rows have in a field, and which rows
-// those are.
+// have one.
 func (w *Window) Numbers(f *Field, which []int32, values []int64) ([]int32, []int64, error) {
 	t, err := w.view.numbersOf(f.numbers)
 	if err != nil {

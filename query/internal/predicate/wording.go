@@ -9,20 +9,21 @@ import (
 	"audittrail/record"
 )
 
-// A Reader tells of subjects what can be read of them.
+// A Reader reports of subjects whether their content can be read.
 type Reader interface {
 	StateOf(s record.Subject, class string) (record.State, error)
 }
 
-// Worded is the condition that a record has some text that can be read. That of
-// subjects that are hidden has none; nil hides nobody. Kept tells of a class
-// whether it is gone, and holds keep some of its records, whose text an index
-// does not have; nil is none.
+// Worded returns the condition that a record has some text that can be read.
+// The text of hidden subjects cannot be; if hidden is nil, no subject is
+// hidden. Kept reports of a class whether it has expired while legal holds keep
+// some of its records, whose text an index does not have; nil stands for no
+// such class.
 func Worded(x *search.Expr, reader Reader, hidden func(record.Subject) bool, kept func(class string) bool) *Wording {
 	return &Wording{x, reader, hidden, kept}
 }
 
-// Wording is the condition that Worded makes.
+// Wording is the condition that Worded returns.
 type Wording struct {
 	text   *search.Expr
 	reader Reader
@@ -30,12 +31,13 @@ type Wording struct {
 	kept   func(class string) bool
 }
 
-// Holds decides about a record.
+// Holds decides for a record.
 func (c *Wording) Holds(r *record.Record) bool {
 	return c.visible(r) && c.text.Match(&r.Event)
 }
 
-// Find is Holds, and returns where the text stands, at most so many places.
+// Find reports whether the condition holds, and returns where the record has
+// the text, at most limit places.
 func (c *Wording) Find(r *record.Record, limit int) (places []search.Match, holds bool) {
 	if !c.visible(r) {
 		return nil, false
@@ -73,7 +75,7 @@ func (c *Wording) narrow(v *View, n *narrowing) error {
 	return nil
 }
 
-// keeps tells whether records of the chunk may be kept beyond their class.
+// keeps reports whether records of the chunk may be kept beyond their class.
 func (c *Wording) keeps(v *View) (bool, error) {
 	if c.kept == nil {
 		return false, nil
@@ -90,8 +92,8 @@ func (c *Wording) keeps(v *View) (bool, error) {
 	return false, nil
 }
 
-// readable leaves the rows that have the words, of those that can be read. What
-// is kept beyond its class has to be opened for that.
+// readable keeps the rows that have the words and whose content can be read.
+// Records that are kept beyond their class have to be opened to decide.
 func (c *Wording) readable(rows search.Rows, kept bool) test {
 	return byState(c.stateOf, func(w *Window, i int, s record.State) bool {
 		switch s {
@@ -105,9 +107,9 @@ func (c *Wording) readable(rows search.Rows, kept bool) test {
 	})
 }
 
-// byState leaves the rows for which a function says so: i is which of the
-// window's, and told what of tells of its subject and class, which it is asked
-// once about each.
+// byState keeps the rows for which told returns true. Its i is the row's place
+// in the window, and its first argument the result of of for the row's subject
+// and class; of is called once for each pair.
 func byState[T any](of func(subject, class string) (T, error), is func(w *Window, i int, told T) bool) test {
 	var known sync.Map // of subject and class, by their codes
 	return func(w *Window) error {
@@ -146,15 +148,15 @@ func (c *Wording) stateOf(subject, class string) (record.State, error) {
 	return c.reader.StateOf(s, class)
 }
 
-// Unworded is the condition that a record's text is gone, or that of a subject
-// who is hidden.
+// Unworded returns the condition that a record's text cannot be read any more,
+// or belongs to a hidden subject.
 func Unworded(reader Reader, hidden func(record.Subject) bool, kept func(class string) bool) Condition {
 	return &unworded{Wording{nil, reader, hidden, kept}}
 }
 
 type unworded struct{ words Wording }
 
-// Holds decides about a record.
+// Holds decides for a record.
 func (c *unworded) Holds(r *record.Record) bool {
 	return r.State == record.Erased || r.State == record.Expired || c.words.hidden != nil && c.words.hidden(r.Subject)
 }
@@ -172,7 +174,7 @@ func (c *unworded) narrow(v *View, n *narrowing) error {
 	return nil
 }
 
-// An unreadness tells whether a text is gone or hidden.
+// An unreadness says whether a text cannot be read any more, or is hidden.
 type unreadness uint8
 
 const (

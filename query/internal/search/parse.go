@@ -19,11 +19,11 @@ const (
 	maxSteps = 512      // of a pattern
 )
 
-// spaces are the characters between operands, with those that an editor or an
-// input method puts there.
+// spaces are the characters between operands, including those that editors and
+// input methods insert.
 const spaces = " \t\r\n\u00a0\u3000"
 
-// An Error says where a text query is wrong.
+// An Error reports where and why a text query is invalid.
 type Error struct {
 	At      int // byte, from 0
 	Problem string
@@ -31,22 +31,22 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("at byte %d: %s", e.At, e.Problem) }
 
-// Parse reads a text query.
+// Parse parses a text query.
 func Parse(s string) (*Expr, error) {
 	if len(s) > MaxBytes {
-		return nil, &Error{MaxBytes, fmt.Sprintf("it has %d bytes; at most %d are possible", len(s), MaxBytes)}
+		return nil, &Error{MaxBytes, fmt.Sprintf("%d bytes; use at most %d", len(s), MaxBytes)}
 	}
 	if !utf8.ValidString(s) {
 		at := 0
 		for r, size := utf8.DecodeRuneInString(s); r != utf8.RuneError || size != 1; r, size = utf8.DecodeRuneInString(s[at:]) {
 			at += size
 		}
-		return nil, &Error{at, "it is not UTF-8"}
+		return nil, &Error{at, "the text is not UTF-8"}
 	}
 	p := &parser{text: s}
 	p.space()
 	if p.at == len(s) {
-		return nil, &Error{0, "it is empty"}
+		return nil, &Error{0, "the text is empty"}
 	}
 	n, err := p.or(text.Any)
 	if err != nil {
@@ -58,7 +58,7 @@ func Parse(s string) (*Expr, error) {
 	return &Expr{root: n}, nil
 }
 
-// A parser goes through a text query by recursive descent.
+// A parser parses a text query by recursive descent.
 type parser struct {
 	text  string
 	at    int
@@ -70,12 +70,12 @@ func (p *parser) problem(at int, format string, args ...any) error {
 	return &Error{at, fmt.Sprintf(format, args...)}
 }
 
-// space goes on to what is no space.
+// space skips to the next character that is not a space.
 func (p *parser) space() {
 	p.at = len(p.text) - len(strings.TrimLeft(p.text[p.at:], spaces))
 }
 
-// keyword takes a word that joins others, if it is the next one.
+// keyword skips a given operator, and reports whether it was next.
 func (p *parser) keyword(word string) bool {
 	rest, ok := strings.CutPrefix(p.text[p.at:], word)
 	if !ok || rest != "" && strings.IndexAny(rest, spaces+"()\"") != 0 {
@@ -86,15 +86,15 @@ func (p *parser) keyword(word string) bool {
 	return true
 }
 
-// end tells whether an operand is at its end.
+// end reports whether the parser is at the end of an operand.
 func (p *parser) end() bool { return p.at == len(p.text) || p.text[p.at] == ')' }
 
-// or reads operands between OR, within a field.
+// or parses operands that are joined by OR, within a field.
 func (p *parser) or(field text.Field) (node, error) {
 	var all either
 	for {
 		if p.keyword("OR") {
-			return nil, p.problem(p.at, "an OR with nothing before it; in quotes it is a word")
+			return nil, p.problem(p.at, "an OR with nothing before it; quote it to search for the word")
 		}
 		n, err := p.and(field)
 		if err != nil {
@@ -106,7 +106,7 @@ func (p *parser) or(field text.Field) (node, error) {
 			break
 		}
 		if p.end() {
-			return nil, p.problem(from, "an OR with nothing after it; in quotes it is a word")
+			return nil, p.problem(from, "an OR with nothing after it; quote it to search for the word")
 		}
 	}
 	if len(all) == 1 {
@@ -115,7 +115,7 @@ func (p *parser) or(field text.Field) (node, error) {
 	return all, nil
 }
 
-// and reads operands that stand beside each other, or between AND.
+// and parses operands that follow each other, or are joined by AND.
 func (p *parser) and(field text.Field) (node, error) {
 	var all both
 	for {
@@ -126,7 +126,7 @@ func (p *parser) and(field text.Field) (node, error) {
 		all = append(all, n)
 		from := p.at
 		if p.keyword("AND") && (p.end() || p.peek("OR")) {
-			return nil, p.problem(from, "an AND with nothing after it; in quotes it is a word")
+			return nil, p.problem(from, "an AND with nothing after it; quote it to search for the word")
 		}
 		if p.end() || p.peek("OR") {
 			break
@@ -138,7 +138,7 @@ func (p *parser) and(field text.Field) (node, error) {
 	return all, nil
 }
 
-// peek tells whether a word is the next one.
+// peek reports whether a word is the next one.
 func (p *parser) peek(word string) bool {
 	at := p.at
 	ok := p.keyword(word)
@@ -146,7 +146,7 @@ func (p *parser) peek(word string) bool {
 	return ok
 }
 
-// not reads an operand, which may be negated.
+// not parses an operand, which may be negated.
 func (p *parser) not(field text.Field) (node, error) {
 	if p.depth++; p.depth > MaxDepth {
 		return nil, p.problem(p.at, "more than %d levels of fields, parentheses and minus signs", MaxDepth)
@@ -170,11 +170,11 @@ func (p *parser) not(field text.Field) (node, error) {
 	return no{n}, nil
 }
 
-// operand reads parentheses, a phrase, a pattern or a word, each of which may
-// have a field in front of it.
+// operand parses parentheses, a phrase, a pattern or a word, each of which may
+// have the name of a field before it.
 func (p *parser) operand(field text.Field) (node, error) {
 	if p.at == len(p.text) {
-		return nil, p.problem(p.at, "something is missing at the end")
+		return nil, p.problem(p.at, "a term is missing at the end")
 	}
 	switch p.text[p.at] {
 	case '(':
@@ -210,8 +210,8 @@ func (p *parser) group(field text.Field) (node, error) {
 	return n, nil
 }
 
-// quoted reads what stands in quotes. A backslash takes the next character as
-// it is.
+// quoted parses the characters between quotes. A character after a backslash is
+// taken literally.
 func (p *parser) quoted() (string, error) {
 	from := p.at
 	var b strings.Builder
@@ -230,7 +230,7 @@ func (p *parser) quoted() (string, error) {
 	return "", p.problem(from, "a quote that is not closed")
 }
 
-// star takes an asterisk, and goes on to what is next.
+// star skips an asterisk, and reports whether there was one.
 func (p *parser) star() bool {
 	ok := strings.HasPrefix(p.text[p.at:], "*")
 	if ok {
@@ -240,14 +240,14 @@ func (p *parser) star() bool {
 	return ok
 }
 
-// phrase makes a condition of words in a row.
+// phrase makes a condition of consecutive words.
 func (p *parser) phrase(field text.Field, at int, s string, prefix bool) (node, error) {
 	if err := p.count(at); err != nil {
 		return nil, err
 	}
 	n := newPhrase(field, s, prefix)
 	if len(n.words) == 0 {
-		return nil, p.problem(at, "there is no word in it; substring:\"…\" finds other characters")
+		return nil, p.problem(at, "no word in this term; substring:\"…\" finds other characters")
 	}
 	return n, nil
 }
@@ -259,7 +259,7 @@ func (p *parser) count(at int) error {
 	return nil
 }
 
-// regex reads /pattern/, with an i behind it if case is not to matter.
+// regex parses /pattern/, with an i after it if case does not matter.
 func (p *parser) regex(field text.Field) (node, error) {
 	from := p.at
 	if err := p.count(from); err != nil {
@@ -273,7 +273,7 @@ func (p *parser) regex(field text.Field) (node, error) {
 		end++
 	}
 	if end >= len(p.text) {
-		return nil, p.problem(from, "a / without its second one; in quotes it is part of a phrase")
+		return nil, p.problem(from, "a / without a closing /; quote it to search for the character")
 	}
 	source := strings.ReplaceAll(p.text[p.at+1:end], `\/`, "/")
 	p.at = end + 1
@@ -286,7 +286,7 @@ func (p *parser) regex(field text.Field) (node, error) {
 	case !p.end() && !strings.ContainsAny(p.text[p.at:p.at+1], " \t\r\n"):
 		return nil, p.problem(p.at, "only an i can follow a pattern")
 	case len(source) > maxRegex:
-		return nil, p.problem(from, "a pattern of %d bytes; at most %d are possible", len(source), maxRegex)
+		return nil, p.problem(from, "a pattern of %d bytes; use at most %d", len(source), maxRegex)
 	}
 	re, err := regexp.Compile(flags + source)
 	if err != nil {
@@ -297,14 +297,14 @@ func (p *parser) regex(field text.Field) (node, error) {
 		return nil, p.problem(from, "%v", err)
 	}
 	if steps > maxSteps {
-		return nil, p.problem(from, "a pattern that takes %d steps for each character; at most %d are possible: repeat less within it", steps, maxSteps)
+		return nil, p.problem(from, "a pattern that takes %d steps for each character, more than %d: repeat less within it", steps, maxSteps)
 	}
 	p.space()
 	return &pattern{field: field, re: re}, nil
 }
 
-// stepsOf returns how many instructions a pattern comes to: what a match takes
-// for each character, at the worst.
+// stepsOf returns how many instructions a pattern compiles to: the most steps
+// that a match takes for each character.
 func stepsOf(source string) (int, error) {
 	re, err := syntax.Parse(source, syntax.Perl)
 	if err != nil {
@@ -325,7 +325,7 @@ var aliases = map[string]text.Field{
 	"any": text.Any, "text": text.Any,
 }
 
-// word reads a word, or a field and what follows it.
+// word parses a word, or a field and what follows it.
 func (p *parser) word(field text.Field) (node, error) {
 	from := p.at
 	n := strings.IndexAny(p.text[from:], spaces+"()\"")
@@ -338,11 +338,11 @@ func (p *parser) word(field text.Field) (node, error) {
 		return p.inField(field, from, name)
 	}
 	if s == "AND" || s == "OR" || s == "NOT" {
-		return nil, p.problem(from, "%s where something to be found belongs; in quotes it is a word", s)
+		return nil, p.problem(from, "%s where a word or phrase is expected; quote it to search for the word", s)
 	}
 	p.at += n
 	if at := strings.IndexByte(strings.TrimSuffix(s, "*"), '*'); at >= 0 {
-		return nil, p.problem(from+at, "a * stands at the end of a word only; /pattern/ finds more")
+		return nil, p.problem(from+at, "a * is allowed only at the end of a word; use a /pattern/ instead")
 	}
 	if s == "*" {
 		return nil, p.problem(from, "a * with nothing before it would match everything")
@@ -352,7 +352,7 @@ func (p *parser) word(field text.Field) (node, error) {
 	return p.phrase(field, from, s, prefix)
 }
 
-// inField reads what follows the name of a field.
+// inField parses what follows the name of a field.
 func (p *parser) inField(outer text.Field, from int, name string) (node, error) {
 	if name == "substring" {
 		return p.substring(outer)
@@ -366,7 +366,7 @@ func (p *parser) inField(outer text.Field, from int, name string) (node, error) 
 		for _, f := range text.Fields() {
 			names = append(names, f.String())
 		}
-		return nil, p.problem(from, "no field of text is called that: there are %s; in quotes it is part of a phrase", strings.Join(names, ", "))
+		return nil, p.problem(from, "unknown field of text: use %s, or quotes to search for the characters", strings.Join(names, ", "))
 	}
 	if outer != text.Any && field != outer {
 		return nil, p.problem(from, "%s within %s: no text is in two fields", name, outer)
@@ -377,7 +377,7 @@ func (p *parser) inField(outer text.Field, from int, name string) (node, error) 
 	return p.not(field)
 }
 
-// substring reads what is to be found anywhere in a text.
+// substring parses the characters to be found anywhere in a text.
 func (p *parser) substring(field text.Field) (node, error) {
 	from := p.at
 	if err := p.count(from); err != nil {
@@ -400,7 +400,7 @@ func (p *parser) substring(field text.Field) (node, error) {
 	}
 	folded := text.Fold(s)
 	if folded == "" {
-		return nil, p.problem(from, "substring: of nothing")
+		return nil, p.problem(from, "substring: with nothing to find")
 	}
 	p.space()
 	return &substring{field: field, folded: folded}, nil

@@ -6,24 +6,25 @@ import (
 	"audittrail/internal/index/text"
 )
 
-// A Lookup knows in which rows terms stand.
+// A Lookup finds the rows that contain terms.
 type Lookup interface {
 	Term(field text.Field, term string) (*roaring.Bitmap, error)
 	Prefix(field text.Field, prefix string) (*roaring.Bitmap, error)
 }
 
-// Rows are those that can match: the rows of Set, or, if Outside, all others.
-// Unless they are Exact, each has to be looked at.
+// Rows are the rows that can match: those of Set or, if Outside is set, all
+// others. Unless Exact is set, each has to be examined.
 type Rows struct {
 	Set     *roaring.Bitmap
 	Outside bool
 	Exact   bool
 }
 
-// Rows asks an index which rows can match. It leaves none out.
+// Rows looks up in an index which rows can match. Every row that matches is
+// among them.
 func (x *Expr) Rows(in Lookup) (Rows, error) { return x.root.rows(in) }
 
-// unknown is all rows, of which nothing is known.
+// unknown returns all rows, each of which has to be examined.
 func unknown() Rows { return Rows{Set: roaring.New(), Outside: true} }
 
 func (a Rows) and(b Rows) Rows {
@@ -74,7 +75,7 @@ func join(all []node, in Lookup, with func(a, b Rows) Rows) (Rows, error) {
 func (n no) rows(in Lookup) (Rows, error) {
 	r, err := n.node.rows(in)
 	if err != nil || !r.Exact {
-		return unknown(), err // what only may match may also not match
+		return unknown(), err // a row that may match may also match the negation
 	}
 	r.Outside = !r.Outside
 	return r, nil

@@ -11,9 +11,9 @@ import (
 	"audittrail/record"
 )
 
-// TestRows asks an index which rows can match, and holds that against every
-// row's text: none that matches is left out, and none that does not is in an
-// exact answer.
+// TestRows asks an index which rows can match, and compares the answer with
+// every row's text: it has every row that matches, and an exact answer has no
+// other.
 func TestRows(t *testing.T) {
 	words := []string{
 		"refund", "refunds", "bond", "John's", "safe", "退款", "平成", "㍻", "user_id", "crème",

@@ -1,12 +1,12 @@
-// Package search is the language in which queries ask for text: words,
-// "phrases", prefix*, field:word, AND (which need not be written), OR, -not and
-// parentheses, substring:"…" and /patterns/. It reads it ([Parse]), decides about an
-// event that has been opened ([Expr.Match]), and finds the places of the text in it
-// ([Expr.Find]).
+// Package search implements the language of text queries: words, "phrases",
+// prefix*, field:word, AND (which need not be written), OR, -not and
+// parentheses, substring:"…" and /patterns/. It parses a query ([Parse]),
+// matches it with an event that has been opened ([Expr.Match]), and finds the
+// places of the text in it ([Expr.Find]).
 //
 // Words are those of package text: case and accents do not matter. A condition
-// holds for an event as a whole: each of two words may stand in another field,
-// and a negated one stands nowhere.
+// applies to an event as a whole: two words may be in different fields, and a
+// negated word must be in none.
 package search
 
 import (
@@ -32,14 +32,15 @@ type Match struct {
 	Start, End int // bytes
 }
 
-// Match decides about an event that has been opened.
+// Match reports whether an event that has been opened matches.
 func (x *Expr) Match(e *event.Event) bool {
 	d := read(e)
 	return x.root.holds(&d)
 }
 
-// Find is Match, and returns where the words that were asked for stand in the
-// event, in its order. Places that overlap are one. There are at most limit.
+// Find reports whether an event matches, and returns where it contains the
+// words of the query, in the order of the event. Overlapping places are merged.
+// There are at most limit.
 func (x *Expr) Find(e *event.Event, limit int) (places []Match, ok bool) {
 	d := read(e)
 	if !x.root.holds(&d) {
@@ -51,10 +52,10 @@ func (x *Expr) Find(e *event.Event, limit int) (places []Match, ok bool) {
 	return places, true
 }
 
-// Negative tells whether the query matches what has no text at all.
+// Negative reports whether the query matches a record without any text.
 func (x *Expr) Negative() bool { return x.root.holds(new(document)) }
 
-// Scans tells whether the query asks for what no index knows.
+// Scans reports whether the query asks for text that no index can look up.
 func (x *Expr) Scans() bool { return x.root.scans() }
 
 // A document is the text of an event.
@@ -64,7 +65,7 @@ type piece struct {
 	field text.Field
 	text  string
 	words []text.Word
-	cut   bool // into words
+	cut   bool // the piece has been cut into words
 }
 
 func read(e *event.Event) document {
@@ -75,7 +76,7 @@ func read(e *event.Event) document {
 	return d
 }
 
-// in tells whether the piece is of a field.
+// in reports whether the piece is of a field.
 func (p *piece) in(f text.Field) bool { return f == text.Any || f == p.field }
 
 func (p *piece) cutUp() []text.Word {
@@ -114,7 +115,7 @@ func (p *piece) places(root node, limit int, all []Match) []Match {
 // A node is a part of a text query.
 type node interface {
 	holds(d *document) bool
-	spans(p *piece, to *[]span) // where it stands in a piece; nowhere, if negated
+	spans(p *piece, to *[]span) // where a piece contains it; nowhere, if negated
 	scans() bool
 	rows(in Lookup) (Rows, error)
 }
@@ -171,10 +172,10 @@ func anyScans(all []node) bool {
 // A phrase is one word, or several in a row.
 type phrase struct {
 	field  text.Field
-	words  [][]text.Word // each in its parts
+	words  [][]text.Word // each divided into its parts
 	prefix bool          // the last word is only the beginning of one
 	terms  []text.Lookup
-	exact  bool // what has these has the phrase
+	exact  bool // a text with these words contains the phrase
 }
 
 func newPhrase(field text.Field, s string, prefix bool) *phrase {
@@ -211,9 +212,9 @@ func (n *phrase) spans(p *piece, to *[]span) {
 	}
 }
 
-// stands yields where the phrase stands in a text: of each place where it ends,
-// the latest where it begins. Each of its words is in the word of the text that
-// follows the one before, or in the same one directly behind it.
+// stands yields where a text contains the phrase: for each place where it ends,
+// the latest where it begins. Each word of the phrase is in the word of the
+// text that follows the one before, or in the same one directly after it.
 func (n *phrase) stands(text []text.Word) iter.Seq[span] {
 	return func(yield func(span) bool) {
 		if len(n.words) == 1 {
@@ -224,8 +225,8 @@ func (n *phrase) stands(text []text.Word) iter.Seq[span] {
 			}
 			return
 		}
-		// Where the phrase up to a word of it begins, by the part of the text that
-		// it ends with; -1 is nowhere.
+		// begins and next are where the phrase up to a word of it begins, by
+		// the part of the text with which it ends; -1 is nowhere.
 		var begins, next []int
 		for i := range n.words {
 			if next = n.after(i, begins, next, text); next == nil {
@@ -241,11 +242,11 @@ func (n *phrase) stands(text []text.Word) iter.Seq[span] {
 	}
 }
 
-// after tells where the i-th word of the phrase follows what ends where begins
-// says, or nil if nowhere. The first word follows nothing. It uses the memory of
-// room.
+// after returns where the i-th word of the phrase follows the words before it,
+// which end and begin where begins says, or nil if nowhere. The first word
+// follows nothing. It uses the memory of room.
 func (n *phrase) after(i int, begins, room []int, text []text.Word) (next []int) {
-	here, before := -1, -1 // the latest beginning of what ends in the same word, and in the one before
+	here, before := -1, -1 // the latest beginning of a match that ends in the same word, and in the one before
 	for at := range text {
 		if at > 0 && text[at].Pos != text[at-1].Pos {
 			here, before = -1, here
@@ -274,8 +275,8 @@ func (n *phrase) after(i int, begins, room []int, text []text.Word) (next []int)
 	return next
 }
 
-// is tells whether a text begins with the i-th word of the phrase: all parts of
-// it in one word, with the same marks between them.
+// is reports whether a text begins with the i-th word of the phrase: all parts
+// of it in one word, with the same marks between them.
 func (n *phrase) is(i int, text []text.Word) bool {
 	want := n.words[i]
 	if len(text) < len(want) {
@@ -318,7 +319,7 @@ func (n *substring) spans(p *piece, to *[]span) {
 	}
 	folded, from := foldWithPlaces(p.text)
 	if folded != text.Fold(p.text) {
-		// Characters that change each other: the place cannot be told.
+		// These characters change each other: the place cannot be determined.
 		if strings.Contains(text.Fold(p.text), n.folded) {
 			*to = append(*to, span{0, len(p.text)})
 		}
@@ -340,14 +341,14 @@ func (n *substring) spans(p *piece, to *[]span) {
 	}
 }
 
-// foldWithPlaces folds characters one by one, and tells of each byte of the
+// foldWithPlaces folds characters one by one, and returns for each byte of the
 // result where in the text it comes from.
 func foldWithPlaces(s string) (folded string, from []int) {
 	var b strings.Builder
 	for i, r := range s {
 		f := text.Fold(string(r))
 		if f == "" && len(from) > 0 {
-			continue // a mark belongs to what it is on
+			continue // a mark belongs to the character before it
 		}
 		for range len(f) {
 			from = append(from, i)
@@ -357,11 +358,11 @@ func foldWithPlaces(s string) (folded string, from []int) {
 	return b.String(), append(from, len(s))
 }
 
-// maxSpans is how many places of a pattern are told of one piece.
+// maxSpans is the most places of a pattern that are returned for one piece.
 const maxSpans = 1000
 
-// A pattern is a regular expression (RE2), which takes time in proportion to
-// the text.
+// A pattern is a regular expression (RE2), which takes time proportional to the
+// text.
 type pattern struct {
 	field text.Field
 	re    *regexp.Regexp
@@ -383,7 +384,7 @@ func (n *pattern) spans(p *piece, to *[]span) {
 		return
 	}
 	for _, m := range n.re.FindAllStringIndex(p.text, maxSpans) {
-		if m[0] < m[1] { // a pattern may find nothing, which cannot be marked
+		if m[0] < m[1] { // an empty match cannot be marked
 			*to = append(*to, span{m[0], m[1]})
 		}
 	}

@@ -20,7 +20,7 @@ func parse(t *testing.T, q string) *search.Expr {
 	return x
 }
 
-// What matches is marked with brackets.
+// TestMatch marks matches with brackets.
 func TestMatch(t *testing.T) {
 	long := strings.Repeat("x", 100)
 	for _, test := range []struct{ query, text, want string }{
@@ -196,40 +196,40 @@ func TestPlacesAreBounded(t *testing.T) {
 func TestBadQueries(t *testing.T) {
 	fields := "prompt, response, system, input, output, arguments, result, error, metadata"
 	for q, want := range map[string]string{
-		"":                                    "at byte 0: it is empty",
-		"   ":                                 "at byte 0: it is empty",
+		"":                                    "at byte 0: the text is empty",
+		"   ":                                 "at byte 0: the text is empty",
 		"a (b":                                "at byte 2: a ( without its )",
 		"a)":                                  "at byte 1: a ) without its (",
 		"()":                                  "at byte 1: a ) with nothing before it",
 		`a "b`:                                "at byte 2: a quote that is not closed",
-		"a OR":                                "at byte 2: an OR with nothing after it; in quotes it is a word",
-		"OR a":                                "at byte 3: an OR with nothing before it; in quotes it is a word",
-		"a AND":                               "at byte 2: an AND with nothing after it; in quotes it is a word",
-		"a AND OR b":                          "at byte 2: an AND with nothing after it; in quotes it is a word",
+		"a OR":                                "at byte 2: an OR with nothing after it; quote it to search for the word",
+		"OR a":                                "at byte 3: an OR with nothing before it; quote it to search for the word",
+		"a AND":                               "at byte 2: an AND with nothing after it; quote it to search for the word",
+		"a AND OR b":                          "at byte 2: an AND with nothing after it; quote it to search for the word",
 		"a -":                                 "at byte 2: a minus sign or NOT with nothing after it",
 		"a - b":                               "at byte 2: a minus sign or NOT with nothing after it",
 		"NOT":                                 "at byte 0: a minus sign or NOT with nothing after it",
 		"*":                                   "at byte 0: a * with nothing before it would match everything",
-		"a*b":                                 "at byte 1: a * stands at the end of a word only; /pattern/ finds more",
-		"a !!!":                               `at byte 2: there is no word in it; substring:"…" finds other characters`,
-		"http://x":                            "at byte 0: no field of text is called that: there are " + fields + "; in quotes it is part of a phrase",
+		"a*b":                                 "at byte 1: a * is allowed only at the end of a word; use a /pattern/ instead",
+		"a !!!":                               `at byte 2: no word in this term; substring:"…" finds other characters`,
+		"http://x":                            "at byte 0: unknown field of text: use " + fields + ", or quotes to search for the characters",
 		"prompt:":                             "at byte 7: prompt: with nothing after it",
-		"AND refund":                          "at byte 0: AND where something to be found belongs; in quotes it is a word",
-		"NOT OR refund":                       "at byte 4: OR where something to be found belongs; in quotes it is a word",
-		"refund AND AND order":                "at byte 11: AND where something to be found belongs; in quotes it is a word",
+		"AND refund":                          "at byte 0: AND where a word or phrase is expected; quote it to search for the word",
+		"NOT OR refund":                       "at byte 4: OR where a word or phrase is expected; quote it to search for the word",
+		"refund AND AND order":                "at byte 11: AND where a word or phrase is expected; quote it to search for the word",
 		"prompt: a":                           "at byte 7: prompt: with nothing after it",
 		"prompt:response:a":                   "at byte 7: response within prompt: no text is in two fields",
-		"/a":                                  "at byte 0: a / without its second one; in quotes it is part of a phrase",
+		"/a":                                  "at byte 0: a / without a closing /; quote it to search for the character",
 		"/a(/":                                "at byte 0: error parsing regexp: missing closing ): `a(`",
 		"/a/x":                                "at byte 3: only an i can follow a pattern",
-		"/" + strings.Repeat("a", 2000) + "/": "at byte 0: a pattern of 2000 bytes; at most 1024 are possible",
+		"/" + strings.Repeat("a", 2000) + "/": "at byte 0: a pattern of 2000 bytes; use at most 1024",
 		"/((a{1000}){1000}){1000}/":           "at byte 0: error parsing regexp: invalid repeat count: `{1000}`",
-		`substring:""`:                        "at byte 10: substring: of nothing",
-		"a \xff":                              "at byte 2: it is not UTF-8",
+		`substring:""`:                        "at byte 10: substring: with nothing to find",
+		"a \xff":                              "at byte 2: the text is not UTF-8",
 		strings.Repeat("(", 100):              "at byte 64: more than 64 levels of fields, parentheses and minus signs",
 		strings.Repeat("-", 100):              "at byte 64: more than 64 levels of fields, parentheses and minus signs",
 		strings.Repeat("a ", 300):             "at byte 512: more than 256 words, phrases and patterns",
-		strings.Repeat("a", 1e6):              "at byte 16384: it has 1000000 bytes; at most 16384 are possible",
+		strings.Repeat("a", 1e6):              "at byte 16384: 1000000 bytes; use at most 16384",
 		strings.Repeat("prompt:", 100) + "a":  "at byte 448: more than 64 levels of fields, parentheses and minus signs",
 	} {
 		_, err := search.Parse(q)
@@ -285,7 +285,7 @@ func FuzzParse(f *testing.F) {
 func TestStepsOfPatterns(t *testing.T) {
 	for text, ok := range map[string]bool{"/[0-9]{400}/": true, "/([a-z]{30}){30}/": false, "/x{900}y/": false} {
 		_, err := search.Parse(text)
-		if ok != (err == nil) || err != nil && !strings.Contains(err.Error(), "at most 512 are possible") {
+		if ok != (err == nil) || err != nil && !strings.Contains(err.Error(), "more than 512") {
 			t.Errorf("Parse(%s) = %v, want it to be possible: %v", text, err, ok)
 		}
 	}

@@ -1,5 +1,5 @@
 // Package timebucket divides time into the hours, days, weeks and months of a
-// zone's clocks.
+// time zone.
 package timebucket
 
 import (
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Span returns the hour, day, week (from Monday on) or month that a time is in,
-// by the clocks of its zone.
+// Span returns the hour, day, week (from Monday on) or month that contains a
+// time, by the clocks of its zone.
 func Span(name string, t time.Time) (start, end time.Time) {
 	zone := t.Location()
 	year, month, day := t.Date()
@@ -21,8 +21,8 @@ func Span(name string, t time.Time) (start, end time.Time) {
 	case "day":
 		return midnight(year, month, day, zone), midnight(year, month, day+1, zone)
 	}
-	// The hour of the wall clock, which a zone's change can cut short: it begins
-	// where minutes and seconds were last 0, or the offset changed.
+	// A change of the zone's offset can cut an hour of the wall clock short: it
+	// begins where minutes and seconds were last 0, or the offset changed.
 	start = t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
 	end = start.Add(time.Hour)
 	from, to := t.ZoneBounds()
@@ -53,7 +53,8 @@ func midnight(year int, month time.Month, day int, zone *time.Location) time.Tim
 	return t
 }
 
-// Label names a span by its beginning: weeks are numbered as in ISO 8601.
+// Label names a time bucket by its beginning: weeks are numbered as in ISO
+// 8601.
 func Label(name string, start time.Time) string {
 	switch name {
 	case "month":
