@@ -156,8 +156,8 @@ func TestNobodyGrantsMore(t *testing.T) {
 	}
 }
 
-// TestGrantsSurvive reads grants and revocations back, in the process that
-// writes and in one that reads beside it.
+// TestGrantsSurvive reads recorded grants and revocations, in the process that
+// writes and in a concurrent reader.
 func TestGrantsSurvive(t *testing.T) {
 	dir := t.TempDir()
 	log := openLog(t, dir, audittrail.Options{Create: true})

@@ -17,17 +17,17 @@ import (
 	"audittrail/record"
 )
 
-// Options are how a Controller decides. The zero value has the built-in roles.
+// Options configure a Controller. The zero value has the built-in roles.
 type Options struct {
 	Rules
 	// PollInterval is how often a Controller of a log that another process writes
 	// looks for grants and revocations; if 0, 250 ms. A revocation counts there
 	// after that time at the latest.
 	PollInterval time.Duration
-	// UsesFile is where it is kept when each token was last used; if empty, it is
-	// known of this process alone.
+	// UsesFile is the file with the time of each token's last use; if empty,
+	// the times are those that this process knows.
 	UsesFile string
-	// Logger is told when denials cannot be recorded; if nil, nobody is.
+	// Logger receives a warning when denials cannot be recorded; it may be nil.
 	Logger *slog.Logger
 
 	testOnlyNow func() time.Time
@@ -41,13 +41,13 @@ type Controller struct {
 	roles *roleTable
 	now   func() time.Time
 
-	// changing is held for writing while grants are revoked, or read from the
-	// log, and for reading while one is made, which many do at once.
+	// changing is locked for writing while grants are revoked, or read from the
+	// log, and for reading while grants are made, which happens concurrently.
 	changing sync.RWMutex
 
 	mu   sync.RWMutex // guards the two below
 	t    *table
-	next uint64 // records from here on are not in t
+	next uint64 // the first record that is not in t
 
 	denials denials
 	stop    context.CancelFunc
@@ -77,18 +77,18 @@ func Open(ctx context.Context, log *audittrail.Log, o Options) (*Controller, err
 	return c, nil
 }
 
-// Close records the denials that wait for it, and when tokens were last used.
+// Close records the pending denials, and when tokens were last used.
 func (c *Controller) Close() error {
 	c.stop()
 	c.done.Wait()
 	if err := c.writeUses(); err != nil {
-		// Such as on read-only media: it is a hint.
+		// The file may be on read-only media; it is only a hint.
 		c.o.Logger.Debug("uses", slog.Any("error", err))
 	}
 	return c.denials.close()
 }
 
-// follow keeps the table as new as the log.
+// follow keeps the table up to date with the log.
 func (c *Controller) follow(ctx context.Context) {
 	tick := time.NewTicker(cmp.Or(c.o.PollInterval, 250*time.Millisecond))
 	defer tick.Stop()
@@ -113,7 +113,8 @@ func (c *Controller) follow(ctx context.Context) {
 	}
 }
 
-// Refresh takes in what was granted and revoked since, also by other processes.
+// Refresh reads the grants and revocations that were recorded since the last
+// call, also by other processes.
 func (c *Controller) Refresh(ctx context.Context) error {
 	c.changing.Lock()
 	defer c.changing.Unlock()
@@ -125,7 +126,7 @@ func (c *Controller) Refresh(ctx context.Context) error {
 
 func (c *Controller) refresh(ctx context.Context) error {
 	if _, _, err := c.log.Subject(""); err != nil {
-		return err // without its keyring the log tells of no grant
+		return err // without its keyring, no grant in the log can be read
 	}
 	size, err := c.log.Size()
 	if err != nil {
@@ -143,7 +144,7 @@ func (c *Controller) refresh(ctx context.Context) error {
 	}
 	again := news.erasures
 	if again && next > 0 {
-		// Grants of erased users must not live on here.
+		// The grants of erased users must end here.
 		if news, err = c.read(ctx, 0); err != nil {
 			return err
 		}
@@ -169,16 +170,16 @@ func (c *Controller) refresh(ctx context.Context) error {
 	return nil
 }
 
-// news is what the log has recorded about grants from some record on.
+// news contains what the log has recorded about grants since some record.
 type news struct {
-	records  []*record.Record // grants and revocations, but for those of erased users
+	records  []*record.Record // grants and revocations, except those of erased users
 	next     uint64           // the record after the last that was read
 	erasures bool             // users were erased
 }
 
 func (c *Controller) read(ctx context.Context, from uint64) (*news, error) {
 	n := new(news)
-	erased := make(map[record.Subject]uint64) // by which record
+	erased := make(map[record.Subject]uint64) // the record of the erasure
 	for r, err := range c.log.GovernanceRecords(ctx, from, event.AccessGranted, event.AccessRevoked, event.SubjectErased) {
 		if err != nil {
 			return nil, err
@@ -187,7 +188,7 @@ func (c *Controller) read(ctx context.Context, from uint64) (*news, error) {
 		switch {
 		case r.Event.Type == event.SubjectErased:
 			n.erasures = true
-			// The keys of those whom it names may not be destroyed yet.
+			// The erasure may be ordered while the users' keys still exist.
 			if order, err := governance.ReadErasure(r.Event.Metadata); r.State == record.Readable && err == nil {
 				for _, s := range order.Subjects {
 					erased[s] = r.Seq
@@ -201,17 +202,17 @@ func (c *Controller) read(ctx context.Context, from uint64) (*news, error) {
 	return n, nil
 }
 
-// A GrantRequest asks for a grant.
+// A GrantRequest describes a grant to make.
 type GrantRequest struct {
 	User  string
 	Role  string
-	For   time.Duration // how long it counts; 0 is until it is revoked
+	For   time.Duration // how long the grant is valid; 0 is until it is revoked
 	Scope Scope
-	By    string // the id of the token with which it is asked for; if empty, Local
+	By    string // the id of the token that makes the grant; if empty, Local
 }
 
-// Grant gives a user a role, and returns the token for it, which nobody can get
-// again. It is recorded, and counts from when Grant returns.
+// Grant gives a user a role, and returns the token for it, which cannot be
+// retrieved again. The grant is recorded, and valid when Grant returns.
 func (c *Controller) Grant(ctx context.Context, r GrantRequest) (Token, *Grant, error) {
 	token, g, err := c.grant(ctx, &r)
 	if err != nil {
@@ -226,17 +227,17 @@ func (c *Controller) grant(ctx context.Context, r *GrantRequest) (Token, *Grant,
 		return Token{}, nil, err
 	}
 	if r.User == "" {
-		return Token{}, nil, errors.New("it names no user")
+		return Token{}, nil, errors.New("the grant names no user")
 	}
 	if r.For < 0 {
-		return Token{}, nil, errors.New("it would have expired already")
+		return Token{}, nil, errors.New("the grant would already have expired")
 	}
 	if err := r.Scope.normalize(); err != nil {
 		return Token{}, nil, err
 	}
 	if !r.Scope.Empty() {
 		if permits &= scopable; permits == 0 {
-			return Token{}, nil, fmt.Errorf("role %s has no permission that a scope can limit; grant it without", r.Role)
+			return Token{}, nil, fmt.Errorf("role %s has no permission that a scope can limit; grant it without a scope", r.Role)
 		}
 	}
 	if c.roles.separate {
@@ -277,8 +278,8 @@ func (c *Controller) grant(ctx context.Context, r *GrantRequest) (Token, *Grant,
 	return token, g, nil
 }
 
-// An EscalationError means that the holder of a token tried to grant what the token
-// does not permit. It matches ErrDenied.
+// An EscalationError reports an attempt to grant permissions that the granting
+// token does not have. It matches ErrDenied.
 type EscalationError struct {
 	By      ID
 	Role    string
@@ -286,22 +287,22 @@ type EscalationError struct {
 }
 
 func (e *EscalationError) Error() string {
-	return fmt.Sprintf("%v: the token %s cannot grant the role %s: it does not have %s itself; ask for the grant whoever has, or the operator of the log",
+	return fmt.Sprintf("%v: the token %s cannot grant the role %s: the token does not have the permission %s itself; ask the holder of a token that has it, or the operator of the log",
 		ErrDenied, e.By, clip(e.Role), join(e.Lacking))
 }
 
 // Is reports whether the target is ErrDenied.
 func (e *EscalationError) Is(target error) bool { return target == ErrDenied }
 
-// checkGiver refuses a grant of more than the giver has. The local operator has
-// all: the files and the master key are theirs.
+// checkGiver refuses a grant with more permissions than its giver has. The
+// local operator has all, having the files and the master key.
 func (c *Controller) checkGiver(r *GrantRequest, permits set, now time.Time) error {
 	if r.By == "" || r.By == Local {
 		return nil
 	}
 	id, err := ParseID(r.By)
 	if err != nil {
-		return fmt.Errorf("by %q: it is neither the id of a token nor %s", clip(r.By), Local)
+		return fmt.Errorf("invalid granting token %q: use the id of a token, or %s", clip(r.By), Local)
 	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -316,8 +317,8 @@ func (c *Controller) checkGiver(r *GrantRequest, permits set, now time.Time) err
 	return nil
 }
 
-// checkSeparate refuses a second role by which one person would have both what
-// the rules keep apart.
+// checkSeparate refuses a second role that would give one user permissions
+// which the rules keep apart.
 func (c *Controller) checkSeparate(user string, more set, now time.Time) error {
 	if !c.roles.separate {
 		return nil
@@ -326,19 +327,19 @@ func (c *Controller) checkSeparate(user string, more set, now time.Time) error {
 	all := c.t.unite(user, now) | more
 	c.mu.RUnlock()
 	if all&content != 0 && all&administration != 0 {
-		return errors.New("duties are separate (separate_duties), and with this the user would both read content and administer the log; revoke the other grant first")
+		return errors.New("duties are separate (separate_duties), and with this grant the user would both read content and administer the log; revoke the other grant first")
 	}
 	return nil
 }
 
-// A NoGrantError means that there is nothing to revoke.
+// A NoGrantError reports that there is no grant to revoke.
 type NoGrantError struct{ What string }
 
 func (e *NoGrantError) Error() string {
-	return e.What + "; 'access list' shows the grants that there are"
+	return e.What + "; 'access list' shows all grants"
 }
 
-// Revoke ends one grant. Revoking it again changes nothing.
+// Revoke ends one grant. Revoking a grant again changes nothing.
 func (c *Controller) Revoke(ctx context.Context, id ID, reason, by string) (*Grant, error) {
 	c.changing.Lock()
 	defer c.changing.Unlock()
@@ -358,7 +359,7 @@ func (c *Controller) Revoke(ctx context.Context, id ID, reason, by string) (*Gra
 	return all[0], nil
 }
 
-// RevokeUser ends all grants of a user that are live.
+// RevokeUser ends all active grants of a user.
 func (c *Controller) RevokeUser(ctx context.Context, user, reason, by string) ([]*Grant, error) {
 	c.changing.Lock()
 	defer c.changing.Unlock()
@@ -372,7 +373,7 @@ func (c *Controller) RevokeUser(ctx context.Context, user, reason, by string) ([
 	}
 	c.mu.RUnlock()
 	if len(live) == 0 {
-		return nil, fmt.Errorf("revoke: %w", &NoGrantError{"this user has no live grant"})
+		return nil, fmt.Errorf("revoke: %w", &NoGrantError{"this user has no active grant"})
 	}
 	all, err := c.revoke(ctx, live, reason, by)
 	if err != nil {
@@ -381,7 +382,7 @@ func (c *Controller) RevokeUser(ctx context.Context, user, reason, by string) ([
 	return all, nil
 }
 
-// revoke ends live grants of one user.
+// revoke ends active grants of one user.
 func (c *Controller) revoke(ctx context.Context, live []*heldGrant, reason, by string) ([]*Grant, error) {
 	slices.SortFunc(live, func(a, b *heldGrant) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	r := revokeRecord{By: cmp.Or(by, Local), Reason: reason}
@@ -407,17 +408,17 @@ func (c *Controller) revoke(ctx context.Context, live []*heldGrant, reason, by s
 	return all, nil
 }
 
-// Decide tells whether the holder of a token may do something: about an event,
-// by its cleartext fields, or, if about is nil, in general. It reads memory only,
-// and records no denial: it is for callers that leave out what is denied, and
-// answer all the same.
+// Decide reports whether the holder of a token may do something: to an event,
+// judged by its cleartext fields, or, if about is nil, in general. It reads
+// memory only, and records no denial: it is for callers that leave out what is
+// denied and still answer.
 func (c *Controller) Decide(token string, p Permission, about *event.Event) Decision {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.t.decide(token, p, about, c.now())
 }
 
-// Check is Decide, and records a denial, if the log is open for writing.
+// Check is Decide, and also records a denial if the log is open for writing.
 func (c *Controller) Check(token string, p Permission, about *event.Event) Decision {
 	d := c.Decide(token, p, about)
 	if !d.Allowed {
@@ -426,11 +427,11 @@ func (c *Controller) Check(token string, p Permission, about *event.Event) Decis
 	return d
 }
 
-// A GrantStatus is a grant with what is known of its use.
+// A GrantStatus is a grant and its last known use.
 type GrantStatus struct {
 	*Grant
 	State    State
-	LastUsed time.Time // zero if not at all, as far as is known
+	LastUsed time.Time // zero if no use is known
 }
 
 // List returns all grants, the oldest first.
@@ -463,5 +464,5 @@ func (c *Controller) Lookup(id ID) (*Grant, bool) {
 	return h.Grant, true
 }
 
-// Roles returns the roles that there are, and what they permit.
+// Roles returns all roles, and what they permit.
 func (c *Controller) Roles() []Role { return slices.Clone(c.roles.roles) }

@@ -19,9 +19,9 @@ const (
 	maxDenials = 1024
 )
 
-// A denialKind is what is counted together: by grant and permission. All
-// attempts with texts that stand for no grant are one kind, for there are as
-// many of these as somebody likes to try.
+// A denialKind identifies the denials that are counted together: those of one
+// grant and permission. All attempts with texts that are not the token of a
+// grant are of one kind, since their number has no limit.
 type denialKind struct {
 	id         ID
 	permission Permission
@@ -35,8 +35,8 @@ type denialCount struct {
 	told        time.Time // when the kind was last recorded
 }
 
-// denials are recorded at once when they are the first of their kind, and with
-// their number when there are more. Recording is behind the check.
+// denials records the first denial of a kind at once, and further ones as a
+// count. Recording does not delay the check.
 type denials struct {
 	c    *Controller
 	wake chan struct{}
@@ -61,7 +61,7 @@ func (d *denials) close() error {
 
 func (d *denials) add(decision *Decision, now time.Time) {
 	k := denialKind{reason: decision.Reason}
-	if decision.Permission.bit() != 0 { // else it is whatever the caller made up
+	if decision.Permission.bit() != 0 { // otherwise it is an invented permission
 		k.permission = decision.Permission
 	}
 	user := ""
@@ -119,8 +119,8 @@ type denialRecord struct {
 	Last       time.Time  `json:"last"`
 }
 
-// record writes what is due: kinds that are new, those whose window is over,
-// and at the end all.
+// record writes the records that are due: of new kinds, of those whose window
+// is over, or, if all is set, of every kind.
 func (d *denials) record(all bool) error {
 	now := d.c.now()
 	var due []event.Event
@@ -150,7 +150,7 @@ func (d *denials) record(all bool) error {
 	for _, e := range due {
 		_, err := d.c.log.AppendGovernance(context.Background(), e)
 		if errors.Is(err, audittrail.ErrReadOnly) {
-			return nil // who writes the log does not see what is asked of us
+			return nil // the process that writes the log does not see our denials
 		}
 		if err != nil {
 			return err

@@ -2,8 +2,8 @@
 //
 // A grant gives a user a role, and so permissions, in the hands of a token: a
 // random secret that is shown once and of which the log keeps only a hash. A
-// grant can end at a time, can be limited to some records by a [Scope], and can
-// be revoked, which counts from then on.
+// grant can expire, can be limited to some records by a [Scope], and can be
+// revoked, which takes effect at once.
 //
 //	c, err := access.Open(ctx, log, access.Options{})
 //	…
@@ -13,12 +13,12 @@
 //		return d.Err()
 //	}
 //
-// Grants, revocations and denials are records of the log itself, so that it
-// proves its own administration; what is in memory comes from them and can be
-// made again at any time. What a user is called is sealed under that user's own
-// key: who is erased has no grants left.
+// Grants, revocations and denials are records of the log itself, so that the log
+// proves its own administration; the state in memory is derived from them. The
+// name of a user is encrypted under that user's own key: an erased user has no
+// grants any more.
 //
-// Permissions bind those who come through this package: the service, and the
-// callers of the library that ask it. Whoever holds the log's files and its
-// master key stands outside, and docs/access.md says so.
+// Permissions bind the callers of this package: the service, and programs that
+// use the library and ask it. They do not bind a person or process that has the
+// log's files and master key: see docs/access.md.
 package access

@@ -18,18 +18,18 @@ import (
 	"audittrail/record"
 )
 
-// A Grant is what one token permits. It is not to be changed.
+// A Grant is what one token permits. It must not be modified.
 type Grant struct {
 	ID    ID
 	User  string // who has the token
 	Role  string
 	Scope Scope
-	// Permissions are what the role permitted when the grant was made. What it
-	// permits now, if that is less, is all that counts.
+	// Permissions are those of the role when the grant was made. If the role
+	// has fewer permissions now, only these count.
 	Permissions []Permission
 
 	Granted   time.Time
-	GrantedBy string // the id of the token with which, or Local
+	GrantedBy string // the id of the token that made the grant, or Local
 	Expires   time.Time
 	Revoked   time.Time
 	RevokedBy string
@@ -39,11 +39,11 @@ type Grant struct {
 	set  set // of Permissions
 }
 
-// Local stands for whoever has the files and the master key, in the place of
-// the id of a token.
+// Local replaces the id of a token where the local operator acts: the operator
+// has the files and the master key.
 const Local = "local"
 
-// State says what became of a grant.
+// State returns the state of the grant.
 func (g *Grant) State(now time.Time) State {
 	switch {
 	case !g.Revoked.IsZero():
@@ -54,7 +54,7 @@ func (g *Grant) State(now time.Time) State {
 	return Active
 }
 
-// A State is what became of a grant.
+// A State says whether a grant is active, expired or revoked.
 type State string
 
 // The states of a grant.
@@ -100,13 +100,13 @@ func member(name string, v any) (map[string]json.RawMessage, error) {
 	return map[string]json.RawMessage{name: b}, err
 }
 
-// errForm reports that a record is not of a form that this program knows.
-var errForm = errors.New("its metadata are not those of a record of this type")
+// errForm reports that a record does not have a form that this program knows.
+var errForm = errors.New("invalid metadata for a record of this type")
 
 func readGrant(e *event.Event) (*Grant, error) {
 	var r grantRecord
 	if err := governance.Decode(e.Metadata, "grant", &r); err != nil {
-		return nil, errForm // what it holds is sealed, and not for an error
+		return nil, errForm // the value is encrypted content, and must not be in an error
 	}
 	hash, err := hex.DecodeString(r.Hash)
 	if err != nil || len(hash) != 32 || ID(hash[:len(r.ID)]) != r.ID {
@@ -126,14 +126,14 @@ func readGrant(e *event.Event) (*Grant, error) {
 	return g, nil
 }
 
-// A held grant is one in memory.
+// A heldGrant is a grant in memory.
 type heldGrant struct {
 	*Grant
-	set  set // what it permits now
+	set  set // the permissions that count now
 	used atomic.Int64
 }
 
-// A table is all grants, and what they permit. It does no I/O.
+// A table has all grants, and what they permit. It does no I/O.
 type table struct {
 	roles *roleTable
 	byID  map[ID]*heldGrant
@@ -141,7 +141,8 @@ type table struct {
 
 func newTable(roles *roleTable) *table { return &table{roles, map[ID]*heldGrant{}} }
 
-// grant takes a grant in. What is there already stays: it may be revoked.
+// grant adds a grant. A grant that is in the table already stays: it may have
+// been revoked.
 func (t *table) grant(g *Grant) {
 	if t.byID[g.ID] != nil {
 		return
@@ -153,8 +154,8 @@ func (t *table) grant(g *Grant) {
 	t.byID[g.ID] = h
 }
 
-// revoke ends grants. Those that it does not know belong to somebody who was
-// forgotten.
+// revoke ends grants. Grants that are not in the table belonged to users who
+// were erased.
 func (t *table) revoke(r *revokeRecord, at time.Time) {
 	for _, id := range r.IDs {
 		old := t.byID[id]
@@ -169,10 +170,10 @@ func (t *table) revoke(r *revokeRecord, at time.Time) {
 	}
 }
 
-// apply adds a grant or carries out a revocation. It reports whether the record is
-// of a form that this program knows. A grant that is not permits nothing, as what
-// narrows it may be in the part that is not known; a revocation that is not ends
-// the grants that it lists, or all there are.
+// apply adds a grant or carries out a revocation. It reports whether the record
+// is of a form that this program knows. A grant in an unknown form permits
+// nothing, since the unknown part may narrow it; a revocation in an unknown
+// form ends the grants that it lists, or all grants.
 func (t *table) apply(e *event.Event) (known bool) {
 	switch e.Type {
 	case event.AccessGranted:
@@ -202,11 +203,11 @@ func (t *table) apply(e *event.Event) (known bool) {
 	return true
 }
 
-// GrantsOf returns the grants that records of grants and revocations, in the
-// order of the log, make, the oldest first: also those that were revoked or have
-// expired. Unread is how many of the records tell of grants that are not among
-// them, as their content cannot be read or is of a newer form. Grants of erased
-// users count no more, and their records are not unread.
+// GrantsOf returns the grants of some records in the order of the log, the
+// oldest first, also those that were revoked or have expired. Unread is how
+// many records contain grants that are not returned, since their content cannot
+// be read or has a newer format. Grants of erased users are not valid any more,
+// and their records do not count as unread.
 func GrantsOf(records iter.Seq2[*record.Record, error]) (all []*Grant, unread int, err error) {
 	t := newTable(new(roleTable))
 	for r, err := range records {
@@ -232,38 +233,39 @@ func GrantsOf(records iter.Seq2[*record.Record, error]) (all []*Grant, unread in
 	return all, unread, nil
 }
 
-// A Reason says why something was denied.
+// A Reason tells why something was denied.
 type Reason string
 
 // The reasons of denials.
 const (
-	Malformed    Reason = "mistyped"      // the text is no token
+	Malformed    Reason = "mistyped"      // the text is not a token
 	Unknown      Reason = "unknown"       // no grant has this token
 	WasRevoked   Reason = "revoked"       // the grant was revoked
 	HasExpired   Reason = "expired"       // the grant has expired
 	NotPermitted Reason = "not permitted" // the grant does not have the permission
-	OutOfScope   Reason = "out of scope"  // it has, and not for this
+	OutOfScope   Reason = "out of scope"  // the grant has the permission, but not for this record
 )
 
-// A Decision is the answer to a check.
+// A Decision is the result of a check.
 type Decision struct {
 	Allowed    bool
 	Permission Permission
-	Reason     Reason // why it is denied
-	// Grant is the one that was decided on, if there is one. If it has a scope,
-	// and the check was about no event in particular, the caller must keep to it.
+	Reason     Reason // why the action is denied
+	// Grant is the grant that was decided on, if there is one. If it has a
+	// scope, and the check was not about a particular event, the caller must
+	// keep to the scope.
 	Grant *Grant
 }
 
-// SeesRestricted reports whether the decision shows the content about people who
-// have asked for it to be restricted: to the privacy role alone.
+// SeesRestricted reports whether the caller may show restricted content: only
+// the privacy role may see it.
 func (d *Decision) SeesRestricted() bool { return d.Allowed && d.Grant.Role == Privacy }
 
-// ErrDenied is what the errors of denials match.
+// ErrDenied is matched by the errors of denials.
 var ErrDenied = errors.New("access denied")
 
-// Err returns the denial as an error, which never has the token; nil if it is
-// allowed.
+// Err returns the denial as an error that never contains the token, or nil if
+// the action is allowed.
 func (d *Decision) Err() error {
 	if d.Allowed {
 		return nil
@@ -278,7 +280,7 @@ func (d *Decision) Err() error {
 	case HasExpired:
 		return fmt.Errorf("%w: the token %s expired on %s", ErrDenied, d.Grant.ID, d.Grant.Expires.UTC().Format(time.RFC3339))
 	case OutOfScope:
-		return fmt.Errorf("%w: the scope of the token %s does not reach this", ErrDenied, d.Grant.ID)
+		return fmt.Errorf("%w: the scope of the token %s does not cover this", ErrDenied, d.Grant.ID)
 	}
 	return fmt.Errorf("%w: the token %s, of role %s, does not have the permission %s", ErrDenied, d.Grant.ID, d.Grant.Role, d.Permission)
 }
@@ -289,8 +291,8 @@ func (t *table) find(text string) (*heldGrant, Reason) {
 		return nil, Malformed
 	}
 	hash := Token{text}.hash()
-	// The id is no secret, so finding it may take what time it takes; the rest
-	// of the hash is compared in the same time whatever it is.
+	// The id is not a secret, so the time of its lookup may vary; the rest of
+	// the hash is compared in constant time.
 	h := t.byID[ID(hash[:len(ID{})])]
 	if h == nil || subtle.ConstantTimeCompare(h.hash[:], hash[:]) != 1 {
 		return nil, Unknown
@@ -298,7 +300,7 @@ func (t *table) find(text string) (*heldGrant, Reason) {
 	return h, ""
 }
 
-// decide answers a check.
+// decide carries out a check.
 func (t *table) decide(text string, p Permission, about *event.Event, now time.Time) Decision {
 	h, reason := t.find(text)
 	d := Decision{Permission: p, Reason: reason}
@@ -322,7 +324,7 @@ func (t *table) decide(text string, p Permission, about *event.Event, now time.T
 	return d
 }
 
-// unite returns all that a user's live grants permit.
+// unite returns the permissions of all of a user's active grants.
 func (t *table) unite(user string, now time.Time) set {
 	var s set
 	for h := range maps.Values(t.byID) {

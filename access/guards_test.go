@@ -23,12 +23,12 @@ func TestScopeRefuses(t *testing.T) {
 	}
 	long := strings.Repeat("k", event.MaxClear+1)
 	for want, terms := range map[string][]string{
-		"from is given twice":              {"from=2026-01-01", "from=2026-02-01"},
-		"until is given twice":             {"until=2026-01-01", "until=2026-02-01"},
-		"more than 128 bytes":              {"label:" + long + "=v"},
-		"65 parts; at most 64":             many,
-		"a part of the scope has 129":      {"label:team=" + long},
-		"there is no \"" + long[:40] + "…": {long + "=v"},
+		"from is given twice":                {"from=2026-01-01", "from=2026-02-01"},
+		"until is given twice":               {"until=2026-01-01", "until=2026-02-01"},
+		"more than 128 bytes":                {"label:" + long + "=v"},
+		"65 parts; use at most 64":           many,
+		"a part of the scope has 129":        {"label:team=" + long},
+		"unknown limit \"" + long[:40] + "…": {long + "=v"},
 	} {
 		if _, err := access.ParseScope(terms); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseScope: %v, want %q", err, want)

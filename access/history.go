@@ -11,8 +11,8 @@ import (
 	"audittrail/record"
 )
 
-// A Change is one grant or revocation as the log has it. Whoever was erased is
-// in no change: of theirs, State says why nothing else can be read.
+// A Change is a grant or a revocation on record. It does not name a user who
+// was erased: State then tells why the other fields are empty.
 type Change struct {
 	Seq    uint64
 	Time   time.Time
@@ -23,9 +23,10 @@ type Change struct {
 	Role   string // of a grant
 	By     string
 	Reason string // of a revocation
-	// NewerForm tells that the record is of a form that this program does not know:
-	// a grant permits nothing, and a revocation ends the grants that it lists, or
-	// all that there are. The fields above are empty then, but for the user.
+	// NewerForm is set if the record has a newer format than this program
+	// knows. A grant then permits nothing, and a revocation ends the grants
+	// that it lists, or all grants. The fields above are empty, except for the
+	// user.
 	NewerForm bool
 }
 
@@ -45,7 +46,7 @@ func (c *Controller) History(ctx context.Context) iter.Seq2[*Change, error] {
 	}
 }
 
-// ChangeOf returns the grant or revocation that a record tells of.
+// ChangeOf returns the grant or revocation that a record contains.
 func ChangeOf(r *record.Record) *Change {
 	ch := &Change{Seq: r.Seq, Time: r.Event.Time, Type: r.Event.Type, State: r.State, User: r.Event.UserID}
 	if r.State != record.Readable {

@@ -12,11 +12,12 @@ import (
 	"audittrail/record"
 )
 
-// A Reading is what somebody was shown. What they searched for is not in it: it
-// may name people, who would then stand there after they were forgotten.
+// A Reading describes the content that a user was shown. It does not contain
+// the query, which may name people and would still name them after their
+// erasure.
 type Reading struct {
-	Grant   *Grant // with which; nil for whoever has the files
-	Command string // with what: "show", "query", a route of the service
+	Grant   *Grant // the reader's grant; nil for the local operator
+	Command string // the command: "show", "query", a route of the service
 	Records uint64 // how many records had content
 	First   uint64 // the lowest and the highest of their numbers
 	Last    uint64
@@ -27,56 +28,56 @@ type Reading struct {
 type readingRecord struct {
 	By      string `json:"by"`
 	Command string `json:"command"`
-	Of      string `json:"of,omitempty"` // of an end: the id of the record of the beginning
+	Of      string `json:"of,omitempty"` // of an end: the id of the record that began the reading
 	*readingNumbers
 }
 
-// readingNumbers are those of a reading that is over.
+// readingNumbers are the numbers of a reading that has ended.
 type readingNumbers struct {
 	Records uint64 `json:"records"`
 	First   uint64 `json:"first"`
 	Last    uint64 `json:"last"`
 }
 
-// The categories of the two records of a reading whose extent was not known when
-// the first of it was shown. They are part of the format.
+// The categories of the two records of a reading whose extent was not known
+// when it began. They are part of the format.
 const (
 	Began = "begun"
 	Ended = "ended"
 )
 
-// UnknownExtent is what is said of a reading whose end is not recorded.
+// UnknownExtent is the extent of a reading whose end is not recorded.
 const UnknownExtent = "ended early, number not known"
 
-// readingMembers are the types of the records of readings, and under which member
-// each has its details.
+// readingMembers maps the types of the records of readings to the member with
+// their details.
 var readingMembers = map[event.Type]string{event.ContentRead: "read", event.DataExported: "export"}
 
-// RecordRead records that content is about to be shown, or was.
+// RecordRead records that content is about to be shown, or was shown.
 func RecordRead(ctx context.Context, log *audittrail.Log, r Reading) error {
 	_, err := account(ctx, log, event.ContentRead, "", "", &r)
 	return err
 }
 
-// RecordExport records that records are about to be exported, or were.
+// RecordExport records that records are about to be exported, or were exported.
 func RecordExport(ctx context.Context, log *audittrail.Log, r Reading) error {
 	_, err := account(ctx, log, event.DataExported, "", "", &r)
 	return err
 }
 
-// A PendingRead is a reading under way, which is recorded.
+// A PendingRead is a reading that is recorded as begun, and not yet as ended.
 type PendingRead struct {
 	id   record.ID
 	kind event.Type
 }
 
-// BeginRead records that content is about to be shown, of which nobody knows yet
-// how much. End records how much it was.
+// BeginRead records that content is about to be shown, of an extent that is not
+// known yet. End records the extent.
 func BeginRead(ctx context.Context, log *audittrail.Log, r Reading) (*PendingRead, error) {
 	return begin(ctx, log, event.ContentRead, &r)
 }
 
-// BeginExport is BeginRead of an export.
+// BeginExport is BeginRead for an export.
 func BeginExport(ctx context.Context, log *audittrail.Log, r Reading) (*PendingRead, error) {
 	return begin(ctx, log, event.DataExported, &r)
 }
@@ -89,7 +90,7 @@ func begin(ctx context.Context, log *audittrail.Log, t event.Type, r *Reading) (
 	return &PendingRead{id, t}, nil
 }
 
-// End records what was shown, however it came to its end.
+// End records what was shown, whether the reading was completed or not.
 func (b *PendingRead) End(ctx context.Context, log *audittrail.Log, r Reading) error {
 	_, err := account(ctx, log, b.kind, Ended, b.id.String(), &r)
 	return err
@@ -115,22 +116,22 @@ func account(ctx context.Context, log *audittrail.Log, t event.Type, category, o
 	return receipt.ID, nil
 }
 
-// A LoggedRead is a reading or an export as the log has it.
+// A LoggedRead is a reading or an export that is on record.
 type LoggedRead struct {
-	*record.Record // the first; whoever was erased is not named in it
+	*record.Record // the first record of the reading; it does not name a reader who was erased
 	Type           event.Type
 	Time           time.Time
 	By             string
 	Command        string
-	// Known tells whether the log has how much it was. It has not if the reading
-	// was ended by force, or goes on.
+	// Known is set if the extent is on record. It is not if the reading was
+	// aborted, or has not ended.
 	Known       bool
 	Records     uint64
 	First, Last uint64
 }
 
-// LoggedReads makes of records, in the order of the log, the readings that they
-// tell of: the two records of one are one account. Others are passed over.
+// LoggedReads yields the readings of some records, in the order of the log. The
+// two records of one reading become one LoggedRead. Other records are skipped.
 func LoggedReads(records iter.Seq2[*record.Record, error]) ([]LoggedRead, error) {
 	var all []LoggedRead
 	at := map[string]int{}
@@ -144,7 +145,7 @@ func LoggedReads(records iter.Seq2[*record.Record, error]) ([]LoggedRead, error)
 		}
 		a := LoggedRead{Record: r, Type: r.Event.Type, Time: r.Event.Time}
 		if r.State != record.Readable {
-			if r.Event.Category != Ended { // whose beginning stands for it
+			if r.Event.Category != Ended { // the record of the beginning represents the reading
 				all = append(all, a)
 			}
 			continue
@@ -167,7 +168,7 @@ func LoggedReads(records iter.Seq2[*record.Record, error]) ([]LoggedRead, error)
 	return all, nil
 }
 
-// HasGrants reports whether anybody was ever granted access to a log.
+// HasGrants reports whether access to a log was ever granted.
 func HasGrants(ctx context.Context, log *audittrail.Log) (bool, error) {
 	for _, err := range log.GovernanceRecords(ctx, 0, event.AccessGranted) {
 		return err == nil, err

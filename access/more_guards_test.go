@@ -109,8 +109,9 @@ func TestRevokeOfNone(t *testing.T) {
 	}
 }
 
-// TestDeniedToReader closes the grants of a log that another process writes after a
-// token was refused: it cannot record that, and that is no error.
+// TestDeniedToReader closes the grants of a log that another process writes
+// after a token was refused: the denial cannot be recorded, which is not an
+// error.
 func TestDeniedToReader(t *testing.T) {
 	dir := t.TempDir()
 	log := openLog(t, dir, audittrail.Options{Create: true})
@@ -132,7 +133,7 @@ func TestDeniedToReader(t *testing.T) {
 // TestScopeTermsRefused names what a limit looks like.
 func TestScopeTermsRefused(t *testing.T) {
 	for _, term := range []string{"model", "model="} {
-		if _, err := access.ParseScope([]string{term}); err == nil || !strings.Contains(err.Error(), "it is not model=NAME") {
+		if _, err := access.ParseScope([]string{term}); err == nil || !strings.Contains(err.Error(), "use model=NAME") {
 			t.Errorf("ParseScope(%q) = %v, want what a limit looks like", term, err)
 		}
 	}

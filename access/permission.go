@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// A Permission is one thing that somebody may do.
+// A Permission is a kind of action that a grant can allow.
 type Permission string
 
 // The permissions.
 const (
 	WriteEvents     Permission = "write_events"     // append events
-	ReadEvents      Permission = "read_events"      // see, count and filter what stands in the clear
-	ReadContent     Permission = "read_content"     // open prompts, answers, and who they are about
-	ExportData      Permission = "export_data"      // take records out in bulk
+	ReadEvents      Permission = "read_events"      // see, count and filter cleartext fields
+	ReadContent     Permission = "read_content"     // open prompts, responses, and who they are about
+	ExportData      Permission = "export_data"      // export records in bulk
 	Verify          Permission = "verify"           // check the log, get proofs and checkpoints
 	ViewReports     Permission = "view_reports"     // make and read reports
 	ManageLineage   Permission = "manage_lineage"   // register datasets, models, deployments
@@ -25,7 +25,7 @@ const (
 	ManageKeys      Permission = "manage_keys"      // rotate and back up keys
 )
 
-// Permissions returns all of them.
+// Permissions returns all permissions.
 func Permissions() []Permission { return slices.Clone(permissions[:]) }
 
 var permissions = [...]Permission{
@@ -33,15 +33,15 @@ var permissions = [...]Permission{
 	ManageLineage, ManageAccess, ManageRetention, ManageHolds, DeleteData, ManageKeys,
 }
 
-// ParsePermission reads the name of a permission.
+// ParsePermission parses the name of a permission.
 func ParsePermission(s string) (Permission, error) {
 	if p := Permission(s); p.bit() != 0 {
 		return p, nil
 	}
-	return "", fmt.Errorf("there is no permission %q; there are %s", clip(s), join(permissions[:]))
+	return "", fmt.Errorf("unknown permission %q: use one of %s", clip(s), join(permissions[:]))
 }
 
-// clip shortens what somebody gave, for an error.
+// clip shortens a value that a caller gave, for an error.
 func clip(s string) string {
 	const most = 40
 	if len(s) > most {
@@ -110,19 +110,19 @@ func (s set) list() []Permission {
 }
 
 var (
-	// content is what shows what people wrote.
+	// content has the permissions that show what people wrote.
 	content = setOf(ReadContent, ExportData)
-	// administration is power over the log itself.
+	// administration has the permissions that govern the log itself.
 	administration = setOf(ManageAccess, ManageRetention, ManageHolds, ManageKeys)
-	// scopable are the permissions that can be limited to some records, or
-	// that show of the others nothing but hashes. The others are about all of
-	// the log, so a grant with a scope does not have them.
+	// scopable are the permissions that can be limited to some records, or that
+	// show only hashes of the other records. All other permissions concern the
+	// whole log, so a grant with a scope does not have them.
 	scopable = setOf(WriteEvents, ReadEvents, ReadContent, ExportData, Verify)
 )
 
-// separate takes from a role what it must not have beside the rest of it where
-// duties are separate: content from those who administer access, and
-// administration from all others who read content.
+// separate removes from a role what it must not have together with its other
+// permissions where duties are separate: access to content from those who
+// administer access, and administration from all others who read content.
 func separate(s set) set {
 	switch {
 	case s&ManageAccess.bit() != 0:

@@ -37,23 +37,23 @@ var builtIn = []struct {
 	{Privacy, "the data protection officer", setOf(ReadEvents, ReadContent, ExportData, Verify, ViewReports, ManageRetention, DeleteData)},
 }
 
-// Rules are what decisions follow beside the grants: from the configuration.
+// Rules are the configuration that decisions follow besides the grants.
 type Rules struct {
-	// Custom are further roles and their permissions.
+	// Custom are additional roles and their permissions.
 	Custom map[string]CustomRole
-	// SeparateDuties takes content from those who administer access, and
-	// administration from all others who read content; nobody can hold roles
-	// that have both between them.
+	// SeparateDuties takes access to content from those who administer access,
+	// and administration from all others who read content; no user can have two
+	// roles that together have both.
 	SeparateDuties bool
 }
 
-// A CustomRole is a role of the organisation's own.
+// A CustomRole is a role that the organisation has defined.
 type CustomRole struct {
 	Description string
 	Permissions []Permission
 }
 
-// A roleTable says what each role permits.
+// A roleTable tells what each role permits.
 type roleTable struct {
 	roles    []Role
 	sets     map[string]set
@@ -76,13 +76,13 @@ func (r *Rules) resolve() (*roleTable, error) {
 	for _, name := range slices.Sorted(maps.Keys(r.Custom)) {
 		c := r.Custom[name]
 		if !event.ValidClass(name) {
-			return nil, fmt.Errorf("role %q: a name is 1 to 32 lower-case letters, digits, hyphens and underscores", clip(name))
+			return nil, fmt.Errorf("invalid role name %q: use 1 to 32 lower-case letters, digits, hyphens and underscores", clip(name))
 		}
 		if _, taken := t.sets[name]; taken {
-			return nil, fmt.Errorf("role %q is built in; give this one another name", name)
+			return nil, fmt.Errorf("role %q is built in; choose another name", name)
 		}
 		if len(c.Permissions) == 0 {
-			return nil, fmt.Errorf("role %q has no permissions; there are %s", name, join(permissions[:]))
+			return nil, fmt.Errorf("role %q has no permissions; the permissions are %s", name, join(permissions[:]))
 		}
 		for _, p := range c.Permissions {
 			if _, err := ParsePermission(string(p)); err != nil {
@@ -94,7 +94,7 @@ func (r *Rules) resolve() (*roleTable, error) {
 	return t, nil
 }
 
-// of returns what a role permits.
+// of returns the permissions of a role.
 func (t *roleTable) of(name string) (set, error) {
 	s, ok := t.sets[name]
 	if !ok {
@@ -102,7 +102,7 @@ func (t *roleTable) of(name string) (set, error) {
 		for _, r := range t.roles {
 			names = append(names, r.Name)
 		}
-		return 0, fmt.Errorf("there is no role %q; there are %s, and those of the configuration", clip(name), join(names))
+		return 0, fmt.Errorf("unknown role %q: use %s, or a role of the configuration", clip(name), join(names))
 	}
 	return s, nil
 }

@@ -10,15 +10,15 @@ import (
 	"audittrail/event"
 )
 
-// Limits of one scope.
+// Limits on a scope.
 const (
 	maxScopeItems = 64
 	maxScopeText  = event.MaxClear
 )
 
-// A Scope limits a grant to some records: those of one of the models, of one
-// of the types, with one of the values for each of the labels, and from a time
-// range. What is empty limits nothing.
+// A Scope limits a grant to some records: those of one of the models, of one of
+// the types, with one of the values for each of the labels, and from a time
+// range. An empty field sets no limit.
 type Scope struct {
 	Models []string
 	Types  []event.Type
@@ -27,20 +27,20 @@ type Scope struct {
 	Until  time.Time // exclusive
 }
 
-// Empty reports whether the scope limits nothing.
+// Empty reports whether the scope sets no limit.
 func (s *Scope) Empty() bool {
 	return len(s.Models) == 0 && len(s.Types) == 0 && len(s.Labels) == 0 && s.From.IsZero() && s.Until.IsZero()
 }
 
-// ParseScope reads limits as the command line takes them: model=NAME,
-// type=TYPE, label:KEY=VALUE, from=TIME, until=TIME. Several of a kind widen it,
-// several kinds narrow it.
+// ParseScope parses limits in the form of the command line: model=NAME,
+// type=TYPE, label:KEY=VALUE, from=TIME, until=TIME. Several limits of a kind
+// widen the scope, several kinds narrow it.
 func ParseScope(terms []string) (Scope, error) {
 	var s Scope
 	for _, term := range terms {
 		kind, value, ok := strings.Cut(term, "=")
 		if !ok || value == "" {
-			return Scope{}, fmt.Errorf("read scope %q: it is not model=NAME, type=TYPE, label:KEY=VALUE, from=TIME or until=TIME", clip(term))
+			return Scope{}, fmt.Errorf("read scope %q: use model=NAME, type=TYPE, label:KEY=VALUE, from=TIME or until=TIME", clip(term))
 		}
 		if err := s.add(kind, value); err != nil {
 			return Scope{}, fmt.Errorf("read scope %q: %w", clip(term), err)
@@ -75,24 +75,25 @@ func (s *Scope) add(kind, value string) error {
 		}
 		*at = t
 	default:
-		return fmt.Errorf("there is no %q; there are model, type, label:KEY, from and until", clip(kind))
+		return fmt.Errorf("unknown limit %q: use model, type, label:KEY, from or until", clip(kind))
 	}
 	return nil
 }
 
-// parseTime reads RFC 3339, or a date, which is its first instant in UTC.
+// parseTime parses a time in RFC 3339 form, or a date, which is its first
+// instant in UTC.
 func parseTime(s string) (time.Time, error) {
 	if t, err := time.Parse(time.DateOnly, s); err == nil {
 		return t, nil
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		return t, fmt.Errorf("it is not a date like 2026-01-31, nor a time like 2026-01-31T12:00:00Z")
+		return t, fmt.Errorf("invalid time: use a date such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z")
 	}
 	return t.UTC(), nil
 }
 
-// normalize checks the scope, and gives it the one order that it is kept in.
+// normalize checks the scope, and sorts it into canonical order.
 func (s *Scope) normalize() error {
 	n := len(s.Models) + len(s.Types) + len(s.Labels)
 	for key, values := range s.Labels {
@@ -104,16 +105,16 @@ func (s *Scope) normalize() error {
 	}
 	s.Models, s.Types = sorted(s.Models), sorted(s.Types)
 	if n > maxScopeItems {
-		return fmt.Errorf("the scope has %d parts; at most %d are allowed", n, maxScopeItems)
+		return fmt.Errorf("the scope has %d parts; use at most %d", n, maxScopeItems)
 	}
 	for _, t := range s.Types {
 		if !t.Valid() {
-			return fmt.Errorf("the scope has type %q, which there is not", clip(string(t)))
+			return fmt.Errorf("unknown event type %q in the scope", clip(string(t)))
 		}
 	}
 	for text := range s.texts() {
 		if len(text) > maxScopeText {
-			return fmt.Errorf("a part of the scope has %d bytes; at most %d are allowed", len(text), maxScopeText)
+			return fmt.Errorf("a part of the scope has %d bytes; use at most %d", len(text), maxScopeText)
 		}
 	}
 	if !s.From.IsZero() && !s.Until.IsZero() && !s.From.Before(s.Until) {
@@ -146,7 +147,7 @@ func sorted[T ~string](values []T) []T {
 	return slices.Compact(slices.Sorted(slices.Values(values)))
 }
 
-// Terms returns the scope as ParseScope reads it.
+// Terms returns the scope in the form that ParseScope parses.
 func (s *Scope) Terms() []string {
 	terms := []string{}
 	for _, m := range s.Models {
@@ -169,8 +170,8 @@ func (s *Scope) Terms() []string {
 	return terms
 }
 
-// Covers reports whether an event is within the scope, by what stands in the
-// clear.
+// Covers reports whether an event is within the scope, judged by its cleartext
+// fields.
 func (s *Scope) Covers(e *event.Event) bool {
 	if len(s.Models) > 0 && !slices.Contains(s.Models, e.ModelID) ||
 		len(s.Types) > 0 && !slices.Contains(s.Types, e.Type) ||

@@ -16,7 +16,7 @@ import (
 const (
 	tokenPrefix = "atk_"
 	secretChars = 43 // of 62 kinds: 256 bits
-	sumChars    = 6  // CRC-32 of what stands in front of it, in base 62
+	sumChars    = 6  // CRC-32 of the characters before it, in base 62
 	tokenLen    = len(tokenPrefix) + secretChars + sumChars
 )
 
@@ -25,14 +25,15 @@ const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 // tokenDomain is part of the format: see docs/format/domains.md.
 const tokenDomain = "audittrail/v1 access token\x00"
 
-// ErrToken means that a text is no token. It may be one that was mistyped.
-var ErrToken = errors.New("not a token: one is atk_ and 49 letters and digits, whose last six check the others")
+// ErrToken reports that a text is not a token, perhaps because of a typing
+// error.
+var ErrToken = errors.New("malformed token: a token is atk_ and 49 letters and digits, the last six of which are a checksum")
 
-// A Token is a secret that stands for a grant. It prints as [redacted]; Reveal
-// shows it.
+// A Token is a secret that proves a grant. It prints as [redacted]; Reveal
+// returns it.
 type Token struct{ text string }
 
-// ParseToken reads a token. Whether it stands for a grant, Check knows.
+// ParseToken parses a token. Only Check tells whether there is a grant for it.
 func ParseToken(s string) (Token, error) {
 	if !wellFormed(s) {
 		return Token{}, ErrToken
@@ -40,8 +41,7 @@ func ParseToken(s string) (Token, error) {
 	return Token{strings.Clone(s)}, nil
 }
 
-// wellFormed reports whether s is the text of a token. There is one text per
-// token.
+// wellFormed reports whether s is a token. Each token has one text.
 func wellFormed(s string) bool {
 	if len(s) != tokenLen || s[:len(tokenPrefix)] != tokenPrefix {
 		return false
@@ -76,7 +76,8 @@ func newToken(random io.Reader) (Token, error) {
 			return Token{}, fmt.Errorf("make token: %w", err)
 		}
 		for _, b := range buf {
-			// What is over 4*62 would make some characters likelier.
+			// Bytes from 4*62 on would make some characters likelier, and are
+			// skipped.
 			if b < 4*62 && len(text) < len(tokenPrefix)+secretChars {
 				text = append(text, base62[b%62])
 			}
@@ -88,7 +89,7 @@ func newToken(random io.Reader) (Token, error) {
 	return Token{string(text)}, nil
 }
 
-// hash is what the log keeps of a token.
+// hash returns the hash of a token, which is what the log stores of it.
 func (t Token) hash() [32]byte {
 	var buf [len(tokenDomain) + tokenLen]byte
 	n := copy(buf[:], tokenDomain)
@@ -96,39 +97,39 @@ func (t Token) hash() [32]byte {
 	return sha256.Sum256(buf[:n])
 }
 
-// ID returns the name of the token's grant, which is no secret.
+// ID returns the id of the token's grant, which is not a secret.
 func (t Token) ID() ID {
 	hash := t.hash()
 	return ID(hash[:len(ID{})])
 }
 
-// Reveal returns the text of the token: for the one who is to have it, once.
+// Reveal returns the text of the token, to be given once to its user.
 func (t Token) Reveal() string { return t.text }
 
 const redacted = "[redacted]"
 
-// String hides the token.
+// String returns a placeholder instead of the token.
 func (t Token) String() string { return redacted }
 
-// Format hides the token from every verb.
+// Format writes a placeholder instead of the token, for every verb.
 func (t Token) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
 
-// MarshalText hides the token.
+// MarshalText returns a placeholder instead of the token.
 func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// LogValue hides the token.
+// LogValue returns a placeholder instead of the token.
 func (t Token) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// An ID names a grant, and is no secret: the first eight bytes of the hash of
-// its token.
+// An ID identifies a grant: the first eight bytes of the hash of its token. It
+// is not a secret.
 type ID [8]byte
 
-// ParseID reads an id as String writes it.
+// ParseID parses an id in the form that String returns.
 func ParseID(s string) (ID, error) {
 	var id ID
 	text, ok := strings.CutPrefix(s, idPrefix)
 	if n, err := hex.Decode(id[:], []byte(text[:min(len(text), 2*len(id))])); !ok || err != nil || n != len(id) || id.String() != s {
-		return ID{}, fmt.Errorf("the id of a token is %s and 16 lower-case hexadecimal digits", idPrefix)
+		return ID{}, fmt.Errorf("invalid token id: use %s and 16 lower-case hexadecimal digits", idPrefix)
 	}
 	return id, nil
 }
@@ -138,10 +139,10 @@ const idPrefix = "t-"
 // String returns the id: "t-" and 16 hexadecimal digits.
 func (id ID) String() string { return idPrefix + hex.EncodeToString(id[:]) }
 
-// MarshalText gives what String gives.
+// MarshalText returns the id as String does.
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
-// UnmarshalText reads what MarshalText gives.
+// UnmarshalText parses the output of MarshalText.
 func (id *ID) UnmarshalText(text []byte) error {
 	parsed, err := ParseID(string(text))
 	*id = parsed

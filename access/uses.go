@@ -15,16 +15,16 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// A file of uses says when each token was last used. It is a hint for people who
-// look which tokens can go, and no more: whoever loses it loses that. Several
-// processes write it, each the newest times that it knows of.
+// A file of uses says when each token was last used. It is a hint for finding
+// tokens that can be revoked, and no more: the loss of the file loses nothing
+// else. Several processes write it, each the newest times that it knows.
 //
 //	{"uses":{"t-<16 hex>":"<time>", …},"v":1}\n
 
 // maxUsesBytes bounds the file: some 300,000 tokens.
 const maxUsesBytes = 16 << 20
 
-// usesEvery is how often a process writes down what it saw.
+// usesEvery is how often a process writes the times that it knows.
 const usesEvery = time.Minute
 
 // Uses are the times of the last use of tokens.
@@ -37,7 +37,7 @@ type usesFile struct {
 
 var errUses = errors.New("not a file of token uses")
 
-// EncodeUses returns the one encoding of uses.
+// EncodeUses returns the canonical encoding of uses.
 func EncodeUses(u Uses) []byte {
 	f := usesFile{Uses: make(map[string]string, len(u)), V: 1}
 	for id, at := range u {
@@ -50,7 +50,7 @@ func EncodeUses(u Uses) []byte {
 	return append(b, '\n')
 }
 
-// DecodeUses reads what EncodeUses writes, and nothing else.
+// DecodeUses decodes the output of EncodeUses, and refuses any other encoding.
 func DecodeUses(b []byte) (Uses, error) {
 	var f usesFile
 	if len(b) > maxUsesBytes || json.Unmarshal(b, &f) != nil || f.V != 1 {
@@ -71,8 +71,8 @@ func DecodeUses(b []byte) (Uses, error) {
 	return u, nil
 }
 
-// readUses takes in what other processes and earlier ones have seen. A file that
-// cannot be read is as none.
+// readUses reads the times that other and earlier processes have written. A
+// file that cannot be read counts as empty.
 func (c *Controller) readUses() Uses {
 	if c.o.UsesFile == "" {
 		return nil
@@ -98,7 +98,7 @@ func (c *Controller) readUses() Uses {
 	return u
 }
 
-// seen moves the last use forward.
+// seen sets the last use if it is later.
 func (h *heldGrant) seen(at int64) {
 	for {
 		old := h.used.Load()
@@ -108,7 +108,7 @@ func (h *heldGrant) seen(at int64) {
 	}
 }
 
-// writeUses writes down when tokens were last used, if that is news.
+// writeUses writes when tokens were last used, if that has changed.
 func (c *Controller) writeUses() error {
 	if c.o.UsesFile == "" {
 		return nil
@@ -128,13 +128,13 @@ func (c *Controller) writeUses() error {
 		return nil
 	}
 	if err := replaceFile(c.o.UsesFile, EncodeUses(now)); err != nil {
-		return fmt.Errorf("write down when tokens were last used: %w", err)
+		return fmt.Errorf("write when tokens were last used: %w", err)
 	}
 	return nil
 }
 
-// replaceFile puts data under a name at once, beside others who do the same. It
-// is derived, and needs no sync.
+// replaceFile replaces a file atomically, also if other processes replace it
+// concurrently. The file is derived, and needs no sync.
 func replaceFile(name string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".uses-*")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"audittrail/access"
 )
 
-// vectors are tokens with what is made of them, and texts that are none.
+// vectors are tokens with their ids and hashes, and texts that are not tokens.
 type vectors struct {
 	Tokens []struct {
 		Token string `json:"token"`
@@ -90,7 +90,7 @@ func TestLastUse(t *testing.T) {
 	mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})
 	before := time.Now()
 	c.Check(token, access.ReadEvents, nil)
-	c.Check(token, access.DeleteData, nil) // is no use
+	c.Check(token, access.DeleteData, nil) // does not count as a use
 	closeAccess(t, c)
 	for _, damage := range []string{"", "x"} {
 		if damage != "" {
