@@ -22,24 +22,24 @@ import (
 	"audittrail/record"
 )
 
-// Purposes say what records of a retention class are for, and how long they
-// stay, for the person whom they are about.
+// Purposes tell the data subject what records of each retention class are for,
+// and how long they are kept.
 type Purposes map[string]Purpose
 
-// A Purpose is of one retention class.
+// A Purpose describes one retention class.
 type Purpose struct {
 	Purpose string `json:"purpose"`
 	Stays   string `json:"stays"`
 }
 
-// A Class is what is held on a person in one retention class.
+// A Class counts the records about a person in one retention class.
 type Class struct {
 	Class   string `json:"class"`
 	Records uint64 `json:"records"`
 	Purpose
 }
 
-// SubjectData is what is stored about a person, in numbers.
+// SubjectData counts the records that are stored about a person.
 type SubjectData struct {
 	Subject string            `json:"subject"`
 	Records uint64            `json:"records"`
@@ -48,38 +48,40 @@ type SubjectData struct {
 	Types   map[string]uint64 `json:"types"`
 	Models  map[string]uint64 `json:"models"`
 	Classes []Class           `json:"classes"`
-	// Acted is how many records besides, about others or nobody, name the person
-	// as who acted.
+	// Acted counts the other records, about other people or nobody, that name
+	// the person as their actor.
 	Acted uint64 `json:"acted,omitempty"`
-	// ActedAbsent are those of Acted in archives that could not be read.
+	// ActedAbsent counts those of Acted in archives that could not be read.
 	ActedAbsent uint64 `json:"acted_absent,omitempty"`
-	// ActedUnknown is how many records, of whomever, are in archives that could
-	// not be read: how many of them are Acted too is not known.
+	// ActedUnknown counts the records, about anybody, in archives that could
+	// not be read: how many of them name the person as their actor is not
+	// known.
 	ActedUnknown uint64 `json:"acted_unknown,omitempty"`
 
-	// Archived are those of Records that are in archives. Unknown is how many
-	// records, about anybody, are in archives that could not be read: how many of
-	// them are about the person is not known. Unreached are the places of these.
+	// Archived counts those of Records that are in archives. Unknown counts the
+	// records, about anybody, in archives that could not be read: how many of
+	// them are about the person is not known. Unreached lists the places of
+	// these archives.
 	Archived uint64 `json:"archived,omitempty"`
-	// Absent are those of Records in archives that could not be read: they are
-	// counted in Records and Classes, and nowhere else.
+	// Absent counts those of Records in archives that could not be read: they
+	// are counted in Records and Classes only.
 	Absent    uint64   `json:"absent,omitempty"`
 	Unknown   uint64   `json:"unknown,omitempty"`
 	Unreached []string `json:"unreached,omitempty"`
 }
 
-// SubjectData returns what is stored about a user. Records that govern the log, such as a
-// grant of access, count too.
+// SubjectData returns the number of records that are stored about a user,
+// governance records such as a grant of access included.
 func (d *Manager) SubjectData(ctx context.Context, user string) (*SubjectData, error) {
 	h, err := d.held(ctx, user, nil, nil)
 	if err != nil {
-		return nil, fmt.Errorf("tell what is held: %w", err)
+		return nil, fmt.Errorf("tell what is stored: %w", err)
 	}
 	return h, nil
 }
 
-// held adds up what is held on a user, in the log and in its archives, and hands
-// each record to use.
+// held counts the records about a user, in the log and in its archives, and
+// calls use for each.
 func (d *Manager) held(ctx context.Context, user string, purposes Purposes, use func(*record.Record) error) (*SubjectData, error) {
 	s, err := d.subject(user)
 	if err != nil {
@@ -151,12 +153,12 @@ func (d *Manager) held(ctx context.Context, user string, purposes Purposes, use 
 	return h, nil
 }
 
-// acted adds the records in which a person acted, and hands them to use without
-// their content, which is about others.
+// acted counts the records in which a person acted, and calls use for each
+// without its content, which is about other people.
 func (d *Manager) acted(ctx context.Context, user string, s record.Subject, h *SubjectData, use func(*record.Record) error) error {
 	add := func(r *record.Record) error {
 		if r.Subject == s {
-			return nil // it is among those about the person
+			return nil // the record is among those about the person
 		}
 		h.Acted++
 		if use == nil {
@@ -192,8 +194,9 @@ func (d *Manager) acted(ctx context.Context, user string, s record.Subject, h *S
 	return nil
 }
 
-// CountAffected returns how many records there are about each of some users, in the log
-// and in its archives, and in how many they acted.
+// CountAffected returns, for each of some users, how many records there are
+// about the user, in the log and in its archives, and in how many the user
+// acted.
 func (d *Manager) CountAffected(ctx context.Context, users []string) ([]AffectedRecords, error) {
 	all := make([]AffectedRecords, len(users))
 	at := map[record.Subject]int{} // of all, the first of a subject
@@ -217,8 +220,8 @@ func (d *Manager) CountAffected(ctx context.Context, users []string) ([]Affected
 	return all, nil
 }
 
-// A SubjectAccessRequest says what is to stand in the answer to somebody who asks what is
-// held on them.
+// A SubjectAccessRequest describes the answer to a person who asks what is
+// stored about them.
 type SubjectAccessRequest struct {
 	User     string
 	By       string // id of a token, or "local"
@@ -229,8 +232,9 @@ type SubjectAccessRequest struct {
 //go:embed answer.html
 var page string
 
-// AnswerAccessRequest writes everything that is held on a user as a ZIP archive: data.json
-// and events.jsonl for programs, index.html for people. It records that it did.
+// AnswerAccessRequest writes everything that is stored about a user as a ZIP
+// archive: data.json and events.jsonl for programs, index.html for people. It
+// records that it did.
 func (d *Manager) AnswerAccessRequest(ctx context.Context, w io.Writer, a SubjectAccessRequest) (*SubjectData, error) {
 	h, err := d.answer(ctx, w, &a)
 	if err != nil {
@@ -293,14 +297,14 @@ type item struct {
 	Seq   uint64
 	Time  string
 	Title string
-	State string // why it has no content, if it has none
+	State string // why the record has no content, if it has none
 	Parts []part
 }
 
 type part struct{ Name, Text string }
 
-// writePage writes the readable form. Records come to the template one by one:
-// there may be more than memory holds.
+// writePage writes the page for people. Records are passed to the template one
+// by one: memory may not have space for all.
 func (d *Manager) writePage(ctx context.Context, w io.Writer, a *SubjectAccessRequest, h *SubjectData) error {
 	t, err := template.New("answer").Parse(page)
 	if err != nil {
@@ -341,7 +345,7 @@ func (d *Manager) writePage(ctx context.Context, w io.Writer, a *SubjectAccessRe
 	return errors.Join(err, failed, out.Flush())
 }
 
-// dayText is a day in words; nothing, where there is none.
+// dayText returns a day in words, or an empty text for the zero time.
 func dayText(t time.Time) string {
 	if t.IsZero() {
 		return ""

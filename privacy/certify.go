@@ -13,25 +13,26 @@ import (
 	"audittrail/record"
 )
 
-// fewSubjects is up to how many are counted by themselves.
+// fewSubjects is the largest number of subjects that are counted one by one.
 const fewSubjects = 1000
 
-// AffectedRecords is how much an erasure covers.
+// AffectedRecords counts the records that an erasure affects.
 type AffectedRecords struct {
-	Records uint64 // about the people, also those in archives
+	Records uint64 // about the subjects, also those in archives
 	Unknown uint64 // records, about anybody, in archives that could not be read
-	// Acted is how many records, also those in archives and those of Records, name
-	// the people as who acted. ActedUnknown is how many records, of whomever, are
-	// in archives that could not be read for that.
+	// Acted counts the records, also those in archives and those of Records,
+	// that name the subjects as actors. ActedUnknown counts the records, about
+	// anybody, in archives that could not be read for that.
 	Acted        uint64
 	ActedUnknown uint64
 }
 
-// countRecords returns how many records each of some erasures covered, the newest
-// of which is the last. It reads archives where they are.
+// countRecords returns how many records each of some erasures affected; the
+// newest erasure is the last. It reads the archives that are available.
 func countRecords(ctx context.Context, log *audittrail.Log, engine *query.Engine, done []*audittrail.ErasureOrder) ([]AffectedRecords, error) {
 	counts := make([]AffectedRecords, len(done))
-	// No record behind an erasure is about its subjects: the last one bounds all.
+	// No record after an erasure is about its subjects: the last erasure bounds
+	// all.
 	of := map[record.Subject]int{}
 	for i, f := range done {
 		for _, s := range f.Subjects {
@@ -61,13 +62,13 @@ func count(ctx context.Context, log *audittrail.Log, engine *query.Engine, of ma
 	return nil
 }
 
-// archives are those that could not be read: for whom records are about, and for
-// who acted.
+// archives are the archives that could not be read, with the subjects of their
+// records and with the actors.
 type archives struct {
 	about, acted []audittrail.UnreachableArchive
 }
 
-// into adds what is not known of segments that begin before size.
+// into adds the unknown records of segments that begin before size.
 func (a *archives) into(c *AffectedRecords, size uint64) {
 	for _, u := range a.about {
 		if u.First < size {
@@ -131,16 +132,16 @@ func countUpTo(ctx context.Context, log *audittrail.Log, engine *query.Engine, o
 	return &archives{about, acted}, err
 }
 
-// Certify makes the certificates of erasures, the newest of which is the last, as
-// the log returned them when it carried them out, or as it has them on record. It
-// counts the records that each of them covered.
+// Certify makes the certificates of erasures, the newest of which is the last,
+// as the log returned them when it carried them out, or as they are on record.
+// It counts the records that each of them affected.
 func Certify(ctx context.Context, log *audittrail.Log, engine *query.Engine, done []*audittrail.ErasureOrder, now time.Time) ([]*certificate.Certificate, error) {
 	if len(done) == 0 {
 		return nil, nil
 	}
 	counts, err := countRecords(ctx, log, engine, done)
 	if err != nil {
-		return nil, fmt.Errorf("count the records that an erasure covered: %w", err)
+		return nil, fmt.Errorf("count the records that an erasure affected: %w", err)
 	}
 	all := make([]*certificate.Certificate, len(done))
 	for i, o := range done {

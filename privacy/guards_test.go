@@ -14,8 +14,8 @@ import (
 	"audittrail/record"
 )
 
-// TestRestrictedWithoutKeys has a reader who has no keys: who is restricted
-// stands in the clear, and an approval that cannot be read approves nothing.
+// TestRestrictedWithoutKeys reads a log without keys: restrictions are stored
+// in cleartext, and an approval that cannot be read approves nothing.
 func TestRestrictedWithoutKeys(t *testing.T) {
 	dir, copied := t.TempDir(), t.TempDir()
 	log, d := open(t, dir, audittrail.Options{Create: true})

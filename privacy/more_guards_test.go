@@ -42,9 +42,9 @@ func TestSecondPerson(t *testing.T) {
 	}{
 		"another one":         {grants["ann"].ID.String(), grants["bob"], ""},
 		"without a token":     {grants["ann"].ID.String(), nil, ""},
-		"the same":            {grants["ann"].ID.String(), grants["ann"], "a second person must"},
+		"the same":            {grants["ann"].ID.String(), grants["ann"], "the same person"},
 		"revoked since":       {grants["carl"].ID.String(), grants["ann"], "was revoked"},
-		"of nobody":           {access.ID{1}.String(), grants["ann"], "nobody is known any more"},
+		"of nobody":           {access.ID{1}.String(), grants["ann"], "the approver is no longer known"},
 		"given without token": {access.Local, grants["ann"], "given without a token"},
 	} {
 		err := privacy.CheckFourEyes(c, privacy.Approval{By: q.by}, q.asker)
@@ -91,14 +91,14 @@ func TestAnswerToNobody(t *testing.T) {
 	}
 }
 
-// TestApprovalOfNoID says that there is none of an id, and not that its time is over.
+// TestApprovalOfNoID says that no approval has an id, and not that it has expired.
 func TestApprovalOfNoID(t *testing.T) {
 	_, d := open(t, t.TempDir(), audittrail.Options{Create: true})
 	for _, id := range []string{"x", "01a2b3c4-0000-8000-8000-000000000000"} {
 		_, err := d.ErasureApproval(id, nil, time.Now())
 		var refused *privacy.ApprovalError
-		if !errors.As(err, &refused) || !strings.Contains(refused.Problem, "none of that id") {
-			t.Errorf("%s: %v, want that there is none", id, err)
+		if !errors.As(err, &refused) || !strings.Contains(refused.Problem, "no approval has this id") {
+			t.Errorf("%s: %v, want that no approval has this id", id, err)
 		}
 	}
 }

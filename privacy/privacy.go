@@ -1,10 +1,11 @@
-// Package privacy has what a log owes the people whom it is about (GDPR articles
-// 15, 17, 18 and 20): restrictions of what is shown of them, approvals by a
-// second person, the certificate of an erasure, and the answer to what is held
-// on somebody. Erasing itself is the log's.
+// Package privacy carries out a log's duties to the people whom its records are
+// about (GDPR articles 15, 17, 18 and 20): the restriction of processing,
+// four-eyes approval, the certificate of an erasure, and the answer to a data
+// subject access request. The log itself carries out erasures.
 //
-// Restrictions and approvals are records of the log, and are read back from it.
-// They name subjects, or the user in the one place that is forgotten with them.
+// Restrictions and approvals are records of the log, and are read from it. They
+// name subjects, or the user, encrypted so that an erasure of the user erases
+// the name as well.
 package privacy
 
 import (
@@ -25,33 +26,33 @@ import (
 	"audittrail/record"
 )
 
-// ErrNothingStored means that the log has nothing about a user: nobody has recorded
-// anything about them, or it was erased.
-var ErrNothingStored = errors.New("nothing is held on that user")
+// ErrNothingStored reports that nothing is stored about a user: nothing was
+// ever recorded, or it was erased.
+var ErrNothingStored = errors.New("nothing is stored about that user")
 
-// approvalLife is how long an approval can be used.
+// approvalLife is how long an approval is valid.
 const approvalLife = 30 * 24 * time.Hour
 
-// A Restriction hides the content about one person.
+// A Restriction keeps the content about one person from being shown.
 type Restriction struct {
 	Since  time.Time
-	Seq    uint64 // the record that put it in force
+	Seq    uint64 // the record of the restriction
 	Reason string
 	By     string
 }
 
-// An Approval is a second person's consent to an erasure or to the release of a
-// hold. It is used by naming its id.
+// An Approval is the consent of another person to an erasure or to the release
+// of a legal hold (four-eyes approval). It is used by naming its id.
 type Approval struct {
 	ID       record.ID
-	Subjects []record.Subject // those who may be erased, ascending
-	Hold     string           // or the hold that may be released
-	By       string           // id of the token with which it was given
+	Subjects []record.Subject // the subjects that may be erased, ascending
+	Hold     string           // or the legal hold that may be released
+	By       string           // id of the approver's token
 	Given    time.Time
 	Expires  time.Time
 }
 
-// A Manager knows the restrictions and approvals of a log. Its methods may be
+// A Manager keeps the restrictions and approvals of a log. Its methods may be
 // called from many goroutines.
 type Manager struct {
 	log    *audittrail.Log
@@ -60,16 +61,18 @@ type Manager struct {
 	mu         sync.RWMutex // guards all below
 	restricted map[record.Subject]Restriction
 	approvals  map[record.ID]Approval
-	next       uint64 // records from here on are not taken in
+	next       uint64 // the first record that was not read
 }
 
-// Open reads the restrictions and approvals of a log, whose records engine finds.
+// Open reads the restrictions and approvals of a log, whose records engine
+// finds.
 func Open(ctx context.Context, log *audittrail.Log, engine *query.Engine) (*Manager, error) {
 	d := &Manager{log: log, engine: engine, restricted: map[record.Subject]Restriction{}, approvals: map[record.ID]Approval{}}
 	return d, d.Refresh(ctx)
 }
 
-// Refresh takes in what was recorded since, also by other processes.
+// Refresh reads the records that were appended since the last call, also by
+// other processes.
 func (d *Manager) Refresh(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -106,11 +109,11 @@ type approvalRecord struct {
 	Texts    []string         `json:"subjects,omitempty"`
 }
 
-// details reads the details of a record, and reports whether all of them are
-// understood. The error means that they are not those of such a record.
+// details decodes the details of a record, and reports whether all of them are
+// understood. The error reports details that are invalid for the record's type.
 func details[T any](r *record.Record, name string, v *T) (understood bool, err error) {
 	if json.Unmarshal(r.Event.Metadata[name], v) != nil {
-		return false, fmt.Errorf("record %d: its metadata are not those of a record of type %s", r.Seq, r.Event.Type)
+		return false, fmt.Errorf("record %d: invalid metadata for a record of type %s", r.Seq, r.Event.Type)
 	}
 	return governance.Decode(r.Event.Metadata, name, v) == nil, nil
 }
@@ -118,8 +121,8 @@ func details[T any](r *record.Record, name string, v *T) (understood bool, err e
 func (d *Manager) take(r *record.Record) error {
 	switch r.Event.Type {
 	case event.SubjectRestricted:
-		// That it is restricted stands in the clear: it holds even if the reason
-		// cannot be read.
+		// The restriction itself is stored in cleartext: it is in force even if
+		// the reason cannot be read.
 		var w restrictionRecord
 		if r.State == record.Readable {
 			if _, err := details(r, "restriction", &w); err != nil {
@@ -131,23 +134,23 @@ func (d *Manager) take(r *record.Record) error {
 		var w restrictionRecord
 		if r.State == record.Readable {
 			if understood, err := details(r, "restriction", &w); err != nil || !understood {
-				return err // it may be lifted in part only
+				return err // the restriction may be lifted only in part
 			}
 		}
 		delete(d.restricted, r.Subject)
 	case event.ErasureApproved:
 		if r.State != record.Readable {
-			return nil // it approves nothing
+			return nil // an approval that cannot be read approves nothing
 		}
 		var w approvalRecord
 		if understood, err := details(r, "approval", &w); err != nil || !understood {
-			return err // what has a condition that is not understood approves nothing
+			return err // an approval with a condition that is not understood approves nothing
 		}
 		a := Approval{ID: r.ID, Hold: w.Hold, By: w.By, Given: r.Event.Time, Expires: w.Expires}
 		for _, text := range w.Texts {
 			s, err := record.ParseSubject(text)
 			if err != nil {
-				return fmt.Errorf("record %d: its metadata are not those of an approval", r.Seq)
+				return fmt.Errorf("record %d: invalid metadata for an approval", r.Seq)
 			}
 			a.Subjects = append(a.Subjects, s)
 		}
@@ -156,8 +159,8 @@ func (d *Manager) take(r *record.Record) error {
 	return nil
 }
 
-// Restricted reports whether content about a subject is to be hidden from all
-// but the privacy role. It reads memory only.
+// Restricted reports whether only the privacy role may see content about a
+// subject. It reads memory only.
 func (d *Manager) Restricted(s record.Subject) bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -173,8 +176,8 @@ func (d *Manager) Restriction(s record.Subject) (Restriction, bool) {
 	return r, ok
 }
 
-// Redact returns a restricted record without its content, and any other record as
-// it is.
+// Redact returns a restricted record without its content, and any other record
+// unchanged.
 func (d *Manager) Redact(r *record.Record) *record.Record {
 	if r.State != record.Readable || !d.Restricted(r.Subject) {
 		return r
@@ -182,8 +185,8 @@ func (d *Manager) Redact(r *record.Record) *record.Record {
 	return Redact(r)
 }
 
-// RedactActor returns a record without the name of its actor if that person's data
-// is restricted, and any other record as it is.
+// RedactActor returns a record without the name of its actor if that person's
+// data is restricted, and any other record unchanged.
 func (d *Manager) RedactActor(r *record.Record) *record.Record {
 	if r.Event.Actor == "" || !d.Restricted(r.Actor) {
 		return r
@@ -193,7 +196,7 @@ func (d *Manager) RedactActor(r *record.Record) *record.Record {
 	return &hidden
 }
 
-// Redact returns a record without its content, for who may not see it.
+// Redact returns a record without its content, for a reader who may not see it.
 func Redact(r *record.Record) *record.Record {
 	hidden := *r
 	e := &hidden.Event
@@ -206,7 +209,7 @@ func Redact(r *record.Record) *record.Record {
 	return &hidden
 }
 
-// subject returns the subject of a user on whom something is held.
+// subject returns the subject of a user about whom something is stored.
 func (d *Manager) subject(user string) (record.Subject, error) {
 	s, known, err := d.log.Subject(user)
 	if err == nil && !known {
@@ -221,9 +224,10 @@ func (d *Manager) KnownUser(user string) (bool, error) {
 	return known, err
 }
 
-// Restrict hides the content about a user until LiftRestriction. Restricting again changes
-// nothing. A user on whom nothing is held is restricted for what will be
-// recorded.
+// Restrict keeps the content about a user from being shown until
+// LiftRestriction. Restricting a user again changes nothing. The restriction
+// also covers later records, and is possible if nothing is stored about the
+// user yet.
 func (d *Manager) Restrict(ctx context.Context, user, reason, by string) (Restriction, error) {
 	r, err := d.restrict(ctx, user, reason, by)
 	if err != nil {
@@ -234,7 +238,7 @@ func (d *Manager) Restrict(ctx context.Context, user, reason, by string) (Restri
 
 func (d *Manager) restrict(ctx context.Context, user, reason, by string) (Restriction, error) {
 	if user == "" {
-		return Restriction{}, errors.New("the user is empty: what is about nobody cannot be restricted")
+		return Restriction{}, errors.New("the user is empty; name the user to restrict")
 	}
 	s, known, err := d.log.Subject(user)
 	if err != nil {
@@ -253,7 +257,7 @@ func (d *Manager) restrict(ctx context.Context, user, reason, by string) (Restri
 	return r, nil
 }
 
-// ErrNotRestricted means that there is no restriction to lift.
+// ErrNotRestricted reports that a user has no restriction to lift.
 var ErrNotRestricted = errors.New("that user is not restricted")
 
 // LiftRestriction ends a restriction.
@@ -271,7 +275,7 @@ func (d *Manager) LiftRestriction(ctx context.Context, user, reason, by string) 
 	return nil
 }
 
-// administer records an event, and takes it in.
+// administer records an event, and applies it.
 func (d *Manager) administer(ctx context.Context, t event.Type, user, name string, details any) error {
 	b, err := json.Marshal(details)
 	if err != nil {
@@ -287,7 +291,7 @@ func (d *Manager) administer(ctx context.Context, t event.Type, user, name strin
 }
 
 // ApproveErasure records that the holder of a token consents to the erasure of
-// users. Those on whom nothing is held are passed over.
+// users. Users about whom nothing is stored are skipped.
 func (d *Manager) ApproveErasure(ctx context.Context, users []string, by string, now time.Time) (Approval, error) {
 	var subjects []record.Subject
 	for _, u := range users {
@@ -309,8 +313,8 @@ func (d *Manager) ApproveErasure(ctx context.Context, users []string, by string,
 
 func compare(a, b record.Subject) int { return slices.Compare(a[:], b[:]) }
 
-// ApproveRelease records that the holder of a token consents to the release of a
-// hold.
+// ApproveRelease records that the holder of a token consents to the release of
+// a legal hold.
 func (d *Manager) ApproveRelease(ctx context.Context, hold, by string, now time.Time) (Approval, error) {
 	holds, err := d.log.Holds(ctx)
 	if err == nil && !slices.ContainsFunc(holds, func(h governance.Hold) bool { return h.ID == hold }) {
@@ -344,28 +348,28 @@ func (d *Manager) approve(ctx context.Context, w approvalRecord) (Approval, erro
 	return d.approvals[receipt.ID], nil
 }
 
-// An ApprovalError says why an approval does not do.
+// An ApprovalError reports why an approval is not valid.
 type ApprovalError struct{ Problem string }
 
 func (e *ApprovalError) Error() string { return "approval: " + e.Problem }
 
-// approval returns an approval that can still be used.
+// approval returns an approval that is still valid.
 func (d *Manager) approval(id string, now time.Time) (Approval, error) {
 	parsed, err := record.ParseID(id)
 	d.mu.RLock()
 	a, ok := d.approvals[parsed]
 	d.mu.RUnlock()
 	if err != nil || !ok {
-		return a, &ApprovalError{"there is none of that id; 'gdpr approve' gives one, with the approver's own token"}
+		return a, &ApprovalError{"no approval has this id; create one with 'gdpr approve' and the approver's own token"}
 	}
 	if !now.Before(a.Expires) {
-		return a, &ApprovalError{"it could be used until " + a.Expires.Format(time.RFC3339) + "; have it given anew"}
+		return a, &ApprovalError{"the approval expired on " + a.Expires.Format(time.RFC3339) + "; ask for a new approval"}
 	}
 	return a, nil
 }
 
 // ErasureApproval returns an approval if it covers the erasure of all of these
-// users, but for those on whom nothing is held.
+// users, except those about whom nothing is stored.
 func (d *Manager) ErasureApproval(id string, users []string, now time.Time) (Approval, error) {
 	a, err := d.approval(id, now)
 	if err != nil {
@@ -380,38 +384,38 @@ func (d *Manager) ErasureApproval(id string, users []string, now time.Time) (App
 			return a, err
 		}
 		if _, ok := slices.BinarySearchFunc(a.Subjects, s, compare); !ok {
-			return a, &ApprovalError{"it is for the erasure of somebody else"}
+			return a, &ApprovalError{"the approval is for the erasure of other users"}
 		}
 	}
 	return a, nil
 }
 
-// ReleaseApproval returns an approval if it is of the release of a hold.
+// ReleaseApproval returns an approval if it is for the release of a legal hold.
 func (d *Manager) ReleaseApproval(id, hold string, now time.Time) (Approval, error) {
 	a, err := d.approval(id, now)
 	if err == nil && cmp.Compare(a.Hold, hold) != 0 {
-		err = &ApprovalError{"it is not for the release of that hold"}
+		err = &ApprovalError{"the approval is not for the release of that hold"}
 	}
 	return a, err
 }
 
-// CheckFourEyes refuses an approval that was not given by a second person: asker
-// is the grant of whoever asks for what was approved, or nil if they came
-// without a token and are not known by name. What was given with a token that
-// has been revoked since counts no more.
+// CheckFourEyes refuses an approval by the person who makes the request: asker
+// is the requester's grant, or nil if the requester has no token and is not
+// known by name. An approval is not valid any more once the approver's token
+// has been revoked.
 func CheckFourEyes(c *access.Controller, a Approval, asker *access.Grant) error {
 	id, err := access.ParseID(a.By)
 	if err != nil {
-		return &ApprovalError{"it was given without a token; have it given anew"}
+		return &ApprovalError{"the approval was given without a token; ask for a new approval"}
 	}
 	g, ok := c.Lookup(id)
 	switch {
 	case !ok:
-		return &ApprovalError{"nobody is known any more who gave it; have it given anew"}
+		return &ApprovalError{"the approver is no longer known; ask for a new approval"}
 	case !g.Revoked.IsZero():
-		return &ApprovalError{"the token with which it was given was revoked; have it given anew"}
+		return &ApprovalError{"the token of the approver was revoked; ask for a new approval"}
 	case asker != nil && asker.User == g.User:
-		return &ApprovalError{"who approved it is the one who asks for it; a second person must"}
+		return &ApprovalError{"the approver and the requester are the same person; four-eyes approval needs a different person"}
 	}
 	return nil
 }

@@ -275,7 +275,7 @@ func TestCertify(t *testing.T) {
 	}
 }
 
-// TestCountsStay finds usage by model as it was, after people were forgotten.
+// TestCountsStay finds the usage by model unchanged after people were erased.
 func TestCountsStay(t *testing.T) {
 	log, _ := open(t, t.TempDir(), audittrail.Options{Create: true})
 	for i := range 20 {

@@ -13,13 +13,14 @@ import (
 	"audittrail/record"
 )
 
-// CountSimilar returns, for each of some user ids, how many other users are known whose
-// ids differ from it only in case, blanks or accents, or in how these are
-// encoded. Which they are is for nobody to read from a misspelt question.
+// CountSimilar returns, for each of some user ids, how many other users are
+// known whose ids differ from it only in case, blanks or accents, or in their
+// encoding. It does not return their ids, which a caller who misspelled one
+// must not learn.
 //
-// It goes over all users whom the keyring knows.
+// It reads the ids of all users in the keyring.
 func (d *Manager) CountSimilar(ctx context.Context, users []string) ([]int, error) {
-	asked := make(map[string]string, len(users)) // and what it is when folded
+	asked := make(map[string]string, len(users)) // each id with its folded form
 	near := make(map[string]int, len(users))     // by the folded id
 	exact := make(map[string]bool)               // those of asked that are known
 	for _, u := range users {
@@ -45,7 +46,7 @@ func (d *Manager) CountSimilar(ctx context.Context, users []string) ([]int, erro
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("count users of a near spelling: %w", err)
+		return nil, fmt.Errorf("count users with a similar id: %w", err)
 	}
 	counts := make([]int, len(users))
 	for i, u := range users {
@@ -57,8 +58,8 @@ func (d *Manager) CountSimilar(ctx context.Context, users []string) ([]int, erro
 	return counts, nil
 }
 
-// fold returns a user id without what is lost when an id is copied by hand or by
-// a program: case, blanks, accents, and characters that are not seen.
+// fold returns a user id without the differences that arise when people or
+// programs copy ids: case, blanks, accents, and invisible characters.
 func fold(id string) string {
 	if ascii, ok := foldASCII(id); ok {
 		return ascii
@@ -102,12 +103,12 @@ func foldASCII(id string) (string, bool) {
 }
 
 // minName is the least number of characters of a name that Mentions looks for:
-// shorter ones are words of their own too often.
+// shorter names are too often ordinary words.
 const minName = 4
 
-// Mentions reports whether a text for the record, such as the reason of an erasure,
-// has a user's id in it as whole words, or the part of an address in front of
-// the @. Such a text would name the person after the erasure.
+// Mentions reports whether a text for the record, such as the reason of an
+// erasure, contains a user's id as whole words, or the part of an address
+// before the @. Such a text would name the person after the erasure.
 func Mentions(text, user string) bool {
 	return newNames(text).has(user)
 }
@@ -124,12 +125,12 @@ func FirstMentioned(text string, users []string) int {
 	return -1
 }
 
-// names is a text in which ids are looked for, folded but for its blanks.
+// names is a text in which ids are searched, folded except for its blanks.
 type names struct{ text string }
 
 func newNames(text string) names { return names{foldWords(text)} }
 
-// foldWords folds a text whose words stay apart, by one blank.
+// foldWords folds a text and separates its words by one blank.
 func foldWords(text string) string {
 	words := strings.FieldsFunc(text, unicode.IsSpace)
 	for i, w := range words {
@@ -144,8 +145,8 @@ func (n names) has(user string) bool {
 	return n.word(id) || address && n.word(local)
 }
 
-// word tells whether a folded id is in the text, with neither a letter nor a
-// digit on either side.
+// word reports whether the text contains a folded id with neither a letter nor
+// a digit next to it.
 func (n names) word(id string) bool {
 	if utf8.RuneCountInString(id) < minName {
 		return false

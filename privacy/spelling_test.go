@@ -9,8 +9,8 @@ import (
 	"audittrail/privacy"
 )
 
-// TestNear counts the others of a spelling, whoever opened the log, and nobody
-// who was erased.
+// TestNear counts the other users with a similar id, whichever process opened
+// the log, without erased users.
 func TestNear(t *testing.T) {
 	dir := t.TempDir()
 	log, d := open(t, dir, audittrail.Options{Create: true})
