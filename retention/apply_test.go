@@ -265,7 +265,8 @@ func TestHolds(t *testing.T) {
 			if err != nil || segments[0].State != audittrail.SegmentArchived {
 				t.Fatalf("%+v, %v", segments[0], err)
 			}
-			// What is held is readable beyond its class, also from an archive.
+			// Records under a legal hold are readable beyond their class, also
+			// from an archive.
 			if err := log.RestoreSegments(t.Context(), []uint64{0}); err != nil {
 				t.Fatal(err)
 			}

@@ -11,29 +11,31 @@ import (
 //go:embed minimums.json
 var minimumsFile []byte
 
-// A StatutoryMinimum is a time for which a law wants records kept, at least. They are data,
-// in minimums.json: law moves.
+// A StatutoryMinimum is the least time for which a law requires records to be
+// kept. The minimums are data, in minimums.json, since laws change.
 type StatutoryMinimum struct {
 	ID        string `json:"id"`
 	Framework string `json:"framework"`
 	Rule      string `json:"rule"`
 	Source    string `json:"source"`
-	// Of is what is to be kept: logs, or documents about the system. Documents
-	// are what governs a log, which is kept for good.
+	// Of says what must be kept: logs, or documents about the system. The
+	// documents in a log are its governance records, which are kept
+	// permanently.
 	Of      string `json:"of"`
 	AtLeast Period `json:"at_least"`
-	// Applies is from when, YYYY-MM-DD; empty if that is for its source to say.
+	// Applies is the date from which the minimum applies, YYYY-MM-DD; if empty,
+	// see its source.
 	Applies string `json:"applies,omitempty"`
 	Note    string `json:"note,omitempty"`
 }
 
-// What a floor can be of.
+// The values of Of.
 const (
 	ForLogs      = "logs"
 	ForDocuments = "documents"
 )
 
-// StatutoryMinimums returns the statutory minimums that are known.
+// StatutoryMinimums returns all known statutory minimums.
 func StatutoryMinimums() []StatutoryMinimum {
 	var file struct {
 		Floors []StatutoryMinimum `json:"floors"`
@@ -41,12 +43,12 @@ func StatutoryMinimums() []StatutoryMinimum {
 	d := json.NewDecoder(bytes.NewReader(minimumsFile))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&file); err != nil {
-		panic("retention: minimums.json: " + err.Error()) // it is compiled in, and a test reads it
+		panic("retention: minimums.json: " + err.Error()) // the file is compiled in, and a test reads it
 	}
 	return file.Floors
 }
 
-// Frameworks returns the names of the frameworks that have floors.
+// Frameworks returns the names of the frameworks that have statutory minimums.
 func Frameworks() []string {
 	var names []string
 	for _, f := range StatutoryMinimums() {
@@ -57,7 +59,7 @@ func Frameworks() []string {
 	return names
 }
 
-// A MinimumViolation is a class that is kept for less than a law wants.
+// A MinimumViolation is a class that is kept for less than a statutory minimum.
 type MinimumViolation struct {
 	Class   string           `json:"class"`
 	Keeps   Period           `json:"keeps"`
@@ -65,10 +67,11 @@ type MinimumViolation struct {
 }
 
 func (s *MinimumViolation) String() string {
-	return fmt.Sprintf("class %s is kept for %s; %s wants %s at least (%s)", s.Class, s.Keeps, s.Minimum.Rule, s.Minimum.AtLeast, s.Minimum.Source)
+	return fmt.Sprintf("class %s is kept for %s; %s requires at least %s (%s)", s.Class, s.Keeps, s.Minimum.Rule, s.Minimum.AtLeast, s.Minimum.Source)
 }
 
-// MinimumViolations holds a policy against the statutory minimums of some frameworks.
+// MinimumViolations returns the classes of a policy that are kept for less than
+// a statutory minimum of some frameworks.
 func (p *Policy) MinimumViolations(frameworks []string) []MinimumViolation {
 	var out []MinimumViolation
 	for _, c := range p.Classes {

@@ -1,17 +1,18 @@
-// Package retention decides how long what is recorded stays, and does it.
+// Package retention decides how long records are kept, and carries that out.
 //
 // A [Policy] gives every event a retention class when it is accepted, and says
-// of each class how long its contents can be read, when its segments move to an
-// archive, and when they are dropped. It is a record of the log like all others:
-// the last one counts, for the events that are accepted from then on.
+// for each class how long its contents can be read, when its segments move to
+// an archive, and when they are dropped. It is a record of the log like all
+// others: the latest policy applies to the events that are accepted from then
+// on.
 //
-// A [Manager] keeps the policy, plans what is due ([Manager.Plan], which changes
-// nothing) and does it ([Manager.Apply], which can be stopped at any point and
-// called again). What it does is done by the log, which records it, and which
-// refuses what a hold keeps.
+// A [Manager] keeps the policy, plans the steps that are due ([Manager.Plan],
+// which changes nothing) and carries them out ([Manager.Apply], which can be
+// stopped at any point and called again). The log itself carries out and
+// records each step, and refuses to remove records that a legal hold keeps.
 //
-// The package promises nothing about what a law wants: [StatutoryMinimums] are data with
-// their sources, and whether they apply is for their reader to say.
+// The package makes no statement about what a law requires: [StatutoryMinimums]
+// are data with their sources, and the reader decides whether they apply.
 package retention
 
 import (
@@ -30,22 +31,22 @@ import (
 	"audittrail/record"
 )
 
-// member is where a policy stands in its record's metadata.
+// member is the member of a record's metadata that contains a policy.
 const member = "policy"
 
-// Options tell how to keep a policy. The zero value warns of what is below the
-// floors of DefaultFrameworks.
+// Options configure a Manager. The zero value warns of violations of the
+// statutory minimums of DefaultFrameworks.
 type Options struct {
-	// Frameworks are those whose floors policies are held against.
+	// Frameworks are the frameworks with whose statutory minimums policies are
+	// compared.
 	Frameworks []string
-	// Strict refuses a policy that is below a floor.
+	// Strict refuses a policy that is below a statutory minimum.
 	Strict bool
-	// Now is the time; if nil, time.Now.
+	// Now returns the current time; if nil, it is time.Now.
 	Now func() time.Time
 }
 
-// DefaultFrameworks are the frameworks whose floors count unless others are
-// named.
+// DefaultFrameworks are the frameworks that apply if Options name none.
 var DefaultFrameworks = []string{"ai-act"}
 
 // A Manager keeps the retention policy of a log.
@@ -56,25 +57,25 @@ type Manager struct {
 	mu     sync.Mutex // guards all below
 	policy Policy
 	set    PolicyRecord
-	next   uint64                                  // records before it were read
+	next   uint64                                  // the first record that was not read
 	counts map[uint64]map[string]record.ClassCount // of whole segments, by the first record
 }
 
-// A PolicyRecord says when a policy was set, and by whom.
+// A PolicyRecord tells when a policy was set, and by whom.
 type PolicyRecord struct {
 	Seq  uint64    `json:"seq"`
 	Time time.Time `json:"time"`
 	By   string    `json:"by,omitempty"`
 }
 
-// stored is what stands in the metadata.
+// stored is the metadata of a policy's record.
 type stored struct {
 	Policy
 	By string `json:"by,omitempty"`
 }
 
-// A MinimumError means that a policy is below the minimums that it is held against,
-// and that this was to be refused.
+// A MinimumError reports that a policy is below statutory minimums and was
+// refused for that.
 type MinimumError struct{ Violations []MinimumViolation }
 
 func (e *MinimumError) Error() string {
@@ -82,13 +83,13 @@ func (e *MinimumError) Error() string {
 	for i := range e.Violations {
 		texts[i] = e.Violations[i].String()
 	}
-	return "the policy is below a legal floor: " + strings.Join(texts, "; ")
+	return "the policy is below a statutory minimum: " + strings.Join(texts, "; ")
 }
 
-// ErrSealed means that a log's policy cannot be read without its keyring.
-var ErrSealed = errors.New("the retention policy is sealed: the log is open without its keyring")
+// ErrSealed reports that a log's policy cannot be read without its keyring.
+var ErrSealed = errors.New("the retention policy is encrypted, and the log is open without its keyring")
 
-// Open reads the policy of a log, and puts it in force if the log is open for
+// Open reads the policy of a log, and applies it if the log is open for
 // writing.
 func Open(ctx context.Context, log *audittrail.Log, o Options) (*Manager, error) {
 	if o.Frameworks == nil {
@@ -99,7 +100,7 @@ func Open(ctx context.Context, log *audittrail.Log, o Options) (*Manager, error)
 	}
 	for _, f := range o.Frameworks {
 		if !slices.Contains(Frameworks(), f) {
-			return nil, fmt.Errorf("open retention: no framework %.64q has floors; there are %q", f, Frameworks())
+			return nil, fmt.Errorf("open retention: unknown framework %.64q; frameworks with statutory minimums are %q", f, Frameworks())
 		}
 	}
 	m := &Manager{log: log, o: o, counts: make(map[uint64]map[string]record.ClassCount)}
@@ -111,7 +112,7 @@ func Open(ctx context.Context, log *audittrail.Log, o Options) (*Manager, error)
 	return m, m.enforce()
 }
 
-// read brings the policy up to the log's end; called with mu held.
+// read reads the policies up to the log's end. The caller holds mu.
 func (m *Manager) read(ctx context.Context) error {
 	for r, err := range m.log.GovernanceRecords(ctx, m.next) {
 		if err != nil {
@@ -131,8 +132,8 @@ func (m *Manager) read(ctx context.Context) error {
 }
 
 // PolicyIn returns the policy that a record sets. The error is ErrSealed if the
-// record's content cannot be read, and another one if the policy has a member that
-// this program does not know.
+// record's content cannot be read, and another error if the policy has a member
+// that this program does not know.
 func PolicyIn(r *record.Record) (Policy, error) {
 	s, err := storedIn(r)
 	return s.Policy, err
@@ -151,7 +152,7 @@ func storedIn(r *record.Record) (s stored, err error) {
 	return s, nil
 }
 
-// enforce has the log choose classes by the policy; called with mu held.
+// enforce makes the log choose classes by the policy. The caller holds mu.
 func (m *Manager) enforce() error {
 	p := m.policy // never changed in place
 	var choose func(*event.Event) string
@@ -161,16 +162,16 @@ func (m *Manager) enforce() error {
 	return m.log.SetClasses(p.names(), choose)
 }
 
-// Policy returns the policy in force, and when it was set; the time is zero if
-// none ever was, and then everything is kept.
+// Policy returns the policy in force, and when it was set. The time is zero if
+// no policy was ever set; then everything is kept.
 func (m *Manager) Policy() (Policy, PolicyRecord) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.policy, m.set
 }
 
-// Check holds a policy against itself and against the floors, and returns by
-// what it is short of these.
+// Check checks a policy for contradictions, and returns its violations of
+// statutory minimums.
 func (m *Manager) Check(p *Policy) ([]MinimumViolation, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
@@ -182,11 +183,11 @@ func (m *Manager) Check(p *Policy) ([]MinimumViolation, error) {
 	return short, nil
 }
 
-// Set records a policy and puts it in force, for the events that are accepted
-// from now on. It returns by what it is short of legal floors; one that
-// contradicts itself is refused with a *PolicyError, and, if Options.Strict, one
-// that is short with a *MinimumError. Setting the policy that is in force records
-// nothing.
+// Set records a policy and applies it to the events that are accepted from now
+// on. It returns the policy's violations of statutory minimums. It refuses a
+// contradictory policy with a *PolicyError and, if Options.Strict is set, a
+// policy with violations with a *MinimumError. Setting the policy that is in
+// force records nothing.
 func (m *Manager) Set(ctx context.Context, p Policy, by string) ([]MinimumViolation, error) {
 	short, err := m.Check(&p)
 	if err != nil {

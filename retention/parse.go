@@ -11,8 +11,8 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// ParsePolicy reads a policy from a file: in TOML, or, if it begins with a
-// brace, in JSON. What it does not know is refused.
+// ParsePolicy parses a policy file: JSON if it begins with a brace, otherwise
+// TOML. Unknown keys are refused.
 func ParsePolicy(text []byte) (Policy, error) {
 	p, err := parsePolicy(text)
 	if err != nil {
@@ -23,7 +23,7 @@ func ParsePolicy(text []byte) (Policy, error) {
 
 func parsePolicy(text []byte) (p Policy, err error) {
 	if len(text) > maxPolicy {
-		return p, fmt.Errorf("it is longer than %d bytes", maxPolicy)
+		return p, fmt.Errorf("the policy is longer than %d bytes", maxPolicy)
 	}
 	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
 		d := json.NewDecoder(bytes.NewReader(text))
@@ -32,7 +32,7 @@ func parsePolicy(text []byte) (p Policy, err error) {
 			return p, errors.New(strings.TrimPrefix(err.Error(), "json: "))
 		}
 		if _, err := d.Token(); err != io.EOF {
-			return p, errors.New("something follows behind it")
+			return p, errors.New("trailing data after the policy")
 		}
 		return p, p.Check()
 	}
@@ -45,7 +45,7 @@ func parsePolicy(text []byte) (p Policy, err error) {
 		return p, errors.New(strings.TrimPrefix(err.Error(), "toml: "))
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return p, fmt.Errorf("there is no %s; docs/retention.md has what there is", unknown[0])
+		return p, fmt.Errorf("unknown key %s; docs/retention.md lists the keys", unknown[0])
 	}
 	return p, p.Check()
 }

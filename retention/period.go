@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// A Period is a length of time as a calendar has it: years, months and days.
-// The zero value is none.
+// A Period is a length of time by the calendar: years, months and days. The
+// zero value is empty.
 type Period struct{ Years, Months, Days int }
 
 // maxPeriod bounds each part of a period.
 const maxPeriod = 36500
 
-// units are what the parts of a period are called.
+// units are the names of the parts of a period.
 var units = []struct {
 	names []string
 	part  func(*Period) *int
@@ -27,11 +27,11 @@ var units = []struct {
 	{[]string{"d", "day", "days"}, func(p *Period) *int { return &p.Days }, 1},
 }
 
-// ParsePeriod reads a period: "6mo", "10 years", "1y6mo", "90d".
+// ParsePeriod parses a period: "6mo", "10 years", "1y6mo", "90d".
 func ParsePeriod(text string) (Period, error) {
 	var p Period
 	rest := strings.TrimSpace(text)
-	wrong := fmt.Errorf("%.40q is no period; write 90d, 26w, 6mo or 10y", text)
+	wrong := fmt.Errorf("invalid period %.40q: use 90d, 26w, 6mo or 10y", text)
 	for rest != "" {
 		n := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
 		if n <= 0 {
@@ -56,7 +56,7 @@ func ParsePeriod(text string) (Period, error) {
 		rest = strings.TrimLeft(rest[n:], " ")
 	}
 	if p == (Period{}) {
-		return p, fmt.Errorf("%.40q is no time at all; leave it out, and there is no limit", text)
+		return p, fmt.Errorf("invalid period %.40q: use a longer period, or leave it out for no limit", text)
 	}
 	return p, nil
 }
@@ -70,7 +70,8 @@ func unit(p *Period, name string) (part *int, times int) {
 	return nil, 0
 }
 
-// String writes a period as ParsePeriod reads it; the zero value is empty.
+// String returns the period in the form that ParsePeriod parses; the zero value
+// is empty.
 func (p Period) String() string {
 	var b strings.Builder
 	for _, x := range []struct {
@@ -84,10 +85,11 @@ func (p Period) String() string {
 	return b.String()
 }
 
-// MarshalText gives what String gives.
+// MarshalText returns the period as String does.
 func (p Period) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// UnmarshalText reads what MarshalText gives, and the other spellings.
+// UnmarshalText parses the output of MarshalText, and the other forms of
+// ParsePeriod.
 func (p *Period) UnmarshalText(text []byte) (err error) {
 	if len(text) == 0 {
 		*p = Period{}
@@ -97,15 +99,15 @@ func (p *Period) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// IsZero tells whether it is none.
+// IsZero reports whether there is no period.
 func (p Period) IsZero() bool { return p == Period{} }
 
-// After returns the time that is so much after t.
+// After returns the time that is a period after t.
 func (p Period) After(t time.Time) time.Time { return t.UTC().AddDate(p.Years, p.Months, p.Days) }
 
-// epoch is where periods are compared from: the months behind it are of the
-// usual lengths.
+// epoch is the time from which periods are compared: the months after it have
+// the usual lengths.
 var epoch = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// shorter tells whether p ends before q does.
+// shorter reports whether p ends before q does.
 func (p Period) shorter(q Period) bool { return p.After(epoch).Before(q.After(epoch)) }

@@ -16,43 +16,43 @@ import (
 	"audittrail/record"
 )
 
-// An Action is what becomes of records.
+// An Action is something that a policy does with records.
 type Action string
 
-// What can become of records.
+// The actions of a policy.
 const (
 	Expire  Action = "expire"  // the class's key of a month is destroyed
 	Archive Action = "archive" // a segment moves
 	Drop    Action = "drop"    // a segment, or its archive, is removed
 )
 
-// A Step is one thing that a policy wants.
+// A Step is one action that a policy requires.
 type Step struct {
 	Action  Action    `json:"action"`
-	Class   string    `json:"class,omitempty"`   // of an expiry: NAME/YYYY-MM
-	Segment *uint64   `json:"segment,omitempty"` // of the others: its first record
+	Class   string    `json:"class,omitempty"`   // of an expiry: the class, NAME/YYYY-MM
+	Segment *uint64   `json:"segment,omitempty"` // of other actions: the segment's first record
 	Records uint64    `json:"records"`
 	Bytes   int64     `json:"bytes"`
 	Due     time.Time `json:"due"`
-	To      string    `json:"to,omitempty"` // of an archive
-	// Holds are the ids of holds that reach into it. Of what expires they keep
-	// their records readable.
+	To      string    `json:"to,omitempty"` // of an archiving: the folder
+	// Holds are the ids of the legal holds on records of the step. Records that
+	// expire stay readable if a hold keeps them.
 	Holds []string `json:"holds,omitempty"`
-	// Blocked says why it is not done although it is due.
+	// Blocked tells why the step is not carried out although it is due.
 	Blocked string `json:"blocked,omitempty"`
 }
 
-// A Plan is what a policy wants of a log.
+// A Plan has the steps that a policy requires in a log.
 type Plan struct {
 	At    time.Time `json:"at"`
 	Steps []Step    `json:"steps"` // by the time at which they are due
-	// Kept are the classes, with a month each, for which nothing is ever due,
-	// since the policy does not say.
+	// Kept are the classes, each with a month, for which no step is ever due,
+	// since the policy does not mention them.
 	Kept map[string]record.ClassCount `json:"kept,omitempty"`
 }
 
-// Due returns the steps that are due and not blocked, in the order in which they
-// are to be done.
+// Due returns the steps that are due and not blocked, in the order in which
+// they must be carried out.
 func (p *Plan) Due() []Step {
 	var due []Step
 	for _, s := range p.Steps {
@@ -67,14 +67,14 @@ func (p *Plan) Due() []Step {
 	return due
 }
 
-// A store is a segment, and what of each class is in it.
+// A store is a segment with the number of its records of each class.
 type store struct {
 	audittrail.Segment
 	classes map[string]record.ClassCount
 }
 
-// Plan says what would happen, and when. It changes nothing. It reads the log's
-// lines to count them, without opening any.
+// Plan returns the steps to come, with their times. It changes nothing. It
+// counts the log's records without opening any.
 func (m *Manager) Plan(ctx context.Context) (*Plan, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -112,7 +112,8 @@ func (m *Manager) plan(ctx context.Context) (*Plan, error) {
 	return p, nil
 }
 
-// stores counts what is in each segment. Of whole segments the counts are kept.
+// stores counts the records of each segment. It caches the counts of whole
+// segments.
 func (m *Manager) stores(ctx context.Context) ([]store, error) {
 	segments, err := m.log.Segments(ctx)
 	if err != nil {
@@ -173,12 +174,12 @@ func (m *Manager) planExpiries(p *Plan, stores []store, living []string, holds [
 	}
 }
 
-// planMoves plans what becomes of a segment. It has records of several classes:
-// all of them must allow it.
+// planMoves plans the steps of a segment. Since it has records of several
+// classes, all of them must allow a step.
 func (m *Manager) planMoves(ctx context.Context, p *Plan, s *store, holds []governance.Hold) error {
 	step := Step{Segment: &s.First, Records: s.Records, Bytes: s.Bytes}
 	switch {
-	case s.Leftover: // a crash was in the way
+	case s.Leftover: // a crash interrupted the step
 		step.Action, step.Due, step.To = Drop, s.LastLogged, s.Archive
 		p.Steps = append(p.Steps, step)
 		return nil
@@ -188,8 +189,8 @@ func (m *Manager) planMoves(ctx context.Context, p *Plan, s *store, holds []gove
 	archive, to, archived := m.dueOf(s, func(c Class) Period { return c.ArchiveAfter })
 	drop, _, dropped := m.dueOf(s, func(c Class) Period { return c.DropAfter })
 	if dropped {
-		// Months end later than segments do: nothing goes before its contents
-		// have expired.
+		// Months end later than segments do: a segment is not dropped before
+		// its contents have expired.
 		for class := range s.classes {
 			name, month, _ := record.SplitClass(class)
 			c, _ := m.policy.Class(name)
@@ -206,7 +207,7 @@ func (m *Manager) planMoves(ctx context.Context, p *Plan, s *store, holds []gove
 		}
 		p.Steps = append(p.Steps, step)
 		if !drop.After(p.At) && step.Blocked == "" {
-			return nil // no need to move it before
+			return nil // it need not be archived before
 		}
 	}
 	if archived && s.State == audittrail.SegmentHere {
@@ -216,8 +217,9 @@ func (m *Manager) planMoves(ctx context.Context, p *Plan, s *store, holds []gove
 	return nil
 }
 
-// held says which holds are in the way of dropping a segment. If it is due, its
-// records are looked at; else those count that may reach into its classes.
+// held returns the legal holds that keep a segment from being dropped. If the
+// step is due, it examines the segment's records; otherwise it returns the
+// holds that may apply to its classes.
 func (m *Manager) held(ctx context.Context, step *Step, s *store, holds []governance.Hold, now time.Time) error {
 	if step.Due.After(now) {
 		for _, h := range holds {
@@ -228,19 +230,19 @@ func (m *Manager) held(ctx context.Context, step *Step, s *store, holds []govern
 		return nil
 	}
 	if s.Unreachable {
-		step.Blocked = "its archive is not there now"
+		step.Blocked = "the archive cannot be read now"
 		return nil
 	}
 	on, err := m.log.HoldsOn(ctx, s.First)
 	for _, h := range on {
-		step.Holds, step.Blocked = append(step.Holds, h.ID), "a hold keeps records in it"
+		step.Holds, step.Blocked = append(step.Holds, h.ID), "a legal hold keeps records of the segment"
 	}
 	return err
 }
 
-// dueOf returns when all classes of a segment allow something, and where it
-// goes: to the archive of the first of the policy's classes that it has. It is
-// not ok if one of them never does.
+// dueOf returns when all classes of a segment allow a step, and its
+// destination: the archive of the first of the policy's classes that the
+// segment has. ok is false if one of the classes never allows the step.
 func (m *Manager) dueOf(s *store, after func(Class) Period) (due time.Time, to string, ok bool) {
 	names := map[string]bool{}
 	for class := range s.classes {
@@ -266,9 +268,9 @@ func (m *Manager) dueOf(s *store, after func(Class) Period) (due time.Time, to s
 	return due, to, true
 }
 
-// Apply does what is due, and returns what it did. It calls progress, if that
-// is not nil, before each step. What it was stopped in, or could not do, the
-// next call does.
+// Apply carries out the steps that are due, and returns those that it carried
+// out. It calls progress, if that is not nil, before each step. The next call
+// carries out the steps that were interrupted or failed.
 func (m *Manager) Apply(ctx context.Context, reason string, progress func(Step)) ([]Step, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -73,20 +73,20 @@ func TestPolicyCheck(t *testing.T) {
 		}}},
 		"kept for good, archived": {policy: retention.Policy{Classes: []class{{Name: "a", ArchiveAfter: period(t, "1d"), ArchiveTo: "/a"}}}},
 		"twice":                   {retention.Policy{Classes: []class{ok, ok}}, "twice"},
-		"name":                    {retention.Policy{Classes: []class{{Name: "Bad Name"}}}, "no name of a class"},
-		"governance":              {retention.Policy{Classes: []class{{Name: "governance", KeepFor: period(t, "1d")}}}, "for good"},
+		"name":                    {retention.Policy{Classes: []class{{Name: "Bad Name"}}}, "invalid class name"},
+		"governance":              {retention.Policy{Classes: []class{{Name: "governance", KeepFor: period(t, "1d")}}}, "kept permanently"},
 		"no target":               {retention.Policy{Classes: []class{{Name: "a", ArchiveAfter: period(t, "1d")}}}, "archive_to is missing"},
 		"no time":                 {retention.Policy{Classes: []class{{Name: "a", ArchiveTo: "/a"}}}, "archive_after is missing"},
-		"relative":                {retention.Policy{Classes: []class{{Name: "a", ArchiveTo: "a/b", ArchiveAfter: period(t, "1d")}}}, "no absolute path"},
-		"drop first":              {retention.Policy{Classes: []class{{Name: "a", KeepFor: period(t, "1d"), ArchiveAfter: period(t, "2mo"), ArchiveTo: "/a", DropAfter: period(t, "1mo")}}}, "before it is archived"},
-		"drop what is kept":       {retention.Policy{Classes: []class{{Name: "a", KeepFor: period(t, "1y"), DropAfter: period(t, "11mo")}}}, "while it is to be kept"},
+		"relative":                {retention.Policy{Classes: []class{{Name: "a", ArchiveTo: "a/b", ArchiveAfter: period(t, "1d")}}}, "not an absolute path"},
+		"drop first":              {retention.Policy{Classes: []class{{Name: "a", KeepFor: period(t, "1d"), ArchiveAfter: period(t, "2mo"), ArchiveTo: "/a", DropAfter: period(t, "1mo")}}}, "before they are archived"},
+		"drop what is kept":       {retention.Policy{Classes: []class{{Name: "a", KeepFor: period(t, "1y"), DropAfter: period(t, "11mo")}}}, "while they must be kept"},
 		"drop for good":           {retention.Policy{Classes: []class{{Name: "a", DropAfter: period(t, "1y")}}}, "keep_for is missing"},
 		"unknown class":           {retention.Policy{Rules: []rule{{Class: "decade", Types: []string{"prompt"}}}}, "unknown"},
 		"no condition":            {retention.Policy{Rules: []rule{{Class: "standard"}}}, "no condition"},
-		"unknown type":            {retention.Policy{Rules: []rule{{Class: "standard", Types: []string{"promt"}}}}, "no type of event"},
-		"reserved type":           {retention.Policy{Rules: []rule{{Class: "standard", Types: []string{"hold_placed"}}}}, "for good"},
-		"model":                   {retention.Policy{Rules: []rule{{Class: "standard", Models: []string{"a*b"}}}}, "no model"},
-		"label":                   {retention.Policy{Rules: []rule{{Class: "standard", Labels: map[string]string{"": "x"}}}}, "no key"},
+		"unknown type":            {retention.Policy{Rules: []rule{{Class: "standard", Types: []string{"promt"}}}}, "unknown event type"},
+		"reserved type":           {retention.Policy{Rules: []rule{{Class: "standard", Types: []string{"hold_placed"}}}}, "kept permanently"},
+		"model":                   {retention.Policy{Rules: []rule{{Class: "standard", Models: []string{"a*b"}}}}, "invalid model"},
+		"label":                   {retention.Policy{Rules: []rule{{Class: "standard", Labels: map[string]string{"": "x"}}}}, "invalid label key"},
 	} {
 		err := c.policy.Check()
 		var bad *retention.PolicyError
@@ -119,7 +119,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestFloors holds the data against what it must have.
+// TestFloors compares the data with what it must have.
 func TestFloors(t *testing.T) {
 	seen := map[string]bool{}
 	for _, f := range retention.StatutoryMinimums() {

@@ -114,7 +114,7 @@ func TestRetention(t *testing.T) {
 		if out, said := run("retention", "apply", "--accept-clock"); strings.Contains(out, "drop") || !strings.Contains(said, "steps are due and were not done") {
 			t.Errorf("apply past a hold: %s%s", out, said)
 		}
-		if out, _ := run("retention", "plan"); !strings.Contains(out, "blocked  drop") || !strings.Contains(strings.Join(strings.Fields(out), " "), "a hold keeps records in it; held by "+hold.ID) {
+		if out, _ := run("retention", "plan"); !strings.Contains(out, "blocked  drop") || !strings.Contains(strings.Join(strings.Fields(out), " "), "a legal hold keeps records of the segment; held by "+hold.ID) {
 			t.Errorf("plan: %s", out)
 		}
 		use(func(log *audittrail.Log) error {
