@@ -280,7 +280,7 @@ func (d *Decision) Err() error {
 	case HasExpired:
 		return fmt.Errorf("%w: the token %s expired on %s", ErrDenied, d.Grant.ID, d.Grant.Expires.UTC().Format(time.RFC3339))
 	case OutOfScope:
-		return fmt.Errorf("%w: the scope of the token %s does not cover this", ErrDenied, d.Grant.ID)
+		return fmt.Errorf("%w: the scope of the token %s does not cover this request", ErrDenied, d.Grant.ID)
 	}
 	return fmt.Errorf("%w: the token %s, of role %s, does not have the permission %s", ErrDenied, d.Grant.ID, d.Grant.Role, d.Permission)
 }
