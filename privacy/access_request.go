@@ -283,13 +283,14 @@ func (d *Manager) answer(ctx context.Context, w io.Writer, a *SubjectAccessReque
 	if err := d.writePage(ctx, html, a, h); err != nil {
 		return nil, err
 	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	return h, d.administer(ctx, event.SubjectAccessAnswered, a.User, "answer", struct {
+	err = d.administer(ctx, event.SubjectAccessAnswered, a.User, "answer", struct {
 		By      string `json:"by"`
 		Records uint64 `json:"records"`
 	}{a.By, h.Records})
+	if err != nil {
+		return nil, err
+	}
+	return h, z.Close() // without its end, what was written so far is no archive
 }
 
 // An item is a record on the page.
