@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"audittrail/access"
+	"audittrail/privacy"
 )
 
 // ErrDenied is matched by every error that says that the holder of a token may
@@ -18,9 +19,50 @@ var ErrUnrecorded = errors.New("the read could not be recorded")
 // ErrClosed reports that a Service was closed.
 var ErrClosed = errors.New("service is closed")
 
-// ErrNoToken reports that As was called with an empty token. Without a token
-// there is no limit, and an empty one is a token that is missing.
-var ErrNoToken = errors.New("the token is empty")
+// ErrApprovalNeeded reports that duties are separate, so that a second person must
+// approve what was asked for, and that the request names no approval.
+var ErrApprovalNeeded = errors.New("duties are separate (separate_duties): a second person must approve it; name the approval")
+
+// ErrNeedsToken reports that the operator of the log has asked for something that a
+// caller does in person, with a token of their own.
+var ErrNeedsToken = errors.New("an approval is given with the approver's own token")
+
+// ErrNoReason reports that a request gives no reason for the record.
+var ErrNoReason = errors.New("there is no reason: say why, for the record")
+
+// ErrNoBasis reports that the request for an erasure names no legal basis.
+var ErrNoBasis = errors.New("there is no legal basis: name the article that the erasure is based on")
+
+// ErrReasonMentionsUser reports that a reason names the user whom it is about. The
+// reason stays in the log when the user is erased.
+var ErrReasonMentionsUser = errors.New("the reason names the user, and stays in the log when the user is erased: say why without the name")
+
+// ErrNothingStored reports that nothing is stored about a user. It is
+// privacy.ErrNothingStored.
+var ErrNothingStored = privacy.ErrNothingStored
+
+// UnknownUserError reports that nothing is stored about a user. It matches
+// ErrNothingStored.
+type UnknownUserError struct{ Lookup }
+
+func (e *UnknownUserError) Error() string { return ErrNothingStored.Error() }
+
+// Is reports whether target is ErrNothingStored.
+func (e *UnknownUserError) Is(target error) bool { return target == ErrNothingStored }
+
+// UncertifiedError reports that erasures were carried out, and their certificates
+// not made. Session.Certify makes them.
+type UncertifiedError struct {
+	Seqs []uint64 // the records that ordered the erasures
+	Err  error
+}
+
+func (e *UncertifiedError) Error() string {
+	return fmt.Sprintf("the erasure was carried out, and its certificate was not made: %v", e.Err)
+}
+
+// Unwrap returns why there is no certificate.
+func (e *UncertifiedError) Unwrap() error { return e.Err }
 
 // DeniedError reports that the holder of a token may not do what a request asks
 // for. It matches ErrDenied. The denial is recorded, unless the token has the

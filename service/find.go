@@ -217,14 +217,10 @@ func (s *Session) Get(ctx context.Context, q GetRequest) (*record.Record, error)
 	if err != nil {
 		return nil, err
 	}
-	rec, err := r.get(ctx, q.Record)
-	if err != nil {
-		return nil, err
-	}
 	if q.Raw {
-		return r.line(rec), nil
+		return r.line(ctx, q.Record)
 	}
-	return r.one(ctx, rec)
+	return r.one(ctx, q.Record)
 }
 
 // A DiscloseRequest asks for one record with the key to its content.

@@ -115,11 +115,13 @@ func (h *house) close(svc *service.Service) {
 	}
 }
 
-// as returns the session of the holder of a token; of the operator, if it is
-// empty.
+// operator stands for the operator of the log in the place of a token.
+const operator = "operator"
+
+// as returns the session of the holder of a token, or of the operator.
 func (h *house) as(svc *service.Service, token string) *service.Session {
 	h.t.Helper()
-	if token == "" {
+	if token == operator {
 		return svc.Local()
 	}
 	s, err := svc.As(h.t.Context(), token)

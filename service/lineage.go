@@ -162,7 +162,7 @@ func (s *Session) ExplainAnswer(ctx context.Context, q AnswerRequest) (*Answer, 
 	if err != nil {
 		return nil, err
 	}
-	rec, err := r.get(ctx, q.Record)
+	rec, err := r.line(ctx, q.Record)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,6 @@ func (s *Session) ExplainAnswer(ctx context.Context, q AnswerRequest) (*Answer, 
 	if err != nil {
 		return nil, err
 	}
-	rec = r.line(rec)
 	return &Answer{rec, g, usage.Explain(g, rec)}, nil
 }
 

@@ -30,6 +30,9 @@ type Options struct {
 	// ShowUnrecorded lets content be shown although its reading could not be
 	// recorded. Session.RecordErrors tells of it then.
 	ShowUnrecorded bool
+	// Purposes say, for each retention class, what its records are for: for the
+	// people who ask what is stored about them.
+	Purposes map[string]string
 	// Now is the clock; if nil, time.Now.
 	Now func() time.Time
 }
@@ -59,10 +62,10 @@ type Service struct {
 
 	governed atomic.Bool // the log has grants: it never loses them again
 
-	mu      sync.Mutex         // guards the three below
-	access  *access.Controller // nil: nobody has needed it
-	manager *privacy.Manager   // likewise
-	closed  bool
+	mu           sync.Mutex         // guards the three below
+	access       *access.Controller // nil: nobody has needed it
+	restrictions *privacy.Manager   // likewise
+	closed       bool
 }
 
 // New returns a service for an open log. Close it before the log.
@@ -91,11 +94,9 @@ func (s *Service) Close() error {
 }
 
 // As returns the session of the holder of a token. Whether the token counts, and
-// for what, each method of the session tells.
+// for what, each method of the session tells: to a text that is no token, such as an
+// empty one, all of them are refused.
 func (s *Service) As(ctx context.Context, token string) (*Session, error) {
-	if token == "" {
-		return nil, ErrNoToken
-	}
 	if _, err := s.controller(ctx); err != nil {
 		return nil, err
 	}
@@ -106,7 +107,7 @@ func (s *Service) As(ctx context.Context, token string) (*Session, error) {
 // keys, and so all permissions. Restricted content is not shown to the operator
 // either; records name the operator access.Local.
 func (s *Service) Local() *Session {
-	return &Session{v: &view{svc: s}}
+	return &Session{v: &view{svc: s, operator: true}}
 }
 
 // controller returns what knows the grants.
@@ -130,15 +131,15 @@ func (s *Service) controller(ctx context.Context) (*access.Controller, error) {
 func (s *Service) privacy(ctx context.Context) (*privacy.Manager, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.manager == nil {
+	if s.restrictions == nil {
 		d, err := privacy.Open(ctx, s.log, s.engine)
 		if err != nil {
 			return nil, err
 		}
-		s.manager = d
+		s.restrictions = d
 		return d, nil
 	}
-	return s.manager, s.manager.Refresh(ctx)
+	return s.restrictions, s.restrictions.Refresh(ctx)
 }
 
 // accounts tells whether reads of content are recorded.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
+	"time"
 
 	"audittrail"
 	"audittrail/access"
@@ -20,8 +22,9 @@ import (
 // that use the log, the engine and the grants of a Service: what a method wants of
 // them, it gets here, with a permission.
 type view struct {
-	svc   *Service
-	token string // empty: the local operator
+	svc      *Service
+	operator bool   // of the log, who needs no token
+	token    string // of anybody else
 
 	mu     sync.Mutex // guards failed
 	failed []*RecordError
@@ -33,13 +36,10 @@ type actor struct {
 	grant *access.Grant // nil: the local operator
 }
 
-// local reports whether the caller is the operator of the log.
-func (v *view) local() bool { return v.token == "" }
-
 // decide tells whether the caller has a permission: about an event, or in general.
 // It records nothing.
 func (v *view) decide(ctx context.Context, p access.Permission, about *event.Event) (access.Decision, error) {
-	if v.local() {
+	if v.operator {
 		return access.Decision{Allowed: true, Permission: p}, nil
 	}
 	c, err := v.svc.controller(ctx)
@@ -100,9 +100,20 @@ func (v *view) unrecorded(what string, err error) error {
 	return failed
 }
 
+// record makes a record of what is done: an interrupt does not keep it from that.
+// The error is a *RecordError, unless what is not recorded is done all the same.
+func (v *view) record(ctx context.Context, what string, write func(context.Context, *audittrail.Log) error) error {
+	ctx = context.WithoutCancel(ctx)
+	err := v.svc.record(what, func(log *audittrail.Log) error { return write(ctx, log) })
+	if err = v.unrecorded(what, err); v.svc.o.ShowUnrecorded {
+		return nil
+	}
+	return err
+}
+
 // begin takes in what was granted and revoked until now: it begins every request.
 func (v *view) begin(ctx context.Context) error {
-	if v.local() {
+	if v.operator {
 		return nil
 	}
 	c, err := v.svc.controller(ctx)
@@ -140,6 +151,89 @@ func (v *view) log(ctx context.Context, p access.Permission) (*audittrail.Log, a
 	return v.svc.log, who, nil
 }
 
+// people returns what knows the restrictions and approvals to a caller who has a
+// permission over the whole log.
+func (v *view) people(ctx context.Context, p access.Permission) (*privacy.Manager, actor, error) {
+	who, err := v.whole(ctx, p)
+	if err != nil {
+		return nil, actor{}, err
+	}
+	m, err := v.svc.privacy(ctx)
+	return m, who, err
+}
+
+// grants returns what knows the grants to a caller who has manage_access over the
+// whole log.
+func (v *view) grants(ctx context.Context) (*access.Controller, actor, error) {
+	who, err := v.whole(ctx, access.ManageAccess)
+	if err != nil {
+		return nil, actor{}, err
+	}
+	c, err := v.svc.controller(ctx)
+	return c, who, err
+}
+
+// governance yields records of types that the log makes of itself, in its order, to
+// a caller who may manage it.
+func (v *view) governance(ctx context.Context, types ...event.Type) iter.Seq2[*record.Record, error] {
+	return func(yield func(*record.Record, error) bool) {
+		for h, err := range v.svc.engine.Find(ctx, query.Query{Types: types, OldestFirst: true}) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(h.Record, nil) {
+				return
+			}
+		}
+	}
+}
+
+// approved refuses what a second person must approve and has not. The approval of
+// that id is a, or err says why it is none.
+func (v *view) approved(ctx context.Context, id string, who actor, a privacy.Approval, err error) error {
+	if id == "" {
+		if v.svc.o.Access.SeparateDuties {
+			return ErrApprovalNeeded
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c, err := v.svc.controller(ctx)
+	if err == nil {
+		err = c.Refresh(ctx) // the approver's token may have been revoked
+	}
+	if err != nil {
+		return err
+	}
+	return privacy.CheckFourEyes(c, a, who.grant)
+}
+
+// options are those of the service.
+func (v *view) options() *Options { return &v.svc.o }
+
+// now returns the time.
+func (v *view) now() time.Time { return v.svc.o.Now() }
+
+// certify makes the certificates of erasures.
+func (v *view) certify(ctx context.Context, log *audittrail.Log, orders []*audittrail.ErasureOrder) (*Certificates, error) {
+	all, err := privacy.Certify(ctx, log, v.svc.engine, orders, v.now())
+	if err != nil {
+		return nil, err
+	}
+	keys, err := log.Keys()
+	if err != nil {
+		return nil, err
+	}
+	c := &Certificates{All: all}
+	for _, k := range keys {
+		c.VKeys = append(c.VKeys, k.VKey)
+	}
+	return c, nil
+}
+
 // beyondScope is the error of a request about more than the scope of a token.
 func (v *view) beyondScope(p access.Permission, g *access.Grant, part string) error {
 	return &DeniedError{Permission: p, Part: part, err: fmt.Errorf("%w: this does not keep to the scope of the token %s", access.ErrDenied, g.ID)}
@@ -165,10 +259,10 @@ type purpose struct {
 // leaves, and accounts for the content that does.
 type reading struct {
 	purpose
-	v        *view
-	manager  *privacy.Manager
-	accounts bool // reads are recorded
-	scoped   bool // the caller has a token with a scope
+	v            *view
+	restrictions *privacy.Manager
+	accounts     bool // reads are recorded
+	scoped       bool // the caller has a token with a scope
 
 	seen  access.Reading
 	begun *access.PendingRead // recorded before the first of it left
@@ -197,7 +291,7 @@ func (v *view) read(ctx context.Context, p purpose) (*reading, error) {
 		}
 	}
 	var err error
-	if r.manager, err = v.svc.privacy(ctx); err != nil {
+	if r.restrictions, err = v.svc.privacy(ctx); err != nil {
 		return nil, err
 	}
 	r.accounts, err = v.svc.accounts(ctx)
@@ -206,7 +300,7 @@ func (v *view) read(ctx context.Context, p purpose) (*reading, error) {
 
 // engine returns the engine for which restricted content has no text.
 func (r *reading) engine() *query.Engine {
-	return r.v.svc.engine.WithRestrictions(r.manager.Restricted)
+	return r.v.svc.engine.WithRestrictions(r.restrictions.Restricted)
 }
 
 // asks refuses a query about what is encrypted, that is words, or who somebody is,
@@ -234,13 +328,24 @@ func (r *reading) asks(ctx context.Context, q *query.Query, by ...string) error 
 // namesUser reports whether a field of groups has the names of users.
 func namesUser(field string) bool { return field == "user" || field == "user_id" }
 
-// knows tells whether the caller may know of a record. It records no denial.
+// knows tells whether the caller may know of a record, which may be out of the
+// token's scope. The error is a denial for any other reason, such as that the token
+// was revoked meanwhile.
 func (r *reading) knows(ctx context.Context, rec *record.Record) (bool, error) {
-	d, err := r.v.decide(ctx, access.ReadEvents, &rec.Event)
-	if err == nil && d.Allowed && r.export {
-		d, err = r.v.decide(ctx, access.ExportData, &rec.Event)
+	needs := []access.Permission{access.ReadEvents, access.ExportData}
+	if !r.export {
+		needs = needs[:1]
 	}
-	return d.Allowed, err
+	for _, need := range needs {
+		d, err := r.v.decide(ctx, need, &rec.Event)
+		if err == nil && !d.Allowed && d.Reason != access.OutOfScope {
+			_, err = r.v.permit(ctx, need, nil, "")
+		}
+		if err != nil || !d.Allowed {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // admit refuses a record that the caller may not know of, and records the denial.
@@ -255,7 +360,7 @@ func (r *reading) admit(ctx context.Context, rec *record.Record) error {
 // seesRestricted reports whether the caller sees the content about people who have
 // asked for it to be restricted.
 func (r *reading) seesRestricted(ctx context.Context) (bool, error) {
-	if r.v.local() {
+	if r.v.operator {
 		return false, nil
 	}
 	d, err := r.v.decide(ctx, access.ReadContent, nil)
@@ -274,8 +379,8 @@ func (r *reading) see(ctx context.Context, rec *record.Record) (*record.Record, 
 		hidden.State = record.Readable // what it has is all that was asked for
 		return hidden, nil
 	}
-	hidden := r.manager.Restricted(rec.Subject)
-	if !r.v.local() {
+	hidden := r.restrictions.Restricted(rec.Subject)
+	if !r.v.operator {
 		d, err := r.v.decide(ctx, access.ReadContent, &rec.Event)
 		if err != nil {
 			return nil, err
@@ -285,7 +390,7 @@ func (r *reading) see(ctx context.Context, rec *record.Record) (*record.Record, 
 	if hidden {
 		return privacy.Redact(rec), nil
 	}
-	rec = r.manager.RedactActor(rec)
+	rec = r.restrictions.RedactActor(rec)
 	if r.seen.Records == 0 && !r.page {
 		if err := r.begin(ctx); err != nil {
 			return nil, err
@@ -310,7 +415,7 @@ func (r *reading) begin(ctx context.Context) error {
 	if r.export {
 		record = access.BeginExport
 	}
-	return r.account(ctx, "that content is shown", func(ctx context.Context, log *audittrail.Log) (err error) {
+	return r.v.record(ctx, "that content is shown", func(ctx context.Context, log *audittrail.Log) (err error) {
 		r.begun, err = record(ctx, log, r.seen)
 		return err
 	})
@@ -326,7 +431,7 @@ func (r *reading) leave(ctx context.Context) error {
 	if r.export {
 		record = access.RecordExport
 	}
-	return r.account(ctx, "that content is shown", func(ctx context.Context, log *audittrail.Log) error {
+	return r.v.record(ctx, "that content is shown", func(ctx context.Context, log *audittrail.Log) error {
 		return record(ctx, log, r.seen)
 	})
 }
@@ -339,19 +444,9 @@ func (r *reading) end(ctx context.Context) {
 	begun := r.begun
 	r.begun = nil
 	// Nothing is held back for it: what it tells of has left.
-	_ = r.account(ctx, "how much content was shown", func(ctx context.Context, log *audittrail.Log) error {
+	_ = r.v.record(ctx, "how much content was shown", func(ctx context.Context, log *audittrail.Log) error {
 		return begun.End(ctx, log, r.seen)
 	})
-}
-
-// account makes a record of the reading: an interrupt does not keep it from that.
-func (r *reading) account(ctx context.Context, what string, write func(context.Context, *audittrail.Log) error) error {
-	ctx = context.WithoutCancel(ctx)
-	err := r.v.svc.record(what, func(log *audittrail.Log) error { return write(ctx, log) })
-	if err = r.v.unrecorded(what, err); r.v.svc.o.ShowUnrecorded {
-		return nil
-	}
-	return err
 }
 
 // users returns the names of users as the caller may see them: those who have
@@ -367,7 +462,7 @@ func (r *reading) users(ctx context.Context, names []string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if known && r.manager.Restricted(subject) {
+		if known && r.restrictions.Restricted(subject) {
 			shown[i] = subject.String()
 		}
 	}

@@ -4,19 +4,24 @@ import (
 	"context"
 	"fmt"
 
+	"audittrail"
 	"audittrail/access"
 	"audittrail/privacy"
 	"audittrail/query"
 	"audittrail/record"
 )
 
-// get finds a record that the caller may know of.
-func (r *reading) get(ctx context.Context, ref Ref) (rec *record.Record, err error) {
+// find finds a record.
+func (v *view) find(ctx context.Context, ref Ref) (*record.Record, error) {
 	if ref.ID == "" {
-		rec, err = r.v.svc.log.Get(ctx, ref.Seq)
-	} else {
-		rec, err = r.v.svc.log.Find(ctx, ref.ID)
+		return v.svc.log.Get(ctx, ref.Seq)
 	}
+	return v.svc.log.Find(ctx, ref.ID)
+}
+
+// get finds a record that the caller may know of.
+func (r *reading) get(ctx context.Context, ref Ref) (*record.Record, error) {
+	rec, err := r.v.find(ctx, ref)
 	if err == nil {
 		err = r.admit(ctx, rec)
 	}
@@ -27,8 +32,11 @@ func (r *reading) get(ctx context.Context, ref Ref) (rec *record.Record, err err
 }
 
 // one returns a record as the caller may see it, when that is recorded.
-func (r *reading) one(ctx context.Context, rec *record.Record) (*record.Record, error) {
-	rec, err := r.see(ctx, rec)
+func (r *reading) one(ctx context.Context, ref Ref) (*record.Record, error) {
+	rec, err := r.get(ctx, ref)
+	if err == nil {
+		rec, err = r.see(ctx, rec)
+	}
 	if err == nil {
 		err = r.leave(ctx)
 	}
@@ -38,12 +46,17 @@ func (r *reading) one(ctx context.Context, rec *record.Record) (*record.Record, 
 	return rec, nil
 }
 
-// line returns a record of which nothing but its line is to be shown.
-func (r *reading) line(rec *record.Record) *record.Record {
-	if rec.State != record.Readable {
-		return rec
+// line returns a record of which nothing but its line and its cleartext fields are
+// to be shown.
+func (r *reading) line(ctx context.Context, ref Ref) (*record.Record, error) {
+	rec, err := r.get(ctx, ref)
+	if err != nil {
+		return nil, err
 	}
-	return privacy.Redact(rec)
+	if rec.State != record.Readable {
+		return rec, nil
+	}
+	return privacy.Redact(rec), nil
 }
 
 // disclose returns a record with the key to its content.
@@ -60,7 +73,7 @@ func (r *reading) disclose(ctx context.Context, ref Ref) (*record.Disclosure, er
 	}
 	if rec.State == record.Restricted {
 		err := fmt.Errorf("record %d: its content is %s", rec.Seq, rec.State)
-		if !r.v.local() {
+		if !r.v.operator {
 			return nil, &DeniedError{Permission: access.ReadContent, Record: true, err: fmt.Errorf("%w: %w", access.ErrDenied, err)}
 		}
 		return nil, err
@@ -73,6 +86,28 @@ func (r *reading) disclose(ctx context.Context, ref Ref) (*record.Disclosure, er
 		return nil, err
 	}
 	return &d, nil
+}
+
+// signedSeq returns the sequence number of a record that a checkpoint covers: it is
+// for callers who may verify the log, and shows nothing of the record.
+func (v *view) signedSeq(ctx context.Context, ref Ref) (uint64, error) {
+	rec, err := v.find(ctx, ref)
+	if err == nil && rec.State == record.Unauthenticated {
+		err = fmt.Errorf("record %d: %w", rec.Seq, audittrail.ErrUnauthenticated)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return rec.Seq, nil
+}
+
+// hash returns the hash of a record.
+func (v *view) hash(ctx context.Context, seq uint64) (*record.Hash, error) {
+	rec, err := v.find(ctx, Ref{Seq: seq})
+	if err != nil {
+		return nil, err
+	}
+	return &rec.Hash, nil
 }
 
 // A total is a count or a table under way.

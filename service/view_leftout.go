@@ -85,7 +85,7 @@ func (l *Listing) Remainder(ctx context.Context) (rest Remainder, err error) {
 	}
 	// How much could not be searched is nothing for a caller who sees some of the
 	// newest records.
-	if !l.tail || l.r.v.local() {
+	if !l.tail || l.r.v.operator {
 		if rest.Unsearched, err = l.engine.CountUnsearched(ctx, q); err != nil {
 			return rest, err
 		}

@@ -43,9 +43,10 @@ type Listing struct {
 	more                  bool
 }
 
-// A Lookup is a user whom the log does not know.
+// A Lookup is what the log knows of a user id that somebody has given.
 type Lookup struct {
-	User string
+	User  string
+	Known bool // something is stored about the user
 	// Near is how many known users have an id that differs only in case, blanks or
 	// accents.
 	Near int
@@ -118,10 +119,12 @@ func (l *Listing) All() iter.Seq2[*query.Hit, error] {
 // page yields the records when all of them are there and recorded.
 func (l *Listing) page(yield func(*query.Hit, error) bool) {
 	var all []*query.Hit
-	err := l.each(func(h *query.Hit, _ error) bool {
-		all = append(all, h)
-		return true
-	})
+	var err error
+	for h, herr := range l.all() {
+		if err = herr; err == nil {
+			all = append(all, h)
+		}
+	}
 	if lerr := l.r.leave(l.ctx); lerr != nil {
 		yield(nil, errors.Join(err, lerr))
 		return
@@ -136,6 +139,15 @@ func (l *Listing) page(yield func(*query.Hit, error) bool) {
 	}
 }
 
+// all yields the records of a page before they are recorded.
+func (l *Listing) all() iter.Seq2[*query.Hit, error] {
+	return func(yield func(*query.Hit, error) bool) {
+		if err := l.each(yield); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
 // each hands on the records that the caller may know of, as the caller may see
 // them.
 func (l *Listing) each(yield func(*query.Hit, error) bool) error {
@@ -145,7 +157,7 @@ func (l *Listing) each(yield func(*query.Hit, error) bool) error {
 	}
 	for h, err := range hits {
 		if err == nil && l.follow { // a restriction counts from when it is in force
-			err = l.r.manager.Refresh(l.ctx)
+			err = l.r.restrictions.Refresh(l.ctx)
 		}
 		if err != nil {
 			return err
@@ -234,7 +246,7 @@ func (r *reading) lookup(ctx context.Context, users []string) ([]Lookup, error) 
 		if len(u) > event.MaxPerson {
 			continue // the query is refused
 		}
-		known, err := r.manager.KnownUser(u)
+		known, err := r.restrictions.KnownUser(u)
 		if err != nil {
 			return nil, err
 		}
@@ -242,21 +254,25 @@ func (r *reading) lookup(ctx context.Context, users []string) ([]Lookup, error) 
 			unknown = append(unknown, u)
 		}
 	}
-	return lookups(ctx, r.manager, unknown)
+	return lookups(ctx, r.restrictions, unknown)
 }
 
-// lookups tells how many known users have an id near to that of each of some.
-func lookups(ctx context.Context, manager *privacy.Manager, users []string) ([]Lookup, error) {
+// lookups looks users up.
+func lookups(ctx context.Context, restrictions *privacy.Manager, users []string) ([]Lookup, error) {
 	if len(users) == 0 {
 		return nil, nil
 	}
-	near, err := manager.CountSimilar(ctx, users)
+	near, err := restrictions.CountSimilar(ctx, users)
 	if err != nil {
 		return nil, err
 	}
 	all := make([]Lookup, len(users))
 	for i, u := range users {
-		all[i] = Lookup{u, near[i]}
+		known, err := restrictions.KnownUser(u)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = Lookup{u, known, near[i]}
 	}
 	return all, nil
 }

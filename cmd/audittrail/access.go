@@ -10,11 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
 	"audittrail/access"
-	"audittrail/event"
 	"audittrail/internal/config"
 	"audittrail/internal/vfs"
+	"audittrail/service"
 )
 
 // tokenVar is where commands look for the token of who runs them.
@@ -37,106 +36,6 @@ and does no more than it permits.` + exits(ends0, ends1, ends4),
 // config reads the configuration in the folder of the log.
 func (e *env) config() (*config.Config, error) {
 	return config.Read(vfs.OS, filepath.Join(e.logDir(), config.Name))
-}
-
-// openAccess reads the grants of a log.
-func (e *env) openAccess(log *audittrail.Log) (*access.Controller, error) {
-	c, err := e.config()
-	if err != nil {
-		return nil, err
-	}
-	o := access.Options{UsesFile: filepath.Join(e.logDir(), "uses.json"), Rules: access.Rules{SeparateDuties: c.SeparateDuties, Custom: map[string]access.CustomRole{}}}
-	for name, r := range c.Roles {
-		custom := access.CustomRole{Description: r.Description}
-		for _, p := range r.Permissions {
-			custom.Permissions = append(custom.Permissions, access.Permission(p))
-		}
-		o.Custom[name] = custom
-	}
-	return access.Open(e.ctx, log, o)
-}
-
-// withAccess opens a log and its grants, and closes both.
-func (e *env) withAccess(open func() (*audittrail.Log, error), use func(*audittrail.Log, *access.Controller) error) error {
-	return e.with(open, func(log *audittrail.Log) error {
-		c, err := e.openAccess(log)
-		if err != nil {
-			return err
-		}
-		return errors.Join(use(log, c), c.Close())
-	})
-}
-
-// readAccess is withAccess for commands that do not write: what they deny to the
-// holder of a token is recorded afterwards.
-func (e *env) readAccess(use func(*audittrail.Log, *access.Controller) error) error {
-	err := e.withAccess(e.openToRead, use)
-	e.recordDenial(err)
-	return err
-}
-
-// A denial is the last that a command met with.
-type denial struct {
-	token      string
-	permission access.Permission
-	about      *event.Event
-}
-
-// recordDenial records the denial because of which a command has failed that had
-// the log open to read.
-func (e *env) recordDenial(err error) {
-	if d := e.denied; d != nil && errors.Is(err, access.ErrDenied) {
-		e.recordBeside("this denial", func(log *audittrail.Log) error {
-			c, err := e.openAccess(log)
-			if err != nil {
-				return err
-			}
-			c.Check(d.token, d.permission, d.about)
-			return c.Close()
-		})
-	}
-}
-
-// An actor is who runs a command.
-type actor struct {
-	by    string        // what stands in records for them
-	grant *access.Grant // nil without a token
-
-	controller *access.Controller
-}
-
-// acting returns who runs the command: the holder of the token in the
-// environment, who must have the permission, or whoever has the files.
-func (e *env) acting(c *access.Controller, p access.Permission) (actor, error) {
-	token := e.getenv(tokenVar)
-	if token == "" {
-		return actor{by: access.Local, controller: c}, nil
-	}
-	d := c.Check(token, p, nil)
-	if !d.Allowed {
-		e.denied = &denial{token, p, nil}
-		return actor{}, fmt.Errorf("$%s: %w", tokenVar, d.Err())
-	}
-	if !d.Grant.Scope.Empty() && p != access.Verify {
-		// What asks here is about the whole log, or about all of a person.
-		return actor{}, fmt.Errorf("$%s: %w: this does not keep to the scope of the token %s", tokenVar, access.ErrDenied, d.Grant.ID)
-	}
-	return actor{d.Grant.ID.String(), d.Grant, c}, nil
-}
-
-// mayReadContent tells whether whoever runs the command may read contents. It
-// records no denial: the command has an answer for those who may not.
-func (e *env) mayReadContent(log *audittrail.Log) (bool, error) {
-	token := e.getenv(tokenVar)
-	if token == "" {
-		return true, nil
-	}
-	c, err := e.openAccess(log)
-	if err != nil {
-		return false, err
-	}
-	d := c.Decide(token, access.ReadContent, nil)
-	return d.Allowed, c.Close()
 }
 
 type grantOptions struct {
@@ -218,17 +117,12 @@ func (e *env) grant(cmd *cobra.Command, o grantOptions, args []string) error {
 	if r.Scope, err = access.ParseScope(o.scope); err != nil {
 		return fmt.Errorf("access grant: %w", err)
 	}
-	return e.withAccess(e.openToWrite, func(_ *audittrail.Log, c *access.Controller) error {
-		who, err := e.acting(c, access.ManageAccess)
+	return e.writing(func(s *service.Session) error {
+		g, err := s.Grant(e.ctx, service.GrantRequest{Grant: r})
 		if err != nil {
 			return err
 		}
-		r.By = who.by
-		token, g, err := c.Grant(e.ctx, r)
-		if err != nil {
-			return err
-		}
-		made := grantResult{g.ID, token.Reveal(), g.Role, optional(g.Expires), g.Scope.Terms()}
+		made := grantResult{g.ID, g.Token.Reveal(), g.Role, optional(g.Expires), g.Scope.Terms()}
 		e.note("this token is shown once: hand it over by a safe way, and keep it nowhere else")
 		if g.Expires.IsZero() {
 			e.note("it counts until it is revoked; --ttl gives a grant an end")
@@ -295,19 +189,9 @@ func (e *env) revoke(args []string, user, reason string) error {
 			return fmt.Errorf("access revoke: %w; 'audittrail access list' has them", err) // it may be the token itself
 		}
 	}
-	return e.withAccess(e.openToWrite, func(_ *audittrail.Log, c *access.Controller) error {
-		who, err := e.acting(c, access.ManageAccess)
+	return e.writing(func(s *service.Session) error {
+		gone, err := s.Revoke(e.ctx, service.RevokeRequest{ID: id, User: user, Reason: reason})
 		if err != nil {
-			return err
-		}
-		var gone []*access.Grant
-		if len(args) == 1 {
-			g, err := c.Revoke(e.ctx, id, reason, who.by)
-			if err != nil {
-				return err
-			}
-			gone = append(gone, g)
-		} else if gone, err = c.RevokeUser(e.ctx, user, reason, who.by); err != nil {
 			return err
 		}
 		return e.receipt("as the end of "+count(len(gone), "grant", "grants"), e.list([]column{{name: "id", width: 18}, {name: "role", width: 12}, {name: "revoked", width: 24}}, func(yield func(row, error) bool) {
@@ -353,11 +237,12 @@ func (e *env) accessListCmd() *cobra.Command {
   audittrail access list --all -o json`,
 		Args: takes(),
 		RunE: func(*cobra.Command, []string) error {
-			return e.readAccess(func(_ *audittrail.Log, c *access.Controller) error {
-				if _, err := e.acting(c, access.ManageAccess); err != nil {
+			return e.reading(func(s *service.Session) error {
+				grants, err := s.Grants(e.ctx, service.GrantsRequest{})
+				if err != nil {
 					return err
 				}
-				return e.listGrants(c, all)
+				return e.listGrants(grants, all)
 			})
 		},
 	}
@@ -365,7 +250,7 @@ func (e *env) accessListCmd() *cobra.Command {
 	return cmd
 }
 
-func (e *env) listGrants(c *access.Controller, all bool) error {
+func (e *env) listGrants(grants []access.GrantStatus, all bool) error {
 	end := column{name: "expires", width: 10}
 	if all {
 		end = column{name: "state", width: 10}
@@ -379,7 +264,7 @@ func (e *env) listGrants(c *access.Controller, all bool) error {
 		{name: "scope", width: 10},
 	}
 	return e.list(columns, func(yield func(row, error) bool) {
-		for _, u := range c.List() {
+		for _, u := range grants {
 			if u.State != access.Active && !all {
 				continue
 			}

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
+	"audittrail/service"
 )
 
 type checkAccessOptions struct {
@@ -86,11 +86,10 @@ func (e *env) checkAccess(o checkAccessOptions, args []string) error {
 	if err != nil {
 		return fmt.Errorf("access check: %w", err)
 	}
-	var d access.Decision
-	err = e.readAccess(func(_ *audittrail.Log, c *access.Controller) error {
-		if d = c.Check(token, p, about); !d.Allowed {
-			e.denied = &denial{token, p, about}
-			return fmt.Errorf("access check: %w", d.Err())
+	var d *access.Decision
+	err = e.readingAs(token, func(s *service.Session) error {
+		if d, err = s.Check(e.ctx, service.CheckRequest{Permission: p, About: about}); err != nil {
+			return fmt.Errorf("access check: %w", err)
 		}
 		return nil
 	})
@@ -138,24 +137,4 @@ func (o *checkAccessOptions) about() (*event.Event, error) {
 		ev.Labels[key] = value
 	}
 	return ev, nil
-}
-
-// recordBeside opens the log for writing, without waiting for another writer,
-// to record what a command that reads has done, and says so if it cannot.
-func (e *env) recordBeside(what string, record func(*audittrail.Log) error) {
-	err := e.with(func() (*audittrail.Log, error) {
-		o, err := e.options()
-		if err != nil {
-			return nil, err
-		}
-		o.LockWait, o.ShortLived, o.NoIndex = -1, true, true
-		return e.toRecord(audittrail.Open(e.logDir(), o))
-	}, record)
-	switch {
-	case err == nil:
-	case errors.Is(err, audittrail.ErrLocked):
-		e.note("%s was not recorded: another process has the log open for writing", what)
-	default:
-		e.note("%s was not recorded: %s", what, explain(err))
-	}
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -9,11 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
-	"audittrail/query"
 	"audittrail/record"
+	"audittrail/service"
 )
 
 func (e *env) accessHistoryCmd() *cobra.Command {
@@ -29,14 +28,11 @@ too: 'audittrail query -t access_denied'.` + exits(ends0, ends1, ends2, ends4),
   audittrail access history --reads`,
 		Args: takes(),
 		RunE: func(*cobra.Command, []string) error {
-			return e.readAccess(func(log *audittrail.Log, c *access.Controller) error {
-				if _, err := e.acting(c, access.ManageAccess); err != nil {
-					return err
-				}
+			return e.reading(func(s *service.Session) error {
 				if reads {
-					return e.readHistory(log)
+					return e.readHistory(s)
 				}
-				return e.accessHistory(e.ctx, c)
+				return e.accessHistory(s)
 			})
 		},
 	}
@@ -58,19 +54,11 @@ type readItem struct {
 	Last    *uint64    `json:"last"`
 }
 
-func (e *env) readHistory(log *audittrail.Log) error {
-	all, err := access.LoggedReads(func(yield func(*record.Record, error) bool) {
-		q := query.Query{Types: []event.Type{event.ContentRead, event.DataExported}, OldestFirst: true}
-		for h, err := range e.engine(log).Find(e.ctx, q) {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if !yield(h.Record, nil) {
-				return
-			}
-		}
-	})
+func (e *env) readHistory(s *service.Session) error {
+	all, err := s.Reads(e.ctx, service.ReadsRequest{})
+	if errors.Is(err, service.ErrDenied) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("access history: %w", err)
 	}
@@ -115,7 +103,11 @@ type historyItem struct {
 	Reason string      `json:"reason,omitempty"`
 }
 
-func (e *env) accessHistory(ctx context.Context, c *access.Controller) error {
+func (e *env) accessHistory(s *service.Session) error {
+	changes, err := s.GrantHistory(e.ctx, service.GrantHistoryRequest{})
+	if err != nil {
+		return err
+	}
 	columns := []column{
 		{name: "seq", width: 8, right: true},
 		{name: "time", width: 24},
@@ -125,7 +117,7 @@ func (e *env) accessHistory(ctx context.Context, c *access.Controller) error {
 		{name: "tokens", width: 18},
 	}
 	var rows iter.Seq2[row, error] = func(yield func(row, error) bool) {
-		for ch, err := range c.History(ctx) {
+		for ch, err := range changes {
 			if err != nil {
 				yield(row{}, err)
 				return
@@ -162,10 +154,10 @@ permit.` + exits(ends0, ends1, ends2),
 		Example: "  audittrail access roles",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
-			return e.readAccess(func(_ *audittrail.Log, c *access.Controller) error {
+			return e.roles(func(roles []access.Role) error {
 				columns := []column{{name: "role", width: 12}, {name: "permissions", width: 40, wrap: true}}
 				return e.list(columns, func(yield func(row, error) bool) {
-					for _, r := range c.Roles() {
+					for _, r := range roles {
 						var names []string
 						for _, p := range r.Permissions {
 							names = append(names, string(p))

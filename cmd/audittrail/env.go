@@ -39,7 +39,6 @@ type env struct {
 	stays  bool          // the command keeps the log open for long
 	skip   skipped       // what was altered and passed over
 	left   leftOut       // what the answer left out
-	denied *denial       // what the command was denied last
 	// recording are the logs that are open for what a command records in them.
 	recording map[*audittrail.Log]bool
 

@@ -6,9 +6,8 @@ import (
 	"strings"
 
 	"audittrail"
-	"audittrail/access"
-	"audittrail/privacy"
 	"audittrail/record"
+	"audittrail/service"
 	"audittrail/tlog"
 )
 
@@ -130,10 +129,10 @@ func statusOf(err error) int {
 	case errors.As(err, &tamper), errors.As(err, &behind), errors.As(err, &line):
 		return exitAltered
 	}
-	if errors.Is(err, access.ErrDenied) {
+	if errors.Is(err, service.ErrDenied) {
 		return exitDenied
 	}
-	if errors.Is(err, privacy.ErrNothingStored) {
+	if errors.Is(err, service.ErrNothingStored) {
 		return exitLimited
 	}
 	for _, target := range altered {

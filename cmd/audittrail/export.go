@@ -107,7 +107,7 @@ func (e *env) export(o exportOptions) error {
 		q.Limit = o.limit
 		l, err := s.Export(e.ctx, service.ExportRequest{Query: q, MetadataOnly: o.metadata, SkipAltered: e.skip.wanted})
 		if err != nil {
-			return flagDenied("export", err)
+			return flagDenied(err)
 		}
 		e.noteUnknown(l.Unknown)
 		if o.out == "" {

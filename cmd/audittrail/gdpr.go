@@ -5,17 +5,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
-	"audittrail/access"
 	"audittrail/privacy"
-	"audittrail/retention"
+	"audittrail/service"
 )
 
 func (e *env) gdprCmd() *cobra.Command {
@@ -32,22 +29,6 @@ A user's name among the arguments can be seen by other users of this machine;
 	}
 	cmd.AddCommand(e.eraseCmd(), e.approveCmd(), e.certificateCmd(), e.answerCmd(), e.gdprStatusCmd(), e.restrictCmd(), e.liftCmd())
 	return cmd
-}
-
-// withDesk opens a log, its grants and its restrictions, for a command that
-// needs a permission where it is given a token.
-func (e *env) withDesk(open func() (*audittrail.Log, error), p access.Permission, use func(*audittrail.Log, *privacy.Manager, actor) error) error {
-	return e.withAccess(open, func(log *audittrail.Log, c *access.Controller) error {
-		who, err := e.acting(c, p)
-		if err != nil {
-			return err
-		}
-		desk, err := privacy.Open(e.ctx, log, e.engine(log))
-		if err != nil {
-			return err
-		}
-		return use(log, desk, who)
-	})
 }
 
 // one returns the user whom a command is about.
@@ -79,13 +60,12 @@ $AUDITTRAIL_TOKEN, which must permit delete_data, and can be used for 30 days:
 			if err != nil {
 				return err
 			}
-			return e.approve(access.DeleteData, func(desk *privacy.Manager, by string, now time.Time) (privacy.Approval, error) {
-				l, err := e.look(desk, all)
-				if err != nil {
-					return privacy.Approval{}, err
+			return e.approve(func(s *service.Session) (*service.Approval, error) {
+				a, err := s.ApproveErasure(e.ctx, service.ApproveErasureRequest{Users: all.ids})
+				if err == nil {
+					e.noteLookup(lookupOf(all, a.Users))
 				}
-				e.noteLookup(l)
-				return desk.ApproveErasure(e.ctx, all.ids, by, now)
+				return a, err
 			})
 		},
 	}
@@ -98,13 +78,13 @@ $AUDITTRAIL_TOKEN, which must permit delete_data, and can be used for 30 days:
 // maxUsers bounds the file of a bulk erasure.
 const maxUsers = 2_000_000
 
-// approve records an approval with the token of whoever gives it.
-func (e *env) approve(p access.Permission, give func(*privacy.Manager, string, time.Time) (privacy.Approval, error)) error {
+// approve records an approval with the token of its approver.
+func (e *env) approve(give func(*service.Session) (*service.Approval, error)) error {
 	if e.getenv(tokenVar) == "" {
 		return fmt.Errorf("approve: there is no token in $%s; an approval is given with the approver's own", tokenVar)
 	}
-	return e.withDesk(e.openToWrite, p, func(_ *audittrail.Log, desk *privacy.Manager, who actor) error {
-		a, err := give(desk, who.by, e.now())
+	return e.writing(func(s *service.Session) error {
+		a, err := give(s)
 		if err != nil {
 			return err
 		}
@@ -121,25 +101,6 @@ func (e *env) approve(p access.Permission, give func(*privacy.Manager, string, t
 		}
 		return e.receipt("as the approval "+made.ID, e.sheet(made, []field{{"approval", made.ID}, {"of", what}, {"until", timeText(a.Expires)}}))
 	})
-}
-
-// checkApproval refuses what a second person must approve and has not.
-func (e *env) checkApproval(id string, who actor, find func() (privacy.Approval, error)) error {
-	c, err := e.config()
-	if err != nil {
-		return err
-	}
-	if id == "" {
-		if c.SeparateDuties {
-			return errors.New("duties are separate (separate_duties): a second person must approve it; name the approval with --approval")
-		}
-		return nil
-	}
-	a, err := find()
-	if err != nil {
-		return err
-	}
-	return privacy.CheckFourEyes(who.controller, a, who.grant)
 }
 
 func (e *env) answerCmd() *cobra.Command {
@@ -173,35 +134,19 @@ alone.` + exits(ends0, ends1, ends2, "3  nothing is held on that user", ends4),
 }
 
 func (e *env) answer(user, out string) error {
-	return e.withDesk(e.openToWrite, access.ExportData, func(log *audittrail.Log, desk *privacy.Manager, who actor) error {
-		if who.grant != nil {
-			d := who.controller.Check(e.getenv(tokenVar), access.ReadContent, nil)
-			if !d.Allowed {
-				return fmt.Errorf("$%s: %w", tokenVar, d.Err())
-			}
-			s, known, err := log.Subject(user)
-			if err != nil {
-				return err
-			}
-			if _, restricted := desk.Restriction(s); known && restricted && !d.SeesRestricted() {
-				return fmt.Errorf("gdpr export: $%s: %w: that user's data is restricted, and shown to the role %s alone", tokenVar, access.ErrDenied, access.Privacy)
-			}
+	return e.writing(func(s *service.Session) error {
+		file := &lateSecret{name: out}
+		done, err := s.SubjectAccess(e.ctx, service.SubjectAccessRequest{User: user, Archive: file})
+		err = file.end(err)
+		unknown := (*service.UnknownUserError)(nil)
+		if errors.As(err, &unknown) {
+			e.noteNear(unknown.Lookup)
 		}
-		purposes, err := e.purposes(log)
-		if err != nil {
-			return err
-		}
-		if err := e.noteNear(desk, user); err != nil {
-			return err
-		}
-		var held *privacy.SubjectData
-		err = writeSecret(out, func(f *os.File) (err error) {
-			held, err = desk.AnswerAccessRequest(e.ctx, f, privacy.SubjectAccessRequest{User: user, By: who.by, Now: e.now(), Purposes: purposes})
-			return err
-		})
 		if err != nil {
 			return fmt.Errorf("gdpr export: %w", err)
 		}
+		e.noteNear(done.Lookup)
+		held := done.Data
 		made := struct {
 			File    string `json:"file"`
 			Records uint64 `json:"records"`
@@ -223,32 +168,6 @@ func (e *env) answer(user, out string) error {
 	})
 }
 
-// purposes are what the configuration says that records are for, and how long
-// the retention policy keeps them.
-func (e *env) purposes(log *audittrail.Log) (privacy.Purposes, error) {
-	c, err := e.config()
-	if err != nil {
-		return nil, err
-	}
-	m, err := retention.Open(e.ctx, log, retention.Options{})
-	if err != nil {
-		return nil, err
-	}
-	policy, _ := m.Policy()
-	all := privacy.Purposes{}
-	for class, text := range c.Purposes {
-		all[class] = privacy.Purpose{Purpose: text}
-	}
-	for _, class := range policy.Classes {
-		p := all[class.Name]
-		if !class.KeepFor.IsZero() {
-			p.Stays = class.KeepFor.String() + " from the end of the month in which it was recorded"
-		}
-		all[class.Name] = p
-	}
-	return all, nil
-}
-
 func (e *env) gdprStatusCmd() *cobra.Command {
 	var users userArgs
 	cmd := &cobra.Command{
@@ -264,11 +183,7 @@ which they are.` + exits(ends0, ends1, ends2, "3  nothing is held on that user",
 			if err != nil {
 				return err
 			}
-			err = e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, desk *privacy.Manager, _ actor) error {
-				return e.gdprStatus(log, desk, user)
-			})
-			e.recordDenial(err)
-			return err
+			return e.reading(func(s *service.Session) error { return e.gdprStatus(s, user) })
 		},
 	}
 	users.flags(cmd)
@@ -284,40 +199,22 @@ type personStatus struct {
 	Near       int                  `json:"near"` // users of a near spelling
 }
 
-func (e *env) gdprStatus(log *audittrail.Log, desk *privacy.Manager, user string) error {
-	status := personStatus{Holds: []string{}}
-	holds, err := log.Holds(e.ctx)
+func (e *env) gdprStatus(s *service.Session, user string) error {
+	is, err := s.Status(e.ctx, service.StatusRequest{User: user})
 	if err != nil {
 		return err
 	}
-	for _, h := range holds {
-		if h.User == user {
-			status.Holds = append(status.Holds, h.ID)
-		}
-	}
-	near, err := desk.CountSimilar(e.ctx, []string{user})
-	if err != nil {
-		return err
-	}
-	status.Near = near[0]
-	held, err := desk.SubjectData(e.ctx, user)
-	if errors.Is(err, privacy.ErrNothingStored) {
-		err := e.sheet(status, status.withNear([]field{{"held", "nothing"}, {"holds", cmp.Or(strings.Join(status.Holds, " "), "none")}}))
-		if err != nil {
+	status := personStatus{Held: is.Data != nil, Holding: is.Data, Restricted: is.Restricted, Holds: is.Holds, Near: is.Near}
+	holds := cmp.Or(strings.Join(status.Holds, " "), "none")
+	if is.Data == nil {
+		if err := e.sheet(status, status.withNear([]field{{"held", "nothing"}, {"holds", holds}})); err != nil {
 			return err
 		}
 		return ended(exitLimited)
 	}
-	if err != nil {
-		return err
-	}
-	status.Held, status.Holding = true, held
-	restricted := "no"
-	if s, ok, err := log.Subject(user); err != nil {
-		return err
-	} else if r, is := desk.Restriction(s); ok && is {
-		status.Restricted = &r.Since
-		restricted = "since " + timeText(r.Since)
+	held, restricted := is.Data, "no"
+	if is.Restricted != nil {
+		restricted = "since " + timeText(*is.Restricted)
 	}
 	here := count(held.Records, "record", "records")
 	if held.Archived > 0 {
@@ -327,7 +224,7 @@ func (e *env) gdprStatus(log *audittrail.Log, desk *privacy.Manager, user string
 		{"held", here},
 		{"subject", held.Subject},
 		{"restricted", restricted},
-		{"holds", cmp.Or(strings.Join(status.Holds, " "), "none")},
+		{"holds", holds},
 	}
 	if held.Records > 0 {
 		fields = slices.Insert(fields, 2, field{"from", timeText(held.First)}, field{"to", timeText(held.Last)})
@@ -376,20 +273,14 @@ func (e *env) restrictCmd() *cobra.Command {
 	return e.restriction("restrict", "Hide content about a person", `Restrict hides the content about a user from everyone but the privacy role,
 until 'gdpr lift': show and query tell that the records are there, and no more.
 Nothing is erased. A user on whom nothing is held is restricted all the same,
-with a warning.`, func(desk *privacy.Manager, user, reason, by string) (string, error) {
-		r, err := desk.Restrict(e.ctx, user, reason, by)
-		return "since " + timeText(r.Since), err
-	})
+with a warning.`)
 }
 
 func (e *env) liftCmd() *cobra.Command {
-	return e.restriction("lift", "End the hiding of content about a person", `Lift ends a restriction.`,
-		func(desk *privacy.Manager, user, reason, by string) (string, error) {
-			return "no more", desk.LiftRestriction(e.ctx, user, reason, by)
-		})
+	return e.restriction("lift", "End the hiding of content about a person", `Lift ends a restriction.`)
 }
 
-func (e *env) restriction(name, short, long string, do func(desk *privacy.Manager, user, reason, by string) (string, error)) *cobra.Command {
+func (e *env) restriction(name, short, long string) *cobra.Command {
 	var users userArgs
 	var reason string
 	var force bool
@@ -406,16 +297,22 @@ func (e *env) restriction(name, short, long string, do func(desk *privacy.Manage
 			if strings.TrimSpace(reason) == "" {
 				return fmt.Errorf("gdpr %s: say why with --reason", name)
 			}
-			if err := checkReason(reason, []string{user}, force); err != nil {
-				return fmt.Errorf("gdpr %s: %w", name, err)
-			}
-			return e.withDesk(e.openToWrite, access.DeleteData, func(_ *audittrail.Log, desk *privacy.Manager, who actor) error {
-				if err := e.noteNear(desk, user); err != nil {
-					return err
+			return e.writing(func(s *service.Session) error {
+				do := s.Restrict
+				if name == "lift" {
+					do = s.Lift
 				}
-				text, err := do(desk, user, reason, who.by)
+				is, err := do(e.ctx, service.RestrictRequest{User: user, Reason: reason, Mention: force})
+				if errors.Is(err, service.ErrReasonMentionsUser) {
+					return fmt.Errorf("gdpr %s: %w", name, flagged(err))
+				}
 				if err != nil {
 					return err
+				}
+				e.noteNear(is.Lookup)
+				text := "no more"
+				if name == "restrict" {
+					text = "since " + timeText(is.Since)
 				}
 				return e.receipt("restricted "+text, e.sheet(struct {
 					Restricted bool `json:"restricted"`

@@ -7,19 +7,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
-	"audittrail/access"
 	"audittrail/certificate"
-	"audittrail/governance"
-	"audittrail/privacy"
 	"audittrail/record"
+	"audittrail/service"
 	"audittrail/tlog"
 )
 
@@ -67,9 +63,6 @@ On a terminal it says what it is about to erase, and asks; --yes answers.
 			if strings.TrimSpace(o.reason) == "" || strings.TrimSpace(o.basis) == "" {
 				return errors.New("gdpr erase: say why with --reason, and on which article it stands with --basis")
 			}
-			if err := checkReason(o.reason, users.ids, o.force); err != nil {
-				return fmt.Errorf("gdpr erase: %w", err)
-			}
 			if o.dryRun {
 				return e.eraseDry(o, users)
 			}
@@ -92,74 +85,84 @@ On a terminal it says what it is about to erase, and asks; --yes answers.
 	return cmd
 }
 
-// eraseBatch is how many people one record forgets.
-const eraseBatch = 25_000
-
-// An erasing is an erasure under way.
-type erasing struct {
-	found *lookup
-	done  []*audittrail.ErasureOrder
-	held  int // users whom a hold keeps
-	holds []string
-	file  *os.File // of the certificates; nil if they are printed, or written
-}
-
-// discard removes the file of certificates that there are none of.
-func (x *erasing) discard() {
-	if x.file != nil {
-		_ = fillSecret(x.file, func(*os.File) error { return errors.New("nothing to write") })
-	}
-}
-
 func (e *env) erase(o eraseOptions, list *userList) error {
-	users := list.ids
-	return e.withDesk(e.openToWrite, access.DeleteData, func(log *audittrail.Log, desk *privacy.Manager, who actor) error {
-		err := e.checkApproval(o.id, who, func() (privacy.Approval, error) { return desk.ErasureApproval(o.id, users, e.now()) })
+	return e.writing(func(s *service.Session) error {
+		found, err := s.PreviewErasure(e.ctx, service.PreviewRequest{Users: list.ids, Approval: o.id})
 		if err != nil {
+			return fmt.Errorf("gdpr erase: %w", flagged(err))
+		}
+		l := lookupOf(list, lookupsOf(found))
+		if err := e.askErase(o, l); err != nil {
 			return fmt.Errorf("gdpr erase: %w", err)
 		}
-		found, err := e.look(desk, list)
-		if err != nil {
-			return fmt.Errorf("gdpr erase: %w", err)
-		}
-		order := audittrail.Erasure{Reason: o.reason, Basis: o.basis, Approval: o.id, By: who.by}
-		if err := e.askErase(o, found); err != nil {
-			return fmt.Errorf("gdpr erase: %w", err)
-		}
-		x := erasing{found: found}
+		var file *os.File
 		if o.out != "" {
-			// Before anything is gone: that there can be a file there.
-			if x.file, err = createSecret(o.out); err != nil {
+			// Before anything is erased: that there can be a file there.
+			if file, err = createSecret(o.out); err != nil {
 				return fmt.Errorf("gdpr erase: %w", err)
 			}
-			defer x.discard()
 		}
-		progress := e.newBar("erase", int64(len(users)), false)
-		for batch := range slices.Chunk(users, eraseBatch) {
-			order.Users = batch
-			if err := e.eraseBatch(log, order, &x, len(users) > 1); err != nil {
-				progress.leave()
-				if len(x.done) > 0 { // some of them are forgotten already
-					err = errors.Join(err, e.certify(log, o, &x))
-				}
-				return err
-			}
-			progress.set(progress.done + int64(len(batch)))
+		x, err := e.eraseAll(s, o, list.ids)
+		if x == nil || len(x.All) == 0 {
+			discard(file)
+			file = nil
 		}
-		progress.finish()
-		if err := e.certify(log, o, &x); err != nil {
-			return err
+		uncertified := (*service.UncertifiedError)(nil)
+		switch {
+		case errors.As(err, &uncertified):
+			return notCertified(uncertified.Seqs, err)
+		case x == nil:
+			return fmt.Errorf("gdpr erase: %w", flagged(err))
 		}
-		if x.held > 0 {
+		if cerr := e.showErasure(x, l, file, err == nil); cerr != nil || err != nil {
+			return errors.Join(err, cerr)
+		}
+		if x.Held > 0 {
 			return fmt.Errorf("gdpr erase: %s held by %s, and not erased: release the hold first",
-				count(x.held, "user is", "users are"), strings.Join(x.holds[:min(len(x.holds), 5)], ", "))
+				count(x.Held, "user is", "users are"), strings.Join(x.Holds[:min(len(x.Holds), 5)], ", "))
 		}
-		if n := len(found.missing); n > 0 && !o.missingOK {
+		if n := len(l.missing); n > 0 && !o.missingOK {
 			return &exitError{exitLimited, fmt.Errorf("gdpr erase: nothing is held on %s of %s: nothing was erased for %s; --missing-ok takes that",
-				number(n), count(len(users), "user", "users"), oneOrMany(n, "that one", "those"))}
+				number(n), count(len(list.ids), "user", "users"), oneOrMany(n, "that one", "those"))}
 		}
 		return nil
 	})
+}
+
+// eraseAll erases users, and returns what was done, which is nil if nothing was
+// begun.
+func (e *env) eraseAll(s *service.Session, o eraseOptions, users []string) (done *service.Erasure, err error) {
+	progress := e.newBar("erase", int64(len(users)), false)
+	for step, serr := range s.Erase(e.ctx, service.EraseRequest{Users: users, Reason: o.reason, Basis: o.basis, Approval: o.id, Mention: o.force}) {
+		if serr != nil {
+			err = serr
+			break
+		}
+		progress.set(int64(step.Done))
+		done = step.Result
+	}
+	if err != nil {
+		progress.leave()
+	} else {
+		progress.finish()
+	}
+	return done, err
+}
+
+// discard removes the file of certificates that there are none of.
+func discard(file *os.File) {
+	if file != nil {
+		_ = fillSecret(file, func(*os.File) error { return errors.New("nothing to write") })
+	}
+}
+
+// lookupsOf is what previews know of users.
+func lookupsOf(all []service.Preview) []service.Lookup {
+	found := make([]service.Lookup, len(all))
+	for i, p := range all {
+		found[i] = p.Lookup
+	}
+	return found
 }
 
 // askErase says on a terminal what is about to be erased, and asks whether it is
@@ -201,40 +204,31 @@ type dryErase struct {
 
 // eraseDry says what an erasure would do.
 func (e *env) eraseDry(o eraseOptions, users *userList) error {
-	err := e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, desk *privacy.Manager, _ actor) error {
-		l, err := e.look(desk, users)
+	return e.reading(func(s *service.Session) error {
+		found, err := s.PreviewErasure(e.ctx, service.PreviewRequest{Users: users.ids, Counts: true})
 		if err != nil {
 			return err
 		}
-		tallies, err := desk.CountAffected(e.ctx, users.ids)
-		if err != nil {
-			return err
-		}
-		held, err := e.heldUsers(log, users.ids)
-		if err != nil {
-			return err
-		}
-		missing := map[int]bool{}
-		for _, i := range l.missing {
-			missing[i] = true
-		}
+		l := lookupOf(users, lookupsOf(found))
+		held := 0
 		columns := []column{
 			{name: "line", width: 8, right: true}, {name: "state", width: 9}, {name: "records", width: 9, right: true}, {name: "acted in", width: 9, right: true}, {name: "near", width: 6, right: true}, {name: "user", width: 20},
 		}
 		unknown := uint64(0)
 		err = e.list(columns, func(yield func(row, error) bool) {
-			for i, u := range l.ids {
-				t := tallies[i]
-				d := dryErase{User: u, State: "erase", Records: t.Records, Acted: t.Acted, Unknown: t.Unknown, ActedUnknown: t.ActedUnknown, Near: l.near[i]}
+			for i, t := range found {
+				u := t.User
+				d := dryErase{User: u, State: "erase", Records: t.Records, Acted: t.Acted, Unknown: t.Unknown, ActedUnknown: t.ActedUnknown, Near: t.Near}
 				unknown = max(unknown, t.Unknown, t.ActedUnknown)
 				if l.lines != nil {
 					d.Line = l.lines[i]
 				}
 				switch {
-				case missing[i]:
+				case !t.Known:
 					d.State = "not found"
-				case held[u]:
+				case t.Held:
 					d.State = "held"
+					held++
 				}
 				if !yield(row{[]string{strconv.Itoa(d.Line), d.State, number(d.Records), number(d.Acted), strconv.Itoa(d.Near), u}, d}, nil) {
 					return
@@ -247,69 +241,22 @@ func (e *env) eraseDry(o eraseOptions, users *userList) error {
 		if unknown > 0 {
 			e.note("how many more are in archives is not known of %s that could not be read", count(unknown, "record", "records"))
 		}
-		e.note("nothing was erased: it was a dry run of %s; %s not known, %s held", count(len(l.ids), "user", "users"), number(len(l.missing)), number(len(held)))
+		e.note("nothing was erased: it was a dry run of %s; %s not known, %s held", count(len(l.ids), "user", "users"), number(len(l.missing)), number(held))
 		switch {
-		case len(held) > 0:
+		case held > 0:
 			return &exitError{code: exitFailed}
 		case len(l.missing) > 0 && !o.missingOK:
 			return &exitError{code: exitLimited}
 		}
 		return nil
 	})
-	e.recordDenial(err)
-	return err
 }
 
-// heldUsers returns those of some users whom a hold keeps.
-func (e *env) heldUsers(log *audittrail.Log, users []string) (map[string]bool, error) {
-	all := map[string]bool{}
-	rest := slices.Clone(users)
-	for {
-		err := log.CheckErase(e.ctx, rest)
-		var held *governance.LegalHoldError
-		if !errors.As(err, &held) || len(held.Users) == 0 {
-			return all, err
-		}
-		for _, u := range held.Users {
-			all[u] = true
-		}
-		rest = slices.DeleteFunc(rest, func(u string) bool { return all[u] })
-	}
-}
-
-// eraseBatch erases some users; of many, those whom no hold keeps.
-func (e *env) eraseBatch(log *audittrail.Log, order audittrail.Erasure, x *erasing, many bool) error {
-	for {
-		done, err := log.Erase(e.ctx, order)
-		var held *governance.LegalHoldError
-		if many && errors.As(err, &held) && len(held.Users) > 0 {
-			keep := make(map[string]bool, len(held.Users))
-			for _, u := range held.Users {
-				keep[u] = true
-			}
-			x.held += len(keep)
-			for _, h := range held.Holds {
-				if !slices.Contains(x.holds, h.ID) {
-					x.holds = append(x.holds, h.ID)
-				}
-			}
-			order.Users = slices.DeleteFunc(slices.Clone(order.Users), func(u string) bool { return keep[u] })
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if len(done.Subjects) > 0 {
-			x.done = append(x.done, done)
-		}
-		return nil
-	}
-}
-
-// certify makes and prints the certificates of what was erased.
-func (e *env) certify(log *audittrail.Log, o eraseOptions, x *erasing) error {
-	if len(x.done) == 0 {
-		if x.held > 0 {
+// showErasure prints the certificates of what was erased, or writes them to a file.
+// Whole tells that nothing failed.
+func (e *env) showErasure(x *service.Erasure, l *lookup, file *os.File, whole bool) error {
+	if len(x.All) == 0 {
+		if x.Held > 0 || !whole {
 			return nil // which is said in its place
 		}
 		none := struct {
@@ -317,29 +264,34 @@ func (e *env) certify(log *audittrail.Log, o eraseOptions, x *erasing) error {
 			Subjects []record.Subject `json:"subjects"`
 			Missing  int              `json:"missing"`
 			Near     int              `json:"near"`
-		}{0, []record.Subject{}, len(x.found.missing), x.found.nearTotal()}
-		return e.sheet(none, []field{{"erased", "nothing: " + privacy.ErrNothingStored.Error()}})
+		}{0, []record.Subject{}, len(l.missing), l.nearTotal()}
+		return e.sheet(none, []field{{"erased", "nothing: " + service.ErrNothingStored.Error()}})
 	}
-	file := x.file
-	x.file = nil
-	if err := e.issue(log, x.done, file); err != nil {
-		var seqs []string
-		for _, done := range x.done {
-			seqs = append(seqs, strconv.FormatUint(done.Receipt.Seq, 10))
+	if err := e.issue(&x.Certificates, file); err != nil {
+		var seqs []uint64
+		for _, c := range x.All {
+			seqs = append(seqs, c.Seq)
 		}
-		return fmt.Errorf("gdpr erase: it was done, but for the certificate: %w; 'audittrail gdpr certificate %s' issues it again", err, strings.Join(seqs, " "))
+		return notCertified(seqs, err)
 	}
 	return nil
 }
 
-// issue makes the certificates of erasures, the newest of which is the last, and
-// prints them, or writes them to a file.
-func (e *env) issue(log *audittrail.Log, orders []*audittrail.ErasureOrder, file *os.File) error {
-	all, err := e.certificates(log, orders)
+// notCertified is the error of erasures that were carried out, and whose
+// certificates were not made or not written.
+func notCertified(seqs []uint64, err error) error {
+	texts := make([]string, len(seqs))
+	for i, seq := range seqs {
+		texts[i] = strconv.FormatUint(seq, 10)
+	}
+	return fmt.Errorf("gdpr erase: it was done, but for the certificate: %w; 'audittrail gdpr certificate %s' issues it again", err, strings.Join(texts, " "))
+}
+
+// issue prints certificates, or writes them to a file.
+func (e *env) issue(c *service.Certificates, file *os.File) error {
+	all, err := encoded(c.All)
 	if err != nil {
-		if file != nil {
-			err = errors.Join(err, ignoreAbsent(file.Close()), os.Remove(file.Name()))
-		}
+		discard(file)
 		return err
 	}
 	name := ""
@@ -357,36 +309,24 @@ func (e *env) issue(log *audittrail.Log, orders []*audittrail.ErasureOrder, file
 			return err
 		}
 	}
-	return e.printCertificates(log, all, name)
+	return e.printCertificates(all, c.VKeys, name)
 }
 
-func (e *env) certificates(log *audittrail.Log, orders []*audittrail.ErasureOrder) ([][]byte, error) {
-	made, err := privacy.Certify(e.ctx, log, e.engine(log), orders, e.now())
-	if err != nil {
-		return nil, err
-	}
-	var all [][]byte
-	for _, c := range made {
-		text, err := c.Encode()
-		if err != nil {
+// encoded encodes certificates.
+func encoded(certificates []*certificate.Certificate) ([][]byte, error) {
+	all := make([][]byte, len(certificates))
+	for i, c := range certificates {
+		var err error
+		if all[i], err = c.Encode(); err != nil {
 			return nil, err
 		}
-		all = append(all, text)
 	}
 	return all, nil
 }
 
 // printCertificates prints certificates: as they are in JSON, and otherwise what
 // they say, and then as they are unless they are in a file already.
-func (e *env) printCertificates(log *audittrail.Log, all [][]byte, file string) error {
-	keys, err := log.Keys()
-	if err != nil {
-		return err
-	}
-	var vkeys []string
-	for _, k := range keys {
-		vkeys = append(vkeys, k.VKey)
-	}
+func (e *env) printCertificates(all [][]byte, vkeys []string, file string) error {
 	out := bufio.NewWriter(e.stdout)
 	for _, text := range all {
 		if e.output == asTable || e.output == asCSV {
@@ -485,14 +425,12 @@ it names is as of now; its checkpoint of the log before is signed now.` + exits(
 			if list == (len(args) > 0) || list && out != "" {
 				return errors.New("gdpr certificate: give the number of a record that ordered an erasure, or --list")
 			}
-			err := e.withDesk(e.openToRead, access.DeleteData, func(log *audittrail.Log, _ *privacy.Manager, _ actor) error {
+			return e.reading(func(s *service.Session) error {
 				if list {
-					return e.listErasures(log)
+					return e.listErasures(s)
 				}
-				return e.issueAgain(log, args, out)
+				return e.issueAgain(s, args, out)
 			})
-			e.recordDenial(err)
-			return err
 		},
 	}
 	cmd.Flags().BoolVar(&list, "list", false, "list the erasures that the log has ordered")
@@ -512,12 +450,16 @@ type erasureItem struct {
 	Approval string    `json:"approval,omitempty"`
 }
 
-func (e *env) listErasures(log *audittrail.Log) error {
+func (e *env) listErasures(s *service.Session) error {
+	erasures, err := s.Erasures(e.ctx, service.ErasuresRequest{})
+	if err != nil {
+		return err
+	}
 	columns := []column{
 		{name: "seq", width: 8, right: true}, {name: "time", width: 24}, {name: "persons", width: 8, right: true}, {name: "basis", width: 18}, {name: "reason", width: 20},
 	}
 	return e.list(columns, func(yield func(row, error) bool) {
-		for o, err := range log.Erasures(e.ctx) {
+		for o, err := range erasures {
 			if err != nil {
 				yield(row{}, err)
 				return
@@ -531,7 +473,7 @@ func (e *env) listErasures(log *audittrail.Log) error {
 }
 
 // issueAgain issues certificates of erasures that were ordered some time ago.
-func (e *env) issueAgain(log *audittrail.Log, args []string, out string) error {
+func (e *env) issueAgain(s *service.Session, args []string, out string) error {
 	var seqs []uint64
 	for _, arg := range args {
 		seq, err := strconv.ParseUint(arg, 10, 64)
@@ -540,23 +482,20 @@ func (e *env) issueAgain(log *audittrail.Log, args []string, out string) error {
 		}
 		seqs = append(seqs, seq)
 	}
-	slices.Sort(seqs)
-	var orders []*audittrail.ErasureOrder
-	for _, seq := range slices.Compact(seqs) {
-		o, err := log.ErasureAt(e.ctx, seq)
-		if err != nil {
-			return fmt.Errorf("gdpr certificate: %w; --list shows the erasures", err)
-		}
-		orders = append(orders, o)
+	certificates, err := s.Certify(e.ctx, service.CertifyRequest{Seqs: seqs})
+	if errors.Is(err, service.ErrDenied) {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("gdpr certificate: %w; --list shows the erasures", err)
 	}
 	var file *os.File
 	if out != "" {
-		var err error
 		if file, err = createSecret(out); err != nil {
 			return fmt.Errorf("gdpr certificate: %w", err)
 		}
 	}
-	if err := e.issue(log, orders, file); err != nil {
+	if err := e.issue(certificates, file); err != nil {
 		return fmt.Errorf("gdpr certificate: %w", err)
 	}
 	return nil

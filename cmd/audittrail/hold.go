@@ -9,9 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
-	"audittrail/access"
 	"audittrail/governance"
-	"audittrail/privacy"
+	"audittrail/service"
 )
 
 func (e *env) holdCmd() *cobra.Command {
@@ -83,21 +82,15 @@ func (e *env) placeHold(o holdOptions) error {
 	if h.End, err = holdTime("--end", o.end); err != nil {
 		return err
 	}
-	if err := checkReason(h.Reason, []string{h.User}, o.force); err != nil {
-		return err
-	}
-	return e.withDesk(e.openToWrite, access.ManageHolds, func(log *audittrail.Log, desk *privacy.Manager, who actor) error {
-		if h.User != "" {
-			if err := e.noteNear(desk, h.User); err != nil {
-				return err
-			}
-		}
-		h.By = who.by
-		placed, err := log.PlaceHold(e.ctx, h)
+	return e.writing(func(s *service.Session) error {
+		placed, err := s.PlaceHold(e.ctx, service.PlaceHoldRequest{Hold: h, Mention: o.force})
 		if err != nil {
-			return err
+			return flagged(err)
 		}
-		return e.receipt("as the hold "+placed.ID, e.sheet(placed, []field{{"hold", placed.ID}, {"reason", placed.Reason}, {"holds", holdText(&placed)}}))
+		if placed.Lookup != nil {
+			e.noteNear(*placed.Lookup)
+		}
+		return e.receipt("as the hold "+placed.ID, e.sheet(placed.Hold, []field{{"hold", placed.ID}, {"reason", placed.Reason}, {"holds", holdText(&placed.Hold)}}))
 	})
 }
 
@@ -154,26 +147,13 @@ approve'.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail hold release 0198c0de-0000-7000-8000-000000000001 --reason settled`,
 		Args:    takes("ID"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return e.withDesk(e.openToWrite, access.ManageHolds, func(log *audittrail.Log, desk *privacy.Manager, who actor) error {
-				err := e.checkApproval(approval, who, func() (privacy.Approval, error) {
-					return desk.ReleaseApproval(approval, args[0], e.now())
-				})
-				if err != nil {
-					return fmt.Errorf("hold release: %w", err)
-				}
-				holds, err := log.Holds(e.ctx)
-				if err != nil {
+			return e.writing(func(s *service.Session) error {
+				err := s.ReleaseHold(e.ctx, service.ReleaseHoldRequest{ID: args[0], Reason: reason, Approval: approval, Mention: force})
+				if errors.Is(err, audittrail.ErrNoHold) {
 					return err
 				}
-				for _, h := range holds {
-					if h.ID == args[0] {
-						if err := checkReason(reason, []string{h.User}, force); err != nil {
-							return fmt.Errorf("hold release: %w", err)
-						}
-					}
-				}
-				if _, err := log.ReleaseHold(e.ctx, args[0], reason, who.by); err != nil {
-					return err
+				if err != nil {
+					return fmt.Errorf("hold release: %w", flagged(err))
 				}
 				return e.receipt("as the release of the hold "+args[0], e.sheet(struct {
 					Released string `json:"released"`
@@ -198,8 +178,8 @@ manage_holds, and can be used for 30 days.` + exits(ends0, ends1, ends2, ends4),
 		Example: "  audittrail hold approve 0198c0de-0000-7000-8000-000000000001",
 		Args:    takes("ID"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return e.approve(access.ManageHolds, func(desk *privacy.Manager, by string, now time.Time) (privacy.Approval, error) {
-				return desk.ApproveRelease(e.ctx, args[0], by, now)
+			return e.approve(func(s *service.Session) (*service.Approval, error) {
+				return s.ApproveRelease(e.ctx, service.ApproveReleaseRequest{Hold: args[0]})
 			})
 		},
 	}
@@ -215,11 +195,8 @@ func (e *env) holdListCmd() *cobra.Command {
 		Example: "  audittrail hold list -o json",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
-			return e.readAccess(func(log *audittrail.Log, c *access.Controller) error {
-				if _, err := e.acting(c, access.ManageHolds); err != nil {
-					return err
-				}
-				holds, err := log.Holds(e.ctx)
+			return e.reading(func(s *service.Session) error {
+				holds, err := s.Holds(e.ctx, service.HoldsRequest{})
 				if err != nil {
 					return err
 				}

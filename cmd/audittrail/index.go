@@ -2,11 +2,7 @@ package main
 
 import (
 	"audittrail"
-	"audittrail/query"
 )
-
-// engine answers queries about a log that was opened.
-func (e *env) engine(log *audittrail.Log) *query.Engine { return query.New(log) }
 
 // finishIndex indexes what was recorded before its log is closed. Whoever does
 // not want to wait interrupts it: the records are there.

@@ -303,6 +303,33 @@ func fillSecret(file *os.File, write func(*os.File) error) error {
 	return nil
 }
 
+// A lateSecret is a file as writeSecret writes it, which is created when the first
+// byte comes: a request that is refused leaves none.
+type lateSecret struct {
+	name string
+	file *os.File
+}
+
+// Write writes to the file.
+func (s *lateSecret) Write(p []byte) (int, error) {
+	if s.file == nil {
+		file, err := createSecret(s.name)
+		if err != nil {
+			return 0, err
+		}
+		s.file = file
+	}
+	return s.file.Write(p)
+}
+
+// end makes the file durable, or removes it if what was to write it failed.
+func (s *lateSecret) end(err error) error {
+	if s.file == nil {
+		return err
+	}
+	return fillSecret(s.file, func(*os.File) error { return err })
+}
+
 func (e *env) restoreCmd() *cobra.Command {
 	var from, identity string
 	cmd := &cobra.Command{

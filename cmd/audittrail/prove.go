@@ -11,7 +11,6 @@ import (
 
 	"audittrail"
 	"audittrail/internal/vfs"
-	"audittrail/record"
 	"audittrail/service"
 )
 
@@ -68,17 +67,10 @@ proof, the record's line and the log's verifier key. Neither shows the content.`
 		Args:    takes(recordArg),
 		GroupID: groupProve,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return e.with(e.openToRead, func(log *audittrail.Log) error {
-				r, err := find(e.ctx, log, args[0])
+			return e.reading(func(s *service.Session) error {
+				proof, err := s.Prove(e.ctx, service.ProveRequest{Record: service.ParseRef(args[0])})
 				if err != nil {
 					return fmt.Errorf("prove: %w", err)
-				}
-				if r.State == record.Unauthenticated {
-					return fmt.Errorf("prove record %d: %w", r.Seq, audittrail.ErrUnauthenticated)
-				}
-				proof, err := log.Prove(e.ctx, r.Seq)
-				if err != nil {
-					return err
 				}
 				return e.writeOut(out, proof, 0o644)
 			})

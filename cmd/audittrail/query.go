@@ -103,10 +103,19 @@ func (e *env) query(o queryOptions) error {
 	})
 }
 
+// queryDenied says what the caller may not ask for. Other errors name the query
+// themselves.
+func queryDenied(err error) error {
+	if denied := flagDenied(err); denied != err {
+		return fmt.Errorf("query: %w", denied)
+	}
+	return err
+}
+
 func (e *env) queryCount(s *service.Session, q query.Query) error {
 	c, err := s.Count(e.ctx, service.CountRequest{Query: q, SkipAltered: e.skip.wanted})
 	if err != nil {
-		return flagDenied("query", err)
+		return queryDenied(err)
 	}
 	e.noteUnknown(c.Unknown)
 	e.noteRemainder(&c.Remainder)
@@ -123,7 +132,7 @@ func (e *env) queryCount(s *service.Session, q query.Query) error {
 func (e *env) queryGroups(s *service.Session, q query.Query, g query.Grouping, noPager bool) error {
 	groups, err := s.Group(e.ctx, service.GroupRequest{Query: q, Grouping: g, SkipAltered: e.skip.wanted})
 	if err != nil {
-		return flagDenied("query", err)
+		return queryDenied(err)
 	}
 	e.noteUnknown(groups.Unknown)
 	e.noteRemainder(&groups.Remainder)
@@ -186,7 +195,7 @@ func (e *env) queryList(s *service.Session, q query.Query, o *queryOptions, zone
 	q.Limit = o.limit
 	l, err := s.Find(e.ctx, service.FindRequest{Query: q, SkipAltered: e.skip.wanted})
 	if err != nil {
-		return flagDenied("query", err)
+		return queryDenied(err)
 	}
 	e.noteUnknown(l.Unknown)
 	if err := e.paged(o.noPager, func(w io.Writer) error { return e.writeHits(w, l, q.Text != "", zone) }); err != nil {

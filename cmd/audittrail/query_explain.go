@@ -40,7 +40,7 @@ func (e *env) queryExplain(s *service.Session, q query.Query, o *queryOptions, g
 	q.Limit = o.limit
 	x, err := s.Explain(e.ctx, service.ExplainRequest{Query: q, CountOnly: o.count, Grouping: g, SkipAltered: e.skip.wanted})
 	if err != nil {
-		return flagDenied("query", err)
+		return queryDenied(err)
 	}
 	e.noteUnknown(x.Unknown)
 	e.noteUnknownCalls(x.UnknownCalls)

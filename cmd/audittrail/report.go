@@ -13,9 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
 	"audittrail/internal/shown"
 	"audittrail/report"
+	"audittrail/service"
 )
 
 // The forms of a report besides those of -o.
@@ -229,14 +229,9 @@ func (e *env) report(o reportOptions) error {
 		return fmt.Errorf("report: %w", err)
 	}
 	var r *report.Report
-	err = e.with(e.openToRead, func(log *audittrail.Log) error {
-		reads, err := e.mayReadContent(log)
-		if err != nil {
-			return err
-		}
-		ro.Redacted = !reads
+	err = e.reading(func(s *service.Session) error {
 		defer e.computing(&ro.Progress)()
-		r, err = report.Generate(e.ctx, log, ro)
+		r, err = s.Report(e.ctx, service.ReportRequest{Options: ro, Form: form, NoRecord: o.noRecord})
 		return err
 	})
 	if err != nil {
@@ -244,14 +239,6 @@ func (e *env) report(o reportOptions) error {
 	}
 	if err := e.writeReport(r, form, o.out); err != nil {
 		return fmt.Errorf("report: %w", err)
-	}
-	return e.endReport(r, form, o.noRecord)
-}
-
-// endReport records that a report was made, and gives its exit status.
-func (e *env) endReport(r *report.Report, form string, noRecord bool) error {
-	if !noRecord && r.Verdict() != audittrail.VerdictAltered {
-		e.recordBeside("that the report was made", func(log *audittrail.Log) error { return r.Record(e.ctx, log, form) })
 	}
 	return ended(statusOfVerdict(r.Verdict()))
 }

@@ -6,12 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
-	"audittrail/access"
 	"audittrail/event"
-	"audittrail/query"
-	"audittrail/record"
 	"audittrail/report"
+	"audittrail/service"
 )
 
 type caseOptions struct {
@@ -86,102 +83,37 @@ func (e *env) reportCase(o caseOptions, args []string) error {
 	if o.format == asPDF && o.out == "" && e.outTerminal {
 		return errors.New("report case: a PDF is nothing for a terminal: name a file with --out")
 	}
-	var r *report.Report
-	err := e.showing("report case", func(log *audittrail.Log, s *showing) error {
-		s.all = true
-		c, err := e.caseOf(log, s, &o, args)
-		if err != nil {
-			return fmt.Errorf("report case: %w", err)
+	q := service.CaseRequest{
+		Trace: o.trace, User: o.user, Form: o.format, NoRecord: o.noRecord,
+		Options: report.Options{Program: programVersion(), Pseudonyms: o.pseudonyms},
+	}
+	if o.trace != "" {
+		trace := event.Event{Type: event.Prompt, TraceID: o.trace}
+		event.Fit(&trace) // in lower case
+		if err := event.Validate(&trace); err != nil {
+			return fmt.Errorf("report case: read --trace: %w", err)
 		}
-		reads, err := e.mayReadContent(log)
-		if err != nil {
-			return err
+		q.Trace = trace.TraceID
+	} else if o.user == "" {
+		q.Record = service.ParseRef(args[0])
+	}
+	var r *service.Case
+	err := e.reading(func(s *service.Session) (err error) {
+		defer e.computing(&q.Options.Progress)()
+		if r, err = s.Case(e.ctx, q); err != nil {
+			if errors.Is(err, service.ErrNoCase) {
+				err = &exitError{exitLimited, err}
+			}
+			return fmt.Errorf("report case: %w", flagDenied(err))
 		}
-		ro := report.Options{Program: programVersion(), Pseudonyms: o.pseudonyms, Redacted: !reads}
-		if r, err = e.generateCase(log, ro, c); err != nil {
-			return err
-		}
-		s.leave()
-		if err := e.writeReport(r, o.format, o.out); err != nil {
-			return fmt.Errorf("report case: %w", err)
-		}
+		e.noteUnknown(r.Unknown)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return e.endReport(r, o.format, o.noRecord)
-}
-
-// caseOf finds the records of a case that the caller may know of.
-func (e *env) caseOf(log *audittrail.Log, s *showing, o *caseOptions, args []string) (report.Case, error) {
-	q := query.Query{OldestFirst: true}
-	c := report.Case{}
-	switch {
-	case o.trace != "":
-		trace := event.Event{Type: event.Prompt, TraceID: o.trace}
-		event.Fit(&trace) // in lower case
-		if err := event.Validate(&trace); err != nil {
-			return c, fmt.Errorf("read --trace: %w", err)
-		}
-		q.Traces, c.Description = []string{trace.TraceID}, "the trace "+trace.TraceID
-	case o.user != "":
-		q.Users, c.Description = []string{o.user}, "one person"
-		if err := s.asks(&q); err != nil {
-			return c, err
-		}
-		if g := s.seen.Grant; g != nil && !g.Scope.Empty() {
-			return c, fmt.Errorf("--user: $%s: %w: all of a person does not keep to the scope of the token %s", tokenVar, access.ErrDenied, g.ID)
-		}
-		if err := s.noteUsers(&q); err != nil {
-			return c, err
-		}
-	default:
-		r, err := find(e.ctx, log, args[0])
-		if err == nil {
-			err = s.known(r)
-		}
-		if err != nil {
-			return c, err
-		}
-		if r.State == record.Unauthenticated {
-			return c, fmt.Errorf("record %d: %w", r.Seq, audittrail.ErrUnauthenticated)
-		}
-		c.Description = fmt.Sprintf("record %d, which is in no trace", r.Seq)
-		if r.Event.TraceID == "" {
-			r, err = s.see(r)
-			c.Records = []*record.Record{r}
-			return c, err
-		}
-		q.Traces, c.Description = []string{r.Event.TraceID}, fmt.Sprintf("record %d, with its trace %s", r.Seq, r.Event.TraceID)
+	if err := e.writeReport(r.Report, o.format, o.out); err != nil {
+		return fmt.Errorf("report case: %w", err)
 	}
-	for h, err := range e.engine(log).Find(e.ctx, q) {
-		if err != nil {
-			return c, err
-		}
-		if len(c.Records) == report.MaxCase { // what is not shown is not seen
-			if c.More = s.known(h.Record) == nil; c.More {
-				break
-			}
-			continue
-		}
-		r, err := s.see(h.Record)
-		if errors.Is(err, access.ErrDenied) {
-			continue // as if it were not there
-		}
-		if err != nil {
-			return c, err
-		}
-		c.Records = append(c.Records, r)
-	}
-	if len(c.Records) == 0 {
-		return c, &exitError{exitLimited, errors.New("nothing is recorded of this case, or nothing that you may know of")}
-	}
-	return c, nil
-}
-
-// generateCase makes the report on a case.
-func (e *env) generateCase(log *audittrail.Log, o report.Options, c report.Case) (*report.Report, error) {
-	defer e.computing(&o.Progress)()
-	return report.GenerateCase(e.ctx, log, o, c)
+	return ended(statusOfVerdict(r.Verdict()))
 }

@@ -7,11 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
-	"audittrail/access"
 	"audittrail/internal/shown"
 	"audittrail/report"
-	"audittrail/tlog"
+	"audittrail/service"
 )
 
 func (e *env) reportVerifyCmd() *cobra.Command {
@@ -57,13 +55,8 @@ func (e *env) reportVerify(name string, keys, own []string) error {
 	}
 	o := report.VerifyOptions{Keys: keys, Rules: with.Rules, Program: programVersion()}
 	var v *report.Verification
-	err = e.with(e.openToRead, func(log *audittrail.Log) error {
-		reads, err := e.mayReadContent(log)
-		if err != nil {
-			return err
-		}
-		o.Redacted = !reads
-		if v, err = e.verifyReport(log, r, o); err != nil {
+	err = e.reading(func(s *service.Session) (err error) {
+		if v, err = e.verifyReport(s, r, o); err != nil {
 			return err
 		}
 		return e.sayVerification(r, v)
@@ -85,16 +78,18 @@ func (e *env) reportVerify(name string, keys, own []string) error {
 }
 
 // verifyReport verifies a report, and says what to do about an error.
-func (e *env) verifyReport(log *audittrail.Log, r *report.Report, o report.VerifyOptions) (*report.Verification, error) {
+func (e *env) verifyReport(s *service.Session, r *report.Report, o report.VerifyOptions) (*report.Verification, error) {
 	defer e.computing(&o.Progress)()
-	v, err := report.Verify(e.ctx, log, r, o)
-	switch origin := r.Document().Origin; {
-	case err == nil:
+	v, err := s.VerifyReport(e.ctx, service.VerifyReportRequest{Report: r, Options: o})
+	if err == nil {
 		return v, nil
-	case errors.Is(err, tlog.ErrUnknownKey) && origin != log.Origin():
-		err = fmt.Errorf("%w; the report is about the log %s, and this is %s: name that one with --dir", err, origin, log.Origin())
-	case errors.Is(err, report.ErrContent):
-		err = fmt.Errorf("report verify: $%s: %w: %w, and the token does not permit %s", tokenVar, access.ErrDenied, report.ErrContent, access.ReadContent)
+	}
+	other := (*service.OtherLogError)(nil)
+	switch {
+	case errors.Is(err, service.ErrDenied):
+		return nil, err
+	case errors.As(err, &other):
+		err = fmt.Errorf("%w: name that one with --dir", err)
 	}
 	return nil, doesNotHold(err)
 }

@@ -28,6 +28,7 @@ func (e *env) serviceOptions() (service.Options, error) {
 			config.ReadsGoverned: service.ReadsGoverned, config.ReadsAlways: service.ReadsAlways, config.ReadsNever: service.ReadsNever,
 		}[c.RecordReads],
 		ShowUnrecorded: true,
+		Purposes:       c.Purposes,
 		Now:            e.now,
 	}
 	for name, r := range c.Roles {
@@ -41,8 +42,25 @@ func (e *env) serviceOptions() (service.Options, error) {
 }
 
 // reading opens the log concurrently with its writer, and hands use the session of
-// the caller.
+// the caller: of the holder of the token in the environment, or of the operator.
 func (e *env) reading(use func(*service.Session) error) error {
+	return namesToken(e.serveReading(use, e.caller))
+}
+
+// readingAs is reading as the holder of a token.
+func (e *env) readingAs(token string, use func(*service.Session) error) error {
+	return e.serveReading(use, func(svc *service.Service) (*service.Session, error) { return svc.As(e.ctx, token) })
+}
+
+// caller returns the session of the caller.
+func (e *env) caller(svc *service.Service) (*service.Session, error) {
+	if token := e.getenv(tokenVar); token != "" {
+		return svc.As(e.ctx, token)
+	}
+	return svc.Local(), nil
+}
+
+func (e *env) serveReading(use func(*service.Session) error, who func(*service.Service) (*service.Session, error)) error {
 	o, err := e.serviceOptions()
 	if err != nil {
 		return err
@@ -52,30 +70,57 @@ func (e *env) reading(use func(*service.Session) error) error {
 		return err
 	}
 	o.Beside = &service.Beside{Dir: e.logDir(), Options: beside}
-	err = e.with(e.openToRead, func(log *audittrail.Log) error { return e.serve(log, o, use) })
+	err = e.with(e.openToRead, func(log *audittrail.Log) error { return e.serve(service.New(log, o), who, use) })
 	if err == nil {
 		err = e.endLeft(e.skip.end(nil))
 	}
 	return err
 }
 
-// serve hands use the session of the caller: of the holder of the token in the
-// environment, or of the operator.
-func (e *env) serve(log *audittrail.Log, o service.Options, use func(*service.Session) error) error {
-	svc := service.New(log, o)
-	s := svc.Local()
-	if token := e.getenv(tokenVar); token != "" {
-		var err error
-		if s, err = svc.As(e.ctx, token); err != nil {
-			return errors.Join(err, svc.Close())
-		}
+// roles hands use the roles that there are.
+func (e *env) roles(use func([]access.Role) error) error {
+	o, err := e.serviceOptions()
+	if err != nil {
+		return err
 	}
-	err := use(s)
-	e.noteUnrecorded(s)
+	return e.with(e.openToRead, func(log *audittrail.Log) error {
+		svc := service.New(log, o)
+		roles, err := svc.Roles(e.ctx)
+		if err == nil {
+			err = use(roles)
+		}
+		return errors.Join(err, svc.Close())
+	})
+}
+
+// writing opens the log for writing, and hands use the session of the caller.
+func (e *env) writing(use func(*service.Session) error) error {
+	o, err := e.serviceOptions()
+	if err != nil {
+		return err
+	}
+	return namesToken(e.with(e.openToWrite, func(log *audittrail.Log) error {
+		return e.serve(service.New(log, o), e.caller, use)
+	}))
+}
+
+// namesToken says in a denial that it is about the token in the environment.
+func namesToken(err error) error {
 	denied := (*service.DeniedError)(nil)
 	if errors.As(err, &denied) && denied.Part == "" && !denied.Record {
-		err = fmt.Errorf("$%s: %w", tokenVar, denied)
+		return fmt.Errorf("$%s: %w", tokenVar, denied)
 	}
+	return err
+}
+
+// serve hands use a session, and closes the service.
+func (e *env) serve(svc *service.Service, who func(*service.Service) (*service.Session, error), use func(*service.Session) error) error {
+	s, err := who(svc)
+	if err != nil {
+		return errors.Join(err, svc.Close())
+	}
+	err = use(s)
+	e.noteUnrecorded(s)
 	return errors.Join(err, svc.Close())
 }
 
@@ -95,18 +140,18 @@ func (e *env) noteUnrecorded(s *service.Session) {
 
 // flagDenied names the flag of a command in the error that denies what it asks
 // for.
-func flagDenied(command string, err error) error {
+func flagDenied(err error) error {
 	denied := (*service.DeniedError)(nil)
 	if !errors.As(err, &denied) || denied.Part == "" {
 		return err
 	}
-	return fmt.Errorf("%s: --%s: %w", command, strings.Replace(denied.Part, "group by", "group-by", 1), denied.Unwrap())
+	return fmt.Errorf("--%s: %w", strings.Replace(denied.Part, "group by", "group-by", 1), denied.Unwrap())
 }
 
 // noteUnknown tells the user which users of a query the log does not know.
 func (e *env) noteUnknown(users []service.Lookup) {
 	for _, u := range users {
-		e.noteLookup(&lookup{userList: &userList{ids: []string{u.User}}, near: []int{u.Near}, missing: []int{0}})
+		e.noteNear(u)
 	}
 }
 

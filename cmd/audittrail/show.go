@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -61,14 +60,6 @@ stands, marked as unauthenticated, and the exit status is 3.` + recordArgHelp +
 	}
 	cmd.Flags().BoolVar(&raw, "raw", false, "print the line as it stands on disk, as check wants it")
 	return cmd
-}
-
-// find returns the record that an argument names.
-func find(ctx context.Context, log *audittrail.Log, arg string) (*record.Record, error) {
-	if seq, err := strconv.ParseUint(arg, 10, 64); err == nil {
-		return log.Get(ctx, seq)
-	}
-	return log.Find(ctx, strings.TrimPrefix(arg, "id:"))
 }
 
 func (e *env) show(r *record.Record, raw bool) error {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"audittrail"
+	"audittrail/service"
 	"audittrail/tlog"
 )
 
@@ -20,8 +20,8 @@ func (e *env) statCmd() *cobra.Command {
 		Args:    takes(),
 		GroupID: groupRead,
 		RunE: func(*cobra.Command, []string) error {
-			return e.with(e.openToRead, func(log *audittrail.Log) error {
-				if err := e.stat(log); err != nil {
+			return e.reading(func(s *service.Session) error {
+				if err := e.stat(s); err != nil {
 					return fmt.Errorf("stat: %w", err)
 				}
 				return nil
@@ -52,8 +52,8 @@ type statistic struct {
 	Missing uint64 `json:"missing,omitempty"`
 }
 
-func (e *env) stat(log *audittrail.Log) error {
-	s, err := log.Stat(e.ctx)
+func (e *env) stat(session *service.Session) error {
+	s, err := session.Stat(e.ctx, service.StatRequest{})
 	if err != nil {
 		return err
 	}
@@ -73,12 +73,8 @@ func (e *env) stat(log *audittrail.Log) error {
 		out.Missing += r[1] - r[0]
 		b.add("missing", fmt.Sprintf("%d to %d: no record that counts says that they were archived or dropped: run audittrail verify", r[0], r[1]-1))
 	}
-	if s.Records > s.First {
-		head, err := log.Get(e.ctx, s.Records-1)
-		if err != nil {
-			return err
-		}
-		out.Head, out.Oldest, out.Newest = head.Hash.String(), &s.Oldest, &s.Newest
+	if s.Head != nil {
+		out.Head, out.Oldest, out.Newest = s.Head.String(), &s.Oldest, &s.Newest
 		b.add("first", fmt.Sprintf("%d, logged %s", s.First, timeText(s.Oldest)))
 		b.add("last", fmt.Sprintf("%d, logged %s (%s ago)", s.Records-1, timeText(s.Newest), ageText(e.now().Sub(s.Newest))))
 		b.add("head", out.Head)

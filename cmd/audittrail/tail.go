@@ -100,7 +100,7 @@ func gist(r *record.Record) string {
 func (e *env) tail(s *service.Session, q query.Query, zone *time.Location, n uint64, follow bool) error {
 	l, err := s.Tail(e.ctx, service.TailRequest{Query: q, Last: n, Follow: follow, SkipAltered: e.skip.wanted})
 	if err != nil {
-		return flagDenied("tail", err)
+		return flagDenied(err)
 	}
 	out := bufio.NewWriter(e.stdout)
 	rows := func(yield func(row, error) bool) {

@@ -11,8 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail/event"
-	"audittrail/privacy"
-	"audittrail/query"
+	"audittrail/service"
 )
 
 // A userList is the users that a command is about.
@@ -85,23 +84,16 @@ type lookup struct {
 	missing []int // indexes of those on whom nothing is held, in order
 }
 
-// look looks users up.
-func (e *env) look(desk *privacy.Manager, users *userList) (*lookup, error) {
-	near, err := desk.CountSimilar(e.ctx, users.ids)
-	if err != nil {
-		return nil, err
-	}
-	l := &lookup{userList: users, near: near}
-	for i, u := range users.ids {
-		known, err := desk.KnownUser(u)
-		if err != nil {
-			return nil, err
-		}
-		if !known {
+// lookupOf puts together users and what the log knows of them.
+func lookupOf(users *userList, found []service.Lookup) *lookup {
+	l := &lookup{userList: users, near: make([]int, len(found))}
+	for i, f := range found {
+		l.near[i] = f.Near
+		if !f.Known {
 			l.missing = append(l.missing, i)
 		}
 	}
-	return l, nil
+	return l
 }
 
 // nearTotal is how many known users have a spelling near one of those.
@@ -126,7 +118,7 @@ const maxListed = 20
 func (e *env) noteLookup(l *lookup) {
 	if l.lines == nil {
 		if len(l.missing) > 0 {
-			text := privacy.ErrNothingStored.Error()
+			text := service.ErrNothingStored.Error()
 			if l.near[0] > 0 {
 				text += "; " + nearText(l.near[0])
 			}
@@ -164,46 +156,19 @@ func (e *env) noteLookup(l *lookup) {
 
 // noteNear says of one user what noteLookup says, for a command that looks for
 // them and does not have to find them.
-func (e *env) noteNear(desk *privacy.Manager, user string) error {
-	l, err := e.look(desk, &userList{ids: []string{user}})
-	if err != nil {
-		return err
-	}
-	e.noteLookup(l)
-	return nil
+func (e *env) noteNear(found service.Lookup) {
+	e.noteLookup(lookupOf(&userList{ids: []string{found.User}}, []service.Lookup{found}))
 }
 
-// noteUsers says of the users that a query asks for which are not known, and how
-// many have a near spelling; but not to the holder of a token with a scope, who
-// may not know of them.
-func (s *showing) noteUsers(q *query.Query) error {
-	if s.seen.Grant != nil && !s.seen.Grant.Scope.Empty() {
-		return nil
+// flagged names the flag of a command in an error about what a request lacks.
+func flagged(err error) error {
+	switch {
+	case errors.Is(err, service.ErrApprovalNeeded):
+		return fmt.Errorf("%w with --approval", err)
+	case errors.Is(err, service.ErrReasonMentionsUser):
+		return fmt.Errorf("%w, or give --force", err)
 	}
-	for _, u := range q.Users {
-		if len(u) > event.MaxPerson {
-			continue // the query is refused
-		}
-		known, err := s.desk.KnownUser(u)
-		if err != nil {
-			return err
-		}
-		if !known {
-			if err := s.e.noteNear(s.desk, u); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// checkReason refuses a reason that names a user: it stays in the log when the
-// user is erased.
-func checkReason(reason string, users []string, force bool) error {
-	if force || privacy.FirstMentioned(reason, users) < 0 {
-		return nil
-	}
-	return errors.New("the reason names the user, and stays in the log when the user is erased: say why without the name, or give --force")
+	return err
 }
 
 const forceUsage = "take a reason although it names the user"

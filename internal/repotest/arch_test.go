@@ -172,7 +172,9 @@ var rooms = map[string]room{
 	},
 	"privacy": {ours: []string{".", "access", "event", "governance", "record", "query", "certificate"}},
 	"access":  {ours: []string{".", "event", "governance", "record", "internal/canonical", "internal/vfs"}},
-	"service": {ours: []string{".", "access", "event", "lineage", "lineage/usage", "privacy", "query", "record"}},
+	"service": {ours: []string{
+		".", "access", "certificate", "event", "governance", "lineage", "lineage/usage", "privacy", "query", "record", "report", "retention", "tlog",
+	}},
 	"cmd/audittrail/internal/bench": {
 		ours: []string{".", "event", "internal/index", "internal/loadgen", "internal/shown", "internal/vfs", "query", "cmd/audittrail/internal/display"},
 	},
