@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail/access"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/internal/config"
 	"audittrail/internal/vfs"
 	"audittrail/service"
@@ -131,7 +132,7 @@ func (e *env) grant(cmd *cobra.Command, o grantOptions, args []string) error {
 			{"id", g.ID.String()},
 			{"token", made.Token},
 			{"role", g.Role},
-			{"expires", cmp.Or(timeText(g.Expires), "never")},
+			{"expires", cmp.Or(display.Time(g.Expires), "never")},
 			{"scope", cmp.Or(strings.Join(made.Scope, " "), "all records")},
 		})
 		if err != nil {
@@ -194,14 +195,14 @@ func (e *env) revoke(args []string, user, reason string) error {
 		if err != nil {
 			return err
 		}
-		return e.receipt("as the end of "+count(len(gone), "grant", "grants"), e.list([]column{{name: "id", width: 18}, {name: "role", width: 12}, {name: "revoked", width: 24}}, func(yield func(row, error) bool) {
+		return e.receipt("as the end of "+display.Count(len(gone), "grant", "grants"), e.list([]column{{name: "id", width: 18}, {name: "role", width: 12}, {name: "revoked", width: 24}}, func(yield func(row, error) bool) {
 			for _, g := range gone {
 				value := struct {
 					ID      access.ID `json:"id"`
 					Role    string    `json:"role"`
 					Revoked time.Time `json:"revoked"`
 				}{g.ID, g.Role, g.Revoked}
-				if !yield(row{[]string{g.ID.String(), g.Role, timeText(g.Revoked)}, value}, nil) {
+				if !yield(row{[]string{g.ID.String(), g.Role, display.Time(g.Revoked)}, value}, nil) {
 					return
 				}
 			}

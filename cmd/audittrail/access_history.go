@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail/access"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/event"
 	"audittrail/record"
 	"audittrail/service"
@@ -81,9 +82,9 @@ func (e *env) readHistory(s *service.Session) error {
 			}
 			if a.Known {
 				item.Records, item.First, item.Last = &a.Records, &a.First, &a.Last
-				extent = fmt.Sprintf("%s, %d to %d", number(a.Records), a.First, a.Last)
+				extent = fmt.Sprintf("%s, %d to %d", display.Number(a.Records), a.First, a.Last)
 			}
-			if !yield(row{[]string{fmt.Sprint(a.Seq), timeText(a.Time), string(a.Type), user, a.By, a.Command, extent}, item}, nil) {
+			if !yield(row{[]string{fmt.Sprint(a.Seq), display.Time(a.Time), string(a.Type), user, a.By, a.Command, extent}, item}, nil) {
 				return
 			}
 		}
@@ -135,7 +136,7 @@ func (e *env) accessHistory(s *service.Session) error {
 				ids = append(ids, id.String())
 			}
 			cells := []string{
-				fmt.Sprint(ch.Seq), timeText(ch.Time), string(ch.Type), user, ch.Role, strings.Join(ids, " "),
+				fmt.Sprint(ch.Seq), display.Time(ch.Time), string(ch.Type), user, ch.Role, strings.Join(ids, " "),
 			}
 			if !yield(row{cells, item}, nil) {
 				return

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 )
 
 func (e *env) archiveCmd() *cobra.Command {
@@ -73,8 +74,8 @@ func (e *env) listSegments(log *audittrail.Log) error {
 	return e.list(segmentColumns, func(yield func(row, error) bool) {
 		for _, s := range all {
 			j := segmentJSON{
-				First: s.First, Records: s.Records, Bytes: s.Bytes, FirstLogged: timeText(s.FirstLogged),
-				LastLogged: timeText(s.LastLogged), State: s.State, Archive: s.Archive, Reason: s.Reason,
+				First: s.First, Records: s.Records, Bytes: s.Bytes, FirstLogged: display.Time(s.FirstLogged),
+				LastLogged: display.Time(s.LastLogged), State: s.State, Archive: s.Archive, Reason: s.Reason,
 			}
 			if s.State != audittrail.SegmentHere {
 				j.Seq = &s.Seq
@@ -84,7 +85,7 @@ func (e *env) listSegments(log *audittrail.Log) error {
 				logged = s.LastLogged.UTC().Format("2006-01-02 15:04:05")
 			}
 			cells := []string{
-				strconv.FormatUint(s.First, 10), strconv.FormatUint(s.Records, 10), bytesText(s.Bytes), logged, string(s.State), s.Archive,
+				strconv.FormatUint(s.First, 10), strconv.FormatUint(s.Records, 10), display.Bytes(s.Bytes), logged, string(s.State), s.Archive,
 			}
 			if e.output == asCSV {
 				cells[2] = strconv.FormatInt(s.Bytes, 10)
@@ -268,7 +269,7 @@ leaves again with the next 'audittrail retention apply'.` + exits(ends0, ends1, 
 				if err != nil {
 					return fmt.Errorf("archive restore: %w", err)
 				}
-				e.note("%s came back", count(len(firsts), "segment", "segments"))
+				e.note("%s came back", display.Count(len(firsts), "segment", "segments"))
 				return nil
 			})
 		},

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail/cmd/audittrail/internal/check"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/record"
 	"audittrail/tlog"
 )
@@ -176,6 +177,6 @@ func (e *env) checkConsistency(o checkOptions) error {
 	}
 	return e.sheet(checkResult{Holds: true, Origin: c.Origin, Size: c.Size, Root: c.Root}, []field{{
 		"holds", fmt.Sprintf("the log %s with %s begins with\nthe %s of the older checkpoint", c.Origin,
-			count(c.Size, "record", "records"), number(old.Size)),
+			display.Count(c.Size, "record", "records"), display.Number(old.Size)),
 	}})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/finding"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
@@ -144,11 +145,11 @@ func (d *doctor) examine(log *audittrail.Log) error {
 	if err != nil {
 		return err
 	}
-	d.say("log", healthy, "%s, %s, %s", s.Origin, count(s.Records, "record", "records"), bytesText(s.Bytes))
+	d.say("log", healthy, "%s, %s, %s", s.Origin, display.Count(s.Records, "record", "records"), display.Bytes(s.Bytes))
 	if s.Subjects < 0 {
 		d.say("keyring", risky, "not here, or without its master key: contents stay sealed, and nothing can be recorded; see --keys and --master")
 	} else {
-		d.say("keyring", healthy, "opens; %s", count(s.Subjects, "data subject", "data subjects"))
+		d.say("keyring", healthy, "opens; %s", display.Count(s.Subjects, "data subject", "data subjects"))
 	}
 	switch behind := s.Records - min(s.Signed.Size, s.Records); {
 	case s.Damage != "":
@@ -156,17 +157,17 @@ func (d *doctor) examine(log *audittrail.Log) error {
 	case s.Subjects >= 0 && s.Beyond.Unchecked != "":
 		d.say("checkpoint", ill, "%s", s.Beyond.Unchecked)
 	case s.Beyond.Behind > 0:
-		d.say("checkpoint", ill, "covers %s, and %s of them are gone: run audittrail verify", count(s.Beyond.Signed, "record", "records"), number(s.Beyond.Behind))
+		d.say("checkpoint", ill, "covers %s, and %s of them are gone: run audittrail verify", display.Count(s.Beyond.Signed, "record", "records"), display.Number(s.Beyond.Behind))
 	case behind == 0:
 		d.say("checkpoint", healthy, "covers every record")
 	case s.Writer:
-		d.say("checkpoint", healthy, "%s behind the writer, which signs every second", number(behind))
+		d.say("checkpoint", healthy, "%s behind the writer, which signs every second", display.Number(behind))
 	default:
 		d.say("checkpoint", risky, "the last %s not signed: the writer was interrupted; the next one checks and signs them",
-			count(behind, "record is", "records are"))
+			display.Count(behind, "record is", "records are"))
 	}
 	if len(s.Empty) > 0 {
-		d.say("segments", risky, "%s: %s", count(len(s.Empty),
+		d.say("segments", risky, "%s: %s", display.Count(len(s.Empty),
 			"file has the name of a segment, is empty and is not part of the log, and the next writer puts it aside",
 			"files have the names of segments, are empty and are not part of the log, and the next writer puts them aside"), strings.Join(s.Empty, ", "))
 	}
@@ -210,13 +211,13 @@ func (d *doctor) clock(s audittrail.Stat) {
 	const year = 366 * 24 * time.Hour // beyond which the log does not believe it
 	switch ahead := d.now().Sub(s.Newest); {
 	case s.Newest.IsZero():
-		d.say("clock", healthy, "%s", timeText(d.now()))
+		d.say("clock", healthy, "%s", display.Time(d.now()))
 	case ahead < -time.Second:
 		d.say("clock", risky, "%s behind the last record: new ones are dated like it until the clock has caught up; set the clock", ageText(-ahead))
 	case ahead > year:
 		d.say("clock", risky, "%s ahead of the last record: the log refuses new ones; set the clock, or use --accept-clock", ageText(ahead))
 	default:
-		d.say("clock", healthy, "%s", timeText(d.now()))
+		d.say("clock", healthy, "%s", display.Time(d.now()))
 	}
 }
 
@@ -368,11 +369,11 @@ func (d *doctor) space() {
 	case err != nil:
 		d.say("space", ill, "%v", err)
 	case free < least:
-		d.say("space", ill, "%s left: make room, or nothing can be recorded soon", bytesText(int64(free)))
+		d.say("space", ill, "%s left: make room, or nothing can be recorded soon", display.Bytes(int64(free)))
 	case free < low:
-		d.say("space", risky, "%s left: make room", bytesText(int64(free)))
+		d.say("space", risky, "%s left: make room", display.Bytes(int64(free)))
 	default:
-		d.say("space", healthy, "%s left", bytesText(int64(free)))
+		d.say("space", healthy, "%s left", display.Bytes(int64(free)))
 	}
 }
 
@@ -392,7 +393,7 @@ func (d *doctor) lock() {
 		if err != nil {
 			holder = []byte("another process")
 		}
-		d.say("writer", healthy, "%s", oneLine(strings.TrimSpace(string(holder))))
+		d.say("writer", healthy, "%s", display.OneLine(strings.TrimSpace(string(holder))))
 	}
 }
 
@@ -416,10 +417,10 @@ func (d *doctor) leftovers() {
 		}
 	}
 	if len(torn) > 0 {
-		d.say("torn writes", healthy, "%s cut off after crashes and kept: %s", count(len(torn), "was", "were"), strings.Join(torn, ", "))
+		d.say("torn writes", healthy, "%s cut off after crashes and kept: %s", display.Count(len(torn), "was", "were"), strings.Join(torn, ", "))
 	}
 	if len(empty) > 0 {
-		d.say("segments", healthy, "%s put aside, with nothing in it: %s", count(len(empty), "empty segment was", "empty segments were"), strings.Join(empty, ", "))
+		d.say("segments", healthy, "%s put aside, with nothing in it: %s", display.Count(len(empty), "empty segment was", "empty segments were"), strings.Join(empty, ", "))
 	}
 	if len(tmp) > 0 {
 		d.say("leftovers", risky, "a crash left %s; where nothing writes, remove them", strings.Join(slices.Compact(tmp), ", "))

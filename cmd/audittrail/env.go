@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -268,7 +269,7 @@ func (e *env) noteBeyond(log *audittrail.Log) error {
 	}
 	if b.Records > 0 {
 		e.note("%s beyond the newest checkpoint %s not vouched for, and %s left out: of the first, record %d, %s; read again after the next checkpoint, or with the keyring, and see 'audittrail verify'",
-			count(b.Records, "record", "records"), oneOrMany(b.Records, "is", "are"), oneOrMany(b.Records, "is", "are"), b.Size, b.Detail)
+			display.Count(b.Records, "record", "records"), display.OneOrMany(b.Records, "is", "are"), display.OneOrMany(b.Records, "is", "are"), b.Size, b.Detail)
 	}
 	if b.Unchecked != "" && b.Size > 0 {
 		hint := ""
@@ -281,7 +282,7 @@ func (e *env) noteBeyond(log *audittrail.Log) error {
 		e.note("records %d to %d are not there, and no record that counts says that they were archived or dropped; see 'audittrail verify'", r[0], r[1]-1)
 	}
 	if b.Behind > 0 {
-		e.note("the end of the log is missing: %s signed, and %s there; see 'audittrail verify'", count(b.Signed, "record was", "records were"), number(b.Signed-b.Behind))
+		e.note("the end of the log is missing: %s signed, and %s there; see 'audittrail verify'", display.Count(b.Signed, "record was", "records were"), display.Number(b.Signed-b.Behind))
 	}
 	return nil
 }
@@ -289,7 +290,7 @@ func (e *env) noteBeyond(log *audittrail.Log) error {
 // note tells the user something beside the result.
 func (e *env) note(format string, args ...any) {
 	// Where stderr is gone, there is nobody left to tell.
-	_, _ = io.WriteString(e.stderr, "audittrail: "+oneLine(fmt.Sprintf(format, args...))+"\n")
+	_, _ = io.WriteString(e.stderr, "audittrail: "+display.OneLine(fmt.Sprintf(format, args...))+"\n")
 }
 
 // diagnostics print what the library logs.
@@ -320,7 +321,7 @@ func (d *diagnostics) Handle(_ context.Context, r slog.Record) error {
 	if sep != " (" {
 		b.WriteByte(')')
 	}
-	_, err := io.WriteString(d.w, oneLine(b.String())+"\n")
+	_, err := io.WriteString(d.w, display.OneLine(b.String())+"\n")
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/cmd/audittrail/internal/table"
 	"audittrail/event"
 	"audittrail/internal/shown"
@@ -216,7 +217,7 @@ func (e *env) exportTo(w io.Writer, l *service.Listing, q query.Query, o exportO
 	}
 	rest.Cut = false // as was asked
 	e.noteRemainder(&rest)
-	e.note("%s written; the content of %s cannot be read here", count(written, "record", "records"), number(gone))
+	e.note("%s written; the content of %s cannot be read here", display.Count(written, "record", "records"), display.Number(gone))
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/privacy"
 	"audittrail/service"
 )
@@ -95,11 +96,11 @@ func (e *env) approve(give func(*service.Session) (*service.Approval, error)) er
 			By       string    `json:"by"`
 			Expires  time.Time `json:"expires"`
 		}{a.ID.String(), len(a.Subjects), a.Hold, a.By, a.Expires}
-		what := "erasure of " + count(len(a.Subjects), "person", "persons")
+		what := "erasure of " + display.Count(len(a.Subjects), "person", "persons")
 		if a.Hold != "" {
 			what = "release of the hold " + a.Hold
 		}
-		return e.receipt("as the approval "+made.ID, e.sheet(made, []field{{"approval", made.ID}, {"of", what}, {"until", timeText(a.Expires)}}))
+		return e.receipt("as the approval "+made.ID, e.sheet(made, []field{{"approval", made.ID}, {"of", what}, {"until", display.Time(a.Expires)}}))
 	})
 }
 
@@ -156,9 +157,9 @@ func (e *env) answer(user, out string) error {
 			Gone    uint64 `json:"acted_absent,omitempty"`
 			Away    uint64 `json:"acted_unknown,omitempty"`
 		}{out, held.Records - held.Absent, held.Acted - held.ActedAbsent, held.Absent, held.Unknown, held.ActedAbsent, held.ActedUnknown}
-		fields := []field{{"file", out}, {"records", number(made.Records)}}
+		fields := []field{{"file", out}, {"records", display.Number(made.Records)}}
 		if made.Acted > 0 {
-			fields = append(fields, field{"acted in", count(made.Acted, "other record", "other records")})
+			fields = append(fields, field{"acted in", display.Count(made.Acted, "other record", "other records")})
 		}
 		if held.Unknown+held.Absent+held.ActedAbsent+held.ActedUnknown == 0 {
 			return e.receipt("and the answer is in "+out, e.sheet(made, fields))
@@ -214,11 +215,11 @@ func (e *env) gdprStatus(s *service.Session, user string) error {
 	}
 	held, restricted := is.Data, "no"
 	if is.Restricted != nil {
-		restricted = "since " + timeText(*is.Restricted)
+		restricted = "since " + display.Time(*is.Restricted)
 	}
-	here := count(held.Records, "record", "records")
+	here := display.Count(held.Records, "record", "records")
 	if held.Archived > 0 {
-		here += ", " + number(held.Archived) + " of them in archives"
+		here += ", " + display.Number(held.Archived) + " of them in archives"
 	}
 	fields := []field{
 		{"held", here},
@@ -227,14 +228,14 @@ func (e *env) gdprStatus(s *service.Session, user string) error {
 		{"holds", holds},
 	}
 	if held.Records > 0 {
-		fields = slices.Insert(fields, 2, field{"from", timeText(held.First)}, field{"to", timeText(held.Last)})
+		fields = slices.Insert(fields, 2, field{"from", display.Time(held.First)}, field{"to", display.Time(held.Last)})
 	}
 	if held.Acted > 0 {
-		fields = slices.Insert(fields, 1, field{"acted in", count(held.Acted, "other record", "other records")})
+		fields = slices.Insert(fields, 1, field{"acted in", display.Count(held.Acted, "other record", "other records")})
 	}
 	fields = append(fields, unreachedFields(held)...)
 	for _, c := range held.Classes {
-		fields = append(fields, field{"class " + c.Class, count(c.Records, "record", "records")})
+		fields = append(fields, field{"class " + c.Class, display.Count(c.Records, "record", "records")})
 	}
 	if err := e.sheet(status, status.withNear(fields)); err != nil || held.Unknown == 0 {
 		return err // how many there are is known
@@ -255,16 +256,16 @@ func unreachedFields(h *privacy.SubjectData) []field {
 	var fields []field
 	where := " in archives that could not be read: " + strings.Join(h.Unreached, ", ")
 	if h.Absent > 0 {
-		fields = append(fields, field{"out of reach", count(h.Absent, "record", "records") + " of those" + where})
+		fields = append(fields, field{"out of reach", display.Count(h.Absent, "record", "records") + " of those" + where})
 	}
 	if h.Unknown > 0 {
-		fields = append(fields, field{"not known", "how many of " + count(h.Unknown, "record", "records") + where})
+		fields = append(fields, field{"not known", "how many of " + display.Count(h.Unknown, "record", "records") + where})
 	}
 	if h.ActedAbsent > 0 {
-		fields = append(fields, field{"out of reach", count(h.ActedAbsent, "record", "records") + " of those acted in," + where})
+		fields = append(fields, field{"out of reach", display.Count(h.ActedAbsent, "record", "records") + " of those acted in," + where})
 	}
 	if h.ActedUnknown > 0 {
-		fields = append(fields, field{"not known", "in how many of " + count(h.ActedUnknown, "record", "records") + " the person acted," + where})
+		fields = append(fields, field{"not known", "in how many of " + display.Count(h.ActedUnknown, "record", "records") + " the person acted," + where})
 	}
 	return fields
 }
@@ -312,7 +313,7 @@ func (e *env) restriction(name, short, long string) *cobra.Command {
 				e.noteNear(is.Lookup)
 				text := "no more"
 				if name == "restrict" {
-					text = "since " + timeText(is.Since)
+					text = "since " + display.Time(is.Since)
 				}
 				return e.receipt("restricted "+text, e.sheet(struct {
 					Restricted bool `json:"restricted"`

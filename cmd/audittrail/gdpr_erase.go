@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail/certificate"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/record"
 	"audittrail/service"
 	"audittrail/tlog"
@@ -119,11 +120,11 @@ func (e *env) erase(o eraseOptions, list *userList) error {
 		}
 		if x.Held > 0 {
 			return fmt.Errorf("gdpr erase: %s held by %s, and not erased: release the hold first",
-				count(x.Held, "user is", "users are"), strings.Join(x.Holds[:min(len(x.Holds), 5)], ", "))
+				display.Count(x.Held, "user is", "users are"), strings.Join(x.Holds[:min(len(x.Holds), 5)], ", "))
 		}
 		if n := len(l.missing); n > 0 && !o.missingOK {
 			return &exitError{exitLimited, fmt.Errorf("gdpr erase: nothing is held on %s of %s: nothing was erased for %s; --missing-ok takes that",
-				number(n), count(len(list.ids), "user", "users"), oneOrMany(n, "that one", "those"))}
+				display.Number(n), display.Count(len(list.ids), "user", "users"), display.OneOrMany(n, "that one", "those"))}
 		}
 		return nil
 	})
@@ -173,7 +174,7 @@ func (e *env) askErase(o eraseOptions, l *lookup) error {
 	if o.yes || !e.inTerminal || !e.errTerminal || known == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(e.stderr, "audittrail: erase all that is held on %s, permanently? [y/N] ", count(known, "user", "users"))
+	_, err := fmt.Fprintf(e.stderr, "audittrail: erase all that is held on %s, permanently? [y/N] ", display.Count(known, "user", "users"))
 	if err != nil {
 		return err
 	}
@@ -230,7 +231,7 @@ func (e *env) eraseDry(o eraseOptions, users *userList) error {
 					d.State = "held"
 					held++
 				}
-				if !yield(row{[]string{strconv.Itoa(d.Line), d.State, number(d.Records), number(d.Acted), strconv.Itoa(d.Near), u}, d}, nil) {
+				if !yield(row{[]string{strconv.Itoa(d.Line), d.State, display.Number(d.Records), display.Number(d.Acted), strconv.Itoa(d.Near), u}, d}, nil) {
 					return
 				}
 			}
@@ -239,9 +240,9 @@ func (e *env) eraseDry(o eraseOptions, users *userList) error {
 			return err
 		}
 		if unknown > 0 {
-			e.note("how many more are in archives is not known of %s that could not be read", count(unknown, "record", "records"))
+			e.note("how many more are in archives is not known of %s that could not be read", display.Count(unknown, "record", "records"))
 		}
-		e.note("nothing was erased: it was a dry run of %s; %s not known, %s held", count(len(l.ids), "user", "users"), number(len(l.missing)), number(held))
+		e.note("nothing was erased: it was a dry run of %s; %s not known, %s held", display.Count(len(l.ids), "user", "users"), display.Number(len(l.missing)), display.Number(held))
 		switch {
 		case held > 0:
 			return &exitError{code: exitFailed}
@@ -366,23 +367,23 @@ func certificateFields(f *certificate.Facts) []field {
 		subjects = append(subjects, s.String())
 	}
 	if more := len(f.Subjects) - shown; more > 0 {
-		subjects = append(subjects, "and "+number(more)+" more")
+		subjects = append(subjects, "and "+display.Number(more)+" more")
 	}
 	var s sheetBuilder
-	s.add("erased", count(len(f.Subjects), "person", "persons")+", "+count(f.Records, "record", "records"))
+	s.add("erased", display.Count(len(f.Subjects), "person", "persons")+", "+display.Count(f.Records, "record", "records"))
 	if f.Unknown > 0 {
-		s.add("not known", "how many of "+count(f.Unknown, "record", "records")+" in archives that could not be read")
+		s.add("not known", "how many of "+display.Count(f.Unknown, "record", "records")+" in archives that could not be read")
 	}
 	switch {
 	case !f.HasActorCounts:
 		s.add("acted in", "not known: the certificate is of the first form, which does not tell")
 	case f.ActedUnknown > 0:
-		s.add("acted in", count(f.Acted, "record", "records")+", and how many of "+number(f.ActedUnknown)+" in archives that could not be read is not known")
+		s.add("acted in", display.Count(f.Acted, "record", "records")+", and how many of "+display.Number(f.ActedUnknown)+" in archives that could not be read is not known")
 	default:
-		s.add("acted in", count(f.Acted, "record", "records"))
+		s.add("acted in", display.Count(f.Acted, "record", "records"))
 	}
 	s.add("subject", strings.Join(subjects, "\n"))
-	s.add("ordered by", "record "+strconv.FormatUint(f.Seq, 10)+", "+timeText(f.Logged))
+	s.add("ordered by", "record "+strconv.FormatUint(f.Seq, 10)+", "+display.Time(f.Logged))
 	s.add("log", f.Origin)
 	s.add("reason", f.Reason)
 	s.add("basis", f.Basis)
@@ -394,17 +395,17 @@ func certificateFields(f *certificate.Facts) []field {
 	if len(f.Backups) > 0 {
 		var lines []string
 		for _, b := range f.Backups {
-			lines = append(lines, b.ID.String()+", until "+timeText(b.Expires))
+			lines = append(lines, b.ID.String()+", until "+display.Time(b.Expires))
 		}
 		backups = strings.Join(lines, "\n") + "\nwith which it can be read until then, by whoever has their identity"
 	}
 	s.add("backups", backups)
-	s.add("issued", timeText(f.Issued))
+	s.add("issued", display.Time(f.Issued))
 	return s.fields
 }
 
 func checkpointText(c tlog.Checkpoint) string {
-	return count(c.Size, "record", "records") + ", root " + c.Root.String()
+	return display.Count(c.Size, "record", "records") + ", root " + c.Root.String()
 }
 
 func (e *env) certificateCmd() *cobra.Command {
@@ -465,7 +466,7 @@ func (e *env) listErasures(s *service.Session) error {
 				return
 			}
 			item := erasureItem{o.Receipt.Seq, o.Logged, len(o.Subjects), o.Basis, o.Reason, o.By, o.Approval}
-			if !yield(row{[]string{strconv.FormatUint(item.Seq, 10), timeText(o.Logged), number(item.Subjects), o.Basis, o.Reason}, item}, nil) {
+			if !yield(row{[]string{strconv.FormatUint(item.Seq, 10), display.Time(o.Logged), display.Number(item.Subjects), o.Basis, o.Reason}, item}, nil) {
 				return
 			}
 		}

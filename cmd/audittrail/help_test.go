@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"audittrail/cmd/audittrail/internal/display"
 )
 
 // TestHelp holds every command against what its help must have: lines that fit
@@ -22,7 +24,7 @@ func TestHelp(t *testing.T) {
 			t.Fatalf("%s --help: status %d, %s", name, status, stderr)
 		}
 		for line := range strings.SplitSeq(stdout.String(), "\n") {
-			if n := columnsOf(line); n > 80 {
+			if n := display.Columns(line); n > 80 {
 				t.Errorf("%s --help has a line of %d columns: %s", name, n, line)
 			}
 			if strings.TrimRight(line, " ") != line {

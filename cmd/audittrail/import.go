@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/cmd/audittrail/internal/foreign"
 	"audittrail/cmd/audittrail/internal/ingest"
 	"audittrail/record"
@@ -351,9 +352,9 @@ func (im *importer) done(bytes int64) error {
 
 // stopped says where an import stopped, why, and what to do.
 func (im *importer) stopped(in input, err error) error {
-	so := count(im.recorded, "event was recorded", "events were recorded")
+	so := display.Count(im.recorded, "event was recorded", "events were recorded")
 	if im.duplicates > 0 {
-		so += ", " + number(im.duplicates) + " had been before"
+		so += ", " + display.Number(im.duplicates) + " had been before"
 	}
 	again := "run it again, and nothing is recorded twice"
 	if in.source == "" {
@@ -379,8 +380,8 @@ func (im *importer) stopped(in input, err error) error {
 // summary says how an import went.
 func (im *importer) summary() error {
 	if im.put != nil {
-		im.note("%s, %s, %s", count(im.recorded, "event recorded", "events recorded"),
-			count(im.duplicates, "was there already", "were there already"), count(im.rejected, "rejected", "rejected"))
+		im.note("%s, %s, %s", display.Count(im.recorded, "event recorded", "events recorded"),
+			display.Count(im.duplicates, "was there already", "were there already"), display.Count(im.rejected, "rejected", "rejected"))
 		return im.out.Flush()
 	}
 	sum := struct {
@@ -391,7 +392,7 @@ func (im *importer) summary() error {
 		Last       *uint64 `json:"last"`
 	}{Recorded: im.recorded, Duplicates: im.duplicates, Rejected: im.rejected}
 	fields := []field{
-		{"recorded", number(im.recorded)}, {"there already", number(im.duplicates)}, {"rejected", number(im.rejected)},
+		{"recorded", display.Number(im.recorded)}, {"there already", display.Number(im.duplicates)}, {"rejected", display.Number(im.rejected)},
 	}
 	if im.recorded > 0 {
 		sum.First, sum.Last = &im.first, &im.last

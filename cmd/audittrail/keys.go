@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 )
@@ -89,10 +90,10 @@ func (e *env) showKeys(log *audittrail.Log) error {
 	out.VKey = now.VKey
 	since := ""
 	if now.From > 0 {
-		since = fmt.Sprintf(", counts for checkpoints from %s on", count(now.From, "record", "records"))
+		since = fmt.Sprintf(", counts for checkpoints from %s on", display.Count(now.From, "record", "records"))
 	}
 	return e.sheet(out, append([]field{
-		{"log", out.Origin}, {"verifier key", out.VKey}, {"made", timeText(now.Created) + since},
+		{"log", out.Origin}, {"verifier key", out.VKey}, {"made", display.Time(now.Created) + since},
 	}, old.fields...))
 }
 
@@ -237,7 +238,7 @@ func (e *env) backup(o backupOptions) error {
 			Expires time.Time `json:"expires"`
 		}{info.ID.String(), o.out, info.Created, info.Expires}
 		return e.receipt("and the backup is in "+o.out, e.sheet(made, []field{
-			{"backup", made.ID}, {"file", made.File}, {"expires", timeText(made.Expires)},
+			{"backup", made.ID}, {"file", made.File}, {"expires", display.Time(made.Expires)},
 		}))
 	})
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/service"
 )
 
@@ -25,7 +26,7 @@ func leftText(o *service.LeftOut) string {
 		{o.UnknownCalls, "prompt that may be a call", "prompts that may be calls"},
 	} {
 		if p.n > 0 {
-			parts = append(parts, count(p.n, p.one, p.many))
+			parts = append(parts, display.Count(p.n, p.one, p.many))
 		}
 	}
 	if o.Cut {

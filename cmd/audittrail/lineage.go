@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/lineage"
 	"audittrail/service"
 )
@@ -68,7 +69,7 @@ func (e *env) readLineage(q service.LineageRequest, use func(*service.Lineage) e
 func (e *env) noteFaults(g *lineage.Graph) {
 	if faults := g.InvalidRecords(); len(faults) > 0 {
 		e.note("%s of lineage cannot be taken in; the first is %d: %s",
-			count(len(faults), "record", "records"), faults[0].Seq, faults[0].Problem)
+			display.Count(len(faults), "record", "records"), faults[0].Seq, faults[0].Problem)
 	}
 }
 
@@ -114,20 +115,20 @@ func (e *env) lineageSummary(g *lineage.Graph) error {
 	}
 	var fields []field
 	for _, k := range lineage.Kinds() {
-		text := number(s.Kinds[k])
+		text := display.Number(s.Kinds[k])
 		if k == lineage.KindDataset && personal > 0 {
-			text += fmt.Sprintf(" (%s with personal data)", number(personal))
+			text += fmt.Sprintf(" (%s with personal data)", display.Number(personal))
 		}
 		fields = append(fields, field{kindNames[k].many, text})
 	}
-	fields = append(fields, field{"links", number(s.Links)})
+	fields = append(fields, field{"links", display.Number(s.Links)})
 	shown := models[max(0, len(models)-mostModels):]
 	for i, n := range shown {
 		m := s.Models[len(models)-len(shown)+i]
 		fields = append(fields, field{"model " + n.Label(), strings.Join(modelText(g, n, m), ", ")})
 	}
 	if more := len(models) - len(shown); more > 0 && e.output == asTable {
-		fields = append(fields, field{"…", "and " + count(more, "older model version", "older model versions")})
+		fields = append(fields, field{"…", "and " + display.Count(more, "older model version", "older model versions")})
 	}
 	return e.sheet(s, fields)
 }
@@ -174,7 +175,7 @@ func modelText(g *lineage.Graph, n *lineage.Node, s modelSummary) []string {
 	case s.Retired != nil:
 		text = append(text, "retired "+s.Retired.UTC().Format(time.DateOnly))
 	case len(s.Live) > 0:
-		text = append(text, count(len(s.Live), "live deployment", "live deployments"))
+		text = append(text, display.Count(len(s.Live), "live deployment", "live deployments"))
 	default:
 		text = append(text, "not deployed")
 	}
@@ -193,4 +194,4 @@ var kindNames = map[lineage.Kind]kindName{
 
 type kindName struct{ one, many string }
 
-func (k kindName) count(n int) string { return count(n, k.one, k.many) }
+func (k kindName) count(n int) string { return display.Count(n, k.one, k.many) }

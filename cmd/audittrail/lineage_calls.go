@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/lineage"
 	"audittrail/lineage/usage"
 	"audittrail/query"
@@ -137,7 +138,7 @@ func (e *env) explainCall(r *record.Record, x usage.Explanation) error {
 	var s sheetBuilder
 	s.add("record", strconv.FormatUint(r.Seq, 10))
 	s.add("type", out.Type)
-	s.add("time", timeText(out.Time))
+	s.add("time", display.Time(out.Time))
 	s.add("names", streamJSON{ModelID: out.ModelID, ModelVersion: out.ModelVersion, DeploymentID: out.DeploymentID}.called())
 	s.add("certainty", string(out.Certainty)+": "+out.Reason)
 	s.add("candidates", strings.Join(out.Candidates, "\n"))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/lineage"
 	"audittrail/lineage/usage"
 	"audittrail/query"
@@ -178,7 +179,7 @@ func (e *env) showImpact(im *service.Impact) error {
 	for _, s := range im.Unregistered {
 		unregistered += s.Calls
 	}
-	days := number(len(out.Days))
+	days := display.Number(len(out.Days))
 	if n := len(out.Days); n > 0 && e.output == asTable {
 		days += fmt.Sprintf(", from %s to %s", out.Days[0].Day, out.Days[n-1].Day)
 	}
@@ -186,11 +187,11 @@ func (e *env) showImpact(im *service.Impact) error {
 		{"of", e.several(out.Of)},
 		{"model versions", e.several(out.Models)},
 		{"deployments", e.several(out.Deployments)},
-		{"calls", number(im.Calls)},
-		{"possible", number(im.Possible)},
-		{"users", number(out.Subjects)},
+		{"calls", display.Number(im.Calls)},
+		{"possible", display.Number(im.Possible)},
+		{"users", display.Number(out.Subjects)},
 		{"days", days},
-		{"unregistered", number(unregistered)},
+		{"unregistered", display.Number(unregistered)},
 	}
 	if e.output == asTable {
 		fields = append(fields, e.impactDetails(out)...)
@@ -204,12 +205,12 @@ func (e *env) several(names []string) string {
 		return strconv.Itoa(len(names))
 	}
 	var text strings.Builder
-	text.WriteString(number(len(names)) + ": " + names[0])
+	text.WriteString(display.Number(len(names)) + ": " + names[0])
 	for _, name := range names[1:min(len(names), mostNamed)] {
 		text.WriteString("\n   " + name)
 	}
 	if more := len(names) - mostNamed; more > 0 {
-		text.WriteString("\n   and " + number(more) + " more")
+		text.WriteString("\n   and " + display.Number(more) + " more")
 	}
 	return text.String()
 }
@@ -222,7 +223,7 @@ func (e *env) impactDetails(im impactJSON) []field {
 		if i == 0 {
 			name = "most calls"
 		}
-		fields = append(fields, field{name, oneLine(u.User) + ": " + number(u.Calls)})
+		fields = append(fields, field{name, display.OneLine(u.User) + ": " + display.Number(u.Calls)})
 	}
 	unknown := slices.Clone(im.Unregistered)
 	slices.SortStableFunc(unknown, func(a, b streamJSON) int { return cmp.Compare(b.Calls, a.Calls) })
@@ -231,7 +232,7 @@ func (e *env) impactDetails(im impactJSON) []field {
 		if i == 0 {
 			name = "not known"
 		}
-		fields = append(fields, field{name, fmt.Sprintf("%s: %s, %s", oneLine(s.called()), count(s.Calls, "call", "calls"), s.Certainty)})
+		fields = append(fields, field{name, fmt.Sprintf("%s: %s, %s", display.OneLine(s.called()), display.Count(s.Calls, "call", "calls"), s.Certainty)})
 	}
 	if len(unknown) > mostNamed {
 		fields = append(fields, field{"", "'audittrail lineage calls --unregistered' lists all"})

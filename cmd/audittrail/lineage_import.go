@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/lineage"
 	"audittrail/lineage/exchange"
 )
@@ -145,8 +146,8 @@ func (e *env) imported(doc *exchange.Document, done []lineage.Registered, dry bo
 	}
 	known := ""
 	if n := len(doc.Items) - fresh; n > 0 {
-		known = "; " + count(n, "is", "are") + " registered already"
+		known = "; " + display.Count(n, "is", "are") + " registered already"
 	}
-	e.note("%s %s of %s%s", verb, count(fresh, "thing", "things"), doc.Format, known)
+	e.note("%s %s of %s%s", verb, display.Count(fresh, "thing", "things"), doc.Format, known)
 	return err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/lineage"
 	"audittrail/record"
 	"audittrail/service"
@@ -125,7 +126,7 @@ func (e *env) showThing(g *lineage.Graph, n *lineage.Node) error {
 	}
 	if r := n.Retired; r != nil {
 		t.Retired = &retiredJSON{At: r.At.UTC(), Reason: r.Reason, Attributes: r.Attributes}
-		s.add("retired", timeText(r.At))
+		s.add("retired", display.Time(r.At))
 		s.add("reason", r.Reason)
 	}
 	for i, l := range t.Down[:min(len(t.Down), mostLinks)] {
@@ -136,9 +137,9 @@ func (e *env) showThing(g *lineage.Graph, n *lineage.Node) error {
 		s.fields = append(s.fields, field{name, fmt.Sprintf("%s (%s)", l.ID, l.Role)})
 	}
 	if more := len(t.Down) - mostLinks; more > 0 {
-		s.fields = append(s.fields, field{"", "and " + number(more) + " more: --down lists all"})
+		s.fields = append(s.fields, field{"", "and " + display.Number(more) + " more: --down lists all"})
 	}
-	s.add("registered", timeText(n.Registered))
+	s.add("registered", display.Time(n.Registered))
 	s.add("record", strconv.FormatUint(n.Seq, 10))
 	s.add("hash", n.Hash.String())
 	return e.sheet(t, s.fields)
@@ -174,7 +175,7 @@ func thingFields(s *sheetBuilder, n *lineage.Node, encoded []byte) error {
 				s.fields = append(s.fields, field{name, id})
 			}
 			if more := len(ids) - mostLinks; more > 0 {
-				s.fields = append(s.fields, field{"", "and " + number(more) + " more: --up lists all"})
+				s.fields = append(s.fields, field{"", "and " + display.Number(more) + " more: --up lists all"})
 			}
 		case lineage.TypeValues:
 			var pairs map[string]json.RawMessage
@@ -189,7 +190,7 @@ func thingFields(s *sheetBuilder, n *lineage.Node, encoded []byte) error {
 			if err := json.Unmarshal(raw, &at); err != nil {
 				return err
 			}
-			s.add(name, timeText(at))
+			s.add(name, display.Time(at))
 		case lineage.TypeBool:
 			s.add(name, map[string]string{"true": "yes", "false": "no"}[string(raw)])
 		default:
@@ -220,7 +221,7 @@ func (e *env) lineageWalk(g *lineage.Graph, n *lineage.Node, up, down bool, dept
 	}
 	columns := []column{{name: "depth", width: 5, right: true}, {name: "kind", width: 10}, {name: "id", width: 24}, {name: "role", width: 30}}
 	for _, r := range all {
-		columns[2].width = min(max(columns[2].width, columnsOf(r.ID)), 40)
+		columns[2].width = min(max(columns[2].width, display.Columns(r.ID)), 40)
 	}
 	return e.list(columns, func(yield func(row, error) bool) {
 		for _, r := range all {
@@ -318,7 +319,7 @@ func (e *env) lineagePath(g *lineage.Graph, a, b string) error {
 	}
 	columns := []column{{name: "from", width: 20}, {name: "is its", width: 8}, {name: "to", width: 30}}
 	for _, edge := range path {
-		columns[0].width = min(max(columns[0].width, columnsOf(edge.From.ID)), 40)
+		columns[0].width = min(max(columns[0].width, display.Columns(edge.From.ID)), 40)
 	}
 	return e.list(columns, func(yield func(row, error) bool) {
 		for _, edge := range path {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/cmd/audittrail/internal/ingest"
 	"audittrail/event"
 	"audittrail/internal/filekind"
@@ -283,7 +284,7 @@ func (e *env) readInput(name string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: %w", inputName(name), err)
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("read %s: it is longer than %s", inputName(name), bytesText(limit))
+		return nil, fmt.Errorf("read %s: it is longer than %s", inputName(name), display.Bytes(limit))
 	}
 	return data, nil
 }

@@ -41,7 +41,7 @@ func (e *env) marked(cell string) string {
 func snippet(matches []query.Match, columns int) string {
 	const after = 240 // bytes
 	first := matches[0]
-	before := max(0, min(24, (columns-columnsOf(first.Text[first.Start:first.End])-1)/2))
+	before := max(0, min(24, (columns-display.Columns(first.Text[first.Start:first.End])-1)/2))
 	from := first.Start
 	for room := before; from > 0 && room > 0; room-- {
 		for from--; from > 0 && !startsRune(first.Text[from]); {
@@ -66,7 +66,7 @@ func snippet(matches []query.Match, columns int) string {
 		end++
 	}
 	b.WriteString(unmarked.Replace(first.Text[at:end]))
-	return oneLine(b.String())
+	return display.OneLine(b.String())
 }
 
 func startsRune(b byte) bool { return b&0xc0 != 0x80 }

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"strings"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/internal/shown"
 )
 
@@ -82,7 +83,7 @@ func (e *env) rowWriter(out *bufio.Writer, columns []column) (put func(row) erro
 				return err
 			}
 			sep = ","
-			return writeJSON(out, r.value)
+			return display.JSON(out, r.value)
 		}
 		end = func() error {
 			if sep == "[" {
@@ -93,7 +94,7 @@ func (e *env) rowWriter(out *bufio.Writer, columns []column) (put func(row) erro
 			return err
 		}
 	case asJSONL:
-		put = func(r row) error { return writeJSON(out, r.value) }
+		put = func(r row) error { return display.JSON(out, r.value) }
 	case asCSV:
 		w := shown.NewCSV(e.forTerminal(out))
 		rest := w.Write(names)
@@ -124,7 +125,7 @@ func (e *env) tableLine(columns []column, cells []string) string {
 	var b strings.Builder
 	at := 0
 	for i, c := range columns {
-		cell := oneLine(cells[i])
+		cell := display.OneLine(cells[i])
 		last := i == len(columns)-1
 		width := c.width
 		if last && e.width > at {
@@ -132,11 +133,11 @@ func (e *env) tableLine(columns []column, cells []string) string {
 		}
 		switch {
 		case last && e.width > 0 && c.wrap:
-			cell = strings.Join(wrapText(cell, max(width, c.width)), "\n"+strings.Repeat(" ", at))
+			cell = strings.Join(display.Wrap(cell, max(width, c.width)), "\n"+strings.Repeat(" ", at))
 		case !last || e.width > 0:
-			cell = fit(cell, width)
+			cell = display.Fit(cell, width)
 		}
-		pad := strings.Repeat(" ", max(0, c.width-columnsOf(cell)))
+		pad := strings.Repeat(" ", max(0, c.width-display.Columns(cell)))
 		if c.marks {
 			cell = e.marked(cell)
 		}
@@ -169,7 +170,7 @@ func (e *env) sheet(value any, fields []field) error {
 func (e *env) writeSheet(out io.Writer, value any, fields []field) error {
 	switch e.output {
 	case asJSON, asJSONL:
-		return writeJSON(out, value)
+		return display.JSON(out, value)
 	case asCSV:
 		var names, values []string
 		for _, f := range fields {
@@ -180,11 +181,11 @@ func (e *env) writeSheet(out io.Writer, value any, fields []field) error {
 	}
 	width := 0
 	for i := range fields {
-		fields[i].name = oneLine(fields[i].name)
-		width = max(width, columnsOf(fields[i].name))
+		fields[i].name = display.OneLine(fields[i].name)
+		width = max(width, display.Columns(fields[i].name))
 	}
 	for _, f := range fields {
-		text := strings.ReplaceAll(visible(f.value), "\n", "\n"+strings.Repeat(" ", width+2))
+		text := strings.ReplaceAll(display.Visible(f.value), "\n", "\n"+strings.Repeat(" ", width+2))
 		if _, err := fmt.Fprintf(out, "%-*s  %s\n", width, f.name, text); err != nil {
 			return err
 		}

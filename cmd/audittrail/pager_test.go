@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/event"
 )
 
@@ -76,7 +77,7 @@ func TestPager(t *testing.T) {
 				if strings.HasPrefix(line, "|") != test.paged {
 					t.Fatalf("paged, want that to be %v: %q", test.paged, line)
 				}
-				if columnsOf(strings.TrimPrefix(line, "|")) > 80 && !strings.HasPrefix(line, "{") {
+				if display.Columns(strings.TrimPrefix(line, "|")) > 80 && !strings.HasPrefix(line, "{") {
 					t.Errorf("wider than the terminal: %q", line)
 				}
 			}
@@ -123,7 +124,7 @@ func TestMarks(t *testing.T) {
 		}
 		plain := strings.NewReplacer(yellow, "", off, "").Replace(stdout)
 		for line := range strings.Lines(plain) {
-			if columnsOf(strings.TrimSuffix(line, "\n")) > 80 && !strings.Contains(line, ",") {
+			if display.Columns(strings.TrimSuffix(line, "\n")) > 80 && !strings.Contains(line, ",") {
 				t.Errorf("%s: wider than the terminal: %q", test.name, line)
 			}
 		}

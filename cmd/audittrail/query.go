@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/query"
 	"audittrail/record"
 	"audittrail/service"
@@ -139,7 +140,7 @@ func (e *env) queryGroups(s *service.Session, q query.Query, g query.Grouping, n
 	t := groups.Table
 	columns := make([]column, len(t.Columns))
 	for i, name := range t.Columns {
-		columns[i] = column{name: name, width: columnsOf(name), right: i >= len(g.By)}
+		columns[i] = column{name: name, width: display.Columns(name), right: i >= len(g.By)}
 	}
 	rows := make([]row, 0, len(t.Rows))
 	for _, values := range t.Rows {
@@ -150,7 +151,7 @@ func (e *env) queryGroups(s *service.Session, q query.Query, g query.Grouping, n
 				text = record.ClassText(text)
 			}
 			r.cells = append(r.cells, text)
-			columns[i].width = min(max(columns[i].width, columnsOf(oneLine(text))), widestGroup)
+			columns[i].width = min(max(columns[i].width, display.Columns(display.OneLine(text))), widestGroup)
 		}
 		rows = append(rows, r)
 	}
@@ -206,7 +207,7 @@ func (e *env) queryList(s *service.Session, q query.Query, o *queryOptions, zone
 		return err
 	}
 	if rest.Cut {
-		e.note("cut off at %s: --limit N shows more, --limit 0 all", count(o.limit, "record", "records"))
+		e.note("cut off at %s: --limit N shows more, --limit 0 all", display.Count(o.limit, "record", "records"))
 		rest.Cut = !o.limited
 	}
 	e.noteRemainder(&rest)

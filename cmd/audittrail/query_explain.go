@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/query"
 	"audittrail/service"
 )
@@ -55,9 +56,9 @@ func (e *env) printExplanation(how *query.Explanation, hits uint64, took time.Du
 		Chunks: []explainedChunk{}, Notes: append([]string{}, how.Notes...),
 	}
 	s := sheetBuilder{}
-	s.add("result", count(hits, "record or row", "records or rows"))
+	s.add("result", display.Count(hits, "record or row", "records or rows"))
 	s.add("took", fmt.Sprintf("%.1f ms, of which %.1f ms to see what there is", x.Took, x.Snapshot))
-	s.add("opened", count(how.Opened, "record of the log", "records of the log"))
+	s.add("opened", display.Count(how.Opened, "record of the log", "records of the log"))
 	for _, c := range how.Chunks {
 		y := explainedChunk{
 			First: c.First, Records: c.Records, Source: "log", Skipped: c.Skipped, Left: c.Rows, Read: c.Read,
@@ -76,16 +77,16 @@ func (e *env) printExplanation(how *query.Explanation, hits uint64, took time.Du
 }
 
 func (c explainedChunk) String() string {
-	text := count(uint64(c.Records), "record", "records")
+	text := display.Count(uint64(c.Records), "record", "records")
 	switch {
 	case c.Source == "log":
 		return text + " that the index does not have: read from the log, and opened"
 	case c.Skipped != "":
 		return text + ", passed over: " + c.Skipped
 	}
-	text += fmt.Sprintf(", %s left by the index (%.1f ms)", number(c.Left), c.Looking)
+	text += fmt.Sprintf(", %s left by the index (%.1f ms)", display.Number(c.Left), c.Looking)
 	if c.Read > 0 {
-		text += fmt.Sprintf(", %s looked at, %s left (%.1f ms)", number(c.Read), number(c.Matched), c.Filtering)
+		text += fmt.Sprintf(", %s looked at, %s left (%.1f ms)", display.Number(c.Read), display.Number(c.Matched), c.Filtering)
 	}
 	if c.Opens {
 		text += ", which have to be opened"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/query"
 )
 
@@ -24,7 +25,7 @@ func withMatches(object json.RawMessage, matches []query.Match) json.RawMessage 
 	var b bytes.Buffer
 	b.Write(bytes.TrimSuffix(object, []byte("}")))
 	b.WriteString(`,"matches":`)
-	must(writeJSON(&b, list)) // it is made of texts and numbers
+	must(display.JSON(&b, list)) // it is made of texts and numbers
 	b.Truncate(b.Len() - len("\n"))
 	b.WriteByte('}')
 	return b.Bytes()

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 )
 
 type rebuildOptions struct {
@@ -84,14 +85,14 @@ func (e *env) rebuild(o rebuildOptions) error {
 	e.noteMaster()
 	var b sheetBuilder
 	b.add("old log", r.Origin)
-	b.add("records", number(r.Size))
-	b.add("carried over", number(r.Carried))
+	b.add("records", display.Number(r.Size))
+	b.add("carried over", display.Number(r.Carried))
 	for _, l := range r.Lost {
 		var text strings.Builder
-		text.WriteString(number(l.Records))
+		text.WriteString(display.Number(l.Records))
 		for i, x := range l.Ranges {
 			if i == 5 {
-				text.WriteString(fmt.Sprintf(", and %s more", count(uint64(len(l.Ranges)-i)+l.Omitted, "range", "ranges")))
+				text.WriteString(fmt.Sprintf(", and %s more", display.Count(uint64(len(l.Ranges)-i)+l.Omitted, "range", "ranges")))
 				break
 			}
 			sep := ", "
@@ -106,13 +107,13 @@ func (e *env) rebuild(o rebuildOptions) error {
 		b.add(lossNames[string(l.Reason)], text.String())
 	}
 	if r.Missing > 0 {
-		b.add("missing", count(r.Missing, "signed record", "signed records")+", which may have ordered erasures: accepted")
+		b.add("missing", display.Count(r.Missing, "signed record", "signed records")+", which may have ordered erasures: accepted")
 	}
 	if r.Copies > 0 {
-		b.add("copies", count(r.Copies, "line is of a record that was there before", "lines are of records that were there before"))
+		b.add("copies", display.Count(r.Copies, "line is of a record that was there before", "lines are of records that were there before"))
 	}
 	if r.DamagedLines > 0 {
-		b.add("damaged", count(r.DamagedLines, "line is no record, or was altered", "lines are no records, or were altered"))
+		b.add("damaged", display.Count(r.DamagedLines, "line is no record, or was altered", "lines are no records, or were altered"))
 	}
 	return e.sheet(r, b.fields)
 }

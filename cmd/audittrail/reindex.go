@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 )
 
 func (e *env) reindexCmd() *cobra.Command {
@@ -52,6 +53,6 @@ func (e *env) reindex() error {
 			Bytes   int64   `json:"bytes"`
 			Seconds float64 `json:"seconds"`
 		}{size, bytes, time.Since(start).Seconds()}
-		return e.sheet(made, []field{{"records", number(size)}, {"index", bytesText(bytes)}})
+		return e.sheet(made, []field{{"records", display.Number(size)}, {"index", display.Bytes(bytes)}})
 	})
 }

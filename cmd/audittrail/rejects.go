@@ -8,6 +8,7 @@ import (
 	"os"
 	"unicode/utf8"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/cmd/audittrail/internal/ingest"
 )
 
@@ -60,7 +61,7 @@ func (r *rejects) add(number int, reason error, line []byte) error {
 	default:
 		out.Base64 = base64.StdEncoding.EncodeToString(line)
 	}
-	if err := writeJSON(r.out, out); err != nil {
+	if err := display.JSON(r.out, out); err != nil {
 		return fmt.Errorf("write %s: %w", r.name, err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/internal/shown"
 	"audittrail/report"
 	"audittrail/service"
@@ -154,7 +155,7 @@ func (e *env) sayRecords(v *report.Verification) {
 	}
 	if len(v.Changed) == 0 && v.Unsigned == nil {
 		e.note("report verify: the log's key signed this report on a case, and the log has its %s; what they say was not opened again: 'audittrail report case' makes the report again, and 'audittrail show' shows each of them",
-			count(v.Records, "record", "records"))
+			display.Count(v.Records, "record", "records"))
 	}
 }
 
@@ -177,15 +178,15 @@ func (e *env) sayDifferences(r *report.Report, v *report.Verification) error {
 			figures += len(s.Figures)
 		}
 		_, err := fmt.Fprintf(e.stdout, "The report %s: %s, and the log gives the same\n%s, %s and all tables again, at %s.\n",
-			verdict, by, count(figures, "figure", "figures"), count(len(d.Sources), "query", "queries"), count(d.Size, "record", "records"))
+			verdict, by, display.Count(figures, "figure", "figures"), display.Count(len(d.Sources), "query", "queries"), display.Count(d.Size, "record", "records"))
 		return err
 	}
-	if _, err := fmt.Fprintf(e.stdout, "The report %s: %s, and the log gives something else\nin %s.\n", e.paint(bad, "DOES NOT HOLD"), by, count(len(found), "place", "places")); err != nil {
+	if _, err := fmt.Fprintf(e.stdout, "The report %s: %s, and the log gives something else\nin %s.\n", e.paint(bad, "DOES NOT HOLD"), by, display.Count(len(found), "place", "places")); err != nil {
 		return err
 	}
 	for _, d := range found {
-		text := visible(d.String())
-		if _, err := fmt.Fprintln(e.stdout, "  "+strings.Join(shown.Wrap(fit(text, 400), 76), "\n  ")); err != nil {
+		text := display.Visible(d.String())
+		if _, err := fmt.Fprintln(e.stdout, "  "+strings.Join(shown.Wrap(display.Fit(text, 400), 76), "\n  ")); err != nil {
 			return err
 		}
 	}

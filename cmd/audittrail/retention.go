@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/retention"
 )
 
@@ -251,7 +252,7 @@ func (e *env) showPolicy(m *retention.Manager) error {
 		if p.Classes == nil {
 			p.Classes = []retention.Class{}
 		}
-		return writeJSON(e.stdout, p)
+		return display.JSON(e.stdout, p)
 	}
 	columns := []column{
 		{name: "class", width: 14},

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/record"
 	"audittrail/retention"
 )
@@ -71,7 +72,7 @@ func stepRow(s retention.Step, state string, exact bool) row {
 	if len(s.Holds) > 0 {
 		remarks = append(remarks, "held by "+strings.Join(s.Holds, ", "))
 	}
-	size := bytesText(s.Bytes)
+	size := display.Bytes(s.Bytes)
 	if exact {
 		size = strconv.FormatInt(s.Bytes, 10)
 	}
@@ -130,7 +131,7 @@ func (e *env) plan(log *audittrail.Log, at string) error {
 		for _, s := range p.Steps {
 			out.Steps = append(out.Steps, planStep{s, stateAt(&s, p.At)})
 		}
-		return writeJSON(e.stdout, out)
+		return display.JSON(e.stdout, out)
 	}
 	if e.output == asTable {
 		var kept record.ClassCount
@@ -138,7 +139,7 @@ func (e *env) plan(log *audittrail.Log, at string) error {
 			kept.Records, kept.Bytes = kept.Records+n.Records, kept.Bytes+n.Bytes
 		}
 		if kept.Records > 0 {
-			e.note("%s (%s) in classes that the policy lets stay readable for good", count(kept.Records, "record", "records"), bytesText(kept.Bytes))
+			e.note("%s (%s) in classes that the policy lets stay readable for good", display.Count(kept.Records, "record", "records"), display.Bytes(kept.Bytes))
 		}
 	}
 	return e.list(stepColumns, func(yield func(row, error) bool) {
@@ -191,7 +192,7 @@ func (e *env) apply(log *audittrail.Log, reason string) error {
 		at := plan.At
 		blocked := slices.DeleteFunc(plan.Steps, func(s retention.Step) bool { return stateAt(&s, at) != "blocked" })
 		if len(blocked) > 0 {
-			e.note("%s not done: see 'audittrail retention plan'", count(len(blocked), "step is due and was", "steps are due and were"))
+			e.note("%s not done: see 'audittrail retention plan'", display.Count(len(blocked), "step is due and was", "steps are due and were"))
 		} else if len(done) == 0 {
 			e.note("nothing is due")
 		}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"audittrail/cmd/audittrail/internal/display"
 )
 
 const about = `AuditTrail is a flight recorder for AI systems. It records every prompt,
@@ -153,7 +155,7 @@ func takes(names ...string) cobra.PositionalArgs {
 		if len(names) > 0 {
 			want = strings.Join(names, " and ")
 		}
-		return fmt.Errorf("%s takes %s: %s given; see '%[1]s --help'", cmd.CommandPath(), want, count(len(args), "was", "were"))
+		return fmt.Errorf("%s takes %s: %s given; see '%[1]s --help'", cmd.CommandPath(), want, display.Count(len(args), "was", "were"))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"audittrail"
 	"audittrail/access"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/internal/config"
 	"audittrail/service"
 )
@@ -162,7 +163,7 @@ func (e *env) noteRemainder(r *service.Remainder) {
 	e.skip.add(r.Skipped)
 	e.noteUnknownCalls(r.UnknownCalls)
 	if r.Unsearched > 0 {
-		e.note("the content of %s could not be searched for the words: it is erased, expired or restricted", count(r.Unsearched, "record that meets the other conditions", "records that meet the other conditions"))
+		e.note("the content of %s could not be searched for the words: it is erased, expired or restricted", display.Count(r.Unsearched, "record that meets the other conditions", "records that meet the other conditions"))
 	}
 }
 
@@ -170,6 +171,6 @@ func (e *env) noteRemainder(r *service.Remainder) {
 // calls.
 func (e *env) noteUnknownCalls(n uint64) {
 	if n > 0 {
-		e.note("of %s it is not known whether they are calls, and they are left out: format 1 does not say whether a prompt carries its answer, and the content is out of reach", count(n, "prompt", "prompts"))
+		e.note("of %s it is not known whether they are calls, and they are left out: format 1 does not say whether a prompt carries its answer, and the content is out of reach", display.Count(n, "prompt", "prompts"))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/event"
 	"audittrail/internal/shown"
 	"audittrail/record"
@@ -113,7 +114,7 @@ func recordFields(r *record.Record) []field {
 	var s sheetBuilder
 	s.add("record", strconv.FormatUint(r.Seq, 10))
 	s.add("type", string(ev.Type))
-	s.add("time", timeText(ev.Time))
+	s.add("time", display.Time(ev.Time))
 	s.add("model", strings.TrimSpace(ev.ModelID+" "+ev.ModelVersion))
 	s.add("provider", ev.Provider)
 	s.add("deployment", ev.DeploymentID)
@@ -156,7 +157,7 @@ func recordFields(r *record.Record) []field {
 		s.add("id", ev.ID)
 	}
 	s.add("uuid", r.ID.String())
-	s.add("logged", timeText(r.Logged))
+	s.add("logged", display.Time(r.Logged))
 	s.add("class", record.ClassText(r.Class))
 	s.add("subject", r.Subject.String())
 	s.add("actor's subject", actorText(r))
@@ -172,7 +173,7 @@ func recordFields(r *record.Record) []field {
 
 // contentText says whether the content can be read, and if not, why.
 func contentText(r *record.Record) string {
-	size := bytesText(int64(r.Size))
+	size := display.Bytes(int64(r.Size))
 	switch r.State {
 	case record.Readable:
 		return "readable, " + size
@@ -226,6 +227,6 @@ func (s *sheetBuilder) numbers(ev *event.Event) {
 
 func (s *sheetBuilder) count(name string, n *int64) {
 	if n != nil {
-		s.add(name, number(*n))
+		s.add(name, display.Number(*n))
 	}
 }

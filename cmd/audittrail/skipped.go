@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"audittrail/cmd/audittrail/internal/display"
 )
 
 // skipped are the records that were passed over, since they were altered.
@@ -53,5 +55,5 @@ func (s *skipped) end(err error) error {
 	if len(seqs) > most {
 		more = ", …"
 	}
-	return &exitError{exitAltered, fmt.Errorf("%s left out, which the log was altered in: %s%s; run verify, which says how", count(uint64(len(seqs)), "record was", "records were"), strings.Join(names, ", "), more)}
+	return &exitError{exitAltered, fmt.Errorf("%s left out, which the log was altered in: %s%s; run verify, which says how", display.Count(uint64(len(seqs)), "record was", "records were"), strings.Join(names, ", "), more)}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/service"
 	"audittrail/tlog"
 )
@@ -63,11 +64,11 @@ func (e *env) stat(session *service.Session) error {
 	}
 	var b sheetBuilder
 	b.add("log", s.Origin)
-	b.add("records", number(s.Records))
-	b.add("bytes", fmt.Sprintf("%s (%s)", number(s.Bytes), bytesText(s.Bytes)))
-	b.add("segments", number(s.Segments))
+	b.add("records", display.Number(s.Records))
+	b.add("bytes", fmt.Sprintf("%s (%s)", display.Number(s.Bytes), display.Bytes(s.Bytes)))
+	b.add("segments", display.Number(s.Segments))
 	if s.Beyond.Records > 0 {
-		b.add("not vouched for", count(s.Beyond.Records, "more record", "more records")+" beyond these, which no figure counts")
+		b.add("not vouched for", display.Count(s.Beyond.Records, "more record", "more records")+" beyond these, which no figure counts")
 	}
 	for _, r := range s.Beyond.Missing {
 		out.Missing += r[1] - r[0]
@@ -75,8 +76,8 @@ func (e *env) stat(session *service.Session) error {
 	}
 	if s.Head != nil {
 		out.Head, out.Oldest, out.Newest = s.Head.String(), &s.Oldest, &s.Newest
-		b.add("first", fmt.Sprintf("%d, logged %s", s.First, timeText(s.Oldest)))
-		b.add("last", fmt.Sprintf("%d, logged %s (%s ago)", s.Records-1, timeText(s.Newest), ageText(e.now().Sub(s.Newest))))
+		b.add("first", fmt.Sprintf("%d, logged %s", s.First, display.Time(s.Oldest)))
+		b.add("last", fmt.Sprintf("%d, logged %s (%s ago)", s.Records-1, display.Time(s.Newest), ageText(e.now().Sub(s.Newest))))
 		b.add("head", out.Head)
 	}
 	if s.Checkpoint == nil {
@@ -88,14 +89,14 @@ func (e *env) stat(session *service.Session) error {
 		}{s.Signed.Size, s.Signed.Root}
 		behind := "all of them"
 		if s.Beyond.Behind > 0 {
-			behind = number(s.Beyond.Behind) + " more than there are: run audittrail verify"
+			behind = display.Number(s.Beyond.Behind) + " more than there are: run audittrail verify"
 		} else if s.Signed.Size < s.Records {
-			behind = "all but the last " + number(s.Records-s.Signed.Size)
+			behind = "all but the last " + display.Number(s.Records-s.Signed.Size)
 		}
 		if s.Beyond.Unchecked != "" {
 			behind += "; its signature was not checked: " + s.Beyond.Unchecked
 		}
-		b.add("checkpoint", fmt.Sprintf("covers %s: %s", count(s.Signed.Size, "record", "records"), behind))
+		b.add("checkpoint", fmt.Sprintf("covers %s: %s", display.Count(s.Signed.Size, "record", "records"), behind))
 		b.add("root", s.Signed.Root.String())
 	}
 	if s.Subjects >= 0 {
@@ -120,5 +121,5 @@ func ageText(d time.Duration) string {
 	case d < 48*time.Hour:
 		return fmt.Sprintf("%d h", d/time.Hour)
 	}
-	return count(int(d/(24*time.Hour)), "day", "days")
+	return display.Count(int(d/(24*time.Hour)), "day", "days")
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/query"
 	"audittrail/record"
 	"audittrail/service"
@@ -94,7 +95,7 @@ func gist(r *record.Record) string {
 	if len(text) > 4*enough {
 		text = text[:4*enough]
 	}
-	return fit(oneLine(strings.ToValidUTF8(text, "")), enough)
+	return display.Fit(display.OneLine(strings.ToValidUTF8(text, "")), enough)
 }
 
 func (e *env) tail(s *service.Session, q query.Query, zone *time.Location, n uint64, follow bool) error {

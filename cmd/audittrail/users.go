@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/event"
 	"audittrail/service"
 )
@@ -49,7 +50,7 @@ func (e *env) readUsers(name string, limit int) (*userList, error) {
 		}
 		users.ids, users.lines = append(users.ids, user), append(users.lines, n)
 		if len(users.ids) > limit {
-			return nil, fmt.Errorf("read %s: it has more than %s", inputName(name), count(limit, "user", "users"))
+			return nil, fmt.Errorf("read %s: it has more than %s", inputName(name), display.Count(limit, "user", "users"))
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -107,7 +108,7 @@ func (l *lookup) nearTotal() int {
 
 // nearText says how many users of a near spelling there are, not which.
 func nearText(n int) string {
-	return count(n, "known user differs", "known users differ") + " only in case, blanks or accents"
+	return display.Count(n, "known user differs", "known users differ") + " only in case, blanks or accents"
 }
 
 // maxListed is how many of many a message names.
@@ -130,7 +131,7 @@ func (e *env) noteLookup(l *lookup) {
 	}
 	for n, i := range l.missing {
 		if n == maxListed {
-			e.note("not found: and %s more; --dry-run -o json lists all", number(len(l.missing)-n))
+			e.note("not found: and %s more; --dry-run -o json lists all", display.Number(len(l.missing)-n))
 			break
 		}
 		text := ""

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audittrail"
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/finding"
 	"audittrail/tlog"
 )
@@ -128,7 +129,7 @@ var problemColumns = []column{
 
 func (e *env) listVerdict(v *audittrail.Verification) error {
 	if e.output == asJSON {
-		return writeJSON(e.stdout, verdict{
+		return display.JSON(e.stdout, verdict{
 			Verdict: v.Verdict(), Valid: v.Valid(), Records: v.Records, Left: v.Removed, Archived: v.Archived, Erased: v.Erased, Expired: v.Expired, Held: v.Held, Root: v.Root, CheckpointSize: v.CheckpointSize,
 			Errors: v.Findings, ErrorCount: v.FindingCount, Counts: v.Counts(), Altered: v.Altered(), Missing: append([]string{}, v.Limitations...),
 		})
@@ -149,28 +150,28 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 		return err
 	}
 	var b sheetBuilder
-	what := count(v.Records, "record", "records")
+	what := display.Count(v.Records, "record", "records")
 	if o.from > 0 {
 		what += fmt.Sprintf(", from %d on", o.from)
 	}
-	b.add("checked", fmt.Sprintf("%s, %s, in %.2f s", what, bytesText(int64(v.Bytes)), seconds))
+	b.add("checked", fmt.Sprintf("%s, %s, in %.2f s", what, display.Bytes(int64(v.Bytes)), seconds))
 	if v.Removed > 0 {
 		b.add("not here", fmt.Sprintf("%s, as the log says; of these, %s in archives that were checked",
-			count(v.Removed, "record", "records"), number(v.Archived)))
+			display.Count(v.Removed, "record", "records"), display.Number(v.Archived)))
 	}
 	if v.CheckpointSize > 0 {
-		b.add("signed", count(v.CheckpointSize, "record", "records"))
+		b.add("signed", display.Count(v.CheckpointSize, "record", "records"))
 		b.add("root", v.Root.String())
 	}
 	if v.Unsigned > 0 {
-		b.add("not signed yet", count(v.Unsigned, "record", "records"))
+		b.add("not signed yet", display.Count(v.Unsigned, "record", "records"))
 	}
 	for _, gone := range []struct {
 		what string
 		n    uint64
 	}{{"erased", v.Erased}, {"expired", v.Expired}, {"held", v.Held}} {
 		if gone.n > 0 {
-			b.add(gone.what, "the contents of "+count(gone.n, "record", "records"))
+			b.add(gone.what, "the contents of "+display.Count(gone.n, "record", "records"))
 		}
 	}
 	for _, name := range o.checkpoints {
@@ -191,13 +192,13 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 			first = "first: "
 		}
 		_, err := fmt.Fprintf(e.stdout, "\n%srecord %d %s\n  %s, byte %d\n  %s\n",
-			first, p.Seq, e.paint(bad, string(p.Kind)), visible(p.File), p.Offset, visible(p.Detail))
+			first, p.Seq, e.paint(bad, string(p.Kind)), display.Visible(p.File), p.Offset, display.Visible(p.Detail))
 		if err != nil {
 			return err
 		}
 	}
 	if v.FindingCount > shown {
-		_, err := fmt.Fprintf(e.stdout, "\n… and %s more; -o jsonl lists up to 1,000 alterations and 1,000 others\n", number(v.FindingCount-shown))
+		_, err := fmt.Fprintf(e.stdout, "\n… and %s more; -o jsonl lists up to 1,000 alterations and 1,000 others\n", display.Number(v.FindingCount-shown))
 		return err
 	}
 	return nil
@@ -205,7 +206,7 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 
 // headline is the verdict in a sentence.
 func (e *env) headline(v *audittrail.Verification) string {
-	limits := oneLine(strings.Join(v.Caveats(), "; "))
+	limits := display.OneLine(strings.Join(v.Caveats(), "; "))
 	switch v.Verdict() {
 	case audittrail.VerdictAltered:
 		return fmt.Sprintf("The log was %s: %s.", e.paint(bad, "ALTERED"), kindsText(v))
@@ -219,7 +220,7 @@ func (e *env) headline(v *audittrail.Verification) string {
 
 // kindsText says how many alterations were found, and what besides.
 func kindsText(v *audittrail.Verification) string {
-	text := count(v.Alterations(), "alteration", "alterations")
+	text := display.Count(v.Alterations(), "alteration", "alterations")
 	if limits := v.Caveats(); len(limits) > 0 {
 		text += "; also, " + strings.Join(limits, "; ")
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/record"
 )
 
@@ -37,7 +38,7 @@ func (e *env) version() error {
 			}
 		}
 	}
-	fields := []field{{"version", v.Version}, {"record format", number(v.Format)}, {"go", v.Go}, {"system", v.System}}
+	fields := []field{{"version", v.Version}, {"record format", display.Number(v.Format)}, {"go", v.Go}, {"system", v.System}}
 	if v.Revision != "" {
 		fields = append(fields, field{"revision", v.Revision})
 	}
