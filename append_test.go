@@ -14,45 +14,10 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
-
-// open opens a log in dir, and closes it when the test ends.
-func open(t *testing.T, dir string, o audittrail.Options) *audittrail.Log {
-	t.Helper()
-	log, err := audittrail.Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Errorf("Close() = %v", err)
-		}
-	})
-	return log
-}
-
-func create(t *testing.T) *audittrail.Log {
-	t.Helper()
-	return open(t, t.TempDir(), audittrail.Options{Create: true})
-}
-
-func mustClose(t testing.TB, log *audittrail.Log) {
-	t.Helper()
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func mustAppend(t *testing.T, log *audittrail.Log, e event.Event) audittrail.Receipt {
-	t.Helper()
-	r, err := log.Append(t.Context(), e)
-	if err != nil {
-		t.Fatalf("Append() = %v", err)
-	}
-	return r
-}
 
 func size(t *testing.T, log *audittrail.Log) uint64 {
 	t.Helper()
@@ -64,15 +29,15 @@ func size(t *testing.T, log *audittrail.Log) uint64 {
 }
 
 func TestAppendTwice(t *testing.T) {
-	log := create(t)
+	log := logtest.New(t)
 	for _, id := range []string{"order 17", "0192d5e0-7e2a-7cc3-98c4-dc0c0c07398f", "Straße/7"} {
 		e := event.Event{ID: id, Type: event.Prompt, UserID: "u", Prompt: "hello", Metadata: map[string]json.RawMessage{"a": []byte(`{"b":1.0,"a":2}`)}}
-		first := mustAppend(t, log, e)
+		first := logtest.Append(t, log, e)
 		if first.Duplicate {
 			t.Errorf("%s: the first is a duplicate", id)
 		}
 		e.Metadata = map[string]json.RawMessage{"a": []byte(` {"a":2, "b":1.0} `)} // the same, spelled another way
-		again := mustAppend(t, log, e)
+		again := logtest.Append(t, log, e)
 		if want := (audittrail.Receipt{Seq: first.Seq, ID: first.ID, Hash: first.Hash, Duplicate: true}); again != want {
 			t.Errorf("%s: again = %+v, want %+v", id, again, want)
 		}
@@ -89,7 +54,7 @@ func TestAppendTwice(t *testing.T) {
 }
 
 func TestAppendTwiceAtOnce(t *testing.T) {
-	log := create(t)
+	log := logtest.New(t)
 	var mu sync.Mutex
 	seqs := make(map[uint64]int)
 	conflicts := 0
@@ -117,7 +82,7 @@ func TestAppendTwiceAtOnce(t *testing.T) {
 }
 
 func TestAppendBatch(t *testing.T) {
-	log := create(t)
+	log := logtest.New(t)
 	batch := []event.Event{
 		{ID: "a", Type: event.Prompt, Prompt: "1"},
 		{Type: event.Response, Response: "2"},
@@ -152,9 +117,9 @@ func TestAppendBatch(t *testing.T) {
 }
 
 func TestAppendLimit(t *testing.T) {
-	log := create(t)
+	log := logtest.New(t)
 	prompt := strings.Repeat("x", 16<<20)
-	r := mustAppend(t, log, event.Event{Type: event.Prompt, ModelID: "gpt-4", UserID: "u", Prompt: prompt})
+	r := logtest.Append(t, log, event.Event{Type: event.Prompt, ModelID: "gpt-4", UserID: "u", Prompt: prompt})
 	got, err := log.Get(t.Context(), r.Seq)
 	if err != nil || got.Event.Prompt != prompt {
 		t.Errorf("Get() = %d bytes, %v, want the prompt", len(got.Event.Prompt), err)
@@ -167,7 +132,7 @@ func TestAppendLimit(t *testing.T) {
 
 func TestManyWritersOneOrder(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 64 << 10}))
+	log := logtest.Open(t, dir, audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 64 << 10}))
 	const writers, each = 16, 40
 	var wg sync.WaitGroup
 	for w := range writers {
@@ -206,8 +171,8 @@ func TestManyWritersOneOrder(t *testing.T) {
 
 func TestReadersBesideTheWriter(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 16 << 10}))
-	reader := open(t, dir, audittrail.Options{ReadOnly: true})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 16 << 10}))
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	const n = 200
@@ -223,7 +188,7 @@ func TestReadersBesideTheWriter(t *testing.T) {
 		}
 	}()
 	for i := range n {
-		r := mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprint(i % 7), Prompt: "p"})
+		r := logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprint(i % 7), Prompt: "p"})
 		// Acknowledged, so seen at once.
 		seen, err := reader.Get(t.Context(), r.Seq)
 		if err != nil || seen.Hash != r.Hash || seen.State != record.Readable {
@@ -245,7 +210,7 @@ func TestReadersBesideTheWriter(t *testing.T) {
 }
 
 func TestFollowInTheWriter(t *testing.T) {
-	log := create(t)
+	log := logtest.New(t)
 	var seqs []uint64
 	done := make(chan struct{})
 	go func() {
@@ -259,9 +224,9 @@ func TestFollowInTheWriter(t *testing.T) {
 		}
 	}()
 	for range 5 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "p"})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "p"})
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	<-done
 	if want := []uint64{0, 1, 2, 3, 4}; len(seqs) > 5 || !slices.Equal(seqs, want[:len(seqs)]) {
 		t.Errorf("Follow gave %v, want a beginning of %v", seqs, want)
@@ -270,7 +235,7 @@ func TestFollowInTheWriter(t *testing.T) {
 
 func TestSecondWriter(t *testing.T) {
 	dir := t.TempDir()
-	open(t, dir, audittrail.Options{Create: true})
+	logtest.Open(t, dir, audittrail.Options{Create: true})
 	_, err := audittrail.Open(dir, audittrail.Options{LockWait: -1})
 	if !errors.Is(err, audittrail.ErrLocked) || !strings.Contains(err.Error(), "pid ") {
 		t.Errorf("Open() = %v, want ErrLocked with the holder's pid", err)
@@ -308,10 +273,7 @@ func TestClock(t *testing.T) {
 	c := &clock{now: start}
 	disk := vfs.NewMem()
 	o := audittrail.Options{Create: true}.With(audittrail.Seams{FS: disk, Now: c.Now})
-	log, err := audittrail.Open("dir", o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", o)
 	append1 := func() (*record.Record, error) {
 		r, err := log.Append(t.Context(), event.Event{Type: event.Prompt, Prompt: "p"})
 		if err != nil {
@@ -332,7 +294,7 @@ func TestClock(t *testing.T) {
 	if _, err := append1(); err != nil {
 		t.Errorf("23 hours ahead: %v", err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 
 	// A year of idleness is a pause; more is a clock that is wrong.
 	for _, far := range []struct {
@@ -341,16 +303,13 @@ func TestClock(t *testing.T) {
 	}{{30 * 24 * time.Hour, true}, {500 * 24 * time.Hour, false}} {
 		c.set(start.Add(far.ahead))
 		o := audittrail.Options{}.With(audittrail.Seams{FS: disk.Clone(), Now: c.Now})
-		log, err = audittrail.Open("dir", o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		log = logtest.Open(t, "dir", o)
 		_, err = append1()
 		var wrong *audittrail.ClockError
 		if far.ok != (err == nil) || !far.ok && !errors.As(err, &wrong) {
 			t.Errorf("%v ahead: %v", far.ahead, err)
 		}
-		mustClose(t, log)
+		logtest.Close(t, log)
 		o.AcceptClock = true
 		o = o.With(audittrail.Seams{FS: disk.Clone(), Now: c.Now})
 		if log, err = audittrail.Open("dir", o); err != nil {
@@ -359,7 +318,7 @@ func TestClock(t *testing.T) {
 		if _, err := append1(); err != nil {
 			t.Errorf("%v ahead, accepted: %v", far.ahead, err)
 		}
-		mustClose(t, log)
+		logtest.Close(t, log)
 	}
 }
 
@@ -368,8 +327,8 @@ func TestClock(t *testing.T) {
 func TestCancelledAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := vfs.NewMem()
-		log := openDir(t, onDisk(disk))
-		mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "in front"})
+		log := logtest.Open(t, "dir", onDisk(disk))
+		logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "in front"})
 		release := make(chan struct{})
 		disk.Inject(func(op vfs.Op) error {
 			if op.Kind == vfs.OpSync && strings.HasSuffix(op.Name, ".jsonl") {
@@ -403,8 +362,6 @@ func TestCancelledAppend(t *testing.T) {
 		if n := size(t, log); n != 2 {
 			t.Errorf("%d records, want 2", n)
 		}
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
+		logtest.Close(t, log)
 	})
 }

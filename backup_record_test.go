@@ -14,6 +14,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -31,20 +32,12 @@ func TestBackupIsKnown(t *testing.T) {
 		return audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk})
 	}
 	base := vfs.NewMem()
-	log, err := audittrail.Open("dir", options(base))
-	if err != nil {
-		t.Fatal(err)
-	}
-	mustAppend(t, log, about("ann", "one"))
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", options(base))
+	logtest.Append(t, log, about("ann", "one"))
+	logtest.Close(t, log)
 	for n := 0; ; n++ {
 		disk := base.Clone()
-		log, err := audittrail.Open("dir", options(disk))
-		if err != nil {
-			t.Fatal(err)
-		}
+		log := logtest.Open(t, "dir", options(disk))
 		var file bytes.Buffer
 		disk.FailAfter(n)
 		_, err = log.BackupKeys(context.Background(), &file, id.Recipient(), time.Now().Add(time.Hour))
@@ -68,9 +61,7 @@ func TestBackupIsKnown(t *testing.T) {
 		if all, err := log.Backups(t.Context()); err != nil || len(all) != 1 {
 			t.Errorf("%s: Backups = %v, %v", what, all, err)
 		}
-		if err := log.Close(); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Close(t, log)
 		if done {
 			return
 		}
@@ -105,7 +96,7 @@ func (w *recordingWriter) Write(p []byte) (int, error) {
 // TestBackupIsRecordedFirst finds the record before there is a byte of the file,
 // also if the file then cannot be written.
 func TestBackupIsRecordedFirst(t *testing.T) {
-	log := open(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +125,7 @@ func TestBackupIsRecordedFirst(t *testing.T) {
 // backup, those that were made after it: the log knows them.
 func TestRestoredKeyringKnowsBackups(t *testing.T) {
 	dir, keys := t.TempDir(), t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +149,7 @@ func TestRestoredKeyringKnowsBackups(t *testing.T) {
 	if err := keyring.Restore(t.Context(), keys+"/keys", &first, id, keyring.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	restored := open(t, dir, audittrail.Options{ReadOnly: true, KeysDir: keys + "/keys"})
+	restored := logtest.Open(t, dir, audittrail.Options{ReadOnly: true, KeysDir: keys + "/keys"})
 	all, err := restored.Backups(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -175,15 +166,15 @@ func TestRestoredKeyringKnowsBackups(t *testing.T) {
 // TestErasureAt makes again of a record what Erase returned.
 func TestErasureAt(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
-	mustAppend(t, log, about("ann", "one"))
-	mustAppend(t, log, about("bob", "two"))
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	logtest.Append(t, log, about("ann", "one"))
+	logtest.Append(t, log, about("bob", "two"))
 	done := erase(t, log, "ann")
 	erase(t, log, "bob")
 	if err := log.RotateSigner(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for name, l := range map[string]*audittrail.Log{"writer": log, "reader": open(t, dir, audittrail.Options{ReadOnly: true})} {
+	for name, l := range map[string]*audittrail.Log{"writer": log, "reader": logtest.Open(t, dir, audittrail.Options{ReadOnly: true})} {
 		o, err := l.ErasureAt(t.Context(), done.Receipt.Seq)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

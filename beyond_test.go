@@ -10,6 +10,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/record"
 )
 
@@ -33,7 +34,7 @@ func TestVerifyBesideErasures(t *testing.T) {
 				_, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{user}, Reason: "r", Basis: "b"})
 				return err
 			}
-			log := openDisk(t, dir, audittrail.Options{Create: true})
+			log := logtest.Open(t, dir, audittrail.Options{Create: true})
 			if err := errors.Join(write(-1, log), log.Close()); err != nil {
 				t.Fatal(err)
 			}
@@ -55,7 +56,7 @@ func TestVerifyBesideErasures(t *testing.T) {
 				}
 				done <- nil
 			}()
-			reader := openDisk(t, dir, audittrail.Options{ReadOnly: true})
+			reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 			for over := false; !over; {
 				select {
 				case err := <-done:
@@ -76,18 +77,9 @@ func TestVerifyBesideErasures(t *testing.T) {
 			if n := size(t, reader); n != (rounds+1)*11 {
 				t.Errorf("the reader counts %d records, want %d", n, (rounds+1)*11)
 			}
-			mustClose(t, reader)
+			logtest.Close(t, reader)
 		})
 	}
-}
-
-func openDisk(t *testing.T, dir string, o audittrail.Options) *audittrail.Log {
-	t.Helper()
-	log, err := audittrail.Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return log
 }
 
 // TestReadersStop has readers end in front of the first record that nobody
@@ -101,10 +93,7 @@ func TestReadersStop(t *testing.T) {
 		l[7] = retail(l[7], 7, tailOf(l[6]).Hash)
 		return append(bytes.Join(l, nil), placed(l[5], 8, tailOf(l[7]).Logged, tailOf(l[7]).Hash)...)
 	})
-	log, err := audittrail.Open("dir", audittrail.Options{ReadOnly: true, Master: onDisk(disk).Master}.With(audittrail.Seams{FS: disk}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", audittrail.Options{ReadOnly: true, Master: onDisk(disk).Master}.With(audittrail.Seams{FS: disk}))
 	b, err := log.Beyond(t.Context())
 	if err != nil || b.Signed != 5 || b.Size != 6 || b.Records != 3 || !strings.Contains(b.Detail, "does not open") {
 		t.Errorf("Beyond() = %+v, %v, want 5 signed, 6 that count, and 3 beyond", b, err)
@@ -130,7 +119,7 @@ func TestReadersStop(t *testing.T) {
 		t.Errorf("Find of a record beyond = %v, want ErrNoRecord", err)
 	}
 	wantUnauthenticated(t, verifyOn(t, disk, audittrail.VerifyOptions{}), 6)
-	mustClose(t, log)
+	logtest.Close(t, log)
 }
 
 // TestReadersPassOverJunk has readers end before whole lines beyond the checkpoint
@@ -147,10 +136,7 @@ func TestReadersPassOverJunk(t *testing.T) {
 	} {
 		disk := signedThenMore(t)
 		edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte { return append(b, junk(lines(b))...) })
-		log, err := audittrail.Open("dir", audittrail.Options{ReadOnly: true, Master: onDisk(disk).Master}.With(audittrail.Seams{FS: disk}))
-		if err != nil {
-			t.Fatal(err)
-		}
+		log := logtest.Open(t, "dir", audittrail.Options{ReadOnly: true, Master: onDisk(disk).Master}.With(audittrail.Seams{FS: disk}))
 		if n := size(t, log); n != 8 {
 			t.Errorf("%s: %d records, want 8", name, n)
 		}
@@ -160,7 +146,7 @@ func TestReadersPassOverJunk(t *testing.T) {
 		if s, err := log.Stat(t.Context()); err != nil || s.Records != 8 {
 			t.Errorf("%s: Stat() = %+v, %v, want 8 records", name, s, err)
 		}
-		mustClose(t, log)
+		logtest.Close(t, log)
 	}
 }
 
@@ -172,13 +158,10 @@ func TestReadersStopAtDamage(t *testing.T) {
 		l := lines(b)
 		return append(bytes.Join(l[:3], nil), []byte("garbage\n")...)
 	})
-	log, err := audittrail.Open("dir", audittrail.Options{ReadOnly: true, Master: onDisk(disk).Master}.With(audittrail.Seams{FS: disk}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", audittrail.Options{ReadOnly: true, Master: onDisk(disk).Master}.With(audittrail.Seams{FS: disk}))
 	var line *record.CorruptError
 	if _, err := log.Size(); !errors.As(err, &line) || line.Seq != 3 {
 		t.Errorf("Size() = %v, want that record 3 is another line", err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 }

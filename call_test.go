@@ -7,10 +7,11 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
 
 func TestRecordCall(t *testing.T) {
-	log := open(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	overloaded := errors.New("overloaded")
 	for name, c := range map[string]struct {
 		fails             error
@@ -42,7 +43,7 @@ func TestRecordCall(t *testing.T) {
 			t.Errorf("%s: Call() = %d, want a whole call", name, got)
 		}
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	if _, err := log.RecordCall(t.Context(), event.Event{}, func(context.Context, *event.Event) error { return overloaded }); !errors.Is(err, overloaded) || !errors.Is(err, audittrail.ErrClosed) {
 		t.Errorf("in a closed log: %v, want both errors", err)
 	}

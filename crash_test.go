@@ -10,6 +10,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -132,21 +133,19 @@ func TestCrashWhileRecovering(t *testing.T) {
 // kept. Nobody had been told of the batch, and so it is no damage.
 func TestBatchOutOfOrder(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
+	log := logtest.Open(t, "dir", onDisk(disk))
 	for i := range 3 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: fmt.Sprint(i)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: fmt.Sprint(i)})
 	}
 	batch := make([]event.Event, 5)
 	for i := range batch {
 		batch[i] = event.Event{Type: event.Prompt, Prompt: fmt.Sprint(3 + i)}
 	}
 	sign := holdSigning(disk)
-	if _, err := log.AppendBatch(t.Context(), batch); err != nil {
-		t.Fatal(err)
-	}
+	logtest.AppendBatch(t, log, batch...)
 	killed := disk.KillOnly() // before a checkpoint covers it
 	sign()
-	mustClose(t, log)
+	logtest.Close(t, log)
 	for first := 3; first < 7; first++ {
 		after := killed.Clone()
 		edit(t, after, "log/"+firstSegment, func(b []byte) []byte {
@@ -162,9 +161,7 @@ func TestBatchOutOfOrder(t *testing.T) {
 		if n, r := size(t, log), first; n != uint64(r)+1 {
 			t.Errorf("record %d of the batch lost: %d records, want those before it and the repair", r, n)
 		}
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
+		logtest.Close(t, log)
 		check(t, after, nil, "after a batch out of order")
 	}
 }
@@ -174,8 +171,8 @@ func TestBatchOutOfOrder(t *testing.T) {
 func TestCrashWhileRotating(t *testing.T) {
 	for n := 0; ; n++ {
 		disk := vfs.NewMem()
-		log := openDir(t, onDisk(disk))
-		acked := []audittrail.Receipt{mustAppend(t, log, event.Event{ID: "event 0.0", Type: event.Prompt, UserID: "user 0", Prompt: "prompt 0"})}
+		log := logtest.Open(t, "dir", onDisk(disk))
+		acked := []audittrail.Receipt{logtest.Append(t, log, event.Event{ID: "event 0.0", Type: event.Prompt, UserID: "user 0", Prompt: "prompt 0"})}
 		if _, err := log.Checkpoint(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -20,6 +20,7 @@ import (
 	"audittrail/event"
 	"audittrail/finding"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -53,8 +54,8 @@ func governors(t *testing.T, disk vfs.FS, readOnly bool) (seqs []uint64, held bo
 	t.Helper()
 	o := onDisk(disk)
 	o.ReadOnly, o.Create = readOnly, false
-	log := openDir(t, o)
-	defer mustClose(t, log)
+	log := logtest.Open(t, "dir", o)
+	defer logtest.Close(t, log)
 	for r, err := range log.GovernanceRecords(t.Context(), 0) {
 		if err != nil {
 			t.Fatal(err)
@@ -79,16 +80,16 @@ func governors(t *testing.T, disk vfs.FS, readOnly bool) (seqs []uint64, held bo
 // person under a legal hold stays.
 func TestSideGovernsNothing(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
-	mustAppend(t, log, about("ann", "one"))
-	mustAppend(t, log, about("bob", "two"))
+	log := logtest.Open(t, "dir", onDisk(disk))
+	logtest.Append(t, log, about("ann", "one"))
+	logtest.Append(t, log, about("bob", "two"))
 	for _, kind := range []event.Type{event.AccessGranted, event.AccessRevoked, event.SubjectRestricted} {
 		if _, err := log.AppendGovernance(t.Context(), event.Event{Type: kind, Labels: map[string]string{"id": "1"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	hold(t, log, governance.Hold{User: "bob"})
-	mustClose(t, log)
+	logtest.Close(t, log)
 	want := []uint64{2, 3, 4, 5}
 	side, err := vfs.ReadFile(disk, "dir/"+firstSide, 1<<20)
 	if err != nil {
@@ -127,14 +128,14 @@ func TestSideGovernsNothing(t *testing.T) {
 func TestOrderIsNotHidden(t *testing.T) {
 	for _, readOnly := range []bool{true, false} {
 		dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "keys")
-		log := open(t, dir, audittrail.Options{Create: true})
-		seq := mustAppend(t, log, about("ann", "one")).Seq
-		mustClose(t, log)
+		log := logtest.Open(t, dir, audittrail.Options{Create: true})
+		seq := logtest.Append(t, log, about("ann", "one")).Seq
+		logtest.Close(t, log)
 		copyTree(t, filepath.Join(dir, "keys"), kept)
-		log = open(t, dir, audittrail.Options{})
+		log = logtest.Open(t, dir, audittrail.Options{})
 		erase(t, log, "ann")
 		size := size(t, log)
-		mustClose(t, log)
+		logtest.Close(t, log)
 		bringBackKeys(t, dir, kept)
 		side, err := os.ReadFile(filepath.Join(dir, firstSide))
 		if err != nil {
@@ -143,9 +144,9 @@ func TestOrderIsNotHidden(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, firstSide), hide(side, int(size)), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		log = open(t, dir, audittrail.Options{ReadOnly: readOnly})
+		log = logtest.Open(t, dir, audittrail.Options{ReadOnly: readOnly})
 		wantStates(t, log, map[uint64]record.State{seq: record.Erased})
-		mustClose(t, log)
+		logtest.Close(t, log)
 	}
 }
 
@@ -153,11 +154,11 @@ func TestOrderIsNotHidden(t *testing.T) {
 // are looked up: the next writer does not sign it, whatever it was told.
 func TestCopyIsRefused(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, rolling(disk))
+	log := logtest.Open(t, "dir", rolling(disk))
 	for i := range 40 {
-		mustAppend(t, log, about("bob", fmt.Sprintf("approve transfer %d", i)))
+		logtest.Append(t, log, about("bob", fmt.Sprintf("approve transfer %d", i)))
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	names, err := disk.ReadDir("dir/log")
 	if err != nil {
 		t.Fatal(err)
@@ -232,9 +233,9 @@ func TestCopyIsRefused(t *testing.T) {
 // is gone over.
 func TestSealsOutliveRotations(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, rolling(disk))
+	log := logtest.Open(t, "dir", rolling(disk))
 	for i := range 40 {
-		mustAppend(t, log, about("bob", fmt.Sprint(i)))
+		logtest.Append(t, log, about("bob", fmt.Sprint(i)))
 	}
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -247,7 +248,7 @@ func TestSealsOutliveRotations(t *testing.T) {
 	if err := log.RotateSigner(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	sealed := func(what string) {
 		t.Helper()
 		opened := make(map[string]int)
@@ -260,8 +261,8 @@ func TestSealsOutliveRotations(t *testing.T) {
 		defer disk.Inject(nil)
 		o := rolling(disk)
 		o.ReadOnly, o.Create = true, false
-		log := openDir(t, o)
-		defer mustClose(t, log)
+		log := logtest.Open(t, "dir", o)
+		defer logtest.Close(t, log)
 		if _, err := log.Find(t.Context(), "no such id"); !errors.Is(err, audittrail.ErrNoRecord) {
 			t.Fatalf("%s: Find = %v", what, err)
 		}
@@ -296,16 +297,16 @@ func TestSealsOutliveRotations(t *testing.T) {
 // altered. The next writer makes a file again that was removed, and all is well.
 func TestDerivedIsNamed(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, rolling(disk))
+	log := logtest.Open(t, "dir", rolling(disk))
 	keys, err := log.Keys()
 	if err != nil {
 		t.Fatal(err)
 	}
 	vkey := keys[0].VKey
 	for i := range 40 {
-		mustAppend(t, log, about("bob", fmt.Sprint(i)))
+		logtest.Append(t, log, about("bob", fmt.Sprint(i)))
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	names, err := disk.ReadDir("dir/log")
 	if err != nil {
 		t.Fatal(err)
@@ -330,8 +331,8 @@ func TestDerivedIsNamed(t *testing.T) {
 		t.Helper()
 		o := rolling(disk)
 		o.ReadOnly, o.Create = true, false
-		log := openDir(t, o)
-		defer mustClose(t, log)
+		log := logtest.Open(t, "dir", o)
+		defer logtest.Close(t, log)
 		found, err := log.CheckSideFiles(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -403,7 +404,7 @@ func TestDerivedIsNamed(t *testing.T) {
 		if got := slices.Concat(problems(changed, true), problems(changed, false), own(changed)); len(got) != 0 {
 			t.Errorf("%s removed: %+v, want nothing", name, got)
 		}
-		mustClose(t, openDir(t, rolling(changed)))
+		logtest.Close(t, logtest.Open(t, "dir", rolling(changed)))
 		if again, err := vfs.ReadFile(changed, "dir/log/"+name, 1<<20); err != nil || !bytes.Equal(again, b) {
 			t.Errorf("%s was removed, and made again as %x, %v, want %x", name, again, err, b)
 		}
@@ -424,7 +425,7 @@ func TestRemnantDecidesNothingByItself(t *testing.T) {
 	if err := log.ArchiveSegments(t.Context(), firsts[:1], place, "old"); err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	const name = "log/00000000000000000000.remnant"
 	governed := func(disk *vfs.Mem, withKeys bool) (seqs []uint64, err error) {
 		o := rolling(disk)
@@ -432,8 +433,8 @@ func TestRemnantDecidesNothingByItself(t *testing.T) {
 		if !withKeys {
 			o.KeysDir = "nowhere"
 		}
-		log := openDir(t, o)
-		defer mustClose(t, log)
+		log := logtest.Open(t, "dir", o)
+		defer logtest.Close(t, log)
 		for r, err := range log.GovernanceRecords(t.Context(), 0) {
 			if err != nil {
 				return nil, err
@@ -483,5 +484,5 @@ func TestRemnantDecidesNothingByItself(t *testing.T) {
 	if err == nil {
 		t.Error("an id was used twice, since the remnant of its segment denies it")
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 }

@@ -6,21 +6,16 @@ import (
 	"strings"
 	"testing"
 
-	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/record"
 )
 
 func disclosure(t testing.TB) string {
 	t.Helper()
-	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.New(t)
 	for _, prompt := range []string{"zero", "one"} {
-		if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "u", Prompt: prompt}); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: prompt})
 	}
 	d, err := log.Disclose(t.Context(), 1)
 	if err != nil {
@@ -30,7 +25,7 @@ func disclosure(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	return string(b)
 }
 

@@ -11,6 +11,7 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -30,11 +31,8 @@ func TestEraseOnFullDisk(t *testing.T) {
 		}
 		return nil
 	})
-	log, err := audittrail.Open("dir", o.With(audittrail.Seams{FS: disk}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mustClose(t, log)
+	log := logtest.Open(t, "dir", o.With(audittrail.Seams{FS: disk}))
+	defer logtest.Close(t, log)
 	grants, err := access.Open(t.Context(), log, access.Options{PollInterval: time.Hour})
 	if err != nil {
 		t.Fatal(err)
@@ -43,8 +41,8 @@ func TestEraseOnFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := mustAppend(t, log, about("ann", "one")).Seq
-	b := mustAppend(t, log, about("bob", "two")).Seq
+	a := logtest.Append(t, log, about("ann", "one")).Seq
+	b := logtest.Append(t, log, about("bob", "two")).Seq
 	erasing.Store(true)
 	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"ann"}, Reason: "r"}); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("Erase on a full disk = %v, want ENOSPC", err)
@@ -72,11 +70,11 @@ func TestEraseOnFullDisk(t *testing.T) {
 	if size(t, log) != n {
 		t.Errorf("%d records, want %d", size(t, log), n)
 	}
-	mustAppend(t, log, about("bob", "goes on"))
+	logtest.Append(t, log, about("bob", "goes on"))
 
 	disk.Inject(nil)
 	hold(t, log, governance.Hold{User: "bob"}) // whose turn finishes what was left
 	wantStates(t, log, map[uint64]record.State{a: record.Erased, b: record.Readable})
-	back := mustAppend(t, log, about("ann", "back")).Seq
+	back := logtest.Append(t, log, about("ann", "back")).Seq
 	wantStates(t, log, map[uint64]record.State{back: record.Readable})
 }

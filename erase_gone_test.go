@@ -19,6 +19,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -46,13 +47,13 @@ func bringBackKeys(t *testing.T, dir, kept string) {
 // every key that is left.
 func TestErasedIsGone(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	e := about("zoe-the-secret", "the moon is made of cheese")
 	e.ID, e.Response = "zoe's own id", strings.Repeat("cheese and wine ", 1000)
 	e.Metadata = map[string]json.RawMessage{"address": json.RawMessage(`"zoe-lane 7"`)}
-	gone := []uint64{mustAppend(t, log, e).Seq}
-	mustAppend(t, log, about("bob", "harmless"))
-	gone = append(gone, mustAppend(t, log, about("zoe-the-secret", "cheese again")).Seq)
+	gone := []uint64{logtest.Append(t, log, e).Seq}
+	logtest.Append(t, log, about("bob", "harmless"))
+	gone = append(gone, logtest.Append(t, log, about("zoe-the-secret", "cheese again")).Seq)
 	h := hold(t, log, governance.Hold{User: "zoe-the-secret"})
 	gone = append(gone, h.Seq)
 	release(t, log, h.ID)
@@ -61,7 +62,7 @@ func TestErasedIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	erase(t, log, "zoe-the-secret")
-	mustClose(t, log)
+	logtest.Close(t, log)
 
 	// Long enough that no key or sealed text has one of them by chance.
 	secrets := []string{"zoe-the-secret", "zoe's own id", "moon is made", "cheese and wine", "cheese again", "zoe-lane 7"}
@@ -145,17 +146,17 @@ func TestErasedIsGone(t *testing.T) {
 // present log.
 func TestOlderKeyring(t *testing.T) {
 	dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "keys")
-	log := open(t, dir, audittrail.Options{Create: true, Classes: []string{"short"}})
-	a := mustAppend(t, log, about("ann", "one")).Seq
-	b := mustAppend(t, log, about("bob", "two")).Seq
+	log := logtest.Open(t, dir, audittrail.Options{Create: true, Classes: []string{"short"}})
+	a := logtest.Append(t, log, about("ann", "one")).Seq
+	b := logtest.Append(t, log, about("bob", "two")).Seq
 	e := about("bob", "three")
 	e.RetentionClass = "short"
-	c := mustAppend(t, log, e).Seq
-	mustClose(t, log)
+	c := logtest.Append(t, log, e).Seq
+	logtest.Close(t, log)
 	copyTree(t, filepath.Join(dir, "keys"), kept)
 
 	// The class goes out of use, so that its month may end early.
-	log = open(t, dir, audittrail.Options{})
+	log = logtest.Open(t, dir, audittrail.Options{})
 	subject, _, err := log.Subject("ann")
 	if err != nil {
 		t.Fatal(err)
@@ -170,11 +171,11 @@ func TestOlderKeyring(t *testing.T) {
 	}
 	states := map[uint64]record.State{a: record.Erased, b: record.Readable, c: record.Expired}
 	wantStates(t, log, states)
-	mustClose(t, log)
+	logtest.Close(t, log)
 
 	bringBackKeys(t, dir, kept)
 	// A reader refuses what the ring could open still.
-	reader := open(t, dir, audittrail.Options{ReadOnly: true})
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	wantStates(t, reader, states)
 	if _, ok, err := reader.Subject("ann"); ok || err != nil {
 		t.Errorf("reader: Subject = %v, %v, want none", ok, err)
@@ -191,9 +192,9 @@ func TestOlderKeyring(t *testing.T) {
 		}
 	}
 	// A writer destroys the keys again before anything is read.
-	log = open(t, dir, audittrail.Options{})
+	log = logtest.Open(t, dir, audittrail.Options{})
 	wantStates(t, log, states)
-	mustClose(t, log)
+	logtest.Close(t, log)
 	ring, err := keyring.Open(t.Context(), filepath.Join(dir, "keys"), keyring.Options{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
@@ -308,7 +309,7 @@ func checkGoverned(t *testing.T, disk *vfs.Mem, c *clock, k certain, what string
 	}
 	// Read before a writer has put anything in order.
 	first := seen(t, reader, k, what)
-	mustClose(t, reader)
+	logtest.Close(t, reader)
 	log, err := audittrail.Open("dir", o)
 	if err != nil {
 		t.Fatalf("%s: open: %v", what, err)
@@ -346,7 +347,7 @@ func checkGoverned(t *testing.T, disk *vfs.Mem, c *clock, k certain, what string
 	if v, err := log.Verify(t.Context(), audittrail.VerifyOptions{}); err != nil || !v.Valid() {
 		t.Fatalf("%s: verify: %+v, %v", what, v, err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 }
 
 func seen(t *testing.T, log *audittrail.Log, k certain, what string) (states [3]record.State) {
@@ -365,9 +366,9 @@ func seen(t *testing.T, log *audittrail.Log, k certain, what string) (states [3]
 // while they are erased again and again.
 func TestEraseRaces(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
-	reader := open(t, dir, audittrail.Options{ReadOnly: true})
-	mustAppend(t, log, about("ann", "first"))
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
+	logtest.Append(t, log, about("ann", "first"))
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for w := range 4 {
@@ -394,7 +395,7 @@ func TestEraseRaces(t *testing.T) {
 	}
 	barriers := map[record.Subject]uint64{}
 	for i := range 8 {
-		mustAppend(t, log, about("ann", fmt.Sprint("back again ", i))) // the others may not have had their turn
+		logtest.Append(t, log, about("ann", fmt.Sprint("back again ", i))) // the others may not have had their turn
 		done := erase(t, log, "ann")
 		for _, s := range done.Subjects {
 			barriers[s] = done.Receipt.Seq
@@ -432,8 +433,8 @@ func TestEraseRaces(t *testing.T) {
 func TestErasedInArchives(t *testing.T) {
 	dir, to := t.TempDir(), t.TempDir()
 	o := audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 6000})
-	log := open(t, dir, o)
-	a := mustAppend(t, log, about("zoe-the-secret", "cheese")).Seq
+	log := logtest.Open(t, dir, o)
+	a := logtest.Append(t, log, about("zoe-the-secret", "cheese")).Seq
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)
@@ -448,13 +449,13 @@ func TestErasedInArchives(t *testing.T) {
 	}
 	order := erase(t, log, "zoe-the-secret").Receipt.Seq
 	for i := range 30 {
-		mustAppend(t, log, about("", fmt.Sprint(i)))
+		logtest.Append(t, log, about("", fmt.Sprint(i)))
 	}
 	firsts := whole(t, log, 1)
 	if err := log.ArchiveSegments(t.Context(), firsts, to, "old"); err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
 		t.Fatal(err)
 	}
@@ -468,8 +469,8 @@ func TestErasedInArchives(t *testing.T) {
 		}
 		wantStates(t, l, map[uint64]record.State{order: record.Readable})
 	}
-	check(open(t, dir, audittrail.Options{ReadOnly: true}))
-	log = open(t, dir, o)
+	check(logtest.Open(t, dir, audittrail.Options{ReadOnly: true}))
+	log = logtest.Open(t, dir, o)
 	check(log)
 	if err := log.RestoreSegments(t.Context(), firsts); err != nil {
 		t.Fatal(err)
@@ -481,8 +482,8 @@ func TestErasedInArchives(t *testing.T) {
 // gone over again at every opening.
 func TestAppliedAdvances(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
-	a := mustAppend(t, log, about("ann", "one")).Seq
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	a := logtest.Append(t, log, about("ann", "one")).Seq
 	var wg sync.WaitGroup
 	for range 600 {
 		wg.Go(func() {
@@ -492,11 +493,11 @@ func TestAppliedAdvances(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	mustClose(t, log)
+	logtest.Close(t, log)
 	for range 2 {
-		log = open(t, dir, audittrail.Options{})
+		log = logtest.Open(t, dir, audittrail.Options{})
 		wantStates(t, log, map[uint64]record.State{a: record.Readable})
-		mustClose(t, log)
+		logtest.Close(t, log)
 	}
 	ring, err := keyring.Open(t.Context(), filepath.Join(dir, "keys"), keyring.Options{ReadOnly: true})
 	if err != nil {
@@ -506,7 +507,7 @@ func TestAppliedAdvances(t *testing.T) {
 	if err := ring.Close(); err != nil || seq != 600 {
 		t.Errorf("Applied = %d, %v, want 600", seq, err)
 	}
-	log = open(t, dir, audittrail.Options{})
+	log = logtest.Open(t, dir, audittrail.Options{})
 	erase(t, log, "ann")
 	wantStates(t, log, map[uint64]record.State{a: record.Erased})
 }
@@ -516,17 +517,17 @@ func TestAppliedAdvances(t *testing.T) {
 func TestOlderKeyringOnDamage(t *testing.T) {
 	dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "keys")
 	o := audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 3000})
-	log := open(t, dir, o)
-	a := mustAppend(t, log, about("ann", "one")).Seq
-	b := mustAppend(t, log, about("bob", "two")).Seq
-	mustClose(t, log)
+	log := logtest.Open(t, dir, o)
+	a := logtest.Append(t, log, about("ann", "one")).Seq
+	b := logtest.Append(t, log, about("bob", "two")).Seq
+	logtest.Close(t, log)
 	copyTree(t, filepath.Join(dir, "keys"), kept)
-	log = open(t, dir, o)
+	log = logtest.Open(t, dir, o)
 	erase(t, log, "ann")
 	for i := range 12 {
-		mustAppend(t, log, about("", fmt.Sprint(i)))
+		logtest.Append(t, log, about("", fmt.Sprint(i)))
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	bringBackKeys(t, dir, kept)
 	// The first segment loses its side file, and bob's line an end.
 	name := filepath.Join(dir, "log", firstSegment)
@@ -542,7 +543,7 @@ func TestOlderKeyringOnDamage(t *testing.T) {
 	if err := os.Remove(strings.TrimSuffix(name, ".jsonl") + ".side"); err != nil {
 		t.Fatal(err)
 	}
-	reader := open(t, dir, audittrail.Options{ReadOnly: true})
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	wantStates(t, reader, map[uint64]record.State{a: record.Erased})
 	if _, err := reader.Get(t.Context(), b); err == nil {
 		t.Error("the damaged record is read")

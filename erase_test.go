@@ -12,6 +12,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/record"
 )
 
@@ -51,11 +52,11 @@ func wantStates(t *testing.T, log *audittrail.Log, want map[uint64]record.State)
 
 func TestErase(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
-	a := mustAppend(t, log, about("ann", "one")).Seq
-	b := mustAppend(t, log, about("bob", "two")).Seq
-	c := mustAppend(t, log, about("", "three")).Seq
-	reader := open(t, dir, audittrail.Options{ReadOnly: true})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	a := logtest.Append(t, log, about("ann", "one")).Seq
+	b := logtest.Append(t, log, about("bob", "two")).Seq
+	c := logtest.Append(t, log, about("", "three")).Seq
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	wantStates(t, reader, map[uint64]record.State{a: record.Readable, b: record.Readable})
 	before, err := os.ReadFile(filepath.Join(dir, "log", firstSegment))
 	if err != nil {
@@ -127,21 +128,21 @@ func TestErase(t *testing.T) {
 	}
 
 	// Who comes back is somebody new.
-	d := mustAppend(t, log, about("ann", "four")).Seq
+	d := logtest.Append(t, log, about("ann", "four")).Seq
 	states[d] = record.Readable
 	if back, ok, err := log.Subject("ann"); !ok || back == subject || err != nil {
 		t.Errorf("Subject = %v, %v, %v, want another", back, ok, err)
 	}
-	mustClose(t, log)
-	log = open(t, dir, audittrail.Options{})
+	logtest.Close(t, log)
+	log = logtest.Open(t, dir, audittrail.Options{})
 	wantStates(t, log, states)
 	wantStates(t, reader, states)
 }
 
 func TestEraseRefuses(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
-	mustAppend(t, log, about("ann", "one"))
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	logtest.Append(t, log, about("ann", "one"))
 	many := make([]string, 250_001)
 	for i := range many {
 		many[i] = "ann"
@@ -157,7 +158,7 @@ func TestEraseRefuses(t *testing.T) {
 			t.Errorf("%s: Erase = %+v, want an error", name, done)
 		}
 	}
-	reader := open(t, dir, audittrail.Options{ReadOnly: true})
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	if _, err := reader.Erase(t.Context(), audittrail.Erasure{Users: []string{"ann"}, Reason: "r"}); !errors.Is(err, audittrail.ErrReadOnly) {
 		t.Errorf("Erase of a reader = %v, want ErrReadOnly", err)
 	}
@@ -165,7 +166,7 @@ func TestEraseRefuses(t *testing.T) {
 	if n := size(t, log); n != 1 {
 		t.Errorf("%d records, want 1", n)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"ann"}, Reason: "r"}); err == nil {
 		t.Error("Erase after Close = nil, want an error")
 	}

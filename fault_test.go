@@ -8,6 +8,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -16,20 +17,10 @@ func onDisk(disk vfs.FS) audittrail.Options {
 	return audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk})
 }
 
-// openDir opens the log in the folder dir of a disk.
-func openDir(t testing.TB, o audittrail.Options) *audittrail.Log {
-	t.Helper()
-	log, err := audittrail.Open("dir", o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return log
-}
-
 func TestFailedSync(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
-	kept := mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "kept"})
+	log := logtest.Open(t, "dir", onDisk(disk))
+	kept := logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "kept"})
 	broken := errors.New("medium error")
 	syncs := 0
 	disk.Inject(func(op vfs.Op) error {
@@ -59,8 +50,8 @@ func TestFailedSync(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	for room := int64(0); room < 4000; room += 97 {
 		disk := vfs.NewMem()
-		log := openDir(t, onDisk(disk))
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "first", Prompt: "kept"})
+		log := logtest.Open(t, "dir", onDisk(disk))
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "first", Prompt: "kept"})
 		free, err := disk.Free("dir")
 		if err == nil {
 			disk.Capacity(used(t, disk) + room)
@@ -77,7 +68,7 @@ func TestFullDisk(t *testing.T) {
 			t.Fatalf("room %d: Append() = %v, want no space left", room, refused)
 		}
 		disk.Capacity(1 << 30)
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "again", Prompt: "p"})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "again", Prompt: "p"})
 		if n := size(t, log); n != uint64(acked)+1 {
 			t.Errorf("room %d: %d records, want %d: a refused one is in the log, or one is lost", room, n, acked+1)
 		}
@@ -103,8 +94,8 @@ func used(t *testing.T, disk *vfs.Mem) int64 {
 
 func TestShortWrite(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
-	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "kept"})
+	log := logtest.Open(t, "dir", onDisk(disk))
+	logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "kept"})
 	broken := errors.New("short write")
 	disk.Inject(func(op vfs.Op) error {
 		if op.Kind == vfs.OpWrite && strings.HasSuffix(op.Name, ".jsonl") {
@@ -116,19 +107,19 @@ func TestShortWrite(t *testing.T) {
 		t.Fatalf("Append() = %v, want the disk's error", err)
 	}
 	disk.Inject(nil)
-	r := mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "in its place"})
+	r := logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "in its place"})
 	if r.Seq != 1 {
 		t.Errorf("record %d, want 1", r.Seq)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	check(t, disk.Crash(nil), nil, "after a short write")
 }
 
 func TestReadOnlyFolder(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
-	r := mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "p"})
-	mustClose(t, log)
+	log := logtest.Open(t, "dir", onDisk(disk))
+	r := logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "p"})
+	logtest.Close(t, log)
 	disk.Inject(func(op vfs.Op) error {
 		if op.Kind <= vfs.OpSyncDir || op.Kind == vfs.OpLock {
 			return syscall.EROFS
@@ -145,15 +136,13 @@ func TestReadOnlyFolder(t *testing.T) {
 	if got, err := reader.Get(t.Context(), r.Seq); err != nil || got.Event.Prompt != "p" {
 		t.Errorf("Get() = %+v, %v", got, err)
 	}
-	if err := reader.Close(); err != nil {
-		t.Error(err)
-	}
+	logtest.Close(t, reader)
 }
 
 func TestTooManyOpenFiles(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
-	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "p"})
+	log := logtest.Open(t, "dir", onDisk(disk))
+	logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "p"})
 	disk.Inject(func(op vfs.Op) error {
 		if op.Kind == vfs.OpOpen || op.Kind == vfs.OpCreate {
 			return syscall.EMFILE
@@ -164,12 +153,10 @@ func TestTooManyOpenFiles(t *testing.T) {
 	if _, err := log.Get(t.Context(), 0); err != nil && (errors.As(err, &tampered) || !errors.Is(err, syscall.EMFILE)) {
 		t.Errorf("Get() = %v, want too many open files or the record", err)
 	}
-	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "appends need no new file"})
+	logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "appends need no new file"})
 	disk.Inject(nil)
 	if _, err := log.Get(t.Context(), 1); err != nil {
 		t.Errorf("Get() = %v when there are files again", err)
 	}
-	if err := log.Close(); err != nil {
-		t.Error(err)
-	}
+	logtest.Close(t, log)
 }

@@ -14,6 +14,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -26,20 +27,20 @@ const firstSegment = "00000000000000000000.jsonl"
 func signedThenMore(t *testing.T) *vfs.Mem {
 	t.Helper()
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
+	log := logtest.Open(t, "dir", onDisk(disk))
 	for i := range 5 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: fmt.Sprint(i)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: fmt.Sprint(i)})
 	}
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	sign := holdSigning(disk)
 	for i := range 3 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: fmt.Sprint(5 + i)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: fmt.Sprint(5 + i)})
 	}
 	killed := disk.KillOnly()
 	sign()
-	mustClose(t, log)
+	logtest.Close(t, log)
 	return killed
 }
 
@@ -178,9 +179,9 @@ func TestTreeIsDerived(t *testing.T) {
 func TestForeignFiles(t *testing.T) {
 	disk := signedThenMore(t)
 	other := vfs.NewMem()
-	log := openDir(t, onDisk(other))
-	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "of another log"})
-	mustClose(t, log)
+	log := logtest.Open(t, "dir", onDisk(other))
+	logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "of another log"})
+	logtest.Close(t, log)
 	foreign, err := vfs.ReadFile(other, "dir/tree/checkpoint", 1<<20)
 	if err != nil {
 		t.Fatal(err)
@@ -229,10 +230,7 @@ func TestRepair(t *testing.T) {
 	})
 	o := onDisk(disk)
 	o.Repair = true
-	log, err := audittrail.Open("dir", o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", o)
 	r, err := log.Get(t.Context(), 6)
 	if err != nil || r.Event.Type != event.LogRepaired {
 		t.Errorf("record 6 is %+v, %v, want the record of the repair", r, err)
@@ -240,7 +238,7 @@ func TestRepair(t *testing.T) {
 	if n := size(t, log); n != 7 {
 		t.Errorf("%d records, want 6 and the repair", n)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	names, err := disk.ReadDir("dir/log")
 	if err != nil {
 		t.Fatal(err)
@@ -282,17 +280,12 @@ func TestLostKeyring(t *testing.T) {
 		t.Errorf("Open() = %v, want an error that names the keyring", err)
 	}
 	// To read, the structure is there, and says that it is all.
-	log, err := audittrail.Open("dir", audittrail.Options{ReadOnly: true}.With(audittrail.Seams{FS: disk}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", audittrail.Options{ReadOnly: true}.With(audittrail.Seams{FS: disk}))
 	r, err := log.Get(t.Context(), 2)
 	if err != nil || r.State != record.Sealed || r.Event.Type != event.Prompt || r.Event.Prompt != "" {
 		t.Errorf("Get(2) = %+v, %v, want it sealed", r, err)
 	}
-	if err := log.Close(); err != nil {
-		t.Error(err)
-	}
+	logtest.Close(t, log)
 }
 
 // TestAlteredIsNotAbsent has a reader meet a line whose length was changed.
@@ -303,10 +296,7 @@ func TestAlteredIsNotAbsent(t *testing.T) {
 		l[3] = bytes.Replace(l[3], []byte(`"type":"prompt"`), []byte(`"type":"x.prompt"`), 1)
 		return bytes.Join(l, nil)
 	})
-	log, err := audittrail.Open("dir", audittrail.Options{ReadOnly: true}.With(audittrail.Seams{FS: disk}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", audittrail.Options{ReadOnly: true}.With(audittrail.Seams{FS: disk}))
 	if r, err := log.Get(t.Context(), 2); err != nil || r.Seq != 2 {
 		t.Errorf("Get(2) = %+v, %v: the records in front of it are whole", r, err)
 	}
@@ -322,9 +312,7 @@ func TestAlteredIsNotAbsent(t *testing.T) {
 	if _, err := log.Stat(t.Context()); !errors.As(err, &line) {
 		t.Errorf("Stat() = %v, want a LineError", err)
 	}
-	if err := log.Close(); err != nil {
-		t.Error(err)
-	}
+	logtest.Close(t, log)
 }
 
 func TestNamedMasterMustBeThere(t *testing.T) {

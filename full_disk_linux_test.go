@@ -13,6 +13,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
 
 // TestRealFullDisk fills a file system of its own four times with sixteen
@@ -38,10 +39,7 @@ func TestRealFullDisk(t *testing.T) {
 	}
 	dir := filepath.Join(disk, "audit")
 	o := audittrail.Options{Create: true, LockWait: -1, SegmentBytes: 64 << 10}
-	log, err := audittrail.Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, o)
 	var mu sync.Mutex
 	acked := make(map[string]audittrail.Receipt)
 	for round := range rounds {
@@ -79,10 +77,7 @@ func TestRealFullDisk(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Errorf("Close() = %v", err)
 	}
-	if log, err = audittrail.Open(dir, o); err != nil {
-		t.Fatal(err)
-	}
-	defer mustClose(t, log)
+	log = logtest.Open(t, dir, o)
 	for id, want := range acked {
 		if got, err := log.Get(t.Context(), want.Seq); err != nil || got.Event.ID != id {
 			t.Errorf("record %d, acknowledged: %v", want.Seq, err)

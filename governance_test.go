@@ -9,6 +9,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
 
 func grant(id string) event.Event {
@@ -22,13 +23,13 @@ func grant(id string) event.Event {
 // rest.
 func TestAdminister(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
-	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "a"})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "a"})
 	first, err := log.AppendGovernance(t.Context(), grant("g-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "b"})
+	logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "b"})
 	again, err := log.AppendGovernance(t.Context(), grant("g-1"))
 	if err != nil || again.Seq != first.Seq || !again.Duplicate {
 		t.Errorf("AppendGovernance again = %+v, %v, want the first receipt", again, err)
@@ -59,7 +60,7 @@ func TestAdminister(t *testing.T) {
 
 // TestAdministerBatch records all in their order, or none.
 func TestAdministerBatch(t *testing.T) {
-	log := open(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	for _, c := range []struct {
 		events []event.Event
 		index  int
@@ -89,7 +90,7 @@ func TestAdministerBatch(t *testing.T) {
 // TestAdministerRefuses takes neither what producers append nor what only the
 // log's own methods record.
 func TestAdministerRefuses(t *testing.T) {
-	log := open(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	for _, typ := range []event.Type{event.Prompt, "x.own", event.SubjectErased, event.HoldPlaced, event.LogRepaired} {
 		var wrong *event.FieldError
 		if _, err := log.AppendGovernance(t.Context(), event.Event{Type: typ}); !errors.As(err, &wrong) || wrong.Field != "type" {
@@ -109,7 +110,7 @@ func TestAdministerRefuses(t *testing.T) {
 
 // TestSetClasses lets a policy choose, and holds it to the log's classes.
 func TestSetClasses(t *testing.T) {
-	log := open(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	choose := func(e *event.Event) string {
 		switch e.ModelID {
 		case "long":
@@ -123,7 +124,7 @@ func TestSetClasses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for model, want := range map[string]string{"long": "decade", "other": audittrail.DefaultClass} {
-		receipt := mustAppend(t, log, event.Event{Type: event.Prompt, ModelID: model})
+		receipt := logtest.Append(t, log, event.Event{Type: event.Prompt, ModelID: model})
 		r, err := log.Get(t.Context(), receipt.Seq)
 		if err != nil || r.Event.RetentionClass != want {
 			t.Errorf("model %s: class %q, %v, want %q", model, r.Event.RetentionClass, err, want)

@@ -12,6 +12,7 @@ import (
 	"audittrail/access"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/internal/tree"
 	"audittrail/internal/vfs"
 	"audittrail/privacy"
@@ -35,7 +36,7 @@ func governed(t *testing.T, disk *vfs.Mem) (seqs map[event.Type]uint64, older ma
 	if err := vfs.MakeDir(disk, place, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	log := openDir(t, rolling(disk))
+	log := logtest.Open(t, "dir", rolling(disk))
 	controller, err := access.Open(t.Context(), log, access.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +46,7 @@ func governed(t *testing.T, disk *vfs.Mem) (seqs map[event.Type]uint64, older ma
 		t.Fatal(err)
 	}
 	for i := range 40 {
-		mustAppend(t, log, about(fmt.Sprintf("user %d", i%3), fmt.Sprintf("prompt %d", i)))
+		logtest.Append(t, log, about(fmt.Sprintf("user %d", i%3), fmt.Sprintf("prompt %d", i)))
 	}
 	firsts := whole(t, log, 1)
 	older = make(map[string][]byte)
@@ -84,7 +85,7 @@ func governed(t *testing.T, disk *vfs.Mem) (seqs map[event.Type]uint64, older ma
 	if err := log.RotateSigner(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	mustAppend(t, log, about("user 1", "more"))
+	logtest.Append(t, log, about("user 1", "more"))
 	seqs = make(map[event.Type]uint64)
 	for r, err := range log.GovernanceRecords(t.Context(), 0, governing...) {
 		if err != nil {
@@ -92,7 +93,7 @@ func governed(t *testing.T, disk *vfs.Mem) (seqs map[event.Type]uint64, older ma
 		}
 		seqs[r.Event.Type] = r.Seq
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	if len(seqs) != len(governing) {
 		t.Fatalf("records that govern: %v", seqs)
 	}
@@ -318,7 +319,7 @@ func TestOlderSealChangesNothing(t *testing.T) {
 	for _, readOnly := range []bool{true, false} {
 		o := rolling(disk)
 		o.ReadOnly, o.Create = readOnly, false
-		log := openDir(t, o)
+		log := logtest.Open(t, "dir", o)
 		found := make(map[event.Type]uint64)
 		for r, err := range log.GovernanceRecords(t.Context(), 0, governing...) {
 			if err != nil {
@@ -339,7 +340,7 @@ func TestOlderSealChangesNothing(t *testing.T) {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-		mustClose(t, log)
+		logtest.Close(t, log)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -79,10 +80,10 @@ func wantHeld(t *testing.T, log *audittrail.Log, users, kept []string, holds ...
 
 func TestHolds(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
-	mustAppend(t, log, about("ann", "one"))
-	mustAppend(t, log, about("bob", "two"))
-	mustAppend(t, log, event.Event{Type: event.Prompt, ModelID: "llama", UserID: "cid", Prompt: "three"})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	logtest.Append(t, log, about("ann", "one"))
+	logtest.Append(t, log, about("bob", "two"))
+	logtest.Append(t, log, event.Event{Type: event.Prompt, ModelID: "llama", UserID: "cid", Prompt: "three"})
 	start := time.Now()
 	byUser := hold(t, log, governance.Hold{User: "ann", By: "counsel"})
 	byModel := hold(t, log, governance.Hold{Model: "llama"})
@@ -91,7 +92,7 @@ func TestHolds(t *testing.T) {
 	if byUser.ID == "" || byUser.Seq != 3 || byUser.Placed.IsZero() || byUser.User != "ann" || byUser.By != "counsel" || byUser.Reason != "case 17" {
 		t.Errorf("PlaceHold gives %+v", byUser)
 	}
-	reader := open(t, dir, audittrail.Options{ReadOnly: true})
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	want := []string{byUser.ID, byModel.ID, both.ID, later.ID}
 	for _, l := range []*audittrail.Log{log, reader} {
 		if got := holdIDs(t, l); !slices.Equal(got, want) {
@@ -107,12 +108,12 @@ func TestHolds(t *testing.T) {
 		t.Errorf("bob is held by nothing: %+v", done)
 	}
 	// Who was not known when the hold was placed is held from then on.
-	mustAppend(t, log, about("dan", "four"))
+	logtest.Append(t, log, about("dan", "four"))
 	wantHeld(t, log, []string{"dan"}, []string{"dan"}, later)
 
 	// A hold comes back with the log, and ends when it is released.
-	mustClose(t, log)
-	log = open(t, dir, audittrail.Options{})
+	logtest.Close(t, log)
+	log = logtest.Open(t, dir, audittrail.Options{})
 	wantHeld(t, log, []string{"ann"}, []string{"ann"}, byUser)
 	for _, id := range slices.DeleteFunc(want, func(id string) bool { return id == both.ID }) {
 		release(t, log, id)
@@ -135,8 +136,8 @@ func TestHolds(t *testing.T) {
 	if v, err := log.Verify(t.Context(), audittrail.VerifyOptions{}); err != nil || !v.Valid() {
 		t.Errorf("Verify = %+v, %v", v, err)
 	}
-	mustClose(t, log)
-	log = open(t, dir, audittrail.Options{}) // with records of holds that nobody can read
+	logtest.Close(t, log)
+	log = logtest.Open(t, dir, audittrail.Options{}) // with records of holds that nobody can read
 	if got := holdIDs(t, log); len(got) > 0 {
 		t.Errorf("Holds = %q after opening", got)
 	}
@@ -144,7 +145,7 @@ func TestHolds(t *testing.T) {
 
 // TestHoldWithID places a hold twice under one id.
 func TestHoldWithID(t *testing.T) {
-	log := create(t)
+	log := logtest.New(t)
 	h := governance.Hold{ID: "0192d5e0-7e2a-7cc3-98c4-dc0c0c07398f", User: "ann"}
 	first := hold(t, log, h)
 	if again := hold(t, log, h); again != first || size(t, log) != 1 {
@@ -176,11 +177,7 @@ func TestHoldWithID(t *testing.T) {
 func aYear(t *testing.T, disk vfs.FS, c *clock, o audittrail.Options) *audittrail.Log {
 	t.Helper()
 	o.Create, o.LockWait, o.AcceptClock = !o.ReadOnly, -1, !o.ReadOnly
-	log, err := audittrail.Open("dir", o.With(audittrail.Seams{FS: disk, Now: c.Now}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return log
+	return logtest.Open(t, "dir", o.With(audittrail.Seams{FS: disk, Now: c.Now}))
 }
 
 // TestExpire lets two months end, one with records that are held.
@@ -193,14 +190,14 @@ func TestExpire(t *testing.T) {
 		e.RetentionClass = "short"
 		return e
 	}
-	a := mustAppend(t, log, about("ann", "january")).Seq
-	s := mustAppend(t, log, short("ann", "january, short")).Seq
-	b := mustAppend(t, log, about("bob", "january")).Seq
+	a := logtest.Append(t, log, about("ann", "january")).Seq
+	s := logtest.Append(t, log, short("ann", "january, short")).Seq
+	b := logtest.Append(t, log, about("bob", "january")).Seq
 	if _, err := log.Expire(t.Context(), []string{"standard/2026-01"}, "r"); err == nil || !strings.Contains(err.Error(), "2026-02-01") {
 		t.Errorf("Expire of a month that is not over = %v", err)
 	}
 	c.set(time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC))
-	d := mustAppend(t, log, about("ann", "february")).Seq
+	d := logtest.Append(t, log, about("ann", "february")).Seq
 	for _, bad := range []string{"standard", "governance/0001-01", "standard/2026-02", "Standard/2026-01"} {
 		if _, err := log.Expire(t.Context(), []string{"standard/2026-01", bad}, "r"); err == nil {
 			t.Errorf("Expire(%s) = nil, want an error", bad)
@@ -216,7 +213,7 @@ func TestExpire(t *testing.T) {
 	h1 := hold(t, log, governance.Hold{User: "ann"})
 	h2 := hold(t, log, governance.Hold{Class: "standard/2026-01", Model: "gpt-4", End: time.Date(2026, 1, 25, 0, 0, 0, 0, time.UTC)})
 	reader := aYear(t, disk, c, audittrail.Options{ReadOnly: true})
-	defer mustClose(t, reader)
+	defer logtest.Close(t, reader)
 	wantStates(t, reader, map[uint64]record.State{a: record.Readable, b: record.Readable})
 	if got, err := log.Classes(); err != nil || !slices.Equal(got, []string{"short/2026-01", "standard/2026-01", "standard/2026-02"}) {
 		t.Errorf("Classes = %q, %v", got, err)
@@ -234,7 +231,7 @@ func TestExpire(t *testing.T) {
 		}
 		wantStates(t, log, states)
 		wantStates(t, reader, states)
-		mustClose(t, log)
+		logtest.Close(t, log)
 		log = aYear(t, disk, c, audittrail.Options{Classes: []string{"short"}})
 		wantStates(t, log, states)
 	}
@@ -268,5 +265,5 @@ func TestExpire(t *testing.T) {
 	if _, err := log.Append(t.Context(), about("ann", "back in january")); err == nil {
 		t.Error("Append under a month that has expired = nil, want an error")
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 }

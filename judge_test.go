@@ -11,6 +11,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 )
 
@@ -38,12 +39,12 @@ func TestWhyALineDoesNotCount(t *testing.T) {
 		edit(t, disk, "log/"+firstSegment, func(b []byte) []byte { return bytes.Join(c.change(lines(b)), nil) })
 		o := onDisk(disk)
 		o.ReadOnly, o.Create = true, false
-		reader := openDir(t, o)
+		reader := logtest.Open(t, "dir", o)
 		b, err := reader.Beyond(t.Context())
 		if err != nil || b.Size != c.seq || b.Records != 1 || !strings.Contains(b.Detail, c.want) {
 			t.Errorf("%s: Beyond() = %+v, %v, want one line that does not count, since %q", name, b, err, c.want)
 		}
-		mustClose(t, reader)
+		logtest.Close(t, reader)
 		v := verifyOn(t, disk, audittrail.VerifyOptions{})
 		wantUnauthenticated(t, v, int(c.seq))
 		if !strings.Contains(v.Findings[0].Detail, c.want) {
@@ -56,17 +57,17 @@ func TestWhyALineDoesNotCount(t *testing.T) {
 // before it was signed.
 func TestErasedBeforeItCounted(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
-	mustAppend(t, log, about("bob", "0"))
+	log := logtest.Open(t, "dir", onDisk(disk))
+	logtest.Append(t, log, about("bob", "0"))
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	sign := holdSigning(disk)
-	mustAppend(t, log, about("ann", "1"))
+	logtest.Append(t, log, about("ann", "1"))
 	before := disk.KillOnly()
 	sign()
 	erase(t, log, "ann")
-	mustClose(t, log)
+	logtest.Close(t, log)
 	// The log of before, and the keys of now.
 	for _, name := range dirNames(t, disk, "dir/keys") {
 		if name == "signed" {
@@ -77,12 +78,12 @@ func TestErasedBeforeItCounted(t *testing.T) {
 	}
 	o := onDisk(before)
 	o.ReadOnly, o.Create = true, false
-	reader := openDir(t, o)
+	reader := logtest.Open(t, "dir", o)
 	b, err := reader.Beyond(t.Context())
 	if err != nil || b.Size != 1 || b.Records != 1 || !strings.Contains(b.Detail, "a data subject who was erased before") {
 		t.Errorf("Beyond() = %+v, %v, want one line that does not count, about somebody who was erased", b, err)
 	}
-	mustClose(t, reader)
+	logtest.Close(t, reader)
 }
 
 // TestExpiredBeforeItCounted has a record be of a month whose keys were destroyed before
@@ -91,19 +92,19 @@ func TestExpiredBeforeItCounted(t *testing.T) {
 	disk := vfs.NewMem()
 	c := &clock{now: time.Date(2026, 1, 20, 0, 0, 0, 0, time.UTC)}
 	log := aYear(t, disk, c, audittrail.Options{})
-	mustAppend(t, log, about("bob", "0"))
+	logtest.Append(t, log, about("bob", "0"))
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	sign := holdSigning(disk)
-	mustAppend(t, log, about("ann", "1"))
+	logtest.Append(t, log, about("ann", "1"))
 	before := disk.KillOnly()
 	sign()
 	c.set(time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC))
 	if _, err := log.Expire(t.Context(), []string{"standard/2026-01"}, "r"); err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	for _, name := range dirNames(t, disk, "dir/keys") {
 		if name == "signed" {
 			continue // what was signed before
@@ -116,15 +117,15 @@ func TestExpiredBeforeItCounted(t *testing.T) {
 	if err != nil || b.Size != 1 || b.Records != 1 || !strings.Contains(b.Detail, "of a month that had expired before") {
 		t.Errorf("Beyond() = %+v, %v, want one line that does not count, of a month that is over", b, err)
 	}
-	mustClose(t, reader)
+	logtest.Close(t, reader)
 }
 
 // TestErasedByOrder has an authentic record be about somebody whose erasure the log
 // orders, while the keyring of before still has the key.
 func TestErasedByOrder(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
-	mustAppend(t, log, about("ann", "0"))
+	log := logtest.Open(t, "dir", onDisk(disk))
+	logtest.Append(t, log, about("ann", "0"))
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -135,10 +136,10 @@ func TestErasedByOrder(t *testing.T) {
 	}
 	erase(t, log, "ann")
 	n := size(t, log)
-	mustClose(t, log)
-	other := openDir(t, onDisk(fork))
-	mustAppend(t, other, about("ann", "of the fork"))
-	mustClose(t, other)
+	logtest.Close(t, log)
+	other := logtest.Open(t, "dir", onDisk(fork))
+	logtest.Append(t, other, about("ann", "of the fork"))
+	logtest.Close(t, other)
 	forked := lines(readOn(t, fork, "log/"+firstSegment))[1]
 	edit(t, disk, "log/"+firstSegment, func(b []byte) []byte {
 		l := lines(b)
@@ -150,12 +151,12 @@ func TestErasedByOrder(t *testing.T) {
 	}
 	o := onDisk(disk)
 	o.ReadOnly, o.Create = true, false
-	reader := openDir(t, o)
+	reader := logtest.Open(t, "dir", o)
 	b, err := reader.Beyond(t.Context())
 	if err != nil || b.Size != n || b.Records != 1 || !strings.Contains(b.Detail, "a data subject who was erased before") {
 		t.Errorf("Beyond() = %+v, %v, want one line that does not count, about somebody who was erased", b, err)
 	}
-	mustClose(t, reader)
+	logtest.Close(t, reader)
 	wantUnauthenticated(t, verifyOn(t, disk, audittrail.VerifyOptions{}), int(n))
 }
 
@@ -163,13 +164,13 @@ func TestErasedByOrder(t *testing.T) {
 // one of its records was added: the copy counts in no case.
 func TestReadErrorIsNoLicence(t *testing.T) {
 	start := vfs.NewMem()
-	log := openDir(t, rolling(start))
+	log := logtest.Open(t, "dir", rolling(start))
 	for range 20 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: strings.Repeat("x ", 300)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: strings.Repeat("x ", 300)})
 	}
 	n := size(t, log)
 	last := segmentFile(segments(t, log)[len(segments(t, log))-1], ".jsonl")
-	mustClose(t, log)
+	logtest.Close(t, log)
 	original := lines(readOn(t, start, "log/"+firstSegment))[1]
 	edit(t, start, last, func(b []byte) []byte {
 		l := lines(b)
@@ -193,7 +194,7 @@ func TestReadErrorIsNoLicence(t *testing.T) {
 			if b, err = reader.Beyond(t.Context()); err == nil && b.Size != n {
 				t.Errorf("read %d: Beyond() = %+v, want %d records that count", at, b, n)
 			}
-			mustClose(t, reader)
+			logtest.Close(t, reader)
 		}
 		if err != nil && !errors.Is(err, syscall.EIO) {
 			t.Errorf("read %d: %v, want that of the disk", at, err)

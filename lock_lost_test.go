@@ -18,6 +18,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -110,12 +111,9 @@ func TestLockLost(t *testing.T) {
 				o := audittrail.Options{KeysDir: keys}
 				first := o
 				first.Create = true
-				log, err := audittrail.Open(dir, first)
-				if err != nil {
-					t.Fatal(err)
-				}
-				mustAppend(t, log, about("ann", "one"))
-				mustAppend(t, log, about("bob", "two"))
+				log := logtest.Open(t, dir, first)
+				logtest.Append(t, log, about("ann", "one"))
+				logtest.Append(t, log, about("bob", "two"))
 				if _, err := log.Checkpoint(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -133,9 +131,9 @@ func TestLockLost(t *testing.T) {
 				_ = log.Close() // what it can say is that the lock is lost
 				wantSame(t, was, contents(t, dir, keys))
 
-				again := open(t, dir, o)
+				again := logtest.Open(t, dir, o)
 				wantStates(t, again, map[uint64]record.State{0: record.Readable, 1: record.Readable})
-				mustAppend(t, again, about("ann", "three"))
+				logtest.Append(t, again, about("ann", "three"))
 				wantIntact(t, again)
 			})
 		}
@@ -173,18 +171,15 @@ func TestSecondWriterWithoutLock(t *testing.T) {
 
 func testSecondWriter(t *testing.T, disk vfs.FS, dir string) {
 	o := audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk})
-	first, err := audittrail.Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mustAppend(t, first, about("ann", "one"))
+	first := logtest.Open(t, dir, o)
+	logtest.Append(t, first, about("ann", "one"))
 	for _, name := range []string{"LOCK", "keys/LOCK"} {
 		if err := disk.Remove(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	second := open(t, dir, o)
-	kept := mustAppend(t, second, about("bob", "the second writer's"))
+	second := logtest.Open(t, dir, o)
+	kept := logtest.Append(t, second, about("bob", "the second writer's"))
 	for range 3 {
 		if r, err := first.Append(t.Context(), about("ann", "overwrites it")); !errors.Is(err, audittrail.ErrLockLost) {
 			t.Errorf("Append() = %+v, %v; want ErrLockLost", r, err)
@@ -192,7 +187,7 @@ func testSecondWriter(t *testing.T, disk vfs.FS, dir string) {
 	}
 	_ = first.Close() // what it can say is that the lock is lost
 	wantStates(t, second, map[uint64]record.State{0: record.Readable, kept.Seq: record.Readable})
-	mustAppend(t, second, about("ann", "goes on"))
+	logtest.Append(t, second, about("ann", "goes on"))
 	wantIntact(t, second)
 }
 
@@ -200,8 +195,8 @@ func testSecondWriter(t *testing.T, disk vfs.FS, dir string) {
 // record is acknowledged.
 func TestLockLostBetweenWriteAndSync(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
-	mustAppend(t, log, about("ann", "one"))
+	log := logtest.Open(t, "dir", onDisk(disk))
+	logtest.Append(t, log, about("ann", "one"))
 	disk.Inject(func(op vfs.Op) error {
 		if op.Kind == vfs.OpSync && strings.HasSuffix(op.Name, ".jsonl") {
 			return disk.Remove("dir/LOCK")
@@ -289,8 +284,8 @@ func TestLockLostProcess(t *testing.T) {
 	want("rotate the master key", "lost")
 	// The copy has a writer of its own meanwhile.
 	wantSame(t, was, contents(t, dir))
-	log := open(t, dir, audittrail.Options{LockWait: -1})
-	kept := mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "ann", Prompt: "kept"})
+	log := logtest.Open(t, dir, audittrail.Options{LockWait: -1})
+	kept := logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "ann", Prompt: "kept"})
 	want("append", "lost")
 	want("erase", "lost")
 	if err := in.Close(); err != nil {

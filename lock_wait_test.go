@@ -9,6 +9,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 )
 
@@ -86,16 +87,11 @@ func TestLockChangesHands(t *testing.T) {
 // TestClosed has every call that writes say that the log is closed.
 func TestClosed(t *testing.T) {
 	ctx := t.Context()
-	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.New(t)
 	if _, err := log.Append(ctx, event.Event{ID: "a", Type: event.Prompt}); err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	calls := map[string]func() error{
 		"Append":            func() error { _, err := log.Append(ctx, event.Event{Type: event.Prompt}); return err },
 		"Append with an id": func() error { _, err := log.Append(ctx, event.Event{ID: "a", Type: event.Prompt}); return err },

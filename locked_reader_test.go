@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"audittrail"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -25,17 +26,17 @@ func TestReaderThatMayNotOpenTheLock(t *testing.T) {
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			disk := vfs.NewMem()
-			log := openDir(t, onDisk(disk))
-			mustAppend(t, log, about("ann", "one"))
-			mustClose(t, log)
+			log := logtest.Open(t, "dir", onDisk(disk))
+			logtest.Append(t, log, about("ann", "one"))
+			logtest.Close(t, log)
 			disk.Inject(func(op vfs.Op) error {
 				if op.Kind == vfs.OpLocked {
 					return tt.err
 				}
 				return nil
 			})
-			reader := openDir(t, audittrail.Options{ReadOnly: true}.With(audittrail.Seams{FS: disk}))
-			defer mustClose(t, reader)
+			reader := logtest.Open(t, "dir", audittrail.Options{ReadOnly: true}.With(audittrail.Seams{FS: disk}))
+			defer logtest.Close(t, reader)
 			s, err := reader.Stat(t.Context())
 			if err != nil || s.Writer != tt.writer {
 				t.Errorf("Stat = %+v, %v; want Writer %v", s, err, tt.writer)

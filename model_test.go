@@ -10,6 +10,7 @@ import (
 
 	"audittrail"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -91,7 +92,7 @@ func walk(t *testing.T, rng *rand.Rand) {
 	o := audittrail.Options{Classes: []string{"short"}}
 	log := aYear(t, disk, c, o)
 	reader := aYear(t, disk, c, audittrail.Options{ReadOnly: true})
-	defer func() { mustClose(t, reader); mustClose(t, log) }()
+	defer func() { logtest.Close(t, reader); logtest.Close(t, log) }()
 	users := []string{"ann", "bob", "cid", "dan", ""}
 	models := []string{"gpt-4", "llama"}
 	pick := func(from []string) string { return from[rng.IntN(len(from))] }
@@ -101,7 +102,7 @@ func walk(t *testing.T, rng *rand.Rand) {
 		case n < 9:
 			e := about(pick(users), fmt.Sprintf("text %d", step))
 			e.ModelID, e.RetentionClass = pick(models), pick([]string{"standard", "short"})
-			r := mustAppend(t, log, e)
+			r := logtest.Append(t, log, e)
 			m.facts = append(m.facts, &fact{
 				seq: r.Seq, user: e.UserID, class: record.ClassOf(e.RetentionClass, c.Now()), model: e.ModelID, text: e.Prompt,
 			})
@@ -161,7 +162,7 @@ func walk(t *testing.T, rng *rand.Rand) {
 			m.holds = slices.Delete(m.holds, i, i+1)
 			m.settle()
 		default:
-			mustClose(t, log)
+			logtest.Close(t, log)
 			log = aYear(t, disk, c, o)
 		}
 		compare(t, log, m, step)

@@ -13,6 +13,7 @@ import (
 	"audittrail/access"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/privacy"
 	"audittrail/query"
 	"audittrail/retention"
@@ -24,8 +25,8 @@ import (
 // nothing is approved, and no policy counts.
 func TestGovernanceOfNewerForm(t *testing.T) {
 	ctx := t.Context()
-	old := open(t, t.TempDir(), audittrail.Options{Create: true})
-	mustAppend(t, old, about("ann", "first"))
+	old := logtest.New(t)
+	logtest.Append(t, old, about("ann", "first"))
 	users, err := access.Open(ctx, old, access.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -54,8 +55,8 @@ func TestGovernanceOfNewerForm(t *testing.T) {
 	}
 	for name, newer := range map[string]bool{"as it is": false, "with another member": true} {
 		t.Run(name, func(t *testing.T) {
-			log := open(t, t.TempDir(), audittrail.Options{Create: true})
-			mustAppend(t, log, about("ann", "first"))
+			log := logtest.New(t)
+			logtest.Append(t, log, about("ann", "first"))
 			ann, _, err := log.Subject("ann")
 			if err != nil {
 				t.Fatal(err)
@@ -155,8 +156,8 @@ func appendGovernance(ctx context.Context, t *testing.T, log *audittrail.Log, e 
 // know: it keeps everybody's records, in a log that is rebuilt of this one, too.
 func TestHoldOfNewerForm(t *testing.T) {
 	dir, to := t.TempDir(), t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
-	mustAppend(t, log, about("ann", "first"))
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	logtest.Append(t, log, about("ann", "first"))
 	err := audittrail.CommitOwn(log, event.Event{Type: event.HoldPlaced, Metadata: map[string]json.RawMessage{
 		"hold": json.RawMessage(`{"model_id":"another","reason":"r","region":"eu"}`),
 	}})
@@ -164,12 +165,12 @@ func TestHoldOfNewerForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantErasureHeld(t, log)
-	mustClose(t, log)
+	logtest.Close(t, log)
 	_, err = audittrail.Rebuild(t.Context(), audittrail.RebuildOptions{From: dir, To: to, Reason: "a test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantErasureHeld(t, open(t, to, audittrail.Options{}))
+	wantErasureHeld(t, logtest.Open(t, to, audittrail.Options{}))
 }
 
 func wantErasureHeld(t *testing.T, log *audittrail.Log) {

@@ -10,6 +10,7 @@ import (
 
 	"audittrail"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -20,11 +21,11 @@ import (
 func oneShort(t *testing.T) (dir, kept string, seq uint64) {
 	t.Helper()
 	dir, kept = t.TempDir(), filepath.Join(t.TempDir(), "keys")
-	log := open(t, dir, audittrail.Options{Create: true, Classes: []string{"short"}})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true, Classes: []string{"short"}})
 	e := about("bob", "three")
 	e.RetentionClass = "short"
-	seq = mustAppend(t, log, e).Seq
-	mustClose(t, log)
+	seq = logtest.Append(t, log, e).Seq
+	logtest.Close(t, log)
 	copyTree(t, filepath.Join(dir, "keys"), kept)
 	return dir, kept, seq
 }
@@ -34,7 +35,7 @@ func oneShort(t *testing.T) (dir, kept string, seq uint64) {
 // gone when it came.
 func TestExpiredStaysExpired(t *testing.T) {
 	dir, kept, c := oneShort(t)
-	log := open(t, dir, audittrail.Options{})
+	log := logtest.Open(t, dir, audittrail.Options{})
 	classes, _ := log.Classes()
 	if _, err := log.Expire(t.Context(), classes[:1], "r"); err != nil {
 		t.Fatal(err)
@@ -42,19 +43,19 @@ func TestExpiredStaysExpired(t *testing.T) {
 	wantStates(t, log, map[uint64]record.State{c: record.Expired})
 	hold(t, log, governance.Hold{}) // keeps everything that there is still
 	wantStates(t, log, map[uint64]record.State{c: record.Expired})
-	mustClose(t, log)
+	logtest.Close(t, log)
 
 	bringBackKeys(t, dir, kept)
-	log = open(t, dir, audittrail.Options{})
+	log = logtest.Open(t, dir, audittrail.Options{})
 	wantStates(t, log, map[uint64]record.State{c: record.Expired})
-	mustClose(t, log)
+	logtest.Close(t, log)
 }
 
 // TestHoldsOneAfterAnother brings the keyring of before back to a log in which a
 // record was kept by one hold and then by another: it stays.
 func TestHoldsOneAfterAnother(t *testing.T) {
 	dir, kept, c := oneShort(t)
-	log := open(t, dir, audittrail.Options{})
+	log := logtest.Open(t, dir, audittrail.Options{})
 	classes, _ := log.Classes()
 	h1 := hold(t, log, governance.Hold{Model: "gpt-4"})
 	if _, err := log.Expire(t.Context(), classes[:1], "r"); err != nil {
@@ -63,11 +64,11 @@ func TestHoldsOneAfterAnother(t *testing.T) {
 	hold(t, log, governance.Hold{})
 	release(t, log, h1.ID)
 	wantStates(t, log, map[uint64]record.State{c: record.Readable})
-	mustClose(t, log)
+	logtest.Close(t, log)
 	bringBackKeys(t, dir, kept)
-	log = open(t, dir, audittrail.Options{})
+	log = logtest.Open(t, dir, audittrail.Options{})
 	wantStates(t, log, map[uint64]record.State{c: record.Readable})
-	mustClose(t, log)
+	logtest.Close(t, log)
 }
 
 // TestReleaseIsCarriedOut releases a hold while the keyring cannot be written:
@@ -77,8 +78,8 @@ func TestReleaseIsCarriedOut(t *testing.T) {
 	disk := vfs.NewMem()
 	c := &clock{now: time.Date(2026, 1, 20, 0, 0, 0, 0, time.UTC)}
 	log := aYear(t, disk, c, audittrail.Options{})
-	a := mustAppend(t, log, about("ann", "january")).Seq
-	b := mustAppend(t, log, about("bob", "january")).Seq
+	a := logtest.Append(t, log, about("ann", "january")).Seq
+	b := logtest.Append(t, log, about("bob", "january")).Seq
 	c.set(time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC))
 	h1 := hold(t, log, governance.Hold{User: "ann"})
 	if _, err := log.Expire(t.Context(), []string{"standard/2026-01"}, "r"); err != nil {
@@ -103,7 +104,7 @@ func TestReleaseIsCarriedOut(t *testing.T) {
 	t.Log("release again:", err)
 	reader := aYear(t, disk, c, audittrail.Options{ReadOnly: true})
 	t.Log("reader:", stateOf(t, reader, a))
-	mustClose(t, reader)
+	logtest.Close(t, reader)
 	wantStates(t, log, map[uint64]record.State{a: record.Expired})
 	erase(t, log, "ann")
 	ring, err := keyring.Open(t.Context(), "dir/keys", keyring.Options{FS: disk, ReadOnly: true})
@@ -116,5 +117,5 @@ func TestReleaseIsCarriedOut(t *testing.T) {
 		}
 		_ = ring.Close()
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 }

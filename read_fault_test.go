@@ -11,6 +11,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/finding"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 )
 
@@ -42,14 +43,11 @@ func failNth(disk *vfs.Mem, n int) (failed func() bool) {
 func rolled(t *testing.T, records int) *vfs.Mem {
 	t.Helper()
 	disk := vfs.NewMem()
-	log, err := audittrail.Open("dir", rolling(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", rolling(disk))
 	for i := range records {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprint(i)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprint(i)})
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	return disk
 }
 
@@ -108,7 +106,7 @@ func TestReaderReadError(t *testing.T) {
 			if err == nil && seen != 15 {
 				t.Errorf("operation %d: %d records, want 15", n, seen)
 			}
-			mustClose(t, log)
+			logtest.Close(t, log)
 		}
 		if !failed() {
 			return
@@ -145,7 +143,7 @@ func TestWriterReadError(t *testing.T) {
 			check("close", log.Close())
 		}
 		disk.Inject(nil)
-		mustClose(t, openLog(t, disk))
+		logtest.Close(t, openLog(t, disk))
 		v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
 		if err != nil || !v.Valid() {
 			t.Errorf("operation %d: verify: %+v, %v", n, v, err)
@@ -180,8 +178,8 @@ func TestMoveReadError(t *testing.T) {
 			check("restore", log.RestoreSegments(t.Context(), firsts[:1]))
 		}
 		disk.Inject(nil)
-		mustClose(t, log)
-		mustClose(t, openLog(t, disk))
+		logtest.Close(t, log)
+		logtest.Close(t, openLog(t, disk))
 		intact(t, disk, fmt.Sprintf("operation %d", n))
 		if !failed() {
 			return

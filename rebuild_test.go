@@ -19,6 +19,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -30,10 +31,7 @@ func ruin(t *testing.T) (*vfs.Mem, map[string]*record.Record) {
 	disk := vfs.NewMem()
 	o := rolling(disk)
 	o.Classes = []string{"decade"}
-	log, err := audittrail.Open("dir", o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", o)
 	for i := range 40 {
 		e := event.Event{
 			Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), SessionID: "s", Prompt: fmt.Sprintf("prompt %d", i),
@@ -42,7 +40,7 @@ func ruin(t *testing.T) (*vfs.Mem, map[string]*record.Record) {
 		if i%2 == 0 {
 			e.ID, e.RetentionClass = fmt.Sprintf("event %d", i), "decade"
 		}
-		mustAppend(t, log, e)
+		logtest.Append(t, log, e)
 	}
 	if _, err := log.AppendGovernance(t.Context(), event.Event{Type: event.DatasetRegistered, Labels: map[string]string{"dataset": "d"}}); err != nil {
 		t.Fatal(err)
@@ -64,7 +62,7 @@ func ruin(t *testing.T) (*vfs.Mem, map[string]*record.Record) {
 		}
 	}
 	third := segments(t, log)[3]
-	mustClose(t, log)
+	logtest.Close(t, log)
 	edit(t, disk, segmentFile(third, ".jsonl"), func(b []byte) []byte {
 		l := lines(b)
 		again := bytes.Clone(l[3])
@@ -93,15 +91,8 @@ func rebuilt(t *testing.T, disk vfs.FS, readable map[string]*record.Record) *aud
 	if err != nil || !v.Valid() {
 		t.Fatalf("verify: %+v, %v", v, err)
 	}
-	log, err := audittrail.Open("new", o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	log := logtest.Open(t, "new", o)
+	defer logtest.Close(t, log)
 	var said audittrail.RebuildResult
 	n, last := 0, time.Time{}
 	begun := false
@@ -251,12 +242,9 @@ func TestRebuildForgets(t *testing.T) {
 	disk := vfs.NewMem()
 	now := time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC)
 	o := audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000, Now: func() time.Time { return now }})
-	log, err := audittrail.Open("dir", o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", o)
 	for i := range 12 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprint(i)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprint(i)})
 	}
 	hold, err := log.PlaceHold(t.Context(), governance.Hold{Reason: "a claim", User: "user 1"})
 	if err != nil {
@@ -271,7 +259,7 @@ func TestRebuildForgets(t *testing.T) {
 	}
 	now = now.AddDate(0, 1, 0)
 	for i := range 3 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i), Prompt: "later"})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i), Prompt: "later"})
 	}
 	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"user 2"}, Reason: "asked", Basis: "GDPR 17"}); err != nil {
 		t.Fatal(err)
@@ -279,7 +267,7 @@ func TestRebuildForgets(t *testing.T) {
 	if _, err := log.Expire(t.Context(), []string{"standard/2026-01"}, "over"); err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	r := rebuilding(disk)
 	r.New = o
 	got, err := audittrail.Rebuild(t.Context(), r)
@@ -294,15 +282,12 @@ func TestRebuildForgets(t *testing.T) {
 	if got.Carried != 4+2 || counts[audittrail.LossExpired] != 4 || counts[audittrail.LossErased] != 4+1 {
 		t.Errorf("carried over %d, lost %+v", got.Carried, got.Lost)
 	}
-	log, err = audittrail.Open("new", o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	log = logtest.Open(t, "new", o)
 	holds, err := log.Holds(t.Context())
 	if err != nil || len(holds) != 1 || holds[0].ID != hold.ID || holds[0].User != "user 1" || holds[0].Reason != "a claim" {
 		t.Errorf("holds %+v, %v, want the one in force", holds, err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 }
 
 // erasedAtEnd makes a log whose last records order an erasure, and returns it, its
@@ -311,14 +296,11 @@ func erasedAtEnd(t *testing.T) (disk *vfs.Mem, keys map[string][]byte, segment s
 	t.Helper()
 	disk = vfs.NewMem()
 	o := audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk})
-	log, err := audittrail.Open("dir", o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", o)
 	for i := range 12 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprint(i)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprint(i)})
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	keys = map[string][]byte{}
 	names, err := disk.ReadDir("dir/keys")
 	if err != nil {
@@ -336,9 +318,9 @@ func erasedAtEnd(t *testing.T) (disk *vfs.Mem, keys map[string][]byte, segment s
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "user 1", Prompt: "later"})
+	logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "user 1", Prompt: "later"})
 	segment = segmentFile(segments(t, log)[0], ".jsonl")
-	mustClose(t, log)
+	logtest.Close(t, log)
 	return disk, keys, segment, int(done.Receipt.Seq)
 }
 
@@ -453,7 +435,7 @@ func TestRebuildBelievesNoTombstone(t *testing.T) {
 	filled(t, disk)
 	log := openLog(t, disk)
 	g := segments(t, log)[1]
-	mustClose(t, log)
+	logtest.Close(t, log)
 	takeOut(t, disk, g)
 	found, err := audittrail.Rebuild(t.Context(), audittrail.RebuildOptions{
 		From: "dir", Old: rolling(disk), To: "new", New: rolling(disk), Reason: "a segment is missing",
@@ -503,10 +485,10 @@ func TestRebuildOlderKeyringNoTombstone(t *testing.T) {
 	}
 	// The segment of the order is full, so that another one follows.
 	for segs := len(segments(t, log)); len(segments(t, log)) < segs+1; {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "user 1", Prompt: strings.Repeat("later ", 40)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "user 1", Prompt: strings.Repeat("later ", 40)})
 	}
 	g := order()
-	mustClose(t, log)
+	logtest.Close(t, log)
 	takeOut(t, disk, g)
 	now, err := disk.ReadDir("dir/keys")
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -50,19 +51,19 @@ func TestTailIsBoundToItsPlace(t *testing.T) {
 	for _, records := range []int{1, 2} {
 		for name, c := range moves {
 			disk := vfs.NewMem()
-			log := openDir(t, rolling(disk))
+			log := logtest.Open(t, "dir", rolling(disk))
 			for range records {
-				mustAppend(t, log, big)
+				logtest.Append(t, log, big)
 			}
 			if _, err := log.Checkpoint(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			sign := holdSigning(disk)
-			moved := mustAppend(t, log, big)
+			moved := logtest.Append(t, log, big)
 			segs := segments(t, log)
 			killed := disk.KillOnly()
 			sign()
-			mustClose(t, log)
+			logtest.Close(t, log)
 			if len(segs) != records {
 				t.Fatalf("%d segments after %d records", len(segs), records+1)
 			}
@@ -76,14 +77,14 @@ func TestTailIsBoundToItsPlace(t *testing.T) {
 
 			o := rolling(killed)
 			o.ReadOnly, o.Create = true, false
-			reader := openDir(t, o)
+			reader := logtest.Open(t, "dir", o)
 			if b, err := reader.Beyond(t.Context()); err != nil || b.Size != moved.Seq || b.Records != 1 {
 				t.Errorf("%s: Beyond() = %+v, %v, want one record that does not count", what, b, err)
 			}
 			if _, err := reader.Find(t.Context(), moved.ID.String()); !errors.Is(err, audittrail.ErrNoRecord) {
 				t.Errorf("%s: Find() = %v, want ErrNoRecord", what, err)
 			}
-			mustClose(t, reader)
+			logtest.Close(t, reader)
 
 			_, err := audittrail.Open("dir", rolling(killed))
 			var damaged *audittrail.DamagedError
@@ -92,11 +93,11 @@ func TestTailIsBoundToItsPlace(t *testing.T) {
 			}
 			o = rolling(killed)
 			o.Repair = true
-			log = openDir(t, o)
+			log = logtest.Open(t, "dir", o)
 			if r, err := log.Get(t.Context(), moved.Seq); err != nil || r.Event.Type != event.LogRepaired {
 				t.Errorf("%s: after the repair it is %+v, %v", what, r, err)
 			}
-			mustClose(t, log)
+			logtest.Close(t, log)
 		}
 	}
 }
@@ -106,12 +107,12 @@ func TestTailIsBoundToItsPlace(t *testing.T) {
 func TestLastLineWithoutEnd(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte { return b[:len(b)-1] })
-	log := openDir(t, onDisk(disk))
+	log := logtest.Open(t, "dir", onDisk(disk))
 	r, err := log.Get(t.Context(), 7)
 	if err != nil || r.Event.Type != event.LogRepaired {
 		t.Errorf("record 7 is %+v, %v, want the record of the repair", r, err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	check(t, disk, nil, "after the repair")
 }
 
@@ -170,7 +171,7 @@ func TestReadErrorIsNoLoss(t *testing.T) {
 			t.Errorf("from read %d on: Open() = %v, want that of the disk", n, err)
 		}
 		if err == nil {
-			mustClose(t, log)
+			logtest.Close(t, log)
 			return
 		}
 	}
@@ -197,8 +198,8 @@ func TestTreeChangesMeanwhile(t *testing.T) {
 		over := ops.Load() <= n
 		disk.Inject(nil)
 		if err == nil {
-			mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "goes on"})
-			mustClose(t, log)
+			logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "goes on"})
+			logtest.Close(t, log)
 		} else if !strings.Contains(err.Error(), "the tree's files have changed meanwhile") {
 			t.Errorf("at operation %d: Open() = %v, want that the files have changed", n, err)
 		}
@@ -224,15 +225,13 @@ func TestUnreadableLevelOfSmallLog(t *testing.T) {
 		}
 		return nil
 	})
-	log := openDir(t, onDisk(disk))
+	log := logtest.Open(t, "dir", onDisk(disk))
 	batch := make([]event.Event, 300)
 	for i := range batch {
 		batch[i] = event.Event{Type: event.Prompt, Prompt: "p"}
 	}
-	if _, err := log.AppendBatch(t.Context(), batch); err != nil {
-		t.Fatal(err)
-	}
-	mustClose(t, log)
+	logtest.AppendBatch(t, log, batch...)
+	logtest.Close(t, log)
 	check(t, disk, nil, "afterwards")
 }
 
@@ -255,7 +254,7 @@ func TestJunkSegmentBehindTornLine(t *testing.T) {
 	}
 	o := onDisk(disk)
 	o.Repair = true
-	mustClose(t, openDir(t, o))
+	logtest.Close(t, logtest.Open(t, "dir", o))
 	names := strings.Join(dirNames(t, disk, "dir/log"), " ")
 	if !strings.Contains(names, "-segment") || strings.Contains(names, "00000000000000000008.jsonl") {
 		t.Errorf("log/ holds %s, want the junk put aside", names)
@@ -271,7 +270,7 @@ func TestMisnamedSegment(t *testing.T) {
 	junk := func(*vfs.Mem) []byte { return []byte("junk\n") }
 	empty := func(t *testing.T) *vfs.Mem {
 		disk := vfs.NewMem()
-		mustClose(t, openDir(t, onDisk(disk)))
+		logtest.Close(t, logtest.Open(t, "dir", onDisk(disk)))
 		remove(t, disk, "log/"+firstSegment)
 		return disk
 	}
@@ -291,11 +290,11 @@ func TestMisnamedSegment(t *testing.T) {
 		if c.size > 0 {
 			o := onDisk(disk)
 			o.ReadOnly, o.Create = true, false
-			reader := openDir(t, o)
+			reader := logtest.Open(t, "dir", o)
 			if b, err := reader.Beyond(t.Context()); err != nil || b.Size != c.size || b.Detail == "" {
 				t.Errorf("%s: Beyond() = %+v, %v, want %d that count, and why no more do", name, b, err, c.size)
 			}
-			mustClose(t, reader)
+			logtest.Close(t, reader)
 		}
 		_, err := audittrail.Open("dir", onDisk(disk))
 		var damaged *audittrail.DamagedError
@@ -304,11 +303,11 @@ func TestMisnamedSegment(t *testing.T) {
 		}
 		o := onDisk(disk)
 		o.Repair = true
-		log := openDir(t, o)
+		log := logtest.Open(t, "dir", o)
 		if r, err := log.Get(t.Context(), c.size); err != nil || r.Event.Type != event.LogRepaired {
 			t.Errorf("%s: record %d is %+v, %v, want that of the repair", name, c.size, r, err)
 		}
-		mustClose(t, log)
+		logtest.Close(t, log)
 		check(t, disk, nil, name)
 	}
 }
@@ -318,14 +317,14 @@ func TestMisnamedSegment(t *testing.T) {
 func TestTailOfAnotherHash(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte { return flipAt(b, len(b)-4) })
-	log := openDir(t, onDisk(disk))
+	log := logtest.Open(t, "dir", onDisk(disk))
 	if n := size(t, log); n != 8 { // seven, and what says that the eighth was put aside
 		t.Errorf("%d records, want 8", n)
 	}
 	if r, err := log.Get(t.Context(), 7); err != nil || r.Event.Type != event.LogRepaired {
 		t.Errorf("record 7 is %+v, %v, want the repair", r, err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	if v := verifyOn(t, disk, audittrail.VerifyOptions{}); !v.Valid() {
 		t.Errorf("verify: %+v", v)
 	}
@@ -335,11 +334,11 @@ func TestTailOfAnotherHash(t *testing.T) {
 // more: nothing is signed, and the error names the keyring.
 func TestKeyringOfAnotherLog(t *testing.T) {
 	disk, other := signedThenMore(t), vfs.NewMem()
-	log := openDir(t, onDisk(other))
+	log := logtest.Open(t, "dir", onDisk(other))
 	for range 9 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "of another log"})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "of another log"})
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	for _, name := range []string{"ring-0000000000000001", "master.key", "signed"} {
 		b, err := vfs.ReadFile(other, filepath.Join("dir/keys", name), 1<<20)
 		if err != nil {

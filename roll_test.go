@@ -15,6 +15,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/finding"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 )
 
@@ -31,8 +32,8 @@ func TestRollFails(t *testing.T) {
 	for n := 0; ; n++ {
 		for _, fault := range []error{syscall.ENOSPC, &vfs.Fault{Done: 1, Err: syscall.EMFILE}} {
 			disk := vfs.NewMem()
-			log := openDir(t, o(disk))
-			acked := []audittrail.Receipt{mustAppend(t, log, big), mustAppend(t, log, small)}
+			log := logtest.Open(t, "dir", o(disk))
+			acked := []audittrail.Receipt{logtest.Append(t, log, big), logtest.Append(t, log, small)}
 			before := dirNames(t, disk, "dir/log")
 			steps := 0
 			var failed vfs.Op
@@ -54,7 +55,7 @@ func TestRollFails(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				mustClose(t, log)
+				logtest.Close(t, log)
 				for _, k := range []vfs.OpKind{vfs.OpCreate, vfs.OpSyncDir, vfs.OpWrite} {
 					if !kinds[k] {
 						t.Errorf("no %v failed", k)
@@ -85,20 +86,20 @@ func TestRollFails(t *testing.T) {
 				if now := dirNames(t, disk, "dir/log"); refused && !begun && !slices.Equal(now, before) {
 					t.Errorf("%s: the folder has %q, and had %q", what, now, before)
 				}
-				acked = append(acked, mustAppend(t, log, big), mustAppend(t, log, big))
+				acked = append(acked, logtest.Append(t, log, big), logtest.Append(t, log, big))
 			}
 			killed := disk.KillOnly()
 			_ = log.Close() // what it can say is about the disk
 			for _, left := range []*vfs.Mem{disk, killed, disk.Crash(nil)} {
 				noEmptySegments(t, left, what)
 				check(t, left, nil, what)
-				again := openDir(t, o(left))
+				again := logtest.Open(t, "dir", o(left))
 				for _, want := range acked {
 					if got, err := again.Get(t.Context(), want.Seq); err != nil || got.Hash != want.Hash {
 						t.Errorf("%s: record %d: %v", what, want.Seq, err)
 					}
 				}
-				mustClose(t, again)
+				logtest.Close(t, again)
 			}
 		}
 	}
@@ -109,11 +110,11 @@ func TestRollFails(t *testing.T) {
 func TestRollFailsTwice(t *testing.T) {
 	disk := vfs.NewMem()
 	o := audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000})
-	log := openDir(t, o)
+	log := logtest.Open(t, "dir", o)
 	big := event.Event{Type: event.Prompt, Prompt: strings.Repeat("x ", 1000)}
 	small := event.Event{Type: event.Prompt, Prompt: "s"}
-	mustAppend(t, log, big)
-	mustAppend(t, log, small)
+	logtest.Append(t, log, big)
+	logtest.Append(t, log, small)
 	disk.Inject(func(op vfs.Op) error {
 		switch {
 		case !strings.HasPrefix(op.Name, "dir/log/00000000000000000002"):
@@ -131,12 +132,12 @@ func TestRollFailsTwice(t *testing.T) {
 		t.Fatalf("Append() = %v while the empty segment cannot be removed", err)
 	}
 	disk.Inject(nil)
-	mustAppend(t, log, small)
+	logtest.Append(t, log, small)
 	if names := dirNames(t, disk, "dir/log"); slices.Contains(names, "00000000000000000002.jsonl") {
 		t.Errorf("the folder has %q", names)
 	}
-	mustAppend(t, log, big)
-	mustClose(t, log)
+	logtest.Append(t, log, big)
+	logtest.Close(t, log)
 	noEmptySegments(t, disk, "afterwards")
 	check(t, disk, nil, "afterwards")
 }
@@ -172,10 +173,10 @@ func noEmptySegments(t *testing.T, disk vfs.FS, what string) {
 func TestRollAfterCutWrite(t *testing.T) {
 	disk := vfs.NewMem()
 	o := audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000})
-	log := openDir(t, o)
+	log := logtest.Open(t, "dir", o)
 	big := event.Event{Type: event.Prompt, Prompt: strings.Repeat("x ", 1000)}
 	small := event.Event{Type: event.Prompt, Prompt: "s"}
-	mustAppend(t, log, big)
+	logtest.Append(t, log, big)
 	disk.Inject(func(op vfs.Op) error {
 		if op.Kind == vfs.OpWrite && op.Name == "dir/log/00000000000000000000.jsonl" {
 			return &vfs.Fault{Done: op.Len / 2, Err: syscall.ENOSPC}
@@ -186,7 +187,7 @@ func TestRollAfterCutWrite(t *testing.T) {
 		t.Fatalf("Append() = %v, want no space left", err)
 	}
 	disk.Inject(nil)
-	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: strings.Repeat("x ", 2000)})
+	logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: strings.Repeat("x ", 2000)})
 	if names := dirNames(t, disk, "dir/log"); !slices.Contains(names, "00000000000000000001.jsonl") {
 		t.Fatalf("no segment was begun: the folder has %q", names)
 	}
@@ -197,7 +198,7 @@ func TestRollAfterCutWrite(t *testing.T) {
 			t.Fatalf("seed %d: verify: %+v, %v", seed, v, err)
 		}
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 }
 
 // TestEmptySegments puts files without a byte under the names of segments, as a
@@ -210,7 +211,7 @@ func TestEmptySegments(t *testing.T) {
 	log := openLog(t, disk)
 	n := size(t, log)
 	segs := segments(t, log)
-	mustClose(t, log)
+	logtest.Close(t, log)
 	starts := make(map[uint64]bool)
 	for _, s := range segs {
 		starts[s.First] = true
@@ -234,7 +235,7 @@ func TestEmptySegments(t *testing.T) {
 		verify("before")
 		ro := rolling(disk)
 		ro.Create, ro.ReadOnly = false, true
-		reader := openDir(t, ro)
+		reader := logtest.Open(t, "dir", ro)
 		if got := size(t, reader); got != n {
 			t.Fatalf("%s: a reader sees %d records, want %d", what, got, n)
 		}
@@ -247,21 +248,21 @@ func TestEmptySegments(t *testing.T) {
 		if err != nil || len(st.Empty) != len(firsts) || st.Segments != len(segs) {
 			t.Fatalf("%s: Stat() = %d empty, %d segments, %v; want %d and %d", what, len(st.Empty), st.Segments, err, len(firsts), len(segs))
 		}
-		mustClose(t, reader)
+		logtest.Close(t, reader)
 		var said bytes.Buffer
 		wo := rolling(disk)
 		wo.Logger = slog.New(slog.NewTextHandler(&said, nil))
-		writer := openDir(t, wo)
+		writer := logtest.Open(t, "dir", wo)
 		if strings.Count(said.String(), "put an empty segment aside") != len(firsts) {
 			t.Errorf("%s: the writer says %q", what, said.String())
 		}
 		for range 8 {
-			mustAppend(t, writer, event.Event{Type: event.Prompt, Prompt: strings.Repeat("goes on ", 50)})
+			logtest.Append(t, writer, event.Event{Type: event.Prompt, Prompt: strings.Repeat("goes on ", 50)})
 		}
 		if v, err := writer.Verify(t.Context(), audittrail.VerifyOptions{}); err != nil || !v.Valid() || v.Records != n+8 {
 			t.Fatalf("%s: verify after: %+v, %v", what, v, err)
 		}
-		mustClose(t, writer)
+		logtest.Close(t, writer)
 		aside := 0
 		for _, name := range dirNames(t, disk, "dir/log") {
 			if strings.HasPrefix(name, "empty-") {
@@ -300,7 +301,7 @@ func TestEmptySegmentAndTornWrite(t *testing.T) {
 	log := openLog(t, disk)
 	n := size(t, log)
 	segs := segments(t, log)
-	mustClose(t, log)
+	logtest.Close(t, log)
 	last := segs[len(segs)-1]
 	for first := last.First + 1; first <= n; first++ {
 		what := fmt.Sprintf("an empty segment %d", first)
@@ -315,17 +316,17 @@ func TestEmptySegmentAndTornWrite(t *testing.T) {
 		}
 		ro := rolling(disk)
 		ro.Create, ro.ReadOnly = false, true
-		reader := openDir(t, ro)
+		reader := logtest.Open(t, "dir", ro)
 		if got := size(t, reader); got != n {
 			t.Errorf("%s: a reader sees %d records, want %d", what, got, n)
 		}
-		mustClose(t, reader)
+		logtest.Close(t, reader)
 		writer := openLog(t, disk)
-		mustAppend(t, writer, event.Event{Type: event.Prompt, Prompt: "goes on"})
+		logtest.Append(t, writer, event.Event{Type: event.Prompt, Prompt: "goes on"})
 		if v, err := writer.Verify(t.Context(), audittrail.VerifyOptions{}); err != nil || !v.Valid() || v.Records != n+2 {
 			t.Fatalf("%s: verify after: %+v, %v", what, v, err)
 		}
-		mustClose(t, writer)
+		logtest.Close(t, writer)
 		noEmptySegments(t, disk, what)
 	}
 }
@@ -339,17 +340,17 @@ func TestEmptySegmentUnderReader(t *testing.T) {
 	log := openLog(t, without)
 	n := size(t, log)
 	last := segments(t, log)
-	r := mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "after"})
+	r := logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "after"})
 	more := segments(t, log)
-	mustClose(t, log)
+	logtest.Close(t, log)
 	if len(more) != len(last) {
 		t.Fatal("the record begins a segment of its own")
 	}
 	touch(t, disk, fmt.Sprintf("dir/log/%020d.jsonl", n))
 	ro := rolling(disk)
 	ro.Create, ro.ReadOnly = false, true
-	reader := openDir(t, ro)
-	defer mustClose(t, reader)
+	reader := logtest.Open(t, "dir", ro)
+	defer logtest.Close(t, reader)
 	if got := size(t, reader); got != n {
 		t.Fatalf("%d records, want %d", got, n)
 	}

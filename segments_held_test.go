@@ -9,6 +9,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -95,7 +96,7 @@ func TestHoldsReachArchives(t *testing.T) {
 	if err != nil || counts[first.Class].Records == 0 {
 		t.Errorf("CountClasses(%d) = %v, %v, want some of %s", firsts[1], counts, err, first.Class)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	if v := intact(t, disk, "held in archives"); v.Held != uint64(got["user 2"][record.Readable]) {
 		t.Errorf("verify: %d are held, want %d", v.Held, got["user 2"][record.Readable])
 	}
@@ -141,5 +142,5 @@ func TestHoldsOnArchivesThatAreAway(t *testing.T) {
 	if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "user 1", Prompt: "after"}); err != nil {
 		t.Errorf("append behind an erasure that was refused: %v", err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 }

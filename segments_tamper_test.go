@@ -11,6 +11,7 @@ import (
 
 	"audittrail"
 	"audittrail/finding"
+	"audittrail/internal/logtest"
 	"audittrail/internal/tombstone"
 	"audittrail/internal/vfs"
 )
@@ -34,7 +35,7 @@ func gapped(t *testing.T) (disk *vfs.Mem, segs []audittrail.Segment, older [][]b
 		t.Fatal(err)
 	}
 	segs = segments(t, log)
-	mustClose(t, log)
+	logtest.Close(t, log)
 	return disk, segs, [][]byte{signed}
 }
 
@@ -150,7 +151,7 @@ func TestVerifyGapsFrom(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := size(t, log)
-	mustClose(t, log)
+	logtest.Close(t, log)
 	bare := disk.Clone()
 	if err := bare.Rename("dir/keys", "elsewhere"); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/finding"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -38,23 +39,23 @@ func filled(t *testing.T, disk *vfs.Mem) []audittrail.Receipt {
 	if err := vfs.MakeDir(disk, place, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	log := openDir(t, rolling(disk))
+	log := logtest.Open(t, "dir", rolling(disk))
 	if _, err := log.AppendGovernance(t.Context(), event.Event{Type: event.AccessGranted, Labels: map[string]string{"grant": "1"}}); err != nil {
 		t.Fatal(err)
 	}
 	var acked []audittrail.Receipt
 	for i := range 40 {
-		acked = append(acked, mustAppend(t, log, event.Event{
+		acked = append(acked, logtest.Append(t, log, event.Event{
 			ID: fmt.Sprintf("event %d", i), Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprintf("prompt %d", i),
 		}))
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	return acked
 }
 
 func openLog(t *testing.T, disk vfs.FS) *audittrail.Log {
 	t.Helper()
-	return openDir(t, rolling(disk))
+	return logtest.Open(t, "dir", rolling(disk))
 }
 
 func segments(t *testing.T, log *audittrail.Log) []audittrail.Segment {
@@ -136,7 +137,7 @@ func account(t *testing.T, disk vfs.FS, acked []audittrail.Receipt, what string)
 	if granted != 1 {
 		t.Fatalf("%s: %d grants, want 1", what, granted)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 }
 
 // TestArchive moves segments, reads around them, and brings them back.
@@ -184,7 +185,7 @@ func TestArchive(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	if v := intact(t, disk, "archived"); v.Removed != from || v.Archived != from {
 		t.Errorf("verify: %d have left, %d are in archives, want %d", v.Removed, v.Archived, from)
 	}
@@ -211,7 +212,7 @@ func TestArchive(t *testing.T) {
 	if err != nil || v.Altered() || v.Archived != from || v.Count(finding.Derived) != 2 {
 		t.Errorf("without what is derived: %+v, %v, want the two files named", v, err)
 	}
-	mustClose(t, openLog(t, disk))
+	logtest.Close(t, openLog(t, disk))
 	account(t, disk, acked, "with what is derived made again")
 
 	log = openLog(t, disk)
@@ -227,7 +228,7 @@ func TestArchive(t *testing.T) {
 	if size2 != size1 {
 		t.Errorf("%d records, were %d: restoring adds none", size2, size1)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	account(t, disk, acked, "restored")
 }
 
@@ -291,7 +292,7 @@ func TestCrashWhileMoving(t *testing.T) {
 			if s[0].Leftover {
 				t.Fatalf("%s: the dropped archive is still there", what)
 			}
-			mustClose(t, log)
+			logtest.Close(t, log)
 		}
 		crashes++
 		if err == nil {
@@ -313,7 +314,7 @@ func TestDamagedArchive(t *testing.T) {
 	if err := log.ArchiveSegments(t.Context(), firsts, place, "old"); err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	for _, ext := range []string{".jsonl.zst", ".archive"} {
 		name := place + "/" + fmt.Sprintf("%020d", firsts[1]) + ext
 		whole, err := vfs.ReadFile(disk, name, 1<<20)
@@ -385,7 +386,7 @@ func TestUnwrittenArchive(t *testing.T) {
 			t.Error("the segment has left")
 		}
 		disk.Inject(nil)
-		mustClose(t, log)
+		logtest.Close(t, log)
 		account(t, disk, acked, "without an archive")
 	}
 }
@@ -395,17 +396,11 @@ func TestUnwrittenArchive(t *testing.T) {
 func TestReadWhileMoving(t *testing.T) {
 	dir, away := t.TempDir(), t.TempDir()
 	o := audittrail.Options{Create: true, SegmentBytes: 4 << 10}
-	log, err := audittrail.Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, o)
 	for i := range 60 {
-		mustAppend(t, log, event.Event{ID: fmt.Sprint(i), Type: event.Prompt, Prompt: "p"})
+		logtest.Append(t, log, event.Event{ID: fmt.Sprint(i), Type: event.Prompt, Prompt: "p"})
 	}
-	reader, err := audittrail.Open(dir, audittrail.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	ctx, stop := context.WithCancel(t.Context())
 	var working sync.WaitGroup
 	for _, l := range []*audittrail.Log{log, reader} {

@@ -8,6 +8,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/query"
 	"audittrail/service"
@@ -86,8 +87,8 @@ func crashRead(t *testing.T, n int, read func(*service.Session, func()) error) (
 		t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }() // the disk may fail
-	mustAppend(t, log, about("ann", "one"))
-	mustAppend(t, log, about("bob", "two"))
+	logtest.Append(t, log, about("ann", "one"))
+	logtest.Append(t, log, about("bob", "two"))
 	if _, err := log.Checkpoint(t.Context()); err != nil { // so that the signer has nothing to do
 		t.Fatal(err)
 	}
@@ -118,7 +119,7 @@ func told(t *testing.T, disk *vfs.Mem, when string) {
 	if err != nil {
 		t.Fatalf("%s: %v", when, err)
 	}
-	defer mustClose(t, log)
+	defer logtest.Close(t, log)
 	q := query.Query{Types: []event.Type{event.ContentRead, event.DataExported}}
 	if n, err := query.New(log).Count(t.Context(), q); err != nil || n != 1 {
 		t.Errorf("%s: content has left, and the log tells of %d readings, %v", when, n, err)

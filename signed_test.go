@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"audittrail"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -42,7 +43,7 @@ func TestReadBesideAlteredHash(t *testing.T) {
 	disk := withoutTree(t, altered)
 	o := derivedOptions(disk)
 	o.ReadOnly, o.Create = true, false
-	log := openDir(t, o)
+	log := logtest.Open(t, "dir", o)
 	for _, seq := range []uint64{0, 2, 4, 300, derivedSize - 1} {
 		if r, err := log.Get(t.Context(), seq); err != nil || r.State != record.Readable {
 			t.Errorf("Get(%d) = %+v, %v, want it readable", seq, r, err)
@@ -55,7 +56,7 @@ func TestReadBesideAlteredHash(t *testing.T) {
 	if _, err := log.Get(t.Context(), altered); !errors.As(err, &tamper) {
 		t.Errorf("Get(%d) = %v, want a TamperError", altered, err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 }
 
 // TestReadErrorBesideAlteredHash fails each read of such a log once: a record that is
@@ -83,7 +84,7 @@ func TestReadErrorBesideAlteredHash(t *testing.T) {
 					err = errors.Join(err, perr)
 				}
 			}
-			mustClose(t, log)
+			logtest.Close(t, log)
 		}
 		var tamper *record.TamperError
 		if err != nil && !errors.Is(err, syscall.EIO) || errors.As(err, &tamper) {
@@ -100,18 +101,18 @@ func TestReadErrorBesideAlteredHash(t *testing.T) {
 // since is never one that nobody vouches for.
 func TestSignedMeanwhile(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
-	mustAppend(t, log, about("bob", "0"))
+	log := logtest.Open(t, "dir", onDisk(disk))
+	logtest.Append(t, log, about("bob", "0"))
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	sign := holdSigning(disk)
-	mustAppend(t, log, about("ann", "1"))
-	mustAppend(t, log, about("bob", "2"))
+	logtest.Append(t, log, about("ann", "1"))
+	logtest.Append(t, log, about("bob", "2"))
 	before := disk.KillOnly()
 	sign()
 	erase(t, log, "ann")
-	mustClose(t, log)
+	logtest.Close(t, log)
 	var after []func(to *vfs.Mem) error
 	for _, dir := range []string{"dir/log", "dir/tree", "dir/keys"} {
 		for _, name := range dirNames(t, disk, dir) {
@@ -126,7 +127,7 @@ func TestSignedMeanwhile(t *testing.T) {
 		now := before.Clone()
 		o := onDisk(now)
 		o.ReadOnly, o.Create = true, false
-		reader := openDir(t, o)
+		reader := logtest.Open(t, "dir", o)
 		var ops atomic.Int64
 		now.Inject(func(vfs.Op) error {
 			if ops.Add(1) != n {
@@ -143,7 +144,7 @@ func TestSignedMeanwhile(t *testing.T) {
 		if err != nil || b.Records > 0 || b.Behind > 0 || b.Size < 3 {
 			t.Errorf("at operation %d: %+v, %v, want nothing beyond", n, b, err)
 		}
-		mustClose(t, reader)
+		logtest.Close(t, reader)
 		if ops.Load() < n {
 			return
 		}

@@ -3,8 +3,8 @@ package audittrail_test
 import (
 	"testing"
 
-	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 )
 
@@ -13,20 +13,14 @@ import (
 func TestStatBesideWriter(t *testing.T) {
 	for n := 0; ; n++ {
 		disk := vfs.NewMem()
-		log, err := audittrail.Open("dir", rolling(disk))
-		if err != nil {
-			t.Fatal(err)
-		}
-		mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "first"})
+		log := logtest.Open(t, "dir", rolling(disk))
+		logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "first"})
 		if _, err := log.Checkpoint(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		o := rolling(disk)
 		o.ReadOnly, o.Create = true, false
-		reader, err := audittrail.Open("dir", o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		reader := logtest.Open(t, "dir", o)
 		opened, went := 0, false
 		disk.Inject(func(op vfs.Op) error {
 			if op.Kind != vfs.OpOpen || op.Name != "dir/tree/checkpoint" || went {
@@ -37,7 +31,7 @@ func TestStatBesideWriter(t *testing.T) {
 			}
 			went = true
 			for range 12 { // and rolls
-				mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "while it looks"})
+				logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "while it looks"})
 			}
 			if _, err := log.Checkpoint(t.Context()); err != nil {
 				t.Error(err)
@@ -49,8 +43,8 @@ func TestStatBesideWriter(t *testing.T) {
 		if err != nil || s.Beyond.Behind > 0 || s.Signed.Size > s.Records || len(s.Empty) > 0 || len(s.Beyond.Missing) > 0 {
 			t.Errorf("opening %d: Stat = %+v, %v; want no record missing", n, s, err)
 		}
-		mustClose(t, reader)
-		mustClose(t, log)
+		logtest.Close(t, reader)
+		logtest.Close(t, log)
 		if !went {
 			if n == 0 {
 				t.Error("Stat opened no checkpoint")

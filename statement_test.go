@@ -6,16 +6,14 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/tlog"
 )
 
 func TestSignStatement(t *testing.T) {
 	dir := t.TempDir()
-	log, err := audittrail.Open(dir, audittrail.Options{Create: true, Origin: "example.com/log"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mustAppend(t, log, event.Event{Type: event.Prompt})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true, Origin: "example.com/log"})
+	logtest.Append(t, log, event.Event{Type: event.Prompt})
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -52,12 +50,12 @@ func TestSignStatement(t *testing.T) {
 		if _, err := log.Root(c.Size + 9); !errors.Is(err, audittrail.ErrNoRecord) {
 			t.Errorf("Root beyond the tree: error is %v, want ErrNoRecord", err)
 		}
-		mustClose(t, log)
+		logtest.Close(t, log)
 		if log, err = audittrail.Open(dir, audittrail.Options{ReadOnly: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	if _, err := log.SignStatement("report", "1"); !errors.Is(err, audittrail.ErrClosed) {
 		t.Errorf("SignStatement of a closed log: error is %v, want ErrClosed", err)
 	}

@@ -6,19 +6,20 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/record"
 )
 
 // TestSubjects asks a writer and a reader who is who.
 func TestSubjects(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
-	receipt := mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "ann", SessionID: "s-1", Prompt: "p"})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	receipt := logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "ann", SessionID: "s-1", Prompt: "p"})
 	rec, err := log.Get(t.Context(), receipt.Seq)
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader := open(t, dir, audittrail.Options{ReadOnly: true})
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	for name, l := range map[string]*audittrail.Log{"writer": log, "reader": reader} {
 		s, ok, err := l.Subject("ann")
 		if err != nil || !ok || s != rec.Subject {
@@ -48,10 +49,10 @@ func TestSubjects(t *testing.T) {
 // TestSubjectsWithoutKeys asks a copy that has no keyring.
 func TestSubjectsWithoutKeys(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
-	mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "ann"})
-	mustClose(t, log)
-	bare := open(t, dir, audittrail.Options{ReadOnly: true, KeysDir: t.TempDir()})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "ann"})
+	logtest.Close(t, log)
+	bare := logtest.Open(t, dir, audittrail.Options{ReadOnly: true, KeysDir: t.TempDir()})
 	_, _, serr := bare.Subject("ann")
 	_, herr := bare.Session("s")
 	for _, err := range []error{serr, herr} {

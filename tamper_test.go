@@ -14,6 +14,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/finding"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 )
@@ -37,13 +38,10 @@ const specimenSize = 40
 func newSpecimen(t *testing.T) *specimen {
 	t.Helper()
 	s := &specimen{disk: vfs.NewMem(), lines: map[string][][]byte{}, first: map[string]int{}, n: specimenSize}
-	log, err := audittrail.Open("dir", s.options(5500))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", s.options(5500))
 	s.signedAtFirst = s.read(t, "keys/signed")
 	for i := range s.n {
-		mustAppend(t, log, event.Event{
+		logtest.Append(t, log, event.Event{
 			Type: event.Prompt, UserID: fmt.Sprintf("user-%d", i%3), Prompt: strings.Repeat("word ", 3*i),
 			Labels: map[string]string{"v": fmt.Sprintf(`{"v":2,%d`, i)},
 		})
@@ -53,7 +51,7 @@ func newSpecimen(t *testing.T) *specimen {
 		t.Fatal(err)
 	}
 	s.vkey = keys[0].VKey
-	mustClose(t, log)
+	logtest.Close(t, log)
 	names, err := s.disk.ReadDir("dir/log")
 	if err != nil {
 		t.Fatal(err)
@@ -559,10 +557,7 @@ func (s *specimen) lessKnown(c conditions, name string, i int, want verdict) ver
 func (s *specimen) checkpoint(t *testing.T, size uint64) []byte {
 	t.Helper()
 	disk := s.disk.Clone()
-	log, err := audittrail.Open("dir", audittrail.Options{}.With(audittrail.Seams{FS: disk}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", audittrail.Options{}.With(audittrail.Seams{FS: disk}))
 	defer func() { _ = log.Close() }() // a copy
 	return audittrail.SignAt(t, log, size)
 }

@@ -14,6 +14,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/finding"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -28,10 +29,7 @@ const derivedSize = 600
 func derivedLog(t *testing.T) (*vfs.Mem, []byte) {
 	t.Helper()
 	disk := vfs.NewMem()
-	log, err := audittrail.Open("dir", derivedOptions(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", derivedOptions(disk))
 	var old []byte
 	for i := range 6 {
 		events := make([]event.Event, derivedSize/6)
@@ -39,10 +37,9 @@ func derivedLog(t *testing.T) (*vfs.Mem, []byte) {
 			n := i*len(events) + j
 			events[j] = event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", n%5), Prompt: fmt.Sprintf("prompt %d", n)}
 		}
-		if _, err := log.AppendBatch(t.Context(), events); err != nil {
-			t.Fatal(err)
-		}
+		logtest.AppendBatch(t, log, events...)
 		if i == 3 {
+			var err error
 			if old, err = log.Checkpoint(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +48,7 @@ func derivedLog(t *testing.T) (*vfs.Mem, []byte) {
 	if err := log.DropSegments(t.Context(), whole(t, log, 2)[1:2], "old"); err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	return disk, old
 }
 
@@ -84,7 +81,7 @@ func ask(t *testing.T, disk *vfs.Mem, old []byte) answer {
 		say("open", "", err)
 		return a
 	}
-	defer mustClose(t, log)
+	defer logtest.Close(t, log)
 	for _, seq := range []uint64{0, 3, 7, 255, 256, 300, 511, 512, derivedSize - 1} {
 		what := fmt.Sprintf("get %d", seq)
 		r, err := log.Get(t.Context(), seq)
@@ -258,11 +255,8 @@ func named(t *testing.T, disk *vfs.Mem, file string, passes bool) {
 		t.Errorf("verify: %+v, want %s named", v.Findings, file)
 	}
 	o.ReadOnly, o.Create = true, false
-	log, err := audittrail.Open("dir", o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mustClose(t, log)
+	log := logtest.Open(t, "dir", o)
+	defer logtest.Close(t, log)
 	problems, err := log.CheckTree(t.Context())
 	if err != nil || !passes && (len(problems) != 1 || problems[0].File != file) {
 		t.Errorf("CheckTree() = %+v, %v, want %s named", problems, err, file)
@@ -299,7 +293,7 @@ func mended(t *testing.T, disk *vfs.Mem) {
 	if err != nil {
 		t.Fatalf("open for writing: %v", err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	disk.Inject(nil)
 	v, err := audittrail.VerifyDir(t.Context(), "dir", derivedOptions(disk), audittrail.VerifyOptions{})
 	if err != nil || !v.Valid() {
@@ -310,11 +304,8 @@ func mended(t *testing.T, disk *vfs.Mem) {
 // certified checks that an erasure has all that its certificate consists of.
 func certified(t *testing.T, disk *vfs.Mem) {
 	t.Helper()
-	log, err := audittrail.Open("dir", derivedOptions(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mustClose(t, log)
+	log := logtest.Open(t, "dir", derivedOptions(disk))
+	defer logtest.Close(t, log)
 	done, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"user 3"}, Reason: "asked", Basis: "GDPR 17"})
 	if err != nil {
 		t.Fatalf("erase: %v", err)
@@ -336,13 +327,10 @@ func TestAlteredAndDerived(t *testing.T) {
 	healthy, _ := derivedLog(t)
 	o := derivedOptions(healthy)
 	o.ReadOnly, o.Create = true, false
-	log, err := audittrail.Open("dir", o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", o)
 	const seq = 3
 	home := segmentFile(segments(t, log)[0], ".jsonl")
-	mustClose(t, log)
+	logtest.Close(t, log)
 	for _, alter := range []func([]byte) []byte{
 		func(line []byte) []byte { return flipAt(line, 60) },
 		func(line []byte) []byte { return rehash(line, `"type":"prompt"`, `"type":"x.other"`) },
@@ -363,10 +351,7 @@ func TestAlteredAndDerived(t *testing.T) {
 						edit(t, disk, filepath.Join("tree", name), func(b []byte) []byte { return d.edit(b, make([]byte, len(b))) })
 					}
 				}
-				log, err := audittrail.Open("dir", o.With(audittrail.Seams{FS: disk, Roll: 60_000}))
-				if err != nil {
-					t.Fatal(err)
-				}
+				log := logtest.Open(t, "dir", o.With(audittrail.Seams{FS: disk, Roll: 60_000}))
 				var tamper *record.TamperError
 				if _, err := log.Get(t.Context(), seq); !errors.As(err, &tamper) || tamper.Seq != seq {
 					t.Errorf("%s %s: Get(%d) = %v, want a TamperError", file, how, seq, err)
@@ -374,7 +359,7 @@ func TestAlteredAndDerived(t *testing.T) {
 				if _, err := log.Prove(t.Context(), seq); err == nil {
 					t.Errorf("%s %s: an altered record was proven", file, how)
 				}
-				mustClose(t, log)
+				logtest.Close(t, log)
 				v, err := audittrail.VerifyDir(t.Context(), "dir", derivedOptions(disk), audittrail.VerifyOptions{})
 				if err != nil || !v.Altered() || v.Findings[0].Kind == finding.Derived {
 					t.Errorf("%s %s: verify: %+v, %v, want it altered", file, how, v, err)
@@ -388,10 +373,7 @@ func TestAlteredAndDerived(t *testing.T) {
 // reader in its process has met that.
 func TestWriterMeetsDamage(t *testing.T) {
 	disk, _ := derivedLog(t)
-	log, err := audittrail.Open("dir", derivedOptions(disk))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", derivedOptions(disk))
 	f, err := disk.OpenFile("dir/tree/entries", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -405,7 +387,7 @@ func TestWriterMeetsDamage(t *testing.T) {
 	if _, err := log.Get(t.Context(), 250); err != nil {
 		t.Error(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	v, err := audittrail.VerifyDir(t.Context(), "dir", derivedOptions(disk), audittrail.VerifyOptions{})
 	if err != nil || !v.Valid() {
 		t.Errorf("verify: %+v, %v, want what is damaged made again", v, err)

@@ -12,6 +12,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 )
 
@@ -21,20 +22,17 @@ func keptLog(t *testing.T) (*vfs.Mem, *clock) {
 	t.Helper()
 	disk := vfs.NewMem()
 	c := &clock{now: time.Date(2026, 1, 20, 0, 0, 0, 0, time.UTC)}
-	log, err := audittrail.Open("dir", keptOptions(disk, c))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", keptOptions(disk, c))
 	for i := range 12 {
 		user := fmt.Sprintf("user %d", i%3)
 		if i > 9 { // behind the first segment
 			user = "held"
 		}
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: user, Prompt: fmt.Sprintf("prompt %d", i)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: user, Prompt: fmt.Sprintf("prompt %d", i)})
 	}
 	c.set(time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC))
 	for i := range 12 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprintf("prompt %d", 12+i)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user %d", i%3), Prompt: fmt.Sprintf("prompt %d", 12+i)})
 	}
 	hold(t, log, governance.Hold{User: "held"})
 	if _, err := log.Expire(t.Context(), []string{"standard/2026-01"}, "r"); err != nil {
@@ -46,7 +44,7 @@ func keptLog(t *testing.T) (*vfs.Mem, *clock) {
 	if err := log.RotateSigner(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	return disk, c
 }
 

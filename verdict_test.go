@@ -13,6 +13,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/finding"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 )
 
@@ -43,14 +44,14 @@ func putBack(t *testing.T, disk, older *vfs.Mem, dir string) {
 func withOlderKeys(t *testing.T, n int) *vfs.Mem {
 	t.Helper()
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
-	mustClose(t, log)
+	log := logtest.Open(t, "dir", onDisk(disk))
+	logtest.Close(t, log)
 	older := disk.Clone()
-	log = openDir(t, onDisk(disk))
+	log = logtest.Open(t, "dir", onDisk(disk))
 	for i := range n {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprint("user ", i)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprint("user ", i)})
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	putBack(t, disk, older, "keys")
 	return disk
 }
@@ -148,7 +149,7 @@ func TestVerifyFirstSecond(t *testing.T) {
 func TestVerifyBesideFirstWrite(t *testing.T) {
 	s := newSpecimen(t)
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	defer func() { _ = log.Close() }() // which finds something in its file
 	text := bytes.Join([][]byte{s.line(0), s.line(1)[:100]}, nil)
 	if err := os.WriteFile(filepath.Join(dir, "log", firstSegment), text, 0o600); err != nil {

@@ -16,6 +16,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/finding"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -54,7 +55,7 @@ func TestVerifyCalledOff(t *testing.T) {
 	if err := log.ArchiveSegments(t.Context(), gone, place, "old"); err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	damaged := left.Clone()
 	edit(t, damaged, filepath.Join("..", place, fmt.Sprintf("%020d.jsonl.zst", gone[0])), func(b []byte) []byte { return flipAt(b, len(b)/2) })
 	said := func(v *audittrail.Verification) string {
@@ -222,7 +223,7 @@ func TestVerifyCountsBesideAlterations(t *testing.T) {
 	}
 	dropped, last := segments(t, log)[1], segments(t, log)[2]
 	n := size(t, log)
-	mustClose(t, log)
+	logtest.Close(t, log)
 	edit(t, disk, segmentFile(last, ".jsonl"), func(b []byte) []byte {
 		l := lines(b)
 		l[1] = flip(l[1], `"body":"`)
@@ -252,12 +253,9 @@ func TestVerifyCountsProblems(t *testing.T) {
 // that this takes.
 func TestVerifyImpossibleSize(t *testing.T) {
 	disk := signedThenMore(t)
-	log, err := audittrail.Open("dir", onDisk(disk.Clone()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", onDisk(disk.Clone()))
 	signed := audittrail.SignRoot(t, log, 1<<40, tlog.Hash{1})
-	mustClose(t, log)
+	logtest.Close(t, log)
 	v := verifyOn(t, disk, audittrail.VerifyOptions{Checkpoints: [][]byte{signed}})
 	if !v.Altered() || v.Count(finding.Truncated) != 1 || v.Records != 8 {
 		t.Errorf("%d records, %+v, want that the log is cut off", v.Records, v.Findings)
@@ -314,18 +312,18 @@ func TestVerifyWhileTailIsCut(t *testing.T) {
 // altered, and the records before the erasure count.
 func TestVerifyWhileErasureSigns(t *testing.T) {
 	written := vfs.NewMem()
-	log := openDir(t, onDisk(written))
-	mustAppend(t, log, about("bob", "0"))
+	log := logtest.Open(t, "dir", onDisk(written))
+	logtest.Append(t, log, about("bob", "0"))
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	sign := holdSigning(written)
-	mustAppend(t, log, about("ann", "1"))
+	logtest.Append(t, log, about("ann", "1"))
 	start := written.KillOnly()
 	sign()
 	erase(t, log, "ann")
 	after := written.KillOnly()
-	mustClose(t, log)
+	logtest.Close(t, log)
 	records := len(lines(readOn(t, after, "log/"+firstSegment)))
 	for _, name := range dirNames(t, after, "dir/tree") { // which grows before it is signed
 		if name != "checkpoint" {
@@ -399,7 +397,7 @@ func TestVerifyArchiveInALongPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	if v := verifyOn(t, disk, audittrail.VerifyOptions{}); v.Archived == 0 || len(v.Limitations) > 0 {
 		t.Errorf("with the keyring: %d archived, missing %q, want the archive read", v.Archived, v.Limitations)
 	}
@@ -481,7 +479,7 @@ func TestVerifyTombstoneBesideTombstone(t *testing.T) {
 	}
 	g := segments(t, log)[1]
 	n := size(t, log)
-	mustClose(t, log)
+	logtest.Close(t, log)
 	other := fmt.Sprintf("log/%020d.remnant", g.First+1)
 	edit(t, disk, other, func([]byte) []byte { return readOn(t, disk, segmentFile(g, ".remnant")) })
 	v, err := audittrail.VerifyDir(t.Context(), "dir", rolling(disk), audittrail.VerifyOptions{})
@@ -497,7 +495,7 @@ func TestVerifyRemnantBesideUnreadable(t *testing.T) {
 	filled(t, disk)
 	log := openLog(t, disk)
 	g := segments(t, log)[1]
-	mustClose(t, log)
+	logtest.Close(t, log)
 	lines := segmentFile(g, ".jsonl")
 	edit(t, disk, segmentFile(g, ".remnant"), func([]byte) []byte { return []byte("junk") })
 	disk.Inject(func(op vfs.Op) error {
@@ -552,7 +550,7 @@ func TestVerifyWithoutTreeBesideGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	altered := segments(t, log)[2]
-	mustClose(t, log)
+	logtest.Close(t, log)
 	edit(t, disk, segmentFile(altered, ".jsonl"), func(b []byte) []byte {
 		l := lines(b)
 		l[1] = flip(l[1], `"body":"`)
@@ -579,13 +577,13 @@ func TestVerifyUnreadableStatement(t *testing.T) {
 	}
 	before := segments(t, log)
 	for len(segments(t, log)) < len(before)+2 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "user 1", Prompt: strings.Repeat("later ", 40)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "user 1", Prompt: strings.Repeat("later ", 40)})
 	}
 	second := before[len(before)-1]
 	if err := log.DropSegments(t.Context(), []uint64{second.First}, "old"); err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	edit(t, start, "log/"+firstSegment, func(b []byte) []byte { return flipAt(b, 60) })
 	remnant := "dir/" + segmentFile(second, ".remnant")
 	for n := int64(1); ; n++ {
@@ -614,20 +612,20 @@ func TestVerifyUnreadableStatement(t *testing.T) {
 // whose records lie behind the newest checkpoint: that is said.
 func TestVerifyUnreadableTail(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, rolling(disk))
+	log := logtest.Open(t, "dir", rolling(disk))
 	big := event.Event{Type: event.Prompt, Prompt: strings.Repeat("x ", 700)}
-	mustAppend(t, log, big)
-	mustAppend(t, log, big)
+	logtest.Append(t, log, big)
+	logtest.Append(t, log, big)
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	sign := holdSigning(disk)
-	mustAppend(t, log, big)
+	logtest.Append(t, log, big)
 	all := segments(t, log)
 	last := segmentFile(all[len(all)-1], ".jsonl")
 	killed := disk.KillOnly()
 	sign()
-	mustClose(t, log)
+	logtest.Close(t, log)
 	killed.Inject(func(op vfs.Op) error {
 		if op.Kind == vfs.OpStat && op.Name == "dir/"+last {
 			return syscall.EIO
@@ -644,16 +642,16 @@ func TestVerifyUnreadableTail(t *testing.T) {
 // in front of that is checked, and what cannot be read begins behind it.
 func TestVerifyUnreadableMiddle(t *testing.T) {
 	start := vfs.NewMem()
-	log := openDir(t, onDisk(start))
+	log := logtest.Open(t, "dir", onDisk(start))
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 24 {
 		text := make([]byte, 12_000) // that cannot be made much shorter
 		for i := range text {
 			text[i] = byte('a' + rng.IntN(26))
 		}
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: string(text)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: string(text)})
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	length := int64(len(readOn(t, start, "log/"+firstSegment)))
 	within := false
 	for bad := int64(0); bad < length; bad += length / 7 {
@@ -693,12 +691,9 @@ func TestVerifySignedOtherForm(t *testing.T) {
 		prev = tailOf(f[name][at]).Hash
 		rng.Append(tlog.LeafHash(prev), nil)
 	}
-	log, err := audittrail.Open("dir", onDisk(s.disk.Clone()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", onDisk(s.disk.Clone()))
 	signed := audittrail.SignRoot(t, log, uint64(s.n), rng.Root())
-	mustClose(t, log)
+	logtest.Close(t, log)
 	disk := s.under(t, f)
 	edit(t, disk, "tree/checkpoint", func([]byte) []byte { return signed })
 	v := verifyOn(t, disk, audittrail.VerifyOptions{VKeys: []string{s.vkey}})

@@ -17,6 +17,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/finding"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/record"
 	"audittrail/tlog"
@@ -88,10 +89,10 @@ func TestVerifyIntact(t *testing.T) {
 // TestVerifyOpen verifies logs that are open, for writing and for reading.
 func TestVerifyOpen(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 3000}))
-	reader := open(t, dir, audittrail.Options{ReadOnly: true})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 3000}))
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	for i := range 20 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: fmt.Sprint(i)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: fmt.Sprint(i)})
 		for name, l := range map[string]*audittrail.Log{"writer": log, "reader": reader} {
 			v, err := l.Verify(t.Context(), audittrail.VerifyOptions{})
 			if err != nil {
@@ -103,7 +104,7 @@ func TestVerifyOpen(t *testing.T) {
 			}
 		}
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	if _, err := log.Verify(t.Context(), audittrail.VerifyOptions{}); !errors.Is(err, audittrail.ErrClosed) {
 		t.Errorf("Verify after Close = %v, want ErrClosed", err)
 	}
@@ -113,8 +114,8 @@ func TestVerifyOpen(t *testing.T) {
 // and segments begun.
 func TestVerifyBesideWriter(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 20_000}))
-	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "first"})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 20_000}))
+	logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "first"})
 	vkey := vkeyOf(t, dir)
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
@@ -403,11 +404,11 @@ func TestVerifyReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit(t, fork, "keys/signed", func([]byte) []byte { return s.signedAtFirst })
-	log := openDir(t, onDisk(fork))
+	log := logtest.Open(t, "dir", onDisk(fork))
 	for i := range s.n {
-		mustAppend(t, log, event.Event{Type: event.Response, Response: fmt.Sprint("another story ", i)})
+		logtest.Append(t, log, event.Event{Type: event.Response, Response: fmt.Sprint("another story ", i)})
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	wantValid(t, verifyOn(t, fork, audittrail.VerifyOptions{}), s.n)
 	for _, size := range []uint64{1, 25, 40} {
 		vo := audittrail.VerifyOptions{Checkpoints: [][]byte{s.checkpoint(t, size)}}
@@ -576,23 +577,23 @@ func TestVerifyMaxProblems(t *testing.T) {
 // TestVerifyRotated follows signers from one to the next.
 func TestVerifyRotated(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
+	log := logtest.Open(t, "dir", onDisk(disk))
 	old, err := log.Checkpoint(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: fmt.Sprint(i)})
+		logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: fmt.Sprint(i)})
 		if err := log.RotateSigner(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	mustAppend(t, log, event.Event{Type: event.Prompt})
+	logtest.Append(t, log, event.Event{Type: event.Prompt})
 	keys, err := log.Keys()
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	wantValid(t, verifyOn(t, disk, audittrail.VerifyOptions{Checkpoints: [][]byte{old}}), 7)
 	for _, k := range keys {
 		wantValid(t, verifyOn(t, disk, audittrail.VerifyOptions{VKeys: []string{k.VKey}, Checkpoints: [][]byte{old}}), 7)
@@ -623,27 +624,27 @@ func TestVerifyRotated(t *testing.T) {
 	if v := verifyOn(t, junk, audittrail.VerifyOptions{}); v.Altered() || v.Count(finding.Derived) != 1 {
 		t.Errorf("a note that nobody signed: %+v", v)
 	}
-	log = openDir(t, onDisk(junk))
-	mustClose(t, log)
+	log = logtest.Open(t, "dir", onDisk(junk))
+	logtest.Close(t, log)
 	wantValid(t, verifyOn(t, junk, audittrail.VerifyOptions{}), 7)
 }
 
 // TestVerifyLostKeys brings back a keyring from before some records.
 func TestVerifyLostKeys(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
-	mustAppend(t, log, event.Event{Type: event.Prompt, UserID: "early"})
-	mustClose(t, log)
+	log := logtest.Open(t, "dir", onDisk(disk))
+	logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "early"})
+	logtest.Close(t, log)
 	before := disk.KillOnly()
-	log = openDir(t, onDisk(disk))
+	log = logtest.Open(t, "dir", onDisk(disk))
 	for _, user := range []string{"early", "late", "late", "early"} {
-		mustAppend(t, log, event.Event{Type: event.Prompt, UserID: user, Labels: map[string]string{
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: user, Labels: map[string]string{
 			// As in the fields that say whose key it is.
 			"class": "standard/2026-01", "key": strings.Repeat("0", 64), "subject": strings.Repeat("0", 32),
 			"z\",\"subject\":\"": "0",
 		}})
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	names, err := disk.ReadDir("dir/keys")
 	if err != nil {
 		t.Fatal(err)
@@ -692,12 +693,9 @@ func TestVerifyNewerFormat(t *testing.T) {
 		entries, leaves = append(entries, prev[:]...), append(leaves, leaf[:]...)
 	}
 	disk := s.disk.Clone()
-	log, err := audittrail.Open("dir", onDisk(disk.Clone()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, "dir", onDisk(disk.Clone()))
 	signed := audittrail.SignRoot(t, log, uint64(s.n), rng.Root())
-	mustClose(t, log)
+	logtest.Close(t, log)
 	for name, l := range f {
 		edit(t, disk, "log/"+name, func([]byte) []byte { return bytes.Join(l, nil) })
 		remove(t, disk, "log/"+strings.TrimSuffix(name, ".jsonl")+".side")
@@ -789,9 +787,9 @@ func TestVerifyImpossible(t *testing.T) {
 // TestVerifyEmpty verifies a log without records.
 func TestVerifyEmpty(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
+	log := logtest.Open(t, "dir", onDisk(disk))
 	wantValid(t, verifyOn(t, disk, audittrail.VerifyOptions{}), 0)
-	mustClose(t, log)
+	logtest.Close(t, log)
 	wantValid(t, verifyOn(t, disk, audittrail.VerifyOptions{}), 0)
 }
 
@@ -799,11 +797,11 @@ func TestVerifyEmpty(t *testing.T) {
 // a checkpoint over no record is published: nobody altered it.
 func TestVerifyFirstWrite(t *testing.T) {
 	disk := vfs.NewMem()
-	log := openDir(t, onDisk(disk))
+	log := logtest.Open(t, "dir", onDisk(disk))
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	edit(t, disk, "log/"+firstSegment, func([]byte) []byte { return []byte(`{"v":1,"id":"01a2`) })
 	v, err := audittrail.VerifyDir(t.Context(), "dir", onDisk(disk), audittrail.VerifyOptions{})
 	if err != nil || v.Altered() || v.FindingCount != 1 || v.Count(finding.Torn) != 1 {

@@ -11,6 +11,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/record"
 )
 
@@ -44,9 +45,9 @@ func TestVersion1Log(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := open(t, dir, audittrail.Options{AcceptClock: true})
+	log := logtest.Open(t, dir, audittrail.Options{AcceptClock: true})
 	for i, e := range events {
-		r := mustAppend(t, log, e)
+		r := logtest.Append(t, log, e)
 		tail, ok := record.ParseChainLink(bytes.Split(before, []byte("\n"))[i])
 		if !ok || !r.Duplicate || r.Seq != uint64(i) || r.Hash != tail.Hash {
 			t.Errorf("event %d again: %+v, want the receipt of record %d, %v", i, r, i, tail.Hash)
@@ -63,14 +64,14 @@ func TestVersion1Log(t *testing.T) {
 	if _, err := log.Append(t.Context(), withActor); !errors.As(err, &conflict) || conflict.Seq != 1 {
 		t.Errorf("the event of record 1 with an actor: %v, want an IDConflictError", err)
 	}
-	mustAppend(t, log, event.Event{Type: event.Prompt, Prompt: "new", Response: "answer"})
-	mustClose(t, log)
+	logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "new", Response: "answer"})
+	logtest.Close(t, log)
 
 	after, err := os.ReadFile(filepath.Join(dir, "log", firstSegment))
 	if err != nil || !bytes.HasPrefix(after, before) {
 		t.Fatalf("what was written before has changed (%v)", err)
 	}
-	log = open(t, dir, audittrail.Options{ReadOnly: true})
+	log = logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	for r, err := range log.Records(t.Context(), 0, record.MaxSeq) {
 		if err != nil {
 			t.Fatal(err)
@@ -94,11 +95,11 @@ func TestVersion1Log(t *testing.T) {
 
 func TestSources(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
-	app := mustAppend(t, log, about("ann", "one"))
-	mustClose(t, log)
-	log = open(t, dir, audittrail.Options{Source: record.SourceImport})
-	imported := mustAppend(t, log, about("ann", "two"))
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	app := logtest.Append(t, log, about("ann", "one"))
+	logtest.Close(t, log)
+	log = logtest.Open(t, dir, audittrail.Options{Source: record.SourceImport})
+	imported := logtest.Append(t, log, about("ann", "two"))
 	own, err := log.AppendGovernance(t.Context(), event.Event{Type: event.ReportMade, RetentionClass: audittrail.GovernanceClass})
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +112,7 @@ func TestSources(t *testing.T) {
 			t.Errorf("record %d: source %q, %v; want %q", seq, r.Source, err, want)
 		}
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	if _, err := audittrail.Open(dir, audittrail.Options{Source: "elsewhere"}); err == nil || !strings.Contains(err.Error(), `invalid Source "elsewhere"`) {
 		t.Errorf("Open with an unknown source: %v", err)
 	}
@@ -121,9 +122,9 @@ func TestSources(t *testing.T) {
 // name in the keyring alone, whatever becomes of the person whom it is about.
 func TestActor(t *testing.T) {
 	dir := t.TempDir()
-	log := open(t, dir, audittrail.Options{Create: true})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	review := event.Event{ID: "review-1", Type: event.HumanReview, UserID: "ann", Actor: "rick-the-reviewer", Outcome: "success"}
-	first := mustAppend(t, log, review)
+	first := logtest.Append(t, log, review)
 	get := func() *record.Record {
 		t.Helper()
 		r, err := log.Get(t.Context(), first.Seq)
@@ -175,7 +176,7 @@ func TestActor(t *testing.T) {
 	}
 	second := review
 	second.ID = "review-2"
-	if seq := mustAppend(t, log, second).Seq; true {
+	if seq := logtest.Append(t, log, second).Seq; true {
 		if r, err := log.Get(t.Context(), seq); err != nil || r.Actor == subject || r.Event.Actor != "rick-the-reviewer" {
 			t.Errorf("a person who comes back: %v, %q, %v; want a new subject", r.Actor, r.Event.Actor, err)
 		}
@@ -184,7 +185,7 @@ func TestActor(t *testing.T) {
 	if r = get(); r.State != record.Erased || r.Event.Actor != "" || r.Actor != subject {
 		t.Errorf("after both erasures: %v, actor %v, %q", r.State, r.Actor, r.Event.Actor)
 	}
-	mustClose(t, log)
+	logtest.Close(t, log)
 	for _, name := range []string{firstSegment} {
 		b, err := os.ReadFile(filepath.Join(dir, "log", name))
 		if err != nil || bytes.Contains(b, []byte("rick")) {

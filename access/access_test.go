@@ -13,21 +13,8 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
-
-func openLog(t testing.TB, dir string, o audittrail.Options) *audittrail.Log {
-	t.Helper()
-	log, err := audittrail.Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return log
-}
 
 func openAccess(t testing.TB, log *audittrail.Log, o access.Options) *access.Controller {
 	t.Helper()
@@ -75,7 +62,7 @@ var separated = map[string]string{
 // TestRoles checks every permission of every role with a token of its own.
 func TestRoles(t *testing.T) {
 	for separate, want := range map[bool]map[string]string{false: matrix, true: separated} {
-		log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+		log := logtest.New(t)
 		c := openAccess(t, log, access.Options{Rules: access.Rules{SeparateDuties: separate}})
 		for role, cells := range want {
 			token, _ := mustGrant(t, c, access.GrantRequest{User: "user of " + role, Role: role})
@@ -93,7 +80,7 @@ func TestRoles(t *testing.T) {
 // TestNobodyGrantsMore refuses a grant of what the giver does not have, but by
 // the local operator, and whatever the giver was.
 func TestNobodyGrantsMore(t *testing.T) {
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	c := openAccess(t, log, access.Options{Rules: access.Rules{Custom: map[string]access.CustomRole{
 		"usher":  {Permissions: []access.Permission{access.ManageAccess}},
 		"usher2": {Permissions: []access.Permission{access.ManageAccess, access.ReadEvents, access.Verify, access.ViewReports}},
@@ -160,14 +147,14 @@ func TestNobodyGrantsMore(t *testing.T) {
 // writes and in a concurrent reader.
 func TestGrantsSurvive(t *testing.T) {
 	dir := t.TempDir()
-	log := openLog(t, dir, audittrail.Options{Create: true})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
 	first, g := mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Auditor, By: access.Local})
 	second, _ := mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Viewer})
 	other, _ := mustGrant(t, c, access.GrantRequest{User: "bob", Role: access.Viewer})
 
-	reader := openAccess(t, openLog(t, dir, audittrail.Options{ReadOnly: true}), access.Options{PollInterval: time.Hour})
+	reader := openAccess(t, logtest.Open(t, dir, audittrail.Options{ReadOnly: true}), access.Options{PollInterval: time.Hour})
 	defer closeAccess(t, reader)
 	check := func(who *access.Controller, token string, want bool) {
 		t.Helper()
@@ -195,7 +182,7 @@ func TestGrantsSurvive(t *testing.T) {
 	if _, err := c.RevokeUser(t.Context(), "ann", "", ""); err == nil {
 		t.Error("RevokeUser of a user without grants: no error")
 	}
-	again := openAccess(t, openLog(t, dir, audittrail.Options{ReadOnly: true}), access.Options{})
+	again := openAccess(t, logtest.Open(t, dir, audittrail.Options{ReadOnly: true}), access.Options{})
 	defer closeAccess(t, again)
 	check(again, first, false)
 	check(again, second, false)
@@ -227,7 +214,7 @@ func TestGrantsSurvive(t *testing.T) {
 func TestReasons(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var later atomic.Int64 // denials are recorded meanwhile
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	c := openAccess(t, log, access.WithClock(access.Options{}, func() time.Time { return now.Add(time.Duration(later.Load())) }))
 	defer closeAccess(t, c)
 	live, _ := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer, For: time.Hour})
@@ -308,7 +295,7 @@ func flip(token string) string {
 
 // TestGrantRefuses leaves the log as it was.
 func TestGrantRefuses(t *testing.T) {
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	c := openAccess(t, log, access.Options{Rules: access.Rules{
 		SeparateDuties: true, Custom: map[string]access.CustomRole{"keeper": {Permissions: []access.Permission{access.ManageRetention}}},
 	}})
@@ -355,7 +342,7 @@ func TestRoleThatGrew(t *testing.T) {
 	with := func(p ...access.Permission) access.Options {
 		return access.Options{Rules: access.Rules{Custom: map[string]access.CustomRole{"analyst": {Permissions: p}}}}
 	}
-	log := openLog(t, dir, audittrail.Options{Create: true})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	c := openAccess(t, log, with(access.ReadEvents, access.ViewReports))
 	token, _ := mustGrant(t, c, access.GrantRequest{User: "u", Role: "analyst"})
 	closeAccess(t, c)
@@ -370,7 +357,7 @@ func TestRoleThatGrew(t *testing.T) {
 
 // TestDenialsDoNotFlood counts what is repeated.
 func TestDenialsDoNotFlood(t *testing.T) {
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	c := openAccess(t, log, access.Options{})
 	token, _ := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})
 	const tries = 5000
@@ -414,7 +401,7 @@ func TestDenialsDoNotFlood(t *testing.T) {
 
 // TestTokensHide prints a token in every way there is.
 func TestTokensHide(t *testing.T) {
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
 	token, g, err := c.Grant(t.Context(), access.GrantRequest{User: "u", Role: access.Viewer})
@@ -475,7 +462,7 @@ func TestIDs(t *testing.T) {
 
 // BenchmarkCheck decides among 100,000 grants.
 func BenchmarkCheck(b *testing.B) {
-	log := openLog(b, b.TempDir(), audittrail.Options{Create: true})
+	log := logtest.Open(b, b.TempDir(), audittrail.Options{Create: true})
 	c := openAccess(b, log, access.Options{PollInterval: time.Hour})
 	defer closeAccess(b, c)
 	const grants = 100_000

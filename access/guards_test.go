@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
 
 // TestScopeRefuses refuses limits that contradict each other or are too many: a
@@ -34,7 +34,7 @@ func TestScopeRefuses(t *testing.T) {
 			t.Errorf("ParseScope: %v, want %q", err, want)
 		}
 	}
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
 	for what, labels := range map[string]map[string][]string{
@@ -69,7 +69,7 @@ func TestUsesRefuses(t *testing.T) {
 
 // TestUnusedFileStays writes down no use where there was none.
 func TestUnusedFileStays(t *testing.T) {
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	o := access.Options{UsesFile: filepath.Join(t.TempDir(), "uses.json")}
 	c := openAccess(t, log, o)
 	mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})
@@ -81,7 +81,7 @@ func TestUnusedFileStays(t *testing.T) {
 
 // TestRevokedTwice records one revocation.
 func TestRevokedTwice(t *testing.T) {
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
 	token, g := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})
@@ -120,7 +120,7 @@ func TestGrantRecords(t *testing.T) {
 		"a scope that is none":  `{"id":"t-0123456789abcdef","role":"viewer","by":"local","scope":["color=red"],"hash":"` + hash + `"}`,
 		"no grant":              `1`,
 	} {
-		log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+		log := logtest.New(t)
 		_, err := log.AppendGovernance(t.Context(), event.Event{
 			Type: event.AccessGranted, UserID: "u", Metadata: map[string]json.RawMessage{"grant": json.RawMessage(grant)},
 		})
@@ -143,7 +143,7 @@ func TestGrantRecords(t *testing.T) {
 // TestGrantStaysRevoked keeps a grant revoked whose record is there twice, in
 // whatever order it is read.
 func TestGrantStaysRevoked(t *testing.T) {
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	c := openAccess(t, log, access.Options{})
 	token, g := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})
 	if _, err := c.Revoke(t.Context(), g.ID, "left", "local"); err != nil {

@@ -8,11 +8,12 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
 
 // TestAccounts tell who was shown what, with a token and without.
 func TestAccounts(t *testing.T) {
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	if governed, err := access.HasGrants(t.Context(), log); err != nil || governed {
 		t.Errorf("Governed = %v, %v before there is a grant", governed, err)
 	}
@@ -50,10 +51,10 @@ func TestAccounts(t *testing.T) {
 // say any more whose they were.
 func TestErased(t *testing.T) {
 	dir := t.TempDir()
-	log := openLog(t, dir, audittrail.Options{Create: true})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	c := openAccess(t, log, access.Options{PollInterval: time.Hour})
 	defer closeAccess(t, c)
-	reader := openAccess(t, openLog(t, dir, audittrail.Options{ReadOnly: true}), access.Options{PollInterval: time.Hour})
+	reader := openAccess(t, logtest.Open(t, dir, audittrail.Options{ReadOnly: true}), access.Options{PollInterval: time.Hour})
 	defer closeAccess(t, reader)
 	token, g := mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Viewer})
 	other, _ := mustGrant(t, c, access.GrantRequest{User: "bob", Role: access.Viewer})

@@ -14,16 +14,15 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/record"
 )
 
 // TestAccountsOfRecords makes one account of the two records of a reading, one of each
 // that has one, none of other records, and says nothing of what cannot be read.
 func TestAccountsOfRecords(t *testing.T) {
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
-	if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, Prompt: "p"}); err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.New(t)
+	logtest.Append(t, log, event.Event{Type: event.Prompt, Prompt: "p"})
 	begun, err := access.BeginRead(t.Context(), log, access.Reading{Command: "tail"})
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +69,7 @@ func TestAccountsOfRecords(t *testing.T) {
 // TestGrantsOfRecords passes over grants that cannot be read, and counts those that
 // may be in force all the same.
 func TestGrantsOfRecords(t *testing.T) {
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
 	mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Viewer})
@@ -100,7 +99,7 @@ func TestGrantsOfRecords(t *testing.T) {
 
 // TestRevokeOfNone says that there is no such grant.
 func TestRevokeOfNone(t *testing.T) {
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
 	var none *access.NoGrantError
@@ -114,14 +113,14 @@ func TestRevokeOfNone(t *testing.T) {
 // error.
 func TestDeniedToReader(t *testing.T) {
 	dir := t.TempDir()
-	log := openLog(t, dir, audittrail.Options{Create: true})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	c := openAccess(t, log, access.Options{})
 	defer closeAccess(t, c)
 	token, _ := mustGrant(t, c, access.GrantRequest{User: "ann", Role: access.Viewer})
 	if _, err := log.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	reader := openAccess(t, openLog(t, dir, audittrail.Options{ReadOnly: true}), access.Options{})
+	reader := openAccess(t, logtest.Open(t, dir, audittrail.Options{ReadOnly: true}), access.Options{})
 	if d := reader.Check(token, access.ManageKeys, nil); d.Allowed {
 		t.Error("a viewer may manage keys")
 	}
@@ -162,7 +161,7 @@ func TestUsesTooLarge(t *testing.T) {
 func TestUsesOfNobody(t *testing.T) {
 	for _, name := range []string{"", filepath.Join(t.TempDir(), "uses.json")} {
 		var said bytes.Buffer
-		log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+		log := logtest.New(t)
 		logger := slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		c := openAccess(t, log, access.Options{UsesFile: name, Logger: logger})
 		token, _ := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"audittrail"
 	"audittrail/access"
+	"audittrail/internal/logtest"
 )
 
 // vectors are tokens with their ids and hashes, and texts that are not tokens.
@@ -83,7 +83,7 @@ func FuzzUses(f *testing.F) {
 // TestLastUse is known to the next process, whatever the file was, and is no
 // reason to refuse anybody.
 func TestLastUse(t *testing.T) {
-	log := openLog(t, t.TempDir(), audittrail.Options{Create: true})
+	log := logtest.New(t)
 	o := access.Options{UsesFile: filepath.Join(t.TempDir(), "uses.json")}
 	c := openAccess(t, log, o)
 	token, _ := mustGrant(t, c, access.GrantRequest{User: "u", Role: access.Viewer})

@@ -12,6 +12,7 @@ import (
 	"audittrail"
 	"audittrail/certificate"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/record"
 	"audittrail/tlog"
 )
@@ -117,21 +118,10 @@ func (m *maker) signLines(t *testing.T, c *certificate.Certificate, kind string,
 // is right, the signature over all of them is, too, and the certificate does
 // not hold.
 func TestRelations(t *testing.T) {
-	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true, Origin: "example.com/relations"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	log := logtest.Open(t, t.TempDir(), audittrail.Options{Create: true, Origin: "example.com/relations"})
 	add := func(e event.Event) uint64 {
 		t.Helper()
-		r, err := log.Append(t.Context(), e)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := logtest.Append(t, log, e)
 		return r.Seq
 	}
 	add(event.Event{Type: event.Prompt, UserID: "ann", Prompt: "x"})

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"audittrail"
+	"audittrail/internal/logtest"
 	"audittrail/lineage"
 )
 
@@ -42,7 +43,7 @@ func factory(n int) []lineage.Entity {
 // big makes a log with many things.
 func big(b *testing.B) *audittrail.Log {
 	b.Helper()
-	log := openLog(b)
+	log := logtest.New(b)
 	if _, err := openTracker(b, log).RegisterAll(b.Context(), factory(many)); err != nil {
 		b.Fatal(err)
 	}

@@ -4,13 +4,14 @@ import (
 	"slices"
 	"testing"
 
+	"audittrail/internal/logtest"
 	"audittrail/lineage"
 )
 
 // TestCalls registers one thing of each kind by its own call, and goes over the
 // graph that comes of it.
 func TestCalls(t *testing.T) {
-	tr := openTracker(t, openLog(t))
+	tr := openTracker(t, logtest.New(t))
 	ctx := t.Context()
 	must := func(r lineage.Registered, err error) string {
 		t.Helper()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"audittrail/internal/logtest"
 	"audittrail/lineage"
 )
 
@@ -15,7 +16,7 @@ import (
 // read again, and what something was made of still comes before it.
 func TestRunGrows(t *testing.T) {
 	ctx := t.Context()
-	log := openLog(t)
+	log := logtest.New(t)
 	tr := openTracker(t, log)
 	register(t, tr,
 		&lineage.TrainingRun{ID: "run:r", Name: "r", Start: day(1)},

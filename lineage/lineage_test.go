@@ -13,22 +13,9 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/lineage"
 )
-
-func openLog(t testing.TB) *audittrail.Log {
-	t.Helper()
-	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true, Origin: "audittrail/test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return log
-}
 
 func openTracker(t testing.TB, log *audittrail.Log) *lineage.Tracker {
 	t.Helper()
@@ -97,7 +84,7 @@ func find(t testing.TB, g *lineage.Graph, name string) *lineage.Node {
 }
 
 func TestGraphComesBackFromTheLog(t *testing.T) {
-	log := openLog(t)
+	log := logtest.New(t)
 	tr := openTracker(t, log)
 	register(t, tr, bot()...)
 	if _, err := tr.RetireModel(t.Context(), lineage.Retirement{Entity: "model:bot@3", At: day(9), Reason: "unkind"}); err != nil {
@@ -138,7 +125,7 @@ func TestGraphComesBackFromTheLog(t *testing.T) {
 }
 
 func TestSameThingAgain(t *testing.T) {
-	log := openLog(t)
+	log := logtest.New(t)
 	tr := openTracker(t, log)
 	count := int64(7)
 	first, err := tr.RegisterDataset(t.Context(), lineage.Dataset{
@@ -161,7 +148,7 @@ func TestSameThingAgain(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	log := openLog(t)
+	log := logtest.New(t)
 	tr := openTracker(t, log)
 	register(t, tr, bot()...)
 	register(t, tr, &lineage.ModelVersion{ID: "old", Name: "bot", Version: "1"})
@@ -222,7 +209,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestRegisterAll(t *testing.T) {
-	log := openLog(t)
+	log := logtest.New(t)
 	tr := openTracker(t, log)
 	things := bot()
 	for i, j := 0, len(things)-1; i < j; i, j = i+1, j-1 {
@@ -268,7 +255,7 @@ func TestRegisterAll(t *testing.T) {
 }
 
 func TestRacingRegistrations(t *testing.T) {
-	tr := openTracker(t, openLog(t))
+	tr := openTracker(t, logtest.New(t))
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	won := 0
@@ -295,7 +282,7 @@ func TestRacingRegistrations(t *testing.T) {
 // TestForeignRecords has records of lineage that this program would not have
 // written: they are told, and the rest is read.
 func TestForeignRecords(t *testing.T) {
-	log := openLog(t)
+	log := logtest.New(t)
 	register(t, openTracker(t, log), bot()...)
 	for _, e := range []event.Event{
 		{Type: event.DatasetRegistered},
@@ -315,19 +302,10 @@ func TestForeignRecords(t *testing.T) {
 
 func TestWithoutKeys(t *testing.T) {
 	dir := t.TempDir()
-	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	register(t, openTracker(t, log), bot()...)
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	sealed, err := audittrail.Open(dir, audittrail.Options{ReadOnly: true, KeysDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = sealed.Close() }()
+	logtest.Close(t, log)
+	sealed := logtest.Open(t, dir, audittrail.Options{ReadOnly: true, KeysDir: t.TempDir()})
 	if _, err := lineage.Open(t.Context(), sealed); !errors.Is(err, audittrail.ErrNoKeys) {
 		t.Errorf("without the keyring: %v, want ErrNoKeys", err)
 	}
@@ -335,7 +313,7 @@ func TestWithoutKeys(t *testing.T) {
 
 // What is checked is not registered, and is told of as it would be.
 func TestCheckAll(t *testing.T) {
-	tr := openTracker(t, openLog(t))
+	tr := openTracker(t, logtest.New(t))
 	known := &lineage.Dataset{Name: "known"}
 	register(t, tr, known)
 	fresh := &lineage.Dataset{Name: "fresh", Sources: []string{"dataset:known"}}

@@ -5,13 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"audittrail/internal/logtest"
 	"audittrail/lineage"
 )
 
 // TestStructure leaves out whatever somebody wrote, in every kind of thing and
 // in a retirement, and keeps names and links.
 func TestStructure(t *testing.T) {
-	log := openLog(t)
+	log := logtest.New(t)
 	tr := openTracker(t, log)
 	secret := map[string]json.RawMessage{"k": json.RawMessage(`"SECRET"`)}
 	register(

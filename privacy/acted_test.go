@@ -14,6 +14,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/privacy"
 	"audittrail/query"
 )
@@ -21,23 +22,13 @@ import (
 // TestActed holds that what a person did to others is told to that person, and
 // that the others' content is not.
 func TestActed(t *testing.T) {
-	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	log := logtest.New(t)
 	for _, e := range []event.Event{
 		{Type: event.HumanReview, UserID: "ann", Actor: "rick", Outcome: "success", Response: "about ann"},
 		{Type: event.HumanReview, UserID: "rick", Actor: "rick", Response: "about rick"},
 		{Type: event.HumanReview, UserID: "ann", Response: "by nobody"},
 	} {
-		if _, err := log.Append(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, e)
 	}
 	desk, err := privacy.Open(t.Context(), log, query.New(log))
 	if err != nil {
@@ -70,9 +61,7 @@ func TestActed(t *testing.T) {
 func TestActedArchived(t *testing.T) {
 	log, d := open(t, t.TempDir(), audittrail.Options{Create: true, SegmentBytes: 4096})
 	for i := range 30 {
-		if _, err := log.Append(t.Context(), event.Event{Type: event.HumanReview, UserID: "ann", Actor: []string{"rita", "", "rick"}[i%3], Response: "about ann"}); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, event.Event{Type: event.HumanReview, UserID: "ann", Actor: []string{"rita", "", "rick"}[i%3], Response: "about ann"})
 	}
 	segments, err := log.Segments(t.Context())
 	if err != nil || len(segments) < 3 {

@@ -9,6 +9,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/privacy"
 	"audittrail/query"
 	"audittrail/record"
@@ -52,19 +53,14 @@ func TestRecordsOfAnotherForm(t *testing.T) {
 		"an approval":   {Type: event.ErasureApproved, Metadata: map[string]json.RawMessage{"approval": json.RawMessage(`1`)}},
 		"a subject":     {Type: event.ErasureApproved, Metadata: map[string]json.RawMessage{"approval": json.RawMessage(`{"by":"t-1","expires":"2030-01-01T00:00:00Z","subjects":["x"]}`)}},
 	} {
-		log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true})
-		if err != nil {
-			t.Fatal(err)
-		}
+		log := logtest.New(t)
 		if _, err := log.AppendGovernance(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := privacy.Open(t.Context(), log, query.New(log)); err == nil {
 			t.Errorf("%s that is not one: no error", what)
 		}
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
+		logtest.Close(t, log)
 	}
 }
 
@@ -98,10 +94,7 @@ func TestErasedIsNotRestricted(t *testing.T) {
 // log0 records something of a user, and returns its number.
 func log0(t *testing.T, log *audittrail.Log, user string) uint64 {
 	t.Helper()
-	r, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: user, Prompt: "open"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: user, Prompt: "open"})
 	return r.Seq
 }
 

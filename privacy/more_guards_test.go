@@ -10,6 +10,7 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/privacy"
 )
 
@@ -61,9 +62,7 @@ func TestHideActor(t *testing.T) {
 	log, d := open(t, t.TempDir(), audittrail.Options{Create: true})
 	add(t, log, "ann", "x")
 	for _, actor := range []string{"ann", "bob", ""} {
-		if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "carl", Actor: actor, Prompt: "p"}); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "carl", Actor: actor, Prompt: "p"})
 	}
 	if _, err := d.Restrict(t.Context(), "ann", "disputed", "local"); err != nil {
 		t.Fatal(err)

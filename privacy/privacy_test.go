@@ -13,6 +13,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/privacy"
 	"audittrail/query"
 	"audittrail/record"
@@ -20,15 +21,7 @@ import (
 
 func open(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *privacy.Manager) {
 	t.Helper()
-	log, err := audittrail.Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	log := logtest.Open(t, dir, o)
 	return log, desk(t, log)
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"audittrail/internal/logtest"
 	"audittrail/query"
 )
 
@@ -12,7 +13,7 @@ import (
 // begins.
 func TestCuts(t *testing.T) {
 	log := newLog(t)
-	appendAll(t, log, some()...)
+	logtest.AppendBatch(t, log, some()...)
 	e := query.New(log)
 	at := func(hours int) time.Time { return day.Add(time.Duration(hours) * time.Hour) }
 	span := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -10,6 +10,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/query"
 )
 
@@ -59,14 +60,9 @@ func TestAxis(t *testing.T) {
 // subject that is, the keyring says, and without it there is no number.
 func TestDistinctUsers(t *testing.T) {
 	dir := t.TempDir()
-	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	for _, user := range []string{"ann", "", "bob", "ann"} {
-		if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: user}); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: user})
 	}
 	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"bob"}, Reason: "r", Basis: "b"}); err != nil {
 		t.Fatal(err)
@@ -76,21 +72,11 @@ func TestDistinctUsers(t *testing.T) {
 	if err != nil || table.Rows[0][0].Int() != 2 || table.Rows[0][1].Int() != 3 {
 		t.Errorf("with the keyring: %v, %v, want 2 people and 3 subjects", table, err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
 		t.Fatal(err)
 	}
-	log, err = audittrail.Open(dir, audittrail.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	log = logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	if table, err := query.New(log).Group(t.Context(), query.Query{}, people); !errors.Is(err, audittrail.ErrNoKeys) {
 		t.Errorf("without the keyring: %v, %v, want ErrNoKeys", table, err)
 	}

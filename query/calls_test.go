@@ -13,6 +13,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/index"
+	"audittrail/internal/logtest"
 	"audittrail/query"
 	"audittrail/record"
 )
@@ -109,7 +110,7 @@ func TestCalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			log := newLog(t)
 			if c.events != nil {
-				appendAll(t, log, c.events...)
+				logtest.AppendBatch(t, log, c.events...)
 			}
 			for _, most := range []int{0, 1} {
 				if got := countsOf(t, query.New(log).JoiningAtMost(most), query.Query{}); got != c.want {
@@ -147,9 +148,9 @@ func TestCallsIndexed(t *testing.T) {
 	dir := t.TempDir()
 	o := audittrail.Options{Create: true}
 	index.Tune(&o, index.Options{BlockRows: 500})
-	log := mustOpen(t, dir, o)
-	appendAll(t, log, events[:2600]...)
-	appendAll(t, log, events[2600:]...)
+	log := logtest.Open(t, dir, o)
+	logtest.AppendBatch(t, log, events[:2600]...)
+	logtest.AppendBatch(t, log, events[2600:]...)
 	for name, e := range map[string]*query.Engine{
 		"index": query.New(log), "index, in shares": query.New(log).JoiningAtMost(400),
 		"log": reading(t, dir), "log, in shares": reading(t, dir).JoiningAtMost(1500),
@@ -164,9 +165,7 @@ func TestCallsIndexed(t *testing.T) {
 			t.Errorf("%s: %+v, the log says %+v", name, a, b)
 		}
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 }
 
 // TestCallsAcrossBlocks has what tells of a call in a block of the index in which
@@ -181,9 +180,9 @@ func TestCallsAcrossBlocks(t *testing.T) {
 	dir := t.TempDir()
 	o := audittrail.Options{Create: true}
 	index.Tune(&o, index.Options{BlockRows: 2})
-	log := mustOpen(t, dir, o)
+	log := logtest.Open(t, dir, o)
 	for i := range events {
-		appendAll(t, log, events[i])
+		logtest.AppendBatch(t, log, events[i])
 	}
 	want := counts{0, 0, query.RequestCounts{Requests: 1}}
 	for name, e := range map[string]*query.Engine{"index": query.New(log), "log": reading(t, dir)} {
@@ -191,9 +190,7 @@ func TestCallsAcrossBlocks(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 }
 
 // byTheRules counts the calls among events, of those that are asked for, one by
@@ -252,7 +249,7 @@ func TestCallsOfVersion1(t *testing.T) {
 		events = append(events, e)
 	}
 	half := counts{5, 0, query.RequestCounts{Requests: 2, Uncorrelated: 1}}
-	log := mustOpen(t, dir, audittrail.Options{AcceptClock: true})
+	log := logtest.Open(t, dir, audittrail.Options{AcceptClock: true})
 	indexed, all := query.New(log), uint64(len(events))
 	if got := countsOf(t, indexed, query.Query{Size: all}); got != half {
 		t.Errorf("format 1: %+v, want %+v", got, half)
@@ -260,7 +257,7 @@ func TestCallsOfVersion1(t *testing.T) {
 	for i := range events {
 		events[i].SpanID = strings.ReplaceAll(events[i].SpanID, "0", "1")
 	}
-	appendAll(t, log, events...)
+	logtest.AppendBatch(t, log, events...)
 	want := counts{10, 0, query.RequestCounts{Requests: 4, Uncorrelated: 2}}
 	for name, e := range map[string]*query.Engine{"index": indexed, "log": reading(t, dir)} {
 		if got := countsOf(t, e, query.Query{}); got != want {
@@ -277,16 +274,11 @@ func TestCallsOfVersion1(t *testing.T) {
 			t.Errorf("after an erasure, by the %s: %+v, want %+v", name, got, want)
 		}
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
 		t.Fatal(err)
 	}
-	log, err = audittrail.Open(dir, audittrail.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log = logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	// Of the nine of format 1: one is whole by its latency, one an answer, one an
 	// error of a model; of four prompts nothing is known.
 	want = counts{8, 4, query.RequestCounts{Requests: 2, Uncorrelated: 1}}
@@ -304,7 +296,5 @@ func TestCallsOfVersion1(t *testing.T) {
 			t.Errorf("record %d of version %d: parts known: %v", r.Seq, r.Version, known)
 		}
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 }

@@ -12,6 +12,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/query"
 	"audittrail/record"
 )
@@ -21,23 +22,7 @@ var day = time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC) // a Monday
 
 func newLog(t *testing.T) *audittrail.Log {
 	t.Helper()
-	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true, NoIndex: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return log
-}
-
-func appendAll(t *testing.T, log *audittrail.Log, events ...event.Event) {
-	t.Helper()
-	if _, err := log.AppendBatch(t.Context(), events); err != nil {
-		t.Fatal(err)
-	}
+	return logtest.Open(t, t.TempDir(), audittrail.Options{Create: true, NoIndex: true})
 }
 
 // some are a few events, the number of each of which is its sequence number.
@@ -66,7 +51,7 @@ func found(t *testing.T, e *query.Engine, q query.Query) []uint64 {
 
 func TestFind(t *testing.T) {
 	log := newLog(t)
-	appendAll(t, log, some()...)
+	logtest.AppendBatch(t, log, some()...)
 	e := query.New(log)
 	bob, _, err := log.Subject("bob")
 	if err != nil {
@@ -129,7 +114,7 @@ func subjects[S any](s ...S) []S { return s }
 
 func TestBadQueries(t *testing.T) {
 	log := newLog(t)
-	appendAll(t, log, some()...)
+	logtest.AppendBatch(t, log, some()...)
 	e := query.New(log)
 	cursor := ""
 	for h, err := range e.Find(t.Context(), query.Query{Models: []string{"a"}}) {
@@ -162,7 +147,7 @@ func TestBadQueries(t *testing.T) {
 
 func TestCursor(t *testing.T) {
 	log := newLog(t)
-	appendAll(t, log, some()...)
+	logtest.AppendBatch(t, log, some()...)
 	e := query.New(log)
 	for _, oldest := range []bool{false, true} {
 		q := query.Query{OldestFirst: oldest, Users: []string{"ada"}}
@@ -177,7 +162,7 @@ func TestCursor(t *testing.T) {
 				paged, q.Cursor = append(paged, h.Seq), h.Cursor()
 			}
 			if !oldest {
-				appendAll(t, log, event.Event{Type: event.Prompt, UserID: "ada", Prompt: "meanwhile"})
+				logtest.AppendBatch(t, log, event.Event{Type: event.Prompt, UserID: "ada", Prompt: "meanwhile"})
 			}
 		}
 		if diff := cmp.Diff(all, paged); diff != "" {
@@ -188,7 +173,7 @@ func TestCursor(t *testing.T) {
 
 func TestCancelled(t *testing.T) {
 	log := newLog(t)
-	appendAll(t, log, some()...)
+	logtest.AppendBatch(t, log, some()...)
 	e := query.New(log)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -218,7 +203,7 @@ func table(t *testing.T, e *query.Engine, q query.Query, g query.Grouping) strin
 
 func TestGroup(t *testing.T) {
 	log := newLog(t)
-	appendAll(t, log, some()...)
+	logtest.AppendBatch(t, log, some()...)
 	e := query.New(log)
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
@@ -269,7 +254,7 @@ func TestGroup(t *testing.T) {
 func TestGroupCurrencies(t *testing.T) {
 	log := newLog(t)
 	for _, c := range []string{"EUR", "USD", "USD"} {
-		appendAll(t, log, event.Event{Type: event.Response, ModelID: c, Cost: &event.Cost{Nano: 5, Currency: c}})
+		logtest.AppendBatch(t, log, event.Event{Type: event.Response, ModelID: c, Cost: &event.Cost{Nano: 5, Currency: c}})
 	}
 	e := query.New(log)
 	sum := []string{"sum(cost)"}
@@ -298,7 +283,7 @@ func TestSpansAndChangesOfClocks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		appendAll(t, log, event.Event{Type: event.Prompt, Time: tm})
+		logtest.AppendBatch(t, log, event.Event{Type: event.Prompt, Time: tm})
 	}
 	for _, test := range []struct{ zone, by, start, end, want string }{
 		{"America/Sao_Paulo", "day", "2018-11-01", "2018-11-06", `[["2018-11-03",1],["2018-11-04",1]]`},
@@ -329,7 +314,7 @@ func TestSpansAndChangesOfClocks(t *testing.T) {
 // TestSize asks a log as it was when it was smaller.
 func TestSize(t *testing.T) {
 	log := newLog(t)
-	appendAll(t, log, some()...)
+	logtest.AppendBatch(t, log, some()...)
 	e := query.New(log)
 	for size, want := range map[uint64][]uint64{0: {4, 3, 2, 1, 0}, 3: {2, 1, 0}, 9: {4, 3, 2, 1, 0}} {
 		q := query.Query{Size: size}
@@ -348,7 +333,7 @@ func TestSize(t *testing.T) {
 
 func TestMatches(t *testing.T) {
 	log := newLog(t)
-	appendAll(t, log, event.Event{Type: event.ToolCall, Prompt: "Refund, please", Tool: &event.Tool{Name: "pay", Arguments: json.RawMessage(`{"why":"a refund"}`)}})
+	logtest.AppendBatch(t, log, event.Event{Type: event.ToolCall, Prompt: "Refund, please", Tool: &event.Tool{Name: "pay", Arguments: json.RawMessage(`{"why":"a refund"}`)}})
 	e := query.New(log)
 	for h, err := range e.Find(t.Context(), query.Query{Text: "refund"}) {
 		if err != nil {
@@ -364,7 +349,7 @@ func TestMatches(t *testing.T) {
 // An erased record keeps its structure, is counted as before, and has no text.
 func TestErased(t *testing.T) {
 	log := newLog(t)
-	appendAll(t, log, some()...)
+	logtest.AppendBatch(t, log, some()...)
 	ada, _, err := log.Subject("ada")
 	if err != nil {
 		t.Fatal(err)
@@ -413,7 +398,7 @@ func TestErased(t *testing.T) {
 // Content that is hidden has no text, not even for a count.
 func TestHiding(t *testing.T) {
 	log := newLog(t)
-	appendAll(t, log, some()...)
+	logtest.AppendBatch(t, log, some()...)
 	bob, _, err := log.Subject("bob")
 	if err != nil {
 		t.Fatal(err)
@@ -440,17 +425,10 @@ func TestHiding(t *testing.T) {
 // an error, and no answer.
 func TestTextWithoutKeys(t *testing.T) {
 	dir := t.TempDir()
-	log := mustOpen(t, dir, audittrail.Options{Create: true})
-	appendAll(t, log, some()...)
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	reader := mustOpen(t, dir, audittrail.Options{ReadOnly: true, KeysDir: t.TempDir()})
-	defer func() {
-		if err := reader.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	logtest.AppendBatch(t, log, some()...)
+	logtest.Close(t, log)
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true, KeysDir: t.TempDir()})
 	e := query.New(reader)
 	if got := found(t, e, query.Query{Models: []string{"a"}}); len(got) != 2 {
 		t.Errorf("found %v by model, want two", got)
@@ -476,7 +454,7 @@ func TestTextWithoutKeys(t *testing.T) {
 // Followed are the records that match, also of people who come later.
 func TestFollow(t *testing.T) {
 	log := newLog(t)
-	appendAll(t, log, some()...)
+	logtest.AppendBatch(t, log, some()...)
 	e := query.New(log)
 	var got []uint64
 	for h, err := range e.Follow(t.Context(), query.Query{Users: []string{"ada", "eve"}, From: 1}) {
@@ -485,7 +463,7 @@ func TestFollow(t *testing.T) {
 		}
 		got = append(got, h.Seq)
 		if h.Seq == 4 {
-			appendAll(t, log, event.Event{Type: event.Prompt, UserID: "zoe"}, event.Event{Type: event.Prompt, UserID: "eve"})
+			logtest.AppendBatch(t, log, event.Event{Type: event.Prompt, UserID: "zoe"}, event.Event{Type: event.Prompt, UserID: "eve"})
 		}
 		if h.Seq == 6 {
 			break
@@ -506,7 +484,7 @@ func TestFollow(t *testing.T) {
 // yet may tell which of them counts one.
 func TestFollowCalls(t *testing.T) {
 	log := newLog(t)
-	appendAll(t, log, event.Event{Type: event.Prompt, ModelID: "m", Prompt: "q", Response: "a"})
+	logtest.AppendBatch(t, log, event.Event{Type: event.Prompt, ModelID: "m", Prompt: "q", Response: "a"})
 	for h, err := range query.New(log).Follow(t.Context(), query.Query{Calls: true}) {
 		if err == nil || !strings.Contains(err.Error(), "calls cannot be followed") {
 			t.Fatalf("got %v, %v, want an error that calls cannot be followed", h, err)
@@ -518,7 +496,7 @@ func TestFollowCalls(t *testing.T) {
 func TestFollowText(t *testing.T) {
 	log := newLog(t)
 	say := func(s string) event.Event { return event.Event{Type: event.Prompt, Prompt: s} }
-	appendAll(t, log, say("see www.example.com"), say("example, com"))
+	logtest.AppendBatch(t, log, say("see www.example.com"), say("example, com"))
 	var got []string
 	for h, err := range query.New(log).Follow(t.Context(), query.Query{Text: "example.com OR O'Brien"}) {
 		if err != nil {
@@ -526,7 +504,7 @@ func TestFollowText(t *testing.T) {
 		}
 		got = append(got, h.Event.Prompt)
 		if len(got) == 1 {
-			appendAll(t, log, say("O’Briens"), say("O’Brien’s"))
+			logtest.AppendBatch(t, log, say("O’Briens"), say("O’Brien’s"))
 		}
 		if len(got) == 2 {
 			break

@@ -14,6 +14,7 @@ import (
 
 	"audittrail"
 	"audittrail/internal/index"
+	"audittrail/internal/logtest"
 	"audittrail/query"
 	"audittrail/record"
 )
@@ -30,12 +31,12 @@ type way struct {
 var ways = []way{
 	{"scan", func(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
 		o.NoIndex = true
-		log := mustOpen(t, dir, o)
+		log := logtest.Open(t, dir, o)
 		return log, query.New(log), log.Close
 	}},
 	{"scan beside the writer", func(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
-		log := mustOpen(t, dir, o)
-		reader := mustOpen(t, dir, audittrail.Options{ReadOnly: true, NoIndex: true})
+		log := logtest.Open(t, dir, o)
+		reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true, NoIndex: true})
 		return log, query.New(reader), func() error { return errors.Join(reader.Close(), log.Close()) }
 	}},
 	{"index", indexed(32, func(log *audittrail.Log, _ string) (*query.Engine, func() error, error) {
@@ -45,7 +46,7 @@ var ways = []way{
 	{"half an index beside the writer", indexed(16, beside(index.Options{InMemory: 4}))},
 	{"index that nobody keeps", func(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
 		o.NoIndex = true
-		log := mustOpen(t, dir, o)
+		log := logtest.Open(t, dir, o)
 		e, end, err := beside(index.Options{})(log, dir)
 		if err != nil {
 			t.Fatal(err)
@@ -60,7 +61,7 @@ func indexed(rows int, engine func(*audittrail.Log, string) (*query.Engine, func
 	return func(t *testing.T, dir string, o audittrail.Options) (*audittrail.Log, *query.Engine, func() error) {
 		t.Helper()
 		index.Tune(&o, index.Options{BlockRows: rows})
-		log := mustOpen(t, dir, o)
+		log := logtest.Open(t, dir, o)
 		e, end, err := engine(log, dir)
 		if err != nil {
 			t.Fatal(err)
@@ -80,15 +81,6 @@ func beside(tuned index.Options) func(*audittrail.Log, string) (*query.Engine, f
 		}
 		return query.New(reader), reader.Close, nil
 	}
-}
-
-func mustOpen(t *testing.T, dir string, o audittrail.Options) *audittrail.Log {
-	t.Helper()
-	log, err := audittrail.Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return log
 }
 
 // TestAgainstModel appends, erases and expires records at random, and runs

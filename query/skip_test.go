@@ -10,6 +10,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/query"
 )
 
@@ -17,9 +18,9 @@ import (
 // past an altered record: the records that are not here are not altered.
 func TestFollowSkipping(t *testing.T) {
 	dir := t.TempDir()
-	log := mustOpen(t, dir, audittrail.Options{Create: true, SegmentBytes: 4096})
+	log := logtest.Open(t, dir, audittrail.Options{Create: true, SegmentBytes: 4096})
 	for i := range 60 {
-		appendAll(t, log, event.Event{Type: event.Prompt, ModelID: "m", Prompt: fmt.Sprint("question ", i)})
+		logtest.AppendBatch(t, log, event.Event{Type: event.Prompt, ModelID: "m", Prompt: fmt.Sprint("question ", i)})
 	}
 	segments, err := log.Segments(t.Context())
 	if err != nil || len(segments) < 2 {
@@ -29,9 +30,7 @@ func TestFollowSkipping(t *testing.T) {
 	if err := log.ArchiveSegments(t.Context(), []uint64{0}, t.TempDir(), "old"); err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	name := filepath.Join(dir, "log", fmt.Sprintf("%020d.jsonl", first))
 	lines, err := os.ReadFile(name)
 	if err != nil {
@@ -41,11 +40,9 @@ func TestFollowSkipping(t *testing.T) {
 	if err := os.WriteFile(name, lines, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	reader := mustOpen(t, dir, audittrail.Options{ReadOnly: true})
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	defer func() {
-		if err := reader.Close(); err != nil {
-			t.Error(err)
-		}
+		logtest.Close(t, reader)
 	}()
 	var altered []uint64
 	e := query.New(reader).WithSkipHandler(func(seq uint64, _ error) { altered = append(altered, seq) })

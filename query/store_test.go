@@ -19,6 +19,7 @@ import (
 	"audittrail/event"
 	"audittrail/governance"
 	"audittrail/internal/index"
+	"audittrail/internal/logtest"
 	"audittrail/query"
 	"audittrail/record"
 )
@@ -31,12 +32,7 @@ type store struct {
 
 func openStore(t *testing.T, dir string, o audittrail.Options) store {
 	t.Helper()
-	log := mustOpen(t, dir, o)
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	log := logtest.Open(t, dir, o)
 	return store{log, query.New(log)}
 }
 
@@ -69,7 +65,7 @@ func TestStore(t *testing.T) {
 	s := openStore(t, dir, audittrail.Options{Create: true})
 	beside := openStore(t, dir, audittrail.Options{ReadOnly: true})
 	for n := 1; n <= 50; n++ {
-		appendAll(t, s.Log, letters(n * 10)[n*10-10:]...)
+		logtest.AppendBatch(t, s.Log, letters(n * 10)[n*10-10:]...)
 		for name, e := range map[string]*query.Engine{"writer": s.Engine, "reader": beside.Engine} {
 			if got, err := e.Count(t.Context(), query.Query{Text: "cheese"}); err != nil || got != uint64(n) {
 				t.Fatalf("%s: Count = %d, %v, want %d", name, got, err, n)
@@ -88,7 +84,7 @@ func TestStoreWithoutIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := openStore(t, dir, audittrail.Options{Create: true})
-	appendAll(t, s.Log, letters(20)...)
+	logtest.AppendBatch(t, s.Log, letters(20)...)
 	if n, err := s.Engine.Count(t.Context(), query.Query{Text: "cheese"}); err != nil || n != 2 {
 		t.Errorf("Count = %d, %v, want 2", n, err)
 	}
@@ -101,14 +97,12 @@ func indexedLog(t *testing.T, n, rows int) (log *audittrail.Log, e *query.Engine
 	dir = t.TempDir()
 	o := audittrail.Options{Create: true, NoIndex: true}
 	index.Tune(&o, index.Options{BlockRows: rows, CacheBytes: 1})
-	log = mustOpen(t, dir, o)
-	appendAll(t, log, letters(n)...)
+	log = logtest.Open(t, dir, o)
+	logtest.AppendBatch(t, log, letters(n)...)
 	if _, err := log.Reindex(t.Context(), func(uint64) {}); err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	o.Create, o.NoIndex = false, false
 	s := openStore(t, dir, o)
 	return s.Log, s.Engine, dir
@@ -186,7 +180,7 @@ func TestDamagedMidway(t *testing.T) {
 // TestManyQueries asks very many queries at once. They take turns.
 func TestManyQueries(t *testing.T) {
 	s := openStore(t, t.TempDir(), audittrail.Options{Create: true})
-	appendAll(t, s.Log, letters(2000)...)
+	logtest.AppendBatch(t, s.Log, letters(2000)...)
 	e := s.Engine
 	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(heap)
@@ -306,7 +300,7 @@ func TestErasedMeanwhile(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir, audittrail.Options{Create: true})
 	beside := openStore(t, dir, audittrail.Options{ReadOnly: true})
-	appendAll(t, s.Log, letters(100)...)
+	logtest.AppendBatch(t, s.Log, letters(100)...)
 	ctx, cancel := context.WithCancel(t.Context())
 	var readers sync.WaitGroup
 	for range 2 {
@@ -340,7 +334,7 @@ func TestErasedMeanwhile(t *testing.T) {
 				t.Errorf("%s: %d of those that are left, %v, want %d", name, n, err, want)
 			}
 		}
-		appendAll(t, s.Log, event.Event{Type: event.Prompt, UserID: "else", Prompt: "nothing"})
+		logtest.AppendBatch(t, s.Log, event.Event{Type: event.Prompt, UserID: "else", Prompt: "nothing"})
 	}
 	cancel()
 	readers.Wait()
@@ -350,7 +344,7 @@ func TestErasedMeanwhile(t *testing.T) {
 func TestLargeTerms(t *testing.T) {
 	log, e, _ := indexedLog(t, 100, 64)
 	long := strings.Repeat("x", 1<<20)
-	appendAll(t, log, event.Event{Type: event.Prompt, Prompt: long + " end"}, event.Event{Type: event.Prompt, Prompt: long + "y"})
+	logtest.AppendBatch(t, log, event.Event{Type: event.Prompt, Prompt: long + " end"}, event.Event{Type: event.Prompt, Prompt: long + "y"})
 	for text, want := range map[string]uint64{
 		strings.Repeat("x", 1000): 2, // as far as words are told apart
 		"xx* end":                 1,
@@ -374,7 +368,7 @@ func TestLargeTerms(t *testing.T) {
 
 func TestExplaining(t *testing.T) {
 	log, e, _ := indexedLog(t, 1000, 256)
-	appendAll(t, log, event.Event{Type: event.Prompt, Prompt: "cheese", Time: day.AddDate(1, 0, 0)})
+	logtest.AppendBatch(t, log, event.Event{Type: event.Prompt, Prompt: "cheese", Time: day.AddDate(1, 0, 0)})
 	var how query.Explanation
 	q := query.Query{Text: "cheese", Models: []string{"m0"}, End: day.Add(time.Hour)}
 	n, err := e.WithExplanation(&how).Count(t.Context(), q)
@@ -409,7 +403,7 @@ func TestHeldBeyondClass(t *testing.T) {
 			events[i].RetentionClass = "short"
 		}
 	}
-	appendAll(t, s.Log, events...)
+	logtest.AppendBatch(t, s.Log, events...)
 	hold, err := s.Log.PlaceHold(t.Context(), governance.Hold{User: "user-0", Reason: "case 17"})
 	if err != nil {
 		t.Fatal(err)
@@ -467,7 +461,7 @@ func TestHeldBeyondClass(t *testing.T) {
 func TestOrderedErasure(t *testing.T) {
 	dir, kept := t.TempDir(), t.TempDir()
 	open := func(o audittrail.Options) store {
-		log := mustOpen(t, dir, o)
+		log := logtest.Open(t, dir, o)
 		return store{log, query.New(log)}
 	}
 	s := open(audittrail.Options{Create: true})
@@ -479,7 +473,7 @@ func TestOrderedErasure(t *testing.T) {
 		}
 		all = append(all, e)
 	}
-	appendAll(t, s.Log, all...)
+	logtest.AppendBatch(t, s.Log, all...)
 	if err := errors.Join(s.FinishIndex(t.Context(), func(uint64, uint64) {}), s.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/lineage"
 	"audittrail/query"
 	"audittrail/report"
@@ -32,9 +33,7 @@ func TestCase(t *testing.T) {
 		{Type: event.HumanReview, Time: day, UserID: "ann", Actor: "rita", TraceID: trace, Category: "overridden", Response: "Yes."},
 		{Type: event.ToolCall, Time: day, TraceID: trace, Tool: &event.Tool{Name: "pay", Arguments: []byte(`{"sum":7}`)}},
 	} {
-		if _, err := log.Append(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, e)
 	}
 	if _, err := log.PlaceHold(t.Context(), governance.Hold{Reason: "suit", Model: "bot"}); err != nil {
 		t.Fatal(err)
@@ -78,9 +77,7 @@ func TestCase(t *testing.T) {
 	}
 	// The same again is the same bytes, when the log has gone on.
 	size := r.Size
-	if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, Time: day}); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Append(t, log, event.Event{Type: event.Prompt, Time: day})
 	again, err := report.GenerateCase(t.Context(), log, report.Options{Program: "test", Size: size}, c)
 	if err != nil || string(encoded(t, again.Document())) != string(encoded(t, r)) {
 		t.Errorf("made again, it differs: %v", err)

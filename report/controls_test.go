@@ -12,6 +12,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/lineage"
 	"audittrail/report"
 	"audittrail/report/document"
@@ -203,24 +204,18 @@ func TestEveryControlFails(t *testing.T) {
 	}
 
 	// By a review that nobody is named for, and an erasure without a basis.
-	if _, err := log.AppendBatch(t.Context(), []event.Event{{Type: event.HumanReview, Time: day}}); err != nil {
-		t.Fatal(err)
-	}
+	logtest.AppendBatch(t, log, event.Event{Type: event.HumanReview, Time: day})
 	if got := states(t, made(t, log, report.Options{}))["ai-act Art. 26(2)"]; got != "failed" {
 		t.Errorf("a review by nobody named: Art. 26(2) is %s", got)
 	}
-	if _, err := log.AppendBatch(t.Context(), []event.Event{{Type: event.Feedback, Time: day, UserID: "hypatia"}}); err != nil {
-		t.Fatal(err)
-	}
+	logtest.AppendBatch(t, log, event.Event{Type: event.Feedback, Time: day, UserID: "hypatia"})
 	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"hypatia"}, Reason: "asked", Basis: "GDPR 17(1)(a)"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := states(t, made(t, log, report.Options{}))["gdpr Art. 17"]; got != "evidenced" {
 		t.Errorf("an erasure with its basis: Art. 17 is %s", got)
 	}
-	if _, err := log.AppendBatch(t.Context(), []event.Event{{Type: event.Feedback, Time: day, UserID: "theon"}}); err != nil {
-		t.Fatal(err)
-	}
+	logtest.AppendBatch(t, log, event.Event{Type: event.Feedback, Time: day, UserID: "theon"})
 	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"theon"}, Reason: "asked"}); err != nil {
 		t.Fatal(err)
 	}
@@ -230,9 +225,7 @@ func TestEveryControlFails(t *testing.T) {
 
 	// By alteration: what asks for an intact log fails, and of the rest nothing
 	// is known.
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	name := filepath.Join(dir, "log", "00000000000000000000.jsonl")
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -242,15 +235,7 @@ func TestEveryControlFails(t *testing.T) {
 	if err := os.WriteFile(name, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	reader, err := audittrail.Open(dir, audittrail.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := reader.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	r = made(t, reader, report.Options{})
 	for control, state := range states(t, r) {
 		pack, place, _ := strings.Cut(control, " ")
@@ -375,9 +360,7 @@ func TestParseOrganisation(t *testing.T) {
 func TestControlsUnderOtherCircumstances(t *testing.T) {
 	log, dir := newLog(t, failing()...)
 	before := made(t, log, report.Options{})
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	sides, err := filepath.Glob(filepath.Join(dir, "log", "*.side"))
 	if err != nil || len(sides) == 0 {
 		t.Fatalf("side files %v, %v", sides, err)
@@ -390,15 +373,7 @@ func TestControlsUnderOtherCircumstances(t *testing.T) {
 	if err := os.WriteFile(sides[0], b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	reader, err := audittrail.Open(dir, audittrail.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := reader.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	after := made(t, reader, report.Options{})
 	if got := states(t, after)["gdpr Art. 5(2)"]; after.Status != document.Incomplete || got != "outside the log" {
 		t.Fatalf("status %s, Art. 5(2) is %s", after.Status, got)

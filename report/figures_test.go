@@ -19,6 +19,7 @@ import (
 	"audittrail/access"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/report"
 	"audittrail/report/document"
 	"audittrail/retention"
@@ -61,21 +62,11 @@ func subject(t *testing.T, log *audittrail.Log, user string) string {
 // keyless reopens a log without its keyring.
 func keyless(t *testing.T, log *audittrail.Log, dir string) *audittrail.Log {
 	t.Helper()
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
 		t.Fatal(err)
 	}
-	reader, err := audittrail.Open(dir, audittrail.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := reader.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	return reader
 }
 
@@ -174,9 +165,7 @@ func TestPseudonyms(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := log.Append(t.Context(), event.Event{Type: event.HumanReview, Time: day, UserID: "bob", Actor: "rev"}); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Append(t, log, event.Event{Type: event.HumanReview, Time: day, UserID: "bob", Actor: "rev"})
 	without, with := encoded(t, made(t, log, report.Options{})), encoded(t, made(t, log, report.Options{Pseudonyms: true}))
 	for _, user := range []string{"ada-lovelace", "bob", "auditor-ines", "rev"} {
 		if s := []byte(subject(t, log, user)); bytes.Contains(without, s) || !bytes.Contains(with, s) {
@@ -249,15 +238,7 @@ func TestGrantsInForce(t *testing.T) {
 // TestGrantsInForceArchived tells who had access when the last record that counts
 // was one that has left the log since.
 func TestGrantsInForceArchived(t *testing.T) {
-	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true, SegmentBytes: 4096})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	log := logtest.Open(t, t.TempDir(), audittrail.Options{Create: true, SegmentBytes: 4096})
 	c, err := access.Open(t.Context(), log, access.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -269,9 +250,7 @@ func TestGrantsInForceArchived(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 20 {
-		if _, err := log.Append(t.Context(), event.Event{Type: event.Response, Time: day, ModelID: "m", Outcome: event.OutcomeSuccess}); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, event.Event{Type: event.Response, Time: day, ModelID: "m", Outcome: event.OutcomeSuccess})
 	}
 	away := t.TempDir()
 	if err := log.ArchiveSegments(t.Context(), []uint64{0}, away, "old"); err != nil {
@@ -484,18 +463,12 @@ func TestFirstFormat(t *testing.T) {
 		}
 	}
 	open := func() *audittrail.Log {
-		log, err := audittrail.Open(filepath.Join(dir, "audit"), audittrail.Options{ReadOnly: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return log
+		return logtest.Open(t, filepath.Join(dir, "audit"), audittrail.Options{ReadOnly: true})
 	}
 	log := open()
 	r := made(t, log, report.Options{})
 	wants(t, r, map[string]string{"usage.calls_unknown": "7", "completeness.begun": "16", "oversight.reviews": "0", "oversight.reviewers": "0"})
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	log = open()
 	r = made(t, keyless(t, log, filepath.Join(dir, "audit")), report.Options{})
 	wants(t, r, map[string]string{"usage.calls_unknown": "23"})

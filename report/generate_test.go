@@ -11,6 +11,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/report"
 	"audittrail/report/document"
 	"audittrail/report/rules"
@@ -65,9 +66,7 @@ func verified(t *testing.T, log *audittrail.Log, r *report.Report, o report.Veri
 func TestVerify(t *testing.T) {
 	log, _ := newLog(t, some()...)
 	r := generated(t, log, report.Options{Program: "test"})
-	if _, err := log.AppendBatch(t.Context(), some()[:2]); err != nil {
-		t.Fatal(err)
-	}
+	logtest.AppendBatch(t, log, some()[:2]...)
 	o := report.VerifyOptions{Program: "test"}
 	html := written(t, r.WriteHTML)
 	for _, file := range [][]byte{written(t, r.WriteJSON), html, written(t, r.WritePDF)} {

@@ -8,6 +8,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/lineage"
 	"audittrail/report"
 	"audittrail/report/document"
@@ -70,9 +71,7 @@ func TestLineage(t *testing.T) {
 		&lineage.Deployment{ID: "prod-2", Model: "bot-2", Environment: "production", From: day.Add(10 * time.Minute)},
 	)
 	for _, some := range [][]event.Event{calls(3, "bot", "2", ""), calls(20, "bot", "", ""), calls(5, "other", "7", ""), calls(2, "bot", "9", "")} {
-		if _, err := log.AppendBatch(t.Context(), some); err != nil {
-			t.Fatal(err)
-		}
+		logtest.AppendBatch(t, log, some...)
 	}
 	r := made(t, log, report.Options{Type: "lineage"})
 	wants(t, r, map[string]string{
@@ -119,9 +118,7 @@ func TestLineageFaults(t *testing.T) {
 	if _, err := log.AppendGovernance(t.Context(), event.Event{Type: event.DatasetRegistered}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := log.AppendBatch(t.Context(), calls(3, "bot", "1", "")); err != nil {
-		t.Fatal(err)
-	}
+	logtest.AppendBatch(t, log, calls(3, "bot", "1", "")...)
 	r := made(t, log, report.Options{})
 	wants(t, r, map[string]string{"lineage.faults": "1", "lineage.datasets": "0", "inventory.after_retirement": "1", "inventory.unregistered": "0"})
 }
@@ -137,9 +134,7 @@ func TestLineageLarge(t *testing.T) {
 			&lineage.ModelVersion{ID: bot, Name: bot, Version: "1", Datasets: []string{data}})
 	}
 	register(t, log, things...)
-	if _, err := log.AppendBatch(t.Context(), calls(3, "bot-299", "1", "")); err != nil {
-		t.Fatal(err)
-	}
+	logtest.AppendBatch(t, log, calls(3, "bot-299", "1", "")...)
 	s := made(t, log, report.Options{Type: "lineage"}).Sections[0]
 	g := s.Graphs[0]
 	if len(g.Nodes) != 48 || len(g.Edges) != 24 || g.Note != "48 of 600 things: what belongs to the versions with the most calls." {
@@ -164,9 +159,7 @@ func TestLineageOfDeployments(t *testing.T) {
 		&lineage.Deployment{ID: "west", Model: "bot-1", From: day.AddDate(0, 0, -1), To: day.Add(10 * time.Minute)},
 	)
 	for _, some := range [][]event.Event{calls(20, "", "", "east"), calls(12, "", "", "west")} {
-		if _, err := log.AppendBatch(t.Context(), some); err != nil {
-			t.Fatal(err)
-		}
+		logtest.AppendBatch(t, log, some...)
 	}
 	r := made(t, log, report.Options{Type: "lineage"})
 	wants(t, r, map[string]string{"lineage.calls_exact": "20", "lineage.calls_unregistered": "12"})

@@ -15,6 +15,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/report"
 	"audittrail/report/document"
 	"audittrail/report/rules"
@@ -59,20 +60,10 @@ func some() []event.Event {
 func newLog(t *testing.T, events ...event.Event) (*audittrail.Log, string) {
 	t.Helper()
 	dir := t.TempDir()
-	log, err := audittrail.Open(dir, audittrail.Options{Create: true, Origin: "example.com/log"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, audittrail.Options{Create: true, Origin: "example.com/log"})
 	if len(events) > 0 {
-		if _, err := log.AppendBatch(t.Context(), events); err != nil {
-			t.Fatal(err)
-		}
+		logtest.AppendBatch(t, log, events...)
 	}
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	return log, dir
 }
 
@@ -181,9 +172,7 @@ func TestSameBytes(t *testing.T) {
 	if !bytes.Equal(encoded(t, first), encoded(t, again)) {
 		t.Errorf("made again, it differs: %v", document.Compare(first, again))
 	}
-	if _, err := log.AppendBatch(t.Context(), some()); err != nil {
-		t.Fatal(err)
-	}
+	logtest.AppendBatch(t, log, some()...)
 	hold, err := log.PlaceHold(t.Context(), governance.Hold{Reason: "suit", Model: "gpt-4"})
 	if err != nil {
 		t.Fatal(err)
@@ -264,9 +253,7 @@ func TestErased(t *testing.T) {
 // A log that was altered is reported as that, whatever else can be computed.
 func TestAltered(t *testing.T) {
 	log, dir := newLog(t, some()...)
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	name := filepath.Join(dir, "log", "00000000000000000000.jsonl")
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -276,15 +263,7 @@ func TestAltered(t *testing.T) {
 	if err := os.WriteFile(name, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	reader, err := audittrail.Open(dir, audittrail.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := reader.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	r := made(t, reader, report.Options{})
 	if r.Status != document.Altered || len(r.Notices) == 0 || !strings.Contains(r.Notices[0].Text, "ALTERED") {
 		t.Errorf("status %s, %v", r.Status, r.Notices)

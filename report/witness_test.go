@@ -11,6 +11,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/report"
 	"audittrail/report/document"
 )
@@ -60,9 +61,7 @@ func TestWitness(t *testing.T) {
 	unwitnessed(document.Witness{}, "–", "Whether anybody outside has witnessed the log's 11 records is not known")
 	w := cosigned(t, log)
 	unwitnessed(w, "0", "")
-	if _, err := log.AppendBatch(t.Context(), some()[:3]); err != nil {
-		t.Fatal(err)
-	}
+	logtest.AppendBatch(t, log, some()[:3]...)
 	unwitnessed(w, "3", "Nobody outside has witnessed the last 3 records: the newest checkpoint that witness.example.com cosigned covers 11 records.")
 
 	// A checkpoint that no witness signed, one that another did, and one of

@@ -13,6 +13,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/record"
 	"audittrail/retention"
 )
@@ -54,9 +55,7 @@ func fill(t *testing.T, log *audittrail.Log, n int) {
 		if i%10 == 0 {
 			e.Type = event.SafetyIncident
 		}
-		if _, err := log.Append(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, e)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/retention"
 )
 
@@ -147,20 +148,14 @@ func TestFloors(t *testing.T) {
 // one again.
 func TestManager(t *testing.T) {
 	dir := t.TempDir()
-	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	m, err := retention.Open(t.Context(), log, retention.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	class := func(want string) {
 		t.Helper()
-		r, err := log.Append(t.Context(), event.Event{Type: event.SafetyIncident})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := logtest.Append(t, log, event.Event{Type: event.SafetyIncident})
 		got, err := log.Get(t.Context(), r.Seq)
 		if err != nil || !strings.HasPrefix(got.Class, want+"/") {
 			t.Fatalf("class %s, %v, want %s", got.Class, err, want)
@@ -201,18 +196,8 @@ func TestManager(t *testing.T) {
 	if after, _ := log.Size(); after != before {
 		t.Error("a refused policy was recorded")
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	log, err = audittrail.Open(dir, audittrail.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	logtest.Close(t, log)
+	log = logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	m, err = retention.Open(t.Context(), log, retention.Options{})
 	if err != nil {
 		t.Fatal(err)

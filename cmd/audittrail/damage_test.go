@@ -15,6 +15,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
 
 // damages are what can become of a file b, where other is the file of the same
@@ -45,10 +46,7 @@ var damages = []struct {
 func damageLog(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "log")
-	log, err := audittrail.Open(dir, audittrail.Options{Create: true, SegmentBytes: 8 << 10})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, audittrail.Options{Create: true, SegmentBytes: 8 << 10})
 	for i := range 60 {
 		if _, err := log.Append(context.Background(), event.Event{Type: event.Prompt, UserID: fmt.Sprintf("user-%d", i%7), Prompt: fmt.Sprintf("prompt %d", i)}); err != nil {
 			t.Fatal(err)
@@ -57,9 +55,7 @@ func damageLog(t *testing.T) string {
 	if err := log.DropSegments(t.Context(), []uint64{0}, "old"); err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	mustRun(t, "--dir", dir, "keys", "rotate-signer")
 	mustRun(t, "--dir", dir, "reindex")
 	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte("segment_bytes = 8192\n"), 0o600); err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
 
 // TestKill kills a process that imports under load, at random moments, and
@@ -169,7 +170,5 @@ func (k *killed) check(t *testing.T, round int) {
 	if missing != 0 {
 		t.Errorf("round %d: %d acknowledged records are gone", round, missing)
 	}
-	if err := log.Close(); err != nil {
-		t.Error(err)
-	}
+	logtest.Close(t, log)
 }

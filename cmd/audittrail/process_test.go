@@ -14,6 +14,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
 
 // newEnv is a process that runs in this one.
@@ -158,15 +159,7 @@ func TestImportInterrupted(t *testing.T) {
 func TestSecondWriter(t *testing.T) {
 	dir := t.TempDir()
 	mustRun(t, "--dir", dir, "log", "-t", "prompt", "-p", "before")
-	writer, err := audittrail.Open(dir, audittrail.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := writer.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	writer := logtest.Open(t, dir, audittrail.Options{})
 	second, _, stderr := newEnv(t, "--dir", dir, "log", "-t", "prompt")
 	if got := second.run(); got != exitFailed {
 		t.Errorf("a second writer ends with status %d, want 1", got)
@@ -174,9 +167,7 @@ func TestSecondWriter(t *testing.T) {
 	if want := fmt.Sprintf("held by pid %d", os.Getpid()); !strings.Contains(stderr.String(), want) {
 		t.Errorf("a second writer is told %q, want %q in it", stderr, want)
 	}
-	if _, err := writer.Append(t.Context(), event.Event{Type: event.Prompt, Prompt: "meanwhile"}); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Append(t, writer, event.Event{Type: event.Prompt, Prompt: "meanwhile"})
 	if out := mustRun(t, "--dir", dir, "show", "1"); !strings.Contains(out, "meanwhile") {
 		t.Errorf("show beside the writer prints %s", out)
 	}

@@ -15,6 +15,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 )
 
 // TestRetention lets time go by over a log, and looks at what plan says and
@@ -34,18 +35,13 @@ func TestRetention(t *testing.T) {
 			}
 			return stdout.String(), stderr.String()
 		}
-		log, err := audittrail.Open(audit, audittrail.Options{Create: true, SegmentBytes: 8 << 10})
-		if err != nil {
-			t.Fatal(err)
-		}
+		log := logtest.Open(t, audit, audittrail.Options{Create: true, SegmentBytes: 8 << 10})
 		for range 60 {
 			if _, err := log.Append(context.Background(), event.Event{Type: event.Prompt, UserID: "a", Prompt: "p"}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := log.Close(); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Close(t, log)
 		if _, said := run("retention", "plan"); !strings.Contains(said, "60 records (") {
 			t.Errorf("without a policy, plan says %s", said)
 		}
@@ -95,10 +91,7 @@ func TestRetention(t *testing.T) {
 		var hold governance.Hold
 		use := func(do func(*audittrail.Log) error) {
 			t.Helper()
-			log, err := audittrail.Open(audit, audittrail.Options{AcceptClock: true})
-			if err != nil {
-				t.Fatal(err)
-			}
+			log := logtest.Open(t, audit, audittrail.Options{AcceptClock: true})
 			if err := errors.Join(do(log), log.Close()); err != nil {
 				t.Fatal(err)
 			}

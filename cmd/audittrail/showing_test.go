@@ -8,6 +8,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
 
 // TestReadBesideWriter says what it could not record, and does not wait.
@@ -18,10 +19,7 @@ func TestReadBesideWriter(t *testing.T) {
 	if err := json.Unmarshal([]byte(mustRun(t, "--dir", dir, "access", "grant", "ann", "viewer", "-o", "json")), &made); err != nil {
 		t.Fatal(err)
 	}
-	log, err := audittrail.Open(dir, audittrail.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, audittrail.Options{})
 	for _, c := range []struct {
 		args         []string
 		status       int
@@ -43,9 +41,7 @@ func TestReadBesideWriter(t *testing.T) {
 			t.Errorf("%q took %v", c.args, took)
 		}
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	// With nobody in the way, both are recorded.
 	mustRun(t, "--dir", dir, "show", "0")
 	e, _, _ := newEnv(t, "--dir", dir, "access", "check", made.Token, "manage_keys")

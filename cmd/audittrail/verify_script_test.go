@@ -20,6 +20,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/record"
 	"audittrail/tlog"
 )
@@ -41,18 +42,11 @@ type layout struct {
 func realLines(t *testing.T, n int) [][]byte {
 	t.Helper()
 	dir := t.TempDir()
-	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	for i := range n {
-		if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: fmt.Sprint("user ", i%3), Prompt: strings.Repeat("word ", 3*i)}); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: fmt.Sprint("user ", i%3), Prompt: strings.Repeat("word ", 3*i)})
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	text, err := os.ReadFile(filepath.Join(dir, "log", firstSegment))
 	if err != nil {
 		t.Fatal(err)
@@ -495,14 +489,9 @@ func (l *layout) real(drop bool, what string) (archive string) {
 	l.t.Helper()
 	t := l.t
 	l.remove("")
-	log, err := audittrail.Open(l.dir, audittrail.Options{Create: true, Origin: l.origin, SegmentBytes: 8 << 10})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, l.dir, audittrail.Options{Create: true, Origin: l.origin, SegmentBytes: 8 << 10})
 	for i := range 40 {
-		if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "u", Prompt: fmt.Sprint(i)}); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: fmt.Sprint(i)})
 	}
 	keys, err := log.Keys()
 	if err != nil {

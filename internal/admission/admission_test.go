@@ -15,6 +15,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/admission"
+	"audittrail/internal/logtest"
 	"audittrail/internal/segment"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
@@ -34,24 +35,15 @@ const (
 func made(t *testing.T) (dir string, lines [][]byte) {
 	t.Helper()
 	dir = t.TempDir()
-	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	for _, user := range []string{"alice", "bob"} {
-		if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: user, Prompt: "x"}); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: user, Prompt: "x"})
 	}
 	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"alice"}, Reason: "r", Basis: "b"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "bob", Prompt: "y"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "bob", Prompt: "y"})
+	logtest.Close(t, log)
 	b, err := os.ReadFile(segmentOf(dir))
 	if err != nil {
 		t.Fatal(err)
@@ -174,13 +166,8 @@ func (o orders) Refused(s record.Subject, class string) (record.State, error) { 
 func erasedOnce(t *testing.T) (dir, before string) {
 	t.Helper()
 	dir = t.TempDir()
-	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "alice", Prompt: "x"}); err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "alice", Prompt: "x"})
 	before = filepath.Join(t.TempDir(), "before")
 	if err := os.CopyFS(before, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
@@ -190,10 +177,10 @@ func erasedOnce(t *testing.T) (dir, before string) {
 			t.Fatal(err)
 		}
 	}
-	_, err = log.Erase(t.Context(), audittrail.Erasure{Users: []string{"alice"}, Reason: "r", Basis: "b"})
-	if err = errors.Join(err, log.Close()); err != nil {
+	if _, err := log.Erase(t.Context(), audittrail.Erasure{Users: []string{"alice"}, Reason: "r", Basis: "b"}); err != nil {
 		t.Fatal(err)
 	}
+	logtest.Close(t, log)
 	return dir, before
 }
 

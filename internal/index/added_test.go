@@ -13,6 +13,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/internal/index"
+	"audittrail/internal/logtest"
 	"audittrail/internal/vfs"
 	"audittrail/keyring"
 	"audittrail/record"
@@ -30,9 +31,7 @@ func TestAddedAsRead(t *testing.T) {
 		Producer: &event.Producer{ID: "p"}, Labels: map[string]string{"k": "v"},
 		Metadata: map[string]json.RawMessage{"m": json.RawMessage(`"first"`)},
 	}
-	if _, err := p.Append(t.Context(), ev); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Append(t, p.Log, ev)
 	tokens, latency = 8, 0
 	copy(ev.InputMessages, `["spoil"]`)
 	copy(ev.Tool.Arguments, `{"q":"after."}`)

@@ -22,6 +22,7 @@ import (
 	"audittrail/internal/index"
 	"audittrail/internal/index/block"
 	"audittrail/internal/index/text"
+	"audittrail/internal/logtest"
 	"audittrail/keyring"
 	"audittrail/record"
 )
@@ -48,10 +49,7 @@ func openPair(t *testing.T, dir string, o audittrail.Options, io index.Options) 
 		io.BlockRows = 64
 	}
 	index.Tune(&o, io)
-	log, err := audittrail.Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, o)
 	return &pair{log, index.Of(log)}
 }
 
@@ -63,9 +61,7 @@ func (p *pair) append(t *testing.T, from, n int) {
 	}
 	for len(events) > 0 {
 		k := min(len(events), 37)
-		if _, err := p.AppendBatch(t.Context(), events[:k]); err != nil {
-			t.Fatal(err)
-		}
+		logtest.AppendBatch(t, p.Log, events[:k]...)
 		events = events[k:]
 	}
 }
@@ -534,10 +530,7 @@ func TestPurgeWhatComes(t *testing.T) {
 func TestPurgeWhatIsUnderWay(t *testing.T) {
 	for _, inMemory := range []bool{false, true} {
 		dir := t.TempDir()
-		unindexed, err := audittrail.Open(dir, audittrail.Options{Create: true, NoIndex: true})
-		if err != nil {
-			t.Fatal(err)
-		}
+		unindexed := logtest.Open(t, dir, audittrail.Options{Create: true, NoIndex: true})
 		(&pair{Log: unindexed}).append(t, 0, 300)
 		if err := unindexed.Close(); err != nil {
 			t.Fatal(err)
@@ -621,9 +614,7 @@ func TestOverflow(t *testing.T) {
 	big := sample(1)
 	big.Response = strings.Repeat("x", 12<<20)
 	for range 4 {
-		if _, err := p.AppendBatch(t.Context(), []event.Event{sample(2), big, sample(3), big, sample(4), big}); err != nil {
-			t.Fatal(err)
-		}
+		logtest.AppendBatch(t, p.Log, sample(2), big, sample(3), big, sample(4), big)
 	}
 	p.append(t, 5, 300)
 	hold(t, p)

@@ -14,6 +14,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
 
 // What a program that checks lines, checkpoints and proofs stands on, besides
@@ -79,16 +80,12 @@ func newAudited(t *testing.T) audited {
 	t.Helper()
 	dir := t.TempDir()
 	a := audited{filepath.Join(dir, "log"), "", filepath.Join(dir, "proof"), filepath.Join(dir, "old"), filepath.Join(dir, "consistency")}
-	log, err := audittrail.Open(a.dir, audittrail.Options{Create: true, Origin: "example.com/assistant"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, a.dir, audittrail.Options{Create: true, Origin: "example.com/assistant"})
 	var old []byte
 	for i := range 20 {
-		if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "u", Prompt: strings.Repeat("word ", i)}); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: strings.Repeat("word ", i)})
 		if i == 6 {
+			var err error
 			if old, err = log.Checkpoint(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -109,9 +106,7 @@ func newAudited(t *testing.T) audited {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	a.vkey = keys[0].VKey
 	write(t, a.proof, proof)
 	write(t, a.old, old)

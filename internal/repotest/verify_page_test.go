@@ -10,6 +10,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
 
 // auditCopy makes a log on the disk, with what docs/verify.md needs beside it,
@@ -17,14 +18,9 @@ import (
 func auditCopy(t *testing.T) (dir, vkey string) {
 	t.Helper()
 	dir = t.TempDir()
-	log, err := audittrail.Open(filepath.Join(dir, "audit"), audittrail.Options{Create: true, Origin: "example.com/assistant"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, filepath.Join(dir, "audit"), audittrail.Options{Create: true, Origin: "example.com/assistant"})
 	for i := range 41 {
-		if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "u", Prompt: strings.Repeat("Wort ", i)}); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: "u", Prompt: strings.Repeat("Wort ", i)})
 		if i == 22 {
 			signed, err := log.Checkpoint(t.Context())
 			if err != nil {
@@ -37,9 +33,7 @@ func auditCopy(t *testing.T) (dir, vkey string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	script, err := os.ReadFile(filepath.Join("docs", "verify.py"))
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/internal/segment"
 	"audittrail/internal/signed"
 	"audittrail/internal/tree"
@@ -25,20 +26,13 @@ const records = 300 // more than a tile of the tree has
 func made(t *testing.T) (dir string, hashes []record.Hash) {
 	t.Helper()
 	dir = t.TempDir()
-	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
 	events := make([]event.Event, records)
 	for i := range events {
 		events[i] = event.Event{Type: event.Prompt, Prompt: fmt.Sprint(i)}
 	}
-	if _, err := log.AppendBatch(t.Context(), events); err != nil {
-		t.Fatal(err)
-	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.AppendBatch(t, log, events...)
+	logtest.Close(t, log)
 	for _, line := range lines(t, dir) {
 		tail, ok := record.ParseChainLink(line)
 		if !ok {

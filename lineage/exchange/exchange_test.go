@@ -10,22 +10,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"audittrail"
+	"audittrail/internal/logtest"
 	"audittrail/lineage"
 	"audittrail/lineage/exchange"
 )
 
 func openTracker(t testing.TB) *lineage.Tracker {
 	t.Helper()
-	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true, Origin: "audittrail/test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	log := logtest.New(t)
 	tr, err := lineage.Open(t.Context(), log)
 	if err != nil {
 		t.Fatal(err)

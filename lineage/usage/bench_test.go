@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/lineage"
 	"audittrail/lineage/usage"
 	"audittrail/query"
@@ -16,7 +17,7 @@ import (
 // versions of 500 models descend, over 20,000 things and 4,000 calls that name
 // their version, their deployment, or the model alone.
 func BenchmarkImpact(b *testing.B) {
-	log := openLog(b)
+	log := logtest.New(b)
 	tr := openTracker(b, log)
 	things := []lineage.Entity{&lineage.Dataset{Name: "data", Version: "0"}, &lineage.Dataset{Name: "data", Version: "1"}}
 	for i := range 4_000 {

@@ -15,6 +15,7 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/lineage"
 	"audittrail/lineage/usage"
 	"audittrail/query"
@@ -26,7 +27,7 @@ func TestImpactModel(t *testing.T) {
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
-			log := openLog(t)
+			log := logtest.New(t)
 			tr := openTracker(t, log)
 			madeUp(t, tr, rnd)
 			record(t, log, rnd)
@@ -100,9 +101,7 @@ func record(t *testing.T, log *audittrail.Log, rnd *rand.Rand) {
 			ModelVersion: pick(rnd, "", "", "0", "1", "2", "x1", "9"),
 			DeploymentID: pick(rnd, "", "", "prod", "test", "d0-0-0", "d1-0-0", "d2-0-1", "d2-1-0", "gone"),
 		}
-		if _, err := log.Append(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, e)
 	}
 }
 
@@ -155,7 +154,7 @@ func oneByOne(t *testing.T, log *audittrail.Log, g *lineage.Graph, of *lineage.N
 // TestStreams holds what Compute makes of the calls against each record.
 func TestStreams(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 7))
-	log := openLog(t)
+	log := logtest.New(t)
 	tr := openTracker(t, log)
 	madeUp(t, tr, rnd)
 	record(t, log, rnd)

@@ -8,24 +8,11 @@ import (
 
 	"audittrail"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/lineage"
 	"audittrail/lineage/usage"
 	"audittrail/query"
 )
-
-func openLog(t testing.TB) *audittrail.Log {
-	t.Helper()
-	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true, Origin: "audittrail/test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return log
-}
 
 func openTracker(t testing.TB, log *audittrail.Log) *lineage.Tracker {
 	t.Helper()
@@ -79,7 +66,7 @@ func find(t testing.TB, g *lineage.Graph, name string) *lineage.Node {
 }
 
 func TestMatch(t *testing.T) {
-	tr := openTracker(t, openLog(t))
+	tr := openTracker(t, logtest.New(t))
 	register(t, tr, bot()...)
 	register(
 		t, tr,
@@ -139,7 +126,7 @@ func TestMatch(t *testing.T) {
 }
 
 func TestImpactAndExplain(t *testing.T) {
-	log := openLog(t)
+	log := logtest.New(t)
 	tr := openTracker(t, log)
 	register(t, tr, bot()...)
 	register(
@@ -162,9 +149,7 @@ func TestImpactAndExplain(t *testing.T) {
 		{Type: event.Feedback, UserID: "ann", Time: day(12)},
 		{Type: event.Response, ModelID: "bot", ModelVersion: "3", Time: day(5)}, // about nobody
 	} {
-		if _, err := log.Append(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, e)
 	}
 	g := graphOf(t, tr)
 	u, err := usage.Compute(t.Context(), g, query.New(log), query.Query{})

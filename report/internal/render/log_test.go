@@ -13,6 +13,7 @@ import (
 	"audittrail"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/lineage"
 	"audittrail/report"
 	"audittrail/report/rules"
@@ -34,15 +35,7 @@ func TestFixedLog(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS(fixedLog)); err != nil {
 		t.Fatal(err)
 	}
-	log, err := audittrail.Open(dir, audittrail.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	log := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	var packs []*rules.Catalogue
 	for _, name := range []string{"ai-act", "gdpr"} {
 		p, err := rules.Builtin(name)
@@ -70,10 +63,7 @@ func writeLog(t *testing.T) {
 	if err := os.RemoveAll(fixedLog); err != nil {
 		t.Fatal(err)
 	}
-	log, err := audittrail.Open(fixedLog, audittrail.Options{Create: true, Origin: "example.com/claims"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, fixedLog, audittrail.Options{Create: true, Origin: "example.com/claims"})
 	must := func(_ any, err error) {
 		t.Helper()
 		if err != nil {
@@ -89,9 +79,7 @@ func writeLog(t *testing.T) {
 	must(log.AppendBatch(t.Context(), aMonth()))
 	must(log.PlaceHold(t.Context(), governance.Hold{Reason: "case 17", Class: "incidents"}))
 	must(log.Erase(t.Context(), audittrail.Erasure{Users: []string{"user-3"}, Reason: "asked", Basis: "GDPR 17(1)(a)"}))
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	logtest.Close(t, log)
 	for _, name := range []string{"LOCK", filepath.Join("keys", "LOCK")} {
 		if err := os.Remove(filepath.Join(fixedLog, name)); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"audittrail"
 	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
 
 // A hurry is a clock that runs ahead with every look at it, so that what
@@ -148,13 +149,8 @@ func TestBenchKeeps(t *testing.T) {
 // TestBenchLeavesLogsAlone runs bench where a log is.
 func TestBenchLeavesLogsAlone(t *testing.T) {
 	dir := t.TempDir()
-	log, err := audittrail.Open(dir, audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.Open(t, dir, audittrail.Options{Create: true})
+	logtest.Close(t, log)
 	before, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)

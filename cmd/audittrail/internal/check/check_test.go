@@ -9,21 +9,16 @@ import (
 	"audittrail"
 	"audittrail/cmd/audittrail/internal/check"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/tlog"
 )
 
 // A line is checked with a proof and a key, and fails with another of each.
 func TestInclusion(t *testing.T) {
-	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true, Origin: "example.com/log"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = log.Close() }()
+	log := logtest.Open(t, t.TempDir(), audittrail.Options{Create: true, Origin: "example.com/log"})
 	var lines, proofs [2][]byte
 	for i := range lines {
-		if _, err := log.Append(t.Context(), event.Event{Type: event.Feedback, Category: fmt.Sprint(i)}); err != nil {
-			t.Fatal(err)
-		}
+		logtest.Append(t, log, event.Event{Type: event.Feedback, Category: fmt.Sprint(i)})
 	}
 	for i := range lines {
 		r, err := log.Get(t.Context(), uint64(i))

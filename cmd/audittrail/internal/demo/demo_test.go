@@ -19,6 +19,7 @@ import (
 	"audittrail"
 	"audittrail/cmd/audittrail/internal/display"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 )
 
 // runDemo runs the demonstration in a terminal or into a file, and returns what it
@@ -109,11 +110,7 @@ func TestDemoSealsItsContent(t *testing.T) {
 // TestDemoCounts holds the numbers that demo shows against the log.
 func TestDemoCounts(t *testing.T) {
 	dir, out := keepDemo(t)
-	log, err := audittrail.Open(dir, audittrail.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = log.Close() }()
+	log := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	calls, tokens, people := map[string]int{}, map[string]int64{}, map[string]bool{}
 	var records int
 	for r, err := range log.Records(t.Context(), 0, ^uint64(0)) {

@@ -11,6 +11,7 @@ import (
 
 	"audittrail"
 	"audittrail/cmd/audittrail/internal/ingest"
+	"audittrail/internal/logtest"
 )
 
 // take records an input in a log and tells what became of each line.
@@ -35,20 +36,6 @@ func take(t *testing.T, log *audittrail.Log, in ingest.Input, skip bool) ([]stri
 	return got, err
 }
 
-func newLog(t *testing.T) *audittrail.Log {
-	t.Helper()
-	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return log
-}
-
 func TestLines(t *testing.T) {
 	const ev = `{"type":"prompt"}`
 	tests := []struct {
@@ -70,7 +57,7 @@ func TestLines(t *testing.T) {
 		for _, eager := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s eager=%t", test.name, eager), func(t *testing.T) {
 				in := ingest.Input{Reader: strings.NewReader(test.text), Eager: eager}
-				got, err := take(t, newLog(t), in, true)
+				got, err := take(t, logtest.New(t), in, true)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -105,7 +92,7 @@ func TestLongLines(t *testing.T) {
 		&zeros{ingest.MaxLine + 1},
 		strings.NewReader("\n"+`{"type":"prompt"}`),
 	)
-	got, err := take(t, newLog(t), ingest.Input{Reader: in}, true)
+	got, err := take(t, logtest.New(t), ingest.Input{Reader: in}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +100,7 @@ func TestLongLines(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	_, err = take(t, newLog(t), ingest.Input{Reader: &zeros{ingest.MaxLine + 1}}, false)
+	_, err = take(t, logtest.New(t), ingest.Input{Reader: &zeros{ingest.MaxLine + 1}}, false)
 	var line *ingest.LineError
 	if !errors.As(err, &line) || line.Line != 1 || !errors.Is(err, ingest.ErrLineLength) {
 		t.Errorf("a line of one byte too many: %v, want ErrLineLength for line 1", err)
@@ -125,7 +112,7 @@ func TestLongLines(t *testing.T) {
 func TestFailingInput(t *testing.T) {
 	failure := errors.New("the disk is on fire")
 	in := io.MultiReader(strings.NewReader(`{"type":"prompt"}`+"\n"+`{"type":"prompt"}`), failing{failure})
-	got, err := take(t, newLog(t), ingest.Input{Reader: in}, false)
+	got, err := take(t, logtest.New(t), ingest.Input{Reader: in}, false)
 	if !errors.Is(err, failure) {
 		t.Errorf("the error is %v, want %v", err, failure)
 	}
@@ -142,7 +129,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 // when the format was made: with other ones, what is imported again would be
 // recorded twice.
 func TestIDs(t *testing.T) {
-	log := newLog(t)
+	log := logtest.New(t)
 	text := `{"type":"prompt","prompt":"What is a bond?"}` + "\n\n" + `{"type":"prompt","prompt":"What is a bond?"}`
 	for _, source := range []string{"/var/log/events.jsonl", "feed"} {
 		if _, err := take(t, log, ingest.Input{Reader: strings.NewReader(text), Source: source}, false); err != nil {
@@ -173,7 +160,7 @@ func TestIDs(t *testing.T) {
 // TestOrder checks that many batches keep the order of their lines, and that a
 // second time finds them all.
 func TestOrder(t *testing.T) {
-	log := newLog(t)
+	log := logtest.New(t)
 	var text strings.Builder
 	const n = 5000
 	for i := range n {
@@ -205,7 +192,7 @@ func TestOrder(t *testing.T) {
 
 // TestStop checks that a batch with a bad line leaves nothing behind.
 func TestStop(t *testing.T) {
-	log := newLog(t)
+	log := logtest.New(t)
 	good := strings.Repeat(`{"type":"prompt"}`+"\n", 1500)
 	_, err := take(t, log, ingest.Input{Reader: strings.NewReader(good + "bad\n" + good)}, false)
 	var line *ingest.LineError

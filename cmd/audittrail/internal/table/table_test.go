@@ -16,9 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
 
-	"audittrail"
 	"audittrail/cmd/audittrail/internal/table"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/record"
 )
 
@@ -43,18 +43,9 @@ func everything() event.Event {
 // recorded are events as a log gives them back.
 func recorded(t *testing.T, events ...event.Event) []*record.Record {
 	t.Helper()
-	log, err := audittrail.Open(t.TempDir(), audittrail.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	if _, err := log.AppendBatch(t.Context(), events); err != nil {
-		t.Fatal(err)
-	}
+	log := logtest.New(t)
+	defer logtest.Close(t, log)
+	logtest.AppendBatch(t, log, events...)
 	var all []*record.Record
 	for r, err := range log.Records(t.Context(), 0, uint64(len(events))) {
 		if err != nil {
