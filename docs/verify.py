@@ -7,31 +7,32 @@ It reads every line of DIR/log, checks its hash, its number, and that it
 continues the line before, computes the Merkle tree (RFC 6962) over all hashes,
 and compares its root with the one in DIR/tree/checkpoint, and with those in
 the files given with --checkpoint, which you kept from earlier. With --vkey it
-checks the checkpoints' Ed25519 signatures too: without, whoever altered the
-log may have written the checkpoint as well. If the log's signing key was
-replaced, any of its keys will do: DIR/tree/signers leads from one to the next.
+checks the checkpoints' Ed25519 signatures too: without it, an attacker who
+altered the log may have written the checkpoint as well. If the log's signing
+key was rotated, any of its keys will do: DIR/tree/signers leads from each to
+the next.
 
-Of a segment that has left the log it takes the hashes from what remains of it
+For an archived or dropped segment it takes the hashes from the tombstone
 (.remnant), which a signed record of the log must name. It reads an archive if
-the command zstd is there to unpack it.
+the command zstd is installed.
 
 Exit status, as of "audittrail verify --key KEY" without the log's keyring:
   0  intact
   1  not checked
   2  altered: the first bad record is named
-  3  not altered, but the answer is not whole or not vouched for: a line says why
+  3  not altered, but the check is incomplete, or the end of the log is not
+     authenticated: a line says why
 
-It says the same as that command, except that
-  - without --vkey it checks what can be checked, and ends with 3 at best, where
-    the command refuses;
-  - it stops at the first place that is not as it was, and does not say what was
-    done there. Of a log whose hashes were made to fit again, it names the
-    checkpoint that does not agree, and not the record;
-  - it does not look at what is derived from the lines, the files tree/entries,
-    tree/0 and so on: that these are damaged, which is no alteration, the command
-    says, with 3;
-  - it does not read an archive without the command zstd (3), and of an archive's
-    manifest it checks the hash, not the signature.
+Its results are those of that command, except that
+  - without --vkey it checks everything but the signatures, and ends with 3 at
+    best, where the command refuses;
+  - it stops at the first alteration, and does not say what was done there. If an
+    attacker adapted all later hashes, it names the checkpoint that does not
+    agree, and not the record;
+  - it does not check derived files (tree/entries, tree/0 and so on): if these are
+    damaged, which is not an alteration, the command reports it, with 3;
+  - it does not read an archive without the command zstd (3), and checks only the
+    hash of an archive's manifest, not its signature.
 """
 
 import argparse
