@@ -45,7 +45,7 @@ import struct
 import subprocess
 import sys
 
-# What stands at a line's end. The hash covers all bytes in front of ,"hash":.
+# The end of a line. The hash covers all bytes before ,"hash":.
 END = re.compile(
     rb',"seq":(0|[1-9][0-9]{0,15}),"logged":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z)"'
     rb',"prev":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}\Z'
@@ -57,19 +57,19 @@ LARGEST = 1 << 20  # bytes of a checkpoint
 
 
 class Altered(Exception):
-    """The log is not what it was."""
+    """The log was altered."""
 
 
 class NotChecked(Exception):
-    """It cannot be checked."""
+    """The log cannot be checked."""
 
 
 class Damaged(Exception):
-    """A file is not what it should be."""
+    """A file does not have the form that it should have."""
 
 
 def read(path):
-    """The bytes of a file, which is no link and no pipe."""
+    """The bytes of a file, which must not be a link or a pipe."""
     try:
         if path.is_symlink() or path.exists() and not path.is_file():
             raise NotChecked(f"read {path}: it is not a regular file")
@@ -125,7 +125,7 @@ def note(signed):
 
 
 def unbase64(text):
-    """Decode base64 that has one spelling."""
+    """Decode base64, and refuse other spellings than the canonical one."""
     raw = base64.b64decode(text, validate=True)
     if base64.b64encode(raw).decode() != text:
         raise ValueError("not in its canonical spelling")
@@ -188,7 +188,7 @@ def signers(path):
 
 
 def rotations(notes):
-    """What the notes say, as (size, old key, new key)."""
+    """The statements of the notes, as (size, old key, new key)."""
     changes = []
     for signed in notes:
         text, signatures = note(signed)
@@ -275,7 +275,7 @@ def ed25519(key, message, signature):
 
 
 class Remnant:
-    """What remains of a segment whose lines have left the log (docs/format/archive.md)."""
+    """The tombstone of an archived or dropped segment (docs/format/archive.md)."""
 
     def __init__(self, path):
         data = read(path)
@@ -300,7 +300,7 @@ class Remnant:
 
 
 def nanoseconds(logged):
-    """A time of a line as nanoseconds since 1970, as remnants have it."""
+    """A time of a line as nanoseconds since 1970, as in tombstones."""
     y, m, d, hour, minute, second, ns = map(int, re.split("[-T:.]", logged.decode()[:-1]))
     y, m = (y, m) if m > 2 else (y - 1, m + 12)
     days = 365 * y + y // 4 - y // 100 + y // 400 + (153 * m - 457) // 5 + d - 719469
@@ -308,7 +308,7 @@ def nanoseconds(logged):
 
 
 class Log:
-    """All that is read of a log, from its first line on."""
+    """A log, read from its first line on."""
 
     def __init__(self, folder, checkpoints):
         self.tree, self.checkpoints = Tree(), checkpoints
@@ -331,14 +331,14 @@ class Log:
 
     @staticmethod
     def segments(folder):
-        """The files of the log, in order. Each is named by its first record; an empty one holds nothing."""
+        """The files of the log, in order. Each is named by its first record; empty files are left out."""
         paths = folder.iterdir() if folder.is_dir() else []
         all = [p.name for p in paths if re.fullmatch(r"[0-9]{20}\.(jsonl|remnant)", p.name) and (p.is_symlink() or not p.is_file() or p.stat().st_size)]
-        # As long as the lines are there, a remnant means nothing.
+        # As long as the lines are there, a tombstone is ignored.
         return [folder / n for n in sorted(all) if n.endswith("l") or n[:20] + ".jsonl" not in all]
 
     def compare(self):
-        """Hold the tree against the checkpoints of its size."""
+        """Compare the tree with the checkpoints of its size."""
         for c in self.checkpoints:
             if c.size == self.tree.size and c.root != self.tree.root():
                 raise Altered(f"the first {c.size} records are not those that {c.path} covers: the log was rewritten")
@@ -349,7 +349,7 @@ class Log:
         self.compare()
 
     def stop(self, why):
-        """Something is not as it was. Behind what was signed nobody vouches for it, which is no alteration."""
+        """Report a difference. After the signed records it is not an alteration: nothing authenticates those lines."""
         if self.tree.size < self.signed:
             raise Altered(why)
         self.over = self.over or why
@@ -398,9 +398,9 @@ class Log:
             return  # behind what was signed, an interrupted write may have left this
         seq, logged = int(end[1]), nanoseconds(end[2])
         if self.torn:
-            # A disk does not write in order. The nanoseconds of a record tell its
-            # place among those that were written at once: if the incomplete
-            # one was among them too, nobody was told that it is stored.
+            # A disk does not write in order. The nanoseconds of a record give its
+            # position in the batch that was written at once: if the incomplete
+            # record was in that batch too, it was never acknowledged.
             place = int(end[2][-4:-1])
             if place == 999 or seq <= self.tree.size or seq - place > self.tree.size:
                 self.torn = self.stop(self.torn)
@@ -421,7 +421,7 @@ class Log:
         self.append(covered.digest(), end[4], logged)
 
     def state(self, line):
-        """Note what a signed record says of a segment that has left."""
+        """Note a signed record about archived or dropped segments."""
         if not re.match(rb'\{"v":[12],"id":"[^"]*","time":"[^"]*","type":"segments_(archived|dropped)"', line):
             return
         labels = json.loads(line).get("labels", {})
@@ -459,12 +459,12 @@ class Log:
 
 
 def seen(what):
-    """Spells out what a terminal would obey, or nobody would see."""
+    """Escape control characters and invisible characters."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in str(what))
 
 
 def evidence(o, limits):
-    """The checkpoints that the log is held against."""
+    """The checkpoints with which the log is compared."""
     keys, checkpoints = None, []
     if o.vkey:
         try:
@@ -505,7 +505,7 @@ def evidence(o, limits):
             raise NotChecked(f"{path} is of the log {c.origin!r}, not {checkpoints[0].origin!r}")
         checkpoints.append(c)
     if unsigned:
-        # It vouches for nothing. What it claims to cover, one that was kept may cover.
+        # This checkpoint proves nothing. A kept one may cover the same records.
         if not any(c.size >= unsigned[0].size for c in checkpoints):
             raise Altered(f"record {unsigned[0].size}: {unsigned[1]}")
         limits.append(f"tree/checkpoint is damaged: {unsigned[1]}")
