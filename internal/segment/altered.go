@@ -8,8 +8,8 @@ import (
 	"audittrail/record"
 )
 
-// Altered tells whether an error says that what should be in a log's files is not
-// there, or is something else, and not that it could not be read.
+// Altered reports whether an error says that part of a log's files is missing
+// or differs from what was written, and not that a file could not be read.
 func Altered(err error) bool {
 	var line *record.CorruptError
 	var damage *record.TamperError

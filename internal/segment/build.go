@@ -17,7 +17,7 @@ import (
 // start builds the tables that are missing, in the background.
 func (x *idIndex) start(s *Store) {
 	if !s.macs.known() {
-		return // nobody would believe them
+		return // tables without a MAC are never used
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -31,8 +31,8 @@ func (x *idIndex) start(s *Store) {
 
 func (x *idIndex) wait() { x.building.Wait() }
 
-// buildTables covers every full segment. It gives up at the first error: what
-// has no table is found in memory.
+// buildTables covers every full segment. It gives up at the first error: the
+// ids of segments without a table are looked up in memory.
 func (s *Store) buildTables() {
 	x := &s.ids
 	for {
@@ -58,8 +58,8 @@ func (s *Store) buildTables() {
 	}
 }
 
-// extend returns the tables with one more for each full segment that they do
-// not cover, merged where two neighbours are of similar size.
+// extend returns the tables, and one more for each full segment that they do
+// not cover. Neighbours of similar size are merged.
 func (s *Store) extend(tables []*table) ([]*table, error) {
 	s.mu.RLock()
 	segs := slices.Clone(s.segs)
@@ -109,9 +109,9 @@ func (s *Store) extend(tables []*table) ([]*table, error) {
 	return tables, nil
 }
 
-// settleSide makes the side file of a full segment durable, once it is whole. So
-// what a power failure may have left of a side file is found by the absence of a
-// table, and not looked for again.
+// settleSide makes the side file of a full segment durable, once it is
+// complete. A side file that a power failure may have damaged is therefore one
+// without a table; the others need not be looked at again.
 func (s *Store) settleSide(g *seg, p *prefix) error {
 	if x, err := s.readSeal(g); err != nil || !x.full || x.count != p.count() {
 		s.remake(g, p)
@@ -146,7 +146,7 @@ func (s *Store) merge(tables []*table) ([]*table, error) {
 	return tables, nil
 }
 
-// removeTables removes the files of all tables but these.
+// removeTables removes the files of all tables that are not in built.
 func (s *Store) removeTables(built []*table) {
 	keep := make(map[string]bool)
 	for _, t := range built {
@@ -159,7 +159,7 @@ func (s *Store) removeTables(built []*table) {
 	for _, name := range names {
 		path := filepath.Join(s.dir, name)
 		if strings.HasPrefix(name, tabPrefix) && !keep[path] {
-			_ = s.fs.Remove(path) // derived, and superseded: harmless if it stays
+			_ = s.fs.Remove(path) // derived, and superseded: harmless if it remains
 			s.files.forget(path)
 		}
 	}
@@ -242,8 +242,8 @@ func (src *tableSource) next() (idRef, error) {
 	return r, nil
 }
 
-// writeTable writes a table under its name, whole: nobody reads all of it when
-// the log is opened.
+// writeTable writes a complete table under its name. A table must never be
+// there in part, as Open does not read all of it.
 func (s *Store) writeTable(t *table, src refSource) error {
 	tmp := t.name + ".tmp"
 	f, err := vfs.CreateNew(s.fs, tmp, 0o644)

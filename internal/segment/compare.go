@@ -17,15 +17,16 @@ import (
 	"audittrail/record"
 )
 
-// A Difference is a derived file that is not what the lines make of it, or that
+// A Difference is a derived file that differs from what its lines give, or that
 // cannot be read.
 type Difference struct {
-	First  uint64 // record that it begins with
-	File   string // its name in the log's folder
+	First  uint64 // sequence number of the file's first record
+	File   string // name in the log's folder
 	Detail string
 }
 
-// A Comparison compares side files with lines that somebody reads anyway.
+// A Comparison compares side files with lines that its caller reads for
+// another purpose.
 type Comparison struct {
 	store *Store
 
@@ -33,10 +34,10 @@ type Comparison struct {
 	differs map[uint64]bool
 }
 
-// Compare returns a comparison.
+// Compare begins a comparison.
 func (s *Store) Compare() *Comparison { return &Comparison{store: s, differs: make(map[uint64]bool)} }
 
-// A Comparer compares lines that are in order. It is for one goroutine.
+// A Comparer compares lines that come in order. It is for one goroutine.
 type Comparer struct {
 	all   *Comparison
 	first uint64 // of the segment
@@ -47,10 +48,10 @@ type Comparer struct {
 	seal  *seal
 }
 
-// Comparer returns a comparer. Close it.
+// Comparer returns a comparer, which must be closed.
 func (c *Comparison) Comparer() *Comparer { return &Comparer{all: c} }
 
-// Close lets go of the file.
+// Close closes the side file.
 func (r *Comparer) Close() {
 	if r.file != nil {
 		r.all.store.files.release(r.file)
@@ -58,15 +59,15 @@ func (r *Comparer) Close() {
 	}
 }
 
-// Line compares a line of the segment that begins with the record first, which
-// ends at end, with what the side file says of it.
+// Line compares a line with its entry in the side file: first is the first
+// record of the line's segment, end the offset at which the line ends.
 func (r *Comparer) Line(first, seq uint64, line []byte, end int64) {
 	if r.first != first || r.file == nil && r.limit == 0 {
 		r.open(first)
 	}
 	n := seq - first
 	if n >= r.limit {
-		return // nothing is said of it
+		return // the side file has no entry for it
 	}
 	if have := uint64(len(r.buf) / entryLen); n < r.from || n >= r.from+have {
 		if !r.read(n) {
@@ -74,7 +75,7 @@ func (r *Comparer) Line(first, seq uint64, line []byte, end int64) {
 		}
 	}
 	want := entryOf(line, end)
-	if decodeEntry(r.buf[(n-r.from)*entryLen:]) != want { // Differences checks their sums
+	if decodeEntry(r.buf[(n-r.from)*entryLen:]) != want { // Differences verifies the checks of the entries
 		r.differ()
 		return
 	}
@@ -94,8 +95,8 @@ func (r *Comparer) differ() {
 	r.all.differs[r.first] = true
 }
 
-// open opens the side file of another segment. Where there is none, or none of
-// this form, there is nothing to compare.
+// open opens the side file of another segment. If it is missing, or of another
+// form, nothing is compared.
 func (r *Comparer) open(first uint64) {
 	r.Close()
 	r.first, r.limit, r.buf = first, 0, r.buf[:0]
@@ -103,7 +104,7 @@ func (r *Comparer) open(first uint64) {
 	g := s.newSeg(first)
 	x, err := s.readSealAs(g, macs{})
 	if err != nil {
-		return // Differences says so
+		return // Differences reports it
 	}
 	if r.file, err = s.files.acquire(g.name + sideExt); err != nil {
 		r.file = nil
@@ -126,9 +127,10 @@ func (r *Comparer) read(n uint64) bool {
 	return true
 }
 
-// Differences returns the derived files that are not what the lines make of
-// them. What is missing, and what an earlier version has left, is made by the
-// next writer and is none; nor is a side file of the newest segment that lags.
+// Differences returns the derived files that differ from what their lines
+// give. Files that are missing or of an earlier version are not among them,
+// since the next writer creates them; nor is a side file of the newest segment
+// that lags.
 func (c *Comparison) Differences(ctx context.Context) ([]Difference, error) {
 	s := c.store
 	s.mu.RLock()
@@ -139,7 +141,7 @@ func (c *Comparison) Differences(ctx context.Context) ([]Difference, error) {
 		if g.beside {
 			out = append(out, Difference{
 				First: g.first, File: filepath.Base(g.name + tombstone.Ext),
-				Detail: "it calls itself what stays of a segment, and the lines of these records are here; nothing is taken from it, and the next writer puts it aside",
+				Detail: "the tombstone is of records whose lines are in the log; it is ignored, and the next writer puts it aside",
 			})
 		}
 	}
@@ -148,17 +150,17 @@ func (c *Comparison) Differences(ctx context.Context) ([]Difference, error) {
 			return nil, err
 		}
 		if g.bad != nil {
-			continue // the remnant is damaged, which is more
+			continue // the tombstone is damaged, which is the graver finding
 		}
-		// Lines that have left were read while they did, when the side file was
-		// made again of what stays.
+		// The lines of a removed segment were read while it was being removed:
+		// its side file was then written again from the tombstone.
 		suspect := g.gone == nil && c.suspected(g.first)
 		err := s.sideAgrees(g, segs[i+1:], suspect)
 		if err != nil && g.gone == nil {
 			err = s.confirm(ctx, g, segs[i+1:], err)
 		}
 		if err != nil && !s.sameStill(g) {
-			err = nil // its lines have left meanwhile, and the file is another
+			err = nil // its lines were removed meanwhile, and the side file was replaced
 		}
 		if err != nil {
 			out = append(out, difference(g.first, g.name+sideExt, err))
@@ -169,7 +171,7 @@ func (c *Comparison) Differences(ctx context.Context) ([]Difference, error) {
 }
 
 func difference(first uint64, path string, err error) Difference {
-	detail := "it is not what the lines make of it"
+	detail := "the file differs from what the lines give"
 	var unreadable *unreadableError
 	if errors.As(err, &unreadable) {
 		detail = unreadable.Error()
@@ -178,7 +180,7 @@ func difference(first uint64, path string, err error) Difference {
 	}
 	return Difference{
 		First: first, File: filepath.Base(path),
-		Detail: detail + "; nothing is taken from it, and doctor --repair makes it again",
+		Detail: detail + "; it is ignored, and doctor --repair makes it again",
 	}
 }
 
@@ -188,15 +190,15 @@ func (c *Comparison) suspected(first uint64) bool {
 	return c.differs[first]
 }
 
-// sameStill tells whether a segment is still where it was listed.
+// sameStill reports whether a segment is still where it was listed.
 func (s *Store) sameStill(g *seg) bool {
 	_, err := s.fs.Stat(g.name + lineExt)
 	return isMissing(err) == (g.gone != nil)
 }
 
-// sideAgrees tells whether a side file agrees with itself and with the end of
-// its segment, which with a key is all there is to know. suspect means that it
-// disagrees with a line.
+// sideAgrees reports whether a side file is consistent and agrees with the end
+// of its segment, which with a key proves it. suspect says that an entry
+// disagreed with a line.
 func (s *Store) sideAgrees(g *seg, next []*seg, suspect bool) error {
 	if old, err := s.earlierForm(g.name+sideExt, sideMagicV1); err != nil || old {
 		return err // nil if it is missing
@@ -241,11 +243,11 @@ func (s *Store) sideAgrees(g *seg, next []*seg, suspect bool) error {
 	return err
 }
 
-// agreesGone compares entries with the remnant of their segment.
+// agreesGone compares entries with the tombstone of their segment.
 func (s *Store) agreesGone(g *seg, entries []entry) error {
 	want, err := s.goneEntries(g, 0, g.gone.Records)
 	if err != nil {
-		return nil //nolint:nilerr // that is the remnant's problem
+		return nil //nolint:nilerr // a finding about the tombstone, not about the side file
 	}
 	same := func(a, b entry) bool { return a.id == b.id && a.flag == b.flag }
 	if !slices.EqualFunc(entries, want, same) {
@@ -254,12 +256,12 @@ func (s *Store) agreesGone(g *seg, entries []entry) error {
 	return nil
 }
 
-// confirm compares a side file that seems to differ with all lines, beside a
-// writer that may be about to make it again. What an interrupted write leaves is
-// as good as missing: entries that agree with the lines, and less behind them
-// than a seal. So is an older seal of these lines, or the one that was made when
-// they had left the log. Where the lines are not in order, the file is not to
-// blame.
+// confirm compares a side file that seems to differ with all lines, while a
+// writer may be about to write it again. A file that an interrupted write left
+// counts as missing: its entries agree with the lines, and the bytes after them
+// are too few for a seal. So does a file with an older seal of these lines, or
+// with the seal made from their tombstone. If the lines are not in order, the
+// side file is not at fault.
 func (s *Store) confirm(ctx context.Context, g *seg, next []*seg, why error) error {
 	if isIO(why) || errors.As(why, new(*unreadableError)) {
 		return why
@@ -306,8 +308,8 @@ func (s *Store) confirm(ctx context.Context, g *seg, next []*seg, why error) err
 	return s.sealAgrees(g, b, p, agree, want)
 }
 
-// sealAgrees tells whether the seal of a side file is one of the first agree
-// entries of a prefix, or of fewer.
+// sealAgrees reports whether the seal of a side file is right for the first
+// agree entries of a prefix, or for fewer.
 func (s *Store) sealAgrees(g *seg, b []byte, p *prefix, agree uint64, want *seal) error {
 	end := b[len(b)-sealLen:]
 	_, k, err := parseSealEnd(end, int64(len(b)))
@@ -331,8 +333,8 @@ func (s *Store) sealAgrees(g *seg, b []byte, p *prefix, agree uint64, want *seal
 	return s.sealFits(g, x, p.entries[:x.count])
 }
 
-// digestOf is what a seal has of entries, as encoded, and the hashes of those that
-// govern.
+// digestOf returns the digest that a seal has of encoded entries and of the
+// hashes of the governance records among them.
 func digestOf(raw []byte, entries []entry, governing []record.Hash) (sum [sha256.Size]byte) {
 	p := newPrefix()
 	p.take(raw, entries, governing)
@@ -340,8 +342,8 @@ func digestOf(raw []byte, entries []entry, governing []record.Hash) (sum [sha256
 	return sum
 }
 
-// earlierForm tells whether a file has the form of an earlier version, or is
-// missing: both mean that there is nothing to compare.
+// earlierForm reports whether a file is of an earlier version, or is
+// missing: in both cases there is nothing to compare.
 func (s *Store) earlierForm(name, magic string) (bool, error) {
 	f, err := s.fs.Open(name)
 	if isMissing(err) {
@@ -359,8 +361,8 @@ func (s *Store) earlierForm(name, magic string) (bool, error) {
 	return string(head[:n]) == magic, nil
 }
 
-// tableDifferences looks at the id tables. Without a key nothing is known of
-// them, and nothing is taken from them.
+// tableDifferences checks the id tables. Without a key they can be neither
+// checked nor used.
 func (s *Store) tableDifferences(ctx context.Context) (out []Difference, err error) {
 	names, err := s.fs.ReadDir(s.dir)
 	if isMissing(err) || !s.macs.known() {
@@ -391,9 +393,9 @@ func (s *Store) tableDifferences(ctx context.Context) (out []Difference, err err
 	return out, nil
 }
 
-// agreesNow compares a table that goes further than the records that were found
-// with the log as it is now: a writer may have gone on. Where the log does not go
-// that far, why stays.
+// agreesNow compares a table that covers more records than were found with the
+// log as it is now, since a writer may have appended meanwhile. If the log has
+// fewer records than the table, it returns why.
 func (s *Store) agreesNow(ctx context.Context, t *table, why error) error {
 	now, err := Open(s.fs, s.dir, s.roll)
 	if err != nil {
@@ -406,7 +408,7 @@ func (s *Store) agreesNow(ctx context.Context, t *table, why error) error {
 	return errors.Join(why, err, now.Close())
 }
 
-// tableNamed returns the table that has a name, or nil.
+// tableNamed returns the table of this name, or nil.
 func (s *Store) tableNamed(name string) *table {
 	t := &table{name: filepath.Join(s.dir, name)}
 	if !strings.HasPrefix(name, tabPrefix) || !strings.HasSuffix(name, tabExt) {

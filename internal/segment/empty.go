@@ -9,14 +9,15 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// EmptyPrefix begins the name of an empty segment that was put aside.
+// EmptyPrefix is the prefix of the name of an empty segment that was put
+// aside.
 const EmptyPrefix = "empty-"
 
-// dropEmpty takes the segments without a byte out of segs, except for one at
-// the very end that begins with the record after the last: that one was begun,
-// and is next to be written to. The others were left by a begin that failed in
-// a process that went on, or were put there: they hold nothing, and a file's
-// name says nothing.
+// dropEmpty takes the empty segments out of segs, except for one at the end
+// that begins with the record after the last: that one was begun, and is
+// written to next. The others were left by a failed begin in a process that
+// continued, or were put there by somebody: they contain nothing, and a file's
+// name proves nothing.
 func (s *Store) dropEmpty(segs []*seg) (kept, empty []*seg) {
 	kept = make([]*seg, 0, len(segs))
 	for i, g := range segs {
@@ -29,7 +30,7 @@ func (s *Store) dropEmpty(segs []*seg) (kept, empty []*seg) {
 		if err == nil && st.Size() == 0 && (!last || len(kept) > 0 && !s.endsBefore(kept[len(kept)-1], g.first)) {
 			empty = append(empty, g)
 			if left := s.newGone(g.first); !isMissing(left.bad) {
-				kept = append(kept, left) // the file stands where its lines were
+				kept = append(kept, left) // the empty file is where its lines were
 			}
 			continue
 		}
@@ -39,9 +40,9 @@ func (s *Store) dropEmpty(segs []*seg) (kept, empty []*seg) {
 	return kept, empty
 }
 
-// endsBefore tells whether the last whole line of a segment, or the last record
-// of one that has left, is the one before a record. Where that cannot be read,
-// it is believed: the reason is found by whoever needs the record.
+// endsBefore reports whether the last whole line of a segment, or the last
+// record of a removed one, is the one before the record seq. If that cannot be
+// read, the answer is yes: a reader that needs the record gets the error.
 func (s *Store) endsBefore(g *seg, seq uint64) bool {
 	if g.gone != nil {
 		return g.bad != nil || g.gone.Next() == seq
@@ -59,8 +60,8 @@ func (s *Store) endsBefore(g *seg, seq uint64) bool {
 	return !ok || last+1 == seq
 }
 
-// dropBeside takes the remnants out of segs that stand beside the lines of what
-// they are named after, or beside what stays of it.
+// dropBeside takes tombstones out of segs whose first record is in another
+// segment of the log, or in the tombstone of one.
 func (s *Store) dropBeside(segs []*seg) (kept, beside []*seg) {
 	kept = segs[:0]
 	for _, g := range segs {
@@ -74,7 +75,8 @@ func (s *Store) dropBeside(segs []*seg) (kept, beside []*seg) {
 	return kept, beside
 }
 
-// covers tells whether a record that does not begin a segment is one of its records.
+// covers reports whether a record that is not the first of a segment is one of
+// its records.
 func (s *Store) covers(g *seg, seq uint64) bool {
 	if g.gone != nil {
 		return g.bad == nil && g.gone.Next() > seq
@@ -88,16 +90,16 @@ func (s *Store) covers(g *seg, seq uint64) bool {
 	return err == nil && tombstone.Beside(f, size, seq)
 }
 
-// PutAside renames the empty segments that are not the log's, so that nothing
-// takes them for its own. They do no harm: where that fails, they stay. It is
-// for the writer.
+// PutAside renames the empty segments that are not the log's, so that they
+// cannot be taken for segments. They do no harm: if a renaming fails, the
+// file remains. It is for the writer.
 func (s *Store) PutAside(logger *slog.Logger) {
 	s.mu.Lock()
 	empty := s.empty
 	s.empty = nil
 	s.mu.Unlock()
 	for _, g := range empty {
-		// Derived, and of nothing.
+		// The side file is derived, and of no records.
 		_ = s.fs.Remove(g.name + sideExt)
 		aside := filepath.Join(s.dir, fmt.Sprintf("%s%020d", EmptyPrefix, g.first))
 		if err := s.fs.Rename(g.name+lineExt, aside); err != nil {
@@ -108,10 +110,10 @@ func (s *Store) PutAside(logger *slog.Logger) {
 	}
 }
 
-// SetAside renames the remnants behind the newest segment, and if all is asked for
-// the segments behind one that was damaged, so that the log ends with that one. It
-// returns the new names. It is for recovery, which has made sure that nothing of
-// them was signed.
+// SetAside renames the tombstones after the segment last, and with all the
+// segments after it too, so that the log ends with that segment. It returns the
+// new names. It is for recovery, which has made sure that none of their records
+// was signed.
 func (s *Store) SetAside(last uint64, all bool, name func(first uint64) string) (aside []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +130,7 @@ func (s *Store) SetAside(last uint64, all bool, name func(first uint64) string) 
 			return aside, err
 		}
 	}
-	// The newest first, so that what an interruption leaves has no gap.
+	// The newest first, so that an interruption leaves no gap.
 	for n := len(s.segs); all && n > 0 && s.segs[n-1].first > last; n = len(s.segs) {
 		g := s.segs[n-1]
 		ext := lineExt
@@ -163,8 +165,9 @@ func (s *Store) Empty() []string {
 	return paths
 }
 
-// DropEmpty takes the empty segments at the end out, behind one that is damaged:
-// they were not begun after it was whole. It is for recovery.
+// DropEmpty takes out the empty segments at the end, when the segment before
+// them is damaged: no writer began them after that one was complete. It is for
+// recovery.
 func (s *Store) DropEmpty() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,20 +15,20 @@ import (
 	"audittrail/record"
 )
 
-// A GoneError says that a record's line has left the log: it was archived or
-// dropped.
+// A GoneError reports that a record's line was removed from the log:
+// archived or dropped.
 type GoneError struct {
 	Seq     uint64
-	First   uint64 // of the segment that is gone
+	First   uint64 // of the removed segment
 	Records uint64
 }
 
 func (e *GoneError) Error() string {
-	return fmt.Sprintf("read record %d: its segment, records %d to %d, has left the log", e.Seq, e.First, e.First+e.Records-1)
+	return fmt.Sprintf("read record %d: its segment, records %d to %d, was removed from the log", e.Seq, e.First, e.First+e.Records-1)
 }
 
-// newGone reads the remnant of a segment that has left. If it cannot be read,
-// the others can, and whoever needs it is told.
+// newGone reads the tombstone of a removed segment. If that cannot be read,
+// the log can still be opened, and reads of this segment return the error.
 func (s *Store) newGone(first uint64) *seg {
 	g := s.newSeg(first)
 	f, err := s.fs.Open(g.name + tombstone.Ext)
@@ -40,11 +40,11 @@ func (s *Store) newGone(first uint64) *seg {
 		_ = f.Close() // only read from: nothing to lose
 	}
 	if err == nil && g.gone.First != first {
-		err = fmt.Errorf("%w: it is of record %d", tombstone.ErrDamaged, g.gone.First)
+		err = fmt.Errorf("%w: the tombstone is of the segment that begins with record %d", tombstone.ErrDamaged, g.gone.First)
 	}
 	if err != nil {
 		g.gone = new(tombstone.Tombstone)
-		g.bad = fmt.Errorf("read %s%s: %w; bring it back from a backup, or the segment from its archive", g.name, tombstone.Ext, err)
+		g.bad = fmt.Errorf("read %s%s: %w; restore it from a backup, or the segment from its archive", g.name, tombstone.Ext, err)
 	}
 	return g
 }
@@ -58,20 +58,21 @@ func tombstoneName(name string) (uint64, bool) {
 	return segmentName(base + lineExt)
 }
 
-// fromTombstone reads from the remnant of a segment.
+// fromTombstone reads from the tombstone of a segment.
 func (s *Store) fromTombstone(g *seg, read func(io.ReaderAt) error) error {
 	if g.bad != nil {
 		return g.bad
 	}
 	h, err := s.files.acquire(g.name + tombstone.Ext)
 	if err != nil {
-		return fmt.Errorf("read remnant: %w", err)
+		return fmt.Errorf("read tombstone: %w", err)
 	}
 	defer s.files.release(h)
 	return read(h.file)
 }
 
-// keptLine returns the line of a record that was kept of a segment.
+// keptLine returns the line of a record that the tombstone of a segment
+// keeps.
 func (s *Store) keptLine(g *seg, seq uint64) (line []byte, err error) {
 	if g.bad == nil && seq >= g.gone.Next() {
 		return nil, fmt.Errorf("find record %d: %w", seq, ErrBeyond)
@@ -86,8 +87,8 @@ func (s *Store) keptLine(g *seg, seq uint64) (line []byte, err error) {
 	return line, err
 }
 
-// keptLines yields the lines that were kept, and tells where the next segment
-// begins.
+// keptLines yields the lines that the tombstone keeps, and returns the first
+// record of the next segment.
 func (s *Store) keptLines(ctx context.Context, g *seg, from, to uint64, yield func([]byte, error) bool) (uint64, bool) {
 	more := true
 	err := s.fromTombstone(g, func(f io.ReaderAt) error {
@@ -98,7 +99,7 @@ func (s *Store) keptLines(ctx context.Context, g *seg, from, to uint64, yield fu
 			if err != nil {
 				return err
 			}
-			t, _ := record.ParseChainLink(line) // Lines has looked at it
+			t, _ := record.ParseChainLink(line) // checked by Lines
 			if t.Seq >= from && t.Seq < to && !yield(line, nil) {
 				more = false
 				break
@@ -112,11 +113,11 @@ func (s *Store) keptLines(ctx context.Context, g *seg, from, to uint64, yield fu
 	return min(to, g.gone.Next()), more
 }
 
-// goneEntries makes the entries of a segment that has left. They say nothing of
-// where lines are, and nobody vouches for them.
+// goneEntries makes the entries of a removed segment. They have no places of
+// lines, and are not authenticated.
 func (s *Store) goneEntries(g *seg, from, to uint64) ([]entry, error) {
 	if g.bad == nil && to > g.gone.Records {
-		return nil, fmt.Errorf("read remnant of segment %d: %w: it has %d records", g.first, tombstone.ErrDamaged, g.gone.Records)
+		return nil, fmt.Errorf("read tombstone of segment %d: %w: the tombstone has %d records", g.first, tombstone.ErrDamaged, g.gone.Records)
 	}
 	ids := make([]record.ID, to-from)
 	if err := s.fromTombstone(g, func(f io.ReaderAt) error { return g.gone.IDs(f, from, ids) }); err != nil {
@@ -136,15 +137,15 @@ func (s *Store) goneEntries(g *seg, from, to uint64) ([]entry, error) {
 	return out, nil
 }
 
-// lastGone returns the hash of the last record of a segment that has left, as
-// its remnant has it.
+// lastGone returns the hash of the last record of a removed segment, from its
+// tombstone.
 func (s *Store) lastGone(g *seg) (record.Hash, error) {
 	var last [1][32]byte
 	err := s.fromTombstone(g, func(f io.ReaderAt) error { return g.gone.Hashes(f, g.gone.Records-1, last[:]) })
 	return last[0], err
 }
 
-// sealFitsGone is sealFits for a segment that has left.
+// sealFitsGone is sealFits for a removed segment.
 func (s *Store) sealFitsGone(g *seg, x *seal) error {
 	last, err := s.lastGone(g)
 	if err == nil && (x.count != g.gone.Records || last != x.last) {
@@ -153,8 +154,8 @@ func (s *Store) sealFitsGone(g *seg, x *seal) error {
 	return err
 }
 
-// knownGone is knownOf for a segment that has left: as sealed, or else as its
-// remnant says, if that is the one that the log names.
+// knownGone is knownOf for a removed segment: from the seal, or else from its
+// tombstone, if that is the one that the log names.
 func (s *Store) knownGone(ctx context.Context, g *seg, count uint64) (*prefix, error) {
 	if g.bad != nil {
 		return nil, g.bad
@@ -173,12 +174,12 @@ func (s *Store) knownGone(ctx context.Context, g *seg, count uint64) (*prefix, e
 		s.remake(g, p)
 	}
 	if p.count() < count {
-		return nil, fmt.Errorf("read remnant of segment %d: %w: it has %d records", g.first, tombstone.ErrDamaged, g.gone.Records)
+		return nil, fmt.Errorf("read tombstone of segment %d: %w: the tombstone has %d records", g.first, tombstone.ErrDamaged, g.gone.Records)
 	}
 	return p, nil
 }
 
-// prefixGone makes the side of a segment of its remnant.
+// prefixGone makes the entries of a segment from its tombstone.
 func (s *Store) prefixGone(g *seg) (*prefix, error) {
 	entries, err := s.goneEntries(g, 0, g.gone.Records)
 	if err != nil {
@@ -201,9 +202,9 @@ func (s *Store) prefixGone(g *seg) (*prefix, error) {
 	return p, nil
 }
 
-// vouch tells whether the remnant of a segment is the one that a later record
-// names, which is compared with the tree itself. What stays of a segment is not
-// signed otherwise.
+// vouch returns nil if the tombstone of a segment is the one that a later
+// record names; that record is itself compared with the tree. Nothing else
+// signs a tombstone.
 func (s *Store) vouch(ctx context.Context, g *seg) error {
 	g.sideMu.Lock()
 	done := g.trusted
@@ -219,8 +220,9 @@ func (s *Store) vouch(ctx context.Context, g *seg) error {
 	if err != nil {
 		return fmt.Errorf("read %s%s: %w; restore it from a backup, or the segment from its archive", g.name, tombstone.Ext, err)
 	}
-	// A statement comes after what it is about; those of a segment that has
-	// left as well are in its remnant, if that is vouched for in turn.
+	// The record that names a tombstone comes after the segment. If that
+	// record was removed as well, it is in a tombstone, which has to be
+	// named in turn.
 	seqs, err := s.Administrative(s.after(g))
 	if err != nil {
 		return err
@@ -247,12 +249,13 @@ func (s *Store) vouch(ctx context.Context, g *seg) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s%s: %w: no record names what it is; run verify, and restore it from a backup, or the segment from its archive",
+	return fmt.Errorf("%s%s: %w: no record of the log has its hash; run verify, and restore it from a backup, or the segment from its archive",
 		g.name, tombstone.Ext, tombstone.ErrDamaged)
 }
 
-// Named returns nil if a record of the log names what stays of a segment, given by
-// its first record; an ErrDamaged of remnant if none does.
+// Named returns nil if a record of the log names the tombstone of a segment,
+// given by its first record, and an error that is tombstone.ErrDamaged if none
+// does.
 func (s *Store) Named(ctx context.Context, first uint64) error {
 	g, _, err := s.find(first)
 	if err != nil {
@@ -264,7 +267,7 @@ func (s *Store) Named(ctx context.Context, first uint64) error {
 	return s.vouch(ctx, g)
 }
 
-// AllNamed is Named for every segment that has left.
+// AllNamed is Named for every removed segment.
 func (s *Store) AllNamed(ctx context.Context) error {
 	s.mu.RLock()
 	segs := slices.Clone(s.segs)
@@ -280,17 +283,18 @@ func (s *Store) AllNamed(ctx context.Context) error {
 	return nil
 }
 
-// Departed calls use with the table of what has left with a segment, given by its
-// first record, if a record of the log vouches for it, and tells whether there
-// is a table, and whether it tells who acted: remnants of the first version have
-// none, and those of the second do not tell.
+// Departed calls use with the table of the records that were removed with a
+// segment, given by its first record, if a record of the log names its
+// tombstone. It returns whether there is a table, and whether the table has the
+// actors: tombstones of version 1 have no table, and those of version 2 no
+// actors in it.
 func (s *Store) Departed(ctx context.Context, first uint64, use func(tombstone.Row) error) (tabled, acts bool, err error) {
 	g, _, err := s.find(first)
 	if err != nil {
 		return false, false, err
 	}
 	if g.gone == nil || g.first != first {
-		return false, false, fmt.Errorf("segment %d has not left the log", first)
+		return false, false, fmt.Errorf("segment %d was not removed from the log", first)
 	}
 	if g.bad != nil {
 		return false, false, g.bad
@@ -315,8 +319,8 @@ func (s *Store) Departed(ctx context.Context, first uint64, use func(tombstone.R
 	return true, g.gone.TellsActs(), err
 }
 
-// after returns the first record of the segment after g. It does not ask g's
-// remnant, which is not believed yet.
+// after returns the first record of the segment after g. It does not use g's
+// tombstone, which is not authenticated yet.
 func (s *Store) after(g *seg) uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -328,9 +332,10 @@ func (s *Store) after(g *seg) uint64 {
 	return math.MaxUint64
 }
 
-// HasID tells whether a record that FindID names, which may have left, has an id.
-// A line that is not the one that was signed says nothing, and one that has an id
-// of another hash is not the one by which the record was found.
+// HasID reports whether a record that FindID names, which may have been
+// removed, has an id. A line that differs from the signed one is an error, and
+// so is a line whose id has another hash than the one by which the record was
+// found.
 func (s *Store) HasID(ctx context.Context, seq uint64, id record.ID) (bool, error) {
 	g, _, err := s.find(seq)
 	if err != nil {
@@ -353,7 +358,7 @@ func (s *Store) HasID(ctx context.Context, seq uint64, id record.ID) (bool, erro
 	if ok && idHash(own) == idHash(id) {
 		return false, nil
 	}
-	t, _ := record.ParseChainLink(line) // check has looked at it
+	t, _ := record.ParseChainLink(line) // checked by check
 	if tree := s.held(); tree != nil {
 		ok, want, err := tree.Proves(ctx, seq, t.Hash)
 		if err := compared(seq, t.Hash, ok, want, err); err != nil {
@@ -369,23 +374,23 @@ func (s *Store) hasIDGone(ctx context.Context, g *seg, seq uint64, id record.ID)
 	if err != nil || own[0] == id {
 		return own[0] == id, err
 	}
-	// The remnant says no: is that what was sealed of this record?
+	// The tombstone has another id: does the seal agree with it?
 	p, err := s.knownOf(ctx, g, g.gone.Records, false)
 	if err != nil {
 		return false, err
 	}
 	if p.entries[seq-g.first].id != idHash(own[0]) {
-		return false, fmt.Errorf("read %s%s: %w: it has another id of record %d than the log had", g.name, tombstone.Ext, tombstone.ErrDamaged, seq)
+		return false, fmt.Errorf("read %s%s: %w: the tombstone has another id for record %d than the log had", g.name, tombstone.Ext, tombstone.ErrDamaged, seq)
 	}
 	return false, nil
 }
 
-// Hashes yields the hashes of the records from (inclusive) to to (exclusive), of
-// those that have left too. Those of lines are checked; the others are what was
-// kept of them.
+// Hashes yields the hashes of the records from (inclusive) to to (exclusive),
+// including removed ones. Those of lines are checked; the others are those that
+// tombstones keep.
 func (s *Store) Hashes(ctx context.Context, from, to uint64) iter.Seq2[[32]byte, error] {
 	return func(yield func([32]byte, error) bool) {
-		from := from // it can be gone over again
+		from := from // the iterator can be used again
 		for from < to {
 			g, next, err := s.find(from)
 			if err != nil {
@@ -434,7 +439,7 @@ func (s *Store) hashesOfLines(ctx context.Context, _ *seg, from, to uint64, yiel
 		if err != nil {
 			return yield([32]byte{}, err) && false
 		}
-		end, _ := record.ParseChainLink(line) // Lines has looked at it
+		end, _ := record.ParseChainLink(line) // checked by Lines
 		if !record.VerifyHash(line, &end) {
 			return yield([32]byte{}, &record.TamperError{Seq: end.Seq}) && false
 		}
@@ -449,20 +454,20 @@ func (s *Store) hashesOfLines(ctx context.Context, _ *seg, from, to uint64, yiel
 	return true
 }
 
-// PutTombstone writes what is to stay of a segment, durably. As long as the
-// segment's lines are here, it means nothing.
+// PutTombstone writes the tombstone of a segment durably. As long as the
+// segment's lines are here, the tombstone is ignored.
 func (s *Store) PutTombstone(first uint64, b []byte) error {
 	g := s.newSeg(first)
 	if err := vfs.WriteFile(s.fs, g.name+tombstone.Ext, b, 0o644); err != nil {
-		return fmt.Errorf("write remnant: %w", err)
+		return fmt.Errorf("write tombstone: %w", err)
 	}
 	s.files.forget(g.name + tombstone.Ext)
 	return nil
 }
 
-// Leave removes the lines of a segment of which PutTombstone has put down what
-// stays. Readers that are in them finish; others find them gone. It is for the
-// writer.
+// Leave removes the lines of a segment whose tombstone PutTombstone has
+// written. Readers that have the file open finish; later ones get a
+// *GoneError. It is for the writer.
 func (s *Store) Leave(first uint64) error {
 	gone := s.newGone(first)
 	if gone.bad != nil {
@@ -479,39 +484,40 @@ func (s *Store) Leave(first uint64) error {
 	if err := s.fs.Remove(gone.name + lineExt); err != nil && !isMissing(err) {
 		return fmt.Errorf("remove segment %d: %w", first, err)
 	}
-	s.remake(gone, p) // of what stays: nobody has to read all of it to use it
+	s.remake(gone, p) // from the tombstone: so readers need not read all of that
 	if err := s.fs.SyncDir(s.dir); err != nil {
 		return fmt.Errorf("remove segment %d: %w", first, err)
 	}
 	return nil
 }
 
-// Return takes the lines of a segment back that stand under its name again. Its
-// remnant stays, for readers that have not seen it yet, and means nothing.
+// Return takes in the lines of a segment that were restored under its name. The
+// tombstone remains, for readers that have not noticed yet, and is ignored.
 func (s *Store) Return(first uint64) error {
 	g := s.newSeg(first)
 	if _, err := vfs.StatFile(s.fs, g.name+lineExt); err != nil {
-		return fmt.Errorf("take segment %d back: %w", first, err)
+		return fmt.Errorf("restore segment %d: %w", first, err)
 	}
-	// What was made of the remnant says nothing of where the lines are.
+	// The side file was made from the tombstone, and does not say where
+	// lines are.
 	if err := s.fs.Remove(g.name + sideExt); err != nil && !isMissing(err) {
-		return fmt.Errorf("take segment %d back: %w", first, err)
+		return fmt.Errorf("restore segment %d: %w", first, err)
 	}
 	s.files.forget(g.name + sideExt)
 	if err := s.swap(g); err != nil {
-		return fmt.Errorf("take segment %d back: %w", first, err)
+		return fmt.Errorf("restore segment %d: %w", first, err)
 	}
 	_, next, err := s.find(first)
 	if err == nil && next != nil {
 		_, err = s.knownOf(context.Background(), g, next.first-first, false)
 	}
 	if err != nil {
-		return fmt.Errorf("take segment %d back: %w", first, err)
+		return fmt.Errorf("restore segment %d: %w", first, err)
 	}
 	return nil
 }
 
-// swap puts another view of a segment in the place of the one that there is.
+// swap replaces the entry of a segment in s.segs.
 func (s *Store) swap(g *seg) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -520,7 +526,7 @@ func (s *Store) swap(g *seg) error {
 			continue
 		}
 		if i == len(s.segs)-1 {
-			return errors.New("it is the newest, which is being written to")
+			return errors.New("the newest segment cannot be removed: it is being written to")
 		}
 		if g.gone != nil && g.gone.Next() != s.segs[i+1].first {
 			return fmt.Errorf("%w: it ends with record %d", tombstone.ErrDamaged, g.gone.Next()-1)
@@ -531,8 +537,8 @@ func (s *Store) swap(g *seg) error {
 	return ErrBeyond
 }
 
-// moved tells, when the lines of a segment were not found, whether they have
-// left since, and what is there now.
+// moved reports, when the lines of a segment were not found, whether they
+// were removed meanwhile, and returns the segment as it is now.
 func (s *Store) moved(g *seg) (*seg, bool) {
 	if !s.writing.Load() {
 		if err := s.list(); err != nil {
@@ -543,7 +549,7 @@ func (s *Store) moved(g *seg) (*seg, bool) {
 	return now, err == nil && now.first == g.first && now.gone != nil
 }
 
-// Kept yields the lines that were kept of all segments that have left.
+// Kept yields the lines that the tombstones of all removed segments keep.
 func (s *Store) Kept(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		s.mu.RLock()
@@ -560,8 +566,8 @@ func (s *Store) Kept(ctx context.Context) iter.Seq2[[]byte, error] {
 	}
 }
 
-// Gone returns the ranges of records whose lines have left the log, each by its
-// first sequence number and the one behind its last, in order.
+// Gone returns the ranges of records whose lines were removed from the log,
+// each as its first sequence number and the one after its last, in order.
 func (s *Store) Gone() [][2]uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

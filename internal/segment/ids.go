@@ -10,38 +10,39 @@ import (
 	"audittrail/record"
 )
 
-// An idRef says that an id with this hash belongs to that record.
+// An idRef is the hash of an id and the record that has the id.
 type idRef struct{ id, seq uint64 }
 
 func compareRefs(a, b idRef) int {
 	return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.seq, b.seq))
 }
 
-// idIndex finds records by id: tables for what they cover, memory for the rest,
-// as far as somebody vouches for it. The lines of what is left are gone over.
+// idIndex finds records by id: in tables for the full segments, and in memory
+// for the rest as far as it is authenticated. Other records are searched for in
+// their lines.
 type idIndex struct {
 	mu     sync.Mutex // guards all below
 	tables []*table   // ascending, without gaps, from the first segment on
 	recent map[uint64]uint64
-	more   []idRef     // those of recent whose hash is taken
-	bare   [][2]uint64 // ranges of records for which only their lines speak
+	more   []idRef     // those whose hash is in recent already
+	bare   [][2]uint64 // ranges of records to be searched for in their lines
 	from   uint64      // recent, more and bare cover [from, upto)
 	upto   uint64
 	listed bool
-	broken bool          // a table was, and is to be made again
+	broken bool          // a table was damaged, and is to be built again
 	buf    [pageLen]byte // scratch of lookups
 
 	building sync.WaitGroup
-	busy     bool // a builder runs
-	again    bool // and has to look once more
+	busy     bool // a builder is running
+	again    bool // and must look for more to build before it ends
 }
 
 // FindID returns the sequence numbers of the records that may have an id: all
-// that do, and hardly ever another, in ascending order. That there is none is
-// authenticated, or is what the lines say.
+// that have it, and very rarely another with the same hash, in ascending
+// order. That no record has it is authenticated, or was read from the lines.
 //
-// Of the records for which only lines speak it may return the one that it finds
-// first.
+// Of the records that are searched for in their lines it may return only the
+// first it finds.
 func (s *Store) FindID(ctx context.Context, id record.ID) ([]uint64, error) {
 	out, bare, broken, err := s.searchIDs(ctx, idHash(id))
 	if err != nil {
@@ -61,8 +62,8 @@ func (s *Store) FindID(ctx context.Context, id record.ID) ([]uint64, error) {
 	return out, nil
 }
 
-// searchIDs looks an id's hash up, and returns the ranges of records for which
-// this says nothing.
+// searchIDs looks an id's hash up, and returns the ranges of records that are
+// neither in tables nor in memory.
 func (s *Store) searchIDs(ctx context.Context, hash uint64) (out []uint64, bare [][2]uint64, broken bool, err error) {
 	x := &s.ids
 	x.mu.Lock()
@@ -86,7 +87,7 @@ func (s *Store) searchIDs(ctx context.Context, hash uint64) (out []uint64, bare 
 }
 
 // searchLines looks for an id in the lines of a range: first where the side
-// files claim that it is, then everywhere.
+// files have its hash, then everywhere.
 func (s *Store) searchLines(ctx context.Context, span [2]uint64, id record.ID) (out []uint64, err error) {
 	hash := idHash(id)
 	const some = 1 << 16
@@ -121,9 +122,9 @@ func (s *Store) searchLines(ctx context.Context, span [2]uint64, id record.ID) (
 	return out, nil
 }
 
-// searchTables looks a hash up in all tables. One that has gone is looked for
-// under the name of what it was merged into; one that is damaged is dropped,
-// with those behind it, and memory takes over from there.
+// searchTables looks a hash up in all tables. If a table's file is missing,
+// the tables are listed again, since it may have been merged; a damaged one
+// is dropped with those after it, and their records are indexed in memory.
 func (s *Store) searchTables(ctx context.Context, hash uint64) ([]uint64, error) {
 	x := &s.ids
 	for attempt := 0; ; attempt++ {
@@ -135,7 +136,7 @@ func (s *Store) searchTables(ctx context.Context, hash uint64) ([]uint64, error)
 				bad = i
 				s.files.forget(t.name)
 				if attempt > 0 && s.writing.Load() {
-					_ = s.fs.Remove(t.name) // derived: it is made again
+					_ = s.fs.Remove(t.name) // derived: it is built again
 					x.broken = true
 				}
 				break
@@ -157,8 +158,8 @@ func (s *Store) searchTables(ctx context.Context, hash uint64) ([]uint64, error)
 	}
 }
 
-// catchUp takes the records that no table covers into memory; called with
-// ids.mu held.
+// catchUp indexes the records that no table covers in memory. It is called
+// with ids.mu held.
 func (s *Store) catchUp(ctx context.Context) error {
 	x := &s.ids
 	if !x.listed {
@@ -210,14 +211,14 @@ func (x *idIndex) add(id, seq uint64) {
 	x.recent[id] = seq
 }
 
-// restart forgets what is in memory.
+// restart empties the index in memory.
 func (x *idIndex) restart() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.recent = nil
 }
 
-// addBare adds a range for which only its lines speak.
+// addBare adds a range of records to be searched for in their lines.
 func (x *idIndex) addBare(from, to uint64) {
 	if n := len(x.bare); n > 0 && x.bare[n-1][1] == from {
 		x.bare[n-1][1] = to
@@ -226,9 +227,9 @@ func (x *idIndex) addBare(from, to uint64) {
 	x.bare = append(x.bare, [2]uint64{from, to})
 }
 
-// idsOf returns the first count entries of a segment, authenticated. Without a key
-// nobody can say what they are but the lines, which are gone over for each id
-// instead of being kept.
+// idsOf returns the first count entries of a segment, authenticated. Without a
+// key they cannot be authenticated, and the lines are searched for each id
+// instead.
 func (s *Store) idsOf(ctx context.Context, g *seg, count uint64) (entries []entry, known bool, err error) {
 	if g.gone == nil && !s.macs.known() && !s.writing.Load() {
 		return nil, false, nil

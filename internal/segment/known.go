@@ -15,21 +15,21 @@ import (
 	"audittrail/record"
 )
 
-// Signed is the tree over the log's records that was signed. Agrees and Proves tell
-// whether a record has the hash that was signed, and which one was if it does not;
-// Proves by the path up to the signed root.
+// Signed is the signed tree over the log's records. Agrees and Proves compare a
+// record's hash with the signed one, and return the signed one if it differs;
+// Proves also follows the path up to the signed root.
 type Signed interface {
 	Size() uint64
 	Agrees(ctx context.Context, seq uint64, got record.Hash) (ok bool, want record.Hash, err error)
 	Proves(ctx context.Context, seq uint64, got record.Hash) (ok bool, want record.Hash, err error)
 }
 
-// Authenticate tells a store the key under which what is derived from the lines
-// is authenticated. Without one, a store goes by the lines.
+// Authenticate gives a store the key under which derived files are
+// authenticated. Without a key, a store relies on the lines alone.
 func (s *Store) Authenticate(key Key) { s.macs = newMACs(&key) }
 
-// Hold tells a store what its lines are to be compared with, where these
-// decide.
+// Hold gives a store the signed tree with which lines are compared where
+// derived files or decisions depend on them.
 func (s *Store) Hold(tree Signed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +40,7 @@ func (s *Store) Hold(tree Signed) {
 // that form a chain, or sealed by a holder of the key.
 type prefix struct {
 	entries []entry
-	admin   []governor  // those of the administrative records
+	admin   []governor  // those of the governance records
 	digest  hash.Hash   // as a seal has it
 	last    record.Hash // of the line of the last
 }
@@ -49,7 +49,7 @@ func newPrefix() *prefix { return &prefix{digest: sha256.New()} }
 
 func (p *prefix) count() uint64 { return uint64(len(p.entries)) }
 
-// end is where the lines end.
+// end returns where the lines end.
 func (p *prefix) end() int64 {
 	if len(p.entries) == 0 {
 		return 0
@@ -57,8 +57,9 @@ func (p *prefix) end() int64 {
 	return int64(p.entries[len(p.entries)-1].end)
 }
 
-// add takes in what follows, with the hashes of those that govern and of the last,
-// as encoded for the segment whose first record is first, and returns that.
+// add appends entries to the prefix, with the hashes of the governance records
+// among them and of the last record. It appends their encoding, for the segment
+// that begins with the record first, to dst.
 func (p *prefix) add(dst []byte, first uint64, more []entry, governing []record.Hash, last record.Hash) []byte {
 	at := len(dst)
 	n := first + p.count()
@@ -70,7 +71,8 @@ func (p *prefix) add(dst []byte, first uint64, more []entry, governing []record.
 	return dst
 }
 
-// take takes in entries, as encoded, with the hashes of those that govern.
+// take appends encoded entries, with the hashes of the governance records
+// among them.
 func (p *prefix) take(encoded []byte, more []entry, governing []record.Hash) {
 	from := 0
 	for i, e := range more {
@@ -87,7 +89,7 @@ func (p *prefix) take(encoded []byte, more []entry, governing []record.Hash) {
 	p.entries = append(p.entries, more...)
 }
 
-// governors returns those among the first count records.
+// governors returns the governance records among the first count records.
 func (p *prefix) governors(count uint64) []governor {
 	n, _ := slices.BinarySearchFunc(p.admin, count, func(r governor, count uint64) int {
 		return cmp.Compare(uint64(r.place), count)
@@ -105,9 +107,9 @@ func (p *prefix) seal(full bool) *seal {
 	return x
 }
 
-// knownOf returns a prefix of a segment that has at least count entries. That of
-// the segment that is written to stays in memory, since it will be asked for
-// again.
+// knownOf returns a prefix of a segment that has at least count entries. The
+// prefix of the segment that is written to is kept in memory, since it is
+// needed again.
 func (s *Store) knownOf(ctx context.Context, g *seg, count uint64, keep bool) (*prefix, error) {
 	g.knowing.Lock()
 	defer g.knowing.Unlock()
@@ -136,7 +138,7 @@ func (s *Store) knownOf(ctx context.Context, g *seg, count uint64, keep bool) (*
 func (s *Store) know(ctx context.Context, g *seg, p *prefix, count uint64) (*prefix, error) {
 	sealed, err := s.takeSealed(g, p)
 	if err != nil && p != nil {
-		sealed, err = s.takeSealed(g, nil) // the end of the log may have been cut since
+		sealed, err = s.takeSealed(g, nil) // the end of the log may have been cut off since
 	}
 	switch {
 	case err == nil:
@@ -165,15 +167,15 @@ func (s *Store) know(ctx context.Context, g *seg, p *prefix, count uint64) (*pre
 	return p, nil
 }
 
-// isIO tells that a file could not be read, which is not the same as that it is
-// not there or not what it should be.
+// isIO reports whether an error says that a file could not be read, and not
+// that it is missing or damaged.
 func isIO(err error) bool {
 	var line *record.CorruptError
 	return err != nil && !errors.Is(err, errSide) && !isMissing(err) && !errors.As(err, &line)
 }
 
-// takeSealed extends a prefix by what the seal of the side file covers. It has
-// to agree with the line at its end.
+// takeSealed extends a prefix by the entries that the seal of the side file
+// covers. The seal has to agree with the line at its end.
 func (s *Store) takeSealed(g *seg, p *prefix) (*prefix, error) {
 	if !s.macs.known() {
 		return nil, errSide
@@ -210,8 +212,8 @@ func (s *Store) takeSealed(g *seg, p *prefix) (*prefix, error) {
 	return out, s.sealFits(g, x, out.entries)
 }
 
-// governing returns the hashes of the administrative records among the entries
-// that follow a prefix: those in the seal if it has them, else those of the lines,
+// governing returns the hashes of the governance records among the entries that
+// follow a prefix: those in the seal if it has them, else those of the lines,
 // which are right if they give the seal's digest.
 func (s *Store) governing(g *seg, x *seal, p *prefix, more []entry) (out []record.Hash, err error) {
 	start := p.end()
@@ -239,7 +241,7 @@ func (s *Store) governing(g *seg, x *seal, p *prefix, more []entry) (out []recor
 		if err != nil {
 			return nil, err
 		}
-		t, _ := record.ParseChainLink(line) // who reads it has looked at it
+		t, _ := record.ParseChainLink(line) // checked by the reader
 		out = append(out, t.Hash)
 	}
 	if x.full && len(p.admin)+len(out) != len(x.admin) {
@@ -248,7 +250,7 @@ func (s *Store) governing(g *seg, x *seal, p *prefix, more []entry) (out []recor
 	return out, nil
 }
 
-// governorAt returns the one at a place.
+// governorAt returns the governor at a place.
 func governorAt(all []governor, place uint64) (governor, bool) {
 	i, ok := slices.BinarySearchFunc(all, place, func(r governor, place uint64) int {
 		return cmp.Compare(uint64(r.place), place)
@@ -259,7 +261,7 @@ func governorAt(all []governor, place uint64) (governor, bool) {
 	return all[i], true
 }
 
-// clone returns a prefix that grows by itself.
+// clone returns a copy of the prefix, which can grow without changing p.
 func (p *prefix) clone() *prefix {
 	digest, err := p.digest.(hash.Cloner).Clone()
 	if err != nil {
@@ -268,8 +270,8 @@ func (p *prefix) clone() *prefix {
 	return &prefix{entries: slices.Clip(p.entries), admin: slices.Clip(p.admin), digest: digest, last: p.last}
 }
 
-// sealFits tells whether the line at the end of what is sealed is the one that
-// was sealed.
+// sealFits reports whether the line at the end of the sealed entries is the
+// one that was sealed.
 func (s *Store) sealFits(g *seg, x *seal, entries []entry) error {
 	if x.count == 0 {
 		return nil
@@ -292,7 +294,7 @@ func (s *Store) sealFits(g *seg, x *seal, entries []entry) error {
 }
 
 // rawEntries reads the entries of the lines from (inclusive) to to (exclusive)
-// as they stand in the side file.
+// as they are in the side file.
 func (s *Store) rawEntries(g *seg, from, to uint64) ([]byte, error) {
 	h, err := s.files.acquire(g.name + sideExt)
 	if err != nil {
@@ -314,8 +316,8 @@ func (s *Store) rawEntries(g *seg, from, to uint64) ([]byte, error) {
 }
 
 // takeLines extends a prefix from the lines until it has count entries. The
-// lines must be intact and form a chain, and the last of them that was signed
-// must have the hash that was.
+// lines must be intact and form a chain, and the last signed one must have
+// the signed hash.
 func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) error {
 	var chain record.Chain
 	tail, chained := record.ChainLink{}, false
@@ -350,7 +352,7 @@ func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) 
 			return false
 		}
 		if p.count() == 0 && len(more) == 0 {
-			t, _ := record.ParseChainLink(raw.Line) // hasSeq has looked at it
+			t, _ := record.ParseChainLink(raw.Line) // checked by hasSeq
 			if chained && (t.Prev != tail.Hash || t.Logged.Before(tail.Logged)) || !record.VerifyHash(raw.Line, &t) {
 				failed = &record.TamperError{Seq: at}
 				return false
@@ -375,11 +377,12 @@ func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) 
 		failed = &record.CorruptError{Seq: at, File: g.name + lineExt, Offset: p.end()}
 	}
 	if failed != nil {
-		// Where a line is not continued, it may be that line that was altered.
+		// If the next line does not continue a line, that line may be the one
+		// that was altered.
 		if err := s.compare(ctx, min(at, compare), g.first+p.count(), seen); errors.As(err, new(*record.TamperError)) {
 			failed = err
 		}
-		return fmt.Errorf("read which records govern: %w", failed)
+		return fmt.Errorf("read governance records: %w", failed)
 	}
 	if err := s.compare(ctx, min(at, compare), g.first+p.count(), seen); err != nil {
 		return err
@@ -388,7 +391,7 @@ func (s *Store) takeLines(ctx context.Context, g *seg, p *prefix, count uint64) 
 	return nil
 }
 
-// start is where the last line begins.
+// start returns where the last line begins.
 func (p *prefix) start() int64 {
 	if len(p.entries) < 2 {
 		return 0
@@ -410,8 +413,8 @@ func (s *Store) held() Signed {
 	return s.tree
 }
 
-// compare compares the hash of the record before end with what was signed, if it
-// is one from from on.
+// compare compares the hash of the record before end with the signed hash, if
+// that record is not before from.
 func (s *Store) compare(ctx context.Context, end, from uint64, got record.Hash) error {
 	if end <= from {
 		return nil
@@ -422,7 +425,7 @@ func (s *Store) compare(ctx context.Context, end, from uint64, got record.Hash) 
 
 func compared(seq uint64, got record.Hash, ok bool, want record.Hash, err error) error {
 	if err != nil {
-		return fmt.Errorf("compare record %d with what was signed: %w", seq, err)
+		return fmt.Errorf("compare record %d with the signed tree: %w", seq, err)
 	}
 	if !ok {
 		return &record.TamperError{Seq: seq, Want: want, Got: got}
@@ -430,23 +433,23 @@ func compared(seq uint64, got record.Hash, ok bool, want record.Hash, err error)
 	return nil
 }
 
-// tailBeforeSegment returns the tail of the line that the first line of a segment
-// continues, if the segment before is here or something of it is.
+// tailBeforeSegment returns the chain link of the line that the first line of a
+// segment continues, if the segment before or its tombstone is here.
 func (s *Store) tailBeforeSegment(g *seg) (record.ChainLink, bool, error) {
 	if g.first == 0 {
 		return record.ChainLink{}, true, nil
 	}
 	prev, next, err := s.find(g.first - 1)
 	if err != nil || next == nil || next.first != g.first {
-		return record.ChainLink{}, false, nil // verify tells that there is a gap
+		return record.ChainLink{}, false, nil // verify reports the gap
 	}
 	return s.tailBefore(g, prev, 0)
 }
 
-// Checked is Line for a record that decides something: the line must be what its
-// hash says, and have the hash that was signed. Of a record that Administrative
-// has listed, that is the one that was found with its place, whatever the files
-// of the tree say.
+// Checked is Line for a record on which a decision depends: the line must have
+// the hash that it states, and that must be the signed one. For a record that
+// Administrative has listed, it is compared with the hash found then, whatever
+// the files of the tree say.
 func (s *Store) Checked(ctx context.Context, seq uint64) ([]byte, error) {
 	line, err := s.Line(seq)
 	if err != nil {
@@ -467,7 +470,7 @@ func (s *Store) Checked(ctx context.Context, seq uint64) ([]byte, error) {
 	return line, nil
 }
 
-// governor returns the hash of the administrative record at a place, if that is
+// governor returns the hash of the governance record at a place, if it is
 // known.
 func (g *seg) governor(place uint64) (record.Hash, bool) {
 	g.sideMu.Lock()
@@ -489,7 +492,7 @@ func (s *Store) check(ctx context.Context, seq uint64, line []byte) error {
 	return compared(seq, t.Hash, ok, want, err)
 }
 
-// isLast tells whether a segment is the one that is written to.
+// isLast reports whether a segment is the one that is written to.
 func (s *Store) isLast(g *seg) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -497,7 +500,7 @@ func (s *Store) isLast(g *seg) bool {
 	return n > 0 && s.segs[n-1].first == g.first
 }
 
-// prefix returns what is authenticated of a segment in memory, as it is now.
+// prefix returns a copy of the authenticated prefix that is in memory.
 func (g *seg) prefix() *prefix {
 	g.sideMu.Lock()
 	defer g.sideMu.Unlock()
@@ -508,15 +511,15 @@ func (g *seg) prefix() *prefix {
 	return &now
 }
 
-// dropKnown lets go of what is authenticated of a segment in memory.
+// dropKnown releases the authenticated prefix that is in memory.
 func (g *seg) dropKnown() {
 	g.sideMu.Lock()
 	defer g.sideMu.Unlock()
 	g.known = nil
 }
 
-// remake writes the side file of a full segment again. It is derived: where that
-// fails, the next one who misses it does.
+// remake writes the side file of a full segment again. It is derived: if that
+// fails, the next process that needs it writes it.
 func (s *Store) remake(g *seg, p *prefix) {
 	b := s.sideOf(g, p, 0, true)
 	err := vfs.WriteFile(s.fs, g.name+sideExt, b, 0o644)
@@ -529,9 +532,9 @@ func (s *Store) remake(g *seg, p *prefix) {
 	}
 }
 
-// Administrative returns the sequence numbers, from one on, of the records by
-// which the log is governed, in order, as a holder of the key has sealed them.
-// Where none has, it reads the lines.
+// Administrative returns the sequence numbers of the governance records from
+// one on, in order, as sealed under the key. For segments that are not sealed,
+// it reads the lines.
 func (s *Store) Administrative(from uint64) ([]uint64, error) {
 	s.mu.RLock()
 	segs := slices.Clone(s.segs)
@@ -554,7 +557,7 @@ func (s *Store) Administrative(from uint64) ([]uint64, error) {
 			parts = append(parts, p)
 		}
 	}
-	// Most are there at once; the lines of the others are read on all
+	// Most segments are sealed; the lines of the others are read on all
 	// processors.
 	todo := make(chan *part, len(parts))
 	for _, p := range parts {
@@ -588,7 +591,7 @@ func (s *Store) Administrative(from uint64) ([]uint64, error) {
 
 var errNotSealed = errors.New("the side file is not sealed")
 
-// sealedAdmin returns the administrative records of a segment without reading its
+// sealedAdmin returns the governance records of a segment without reading its
 // lines.
 func (s *Store) sealedAdmin(g *seg, count uint64, full bool) ([]governor, error) {
 	if admin, ok := g.governed(count); ok {
@@ -618,8 +621,8 @@ func (s *Store) sealedAdmin(g *seg, count uint64, full bool) ([]governor, error)
 	return x.admin, nil
 }
 
-// measuredAdmin is sealedAdmin where that fails, and for the segment that is
-// written to.
+// measuredAdmin finds them in the lines, if sealedAdmin fails, and for the
+// segment that is written to.
 func (s *Store) measuredAdmin(g *seg, count uint64, full bool) ([]governor, error) {
 	if g.bad != nil {
 		return nil, g.bad
@@ -639,8 +642,8 @@ func (s *Store) measuredAdmin(g *seg, count uint64, full bool) ([]governor, erro
 	return admin, nil
 }
 
-// governed returns the administrative records among the first count of a segment,
-// if they are known.
+// governed returns the governance records among the first count records of a
+// segment, if they are known.
 func (g *seg) governed(count uint64) ([]governor, bool) {
 	g.sideMu.Lock()
 	defer g.sideMu.Unlock()

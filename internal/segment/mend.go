@@ -6,9 +6,10 @@ import (
 	"slices"
 )
 
-// Mend makes the side files of full segments, and the id tables, again that are not
-// what the lines make of them, and returns them. It reads all of them, and the
-// lines of those that differ. It is for the writer, when it has opened the log.
+// Mend writes again the side files of full segments and the id tables that
+// differ from what the lines give, and returns them. It reads all derived
+// files, and the lines of those that differ. It is for the writer, after it has
+// opened the log.
 func (s *Store) Mend(ctx context.Context) ([]Difference, error) {
 	s.mu.RLock()
 	segs := slices.Clone(s.segs)
@@ -20,14 +21,14 @@ func (s *Store) Mend(ctx context.Context) ([]Difference, error) {
 		}
 		g := segs[i]
 		if g.bad != nil {
-			continue // the remnant is damaged, which is more
+			continue // the tombstone is damaged, which is the graver finding
 		}
 		why := s.sideAgrees(g, segs[i+1:], false)
 		if why == nil {
 			continue
 		}
-		// Lines that are not in order keep their side file from being made, and
-		// are for verify to name.
+		// A side file cannot be made from lines that are not in order; verify
+		// reports those.
 		if s.mendSide(ctx, g, segs[i+1].first-g.first) == nil {
 			mended = append(mended, difference(g.first, g.name+sideExt, why))
 		}
@@ -36,7 +37,7 @@ func (s *Store) Mend(ctx context.Context) ([]Difference, error) {
 	if err != nil || len(tables) == 0 {
 		return mended, err
 	}
-	s.ids.wait() // it may be making some of them
+	s.ids.wait() // the builder may be writing some of them
 	if tables, err = s.tableDifferences(ctx); err != nil {
 		return mended, err
 	}
@@ -51,7 +52,7 @@ func (s *Store) Mend(ctx context.Context) ([]Difference, error) {
 	return append(mended, tables...), nil
 }
 
-// mendSide makes the side file of a full segment of count records again.
+// mendSide writes the side file of a full segment of count records again.
 func (s *Store) mendSide(ctx context.Context, g *seg, count uint64) error {
 	g.knowing.Lock()
 	defer g.knowing.Unlock()
@@ -69,6 +70,6 @@ func (s *Store) mendSide(ctx context.Context, g *seg, count uint64) error {
 	g.sideMu.Lock()
 	g.memory, g.known, g.governedTo = nil, nil, 0
 	g.sideMu.Unlock()
-	_, err = s.readSeal(g) // whether it could be written
+	_, err = s.readSeal(g) // to learn whether it was written
 	return err
 }

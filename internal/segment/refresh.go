@@ -10,8 +10,8 @@ import (
 	"audittrail/record"
 )
 
-// Refresh looks how far the log goes, for a store that does not write, and shows
-// readers all of it.
+// Refresh finds the end of the log, for a store that does not write, and lets
+// readers see all records.
 func (s *Store) Refresh(ctx context.Context, live bool, signed uint64) error {
 	found, err := s.Look(ctx, live, signed)
 	if err == nil {
@@ -20,20 +20,20 @@ func (s *Store) Refresh(ctx context.Context, live bool, signed uint64) error {
 	return err
 }
 
-// Show lets readers see the records before a size, of those that Look has found.
+// Show lets readers see the first size records, of those that Look has found.
 func (s *Store) Show(size uint64) { s.size.Store(size) }
 
 // Found returns how many records Look has found, of which readers may see Size.
 func (s *Store) Found() uint64 { return max(s.found.Load(), s.Size()) }
 
-// Look looks how far the log goes, for a store that does not write, and shows
-// readers nothing of it. If a writer is at work, its side file says how far that
-// is; if none is (live is false), lines that follow on without a break are
+// Look finds the end of the log, for a store that does not write, without
+// letting readers see more. If a writer is at work, its side file says where
+// that is. If none is (live is false), the lines after it that form a chain are
 // durable as well: the side file is not synced, and may have lost its end in a
 // crash.
 //
-// What was signed is durable whatever the side file says, and is found: that file
-// may be cut short by somebody who has no keys.
+// The signed records are durable whatever the side file says, and are found:
+// somebody without keys can cut the side file short.
 func (s *Store) Look(ctx context.Context, live bool, signed uint64) (uint64, error) {
 	s.refreshing.Lock()
 	defer s.refreshing.Unlock()
@@ -54,14 +54,14 @@ func (s *Store) look(ctx context.Context, live bool, signed uint64) (uint64, err
 		g = s.segs[n-1]
 		if n > 1 {
 			prev = s.segs[n-2]
-			prev.dropKnown() // its side file is sealed by now
+			prev.dropKnown() // its side file is sealed
 		}
 	}
 	s.mu.RUnlock()
 	if g == nil {
 		return 0, nil
 	}
-	if g.gone != nil { // the newest never leaves: verify tells
+	if g.gone != nil { // the newest is never removed: verify reports it
 		return g.gone.Next(), nil
 	}
 	count, end, err := s.published(g)
@@ -79,8 +79,8 @@ func (s *Store) look(ctx context.Context, live bool, signed uint64) (uint64, err
 	}
 	size := g.first + count
 	if old := s.size.Load(); size < old {
-		// A writer that begins makes its side file anew, and records that were
-		// seen stay; but what it found to be torn is gone.
+		// A writer rewrites the side file when it begins: records that were
+		// seen remain, but a torn line is no longer there.
 		if _, err := s.Peek(old - 1); err == nil {
 			size = old
 		} else {
@@ -90,9 +90,9 @@ func (s *Store) look(ctx context.Context, live bool, signed uint64) (uint64, err
 	return size, nil
 }
 
-// published returns how many lines of the last segment its side file tells of,
-// and where they end; none if the last of them is not where it says, or not the
-// one that it says.
+// published returns how many lines of the last segment have an entry in its
+// side file, and where they end; none if the last of these lines is not where
+// its entry says, or has another id.
 func (s *Store) published(g *seg) (count uint64, end int64, err error) {
 	x, err := s.readSeal(g)
 	if err == nil && x.count > 0 {
@@ -106,14 +106,14 @@ func (s *Store) published(g *seg) (count uint64, end int64, err error) {
 	case isIO(err):
 		return 0, 0, err
 	case err != nil:
-		return 0, 0, nil // missing or damaged, and derived
+		return 0, 0, nil // missing or damaged: it is derived
 	}
 	return x.count, end, nil
 }
 
 // extendTail counts the lines of the last segment, of which the first count
 // end at offset and are known, as far as they form a chain, up to the record
-// upto.
+// before upto.
 func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offset int64, upto uint64) (uint64, error) {
 	st, err := vfs.StatFile(s.fs, g.name+lineExt)
 	if err != nil {
@@ -156,10 +156,9 @@ func (s *Store) extendTail(ctx context.Context, g, prev *seg, count uint64, offs
 	return count, nil
 }
 
-// tailBefore returns the tail of the line that is continued by the one behind the
-// first count lines of a segment, if it is known: that of a segment's first line
-// is not where the segments before are not here, and of one that has left only
-// the hash is.
+// tailBefore returns the chain link of the line before the line count of a
+// segment, if it is known. For a segment's first line it is unknown if the
+// segment before is missing, and only its hash is known if that was removed.
 func (s *Store) tailBefore(g, prev *seg, count uint64) (tail record.ChainLink, known bool, err error) {
 	if count == 0 && prev == nil {
 		return record.ChainLink{}, g.first == 0, nil
@@ -174,8 +173,8 @@ func (s *Store) tailBefore(g, prev *seg, count uint64) (tail record.ChainLink, k
 	case isIO(err):
 		return record.ChainLink{}, false, fmt.Errorf("read the end of the log: %w", err)
 	case err != nil:
-		return record.ChainLink{}, false, nil // what can be read is read; verify tells
+		return record.ChainLink{}, false, nil // the rest can be read; verify reports the gap
 	}
-	tail, _ = record.ParseChainLink(line) // Peek has looked at it
+	tail, _ = record.ParseChainLink(line) // checked by Peek
 	return tail, true, nil
 }

@@ -19,16 +19,16 @@ const MaxLine = 1 << 30
 
 // A Pos is a place in the log's files.
 type Pos struct {
-	First  uint64 // the segment, by its first sequence number
+	First  uint64 // first sequence number of the segment
 	Offset int64
 }
 
-// A Raw is one physical line, whatever it holds.
+// A Raw is one physical line, whatever it contains.
 type Raw struct {
 	Pos  Pos
 	File string
-	Line []byte // without its LF; valid until the next one
-	// Whole is false for what stands behind a segment's last LF.
+	Line []byte // without its LF; valid until the next line is read
+	// Whole is false for the bytes after a segment's last LF.
 	Whole bool
 }
 
@@ -36,7 +36,7 @@ type Raw struct {
 const scanBlock = 1 << 20
 
 // Scan yields the physical lines from pos to the end of the last segment,
-// seen or not: it is for recovery and verification, not for readers.
+// whether readers may see them or not: it is for recovery and verification.
 func (s *Store) Scan(ctx context.Context, pos Pos) iter.Seq2[Raw, error] {
 	return func(yield func(Raw, error) bool) {
 		s.mu.RLock()
@@ -92,14 +92,14 @@ var errLongLine = fmt.Errorf("a line is longer than %d bytes", MaxLine)
 // lineScanner reads lines from a place in a file with few, large reads.
 type lineScanner struct {
 	file vfs.File
-	at   int64 // where the next line begins
+	at   int64 // offset of the next line
 	buf  []byte
-	off  int // start of what is left in buf
+	off  int // start of the bytes of buf that are not used yet
 	eof  bool
 }
 
 // next returns the next line without its LF; io.EOF after the last. The line
-// is valid until the call after.
+// is valid until the next call.
 func (sc *lineScanner) next() (line []byte, whole bool, err error) {
 	searched := sc.off
 	for {
@@ -131,7 +131,8 @@ func (sc *lineScanner) next() (line []byte, whole bool, err error) {
 	return line, false, nil
 }
 
-// fill moves what is left to the front and reads the next block behind it.
+// fill moves the unused bytes to the front of the buffer and reads the next
+// block after them.
 func (sc *lineScanner) fill() error {
 	left := copy(sc.buf, sc.buf[sc.off:])
 	sc.off = 0
@@ -153,8 +154,9 @@ func (sc *lineScanner) fill() error {
 
 // Lines yields the lines of the records from (inclusive) to to (exclusive),
 // without their LF, as far as readers may see them. A line is valid until the
-// next one. It checks that each carries the sequence number of its place. It
-// passes over what has left the log, but for the lines that were kept.
+// next one is yielded. Lines checks that each has the sequence number of its
+// place. It skips removed records, except for those whose lines a tombstone
+// keeps.
 func (s *Store) Lines(ctx context.Context, from, to uint64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		to = min(to, s.Size())
@@ -168,7 +170,8 @@ func (s *Store) Lines(ctx context.Context, from, to uint64) iter.Seq2[[]byte, er
 	}
 }
 
-// linesOf yields the lines of one segment, and tells where the next begins.
+// linesOf yields the lines of one segment, and returns the first record of
+// the next.
 func (s *Store) linesOf(ctx context.Context, from, to uint64, yield func([]byte, error) bool) (uint64, bool) {
 	g, next, err := s.find(from)
 	if err != nil {
@@ -230,7 +233,7 @@ func (s *Store) Locate(ctx context.Context, seq uint64) (Pos, error) {
 	return s.End(ctx, seq-1)
 }
 
-// End returns where the line of a record ends: behind its LF, in its segment.
+// End returns where the line of a record ends: after its LF, in its segment.
 func (s *Store) End(ctx context.Context, seq uint64) (Pos, error) {
 	g, _, err := s.find(seq)
 	if err != nil {
@@ -239,7 +242,8 @@ func (s *Store) End(ctx context.Context, seq uint64) (Pos, error) {
 	if g.gone != nil {
 		return Pos{}, &GoneError{Seq: seq, First: g.first, Records: g.gone.Records}
 	}
-	// Trust the side only where the line that it points to is the right one.
+	// Trust the side file only if the line at the place that it gives is the
+	// right one.
 	if start, end, err := s.bounds(g, seq-g.first); err == nil {
 		if _, err := s.readLine(g, seq, start, end); err == nil {
 			return Pos{First: g.first, Offset: end}, nil
@@ -280,7 +284,7 @@ func (s *Store) readLine(g *seg, seq uint64, start, end int64) ([]byte, error) {
 	return line[:len(line)-1], nil
 }
 
-// isLine tells whether b is one whole line that carries a sequence number.
+// isLine reports whether b is one whole line that has this sequence number.
 func isLine(b []byte, seq uint64) bool {
 	n := len(b) - 1
 	return n >= 0 && b[n] == '\n' && bytes.IndexByte(b[:n], '\n') < 0 && hasSeq(b[:n], seq)

@@ -18,25 +18,24 @@ import (
 )
 
 // A Key authenticates the files that are derived from the lines: only a holder
-// of the keyring can make one that is believed. It hides itself from whatever
-// prints it.
+// of the keyring can make a valid one. It is redacted wherever it is printed.
 type Key [32]byte
 
 const redacted = "[redacted]"
 
-// String hides the key.
+// String redacts the key.
 func (Key) String() string { return redacted }
 
-// Format hides the key from every verb.
+// Format redacts the key for every verb.
 func (Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
 
-// MarshalJSON hides the key.
+// MarshalJSON redacts the key.
 func (Key) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// LogValue hides the key.
+// LogValue redacts the key.
 func (Key) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Domain strings of what is authenticated under a Key.
+// Domain strings of the MACs under a Key.
 const (
 	domainSide  = "audittrail/v1 side seal\x00"
 	domainTable = "audittrail/v1 id table page\x00"
@@ -49,12 +48,12 @@ func newMACs(key *Key) macs {
 	return macs{&sync.Pool{New: func() any { return hmac.New(sha256.New, key[:]) }}}
 }
 
-// known tells whether there is a key: without one nothing that is derived from
-// the lines is believed.
+// known reports whether there is a key: without one no derived file is
+// trusted.
 func (m macs) known() bool { return m.pool != nil }
 
 // append appends the MAC of two parts in a domain. Without a key it appends
-// zeros, which nobody believes.
+// zeros, which are never accepted.
 func (m macs) append(dst []byte, domain string, head, body []byte) []byte {
 	if m.pool == nil {
 		return append(dst, make([]byte, sha256.Size)...)
@@ -69,23 +68,23 @@ func (m macs) append(dst []byte, domain string, head, body []byte) []byte {
 	return dst
 }
 
-// A seal ends a side file. It says what the entries before it are, and binds
-// them to the segment's lines by the hash of the last one, which through the
-// chain is that of all lines up to there:
+// A seal ends a side file. It authenticates the entries before it, and binds
+// them to the segment's lines by the hash of the last line, which through
+// the chain commits to all lines before it:
 //
-//	0  36k  if it is full, of each administrative record its place in the segment
+//	0  36k  if it is full, of each governance record its place in the segment
 //	        (4) and its hash
 //	36k  8  n, the number of entries
 //	+8   4  k
 //	+12  4  1 if the segment is full, else 0; then k is 0 as well
 //	+16 32  hash of the last line; zeros if there is none
-//	+48 32  SHA-256 of the entries, each that is of an administrative record with
-//	        the hash of that behind it
+//	+48 32  SHA-256 of the entries, each that is of a governance record
+//	        followed by that record's hash
 //	+80 32  HMAC-SHA256 of the first sequence number (8 bytes) and all above
 type seal struct {
 	count  uint64
 	full   bool
-	admin  []governor // if it is full
+	admin  []governor // if the segment is full
 	last   record.Hash
 	digest [sha256.Size]byte
 }
@@ -123,8 +122,9 @@ func (x *seal) append(dst []byte, first uint64, m macs) []byte {
 	return m.append(dst, domainSide, firstBytes(first), dst[at:])
 }
 
-// parseSealEnd reads the part of a seal that has a fixed length, from the end of
-// a side file of that size, and returns it with the number of governors before it.
+// parseSealEnd reads the part of a seal that has a fixed length, from the end
+// of a side file of that size, and returns it with the number of governors
+// before it.
 func parseSealEnd(b []byte, size int64) (x seal, governors int64, err error) {
 	if len(b) != sealLen {
 		return seal{}, 0, errSide
@@ -143,8 +143,8 @@ func parseSealEnd(b []byte, size int64) (x seal, governors int64, err error) {
 	return seal{}, 0, errSide
 }
 
-// parseSeal reads what append wrote into a side file of that size; m checks who
-// did, if it has a key.
+// parseSeal reads what append wrote into a side file of that size; m verifies
+// the MAC, if it has a key.
 func parseSeal(b []byte, size int64, first uint64, m macs) (*seal, error) {
 	if len(b) < sealLen {
 		return nil, errSide
@@ -169,9 +169,9 @@ func parseSeal(b []byte, size int64, first uint64, m macs) (*seal, error) {
 	return &x, nil
 }
 
-// readSeal reads the seal of a segment's side file. With a key, it was made by a
-// holder of that; without one, it says what it says. A writer may be moving it:
-// it is read again while it changes.
+// readSeal reads the seal of a segment's side file. With a key the seal is
+// authenticated; without one it is not. A writer may be moving the seal: it is
+// read again while the file changes.
 func (s *Store) readSeal(g *seg) (*seal, error) { return s.readSealAs(g, s.macs) }
 
 // readSealAs is readSeal, where m says whether there is a key.
@@ -191,7 +191,7 @@ func (s *Store) readSealAs(g *seg, m macs) (*seal, error) {
 		x, err := parseSeal(b, size, g.first, m)
 		if err == nil || bytes.Equal(b, before) {
 			if err != nil {
-				s.files.forget(g.name + sideExt) // it may be another file by now
+				s.files.forget(g.name + sideExt) // the file may have been replaced
 				err = fmt.Errorf("read side file %s: %w", g.name+sideExt, err)
 			}
 			return x, err
@@ -214,14 +214,14 @@ func sealBytes(f vfs.File, first uint64) ([]byte, int64, error) {
 		return nil, 0, noEOF(err)
 	}
 	if string(head) != string(sideHead(first)) {
-		return nil, 0, errSide // of an earlier form, or none
+		return nil, 0, errSide // of an earlier form, or not a side file
 	}
 	if n, err := f.ReadAt(b, size-sealLen); n < len(b) {
 		return nil, 0, noEOF(err)
 	}
 	_, k, err := parseSealEnd(b, size)
 	if err != nil || k == 0 {
-		return b, size, nil // parseSeal tells
+		return b, size, nil // parseSeal returns the error
 	}
 	b = make([]byte, governorLen*k+sealLen) // no longer than the file
 	if n, err := f.ReadAt(b, size-int64(len(b))); n < len(b) {
@@ -230,7 +230,8 @@ func sealBytes(f vfs.File, first uint64) ([]byte, int64, error) {
 	return b, size, nil
 }
 
-// noEOF is a read's error, where the end of the file means that it is damaged.
+// noEOF turns io.EOF, which here shows that the file is too short, into
+// errSide.
 func noEOF(err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return errSide

@@ -3,17 +3,17 @@
 //
 //	log/00000000000000000000.jsonl   lines; named by the first sequence number
 //	log/00000000000000000000.side    derived: where each line ends, and its id
-//	log/00000000000000000000.remnant what stays of a segment that has left
+//	log/00000000000000000000.remnant the tombstone of a removed segment
 //	log/ids-…-….tab                  derived: ids in order, over many segments
 //
-// A segment is only appended to, and never again once the next one exists.
-// What is derived is written without syncing it, is checked whenever it is
-// used, and is made again from the lines where it is missing or wrong.
+// A segment is only appended to, and never changes once the next one exists.
+// Derived files are written without a sync, are checked whenever they are
+// used, and are written again from the lines if they are missing or wrong.
 // docs/format/segment.md draws the bytes.
 //
 // The package promises that Append returns after the lines and their file's
-// name are durable. It knows nothing of keys, of the tree, or of whether a
-// line is authentic.
+// name are durable. It does not promise that a line is authentic, unless the
+// function says that it checks that.
 package segment
 
 import (
@@ -46,10 +46,10 @@ const (
 )
 
 var (
-	// ErrFailed means that an earlier write could not be made durable or taken
-	// back. Nothing more is written to these files by this process.
+	// ErrFailed reports that an earlier write could be neither made durable
+	// nor undone. This process writes nothing more to these files.
 	ErrFailed = errors.New("the log's files are in an unknown state after a failed write")
-	// ErrBeyond means that a sequence number is not in the log.
+	// ErrBeyond reports a sequence number that is not in the log.
 	ErrBeyond = errors.New("no such record")
 )
 
@@ -62,14 +62,14 @@ type Store struct {
 
 	mu   sync.RWMutex // guards segs and the count of the last one
 	segs []*seg       // ascending by first
-	// empty are the files that have a segment's name and no byte, and are not
-	// the log's; guarded by mu.
+	// empty are empty files with the name of a segment that are not the
+	// log's; guarded by mu.
 	empty []*seg
-	// stray are remnants behind the newest segment, and beside lines, which are
-	// not the log's; guarded by mu.
+	// stray are tombstones after the newest segment, or of records whose lines
+	// are here, which are not the log's; guarded by mu.
 	stray []*seg
 
-	tree  Signed // what lines are compared with; guarded by mu
+	tree  Signed // the signed tree to compare lines with; guarded by mu
 	macs  macs
 	files handles
 	ids   idIndex
@@ -77,33 +77,33 @@ type Store struct {
 	size    atomic.Uint64                       // records that readers may see
 	found   atomic.Uint64                       // records that a reader has found
 	writing atomic.Bool                         // this store is the writer's
-	broken  atomic.Pointer[record.CorruptError] // what a reader found in the place of the next
+	broken  atomic.Pointer[record.CorruptError] // what a reader found instead of the next record
 
-	refreshing sync.Mutex // held while a reader looks how far the log goes
+	refreshing sync.Mutex // held while a reader looks for the end of the log
 
-	tail tail // of the one that appends
+	tail tail // the writer's end of the log
 }
 
 // A seg is one segment.
 type seg struct {
 	first  uint64
 	name   string               // without extension
-	filled bool                 // it has been seen to have lines; guarded by the store's mu
-	gone   *tombstone.Tombstone // what stays, if the lines have left
-	bad    error                // why that cannot be read
-	beside bool                 // that is named after a record whose line is here
+	filled bool                 // whether it was found to have lines; guarded by the store's mu
+	gone   *tombstone.Tombstone // if its lines were removed
+	bad    error                // why the tombstone cannot be read
+	beside bool                 // the tombstone is of a record whose line is here
 
-	knowing sync.Mutex // held while what is known is extended; taken before sideMu
+	knowing sync.Mutex // held while known is extended; taken before sideMu
 
-	sideMu     sync.Mutex // guards what follows
-	memory     []entry    // the places, when the file cannot be used; nil otherwise
-	known      *prefix    // what is authenticated, where it stays in memory
-	admin      []governor // the administrative records, authenticated,
-	governedTo uint64     // among so many lines
-	trusted    bool       // the remnant is what the log says
+	sideMu     sync.Mutex // guards the fields below
+	memory     []entry    // the entries, if the side file cannot be used; nil otherwise
+	known      *prefix    // the authenticated entries, if they are kept in memory
+	admin      []governor // the authenticated governance records
+	governedTo uint64     // among this many lines
+	trusted    bool       // the tombstone is the one that the log names
 }
 
-// keep holds what is authenticated of a segment in memory.
+// keep keeps an authenticated prefix in memory.
 func (g *seg) keep(p *prefix) {
 	g.sideMu.Lock()
 	defer g.sideMu.Unlock()
@@ -115,11 +115,11 @@ type Info struct {
 	First   uint64 // sequence number of its first record
 	Records uint64
 	File    string               // path of its lines
-	Size    int64                // bytes of its lines, also of those that have left
+	Size    int64                // bytes of its lines, or of those that were removed
 	Gone    *tombstone.Tombstone // nil if its lines are here
 }
 
-// Open lists the segments in dir. A folder that is missing is an empty log.
+// Open lists the segments in dir. A missing folder is an empty log.
 func Open(fsys vfs.FS, dir string, roll int64) (*Store, error) {
 	if roll <= 0 {
 		roll = DefaultRoll
@@ -144,7 +144,7 @@ func (s *Store) list() error {
 	defer s.mu.Unlock()
 	known := s.segs
 	s.segs = make([]*seg, 0, len(names)/2)
-	for i, name := range names { // the lines of a segment stand in front of its remnant
+	for i, name := range names { // the lines of a segment come before its tombstone
 		first, here := segmentName(name)
 		if !here {
 			var ok bool
@@ -168,7 +168,8 @@ func (s *Store) list() error {
 	s.segs, s.empty = s.dropEmpty(s.segs)
 	s.segs, s.stray = s.dropBeside(s.segs)
 	for n := len(s.segs); n > 0 && s.segs[n-1].gone != nil; n = len(s.segs) {
-		// The newest segment never leaves: this is of none.
+		// The newest segment is never removed: this tombstone is not the
+		// log's.
 		s.segs, s.stray = s.segs[:n-1], append(s.stray, s.segs[n-1])
 	}
 	return nil
@@ -216,7 +217,7 @@ func (s *Store) Segments() ([]Info, error) {
 		size := st.Size()
 		if next == s.Size() && next < s.Found() && next > g.first {
 			if _, end, err := s.bounds(g, next-1-g.first); err == nil {
-				size = min(size, end) // what is beyond is in no figure
+				size = min(size, end) // bytes after it are not counted
 			}
 		}
 		infos = append(infos, Info{First: g.first, Records: next - g.first, File: g.name + lineExt, Size: size})
@@ -224,11 +225,12 @@ func (s *Store) Segments() ([]Info, error) {
 	return infos, nil
 }
 
-// Size returns how many records readers may see: those before it are durable.
+// Size returns how many records readers may see. All of them are durable.
 func (s *Store) Size() uint64 { return s.size.Load() }
 
-// Broken says what Refresh found behind the last record: a whole line that is
-// not the next one. What stands behind it is not counted, and not absent.
+// Broken returns an error if Refresh found, after the last record, a whole
+// line that is not the next record. Later records may exist, but are not
+// counted.
 func (s *Store) Broken() error {
 	if err := s.broken.Load(); err != nil {
 		return err
@@ -236,9 +238,9 @@ func (s *Store) Broken() error {
 	return nil
 }
 
-// Overlook forgets what Broken says if it concerns no record below the signed
-// size: beyond it, an interrupted write or somebody without keys may have left
-// anything, and nothing was altered. It returns what it has forgotten.
+// Overlook clears the error of Broken if that concerns no record below the
+// signed size: beyond it, an interrupted write or somebody without keys may
+// have left anything, and nothing was altered. It returns the cleared error.
 func (s *Store) Overlook(signed uint64) *record.CorruptError {
 	err := s.broken.Load()
 	if err == nil || err.Seq < signed {
@@ -248,8 +250,8 @@ func (s *Store) Overlook(signed uint64) *record.CorruptError {
 	return err
 }
 
-// First returns the sequence number of the oldest record from which on lines
-// are here. Those of some segments behind it may have left all the same.
+// First returns the sequence number of the oldest record whose line is here.
+// Some later segments may have been removed nevertheless.
 func (s *Store) First() uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -261,8 +263,8 @@ func (s *Store) First() uint64 {
 	return s.Size()
 }
 
-// start returns the sequence number of the oldest record of which anything is
-// here.
+// start returns the sequence number of the oldest record of which the line or
+// a tombstone is here.
 func (s *Store) start() uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -282,7 +284,8 @@ func (s *Store) LastSegment() (first uint64, ok bool) {
 	return s.segs[len(s.segs)-1].first, true
 }
 
-// find returns the segment that holds a record, and the one after it, if any.
+// find returns the segment that contains a record, and the one after it, if
+// any.
 func (s *Store) find(seq uint64) (g, next *seg, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -308,8 +311,8 @@ func (s *Store) find(seq uint64) (g, next *seg, err error) {
 }
 
 // Line returns the line of a record without its LF. It checks that the line
-// carries that sequence number, not that it is authentic. If it has left the
-// log, the error is a *GoneError.
+// has that sequence number, not that it is authentic. If the line was
+// removed, the error is a *GoneError.
 func (s *Store) Line(seq uint64) ([]byte, error) {
 	if seq >= s.Size() {
 		if err := s.Broken(); err != nil {
@@ -343,19 +346,20 @@ func (s *Store) lineHere(g *seg, seq uint64) ([]byte, error) {
 	if err == nil {
 		return line, nil
 	}
-	// The side file may be at fault: make it again from the lines.
+	// The side file may be wrong: rebuild its entries from the lines.
 	if rerr := s.remember(g); rerr != nil {
 		return nil, fmt.Errorf("read record %d: %w", seq, errors.Join(err, rerr))
 	}
 	line, err = s.lineAt(g, seq)
 	if errors.Is(err, errSide) {
-		// The lines end in front of it, and a file follows that begins behind it.
+		// The lines end before the record, and the next segment begins after
+		// it.
 		return nil, &record.CorruptError{Seq: seq, File: g.name + lineExt, Offset: g.lengthKnown()}
 	}
 	return line, err
 }
 
-// lengthKnown returns where the lines end that are kept in memory.
+// lengthKnown returns where the lines end whose entries are in memory.
 func (g *seg) lengthKnown() int64 {
 	g.sideMu.Lock()
 	defer g.sideMu.Unlock()
@@ -373,7 +377,7 @@ func (s *Store) lineAt(g *seg, seq uint64) ([]byte, error) {
 	return s.readLine(g, seq, start, end)
 }
 
-// Close closes the files. It does not sync: Append has.
+// Close closes the files. It does not sync, as Append did.
 func (s *Store) Close() error {
 	s.ids.wait()
 	err := s.closeTail()
@@ -383,7 +387,7 @@ func (s *Store) Close() error {
 // maxHandles bounds the files kept open for reading.
 const maxHandles = 128
 
-// handles keeps files open for reading, the most recently used of them.
+// handles keeps the most recently used files open for reading.
 type handles struct {
 	fs   vfs.FS
 	mu   sync.Mutex // guards all below
@@ -429,7 +433,7 @@ func (hs *handles) release(h *handle) {
 	}
 }
 
-// forget makes the next acquire of a name open the file again.
+// forget drops a file, so that the next acquire of its name opens it again.
 func (hs *handles) forget(name string) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
@@ -441,7 +445,8 @@ func (hs *handles) forget(name string) {
 	}
 }
 
-// evict makes room for one more; called with mu held.
+// evict closes the least recently used file if there are too many. It is
+// called with mu held.
 func (hs *handles) evict() {
 	if len(hs.open) < maxHandles {
 		return
@@ -471,5 +476,5 @@ func (hs *handles) close() error {
 	return errors.Join(errs...)
 }
 
-// isMissing tells that a file does not exist.
+// isMissing reports whether an error says that a file does not exist.
 func isMissing(err error) bool { return errors.Is(err, os.ErrNotExist) }

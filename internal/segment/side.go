@@ -23,10 +23,10 @@ import (
 //	        seal, see there
 //
 // All numbers are big endian. The check is the low 24 bits of the CRC-32C of
-// the record's sequence number and the rest of the entry. What an entry says of
-// the place of a line is believed once the line was found there; what it says
-// of the record only where the seal covers it. Version 1 had the same entries
-// and no seal: its places are used, and nothing else.
+// the record's sequence number and the rest of the entry. The place of a line
+// in an entry is used once the line was found there; the rest of an entry only
+// if the seal covers it. Version 1 had the same entries and no seal: only its
+// places are used.
 const (
 	sideMagic   = "audittrail-side/v2"
 	sideMagicV1 = "audittrail-side/v1"
@@ -36,7 +36,7 @@ const (
 	flagAdmin = 1
 )
 
-// An entry is what a side file holds of a line.
+// An entry is what a side file contains of a line.
 type entry struct {
 	end  uint32 // offset in the segment of the byte after its LF
 	flag byte
@@ -69,16 +69,16 @@ func entrySum(b []byte, seq uint64) uint32 {
 
 var errSide = errors.New("side file is damaged")
 
-// An unreadableError is why a side file cannot be read. As a side file is derived
-// that is an errSide, and it is gone around: whoever then cannot read the lines
-// either says so.
+// An unreadableError reports that a side file cannot be read. It is an errSide,
+// since a side file is derived: the lines are read instead, and if they cannot
+// be read either, that is the error returned.
 type unreadableError struct{ err error }
 
-func (e *unreadableError) Error() string        { return fmt.Sprintf("it cannot be read: %v", e.err) }
+func (e *unreadableError) Error() string        { return fmt.Sprintf("cannot be read: %v", e.err) }
 func (e *unreadableError) Unwrap() error        { return e.err }
 func (e *unreadableError) Is(target error) bool { return target == errSide }
 
-// sideError is the error of a side file.
+// sideError adds the name of a side file to its error.
 func sideError(name string, err error) error {
 	if !isMissing(err) && !errors.Is(err, errSide) {
 		err = &unreadableError{err}
@@ -94,12 +94,13 @@ func parseEntry(b []byte, seq uint64) (entry, error) {
 	return decodeEntry(b), nil
 }
 
-// decodeEntry reads an entry whose bytes are known to be right.
+// decodeEntry reads an entry whose check is known to be right.
 func decodeEntry(b []byte) entry {
 	return entry{end: binary.BigEndian.Uint32(b), flag: b[4], id: binary.BigEndian.Uint64(b[8:])}
 }
 
-// idHash spreads ids, which clients choose, evenly.
+// idHash returns the hash of an id. It spreads ids evenly, since clients
+// choose them.
 func idHash(id record.ID) uint64 {
 	sum := sha256.Sum256(id[:])
 	return binary.BigEndian.Uint64(sum[:])
@@ -133,7 +134,8 @@ func (s *Store) bounds(g *seg, n uint64) (start, end int64, err error) {
 }
 
 // entries reads the entries of the lines from (inclusive) to to (exclusive),
-// for the places in them: of a file, nobody vouches for the rest.
+// for the places in them: the rest of an entry from a file is not
+// authenticated.
 func (s *Store) entries(g *seg, from, to uint64) ([]entry, error) {
 	if g.gone != nil {
 		return s.goneEntries(g, from, to)
@@ -168,7 +170,7 @@ func (s *Store) entries(g *seg, from, to uint64) ([]entry, error) {
 }
 
 // measure makes the entries of a segment from its lines, from the nth on, up
-// to the first that is not in its place.
+// to the first line that does not have the sequence number of its place.
 func (s *Store) measure(ctx context.Context, g *seg, n uint64, offset int64) ([]entry, error) {
 	var out []entry
 	var failed error
@@ -195,15 +197,15 @@ func entryOf(line []byte, end int64) entry {
 	return e
 }
 
-// remember makes the side of a segment from its lines and keeps it in memory,
-// for when its file is missing, wrong, or cannot be written.
+// remember makes the entries of a segment from its lines and keeps them in
+// memory, for a side file that is missing, wrong, or cannot be written.
 func (s *Store) remember(g *seg) error {
 	if g.gone != nil {
-		return fmt.Errorf("rebuild side of segment %d: its lines have left the log", g.first)
+		return fmt.Errorf("rebuild side file of segment %d: its lines were removed from the log", g.first)
 	}
 	entries, err := s.measure(context.Background(), g, 0, 0)
 	if err != nil {
-		return fmt.Errorf("rebuild side of segment %d: %w", g.first, err)
+		return fmt.Errorf("rebuild side file of segment %d: %w", g.first, err)
 	}
 	g.sideMu.Lock()
 	g.memory = entries
@@ -212,8 +214,8 @@ func (s *Store) remember(g *seg) error {
 }
 
 // openSide opens the side file of the last segment for appending, and makes it
-// agree with the first count lines, which end at end: what is sealed of them
-// stays, the rest is made from the lines.
+// agree with the first count lines, which end at end: sealed entries are kept,
+// the others are made from the lines.
 func (s *Store) openSide(ctx context.Context, g *seg, count uint64, end int64) (vfs.File, *prefix, error) {
 	p, err := s.takeSealed(g, nil)
 	if err != nil && isIO(err) {
@@ -225,18 +227,18 @@ func (s *Store) openSide(ctx context.Context, g *seg, count uint64, end int64) (
 	kept := p.count()
 	if kept < count {
 		if err := s.takeLines(ctx, g, p, count); err != nil {
-			return nil, nil, fmt.Errorf("rebuild side of segment %d: %w", g.first, err)
+			return nil, nil, fmt.Errorf("rebuild side file of segment %d: %w", g.first, err)
 		}
 	}
 	if p.end() != end {
-		return nil, nil, fmt.Errorf("rebuild side of segment %d: %d lines end at byte %d, want byte %d", g.first, count, p.end(), end)
+		return nil, nil, fmt.Errorf("rebuild side file of segment %d: %d lines end at byte %d, want byte %d", g.first, count, p.end(), end)
 	}
 	f, err := s.writeSide(g, p, kept)
 	return f, p, err
 }
 
-// sideOf returns the side file of a prefix, or what follows the entries of it that
-// the file has.
+// sideOf returns the bytes of the side file of a prefix, or those after the
+// first kept entries if the file has these.
 func (s *Store) sideOf(g *seg, p *prefix, kept uint64, full bool) (b []byte) {
 	if kept == 0 {
 		b = sideHead(g.first)
@@ -247,12 +249,13 @@ func (s *Store) sideOf(g *seg, p *prefix, kept uint64, full bool) (b []byte) {
 	return p.seal(full).append(b, g.first, s.macs)
 }
 
-// writeSide writes the side file of the segment that is written to, of whose
-// entries the file has the first kept, and cuts what follows.
+// writeSide writes the side file of the segment that is written to. The
+// first kept entries are in the file already; bytes after the new end are
+// cut off.
 func (s *Store) writeSide(g *seg, p *prefix, kept uint64) (vfs.File, error) {
 	f, err := s.fs.OpenFile(g.name+sideExt, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
-		// Something else may stand there, or another user's.
+		// The name may be taken by a folder, or by another user's file.
 		kept = 0
 		s.removeDerived(g.name + sideExt)
 		f, err = s.fs.OpenFile(g.name+sideExt, os.O_RDWR|os.O_CREATE, 0o644)
@@ -275,11 +278,11 @@ func (s *Store) writeSide(g *seg, p *prefix, kept uint64) (vfs.File, error) {
 	return f, nil
 }
 
-// removeDerived makes room for a derived file, and puts a folder aside that stands
-// in its place and is not empty.
+// removeDerived removes a derived file. A folder of that name that is not empty
+// is renamed.
 func (s *Store) removeDerived(name string) {
 	s.files.forget(name)
 	if err := s.fs.Remove(name); err != nil && !isMissing(err) {
-		_ = s.fs.Rename(name, filepath.Join(s.dir, "torn-"+filepath.Base(name))) // whoever needs the place says what is there
+		_ = s.fs.Rename(name, filepath.Join(s.dir, "torn-"+filepath.Base(name))) // if it fails, the caller's own error says what is there
 	}
 }

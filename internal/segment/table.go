@@ -22,12 +22,11 @@ import (
 //	         where there are fewer, and a tag
 //
 // A tag is the first 16 bytes of the HMAC-SHA256 of from, to, that hash, n (8)
-// and the rest of the page, under the key by which what is derived from the log
-// is authenticated: so that an id is absent is what a holder of the keyring has
-// seen, of these records. Pages have 1,024 bytes, numbers are big endian. Id
-// hashes are evenly spread, so an entry is found by interpolation: three or four
-// reads among a hundred million. Tables of similar size are merged, so that
-// there are few.
+// and the rest of the page, under the Key by which derived files are
+// authenticated: so the absence of an id from these records is authenticated,
+// too. Pages have 1,024 bytes, numbers are big endian. Id hashes are evenly
+// spread, so an entry is found by interpolation: three or four reads among a
+// hundred million. Tables of similar size are merged, so that there are few.
 const (
 	idMagic   = "audittrail-ids/v2"
 	idMagicV1 = "audittrail-ids/v1"
@@ -38,7 +37,7 @@ const (
 	tabExt    = ".tab"
 )
 
-// A table is one file of ids.
+// A table is one id table.
 type table struct {
 	name     string
 	from, to uint64
@@ -46,7 +45,8 @@ type table struct {
 	pages    int64
 }
 
-// bind returns what all tags of a table are about, and the number of a page.
+// bind returns the bytes that all tags of a table cover, followed by the
+// number of a page.
 func (t *table) bind(n int64) []byte {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 56), t.from)
 	b = binary.BigEndian.AppendUint64(b, t.to)
@@ -78,7 +78,7 @@ func (s *Store) listTables() error {
 	x.tables = nil
 	if !s.macs.known() {
 		x.listed = true
-		return nil // nobody vouches for any
+		return nil // without a key no table can be authenticated
 	}
 	at := s.start()
 	for _, t := range all {
@@ -111,7 +111,7 @@ func (t *table) closePage(b []byte, n int64, m macs) []byte {
 	return b
 }
 
-// checkPage tells whether the nth page is the table's.
+// checkPage reports whether the tag of the nth page is right.
 func (t *table) checkPage(b []byte, n int64, m macs) bool {
 	var sum [macLen]byte
 	return subtle.ConstantTimeCompare(m.append(sum[:0], domainTable, t.bind(n), b[:pageLen-tagLen])[:tagLen], b[pageLen-tagLen:]) == 1
@@ -119,8 +119,8 @@ func (t *table) checkPage(b []byte, n int64, m macs) bool {
 
 var errTable = errors.New("id table is damaged")
 
-// checkTable tells whether a table's head and length are right, and whether it
-// is about these records. Its pages are checked as they are read.
+// checkTable returns an error if a table's head or length is wrong, or if it
+// is of another log's records. Its pages are checked as they are read.
 func (s *Store) checkTable(t *table) error {
 	h, err := s.files.acquire(t.name)
 	if err != nil {
@@ -135,7 +135,7 @@ func (s *Store) checkTable(t *table) error {
 	}
 	t.last = record.Hash(head[40:72])
 	if size != t.pages*pageLen || string(head) != string(t.head(s.macs)) {
-		s.files.forget(t.name) // another may come under its name
+		s.files.forget(t.name) // another may be written under its name
 		return errTable
 	}
 	last, err := s.hashAt(t.to - 1)
@@ -145,7 +145,7 @@ func (s *Store) checkTable(t *table) error {
 	return err
 }
 
-// hashAt returns the hash of a record as its line, or what stays of it, says.
+// hashAt returns the hash of a record from its line or its tombstone.
 func (s *Store) hashAt(seq uint64) (record.Hash, error) {
 	g, _, err := s.find(seq)
 	if err != nil {
@@ -160,11 +160,11 @@ func (s *Store) hashAt(seq uint64) (record.Hash, error) {
 	if err != nil {
 		return record.Hash{}, err
 	}
-	t, _ := record.ParseChainLink(line) // Peek has looked at it
+	t, _ := record.ParseChainLink(line) // checked by Peek
 	return t.Hash, nil
 }
 
-// A page is the entries of one page of a table.
+// A page contains the entries of one page of a table.
 type page []byte
 
 func (p page) len() int { return len(p) / entryLen }

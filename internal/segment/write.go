@@ -11,21 +11,21 @@ import (
 	"audittrail/record"
 )
 
-// A Batch is a run of finished lines, made durable together.
+// A Batch is a run of lines that are made durable together.
 type Batch struct {
 	Lines []byte // each with its LF
 	Marks []Mark // one for each line
 }
 
-// A Mark is what the side file needs to know of a line.
+// A Mark is what the side file records of a line.
 type Mark struct {
 	End   int // offset in Lines of the byte after its LF
 	ID    record.ID
 	Admin bool
 }
 
-// Reset empties the batch and keeps its memory, unless that has grown past
-// what a usual batch needs.
+// Reset empties the batch and keeps its memory, unless that is larger than
+// usual batches need.
 func (b *Batch) Reset() {
 	const keep = 16 << 20
 	if cap(b.Lines) > keep {
@@ -40,23 +40,23 @@ type tail struct {
 	file vfs.File
 	side vfs.File
 	off  int64 // length of the durable lines
-	err  error // why nothing may be written any more
-	cut  bool  // the end was cut off, and that is not synced
+	err  error // why nothing more may be written
+	cut  bool  // the end was cut off, which is not synced yet
 
-	litter *seg // what a begin that failed left, and must be removed
+	litter *seg // what a failed begin left, to be removed
 
 	known   *prefix // the side of the segment; guarded by the segment's sideMu
-	entries []entry // memory for those of a batch
+	entries []entry // scratch for the entries of a batch
 	buf     []byte  // entries for the side file
-	sideOff int64   // where they go
+	sideOff int64   // where buf is to be written
 }
 
-// Claim tells a store that this process is the log's one writer: it may make
-// again what is derived from the lines.
+// Claim tells a store that this process is the log's only writer, which may
+// rewrite derived files.
 func (s *Store) Claim() { s.writing.Store(true) }
 
 // OpenTail prepares the store for Append: the log ends at pos with size
-// records. What stands behind pos in the last segment must have been cut.
+// records. Bytes after pos in the last segment must have been cut off.
 func (s *Store) OpenTail(ctx context.Context, pos Pos, size uint64) error {
 	s.mu.RLock()
 	var g *seg
@@ -79,8 +79,8 @@ func (s *Store) OpenTail(ctx context.Context, pos Pos, size uint64) error {
 	if err != nil {
 		return fmt.Errorf("open log for writing: %w", err)
 	}
-	// What recovery read may never have been synced: it is acknowledged from
-	// now on, so it must be durable.
+	// The lines that recovery read may never have been synced. From now on
+	// they count as acknowledged, so they must be durable.
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("sync log: %w", errors.Join(err, f.Close()))
 	}
@@ -91,7 +91,7 @@ func (s *Store) OpenTail(ctx context.Context, pos Pos, size uint64) error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	// Recovery may have seen more than it left.
+	// Recovery may have seen records that it cut off.
 	s.ids.restart()
 	g.keep(known)
 	g.govern(nil, 0)
@@ -105,7 +105,7 @@ func (s *Store) OpenTail(ctx context.Context, pos Pos, size uint64) error {
 }
 
 // begin creates the segment whose first record is first, or leaves nothing of
-// it: the process may go on with the one before.
+// it: the process may continue with the one before.
 func (s *Store) begin(first uint64) error {
 	g := s.newSeg(first)
 	t, err := s.create(g)
@@ -135,7 +135,7 @@ func (s *Store) create(g *seg) (t tail, err error) {
 			err = errors.Join(err, f.Close())
 		}
 	}()
-	// Only what this process left of an earlier attempt may be there.
+	// Only a file that an earlier attempt of this process left may be there.
 	switch size, err := f.Size(); {
 	case err != nil:
 		return tail{}, err
@@ -154,9 +154,9 @@ func (s *Store) create(g *seg) (t tail, err error) {
 	return tail{seg: g, file: f, side: side, known: known, sideOff: sideHeader}, nil
 }
 
-// clear removes what a begin that failed left. Until that has succeeded nothing
-// is appended to the segment before: an empty one of a smaller number than the
-// last record would remain for good.
+// clear removes what a failed begin left. Until that has succeeded nothing is
+// appended to the segment before: otherwise an empty segment with a smaller
+// number than the last record would remain permanently.
 func (s *Store) clear() error {
 	g := s.tail.litter
 	if g == nil {
@@ -164,17 +164,17 @@ func (s *Store) clear() error {
 	}
 	s.files.forget(g.name + sideExt)
 	if err := s.fs.Remove(g.name + sideExt); err != nil && !isMissing(err) {
-		return fmt.Errorf("remove what was begun: %w", err)
+		return fmt.Errorf("remove the unfinished segment: %w", err)
 	}
 	switch st, err := s.fs.Stat(g.name + lineExt); {
 	case isMissing(err):
 	case err != nil:
-		return fmt.Errorf("remove what was begun: %w", err)
-	case st.Size() > 0: // it was not this process that wrote there
-		return fmt.Errorf("remove what was begun: %s has %d bytes: %w", g.name+lineExt, st.Size(), os.ErrExist)
+		return fmt.Errorf("remove the unfinished segment: %w", err)
+	case st.Size() > 0: // another process wrote to the file
+		return fmt.Errorf("remove the unfinished segment: %s has %d bytes: %w", g.name+lineExt, st.Size(), os.ErrExist)
 	default:
 		if err := s.fs.Remove(g.name + lineExt); err != nil && !isMissing(err) {
-			return fmt.Errorf("remove what was begun: %w", err)
+			return fmt.Errorf("remove the unfinished segment: %w", err)
 		}
 	}
 	if err := s.fs.SyncDir(s.dir); err != nil {
@@ -187,12 +187,12 @@ func (s *Store) clear() error {
 // Append makes a batch durable and lets readers see it. It is for one
 // goroutine at a time.
 //
-// If a write fails, what was written is cut off again, the batch is refused,
-// and the log goes on from where it was: a full disk is survived. If that
-// fails, or a sync does, the store refuses everything from then on with
-// ErrFailed, since what the disk holds is not known.
+// If a write fails, the bytes written are cut off again, the batch is
+// refused, and the log continues from where it was: a full disk is survived.
+// If cutting off or a sync fails, the store refuses everything from then on
+// with ErrFailed, since the content of the disk is not known.
 //
-// It tells whether a new segment was begun.
+// It returns whether a new segment was begun.
 func (s *Store) Append(b *Batch) (rolled bool, err error) {
 	t := &s.tail
 	if t.err != nil {
@@ -201,8 +201,8 @@ func (s *Store) Append(b *Batch) (rolled bool, err error) {
 	if len(b.Lines) > maxBatch {
 		return rolled, fmt.Errorf("append %d bytes at once: the limit is %d", len(b.Lines), maxBatch)
 	}
-	// Readers in other processes must see all that was acknowledged before
-	// more is.
+	// Readers in other processes must see all acknowledged records before
+	// more are acknowledged.
 	if err := s.flushSide(); err != nil {
 		return false, err
 	}
@@ -211,8 +211,9 @@ func (s *Store) Append(b *Batch) (rolled bool, err error) {
 	}
 	if t.off > 0 && t.off+int64(len(b.Lines)) > s.roll {
 		if t.cut {
-			// What a failed write left was cut off, and comes back with a power loss
-			// unless that is synced: in front of another segment it is no torn write.
+			// The rest of a failed write was cut off, but reappears after a
+			// power loss unless that is synced. Before another segment it would
+			// not pass for a torn write.
 			if err := t.sync(); err != nil {
 				return false, err
 			}
@@ -240,24 +241,24 @@ func (s *Store) Append(b *Batch) (rolled bool, err error) {
 	return rolled, nil
 }
 
-// inPlace makes sure that the segment's name still leads to the file that is written,
-// which has size bytes by now: its folder may have been exchanged, or a copy put in
-// its place, and then what this process acknowledges would not be in the log. Where
-// that cannot be told, it is believed.
+// inPlace makes sure that the segment's name still leads to the file that is
+// written, which has size bytes: if its folder was exchanged, or a copy put in
+// its place, acknowledged records would not be in the log. If the file system
+// cannot tell, the file is taken to be the same.
 func (s *Store) inPlace(size int64) error {
 	t := &s.tail
 	name := t.seg.name + lineExt
 	st, err := s.fs.Stat(name)
 	switch {
 	case isMissing(err):
-		t.err = fmt.Errorf("%w: %s was moved or removed, or its folder exchanged, while this process wrote it: end it, and start again in the folder that is meant", ErrFailed, name)
+		t.err = fmt.Errorf("%w: %s was moved or removed, or its folder exchanged, while this process wrote to it: end this process, and start it again in the right folder", ErrFailed, name)
 	case err == nil && st.Size() != size:
-		t.err = fmt.Errorf("%w: %s is another file than the one that this process writes: it was replaced or changed, or its folder exchanged: end it, and start again in the folder that is meant", ErrFailed, name)
+		t.err = fmt.Errorf("%w: %s is another file than the one that this process writes: the file was replaced or changed, or its folder exchanged: end this process, and start it again in the right folder", ErrFailed, name)
 	}
 	return t.err
 }
 
-// sync makes the lines durable. After an error nothing is written any more.
+// sync makes the lines durable. After an error nothing more is written.
 func (t *tail) sync() error {
 	if err := t.file.Sync(); err != nil {
 		t.err = fmt.Errorf("%w: sync: %w", ErrFailed, err)
@@ -267,7 +268,7 @@ func (t *tail) sync() error {
 	return nil
 }
 
-// fail lets nothing more be written after a sync that failed.
+// fail stops all further writing after a failed sync.
 func (s *Store) fail(err error) error {
 	if errors.Is(err, ErrFailed) {
 		s.tail.err = err
@@ -275,8 +276,8 @@ func (s *Store) fail(err error) error {
 	return err
 }
 
-// publish appends to the side file, whose length tells readers in other
-// processes how far they may read.
+// publish appends to the side file, by whose length readers in other
+// processes know how far they may read.
 func (s *Store) publish(b *Batch) {
 	t := &s.tail
 	seq := s.size.Load()
@@ -294,25 +295,25 @@ func (s *Store) publish(b *Batch) {
 		if n > 1 {
 			from = b.Marks[n-2].End
 		}
-		last, _ := record.ParseChainLink(b.Lines[from : b.Marks[n-1].End-1]) // made by this process
+		last, _ := record.ParseChainLink(b.Lines[from : b.Marks[n-1].End-1]) // a line of this process's own
 		t.seg.sideMu.Lock()
 		t.buf = t.known.add(t.buf, t.seg.first, entries, b.governing(), last.Hash)
 		t.seg.sideMu.Unlock()
 	}
 	t.off += int64(len(b.Lines))
 	s.size.Store(seq + uint64(len(b.Marks)))
-	// The records are durable, and their writers will be told so, whatever
-	// becomes of the side file: it is derived. What cannot be written to it
-	// now is written before the next batch is.
+	// The records are durable, and are acknowledged even if the side file
+	// cannot be written: it is derived. Entries that cannot be written now
+	// are written before the next batch.
 	_ = s.flushSide()
 }
 
-// governing returns the hashes of the batch's administrative records.
+// governing returns the hashes of the batch's governance records.
 func (b *Batch) governing() (out []record.Hash) {
 	from := 0
 	for _, m := range b.Marks {
 		if m.Admin {
-			t, _ := record.ParseChainLink(b.Lines[from : m.End-1]) // made by this process
+			t, _ := record.ParseChainLink(b.Lines[from : m.End-1]) // a line of this process's own
 			out = append(out, t.Hash)
 		}
 		from = m.End
@@ -352,8 +353,8 @@ func (s *Store) rollOver() error {
 }
 
 // closeSide ends the side file of a full segment with the places of its
-// administrative records. It is derived: where that fails, the file is removed
-// or not sealed, and is made again when it is missed.
+// governance records. It is derived: if that fails, the file is removed or not
+// sealed, and is written again when it is needed.
 func (s *Store) closeSide(t *tail) {
 	_, err := t.side.WriteAt(t.known.seal(true).append(nil, t.seg.first, s.macs), t.sideOff)
 	if err := errors.Join(err, t.side.Close()); err != nil {
@@ -361,7 +362,7 @@ func (s *Store) closeSide(t *tail) {
 		s.files.forget(t.seg.name + sideExt)
 	}
 	if !s.macs.known() {
-		t.seg.dropKnown() // otherwise, when there is a table
+		t.seg.dropKnown() // else it is dropped when there is a table
 	}
 }
 
@@ -375,8 +376,8 @@ func (s *Store) closeTail() error {
 	return err
 }
 
-// Cut removes what stands at pos and behind it in the last segment, after a
-// copy of it was made durable under the name aside in the same folder.
+// Cut removes the bytes of the last segment from pos on, after it has made a
+// copy of them durable under the name aside in the same folder.
 func (s *Store) Cut(pos Pos, aside string) (removed []byte, err error) {
 	g := s.newSeg(pos.First)
 	f, err := s.fs.OpenFile(g.name+lineExt, os.O_RDWR, 0)
