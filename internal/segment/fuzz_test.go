@@ -38,7 +38,7 @@ func FuzzSeal(f *testing.F) {
 			}
 			again := x.append(nil, first, m)
 			if !m.known() {
-				copy(again[len(again)-macLen:], in[len(in)-macLen:]) // nobody has looked at it
+				copy(again[len(again)-macLen:], in[len(in)-macLen:]) // the MAC was not verified
 			}
 			if !bytes.Equal(again, in) {
 				t.Errorf("parseSeal accepted %x, append gives %x", in, again)

@@ -20,7 +20,7 @@ import (
 	"audittrail/record"
 )
 
-// derivedNames are the files of a folder that are derived from the lines.
+// derivedNames returns the files of a folder that are derived from the lines.
 func derivedNames(t testing.TB, disk vfs.FS) (names []string) {
 	t.Helper()
 	all, err := disk.ReadDir(dir)
@@ -51,7 +51,7 @@ func put(t testing.TB, disk vfs.FS, name string, b []byte) {
 	}
 }
 
-// written is a log of three segments and an id table, at rest.
+// written returns a log of three segments and an id table, without a writer.
 func written(t testing.TB) (*vfs.Mem, *writer) {
 	t.Helper()
 	disk := vfs.NewMem()
@@ -68,7 +68,8 @@ func written(t testing.TB) (*vfs.Mem, *writer) {
 	return disk, w
 }
 
-// entryCheck makes the check of a side file's entry right, as anybody can.
+// entryCheck makes the check of a side file's entry right, as anybody can
+// without a key.
 func entryCheck(b []byte, seq uint64) {
 	sum := binary.BigEndian.AppendUint64(nil, seq)
 	sum = append(append(sum, b[:5]...), b[8:16]...)
@@ -76,8 +77,8 @@ func entryCheck(b []byte, seq uint64) {
 	b[5], b[6], b[7] = byte(c>>16), byte(c>>8), byte(c)
 }
 
-// decisions is check for what must not depend on derived files: which records
-// govern, and which ids there are.
+// decisions checks what must not depend on derived files: which records are
+// governance records, and which ids exist.
 func (w *writer) decisions(s *segment.Store) {
 	w.t.Helper()
 	var admin []uint64
@@ -99,8 +100,9 @@ func (w *writer) decisions(s *segment.Store) {
 	}
 }
 
-// everyReader makes the decisions with the key and without it, at rest and
-// beside a writer, and as the writer, which leaves the files as they were.
+// everyReader checks the decisions with the key and without it, with and
+// without a concurrent writer, and as the writer, which leaves the files as
+// they were.
 func (w *writer) everyReader(disk *vfs.Mem, want map[string][]byte) {
 	w.t.Helper()
 	w.decisions(w.reader(disk, false))
@@ -149,9 +151,9 @@ func (w *writer) goOn(disk vfs.FS) *segment.Store {
 	return s
 }
 
-// TestDerivedDecidesNothing has somebody without keys change what is derived
-// from the lines: every bit of it, an entry with its check made right, another
-// file in its place, an older one, one of another log, and parts of it.
+// TestDerivedDecidesNothing changes derived files as somebody without keys can:
+// flips every bit, alters an entry and makes its check right, and puts another
+// file, an older one, one of another log, or part of the file in its place.
 func TestDerivedDecidesNothing(t *testing.T) {
 	disk, w := written(t)
 	names := derivedNames(t, disk)
@@ -281,8 +283,8 @@ func firstOf(name string) (first uint64, err error) {
 	return first, err
 }
 
-// TestWriterMakesDerivedAgain damages what is derived where a writer looks when
-// it opens the log, and finds it as it was afterwards.
+// TestWriterMakesDerivedAgain damages derived files where a writer reads them
+// when it opens the log, and finds them as they were afterwards.
 func TestWriterMakesDerivedAgain(t *testing.T) {
 	disk, w := written(t)
 	names := derivedNames(t, disk)
@@ -304,8 +306,8 @@ func TestWriterMakesDerivedAgain(t *testing.T) {
 	}
 }
 
-// vectors puts files that are kept into a folder, and returns a writer that has
-// written their lines. derived tells whether what is derived comes along.
+// vectors copies kept files into a folder, and returns a writer that has
+// written their lines. derived says whether to copy the derived files too.
 func vectors(t *testing.T, form string, derived bool) (*vfs.Mem, *writer) {
 	t.Helper()
 	disk, w := vfs.NewMem(), &writer{t: t}
@@ -343,8 +345,8 @@ func vectorFiles(t *testing.T, form string) map[string][]byte {
 	return out
 }
 
-// TestEarlierForm opens what version 1 has left: its lines with side files and
-// tables that nobody vouches for. A writer replaces these.
+// TestEarlierForm opens what version 1 has left: lines with side files and
+// tables that are not authenticated. A writer replaces these.
 func TestEarlierForm(t *testing.T) {
 	disk, w := vectors(t, "v1", true)
 	for seq, line := range w.lines {
@@ -359,9 +361,9 @@ func TestEarlierForm(t *testing.T) {
 	w.everyReader(disk, want)
 }
 
-// TestVectors has a writer make what is derived from lines that are kept, and
-// compares it with what was made. With that, a reader looks at no more than a
-// line of each segment.
+// TestVectors lets a writer derive files from kept lines, and compares them
+// with the kept ones. With these, a reader reads no more than a line of each
+// segment.
 func TestVectors(t *testing.T) {
 	disk, w := vectors(t, "v2", false)
 	s := w.goOn(disk)
@@ -388,7 +390,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// hashes are what was signed of some lines.
+// hashes are the signed hashes of some lines.
 type hashes []record.Hash
 
 func (h hashes) Size() uint64 { return uint64(len(h)) }
@@ -401,8 +403,8 @@ func (h hashes) Proves(ctx context.Context, seq uint64, got record.Hash) (bool, 
 	return h.Agrees(ctx, seq, got)
 }
 
-// TestAlteredLinesDecideNothing hides the record that governs in the lines
-// themselves, and takes the side file away, so that they are gone by.
+// TestAlteredLinesDecideNothing alters the type of the governance record in the
+// lines themselves, and removes the side file, so that the lines are used.
 func TestAlteredLinesDecideNothing(t *testing.T) {
 	disk, w := written(t)
 	var tree hashes
@@ -446,9 +448,9 @@ func (agreeing) Agrees(_ context.Context, _ uint64, got record.Hash) (bool, reco
 	return true, got, nil
 }
 
-// TestSealedHashDecides alters a record that governs, and one that has an id, in
-// the lines and in the tree's file of hashes alike: what was sealed of them, or the
-// signed root, says so.
+// TestSealedHashDecides alters a governance record, and the id of a record, in
+// the lines and in the tree's file of hashes alike: the seal, or the signed
+// root, gives the alteration away.
 func TestSealedHashDecides(t *testing.T) {
 	disk, w := written(t)
 	var tree hashes
@@ -501,7 +503,7 @@ func TestSealedHashDecides(t *testing.T) {
 	}
 }
 
-// relink makes a line what its hash says, and the one after another.
+// relink gives a line the hash of its content, and the hash of the line before.
 func relink(line, before []byte) []byte {
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	if before != nil {
@@ -515,7 +517,7 @@ func relink(line, before []byte) []byte {
 }
 
 // TestBesideWriter follows a writer through many batches and segments, with and
-// without what is sealed.
+// without seals.
 func TestBesideWriter(t *testing.T) {
 	disk := vfs.NewMem()
 	w := create(t, disk, dir, 8_000)
@@ -531,7 +533,7 @@ func TestBesideWriter(t *testing.T) {
 	for i := range 60 {
 		w.must(1 + i%3)
 		signed := uint64(0)
-		if i > 30 { // from here on somebody cuts the side file, time and again
+		if i > 30 { // from here on the side file is cut again and again
 			signed = uint64(len(w.lines))
 		}
 		if i > 30 && i%5 == 0 {
@@ -550,7 +552,7 @@ func TestBesideWriter(t *testing.T) {
 	}
 }
 
-// sides are the names of the side files, the newest first.
+// sides returns the names of the side files, the newest first.
 func (w *writer) sides() (names []string) {
 	w.t.Helper()
 	infos, err := w.store.Segments()

@@ -15,9 +15,9 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// TestMend damages each derived file at each of some bytes, or lets it give errors
-// when it is read: readers find what they find without it, and the writer makes it
-// again, named, and as it was.
+// TestMend damages each derived file at some bytes, or lets reads of it fail:
+// readers find the same as without it, and the writer writes it again as it
+// was, and reports it.
 func TestMend(t *testing.T) {
 	plain, w := written(t)
 	want := map[string][]byte{}
@@ -79,8 +79,8 @@ func TestMend(t *testing.T) {
 	}
 }
 
-// A file of the name of a remnant whose records' lines are here is named, counts
-// for nothing, and is set aside.
+// A file named as the tombstone of records whose lines are here is reported,
+// ignored, and set aside.
 func TestRemnantBesideLines(t *testing.T) {
 	plain, w := written(t)
 	first := uint64(0)
@@ -117,8 +117,8 @@ func TestRemnantBesideLines(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// Beside the lines of the same name it is what an archived segment leaves whose
-	// lines were taken back.
+	// Next to lines of the same name, a tombstone remains from an archived
+	// segment that was restored.
 	disk := plain.Clone()
 	put(t, disk, filepath.Join(dir, fmt.Sprintf("%020d.remnant", first)), []byte("junk"))
 	reader := w.reader(disk, false)
@@ -131,7 +131,7 @@ func TestRemnantBesideLines(t *testing.T) {
 	}
 }
 
-// A pipe in the place of a segment has no size, and is not one that holds nothing.
+// A pipe in the place of a segment has no size, and is not an empty segment.
 func TestPipeForSegment(t *testing.T) {
 	disk, w := written(t)
 	name := ""

@@ -156,7 +156,7 @@ func TestAppendAndRead(t *testing.T) {
 		w.must(1 + i%4)
 	}
 	w.check(w.store)
-	w.check(w.reader(disk, true)) // beside the writer
+	w.check(w.reader(disk, true)) // concurrently with the writer
 	if err := w.store.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -242,8 +242,8 @@ func truncate(t *testing.T, fsys vfs.FS, name string, size int64) {
 	}
 }
 
-// TestReopen goes on writing where another process ended, with and without
-// what that one derived.
+// TestReopen continues to write where another process ended, with and without
+// the derived files of that one.
 func TestReopen(t *testing.T) {
 	for _, lose := range []string{"", ".side", ".tab"} {
 		disk := vfs.NewMem()
@@ -298,7 +298,7 @@ func TestFullSideFile(t *testing.T) {
 		}
 		return nil
 	})
-	w.must(1) // durable, and so acknowledged
+	w.must(1) // durable, and therefore acknowledged
 	w.check(w.store)
 	if err := w.write(1); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("append with a side file that lags: %v, want no space left", err)
@@ -340,8 +340,8 @@ func TestCut(t *testing.T) {
 	w.check(w.reader(after, false))
 }
 
-// TestReaderWithoutWriter has lines that no side file tells of, as after a
-// power loss, and a torn one.
+// TestReaderWithoutWriter reads lines that have no entry in a side file, as
+// after a power loss, and a torn line.
 func TestReaderWithoutWriter(t *testing.T) {
 	disk := vfs.NewMem()
 	w := create(t, disk, dir, 0)
