@@ -12,7 +12,8 @@ import (
 )
 
 // TestCrash stops the index's disk at every operation, and then loses what was
-// not synced. The log goes on meanwhile, and the answers are its own.
+// not synced. The log continues meanwhile, and the results are those of the
+// log.
 func TestCrash(t *testing.T) {
 	const step = 100 // records of a process
 	for n := 0; ; n += 1 + n/8 {

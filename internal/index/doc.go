@@ -1,15 +1,16 @@
-// Package index follows a log and keeps what finds its records: blocks in files
-// for good, tables in memory for what is newest.
+// Package index follows a log and indexes its records: in blocks, which are
+// files that do not change, and for the newest records in tables in memory.
 //
-//	index/manifest            which blocks there are
+//	index/manifest            the list of blocks
 //	index/<32 hex>.block      a block, named by the id of its key in the keyring
 //
-// All of it is derived: what is missing, damaged, of another log or of another
-// version is made anew from the log, and until that is done an index says so of
-// the records concerned (Chunk.Indexed), which are then to be read from the log.
-// So it is never the index that says that a record is not there.
+// The index is derived: parts that are missing, damaged, of another log or of
+// another version are built again from the log. Until that is done,
+// Chunk.Indexed is false for the records concerned, and callers read these from
+// the log. So a damaged index never hides a record.
 //
-// The process that writes the log builds the index beside its appends, which
-// never wait for it. Others read what is there, without a lock and without
-// writing anything, and index the rest for themselves in memory.
+// The process that writes the log builds the index concurrently with its
+// appends, which never wait for it. Other processes read the existing blocks,
+// without a lock and without writing anything, and index the rest in their own
+// memory.
 package index

@@ -7,8 +7,8 @@ import (
 	"audittrail/keyring"
 )
 
-// Begin indexes records as what makes the index anew does, and returns what
-// puts them in their place: on the disk, or in memory.
+// Begin indexes records as mend and cover do, and returns the functions that
+// put the table in its place: on disk, or in memory.
 func (x *Index) Begin(ctx context.Context, from, to uint64) (publish func() error, insert func(), err error) {
 	var t *block.Table
 	if t, err = x.tableOf(ctx, from, to); err != nil {

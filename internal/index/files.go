@@ -50,9 +50,10 @@ func (m *manifest) encode() ([]byte, error) {
 	return append(b, '\n'), err
 }
 
-var errManifest = errors.New("the manifest is not of the right form")
+var errManifest = errors.New("the manifest is not in canonical form")
 
-// parseManifest reads what encode returns, and nothing else.
+// parseManifest decodes the one encoding that encode returns, and refuses
+// others.
 func parseManifest(b []byte) (*manifest, error) {
 	m := new(manifest)
 	if err := canonical.Decode(b, m, (*manifest).encode); err != nil {
@@ -62,7 +63,7 @@ func parseManifest(b []byte) (*manifest, error) {
 		return nil, errManifest
 	}
 	if m.V != manifestV {
-		return nil, fmt.Errorf("it is of version %d; this program knows %d", m.V, manifestV)
+		return nil, fmt.Errorf("the manifest is of version %d; this program reads version %d", m.V, manifestV)
 	}
 	next := uint64(0)
 	for _, e := range m.Blocks {
@@ -76,8 +77,8 @@ func parseManifest(b []byte) (*manifest, error) {
 	return m, nil
 }
 
-// An openBlock is a block with its file. It is closed when it has been dropped
-// and nobody reads it any more.
+// An openBlock is a block with its file. The file is closed when the block was
+// dropped and its last reader has finished.
 type openBlock struct {
 	*block.Block
 	id    keyOf
@@ -119,7 +120,7 @@ func (b *openBlock) closeUnused() error {
 	return f.Close()
 }
 
-// Bytes is how large the blocks are in their files.
+// Bytes returns the total size of the block files.
 func (x *Index) Bytes() int64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -155,7 +156,7 @@ func (x *Index) open(e entry) (*openBlock, error) {
 		b, err = block.Open(f, size, key, x.cache)
 	}
 	if err == nil && (b.Origin() != x.log.Origin() || b.First() != e.First || b.Rows() != e.Rows) {
-		err = fmt.Errorf("open index block: %w: it is another one", block.ErrDamaged)
+		err = fmt.Errorf("open index block: %w: the block is of another log or another range of records", block.ErrDamaged)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -163,9 +164,9 @@ func (x *Index) open(e entry) (*openBlock, error) {
 	return &openBlock{Block: b, id: id, file: f, bytes: size}, nil
 }
 
-// load reads the manifest and opens its blocks, but for those that are open.
-// What cannot be read is left out. It is called with mu held, or before anybody
-// else knows x.
+// load reads the manifest and opens those of its blocks that are not open yet.
+// Blocks that cannot be read are left out. It is called with mu held, or before
+// x is shared.
 func (x *Index) load() error {
 	text, err := vfs.ReadFile(x.o.FS, filepath.Join(x.dir, manifestName), manifestMax)
 	switch {
@@ -181,7 +182,7 @@ func (x *Index) load() error {
 	}
 	m, err := parseManifest(text)
 	if err == nil && m.Origin != x.log.Origin() {
-		err = errors.New("it is another log's")
+		err = errors.New("the manifest is of another log")
 	}
 	if err != nil {
 		x.renewing(err)
@@ -221,10 +222,10 @@ func (x *Index) use(entries []entry, text string) error {
 	return errors.Join(errs...)
 }
 
-var errOtherEnd = errors.New("it knows records that the log does not have: its end was cut off and replaced")
+var errOtherEnd = errors.New("the index has records that the log does not have: the end of the log was cut off and replaced")
 
-// follows tells whether the log has the last record of a block. As records are
-// chained, it has then those before it, too.
+// follows reports whether the log has the last record of a block. Since records
+// are chained, the log then has the block's earlier records, too.
 func (x *Index) follows(b *openBlock) bool {
 	want := b.Last()
 	if want == (record.Hash{}) {
@@ -233,8 +234,9 @@ func (x *Index) follows(b *openBlock) bool {
 	return x.log.Has(context.Background(), end(b)-1, want)
 }
 
-// renewing says that something is made anew. A reader finds a block gone that
-// was replaced meanwhile, or one of another version, and says nothing of that.
+// renewing logs that part of the index has to be built again. It logs nothing
+// in a reader whose block was replaced meanwhile, or is of another version:
+// both are normal.
 func (x *Index) renewing(err error) {
 	var other *block.VersionError
 	isOther := errors.As(err, &other)
@@ -243,18 +245,18 @@ func (x *Index) renewing(err error) {
 	}
 	x.mended = true
 	if isOther {
-		x.o.Logger.Info("the format of the index has changed; it is made again from the log")
+		x.o.Logger.Info("the format of the index has changed; the index is built again from the log")
 		return
 	}
-	what := "part of the index cannot be used; it is made anew from the log"
+	what := "part of the index cannot be used; that part is built again from the log"
 	if !x.o.Write {
-		what = "part of the index cannot be used; the log is read instead, and whoever writes to it makes the index anew"
+		what = "part of the index cannot be used; the log is read instead, and the next writer builds that part again"
 	}
 	x.o.Logger.Warn(what, slog.Any("error", err))
 }
 
-// sweep removes what no block of the manifest needs: files and keys that a crash
-// left over.
+// sweep removes files and keys that belong to no block of the manifest, such as
+// those that a crash left.
 func (x *Index) sweep() error {
 	names, err := x.o.FS.ReadDir(x.dir)
 	if err != nil {
@@ -278,7 +280,7 @@ func (x *Index) sweep() error {
 	return x.ring.DropFileKeys(ids...)
 }
 
-// writeBlock writes a block of sources under a new key, and opens it.
+// writeBlock writes a block from sources under a new key, and opens it.
 func (x *Index) writeBlock(sources []block.Source, forget func(subject, class string, seq uint64) bool) (_ *openBlock, err error) {
 	id, key, err := x.ring.NewFileKey()
 	if err != nil {
@@ -324,8 +326,8 @@ func (a *appender) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// replace puts new blocks in the place of old ones, in the manifest and in x. It
-// is called with mu held. If it fails, x is as it was.
+// replace replaces old blocks by new ones, in the manifest and in x. It is
+// called with mu held. If it fails, x is unchanged.
 func (x *Index) replace(old, blocks []*openBlock) error {
 	next := slices.DeleteFunc(slices.Clone(x.blocks), func(b *openBlock) bool { return slices.Contains(old, b) })
 	next = append(next, blocks...)
@@ -343,7 +345,8 @@ func (x *Index) replace(old, blocks []*openBlock) error {
 	if err != nil {
 		return err
 	}
-	// It needs no sync: after a crash, what does not fit together is made anew.
+	// The manifest needs no sync: after a crash, parts that do not fit together
+	// are built again.
 	name := filepath.Join(x.dir, manifestName)
 	f, err := vfs.CreateNew(x.o.FS, name+tmpExt, 0o644)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"audittrail/internal/index"
 )
 
-// TestGaps takes some blocks away, each of too few records to be worth one, but
-// together more than a snapshot indexes for itself: they are made anew.
+// TestGaps removes some blocks, each of too few records to be worth one, but
+// together more than a snapshot indexes in memory: they are written again.
 func TestGaps(t *testing.T) {
 	dir := t.TempDir()
 	const rows, blocks = 600, 5

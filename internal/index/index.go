@@ -15,47 +15,49 @@ import (
 )
 
 const (
-	// DefaultBlockRows is how many records a new block has.
+	// DefaultBlockRows is the number of records of a new block.
 	DefaultBlockRows = 16384
-	// maxRows is how many a merged one has at most.
+	// maxRows is the largest number of records of a merged block.
 	maxRows = 1 << 21
-	// idleRows is how many records may be left to be read from the log: fewer
-	// are not worth a file.
+	// idleRows is the number of records from which on a block is written: fewer
+	// are not worth a file, and are read from the log.
 	idleRows = 1024
-	// queueBytes bounds the records that wait to be indexed. Beyond it they are
-	// read from the log again.
+	// queueBytes bounds the records that wait to be indexed. Those beyond it
+	// are read from the log again.
 	queueBytes = 16 << 20
-	// maxPending is how many full tables may wait to be written.
+	// maxPending is the largest number of full tables that wait to be written.
 	maxPending = 2
 
 	defaultInMemory = 1 << 16
 	defaultCache    = 192 << 20
 )
 
-// Options say how to keep an index. The zero value reads one.
+// Options set how an index is kept. The zero value is that of a reader.
 type Options struct {
 	// Write is set by the process that has the log open for writing.
 	Write bool
 	// FS is the file system that the log is on.
 	FS vfs.FS
-	// Logger is told of what is made anew; nil is nobody.
+	// Logger receives a message when part of the index is built again; nil
+	// discards it.
 	Logger *slog.Logger
-	// CacheBytes bounds what is kept of blocks in memory; 0 is 192 MiB.
+	// CacheBytes bounds the parts of blocks that are kept in memory; 0 is 192
+	// MiB.
 	CacheBytes int
-	// BlockRows is how many records a new block has; 0 is DefaultBlockRows.
+	// BlockRows is the number of records of a new block; 0 is DefaultBlockRows.
 	BlockRows int
-	// InMemory is how many records a reader indexes for itself at most, which no
-	// block has; 0 is 65,536. More are read from the log.
+	// InMemory is the largest number of records outside of blocks that a reader
+	// indexes in memory; 0 is 65,536. More are read from the log.
 	InMemory int
 }
 
-// An Index is what is known of a log's records. Its methods may be called from
-// many goroutines.
+// An Index finds a log's records by their fields and text. Its methods may be
+// called from many goroutines.
 type Index struct {
 	dir   string
 	o     Options
 	log   Log
-	ring  *keyring.Ring // nil: the log is open without it
+	ring  *keyring.Ring // nil if the log is open without it
 	cache *block.Cache
 	kept  bool // from Attach on
 
@@ -73,19 +75,19 @@ type Index struct {
 	manifest   string         // the text that the blocks are from
 	generation uint64         // of the keyring, when tables were made
 	doomed     doom
-	mended     bool // it was said that something is made anew
-	following  bool // from Attach to Close: purge finds all that there is
+	mended     bool // renewing has logged a message
+	following  bool // from Attach to Close: Purge sees all blocks and tables
 
-	wake    chan struct{} // the keeper has something to do
-	merge   chan struct{} // the merger has
+	wake    chan struct{} // tells the keeper that there is work
+	merge   chan struct{} // tells the merger that there is work
 	cancel  context.CancelFunc
 	working sync.WaitGroup
 	stop    sync.Once
 	reading sync.Mutex // held while a reader catches up
 }
 
-// New makes the index of a log in a folder, with the log's keyring. Until Attach
-// it knows nothing: snapshots consist of chunks to be read from the log.
+// New creates the index of a log in a folder, with the log's keyring. Until
+// Attach it is empty: snapshots consist of chunks to be read from the log.
 func New(log Log, ring *keyring.Ring, dir string, o Options) *Index {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -107,8 +109,8 @@ func New(log Log, ring *keyring.Ring, dir string, o Options) *Index {
 	return x
 }
 
-// Attach begins to follow the log, once that is open. Close the index before the
-// log. If Attach fails, the index is as one that was never attached.
+// Attach begins to follow the log, once that is open. The index must be closed
+// before the log. If Attach fails, the index is as before.
 func (x *Index) Attach() error {
 	if x.o.Write {
 		if err := x.attach(); err != nil {
@@ -124,12 +126,12 @@ func (x *Index) attach() error {
 	if err := vfs.MakeDir(x.o.FS, x.dir, 0o755); err != nil {
 		return err
 	}
-	x.building.Lock() // nobody purges what is only being read
+	x.building.Lock() // excludes Purge while the index is being read
 	defer x.building.Unlock()
 	if err := x.load(); err != nil {
 		return err
 	}
-	if x.mended { // or the next to open it would look for what sweep removes
+	if x.mended { // else the next process to open the index would look for files that sweep removes
 		x.mu.Lock()
 		err := x.replace(nil, nil)
 		x.mu.Unlock()
@@ -152,12 +154,12 @@ func (x *Index) attach() error {
 	return nil
 }
 
-// closeFor is for how long Close writes what is not in a file yet.
+// closeFor limits how long Close writes records that are in no block yet.
 const closeFor = 5 * time.Second
 
-// Close writes what is not in a file yet, unless that is little, and lets go of
-// the files. What would take too long is left to whoever writes the log next,
-// and read from the log until then. Snapshots must be closed before.
+// Close writes the records that are in no block yet, unless they are few, and
+// closes the files. Records that would take too long are left to the next
+// writer, and read from the log until then. Snapshots must be closed before.
 func (x *Index) Close() (err error) {
 	x.closing.Do(func() { err = x.close() })
 	return err
@@ -168,10 +170,10 @@ func (x *Index) close() error {
 	defer cancel()
 	err := x.Finish(ctx, func(uint64, uint64) {})
 	if errors.Is(err, context.DeadlineExceeded) {
-		x.o.Logger.Info("the index is behind the log: queries read the rest from there until it is written again, or 'audittrail reindex'")
+		x.o.Logger.Info("the index lags the log: queries read the rest from the log until it is written to again, or until 'audittrail reindex'")
 		err = nil
 	}
-	x.building.Lock() // nobody is purging
+	x.building.Lock() // excludes Purge
 	defer x.building.Unlock()
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -182,9 +184,9 @@ func (x *Index) close() error {
 	return err
 }
 
-// Finish stops following the log, and indexes what was recorded so far, unless
-// that is little, however long it takes. Progress is told how many of all
-// records are in the index.
+// Finish stops following the log, and writes the records that are in no block
+// yet, unless they are few, however long it takes. progress is called with the
+// number of records in blocks and the number of all.
 func (x *Index) Finish(ctx context.Context, progress func(done, total uint64)) error {
 	if x.cancel == nil {
 		return nil
@@ -209,14 +211,14 @@ type queue struct {
 	mu     sync.Mutex // guards all below
 	some   []*record.Record
 	bytes  int
-	busy   bool // with those that were taken last
-	lossy  bool // some were left out since it was empty last
+	busy   bool // the records taken last are being indexed
+	lossy  bool // some records were left out since the queue was empty last
 	closed bool
 	ready  chan struct{}
 }
 
 // Add queues new records, in their order, with their content and without their
-// lines, which do not change any more.
+// lines. The caller must not change them afterwards.
 func (x *Index) Add(some []*record.Record) { x.queue.put(some) }
 
 func (q *queue) put(some []*record.Record) {
@@ -236,15 +238,16 @@ func (q *queue) put(some []*record.Record) {
 	poke(q.ready)
 }
 
-// lose notes that some are left out: they are looked for when the queue is empty.
+// lose notes that some records are left out: they are read from the log when
+// the queue is empty.
 func (q *queue) lose() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.lossy = true
 }
 
-// take returns what there is. Idle tells that it is nothing, and that records
-// were left out before: they have to be read from the log.
+// take returns the queued records. idle is true if there are none but some were
+// left out before, which have to be read from the log.
 func (q *queue) take() (some []*record.Record, idle, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -257,7 +260,7 @@ func (q *queue) take() (some []*record.Record, idle, closed bool) {
 	return some, idle, q.closed
 }
 
-// idle tells whether nothing is to be indexed, nor about to be.
+// idle reports whether no records are queued or being indexed.
 func (q *queue) idle() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -294,8 +297,8 @@ func (x *Index) follow() {
 }
 
 // add puts a new record into the newest table. If that is full, or does not end
-// in front of the record, it begins another. If too many wait to be written, it
-// leaves the record to be read from the log.
+// before the record, it begins another. If too many tables wait to be written,
+// it leaves the record to be read from the log.
 func (x *Index) add(r *record.Record) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -304,7 +307,7 @@ func (x *Index) add(r *record.Record) {
 		t = x.tables[n-1]
 	}
 	if t != nil && r.Seq < end(t) || len(x.blocks) > 0 && r.Seq < end(x.blocks[len(x.blocks)-1]) {
-		return // a query could not wait for it
+		return // a query could not wait for so many to be written
 	}
 	if t == nil || end(t) != r.Seq || t.Rows() >= x.o.BlockRows || t.Full() {
 		if len(x.tables) > maxPending {
@@ -326,5 +329,5 @@ type ranged interface {
 
 func end(r ranged) uint64 { return r.First() + uint64(r.Rows()) }
 
-// keyOf is the id of a block's key.
+// A keyOf is the id of a block's key.
 type keyOf = keyring.FileID

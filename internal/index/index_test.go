@@ -193,7 +193,7 @@ func blockFiles(t *testing.T, dir string) []string {
 }
 
 // TestFollow finds every record at once, in the process that writes, in one
-// beside it, and in the next.
+// that reads concurrently, and in the next.
 func TestFollow(t *testing.T) {
 	dir := t.TempDir()
 	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})
@@ -391,7 +391,7 @@ func TestErase(t *testing.T) {
 		}
 	})
 	old := map[string]bool{}
-	for ; len(old) == 0; runtime.Gosched() { // as the goroutine beside writes them
+	for ; len(old) == 0; runtime.Gosched() { // while another goroutine writes them
 		for _, name := range blockFiles(t, dir) {
 			old[name] = true
 		}
@@ -406,8 +406,8 @@ func TestErase(t *testing.T) {
 	if err := p.x.Finish(t.Context(), func(uint64, uint64) {}); err != nil {
 		t.Fatal(err)
 	}
-	// What was written anew, or merged, has no key any more: copies of it are
-	// of no use to anybody.
+	// The keys of blocks that were written again or merged are destroyed:
+	// nobody can read copies of these blocks.
 	anew := 0
 	for name := range old {
 		if _, err := os.Stat(name); err == nil {
@@ -500,8 +500,8 @@ func TestColumns(t *testing.T) {
 	p.close(t)
 }
 
-// TestPurgeWhatComes forgets what is ordered to be forgotten, and has not been
-// indexed yet: records wait in a queue, or in the log.
+// TestPurgeWhatComes erases a data subject whose records have not been indexed
+// yet: they wait in a queue, or in the log.
 func TestPurgeWhatComes(t *testing.T) {
 	dir := t.TempDir()
 	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})
@@ -513,7 +513,7 @@ func TestPurgeWhatComes(t *testing.T) {
 	for word, want := range map[string]string{"number7": "[]", "number1199": "[]", "number1200": "[1200]"} {
 		var got []uint64
 		var err error
-		for indexed := 0; indexed < 2300; { // by the goroutines beside, or by the snapshot
+		for indexed := 0; indexed < 2300; { // by other goroutines, or by the snapshot
 			if got, _, indexed, err = answers(t.Context(), p, word, "m2"); err != nil {
 				t.Fatal(err)
 			}
@@ -525,8 +525,8 @@ func TestPurgeWhatComes(t *testing.T) {
 	p.close(t)
 }
 
-// TestPurgeWhatIsUnderWay forgets somebody whose records have been read to be
-// indexed, and are not in the index yet.
+// TestPurgeWhatIsUnderWay erases a data subject whose records have been read to
+// be indexed, and are not in the index yet.
 func TestPurgeWhatIsUnderWay(t *testing.T) {
 	for _, inMemory := range []bool{false, true} {
 		dir := t.TempDir()
@@ -621,9 +621,9 @@ func TestOverflow(t *testing.T) {
 	p.close(t)
 }
 
-// TestSnapshotAhead takes snapshots that cannot wait for what is indexed
-// beside, which is more often so with more threads than processors: no record
-// stands in two chunks.
+// TestSnapshotAhead takes snapshots that cannot wait for records which are
+// being indexed concurrently, which is more often so with more threads than
+// processors: no record is in two chunks.
 func TestSnapshotAhead(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
 	p := openPair(t, t.TempDir(), audittrail.Options{Create: true}, index.Options{})
@@ -647,8 +647,9 @@ func TestSnapshotAhead(t *testing.T) {
 	p.close(t)
 }
 
-// TestNothingIsLeftOut appends faster than blocks can be written. What is left
-// out on the way is indexed in the end, without anything more being recorded.
+// TestNothingIsLeftOut appends faster than blocks can be written. Records that
+// were left out meanwhile are indexed in the end, without any more being
+// appended.
 func TestNothingIsLeftOut(t *testing.T) {
 	p := openPair(t, t.TempDir(), audittrail.Options{Create: true}, index.Options{BlockRows: 4})
 	for i := range 90 {

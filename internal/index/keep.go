@@ -14,15 +14,15 @@ import (
 	"audittrail/record"
 )
 
-// How long the keeper waits after an error, at first and at most: what is wrong
-// with a disk is not right again with the next record.
+// How long the keeper waits after an error, at first and at most: a fault of a
+// disk is not over with the next record.
 const (
 	shortPause = time.Second
 	longPause  = time.Minute
 )
 
-// keep writes blocks as there are records for them, and indexes what a process
-// before this one, or a full queue, has left out.
+// keep writes blocks as there are records for them, and indexes the records
+// that an earlier process or a full queue has left out.
 func (x *Index) keep(ctx context.Context) {
 	for pause := shortPause; ; {
 		did, err := x.keepOnce(ctx)
@@ -71,8 +71,8 @@ func (x *Index) keepOnce(ctx context.Context) (did bool, err error) {
 	return x.mend(ctx, idleRows)
 }
 
-// publish writes a table that nothing is added to any more as a block, unless
-// one that was written meanwhile covers its records.
+// publish writes a complete table as a block, unless a block that was written
+// meanwhile covers its records.
 func (x *Index) publish(t *block.Table) error {
 	x.building.RLock()
 	defer x.building.RUnlock()
@@ -101,16 +101,16 @@ func (x *Index) publish(t *block.Table) error {
 	return nil
 }
 
-// letGo lets go of a table. It is called with mu held.
+// letGo drops a table. It is called with mu held.
 func (x *Index) letGo(t *block.Table) {
 	x.tables = slices.DeleteFunc(x.tables, func(other *block.Table) bool { return other == t })
 }
 
-// Renew makes the index from nothing. The index must not be attached.
+// Renew builds the index from nothing. The index must not be attached.
 func (x *Index) Renew(ctx context.Context, progress func(records uint64)) error {
 	err := x.renew(ctx, progress)
 	if err != nil {
-		return fmt.Errorf("make index anew: %w", err)
+		return fmt.Errorf("rebuild index: %w", err)
 	}
 	return nil
 }
@@ -150,10 +150,9 @@ func (x *Index) renew(ctx context.Context, progress func(records uint64)) error 
 	}
 }
 
-// mend writes a block of the first records that nothing covers, if there are at
-// least some, wherever they are: nobody else covers those in front of others.
-// Those at the end of the log are left to the follower while it has something
-// to do.
+// mend writes a block of the first gap in the index that has at least least
+// records. Gaps before other records are filled by mend alone; records at the
+// end of the log are left to the follower while that has something to do.
 func (x *Index) mend(ctx context.Context, least uint64) (did bool, err error) {
 	idle := x.queue.idle()
 	size, err := x.log.Size()
@@ -186,7 +185,7 @@ func (x *Index) tableOf(ctx context.Context, from, to uint64) (*block.Table, err
 	return t, x.extend(ctx, t, to)
 }
 
-// extend adds records up to one to a table, or fewer if it is full then.
+// extend adds the records before to, or fewer if the table is full before.
 func (x *Index) extend(ctx context.Context, t *block.Table, to uint64) error {
 	for r, err := range x.log.Records(ctx, end(t), to) {
 		if err != nil {
@@ -206,13 +205,13 @@ func (x *Index) extend(ctx context.Context, t *block.Table, to uint64) error {
 	return ctx.Err()
 }
 
-// absent stands for a record that has left the log: it has no type.
+// absent is the row of a record that was removed from the log: it has no type.
 var absent = &record.Record{}
 
 // A gap is a range that neither blocks nor tables cover.
 type gap struct{ from, to uint64 }
 
-// gaps returns them, of a log of a size. It is called with mu held.
+// gaps returns the gaps of a log of a size. It is called with mu held.
 func (x *Index) gaps(size uint64) []gap {
 	var all []gap
 	at := uint64(0)
@@ -228,8 +227,8 @@ func (x *Index) gaps(size uint64) []gap {
 	return all
 }
 
-// ranges are blocks and tables in order. Where they overlap, the block counts,
-// and the table is left out.
+// ranges returns blocks and tables in order. Where they overlap, the table is
+// left out.
 func (x *Index) ranges() []ranged {
 	all := make([]ranged, 0, len(x.blocks)+len(x.tables))
 	for _, b := range x.blocks {
@@ -251,9 +250,8 @@ func (x *Index) ranges() []ranged {
 
 func overlap(a, b ranged) bool { return a.First() < end(b) && b.First() < end(a) }
 
-// finish leaves no long rest to the next process: if there are many records
-// that no block covers, it writes blocks of them, and of those that are in
-// memory.
+// finish writes blocks of the records that no block covers, including those in
+// memory, if there are many, so that the next process need not.
 func (x *Index) finish(ctx context.Context, progress func(done, total uint64)) error {
 	open, _, err := x.unwritten()
 	if err != nil || open < idleRows {
@@ -282,7 +280,7 @@ func (x *Index) finish(ctx context.Context, progress func(done, total uint64)) e
 	return x.mergeSmall()
 }
 
-// unwritten is how many records no block covers, of how many.
+// unwritten returns how many records no block covers, and how many there are.
 func (x *Index) unwritten() (open, size uint64, err error) {
 	if size, err = x.log.Size(); err != nil {
 		return 0, 0, err
@@ -298,7 +296,7 @@ func (x *Index) unwritten() (open, size uint64, err error) {
 	return open, size, nil
 }
 
-// mergeLoop merges blocks as there are enough of one size.
+// mergeLoop merges blocks whenever there are enough of one size.
 func (x *Index) mergeLoop(ctx context.Context) {
 	for {
 		select {
@@ -318,7 +316,7 @@ func (x *Index) mergeLoop(ctx context.Context) {
 	}
 }
 
-// mergeSmall merges what short processes leave behind each other.
+// mergeSmall merges the small blocks that short processes leave.
 func (x *Index) mergeSmall() error {
 	for {
 		did, err := x.mergeOnce(4 * x.o.BlockRows)
@@ -328,14 +326,14 @@ func (x *Index) mergeSmall() error {
 	}
 }
 
-// fanIn is how many blocks of one size become one.
+// fanIn is the number of blocks of one size that are merged into one.
 const fanIn = 8
 
 // level is the power of fanIn that a block has.
 func level(b *openBlock) int { return (bits.Len(uint(b.Rows())) - 1) / 3 }
 
-// mergeable returns blocks to be merged: eight of one level that follow each
-// other, or a block with a larger one behind it.
+// mergeable returns blocks to be merged: fanIn of one level that follow each
+// other, or a block and a larger one after it.
 func (x *Index) mergeable(most int) []*openBlock {
 	for i := 0; i < len(x.blocks); {
 		j, rows := i+1, x.blocks[i].Rows()
@@ -355,7 +353,7 @@ func (x *Index) mergeable(most int) []*openBlock {
 	return nil
 }
 
-// mergeOnce merges some blocks into one of at most so many rows.
+// mergeOnce merges some blocks into one of at most most rows.
 func (x *Index) mergeOnce(most int) (did bool, err error) {
 	x.building.RLock()
 	defer x.building.RUnlock()

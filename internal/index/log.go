@@ -10,27 +10,28 @@ import (
 	"audittrail/record"
 )
 
-// A Log is what an index is of. Its methods may be called from many goroutines.
+// A Log is the log that is indexed. Its methods may be called from many
+// goroutines.
 type Log interface {
 	// Origin names the log.
 	Origin() string
-	// Size returns the number of records. In a reader it looks for new ones.
+	// Size returns the number of records. A reader looks for new ones first.
 	Size() (uint64, error)
-	// Has tells whether the record at a place has a hash. It is true also of a
-	// record that has left or cannot be read.
+	// Has reports whether the record at a place has a hash. It is true also if
+	// the record was removed or cannot be read.
 	Has(ctx context.Context, seq uint64, hash record.Hash) bool
 	// Records yields the records from a place to before another that are in the
 	// log, in order.
 	Records(ctx context.Context, from, to uint64) iter.Seq2[*record.Record, error]
-	// Gone returns the ranges of records that have left the log, each by its
-	// first and the one after its last, in order.
+	// Gone returns the ranges of removed records, each by its first and the one
+	// after its last, in order.
 	Gone() [][2]uint64
 	// Unapplied returns the newest record that ordered keys to be destroyed, if
 	// the keyring is not known to have destroyed them.
 	Unapplied() (seq uint64, some bool, err error)
 }
 
-// A Holder holds an index for [Of]. A log embeds it.
+// A Holder keeps an index for [Of]. A log embeds it.
 type Holder struct{ x *Index }
 
 // Hold makes a holder of an index.
@@ -42,25 +43,24 @@ func (h Holder) held() *Index { return h.x }
 // it: the log exports nothing of it.
 func Of(log interface{ held() *Index }) *Index { return log.held() }
 
-// A Tuning holds other options than a log gives its index. A log's options embed
-// it, for tests.
+// A Tuning has options for an index that differ from the usual ones. A log's
+// options embed it, for tests.
 type Tuning struct{ o Options }
 
 func (t *Tuning) tuned() *Options { return &t.o }
 
-// Tune gives the index of a log that is opened with some options other sizes
-// than the usual ones.
+// Tune sets the options of the index of a log that is opened with o.
 func Tune(o interface{ tuned() *Options }, tuned Options) { *o.tuned() = tuned }
 
-// TunedOptions returns what Tune has set.
+// TunedOptions returns the options that Tune has set.
 func TunedOptions(o interface{ tuned() *Options }) Options { return *o.tuned() }
 
-// errNoKeys says that there can be no index: the log is open without its
-// keyring.
+// errNoKeys reports that there can be no index, since the log is open without
+// its keyring.
 var errNoKeys = errors.New("the log is open without its keyring")
 
-// keyGeneration is the keyring's generation, in a reader that of its writer. It
-// changes with every destruction.
+// keyGeneration returns the generation of the keyring, in a reader as the
+// writer last wrote it. It changes with every destruction of keys.
 func (x *Index) keyGeneration() (uint64, error) {
 	if x.ring == nil {
 		return 0, errNoKeys
@@ -75,12 +75,13 @@ func (x *Index) keyGeneration() (uint64, error) {
 	return generation, nil
 }
 
-// Version returns a text that changes when records leave the log or come back,
-// or keys are destroyed: what was found out from contents holds no more then.
+// Version returns a text that changes when records are removed from the log or
+// restored, or keys are destroyed: results computed from contents are outdated
+// then.
 func (x *Index) Version() string {
 	generation, err := x.keyGeneration()
 	if err != nil {
-		generation = 0 // without keys, nothing of it changes
+		generation = 0 // without keys, no content can become unreadable
 	}
 	return fmt.Sprint(generation, x.log.Gone())
 }
@@ -93,7 +94,7 @@ func (x *Index) fileKey(id keyOf) (keyring.FileKey, error) {
 	}
 	if _, some, err := x.log.Unapplied(); err != nil {
 		return keyring.FileKey{}, err
-	} else if some { // the block may have text of erased people
+	} else if some { // the block may contain text of erased data subjects
 		return keyring.FileKey{}, keyring.ErrLost
 	}
 	return x.ring.FileKey(id)

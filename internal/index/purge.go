@@ -10,8 +10,8 @@ import (
 	"audittrail/keyring"
 )
 
-// A doom is whose text is not to be found any more: of each subject and class,
-// that of the records in front of one.
+// A doom says whose text must not be found any more: for each data subject and
+// class, the text of the records before one.
 type doom struct {
 	subjects map[string]uint64
 	classes  map[string]uint64
@@ -34,8 +34,8 @@ func (d *doom) until(subject, class string) uint64 {
 	return max(d.subjects[subject], d.classes[class])
 }
 
-// forget takes the text of those out of a table who were forgotten while it was
-// filled, before it is put where purge finds it. It is called with mu held.
+// forget removes from a table the text of data subjects who were erased while
+// it was filled, before Purge can see the table. It is called with mu held.
 func (x *Index) forget(t *block.Table) {
 	if x.doomed.subjects != nil {
 		t.Erase(x.doomed.until)
@@ -43,10 +43,11 @@ func (x *Index) forget(t *block.Table) {
 }
 
 // Purge removes from the index the text that is encrypted under keys which are
-// about to be destroyed: that of the subjects and classes of d, in records before
-// d.Seq. It returns the ids of the block keys to be destroyed with them: those of
-// the blocks that were replaced, and those that no block has, as somebody may
-// have a copy of the file. After an error, all are to be destroyed.
+// about to be destroyed: that of the subjects and classes of d, in records
+// before d.Seq. It returns the ids of the block keys to be destroyed with them:
+// those of the blocks that were replaced, and those that no block uses, as
+// somebody may have a copy of a block's file. After an error, all block keys
+// must be destroyed.
 func (x *Index) Purge(ctx context.Context, d keyring.Destruction) (drop []keyring.FileID, err error) {
 	var order doom
 	order.add(&d)
@@ -57,7 +58,7 @@ func (x *Index) Purge(ctx context.Context, d keyring.Destruction) (drop []keyrin
 	for _, t := range tables {
 		t.Erase(order.until)
 	}
-	// From here on, no block is written but here.
+	// From here on, only this function writes blocks.
 	x.building.Lock()
 	defer x.building.Unlock()
 	var old, blocks []*openBlock
@@ -65,7 +66,7 @@ func (x *Index) Purge(ctx context.Context, d keyring.Destruction) (drop []keyrin
 	all, following := slices.Clone(x.blocks), x.following
 	x.mu.Unlock()
 	if !following {
-		return nil, errors.New("purge index: it does not follow the log")
+		return nil, errors.New("purge index: the index does not follow the log")
 	}
 	for _, b := range all {
 		if err = ctx.Err(); err != nil {
@@ -90,7 +91,8 @@ func (x *Index) Purge(ctx context.Context, d keyring.Destruction) (drop []keyrin
 		x.mu.Unlock()
 	}
 	if err != nil {
-		// All keys go with theirs: nothing of what there is can be read again.
+		// All block keys are destroyed: nothing of the old index can be read
+		// again.
 		return nil, errors.Join(fmt.Errorf("purge index: %w", err), x.begin(blocks))
 	}
 	err = x.discard(old)
@@ -103,7 +105,7 @@ func (x *Index) Purge(ctx context.Context, d keyring.Destruction) (drop []keyrin
 	return drop, nil
 }
 
-// unused returns the keys that no block has.
+// unused returns the ids of the keys that no block uses.
 func (x *Index) unused() ([]keyring.FileID, error) {
 	ids, err := x.ring.FileKeys()
 	if err != nil {
@@ -115,7 +117,7 @@ func (x *Index) unused() ([]keyring.FileID, error) {
 	return slices.DeleteFunc(ids, func(id keyOf) bool { return slices.Contains(used, id) }), nil
 }
 
-// begin makes the index empty: it is made anew from the log.
+// begin empties the index, which is then built again from the log.
 func (x *Index) begin(more []*openBlock) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -126,7 +128,7 @@ func (x *Index) begin(more []*openBlock) error {
 	return errors.Join(err, x.discard(all))
 }
 
-// concerns tells whether a block has a record whose text is to be forgotten.
+// concerns reports whether a block has a record whose text must be removed.
 func concerns(b *openBlock, d *keyring.Destruction) (bool, error) {
 	if b.First() >= d.Seq {
 		return false, nil

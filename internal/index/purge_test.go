@@ -47,8 +47,9 @@ func TestPurgeUnknown(t *testing.T) {
 	}
 }
 
-// TestPurgeGivenUp has a block that is damaged, and was given up: its key goes
-// with the next who is forgotten, since there may be a whole copy of it.
+// TestPurgeGivenUp has a block that is damaged, and was dropped: its key is
+// destroyed with the next erasure, since somebody may have an intact copy of
+// the block.
 func TestPurgeGivenUp(t *testing.T) {
 	dir := t.TempDir()
 	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})

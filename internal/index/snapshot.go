@@ -12,7 +12,7 @@ import (
 	"audittrail/internal/index/text"
 )
 
-// A Snapshot is every record that was durable when it was taken.
+// A Snapshot is the index of all records that were durable when it was taken.
 type Snapshot struct {
 	x      *Index
 	size   uint64
@@ -24,16 +24,16 @@ type Snapshot struct {
 type Chunk struct {
 	First uint64
 	Rows  int
-	// Gone are ranges of rows whose records have left the log, but for those of
-	// types that govern it: first and one behind the last.
+	// Gone are ranges of rows whose records were removed from the log, except
+	// governance records: the first and the one after the last.
 	Gone [][2]int
 
-	source searchable // nil: the log has to be read
-	block  *openBlock // of source, if it is one
+	source searchable // nil if the log has to be read
+	block  *openBlock // source, if it is a block
 	x      *Index
 }
 
-// searchable is what blocks and tables can be asked for.
+// searchable has the methods of blocks and tables that queries use.
 type searchable interface {
 	Texts(block.TextColumn) (*block.Texts, error)
 	Numbers(block.NumberColumn) (*block.Numbers, error)
@@ -43,7 +43,7 @@ type searchable interface {
 	Prefix(text.Field, string) (*roaring.Bitmap, error)
 }
 
-// Snapshot returns what there is to be asked now. Close it.
+// Snapshot returns the index as it is now. It must be closed.
 func (x *Index) Snapshot(ctx context.Context) (*Snapshot, error) {
 	size, err := x.log.Size()
 	if err != nil {
@@ -93,11 +93,10 @@ func (x *Index) snapshot(size uint64) *Snapshot {
 	return s
 }
 
-// fill adds chunks that have to be read from the log.
+// fill adds chunks for records that have to be read from the log.
 func (s *Snapshot) fill(from, to uint64) { s.chunks = append(s.chunks, unindexed(from, to)...) }
 
-// Unindexed is a log of a size without an index, in chunks that have to be read
-// from it.
+// Unindexed returns chunks for a log of a size that has no index.
 func Unindexed(size uint64) []*Chunk { return unindexed(0, size) }
 
 func unindexed(from, to uint64) (chunks []*Chunk) {
@@ -121,8 +120,8 @@ func (s *Snapshot) markGone(gone [][2]uint64) {
 	}
 }
 
-// checkGone leaves a chunk to be read from the log, if records that had left it
-// when they were indexed have come back.
+// checkGone leaves a chunk to be read from the log, if it has records that were
+// removed when they were indexed and restored since.
 func (c *Chunk) checkGone() error {
 	if !c.Indexed() || c.Absent() == 0 {
 		return nil
@@ -144,13 +143,13 @@ func (c *Chunk) checkGone() error {
 	return nil
 }
 
-// Size is the number of records that count.
+// Size returns the number of records in the snapshot.
 func (s *Snapshot) Size() uint64 { return s.size }
 
 // Chunks returns the records in ranges that follow each other.
 func (s *Snapshot) Chunks() []*Chunk { return s.chunks }
 
-// Close lets go of the files.
+// Close releases the files.
 func (s *Snapshot) Close() error {
 	var errs []error
 	for _, b := range s.held {
@@ -160,7 +159,7 @@ func (s *Snapshot) Close() error {
 	return errors.Join(errs...)
 }
 
-// Indexed tells whether the chunk can be asked. If not, its records are to be
+// Indexed reports whether the chunk is indexed. If not, its records have to be
 // read from the log.
 func (c *Chunk) Indexed() bool { return c.source != nil }
 
@@ -176,12 +175,12 @@ func (c *Chunk) Numbers(col block.NumberColumn) (*block.Numbers, error) {
 	return t, c.failed(err)
 }
 
-// Absent is how many rows are of records that had left the log when they were
-// indexed.
+// Absent returns how many rows are of records that were already removed when
+// they were indexed.
 func (c *Chunk) Absent() int { return c.source.Absent() }
 
 // NumberBounds returns the least and the largest number of a column. It reads
-// nothing. There may be others in the log of which the chunk tells nothing.
+// nothing from disk. Records that the chunk does not cover may have others.
 func (c *Chunk) NumberBounds(col block.NumberColumn) (least, most int64, known bool) {
 	return c.source.NumberBounds(col)
 }
@@ -198,7 +197,7 @@ func (c *Chunk) Prefix(field text.Field, prefix string) (*roaring.Bitmap, error)
 	return c.within(set), c.failed(err)
 }
 
-// within leaves out the rows that came after the snapshot.
+// within leaves out the rows that were added after the snapshot.
 func (c *Chunk) within(set *roaring.Bitmap) *roaring.Bitmap {
 	if c.block == nil && set != nil {
 		set.RemoveRange(uint64(c.Rows), 1<<32)
@@ -206,8 +205,8 @@ func (c *Chunk) within(set *roaring.Bitmap) *roaring.Bitmap {
 	return set
 }
 
-// failed looks whether an error means that the chunk's block is to be made
-// anew. The question can then be asked again of another snapshot.
+// failed checks whether an error shows that the chunk's block is damaged, and
+// has to be built again. The query can then be run again on another snapshot.
 func (c *Chunk) failed(err error) error {
 	if err == nil || c.block == nil {
 		return err
@@ -215,8 +214,8 @@ func (c *Chunk) failed(err error) error {
 	return c.x.suspect([]*openBlock{c.block}, err)
 }
 
-// suspect looks which of some blocks cannot be read any more, and gives them up.
-// It returns the error that came of them.
+// suspect finds which of some blocks can no longer be read, and drops them. It
+// returns the error that reading them gave.
 func (x *Index) suspect(blocks []*openBlock, err error) error {
 	if !errors.Is(err, block.ErrDamaged) {
 		return err
@@ -243,9 +242,9 @@ func (x *Index) suspect(blocks []*openBlock, err error) error {
 	return errors.Join(err, x.discard(bad))
 }
 
-// catchUp lets a reader see what was recorded and written since it looked last,
-// and indexes what is not in a block. In the process that writes, what is left
-// from before it began is indexed.
+// catchUp lets a reader see the records and blocks that were written since it
+// looked last, and indexes the records that are in no block. In the process
+// that writes, it indexes records from before that process began.
 func (x *Index) catchUp(ctx context.Context, size uint64) error {
 	x.reading.Lock()
 	defer x.reading.Unlock()
@@ -262,7 +261,7 @@ func (x *Index) catchUp(ctx context.Context, size uint64) error {
 		total += g.to - g.from
 	}
 	if total > uint64(x.o.InMemory) || x.o.Write && total > idleRows {
-		return nil // it is read from the log, until it is in blocks
+		return nil // they are read from the log until they are in blocks
 	}
 	for _, g := range gaps {
 		index := x.cover
@@ -276,8 +275,8 @@ func (x *Index) catchUp(ctx context.Context, size uint64) error {
 	return nil
 }
 
-// overtake indexes the newest records, which wait to be indexed by the goroutine
-// that follows the log, as that would.
+// overtake indexes the newest records, which wait for the goroutine that
+// follows the log, in its place.
 func (x *Index) overtake(ctx context.Context, g gap) error {
 	for r, err := range x.log.Records(ctx, g.from, g.to) {
 		if err != nil {
@@ -288,7 +287,7 @@ func (x *Index) overtake(ctx context.Context, g gap) error {
 	return ctx.Err()
 }
 
-// cover indexes a range that nothing covers, in memory.
+// cover indexes a gap in memory.
 func (x *Index) cover(ctx context.Context, g gap) error {
 	x.mu.Lock()
 	var t *block.Table
@@ -316,8 +315,7 @@ func (x *Index) cover(ctx context.Context, g gap) error {
 	return nil
 }
 
-// insert puts a table among the others, unless something covers its records
-// by now.
+// insert adds a table, unless blocks or tables cover its records already.
 func (x *Index) insert(t *block.Table) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -337,16 +335,16 @@ func (x *Index) insert(t *block.Table) {
 	poke(x.wake)
 }
 
-// reload makes a reader take in what the process that writes has changed.
+// reload makes a reader load what the process that writes has changed.
 func (x *Index) reload() error {
 	generation, err := x.keyGeneration()
 	if err != nil {
-		return nil // without a keyring, there is no index: the log is read
+		return nil // without a keyring there is no index, and the log is read
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if generation != x.generation {
-		// Somebody may have been forgotten.
+		// A data subject may have been erased.
 		x.generation, x.tables, x.manifest = generation, nil, ""
 		for _, b := range x.blocks {
 			if err := b.drop(); err != nil {
@@ -360,7 +358,7 @@ func (x *Index) reload() error {
 		return err
 	}
 	if x.manifest != before {
-		// Tables that a block covers now are not needed any more.
+		// Tables that a block covers now are no longer needed.
 		x.tables = slices.DeleteFunc(x.tables, func(t *block.Table) bool {
 			return slices.ContainsFunc(x.blocks, func(b *openBlock) bool { return overlap(b, t) })
 		})

@@ -275,7 +275,8 @@ func TestBlock(t *testing.T) {
 	holdAgainst(t, openBlock(t, write(t, f, one, b)), 100, 1000, f)
 }
 
-// TestForget takes what was forgotten out of a table, and of blocks of it.
+// TestForget removes the text of an erased data subject from a table, and from
+// blocks written from it.
 func TestForget(t *testing.T) {
 	victim := sample(3).Subject
 	tab := table(0, 300)
@@ -290,8 +291,8 @@ func TestForget(t *testing.T) {
 	holdAgainst(t, openBlock(t, write(t, nil, tab)), 0, 300, f)
 }
 
-// TestForgottenParts holds that the index knows of a forgotten record of version
-// 1 no more than its line says, and of one of version 2 no less.
+// TestForgottenParts checks that the index has of an erased record of version 1
+// no more than its line states, and of one of version 2 no less.
 func TestForgottenParts(t *testing.T) {
 	victim := sample(3).Subject
 	f := func(subject, _ string, _ uint64) bool { return subject == string(victim[:]) }

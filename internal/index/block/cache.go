@@ -2,7 +2,7 @@ package block
 
 import "audittrail/internal/index/block/lru"
 
-// A Cache keeps what was read of blocks.
+// A Cache keeps parts of blocks that were read.
 type Cache = lru.Cache[cacheKey]
 
 type cacheKey struct {
@@ -11,5 +11,5 @@ type cacheKey struct {
 	n     int
 }
 
-// NewCache makes a cache of a number of bytes.
+// NewCache returns a cache of at most limit bytes.
 func NewCache(limit int) *Cache { return lru.New[cacheKey](limit) }

@@ -63,9 +63,9 @@ const (
 	numberColumns
 )
 
-// textTraits are what a column of text is: its name on the disk, whether its
-// values are hexadecimal in a record, and whether rows are looked up by value,
-// since it has many.
+// textTraits describe the columns of text: the name on disk, whether values are
+// hexadecimal in a record, and whether rows are looked up by value, since there
+// are many values.
 var textTraits = [textColumns]struct {
 	name          string
 	hex, inverted bool
@@ -89,7 +89,7 @@ var numberNames = [numberColumns]string{
 func textsOf(r *record.Record, t *[textColumns]string) {
 	e := &r.Event
 	if e.Type == "" {
-		return // a record that has left the log
+		return // a record that was removed from the log
 	}
 	*t = [textColumns]string{
 		Type: string(e.Type), Model: e.ModelID, Version: e.ModelVersion, Provider: e.Provider,
@@ -118,12 +118,12 @@ func textsOf(r *record.Record, t *[textColumns]string) {
 	}
 }
 
-// NoParts is the value of column Parts for an event that has none of them. It is
-// absent where that is not known.
+// NoParts is the value of column Parts for an event that has no encrypted
+// fields. The value is absent if it is not known which the event has.
 const NoParts = "none"
 
-// partsOf is the value of column Parts: what the record says, or, if it is of
-// the version that does not, its content.
+// partsOf returns the value of column Parts: as the record states it, or, if
+// its version does not, from its content.
 func partsOf(r *record.Record) string {
 	p, known := r.KnownParts()
 	switch {
@@ -135,14 +135,14 @@ func partsOf(r *record.Record) string {
 	return p.String()
 }
 
-// unhex is the bytes of hexadecimal digits, which an event's are.
+// unhex returns the bytes that hexadecimal digits of an event stand for.
 func unhex(s string) string {
 	if s == "" {
 		return ""
 	}
 	b, err := hex.DecodeString(s)
 	if err != nil {
-		return "" // nothing that any record could have
+		return "" // a value that no record can have
 	}
 	return string(b)
 }
@@ -156,7 +156,7 @@ type number struct {
 func numbersOf(r *record.Record, t *[numberColumns]number) {
 	e := &r.Event
 	if e.Type == "" {
-		return // a record that has left the log
+		return // a record that was removed from the log
 	}
 	*t = [numberColumns]number{
 		Time: {Nanos(e.Time), true}, Logged: {Nanos(r.Logged), true}, Size: {int64(r.Size), true},

@@ -8,13 +8,13 @@ import (
 	"audittrail/internal/canonical"
 )
 
-// A directory says where pages are, and which keys they have.
+// A directory has the places of pages, and the first keys in them.
 //
 //	uvarint  number of pages, then the length of each, sealed
 //	uvarint  number of marks, then for each: pages since the one before,
 //	         offset in the page, length of the key, the key
 type directory struct {
-	places []int64 // where each page begins; one more for the end
+	places []int64 // where each page begins, and where the last one ends
 	marks  []mark
 }
 
@@ -35,11 +35,11 @@ func appendDirectory(b []byte, lengths []uint32, marks []mark) []byte {
 	return b
 }
 
-// parseDirectory reads what appendDirectory appends, and nothing else. The
-// pages begin at a place in the file.
+// parseDirectory decodes the one encoding that appendDirectory gives, and
+// refuses others. The pages begin at the offset at in the file.
 func parseDirectory(b []byte, at int64) (*directory, error) {
 	whole := b
-	bad := fmt.Errorf("%w: its directory is not of the right form", ErrDamaged)
+	bad := fmt.Errorf("%w: the directory is not in canonical form", ErrDamaged)
 	next := func(limit uint64) int {
 		v, n := binary.Uvarint(b)
 		if n <= 0 || v > limit {
@@ -86,7 +86,7 @@ func parseDirectory(b []byte, at int64) (*directory, error) {
 	return d, nil
 }
 
-// find returns the last mark whose key is not behind one, or the first.
+// find returns the last mark whose key is not after key, or the first mark.
 func (d *directory) find(key string) int {
 	i := sort.Search(len(d.marks), func(i int) bool { return d.marks[i].key > key })
 	return max(i-1, 0)

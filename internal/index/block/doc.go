@@ -1,17 +1,17 @@
-// Package block keeps what is known of a range of records so that they can be
-// found: a [Table] in memory while it grows, a [Block] in a file for good.
+// Package block indexes a range of records: in memory as a [Table], which
+// grows, and in a file as a [Block], which does not change.
 //
-// Of every record there are the fields that stand in the clear, in columns, and
-// the terms of its text, each with the rows that have it. Row i is record
-// First()+i. A block's file is written once:
+// It has the cleartext fields of every record, in columns, and the terms of the
+// records' text, each with the rows that have it. Row i is record First()+i. A
+// block's file is written once:
 //
 //	magic | columns … | pages of terms … | directory of the pages | footer | tail
 //
-// Columns are as they are in the log, in the clear, and authenticated under the
-// block's own key; pages and their directory are sealed under it. So a file says
-// nothing of the words that stand in the log or how often they do, and whoever
-// has not the key cannot make it say anything else than what was written.
-// docs/format/index.md draws the bytes.
+// Columns are in cleartext, as in the log, and authenticated under the block's
+// own key; pages and their directory are encrypted under it. So a file does not
+// reveal which words the log contains or how often, and cannot be altered
+// unnoticed without the key. docs/format/index.md draws the bytes.
 //
-// The package promises that a damaged file gives [ErrDamaged], and no answer.
+// The package promises that a damaged file gives [ErrDamaged], and never a
+// wrong result.
 package block

@@ -18,8 +18,8 @@ const (
 	maxFooter = 1 << 16
 )
 
-// A footer says what stands where in the file. It is JSON with its members in
-// this order.
+// A footer has the places of everything in the file. It is JSON with its
+// members in this order.
 type footer struct {
 	V       int         `json:"v"`
 	Origin  string      `json:"origin"`
@@ -33,7 +33,7 @@ type footer struct {
 	Places  sectionPart `json:"directory"`
 }
 
-// A sectionPart is where something stands.
+// A sectionPart is the place of a section in the file.
 type sectionPart struct {
 	At  int64 `json:"at"`
 	Len int   `json:"len"`
@@ -41,9 +41,9 @@ type sectionPart struct {
 
 type textPart struct {
 	Name   string      `json:"name"`
-	Values int         `json:"values"` // with the absent one
+	Values int         `json:"values"` // number of values, including the absent one
 	Where  sectionPart `json:"where"`
-	Bytes  int         `json:"bytes"` // of the values, in front of the codes
+	Bytes  int         `json:"bytes"` // length of the values, which are before the codes
 	Tag    []byte      `json:"tag"`
 }
 
@@ -70,25 +70,25 @@ func (f *footer) encode() ([]byte, error) {
 	return b, err
 }
 
-// parseFooter reads what encode returns, and nothing else.
+// parseFooter decodes the one encoding that encode returns, and refuses others.
 func parseFooter(b []byte) (*footer, error) {
 	f := new(footer)
 	if err := canonical.Decode(b, f, (*footer).encode); err != nil {
-		return nil, fmt.Errorf("%w: its footer is %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: the footer is %w", ErrDamaged, err)
 	}
 	return f, f.check()
 }
 
-// A VersionError means that a block is of another version of the format.
+// A VersionError reports that a block is of another version of the format.
 type VersionError struct{ Block, Text int }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("index block is of version %d.%d; this program knows %d.%d", e.Block, e.Text, version, text.Version)
+	return fmt.Sprintf("index block is of version %d.%d; this program reads %d.%d", e.Block, e.Text, version, text.Version)
 }
 
 const version = 2
 
-// check holds what encoding again does not show.
+// check verifies what encoding the footer again does not.
 func (f *footer) check() error {
 	if f.V != version || f.Text != text.Version {
 		return &VersionError{f.V, f.Text}
@@ -110,17 +110,17 @@ func (f *footer) check() error {
 		at += int64(p.Where.Len)
 	}
 	if bad || f.Pages.At != at || f.Pages.Count < 0 || f.Places.At < at || f.Places.Len < tagLen || f.Places.Len > maxDirectory {
-		return fmt.Errorf("%w: its footer contradicts itself", ErrDamaged)
+		return fmt.Errorf("%w: the footer contradicts itself", ErrDamaged)
 	}
 	return nil
 }
 
-// inverted tells whether rows are looked up by the values of a column, of which
-// it then has more than the absent one.
+// inverted reports whether the rows of a column are stored by its values, which
+// is so only if it has more than the absent one.
 func (p *textPart) inverted(c TextColumn) bool { return textTraits[c].inverted && p.Values > 1 }
 
-// length is that of a column of text: values, codes and, if it is inverted, the
-// rows by their codes.
+// length returns the length of a column of text: values, codes and, if it is
+// inverted, the rows by their codes.
 func (p *textPart) length(rows int, inverted bool) int {
 	n := p.Bytes + rows*widthOf(uint64(p.Values-1))
 	if inverted {
@@ -129,8 +129,8 @@ func (p *textPart) length(rows int, inverted bool) int {
 	return n
 }
 
-// length is that of a column of numbers: which rows have one, unless all or
-// none have, and the numbers, unless none has.
+// length returns the length of a column of numbers: a bitmap of the rows that
+// have one, unless all or none have, and the numbers, unless none has.
 func (p *numPart) length(rows int) int {
 	n := 0
 	if p.Known > 0 && p.Known < rows {
@@ -146,7 +146,7 @@ func (p *numPart) span() uint64 { return uint64(p.Max) - uint64(p.Min) }
 
 func (p *numPart) width() int { return widthOf(p.span() / uint64(p.Scale)) }
 
-// appendTail appends the footer and what stands behind it.
+// appendTail appends the footer and the tail of the file after it.
 func appendTail(dst, foot []byte, s *sealer) []byte {
 	dst = append(dst, foot...)
 	dst = append(dst, s.tag(foot, partFooter, 0)...)

@@ -5,14 +5,14 @@ import (
 	"math/bits"
 )
 
-// A packed is numbers of the same width in bytes, little endian.
+// A packed is a list of numbers of the same width in bytes, little endian.
 type packed struct {
 	b     []byte
 	width int
 	n     int
 }
 
-// widthOf is how many bytes a number needs.
+// widthOf returns how many bytes numbers up to limit need.
 func widthOf(limit uint64) int { return (bits.Len64(limit) + 7) / 8 }
 
 func appendPacked(dst []byte, v uint64, width int) []byte {

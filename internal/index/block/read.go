@@ -22,7 +22,7 @@ type Block struct {
 	cache *Cache
 }
 
-// Open reads what a block's file says of itself. The error is ErrDamaged if it
+// Open reads the footer of a block's file. The error is ErrDamaged if the file
 // is not what was written under the key, and a *VersionError if another version
 // wrote it.
 func Open(file io.ReaderAt, size int64, key keyring.FileKey, cache *Cache) (*Block, error) {
@@ -52,7 +52,7 @@ func open(file io.ReaderAt, size int64, key keyring.FileKey, cache *Cache) (*Blo
 	}
 	n := int64(binary.BigEndian.Uint32(tail[tagLen:]))
 	if string(head) != magic || string(tail[tagLen+4:]) != endMagic || n > maxFooter || n > size-int64(len(magic)+tailLen) {
-		return nil, fmt.Errorf("%w: its ends are not of the right form", ErrDamaged)
+		return nil, fmt.Errorf("%w: the first or last bytes are wrong", ErrDamaged)
 	}
 	at := size - int64(tailLen) - n
 	text, err := b.bytes(at, int(n))
@@ -66,29 +66,31 @@ func open(file io.ReaderAt, size int64, key keyring.FileKey, cache *Cache) (*Blo
 		return nil, err
 	}
 	if end := b.foot.Places.At + int64(b.foot.Places.Len); end != at {
-		return nil, fmt.Errorf("%w: its directory ends elsewhere", ErrDamaged)
+		return nil, fmt.Errorf("%w: the directory does not end where the footer begins", ErrDamaged)
 	}
 	return b, nil
 }
 
-// Close lets go of what was read. The file is its opener's.
+// Close drops the parts that were read from the cache. It does not close the
+// file.
 func (b *Block) Close() { b.cache.Forget(func(k cacheKey) bool { return k.block == b }) }
 
-// uncached is the block, of which nothing is kept in memory.
+// uncached returns a view of the block that keeps nothing in memory.
 func (b *Block) uncached() *Block {
 	return &Block{file: b.file, seal: b.seal, foot: b.foot, cache: NewCache(0)}
 }
 
-// Origin is the name of the log.
+// Origin returns the name of the log.
 func (b *Block) Origin() string { return b.foot.Origin }
 
-// First is the first record.
+// First returns the sequence number of the first record.
 func (b *Block) First() uint64 { return b.foot.First }
 
-// Rows is how many records there are.
+// Rows returns the number of records.
 func (b *Block) Rows() int { return b.foot.Rows }
 
-// Last is the hash of the last record, or zero if that had left the log.
+// Last returns the hash of the last record, or zero if that was removed from
+// the log.
 func (b *Block) Last() record.Hash {
 	h, _ := record.ParseHash(b.foot.Last) // the footer was checked
 	return h
@@ -101,12 +103,12 @@ func (b *Block) bytes(at int64, n int) ([]byte, error) {
 		return buf, nil
 	}
 	if err == nil || errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: it ends too early", ErrDamaged)
+		return nil, fmt.Errorf("%w: the file is too short", ErrDamaged)
 	}
 	return nil, fmt.Errorf("read index block: %w", err)
 }
 
-// section reads a part that stands in the clear.
+// section reads a part that is in cleartext, and authenticates it.
 func (b *Block) section(p sectionPart, tag []byte, n int) ([]byte, error) {
 	text, err := b.bytes(p.At, p.Len)
 	if err == nil {
@@ -160,8 +162,8 @@ func (b *Block) parseTexts(s []byte, p *textPart, isHex, inverted bool) (*Texts,
 	return t, nil
 }
 
-// uniform tells whether all values but the first, empty one are of one length,
-// and that has one byte.
+// uniform reports whether all values but the first, empty one have the same
+// length of at most 127 bytes, which is stored in one byte.
 func uniform(values []byte, n int) bool {
 	stride := (len(values) - 1) / n
 	if values[0] != 0 || stride < 2 || stride > 128 {
@@ -198,16 +200,16 @@ func (b *Block) Numbers(c NumberColumn) (*Numbers, error) {
 }
 
 // NumberBounds returns the least and the largest number of a column. It reads
-// nothing.
+// nothing from disk.
 func (b *Block) NumberBounds(c NumberColumn) (least, most int64, known bool) {
 	p := &b.foot.Numbers[c]
 	return p.Min, p.Max, p.Known > 0
 }
 
-// Absent is how many rows are of records that had left the log.
+// Absent returns how many rows are of records that were removed from the log.
 func (b *Block) Absent() int { return b.foot.Rows - b.foot.Numbers[Size].Known }
 
-// Places returns the directory.
+// directory returns the directory.
 func (b *Block) directory() (*directory, error) {
 	return lru.Get(b.cache, cacheKey{b, partDirectory, 0}, func() (*directory, int, error) {
 		s, err := b.bytes(b.foot.Places.At, b.foot.Places.Len)
@@ -220,20 +222,21 @@ func (b *Block) directory() (*directory, error) {
 		}
 		text, err := decoder().DecodeAll(packed, nil)
 		if err != nil {
-			return nil, 0, fmt.Errorf("%w: its directory: %w", ErrDamaged, err)
+			return nil, 0, fmt.Errorf("%w: directory: %w", ErrDamaged, err)
 		}
 		d, err := parseDirectory(text, b.foot.Pages.At)
 		if err != nil {
 			return nil, 0, err
 		}
 		if len(d.places)-1 != b.foot.Pages.Count || d.places[len(d.places)-1] != b.foot.Places.At {
-			return nil, 0, fmt.Errorf("%w: its directory is of other pages", ErrDamaged)
+			return nil, 0, fmt.Errorf("%w: the directory does not match the pages", ErrDamaged)
 		}
 		return d, len(text) + 40*len(d.marks) + 8*len(d.places), nil
 	})
 }
 
-// page returns a page of the postings; cached is whether to keep it.
+// page returns a page of the postings; cached says whether to keep it in
+// memory.
 func (b *Block) page(d *directory, n int, cached bool) ([]byte, error) {
 	load := func() ([]byte, int, error) {
 		s, err := b.bytes(d.places[n], int(d.places[n+1]-d.places[n]))
@@ -257,8 +260,8 @@ func (b *Block) page(d *directory, n int, cached bool) ([]byte, error) {
 	return lru.Get(b.cache, cacheKey{b, partPage, n}, load)
 }
 
-// from begins to read entries at the last mark that is not behind a key. It
-// returns nil if there are none.
+// from begins to read entries at the last mark that is not after a key. It
+// returns nil if there are no entries.
 func (b *Block) from(key string, cached bool) (*streamReader, error) {
 	d, err := b.directory()
 	if err != nil || len(d.marks) == 0 {
@@ -279,8 +282,8 @@ func (b *Block) from(key string, cached bool) (*streamReader, error) {
 	return r, nil
 }
 
-// seek reads entries from the first that is not in front of a key, until use
-// says that it is enough. use must read or skip the list.
+// seek calls use with each entry from the first whose key is not before key,
+// until use returns that it is enough. use must read or skip the list.
 func (b *Block) seek(key string, use func(r *streamReader) (more bool, err error)) error {
 	r, err := b.from(key, true)
 	if r == nil || err != nil {
@@ -367,7 +370,7 @@ func (b *Block) postings(yield func(key string, rows []uint32, err error) bool) 
 	}
 }
 
-// Check reads all of a block, and returns what is wrong with it.
+// Check reads all of a block, and returns an error if it is damaged.
 func Check(b *Block) error {
 	for c := range textColumns {
 		if _, err := b.section(b.foot.Texts[c].Where, b.foot.Texts[c].Tag, int(c)); err != nil {

@@ -12,24 +12,25 @@ import (
 // domain is part of the format: see docs/format/domains.md.
 const domain = "audittrail/v1 index block\x00"
 
-// ErrDamaged means that a block is not what was written under its key. It is to
-// be made anew from the log.
+// ErrDamaged reports that a block differs from what was written under its key.
+// It has to be built again from the log.
 var ErrDamaged = errors.New("index block is damaged")
 
-// A part is what is sealed or authenticated by itself. Its kind and number make
-// the nonce, which so is never used twice under the block's key.
+// A part is a kind of section that is encrypted or authenticated by itself. Its
+// kind and number make the nonce, so that no nonce is used twice under the
+// block's key.
 type part uint8
 
 const (
-	partColumn    part = 1 // in the clear: authenticated only
+	partColumn    part = 1 // in cleartext: authenticated only
 	partPage      part = 2
 	partDirectory part = 3
-	partFooter    part = 4 // in the clear: authenticated only
+	partFooter    part = 4 // in cleartext: authenticated only
 )
 
 const tagLen = 16
 
-// A sealer seals and opens the parts of one block.
+// A sealer encrypts and decrypts the parts of one block.
 type sealer struct{ gcm cipher.AEAD }
 
 func newSealer(key keyring.FileKey) (*sealer, error) {
@@ -51,7 +52,7 @@ func nonce(p part, n int) []byte {
 	return b
 }
 
-// seal appends the sealed text to dst.
+// seal appends the encrypted text to dst.
 func (s *sealer) seal(dst, text []byte, p part, n int) []byte {
 	return s.gcm.Seal(dst, nonce(p, n), text, []byte(domain))
 }
@@ -64,7 +65,7 @@ func (s *sealer) open(dst, sealed []byte, p part, n int) ([]byte, error) {
 	return text, nil
 }
 
-// tag authenticates text that stays in the clear.
+// tag returns the authentication tag of text that is stored in cleartext.
 func (s *sealer) tag(text []byte, p part, n int) []byte {
 	return s.gcm.Seal(nil, nonce(p, n), nil, append([]byte(domain), text...))
 }

@@ -19,10 +19,10 @@ import (
 //	uvarint  length of the list, then the list: each row as a uvarint, less the
 //	         row before and one; or, where that is shorter, a bitmap of all rows
 //
-// which of the two, the lowest bit of the list's length says. The stream is cut
-// every pageLen bytes, wherever that is: so no page's length says how often a
-// term stands in the log. The key of the first entry that begins in a page is
-// whole, and stands in the directory as well.
+// The lowest bit of the list's length says which of the two it is. The stream
+// is cut every pageLen bytes, wherever that is: so the length of a page does
+// not reveal how often a term occurs in the log. The key of the first entry
+// that begins in a page is complete, and is in the directory as well.
 const pageLen = 16 << 10
 
 var (
@@ -43,8 +43,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// maxDirectory bounds what is decompressed: more than any directory of a block
-// of MaxRows has.
+// maxDirectory bounds the decompressed directory: more than that of a block of
+// MaxRows can have.
 const maxDirectory = 256 << 20
 
 // A mark is the first entry that begins in a page.
@@ -135,14 +135,14 @@ func (w *streamWriter) end() error {
 // A streamReader reads entries from a place in the stream on.
 type streamReader struct {
 	rows int
-	page func(n int) ([]byte, error) // io.EOF is not expected: pages are counted
+	page func(n int) ([]byte, error) // never io.EOF: the number of pages is known
 	n    int                         // the next page
-	all  int                         // pages there are
-	buf  []byte                      // of the present page
+	all  int                         // number of pages
+	buf  []byte                      // the rest of the current page
 	key  []byte
 
 	count uint64
-	size  int // of the list that stands next
+	size  int // bytes of the list that follows
 	dense bool
 }
 
@@ -153,7 +153,7 @@ func (r *streamReader) fill() error {
 		return nil
 	}
 	if r.n >= r.all {
-		return fmt.Errorf("%w: its postings end too early", ErrDamaged)
+		return fmt.Errorf("%w: the postings end too early", ErrDamaged)
 	}
 	var err error
 	r.buf, err = r.page(r.n)
@@ -199,7 +199,8 @@ func (r *streamReader) bytes(dst []byte, n int) ([]byte, error) {
 	return dst, nil
 }
 
-// next reads the head of an entry: its key, and how its list is.
+// next reads the head of an entry: its key, and the length and form of its
+// list.
 func (r *streamReader) next() error {
 	var v [4]uint64
 	for i := range v {
@@ -252,7 +253,7 @@ func (r *streamReader) list(rows []uint32) ([]uint32, error) {
 			}
 		}
 		if uint64(len(rows)-n) != r.count || len(rows) > n && rows[len(rows)-1] >= uint32(r.rows) {
-			return nil, fmt.Errorf("%w: a list has not its number of rows", ErrDamaged)
+			return nil, fmt.Errorf("%w: a list has another number of rows than it states", ErrDamaged)
 		}
 		return rows, nil
 	}
@@ -272,7 +273,7 @@ func (r *streamReader) list(rows []uint32) ([]uint32, error) {
 	return rows, nil
 }
 
-// trailing is how many zero bits a byte ends in.
+// trailing has, for each byte, the number of zero bits that it ends in.
 var trailing = func() (t [256]uint32) {
 	for i := 1; i < 256; i++ {
 		for n := uint32(0); i>>n&1 == 0; n++ {
@@ -298,13 +299,13 @@ func (r *streamReader) into(set *roaring.Bitmap, scratch []uint32) ([]uint32, er
 	return scratch, err
 }
 
-// words is a dense list as it stands.
+// words returns a dense list as the words of its bitmap.
 func (r *streamReader) words() ([]uint64, error) {
 	b, err := r.bytes(make([]byte, 0, r.size+7), r.size)
 	if err != nil {
 		return nil, err
 	}
-	b = b[:(len(b)+7)/8*8] // what bytes left of the room is zero
+	b = b[:(len(b)+7)/8*8] // bytes has zeroed the rest
 	words := make([]uint64, len(b)/8)
 	n := 0
 	for i := range words {
@@ -313,10 +314,10 @@ func (r *streamReader) words() ([]uint64, error) {
 	}
 	last := len(words) - 1
 	if uint64(n) != r.count || last >= 0 && 64*last+bits.Len64(words[last]) > r.rows {
-		return nil, fmt.Errorf("%w: a list has not its number of rows", ErrDamaged)
+		return nil, fmt.Errorf("%w: a list has another number of rows than it states", ErrDamaged)
 	}
 	return words, nil
 }
 
-// MaxRows is how many rows a block can have: rows must fit 32 bits.
+// MaxRows is the largest number of rows of a block: rows must fit 32 bits.
 const MaxRows = math.MaxInt32 / 64

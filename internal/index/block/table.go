@@ -12,8 +12,8 @@ import (
 	"audittrail/record"
 )
 
-// A Table is a range of records in memory. One goroutine adds to it, while
-// others read what was there when they began.
+// A Table indexes a range of records in memory. One goroutine adds to it, while
+// others read the rows that were there when they began.
 type Table struct {
 	first uint64
 
@@ -22,12 +22,12 @@ type Table struct {
 	last    record.Hash
 	texts   [textColumns]dictionary
 	numbers [numberColumns]series
-	dead    *roaring.Bitmap // rows whose text is not to be found any more
+	dead    *roaring.Bitmap // rows whose text must not be found any more
 
-	// Postings: those of a term are a list from its newest one back.
+	// The postings of a term are a list from the newest to the oldest.
 	terms *terms.Set // of a term and its field: see key
 	post  []posting
-	bytes int // about how much memory there is in it
+	bytes int // about how much memory the table takes
 
 	some terms.Batch // scratch
 }
@@ -50,10 +50,10 @@ type series struct {
 // A posting says that a term is in a row.
 type posting struct {
 	row  uint32
-	prev int32 // the one before, of the same term; -1 is none
+	prev int32 // the previous posting of the same term; -1 if there is none
 }
 
-// NewTable makes an empty table that begins at a record.
+// NewTable returns an empty table that begins at a record.
 func NewTable(first uint64) *Table {
 	t := &Table{first: first, terms: terms.NewSet(), dead: roaring.New()}
 	for i := range t.texts {
@@ -63,32 +63,32 @@ func NewTable(first uint64) *Table {
 	return t
 }
 
-// First is the first record.
+// First returns the sequence number of the first record.
 func (t *Table) First() uint64 { return t.first }
 
-// Rows is how many records there are.
+// Rows returns the number of records.
 func (t *Table) Rows() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.rows
 }
 
-// Last is the hash of the last record, or zero if that is not here.
+// Last returns the hash of the last record, or zero if that was removed from
+// the log.
 func (t *Table) Last() record.Hash {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.last
 }
 
-// Add takes in the next record. Its text cannot be found if searchable is
-// false.
+// Add adds the next record. Its text is not indexed if searchable is false.
 func (t *Table) Add(r *record.Record, searchable bool) {
 	var texts [textColumns]string
 	var numbers [numberColumns]number
 	textsOf(r, &texts)
 	numbersOf(r, &numbers)
 	if !searchable && texts[ToldBy] == "" {
-		texts[Parts] = "" // they are the text's
+		texts[Parts] = "" // they were taken from the text
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -127,7 +127,7 @@ func (s *series) add(row int, v number) {
 	if !v.known {
 		return
 	}
-	// The word is copied by who reads: see Numbers.
+	// Readers copy this word: see Numbers.
 	s.presence[row/64] |= 1 << (row % 64)
 	if s.known == 0 || v.n < s.min {
 		s.min = v.n
@@ -165,29 +165,30 @@ func (t *Table) addText(row uint32, r *record.Record) {
 	})
 }
 
-// key is what a term in a field is called: so all fields of a term follow each
-// other, and the terms are in order. No term has a byte as small as a field.
+// key appends the key of a term in a field. By these keys all fields of a term
+// follow each other, and the terms are in order, since no byte of a term is as
+// small as a field.
 func key(dst []byte, field text.Field, term []byte) []byte {
 	return append(append(dst, term...), byte(field))
 }
 
-// Full tells whether no more should be added.
+// Full reports whether no more records should be added.
 func (t *Table) Full() bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return len(t.post) > math.MaxInt32/2 || t.bytes > MaxTableBytes
 }
 
-// MaxTableBytes is about the most memory that a table is to take.
+// MaxTableBytes is about the most memory that a table should take.
 const MaxTableBytes = 64 << 20
 
-// Erase makes the text of rows unfindable: of those in front of a record that
-// depends on the subject and the class of each.
+// Erase makes the text of rows unfindable: of a row before the record that
+// until returns for the row's subject and class.
 func (t *Table) Erase(until func(subject, class string) uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	memo := make(map[[2]uint32]uint64)
-	var parts []uint32 // replaced whole, for others read what was there
+	var parts []uint32 // copied, since others read the old one
 	for row := range t.rows {
 		k := [2]uint32{t.texts[Subject].codes[row], t.texts[Class].codes[row]}
 		limit, ok := memo[k]
@@ -201,7 +202,7 @@ func (t *Table) Erase(until func(subject, class string) uint64) {
 				if parts == nil {
 					parts = slices.Clone(t.texts[Parts].codes)
 				}
-				parts[row] = 0 // they were known by the text alone
+				parts[row] = 0 // they were known from the text alone
 			}
 		}
 	}
@@ -240,7 +241,7 @@ func (t *Table) NumberBounds(c NumberColumn) (least, most int64, known bool) {
 	return s.min, s.max, s.known > 0
 }
 
-// Absent is how many rows are of records that had left the log.
+// Absent returns how many rows are of records that were removed from the log.
 func (t *Table) Absent() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -261,7 +262,7 @@ func (t *Table) Term(field text.Field, term string) (*roaring.Bitmap, error) {
 	return set, nil
 }
 
-// fieldsOf are the fields that one stands for.
+// fieldsOf returns the fields to search for a field: all of them for Any.
 func fieldsOf(field text.Field) []text.Field {
 	if field == text.Any {
 		return text.Fields()
@@ -289,14 +290,14 @@ func (t *Table) Prefix(field text.Field, prefix string) (*roaring.Bitmap, error)
 	return set, nil
 }
 
-// matches tells whether a key is of a term with a prefix, in a field or any.
+// matches reports whether a key is that of a term with a prefix, in a field or
+// in any.
 func matches(key string, field text.Field, prefix string) bool {
 	n := len(key) - 1
 	return n >= len(prefix) && key[:len(prefix)] == prefix && (field == text.Any || text.Field(key[n]) == field)
 }
 
-// postings yields the keys in order with their rows, those that are dead left
-// out.
+// postings yields the keys in order with their rows, without the dead rows.
 func (t *Table) postings(yield func(key string, rows []uint32, err error) bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -323,7 +324,8 @@ func (t *Table) postings(yield func(key string, rows []uint32, err error) bool) 
 }
 
 // sorted returns the rows of all postings, by their terms, and where those of
-// each term end. To follow the lists would be to wait for memory at each step.
+// each term end. Following the lists instead would wait for memory at each
+// step.
 func (t *Table) sorted() (rows, ends []uint32) {
 	list := t.terms.All()
 	owner := make([]uint32, len(t.post)) // the term of each posting

@@ -5,16 +5,17 @@ import (
 	"slices"
 )
 
-// A united is the values of columns of text together, in order, as they stand
-// in a file: each with its length in front, the empty one first.
+// A united has the values of columns of text merged, in order, as they are in a
+// file: each after its length, the empty one first.
 type united struct {
 	text   []byte
 	values int
-	codes  [][]uint32 // of each column, what its codes become
+	codes  [][]uint32 // of each column, the new codes of its values
 }
 
-// unite brings the values of columns together. It makes no map of them: a block
-// can have a million, and the process that merges them also records.
+// unite merges the values of columns. It makes no map of them, which would take
+// much memory: a block can have a million, and the process that merges also
+// records.
 func unite(columns []*Texts) *united {
 	u := &united{text: []byte{0}, values: 1, codes: make([][]uint32, len(columns))}
 	heads := make([]valueHead, len(columns))
@@ -38,7 +39,7 @@ func unite(columns []*Texts) *united {
 		u.text = append(u.text, least.value...)
 		value := u.text[from:]
 		if len(value) == 0 {
-			u.text = u.text[:at] // it is there
+			u.text = u.text[:at] // the value is there already
 		} else {
 			u.values++
 		}
@@ -51,7 +52,7 @@ func unite(columns []*Texts) *united {
 	}
 }
 
-// A valueHead is where the values of a column have been read to.
+// A valueHead is how far the values of a column have been read.
 type valueHead struct {
 	column *Texts
 	order  []uint32 // codes by their values; nil: they are in order

@@ -16,10 +16,10 @@ import (
 // absent, and its value is empty.
 type Texts struct {
 	values []string // of the codes, in the form of the file, or
-	flat   []byte   // where they stand, each as long as the others, but for the first
+	flat   []byte   // the values one after another, all but the first of the same length
 	stride int      // from one to the next in flat
 	index  map[string]uint32
-	sorted bool // values ascend, and there is no index
+	sorted bool // values ascend, so that no index is needed
 
 	growing *sync.RWMutex // held while index changes
 
@@ -31,7 +31,7 @@ type Texts struct {
 	starts, rows packed // of each code, where its rows begin, and the rows; if inverted
 }
 
-// Values returns how many codes there are.
+// Values returns the number of codes.
 func (t *Texts) Values() int {
 	if t.flat != nil {
 		return 1 + len(t.flat)/t.stride
@@ -51,11 +51,11 @@ func (t *Texts) raw(code uint32) string {
 	return string(t.flat[end-t.stride+1 : end])
 }
 
-// Raw returns the value of a code as bytes, which it is where a record shows
-// hexadecimal digits.
+// Raw returns the value of a code in the form of the file: as bytes where a
+// record has hexadecimal digits.
 func (t *Texts) Raw(code uint32) string { return t.raw(code) }
 
-// appendRaw appends what raw returns.
+// appendRaw appends the value that raw returns.
 func (t *Texts) appendRaw(dst []byte, code uint32) []byte {
 	if t.flat == nil {
 		return append(dst, t.values[code]...)
@@ -67,7 +67,7 @@ func (t *Texts) appendRaw(dst []byte, code uint32) []byte {
 	return append(dst, t.flat[end-t.stride+1:end]...)
 }
 
-// Value returns the value of a code, as it stands in a record.
+// Value returns the value of a code as a record has it.
 func (t *Texts) Value(code uint32) string {
 	if t.hex {
 		return hex.EncodeToString([]byte(t.raw(code)))
@@ -130,8 +130,8 @@ func (t *Texts) Codes(dst []uint32, from int) {
 	}
 }
 
-// Rows returns the rows that have a code, if that is known without looking at
-// all of them.
+// Rows returns the rows that have a code, if they are known without a scan of
+// all rows.
 func (t *Texts) Rows(code uint32) (*roaring.Bitmap, bool) {
 	if t.starts.b == nil {
 		return nil, false
@@ -148,7 +148,7 @@ func (t *Texts) Rows(code uint32) (*roaring.Bitmap, bool) {
 type Numbers struct {
 	n        int
 	values   []int64  // of the rows, or
-	file     packed   // which has those of the rows, from min on, in steps of scale
+	file     packed   // the numbers of the rows, less min, divided by scale
 	presence []uint64 // bit i: row i has a number; nil if all have
 	none     bool     // no row has
 
@@ -189,15 +189,15 @@ func (t *Numbers) Pick(rows []uint32, which []int32, values []int64) ([]int32, [
 	}
 	all := values[n : n+len(rows)]
 	for i, row := range rows {
-		if t.has(row) { // never behind where it is read
+		if t.has(row) { // never after the row that is read
 			which, values = append(which, int32(i)), append(values, all[i])
 		}
 	}
 	return which, values
 }
 
-// decode fills dst with the numbers of the rows from one on; where a row has
-// none, with anything.
+// decode fills dst with the numbers of the rows from one on; the value for a
+// row without a number is arbitrary.
 func (t *Numbers) decode(dst []int64, from int) {
 	if t.values != nil {
 		copy(dst, t.values[from:])
@@ -232,8 +232,8 @@ func (t *Numbers) decode(dst []int64, from int) {
 	}
 }
 
-// Within leaves those of some rows whose numbers are in a range. A nil end is
-// open.
+// Within returns those of some rows whose numbers are in a range. A nil bound
+// is open.
 func (t *Numbers) Within(rows []uint32, least, most *int64) []uint32 {
 	low, high := int64(math.MinInt64), int64(math.MaxInt64)
 	if least != nil {
@@ -254,17 +254,17 @@ func (t *Numbers) Within(rows []uint32, least, most *int64) []uint32 {
 	return rows[:n]
 }
 
-// has tells whether a row has a number.
+// has reports whether a row has a number.
 func (t *Numbers) has(row uint32) bool {
 	return !t.none && (t.presence == nil || t.presence[row/64]>>(row%64)&1 == 1)
 }
 
-// of is the number of a row that has one.
+// of returns the number of a row that has one.
 func (t *Numbers) of(row uint32) int64 {
 	if t.values != nil {
 		return t.values[row]
 	}
-	// Without signs, so that what is far apart does not overflow.
+	// Unsigned, so that a large difference does not overflow.
 	return int64(uint64(t.min) + t.file.at(int(row))*uint64(t.scale))
 }
 

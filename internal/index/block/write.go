@@ -16,25 +16,26 @@ import (
 	"audittrail/record"
 )
 
-// A Source is what a block is made of: a table, or blocks before it.
+// A Source is what a block is written from: a table, or older blocks.
 type Source interface {
 	First() uint64
 	Rows() int
-	// Last is the hash of the last record, or zero if that is not here.
+	// Last returns the hash of the last record, or zero if that was removed
+	// from the log.
 	Last() record.Hash
 	Texts(TextColumn) (*Texts, error)
 	Numbers(NumberColumn) (*Numbers, error)
 	postings(yield func(key string, rows []uint32, err error) bool)
 }
 
-// Write writes a block of sources, which follow each other without a gap. The
-// text of rows for which forget returns true is left out; it may be nil.
+// Write writes a block from sources that follow each other without a gap. The
+// text of rows for which forget returns true is left out; forget may be nil.
 func Write(w io.Writer, key keyring.FileKey, origin string, sources []Source, forget func(subject, class string, seq uint64) bool) error {
 	s, err := newSealer(key)
 	if err != nil {
 		return err
 	}
-	// What is read of blocks to be merged, nobody asks for again.
+	// Parts of the blocks to be merged are read once, and not worth caching.
 	sources = slices.Clone(sources)
 	for i, src := range sources {
 		if b, ok := src.(interface{ uncached() *Block }); ok {
@@ -67,7 +68,7 @@ type writer struct {
 	at      int64
 	seal    *sealer
 	sources []Source
-	base    []int // the row of each source's first
+	base    []int // the new row of each source's first row
 	foot    footer
 	dead    []*roaring.Bitmap // of each source
 }
@@ -108,7 +109,7 @@ func (w *writer) put(b []byte) error {
 	return err
 }
 
-// section writes a part in the clear, and returns where it stands and its tag.
+// section writes a part in cleartext, and returns its place and its tag.
 func (w *writer) section(b []byte, n int) (sectionPart, []byte, error) {
 	at := sectionPart{w.at, len(b)}
 	return at, w.seal.tag(b, partColumn, n), w.put(b)
@@ -155,9 +156,9 @@ func (w *writer) texts(c TextColumn) error {
 	return err
 }
 
-// unknow takes the parts away from those rows of a source whose text is left
-// out, if they were known of that alone: their records are of the version that
-// does not list them, and has no source.
+// unknow removes the parts of those rows of a source whose text is left out, if
+// they were known from the text alone: their records are of the version that
+// does not list parts, and has no source.
 func (w *writer) unknow(source int, codes []uint32) error {
 	t, err := w.sources[source].Texts(ToldBy)
 	if err != nil {
@@ -250,7 +251,8 @@ func (w *writer) numbers(c NumberColumn) error {
 	return err
 }
 
-// scaleOf is the largest power of ten, of a few, in whose steps all numbers are.
+// scaleOf returns the largest of a few powers of ten that divides the
+// differences of all numbers from least.
 func scaleOf(values []int64, known func(int) bool, least int64) int64 {
 	scale := int64(1e9)
 	for row, v := range values {
@@ -318,7 +320,7 @@ func (w *writer) pages() error {
 	return w.put(d)
 }
 
-// merge hands out the entries of all sources, by their keys.
+// merge calls put with the entries of all sources, by their keys.
 func (w *writer) merge(put func(key string, rows []uint32) error) error {
 	if len(w.sources) == 1 {
 		return w.copy(put)
@@ -369,7 +371,7 @@ func (w *writer) merge(put func(key string, rows []uint32) error) error {
 	return nil
 }
 
-// copy hands out the entries of the only source.
+// copy calls put with the entries of the only source.
 func (w *writer) copy(put func(key string, rows []uint32) error) (err error) {
 	var rows []uint32
 	w.sources[0].postings(func(key string, some []uint32, failed error) bool {
@@ -384,7 +386,8 @@ func (w *writer) copy(put func(key string, rows []uint32) error) (err error) {
 	return err
 }
 
-// take appends the living ones of a source's rows, as rows of the new block.
+// take appends the rows of a source whose text is not left out, as rows of the
+// new block.
 func (w *writer) take(rows []uint32, source int, some []uint32) []uint32 {
 	base, dead := uint32(w.base[source]), w.dead[source]
 	for _, r := range some {
@@ -395,7 +398,7 @@ func (w *writer) take(rows []uint32, source int, some []uint32) []uint32 {
 	return rows
 }
 
-// An entry is the rows of a key.
+// An entry is a key with its rows.
 type entry struct {
 	rows []uint32
 	err  error
@@ -407,7 +410,7 @@ func entries(src Source) iter.Seq2[string, entry] {
 	}
 }
 
-// An entrySource is where a source's entries have been read to.
+// An entrySource is how far the entries of a source have been read.
 type entrySource struct {
 	source int
 	key    string
@@ -422,8 +425,8 @@ func (e *entrySource) advance() (bool, error) {
 	return ok && v.err == nil, v.err
 }
 
-// An entryHeap has the source with the least key, and of those the earliest,
-// first.
+// An entryHeap is a heap of sources, first the one with the least key, and
+// among equal keys the earliest source.
 type entryHeap []*entrySource
 
 func (h entryHeap) Len() int      { return len(h) }
@@ -435,7 +438,7 @@ func (h entryHeap) Less(i, j int) bool {
 	return h[i].source < h[j].source
 }
 
-// Push adds a source; container/heap asks for it.
+// Push adds a source, for container/heap.
 func (h *entryHeap) Push(x any) { *h = append(*h, x.(*entrySource)) }
 
 // Pop removes the last one.

@@ -8,11 +8,11 @@ import (
 	"audittrail/event"
 )
 
-// A Field is one of the places of an event where text stands.
+// A Field is one of the places in an event that contain text.
 type Field uint8
 
-// The fields. Their numbers are part of the index's format. Any is none of
-// them and stands for all.
+// The fields. Their numbers are part of the index's format. Any is not a field,
+// but stands for all of them.
 const (
 	Any Field = iota
 	Prompt
@@ -25,14 +25,14 @@ const (
 	Error
 	Metadata
 
-	fields // their number, with Any
+	fields // the number of fields, including Any
 )
 
 var fieldNames = [fields]string{
 	"", "prompt", "response", "system", "input", "output", "arguments", "result", "error", "metadata",
 }
 
-// String returns the name by which queries call the field.
+// String returns the name of the field in queries.
 func (f Field) String() string {
 	if f >= fields {
 		return "?"
@@ -40,7 +40,7 @@ func (f Field) String() string {
 	return fieldNames[f]
 }
 
-// ParseField returns the field of a name.
+// ParseField returns the field with a name.
 func ParseField(name string) (Field, bool) {
 	i := slices.Index(fieldNames[1:], name)
 	return Field(i + 1), i >= 0
@@ -56,9 +56,9 @@ func Fields() []Field {
 }
 
 // Of yields the pieces of text of an event that can be searched, field by
-// field. A phrase does not reach from one piece into the next. Of a JSON value,
-// each string, number and boolean is a piece; the names in objects are too,
-// except in messages, where they are the protocol's own.
+// field. A phrase does not reach from one piece into the next. In a JSON value,
+// each string, number and boolean is a piece, and so is each name in an object,
+// except in messages, where names are the protocol's own.
 func Of(e *event.Event) iter.Seq2[Field, string] {
 	return func(yield func(Field, string) bool) {
 		for _, t := range [...]struct {

@@ -10,7 +10,7 @@ import (
 )
 
 // fold makes the term of any text. Text that is far too long is cut before it
-// is folded, since folding can only drop marks after that.
+// is folded, since only marks that folding drops could follow.
 func (sc *Scanner) fold(s string) {
 	sc.cut = false
 	if len(s) > 4*MaxTerm {
@@ -24,7 +24,7 @@ func (sc *Scanner) fold(s string) {
 	}
 }
 
-// cutAt returns the start of s, at most n bytes and whole characters.
+// cutAt returns the start of s, at most n bytes, in whole characters.
 func cutAt(s string, n int) string {
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
@@ -32,8 +32,7 @@ func cutAt(s string, n int) string {
 	return s[:n]
 }
 
-// Fold returns what is left of a text when case and accents are folded, without
-// regard to words.
+// Fold returns a text with case and accents folded, without regard to words.
 func Fold(s string) string {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf || lowered[s[i]] != s[i] {
@@ -68,7 +67,8 @@ func appendFolded(dst []byte, s string) []byte {
 	return dst
 }
 
-// simple tells whether what follows a character cannot change it.
+// simple reports whether the folding of a character does not depend on those
+// after it.
 func simple(s string) bool {
 	if s == "" || s[0] < utf8.RuneSelf {
 		return true
@@ -84,8 +84,9 @@ const (
 	latinEnd   = 0x250
 )
 
-// latin makes the table when the first of them is met: it takes some
-// milliseconds, which a command that reads no text need not wait for.
+// latin makes the table when the first of these characters is folded: that
+// takes some milliseconds, for which a command that reads no text need not
+// wait.
 var latin = sync.OnceValue(func() *[latinEnd - latinStart]string {
 	t := new([latinEnd - latinStart]string)
 	for i := range t {
@@ -101,8 +102,8 @@ var plain = map[rune]string{
 	'’': "'", '‘': "'", '׳': "'", '״': `"`,
 }
 
-// foldAny folds any text. Folding and composing once more settles the few
-// characters that only the first pass brings to light.
+// foldAny folds any text. A second pass folds the few characters that the first
+// pass produces.
 func foldAny(s string) string { return foldOnce(foldOnce(s)) }
 
 func foldOnce(s string) string {
@@ -126,8 +127,8 @@ func foldOnce(s string) string {
 	return norm.NFKC.String(string(b))
 }
 
-// isAccent tells whether a mark only changes how a letter sounds. The marks of
-// other scripts are vowels, and what would be left without them other words.
+// isAccent reports whether a mark only changes how a letter sounds. The marks
+// of other scripts are vowels, and without them the word would be another one.
 func isAccent(r rune) bool {
 	switch {
 	case r < 0x0300:

@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 )
 
-// jsonPieces yields what stands in a JSON value that has been checked already:
-// it only has to find where things begin and end. It reports whether to go on.
+// jsonPieces yields the pieces of text in a JSON value that has been checked
+// already: it only has to find where they begin and end. It reports whether to
+// continue.
 func jsonPieces(raw []byte, field Field, names bool, yield func(Field, string) bool) bool {
 	for i := 0; i < len(raw); {
 		c := raw[i]
@@ -64,14 +65,14 @@ func unquote(quoted []byte) string {
 	}
 	var s string
 	if err := json.Unmarshal(quoted, &s); err != nil {
-		return "" // no JSON: nothing to find
+		return "" // not JSON: there is no text
 	}
 	return s
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// isScalar tells whether c can stand in a number, true, false or null.
+// isScalar reports whether c can be part of a number, true, false or null.
 func isScalar(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E'
 }

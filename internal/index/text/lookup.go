@@ -2,16 +2,18 @@ package text
 
 import "unicode/utf8"
 
-// A Lookup is a term that the index has, or if Prefix the beginning of one.
+// A Lookup is a term to look up in the index or, with Prefix, the beginning of
+// one.
 type Lookup struct {
 	Term   string
 	Prefix bool
 }
 
-// Lookups returns what the index has for every text in which the words of a
-// phrase, as Words yields them, stand in a row. prefix means that the last of
-// them may be only the beginning of one. exact tells that it is also the other
-// way round: what has this has the phrase. Of no words there is none.
+// Lookups returns terms that the index has for every text with the words of a
+// phrase, as Words yields them, in a row. With prefix, the last word may be
+// only the beginning of one. exact is true if the converse holds too: every
+// text that has these terms has the phrase. A phrase without words gives no
+// terms.
 func Lookups(phrase []Word, prefix bool) (all []Lookup, exact bool) {
 	exact = true
 	for i := range phrase {
@@ -39,7 +41,7 @@ func Lookups(phrase []Word, prefix bool) (all []Lookup, exact bool) {
 }
 
 // pairOf returns the term of two parts and the marks between them, and whether
-// it cannot be that of longer ones.
+// it cannot be the term of longer parts.
 func pairOf(a, marks, b string) (term string, whole bool) {
 	whole = len(a)+1+len(marks)+len(b)+utf8.UTFMax <= MaxTerm
 	return string(appendPair(nil, []byte(a), marks, []byte(b))), whole

@@ -14,13 +14,13 @@ type Word struct {
 	Start, End int    // its bytes in the text
 	// Pos numbers the words of a text. The parts of a word have its number.
 	Pos int
-	// Lead and Trail are the marks of the same word before and behind the part,
+	// Lead and Trail are the marks of the same word before and after the part,
 	// folded. The Lead of a joined part is the Trail of the one before it.
 	Lead, Trail string
-	// Joined means that it continues the word of the part before it, or is a
-	// character of a script without spaces directly behind another one.
+	// Joined is true if the part continues the word of the part before it, or
+	// is a character of a script without spaces directly after another one.
 	Joined bool
-	// Cut means that the part is longer than its term.
+	// Cut is true if the part is longer than its term.
 	Cut bool
 }
 
@@ -49,24 +49,24 @@ func Words(s string) iter.Seq[Word] {
 type Scanner struct {
 	Text string
 
-	at         int // what is left begins here
+	at         int // offset of the rest of the text
 	start, end int // the part
-	lead       int // where the marks before it begin
-	trail      int // where the marks behind it end
-	words      int // with this one
+	lead       int // where the marks before the part begin
+	trail      int // where the marks after the part end
+	words      int // number of words so far, including this one
 	joined     bool
 	last       bool // the part is the last of its word
 	cut        bool
 	loose      bool // the part is one character of a script without spaces
 
-	token   int  // where the token ends that UAX #29 sees
-	inToken bool // there is more to split off the token
-	rest    int  // what is left of the word begins here,
-	wordEnd int  // and ends here
+	token   int  // end of the current UAX #29 token
+	inToken bool // the token has more to split off
+	rest    int  // where the rest of the word begins
+	wordEnd int  // where the word ends
 	inWord  bool // a part of the word has been found
 
 	term, before []byte // of this part and the one before
-	use          int    // which of bufs has the term
+	use          int    // which of bufs contains the term
 	bufs         [2][MaxTerm]byte
 	pair         [MaxTerm]byte
 }
@@ -92,9 +92,10 @@ func (sc *Scanner) Edge() []byte {
 	return appendPair(sc.pair[:0], sc.term, Fold(sc.Text[sc.end:sc.trail]), nil)
 }
 
-// appendPair appends the term of two parts in a row and the folded marks between
-// them, at most [MaxTerm] bytes of it. The zero byte is in no word: one sign that
-// stands for two characters has another term.
+// appendPair appends the term of two parts in a row and the folded marks
+// between them, at most [MaxTerm] bytes of it. The zero byte is in no word, so
+// that no other term is equal: not even that of a single sign for the same two
+// characters.
 func appendPair(dst, a []byte, marks string, b []byte) []byte {
 	dst = append(dst, a...)
 	for _, s := range [...]string{"\x00", marks, string(b)} {
@@ -177,8 +178,8 @@ func (sc *Scanner) Scan() bool {
 	}
 }
 
-// ascii finds the end of a word that begins at i, if it can be found without
-// looking at what is not ASCII. parts tells whether the word may have several
+// ascii finds the end of a word that begins at i, if that does not depend on
+// characters outside of ASCII. parts is true if the word may have several
 // parts, or marks around its only one.
 func ascii(s string, i int) (end int, parts, ok bool) {
 	marks, hasLetter, hasDigit := false, false, false
@@ -218,12 +219,12 @@ func ascii(s string, i int) (end int, parts, ok bool) {
 	return i, marks || hasLetter && hasDigit, true
 }
 
-// word begins to take a word apart.
+// word begins to split a word.
 func (sc *Scanner) word(start, end int) {
 	sc.rest, sc.wordEnd, sc.inWord = start, end, false
 }
 
-// buffer returns where the next term is to be written, the one before it kept.
+// buffer returns a buffer for the next term. The term before it is kept.
 func (sc *Scanner) buffer() *[MaxTerm]byte {
 	sc.before = sc.term
 	sc.use = 1 - sc.use
@@ -253,8 +254,8 @@ var lowered = func() (t [256]byte) {
 	return t
 }()
 
-// within goes on in a token that is not all ASCII: to a run of ordinary
-// characters, which is a word to be taken apart, or to one character of a script
+// within advances in a token that is not all ASCII: to a run of ordinary
+// characters, which is a word to be split, or to one character of a script
 // without spaces. It reports whether it found the latter.
 func (sc *Scanner) within() bool {
 	s := sc.Text[:sc.token]
@@ -286,7 +287,7 @@ func (sc *Scanner) within() bool {
 	return false
 }
 
-// part takes the next part out of the word. It reports whether there was one.
+// part finds the next part of the word. It reports whether there was one.
 func (sc *Scanner) part() bool {
 	s := sc.Text[:sc.wordEnd]
 	start := toPart(s, sc.rest)
@@ -338,14 +339,14 @@ func endOfPart(s string, start int) int {
 	return i
 }
 
-// lengthens tells whether an Arabic letter only makes a word longer, with or
+// lengthens reports whether an Arabic letter only makes a word longer, with or
 // without vowel signs above it.
 func lengthens(r rune) bool {
 	return r == 'ـ' || 0xFCF2 <= r && r <= 0xFCF4 || 0xFE70 <= r && r <= 0xFE7F
 }
 
-// begins tells whether a part of a word begins with a character: no mark does,
-// nor what folds to nothing.
+// begins reports whether a part of a word can begin with a character: it cannot
+// with a mark, or with a character that folds to nothing.
 func begins(r rune) bool {
 	if r < utf8.RuneSelf {
 		c := classes[byte(r)]
@@ -357,8 +358,8 @@ func begins(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.So, r)
 }
 
-// divided tells whether a run of letters and digits that begins at start is
-// divided before i: behind the v of a version, such as v1, and around the T and
+// divided reports whether a run of letters and digits that begins at start is
+// divided before i: after the v of a version, such as v1, and around the T and
 // before the Z of a time, such as 20261130T120000Z.
 func divided(s string, start, i int) bool {
 	is := func(at int, class uint8) bool { return at >= 0 && at < len(s) && classes[s[at]] == class }
@@ -391,8 +392,8 @@ func isLoose(r rune) bool {
 	return unicode.IsLetter(r) && unicode.In(r, loose...)
 }
 
-// looseAt tells whether s begins with such a character, and how long that is
-// with the marks that follow it. No character has more than some marks.
+// looseAt reports whether s begins with such a character, and returns its
+// length with the marks that follow it. No character has more than some marks.
 func looseAt(s string) (bool, int) {
 	r, size := utf8.DecodeRuneInString(s)
 	if !isLoose(r) {

@@ -149,8 +149,8 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// FuzzWords looks for texts whose words do not stand where they say, or whose
-// terms would be others when they are cut again.
+// FuzzWords looks for texts whose words are not at the offsets they state, or
+// whose words give other terms when they are split again.
 func FuzzWords(f *testing.F) {
 	for _, s := range []string{"Is a bond safe?", "Crème BRÛLÉE", "退款 x_y", "환불", "a.b'c_1,2", "\xff\xfe", "İstanbul ǅ ﬃ", "ก้าว"} {
 		f.Add(s)
@@ -169,7 +169,7 @@ func FuzzWords(f *testing.F) {
 				t.Fatalf("the term of %q is %q, folded it is %q", s[w.Start:w.End], w.Term, text.Fold(s[w.Start:w.End]))
 			}
 		}
-		// What is looked up of a text is there, of all of it and of its beginnings.
+		// The lookups for a text, and for its beginnings, are among its terms.
 		all := slices.Collect(text.Words(s))
 		has := terms(s)
 		for n := 1; n <= min(len(all), 8); n++ {

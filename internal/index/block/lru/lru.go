@@ -1,4 +1,4 @@
-// Package lru keeps what was used latest, within a number of bytes.
+// Package lru caches the most recently used values, within a number of bytes.
 package lru
 
 import (
@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// A Cache keeps what was loaded under keys, the latest used of it, within a
-// number of bytes. Many goroutines may use it.
+// A Cache keeps the most recently used values that were loaded under keys,
+// within a number of bytes. Many goroutines may use it.
 type Cache[K comparable] struct {
 	mu    sync.Mutex // guards all below
 	limit int
@@ -22,13 +22,13 @@ type item[K comparable] struct {
 	bytes int
 }
 
-// New makes a cache of a number of bytes.
+// New returns a cache of at most limit bytes.
 func New[K comparable](limit int) *Cache[K] {
 	return &Cache[K]{limit: limit, items: make(map[K]*list.Element)}
 }
 
-// Get returns what is kept under a key, or else what load returns, with its
-// size. A key has values of one type.
+// Get returns the value that is cached under a key, or else the one that load
+// returns, with its size. A key must always have values of the same type.
 func Get[K comparable, T any](c *Cache[K], k K, load func() (T, int, error)) (T, error) {
 	c.mu.Lock()
 	if e, ok := c.items[k]; ok {
@@ -37,7 +37,7 @@ func Get[K comparable, T any](c *Cache[K], k K, load func() (T, int, error)) (T,
 		return e.Value.(*item[K]).value.(T), nil
 	}
 	c.mu.Unlock()
-	v, bytes, err := load() // two may load the same: both are right
+	v, bytes, err := load() // two goroutines may load the same value: both are right
 	if err != nil {
 		return v, err
 	}
@@ -60,7 +60,7 @@ func (c *Cache[K]) drop(e *list.Element) {
 	c.used -= it.bytes
 }
 
-// Forget drops what is kept under keys that it is told to.
+// Forget drops the values of the keys for which drop returns true.
 func (c *Cache[K]) Forget(drop func(K) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -3,26 +3,25 @@ package terms
 
 import "hash/maphash"
 
-// A Set is keys, each with a number: in the order in which they came. It is a
-// hash table of its own since an index is asked for a key with every word that
-// is recorded: eight bytes a slot, and the key itself is looked at only where
-// the hash is right.
+// A Set numbers keys in the order in which they were added. It is a hash table
+// of its own since a key is looked up for every word that is recorded: it has
+// eight bytes a slot, and compares the key itself only if the hash is equal.
 type Set struct {
-	seed  maphash.Seed // so that nobody can choose words that collide
+	seed  maphash.Seed // so that clients cannot choose words that collide
 	slots []slot       // a power of two of them, at most half in use
 	list  []Term
 }
 
 type slot struct {
 	hash uint32
-	id   uint32 // of the term, and one; 0 is none
+	id   uint32 // number of the term plus one; 0 if the slot is free
 }
 
 // A Term is a key and where its postings are.
 type Term struct {
 	Key  string
-	Head int32  // the newest of its postings; -1 is none
-	Last uint32 // the row of that one
+	Head int32  // the newest of its postings; -1 if it has none
+	Last uint32 // the row of that posting
 }
 
 // NewSet makes an empty set.

@@ -8,8 +8,8 @@ import (
 	"audittrail/internal/index/block/terms"
 )
 
-// TestSet holds a set against a map, with keys that come again also in one
-// batch, and so many of them that it grows.
+// TestSet compares a set with a map, with keys that are repeated, also within
+// one batch, and so many of them that the set grows.
 func TestSet(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	set, want := terms.NewSet(), map[string]int{}
