@@ -50,7 +50,7 @@ func (m *manifest) encode() ([]byte, error) {
 	return append(b, '\n'), err
 }
 
-var errManifest = errors.New("the manifest is not in canonical form")
+var errManifest = errors.New("invalid index manifest")
 
 // parseManifest decodes the one encoding that encode returns, and refuses
 // others.

@@ -298,7 +298,7 @@ func TestMadeAnew(t *testing.T) {
 			p := openPair(t, dir, audittrail.Options{}, index.Options{Logger: logger})
 			hold(t, p)
 			p.close(t)
-			if name != "missing" && name != "no manifest" && !strings.Contains(said.String(), "made anew") {
+			if name != "missing" && name != "no manifest" && !strings.Contains(said.String(), "built again") {
 				t.Errorf("nothing was said: %s", said.String())
 			}
 			p = openPair(t, dir, audittrail.Options{}, index.Options{})
