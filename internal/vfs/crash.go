@@ -6,11 +6,13 @@ import (
 	"slices"
 )
 
-// sector is what a disk writes at once, as far as anybody promises.
+// sector is the number of bytes that a disk writes atomically: no disk promises
+// more.
 const sector = 512
 
-// Clone returns a copy of the file system, down to what is synced and what is
-// not. Locks, open files, faults and the count of operations are not copied.
+// Clone returns a copy of the file system, including which data is synced and
+// which is not. Locks, open files, faults and the count of operations are not
+// copied.
 func (m *Mem) Clone() *Mem {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -22,13 +24,14 @@ func (m *Mem) Clone() *Mem {
 }
 
 // KillOnly returns the file system as the next process finds it after this one
-// was killed: all that was written is there. What was not synced still is not,
-// so a power loss may yet take it.
+// was killed: all written data is there. Unsynced data remains unsynced, so a
+// later power loss may lose it.
 func (m *Mem) KillOnly() *Mem {
 	return m.Clone()
 }
 
-// A cloner copies nodes, keeping what refers to the same one together.
+// A cloner copies nodes, each of them once, so that references to the same node
+// stay references to the same copy.
 type cloner struct {
 	nodes map[*node]*node
 	ops   map[*entryOp]*entryOp
@@ -89,9 +92,10 @@ func (c *cloner) op(op *entryOp) *entryOp {
 //   - Of the changes of names in a folder that were not synced, all up to some
 //     point are there. A rename happened or did not, under both names alike.
 //
-// The same state and numbers give the same result. Without numbers (rng is
-// nil), all that was not synced is lost. The file system itself goes on as if
-// nothing had happened, and may crash again, otherwise.
+// The same state and random numbers give the same result. Without random
+// numbers (rng is nil), all unsynced data is lost. The file system itself
+// continues as if nothing had happened, and may crash again with another
+// result.
 func (m *Mem) Crash(rng *rand.Rand) *Mem {
 	disk := m.Clone()
 	c := crasher{rng: rng, kept: make(map[*node]int)}
@@ -107,15 +111,15 @@ func (m *Mem) Crash(rng *rand.Rand) *Mem {
 	return disk
 }
 
-// A crasher decides what of the unsynced names survives.
+// A crasher decides which unsynced changes of names survive.
 type crasher struct {
 	rng   *rand.Rand
-	order []*node       // everything that may be on the disk
+	order []*node       // all nodes that may be on the disk
 	kept  map[*node]int // how many of the changes of a folder survive; all of order are in here
 }
 
-// visit collects n and what is or may be below it. The order decides which
-// number of rng is used for what, so it must be the same each time.
+// visit collects n and the nodes that are or may be below it. Each node in turn
+// takes numbers of rng, so the order must be the same each time.
 func (c *crasher) visit(n *node) {
 	if _, ok := c.kept[n]; ok {
 		return
@@ -132,8 +136,8 @@ func (c *crasher) visit(n *node) {
 	}
 }
 
-// settle takes back changes that survived in one of their folders, but not in
-// the other, and removals of folders out of which not all was moved.
+// settle undoes changes that survived in one of their folders, but not in the
+// other, and removals of folders from which not everything was moved before.
 func (c *crasher) settle() {
 	for again := true; again; {
 		again = false
@@ -150,7 +154,7 @@ func (c *crasher) settle() {
 
 func (c *crasher) keptEverywhere(op *entryOp) bool {
 	for _, dir := range op.folders() {
-		// A folder in which it is not found has committed it.
+		// A folder that does not list the change has committed it.
 		if slices.Index(dir.entryOps, op) >= c.kept[dir] {
 			return false
 		}
@@ -159,7 +163,7 @@ func (c *crasher) keptEverywhere(op *entryOp) bool {
 }
 
 // some returns how many of n ordered changes survive: often none or all, since
-// these are the states in which most goes wrong.
+// most mistakes show in these states.
 func some(rng *rand.Rand, n int) int {
 	if rng == nil || n == 0 {
 		return 0

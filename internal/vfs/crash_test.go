@@ -101,7 +101,7 @@ func TestCrashTearsWrites(t *testing.T) {
 		kept
 		midSector // cut where no sector ends
 		zeroSector
-		oldSector // in front of a new one
+		oldSector // before a new one
 	)
 	seen := 0
 	crashes(m, func(disk *vfs.Mem) {
@@ -178,7 +178,8 @@ func TestCrashSizes(t *testing.T) {
 
 	syncFile(t, f)
 	crashes(m, func(disk *vfs.Mem) { wantContent(t, disk, "f", "1") })
-	// What was cut off never comes back, not even when the file grows again.
+	// Bytes that were cut off never reappear, not even when the file grows
+	// again.
 	if err := f.Truncate(5); err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +341,7 @@ func TestCrashIsRepeatable(t *testing.T) {
 		if a != b || a != c {
 			t.Fatalf("seed %d gives different disks", seed)
 		}
-		// What the disk shows is on the disk.
+		// The state after the crash is durable.
 		if again := tree(t, disk.Crash(nil), "/"); again != a {
 			t.Fatalf("a second crash without any operation changed the disk: %q, was %q", again, a)
 		}

@@ -89,7 +89,7 @@ func testWriteRead(t *testing.T, fsys vfs.FS, dir string) {
 	}
 	wantSize(t, f, 11)
 
-	// What is written belongs to the caller again afterwards.
+	// The caller may change its buffer after a write.
 	b := []byte("abc")
 	writeAt(t, f, "", 0)
 	if _, err := f.WriteAt(b, 0); err != nil {
@@ -403,7 +403,7 @@ func testWriteFile(t *testing.T, fsys vfs.FS, dir string) {
 	if runtime.GOOS != "windows" && fi.Mode() != 0o600 {
 		t.Errorf("mode %v, want 0600", fi.Mode())
 	}
-	// A folder in the way: the error leaves nothing behind.
+	// A folder has the name: after the error no file is left.
 	sub := filepath.Join(dir, "sub")
 	if err := fsys.MkdirAll(sub, 0o755); err != nil {
 		t.Fatal(err)

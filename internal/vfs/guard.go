@@ -5,17 +5,17 @@ import (
 	"os"
 )
 
-// Guard returns a file system whose changes are made only while all locks are
-// held: it looks before each change, and after each Sync of a file, so that
-// nothing is acknowledged that was written beside another holder. The error is
-// then a *LockLostError. Reading goes on.
+// Guard returns a file system that changes files only while all locks are held:
+// it checks the locks before each change, and after each Sync of a file, so
+// that no write is acknowledged that was made concurrently with another holder
+// of a lock. The error is then a *LockLostError. Reading remains possible.
 //
-// It cannot look and change in one step: a change that is under way while a
+// It cannot check and change in one step: a change that is in progress while a
 // lock is lost is still made.
 func Guard(fsys FS, locks ...Lock) FS { return &guardFS{fsys, locks} }
 
-// GuardAs returns fsys under the locks that another file system is guarded by,
-// if it is.
+// GuardAs returns fsys guarded by the same locks as another file system, if
+// that is guarded.
 func GuardAs(guarded, fsys FS) FS {
 	g, ok := guarded.(*guardFS)
 	if !ok {
@@ -72,7 +72,7 @@ func (g *guardFS) MkdirAll(name string, perm fs.FileMode) error {
 	return g.FS.MkdirAll(name, perm)
 }
 
-// A guardFile is a file that is written while all locks are held.
+// A guardFile is a file that is written only while all locks are held.
 type guardFile struct {
 	File
 	g *guardFS

@@ -90,8 +90,9 @@ func testLockHolder(t *testing.T, fsys vfs.FS, dir string) {
 	}
 }
 
-// testLockedDoesNotDisturb asks all the time, while others lock and unlock:
-// whoever is alone in locking must get the lock each time.
+// testLockedDoesNotDisturb calls Locked all the time, while another goroutine
+// locks and unlocks: as the only one that locks, it must get the lock each
+// time.
 func testLockedDoesNotDisturb(t *testing.T, fsys vfs.FS, dir string) {
 	name := filepath.Join(dir, "LOCK")
 	stop := make(chan struct{})

@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// Mem is a file system in memory that knows what of it would survive a power
-// loss. Its working directory is its root, which exists. It does not enforce
-// permissions; Inject can.
+// Mem is a file system in memory that keeps track of which data would survive a
+// power loss. Its working directory is its root, which exists. It does not
+// enforce permissions; Inject can.
 //
-// It behaves as the file systems that the log runs on do at their worst within
-// their promises: see Crash.
+// It behaves as the file systems that the log runs on do at worst without
+// breaking their promises: see Crash.
 type Mem struct {
-	mu        sync.RWMutex // guards what follows, and all nodes
+	mu        sync.RWMutex // guards the fields below, and all nodes
 	root      *node
 	ops       int // mutating operations begun
 	failAfter int // number of the operation that crashes, or -1
@@ -31,7 +31,7 @@ type Mem struct {
 }
 
 // ErrCrashed is the error of every mutating operation after the crash that
-// FailAfter asked for.
+// FailAfter set.
 var ErrCrashed = errors.New("crashed")
 
 // NewMem returns an empty file system of unlimited capacity.
@@ -48,10 +48,10 @@ func (m *Mem) Ops() int {
 	return m.ops
 }
 
-// FailAfter lets n mutating operations, counted from the beginning as Ops does,
-// happen. The next one and all later ones fail with ErrCrashed, without
-// effect, but if that next one is a write, then some of it may be written.
-// A negative n takes the request back, and the crash.
+// FailAfter lets n mutating operations succeed, counted from the beginning as
+// Ops does. The next one and all later ones fail with ErrCrashed and without
+// effect, except that part of the next one may be written if it is a write. A
+// negative n undoes the request, and the crash.
 func (m *Mem) FailAfter(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -61,22 +61,22 @@ func (m *Mem) FailAfter(n int) {
 
 // Inject has f consulted before each operation, in the goroutine that does it.
 // If f returns an error, the operation fails with that error and without
-// effect, unless the error is a *Fault. A failed Sync loses the bytes that it
-// was to save, for good: they stay readable, but do not survive a Crash, even
-// if a later Sync succeeds. If the error is ErrCrashed, all later mutating
-// operations fail with it too. A nil f takes the request back.
+// effect, unless the error is a *Fault. A failed Sync permanently loses the
+// bytes that it should have made durable: they remain readable, but do not
+// survive a Crash, even if a later Sync succeeds. If the error is ErrCrashed,
+// all later mutating operations fail with it too. A nil f undoes the request.
 //
-// f may block, and may call methods of m. A Sync that f holds up covers what was
-// written before it began, no more.
+// f may block, and may call methods of m. A Sync that f delays covers only data
+// that was written before it began.
 func (m *Mem) Inject(f func(Op) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.inject = f
 }
 
-// Capacity sets how many bytes all files together may hold. Writes beyond fail
-// with syscall.ENOSPC, after having written what there is room for. A negative
-// number is no limit.
+// Capacity sets how many bytes all files together may hold. Writes beyond that
+// fail with syscall.ENOSPC, after they have written the bytes that fit. A
+// negative number removes the limit.
 func (m *Mem) Capacity(bytes int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -86,7 +86,8 @@ func (m *Mem) Capacity(bytes int64) {
 // begin counts an operation and asks whether it may happen: not if there is a
 // Fault, or only as far as that says.
 func (m *Mem) begin(op Op) *Fault {
-	// Without the lock around f: it may block, while others go on.
+	// The lock is not held here: f may block, and other goroutines must be able
+	// to continue.
 	f, fault := m.number(&op)
 	if fault != nil || f == nil {
 		return fault
@@ -191,7 +192,7 @@ func (m *Mem) find(name string) (*node, error) {
 	return m.walk(split(name))
 }
 
-// findParent returns the folder that holds a name, and the name in there.
+// findParent returns the folder that contains a name, and the name within it.
 func (m *Mem) findParent(name string) (*node, string, error) {
 	elems := split(name)
 	if name == "" {
@@ -229,7 +230,7 @@ func (m *Mem) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 		err := m.do(op, func() (err error) {
 			again, _ := m.find(name)
 			if raced = (again == nil) != (n == nil); raced {
-				return nil // somebody was faster: it is another kind of operation now
+				return nil // another goroutine was faster: the operation is of another kind now
 			}
 			n, err = m.open(name, flag, perm)
 			return err
@@ -269,9 +270,9 @@ func (m *Mem) open(name string, flag int, perm fs.FileMode) (*node, error) {
 	return n, nil
 }
 
-// Plant puts something under a name that is neither a file nor a folder, such as
-// fs.ModeSymlink, as somebody else would who may write to the folder. It is
-// durable, and no operation of the file system.
+// Plant creates an entry of a type that is neither file nor folder, such as
+// fs.ModeSymlink, as somebody else with access to the folder could. It is
+// durable, and does not count as an operation.
 func (m *Mem) Plant(name string, mode fs.FileMode) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -416,7 +417,7 @@ func (m *Mem) Free(dir string) (free uint64, err error) {
 	return free, err
 }
 
-// unlimited is the room on a Mem without a capacity.
+// unlimited is the free space of a Mem without a capacity.
 const unlimited = 1 << 50
 
 // room returns how many bytes the files may still grow.
@@ -431,7 +432,7 @@ func (m *Mem) room() int64 {
 	return max(0, m.capacity-used)
 }
 
-// Lock implements FS. The lock is known to this Mem alone, not to its copies.
+// Lock implements FS. The lock exists in this Mem alone, not in its copies.
 func (m *Mem) Lock(name, holder string) (c Lock, err error) {
 	var taken *LockedError
 	err = m.do(Op{Kind: OpLock, Name: name}, func() error {
@@ -477,8 +478,8 @@ func (m *Mem) Locked(name string) (locked bool, err error) {
 	return locked, nil
 }
 
-// now is the time on a file system without a clock: one second passes with
-// each operation.
+// now returns the time of this file system without a clock: each operation
+// takes one second.
 func (m *Mem) now() time.Time {
 	return time.Unix(int64(m.ops), 0).UTC()
 }

@@ -43,7 +43,7 @@ func everything(m *vfs.Mem) error {
 	return m.Remove("d/e")
 }
 
-// states are what everything leaves behind after each operation.
+// states are the states of the disk after each operation of everything.
 var states = []string{
 	"", "d{e{}}", "d{e{} f=}", "d{e{} f=content}", "d{e{} f=con}", "d{e{} f=con}",
 	"d{e{} g=con}", "d{e{} g=con}", "d{g=con}",
@@ -97,7 +97,7 @@ func TestFailAfterStaysFailed(t *testing.T) {
 			t.Errorf("%s after the crash: %v, want ErrCrashed", op, err)
 		}
 	}
-	if got := tree(t, m, "/"); got != before { // reading goes on
+	if got := tree(t, m, "/"); got != before { // reading still works
 		t.Errorf("after the crash: %q, want %q", got, before)
 	}
 	m.FailAfter(-1)

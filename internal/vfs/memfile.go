@@ -11,20 +11,21 @@ import (
 	"time"
 )
 
-// A node is a file or a folder of a Mem, whatever its name is. What it looks
-// like, and what of that is sure to be on the disk, are kept apart.
+// A node is a file or a folder of a Mem, whatever its name is. It keeps the
+// state that readers see, and separately the state that is certain to be on the
+// disk.
 type node struct {
 	mode    fs.FileMode
 	modTime time.Time
 	lock    *memLock // nil: not locked
 
 	data    []byte   // what readers see
-	synced  []byte   // what is sure to be on the disk
+	synced  []byte   // what is certain to be on the disk
 	fileOps []fileOp // what leads from synced to data
-	dropped int      // how many operations came before fileOps
+	dropped int      // number of operations before fileOps
 
 	entries       map[string]*node // what readers see; nil for a file
-	syncedEntries map[string]*node // what is sure to be on the disk
+	syncedEntries map[string]*node // what is certain to be on the disk
 	entryOps      []*entryOp       // what leads from syncedEntries to entries
 }
 
@@ -36,15 +37,15 @@ type fileOp struct {
 }
 
 // An entryOp is a change of names that is not synced yet: a name added, one
-// removed, or both at once. If it touches two folders, it waits in both, and is
-// synced in both together.
+// removed, or both at once. If it concerns two folders, it is listed in both,
+// and is synced in both together.
 type entryOp struct {
-	from    *node // nil: nothing is removed
+	from    *node // nil if nothing is removed
 	removed string
-	to      *node // nil: nothing is added
+	to      *node // nil if nothing is added
 	added   string
-	n       *node // what is added
-	gone    *node // what was removed, unless it was moved
+	n       *node // the node that is added
+	gone    *node // the node that was removed, unless it was moved
 }
 
 func (m *Mem) newNode(mode fs.FileMode) *node {
@@ -58,7 +59,8 @@ func (m *Mem) newNode(mode fs.FileMode) *node {
 
 func (n *node) isDir() bool { return n.mode.IsDir() }
 
-// mustBeDir returns why the node, which a path leads to, is no folder.
+// mustBeDir returns an error if the node, which a path leads to, is not a
+// folder.
 func (n *node) mustBeDir(path []string) error {
 	switch {
 	case n.isDir():
@@ -83,7 +85,7 @@ func (n *node) below(to []*node) []*node {
 	return to
 }
 
-// change does what op says, as far as readers see, and leaves it to be synced.
+// change makes the change op for readers, and lists it to be synced.
 func change(op *entryOp) {
 	for _, dir := range op.folders() {
 		op.apply(dir, dir.entries)
@@ -103,7 +105,8 @@ func (op *entryOp) folders() []*node {
 	}
 }
 
-// apply does what op says about one folder, whose entries are given.
+// apply makes the part of the change op that concerns one folder, whose entries
+// are given.
 func (op *entryOp) apply(dir *node, entries map[string]*node) {
 	if op.from == dir {
 		delete(entries, op.removed)
@@ -113,10 +116,9 @@ func (op *entryOp) apply(dir *node, entries map[string]*node) {
 	}
 }
 
-// commit makes the first count changes of a folder durable. With a change that
-// concerns another folder too, all that came before it in there is committed
-// as well, and with the end of a folder all that happened in it, as a journal
-// would.
+// commit makes the first count changes of a folder durable. If one of them
+// concerns another folder too, all earlier changes of that folder are committed
+// as well, and if a folder is removed all changes in it, as by a journal.
 func (n *node) commit(count int) {
 	ops := n.entryOps[:count]
 	n.entryOps = n.entryOps[count:]
@@ -153,8 +155,8 @@ func (n *node) truncate(size int64, now time.Time) {
 // opCount returns how many operations the file has seen.
 func (n *node) opCount() int { return n.dropped + len(n.fileOps) }
 
-// sync makes the first count operations durable, but for the bytes that an
-// earlier sync has lost.
+// sync makes the first count operations durable, except for bytes that an
+// earlier failed sync has lost.
 func (n *node) sync(count int) {
 	for _, op := range n.upTo(count) {
 		if op.data == nil {
@@ -171,8 +173,8 @@ func (n *node) sync(count int) {
 	n.dropped += done
 }
 
-// failSync forgets what was to be synced, as a kernel does that marks pages
-// clean after it could not write them.
+// failSync drops the data that should have been synced, as a kernel does that
+// marks pages clean after it could not write them.
 func (n *node) failSync(count int) {
 	ops := n.upTo(count)
 	for i := range ops {
@@ -206,11 +208,11 @@ func resize(b []byte, size int64) []byte {
 	return b
 }
 
-// maxFile is the size that no file of a Mem exceeds, holes included, so that a
-// wrong offset is an error and not the end of the process.
+// maxFile is the largest size of a file of a Mem, including holes, so that a
+// wrong offset gives an error instead of exhausting the memory.
 const maxFile = 1 << 30
 
-// A memFile is a node, opened.
+// A memFile is an open node.
 type memFile struct {
 	m        *Mem
 	n        *node
@@ -219,7 +221,7 @@ type memFile struct {
 	closed   bool // guarded by m.mu
 }
 
-// check returns the error of an operation that cannot be.
+// check returns an error if the operation is not possible.
 func (f *memFile) check(writes bool, off int64) error {
 	switch {
 	case f.closed:
@@ -298,7 +300,8 @@ func (f *memFile) Truncate(size int64) error {
 
 func (f *memFile) Sync() error {
 	op := Op{Kind: OpSync, Name: f.name}
-	// What is written from now on is not covered, even if Inject takes its time.
+	// Data that is written from now on is not covered, even if Inject delays
+	// the Sync.
 	f.m.mu.RLock()
 	count := f.n.opCount()
 	f.m.mu.RUnlock()
@@ -316,7 +319,7 @@ func (f *memFile) Sync() error {
 	case fault.Done != 0:
 		f.n.sync(count)
 	case !f.m.crashed:
-		// If the power went, what happens to the bytes is for Crash to say.
+		// After a power loss, Crash decides what happens to the bytes.
 		f.n.failSync(count)
 	}
 	return opError(op, fault.Err)
@@ -349,7 +352,7 @@ type memLock struct {
 	lost   atomic.Bool
 }
 
-// Held looks where the lock's name leads by now.
+// Held checks whether the lock's name still leads to the locked file.
 func (l *memLock) Held() error {
 	l.m.mu.RLock()
 	defer l.m.mu.RUnlock()

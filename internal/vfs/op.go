@@ -1,9 +1,9 @@
 package vfs
 
-// An OpKind says what an operation does.
+// An OpKind is a kind of operation.
 type OpKind int
 
-// The operations that change something and are counted, then the others.
+// First the mutating operations, which are counted, then the others.
 const (
 	OpWrite    OpKind = iota + 1 // File.WriteAt
 	OpSync                       // File.Sync
@@ -14,7 +14,7 @@ const (
 	OpMkdir // MkdirAll
 	OpSyncDir
 
-	OpOpen // Open, and OpenFile of what is there
+	OpOpen // Open, and OpenFile of an existing file
 	OpRead // File.ReadAt
 	OpSize // File.Size
 	OpReadDir
@@ -33,29 +33,29 @@ var opNames = [...]string{
 
 func (k OpKind) String() string { return opNames[k] }
 
-// mutates tells whether the operation is one of those that Ops counts.
+// mutates reports whether the operation is one of those that Ops counts.
 func (k OpKind) mutates() bool { return k <= OpSyncDir }
 
-// An Op is an operation that is about to happen.
+// An Op describes an operation before it happens.
 type Op struct {
 	Kind OpKind
 	Name string // as the caller gave it, cleaned
 	To   string // the new name, of a rename
-	N    int    // how many mutating operations came before
+	N    int    // number of mutating operations before it
 	Off  int64  // where a read or write starts; the new size, of a truncation
 	Len  int    // how many bytes a read or write asks for
 }
 
-// A Fault is an error for Inject to return if the operation is to have an
+// A Fault is an error that Inject's f returns if the operation should have an
 // effect before it fails.
 type Fault struct {
-	// Done is how many bytes a write writes. For the other operations,
-	// anything but 0 says that they are carried out.
+	// Done is the number of bytes that a write writes. Other operations are
+	// carried out if it is not 0.
 	Done int
 	Err  error
 }
 
 func (f *Fault) Error() string { return f.Err.Error() }
 
-// Unwrap returns the error that the caller of the operation gets to see.
+// Unwrap returns the error that the operation returns.
 func (f *Fault) Unwrap() error { return f.Err }

@@ -16,10 +16,10 @@ import (
 // be a regular file or a folder; the folders above it may be links.
 var OS FS = &osFS{}
 
-// Below returns the file system of the operating system for what lies below
-// some folders: there, every part of a name must be real, and only the folders
-// given, and what is above them, may be links. A folder that is itself below one
-// before it must be real too. Other names are as for OS.
+// Below returns the file system of the operating system, restricted below some
+// folders: there, no part of a name may be a link. Only the given folders, and
+// the folders above them, may be links, except that a given folder which is
+// below an earlier one must be real too. Other names are as for OS.
 func Below(dirs ...string) FS {
 	o := new(osFS)
 	for _, dir := range dirs {
@@ -54,7 +54,7 @@ func (o *osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	return osFile{f}, nil
 }
 
-// open opens a regular file. It is cut only when it is known to be one.
+// open opens a regular file. It is truncated only when it is known to be one.
 func (o *osFS) open(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	if name == "" {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
@@ -77,9 +77,9 @@ func (o *osFS) open(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// split returns the folder of a name that is taken as it is, and the parts of
-// the name below it, which must be real. There are none if the name is that of
-// a folder that was given.
+// split returns the folder of a name that may be a link, and the parts of the
+// name below it, which must be real. There are none if the name is that of a
+// given folder.
 func (o *osFS) split(name string) (base string, parts []string) {
 	name = filepath.Clean(name)
 	for _, root := range o.roots {
@@ -97,7 +97,7 @@ func (o *osFS) split(name string) (base string, parts []string) {
 	return base, parts
 }
 
-// below returns the rest of a name that begins with a folder.
+// below returns the part of a name below the folder root.
 func below(root, name string) (string, bool) {
 	const sep = string(filepath.Separator)
 	switch {
@@ -112,11 +112,11 @@ func below(root, name string) (string, bool) {
 	}
 }
 
-// rooted tells whether a folder is one that was given to Below.
+// rooted reports whether a folder was given to Below.
 func (o *osFS) rooted(base string) bool { return slices.Contains(o.roots, base) }
 
-// real tells whether a folder of this name must not be a link: one below those
-// that were given.
+// real reports whether a folder of this name must not be a link, since it is
+// below a given one.
 func (o *osFS) real(name string) bool {
 	base, parts := o.split(name)
 	return len(parts) > 0 && o.rooted(base)
@@ -172,10 +172,10 @@ func (f osFile) Sync() error {
 	return knownError(syncData(f.File))
 }
 
-// A namedFS opens what a user named, whatever it is.
+// A namedFS opens files of any type that a user named.
 type namedFS struct{ FS }
 
-// maxStream bounds what is read of a pipe or a device.
+// maxStream bounds how much is read from a pipe or a device.
 const maxStream = 1 << 20
 
 func (n namedFS) Open(name string) (File, error) { return n.OpenFile(name, os.O_RDONLY, 0) }
@@ -198,15 +198,15 @@ func (namedFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 		return nil, err
 	}
 	if len(text) > maxStream {
-		return nil, fmt.Errorf("read %s: %w: it is no regular file, of which at most %d bytes are read", name, ErrTooLarge, maxStream)
+		return nil, fmt.Errorf("read %s: %w: of a file that is not a regular file, at most %d bytes are read", name, ErrTooLarge, maxStream)
 	}
 	return stream{bytes.NewReader(text), name}, nil
 }
 
-// Stat describes what a name leads to.
+// Stat describes the file that a name leads to.
 func (namedFS) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 
-// A stream is what was read of a file that has no places.
+// A stream is what was read from a file that has no offsets, such as a pipe.
 type stream struct {
 	*bytes.Reader
 	name string

@@ -14,20 +14,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockedBytes is how many bytes at the start of a lock file others cannot read
-// or write while it is locked. Here locks are advisory.
+// lockedBytes is the number of bytes at the start of a lock file that other
+// processes cannot read or write while it is locked. Here locks are advisory.
 const lockedBytes = 0
 
-// knownError returns err, whose codes are those that callers ask for.
+// knownError returns err, which already has the codes that callers check for.
 func knownError(err error) error { return err }
 
-// isGone tells that an error says that a name leads nowhere.
+// isGone reports whether an error says that a name leads nowhere.
 func isGone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)
 }
 
-// A place is where the last part of a name is: in an open folder, or under its
-// whole name. Every part of the way there that must be real is.
+// A place is where the last part of a name is looked up: in an open folder, or
+// under its whole name. All parts before it that must be real are.
 type place struct {
 	dir  int    // a folder's descriptor, or unix.AT_FDCWD
 	last string // relative to dir
@@ -39,7 +39,7 @@ func (p place) close() {
 	}
 }
 
-// at goes to where a name is. Close the place.
+// at opens the place of a name, which must be closed.
 func (o *osFS) at(op, name string) (place, error) {
 	base, parts := o.split(name)
 	if len(parts) <= 1 {
@@ -63,7 +63,7 @@ func (o *osFS) at(op, name string) (place, error) {
 	return place{dir, parts[len(parts)-1]}, nil
 }
 
-// openat opens without being interrupted.
+// openat opens a file, and tries again when a signal interrupts it.
 func openat(dir int, name string, flag int, perm uint32) (fd int, err error) {
 	for {
 		fd, err = unix.Openat(dir, name, flag|unix.O_CLOEXEC, perm)
@@ -81,8 +81,8 @@ func pathError(op, name string, err error) error {
 	return &fs.PathError{Op: op, Path: name, Err: err}
 }
 
-// otherType returns err, or the error that says what is there that could not be
-// opened as a folder, or as a file.
+// otherType returns err, or a *FileTypeError if the name could not be opened as
+// a folder, or as a file, because it is of another type.
 func otherType(p place, name string, folder bool, err error) error {
 	var st unix.Stat_t
 	if unix.Fstatat(p.dir, p.last, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
@@ -93,7 +93,7 @@ func otherType(p place, name string, folder bool, err error) error {
 	case mode.IsDir(), mode.IsRegular() && !folder:
 		return err
 	case mode.IsRegular():
-		return unix.ENOTDIR // as everywhere else
+		return unix.ENOTDIR // as on other systems
 	}
 	return &FileTypeError{Name: name, Found: mode.Type(), Folder: folder}
 }
@@ -108,8 +108,8 @@ func (o *osFS) openReal(name string, flag int, perm fs.FileMode) (*os.File, erro
 	defer p.close()
 	fd, err := openat(p.dir, p.last, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, uint32(perm.Perm()))
 	if err == unix.EAGAIN {
-		// Another process has a lease on the file, as file servers have, and is
-		// being asked to give it up. There are none on pipes.
+		// Another process, such as a file server, has a lease on the file, and
+		// is being asked to release it. Pipes have no leases.
 		if err = otherType(p, name, false, nil); err == nil {
 			fd, err = openat(p.dir, p.last, flag|unix.O_NOFOLLOW|unix.O_NOCTTY, uint32(perm.Perm()))
 		}
@@ -169,7 +169,7 @@ func (o *osFS) rename(oldname, newname string) error {
 	}
 	defer to.close()
 	if from.dir == unix.AT_FDCWD && to.dir == unix.AT_FDCWD {
-		// It refuses to replace a folder, which the system does not.
+		// It refuses to replace a folder, as the system does not.
 		err := os.Rename(from.last, to.last)
 		if le := (*os.LinkError)(nil); errors.As(err, &le) {
 			return le.Err
@@ -233,7 +233,7 @@ func (o *osFS) MkdirAll(name string, perm fs.FileMode) error {
 	return nil
 }
 
-// mkdir creates a folder, unless it is there.
+// mkdir creates a folder, unless it exists.
 func (o *osFS) mkdir(name string, perm fs.FileMode) error {
 	p, err := o.at("mkdir", name)
 	if err != nil {
@@ -278,7 +278,7 @@ func (o *osFS) Stat(name string) (fs.FileInfo, error) {
 	}, nil
 }
 
-// fileMode returns the mode that package os gives for the system's.
+// fileMode returns the mode that package os has for a mode of the system.
 func fileMode(mode uint32) fs.FileMode {
 	m := fs.FileMode(mode & 0o777)
 	switch mode & unix.S_IFMT {
@@ -310,7 +310,7 @@ func (o *osFS) SyncDir(name string) error {
 	return errors.Join(err, d.Close())
 }
 
-// A fileID tells a file from all others that there are.
+// A fileID identifies a file among all that exist at the same time.
 type fileID struct{ dev, ino uint64 }
 
 func (id fileID) same(other fileID) bool { return id == other }
@@ -321,8 +321,8 @@ func idOfFile(f *os.File) (fileID, error) {
 	return id, err
 }
 
-// idOfName is called several times for each batch that is appended, so it makes
-// no more of an answer than is needed.
+// idOfName is called several times for each appended batch, so it avoids the
+// cost of os.Stat.
 func idOfName(name string) (fileID, error) {
 	return stat(func(st *unix.Stat_t) error { return unix.Lstat(name, st) })
 }
@@ -337,7 +337,7 @@ func stat(f func(*unix.Stat_t) error) (fileID, error) {
 	}
 }
 
-// lockFile takes a lock on an open file, and tells whether it could.
+// lockFile takes a lock on an open file, and reports whether it could.
 func lockFile(f *os.File, exclusive bool) (bool, error) {
 	how := unix.LOCK_SH
 	if exclusive {
@@ -369,6 +369,6 @@ func free(dir string) (uint64, error) {
 			return 0, err
 		}
 	}
-	// FreeBSD counts below zero what only root may still take.
+	// FreeBSD gives a negative number if only root can still write.
 	return uint64(max(st.Bavail, 0)) * uint64(st.Bsize), nil
 }

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockedBytes is how many bytes at the start of a lock file others cannot read
-// or write while it is locked. Here locks are mandatory, and cover one byte.
+// lockedBytes is the number of bytes at the start of a lock file that other
+// processes cannot read or write while it is locked. Here locks are mandatory,
+// and cover one byte.
 const lockedBytes = 1
 
 // A diskFullError is the system's error, and syscall.ENOSPC, which on Windows
@@ -24,8 +25,8 @@ func (e diskFullError) Unwrap() error { return e.error }
 
 func (diskFullError) Is(target error) bool { return target == syscall.ENOSPC }
 
-// knownError returns err such that errors.Is finds the codes in it that callers
-// ask for.
+// knownError wraps err so that errors.Is finds the codes that callers check
+// for.
 func knownError(err error) error {
 	if errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) {
 		return diskFullError{err}
@@ -69,12 +70,12 @@ func retry(op func() error) error {
 // that would flush a folder.
 func (o *osFS) SyncDir(string) error { return nil }
 
-// isGone tells that an error says that a name leads nowhere.
+// isGone reports whether an error says that a name leads nowhere.
 func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // check refuses a name if a folder on the way there is a link that must be
-// real. The system has no call that would look and open at once, so who may
-// write to a folder can exchange it in between.
+// real. The system has no call that checks and opens in one step, so somebody
+// who may write to a folder can exchange it in between.
 func (o *osFS) check(name string) error {
 	base, parts := o.split(name)
 	at := base
@@ -87,8 +88,8 @@ func (o *osFS) check(name string) error {
 	return nil
 }
 
-// checkFolder refuses a link in the place of a folder. What is missing, or not
-// to be seen, is for the operation itself to say.
+// checkFolder refuses a link in the place of a folder. If the folder is missing
+// or cannot be read, the operation itself returns the error.
 func checkFolder(name string) error {
 	fi, err := os.Lstat(name)
 	if err != nil || fi.IsDir() || fi.Mode().IsRegular() {
@@ -97,8 +98,7 @@ func checkFolder(name string) error {
 	return &FileTypeError{Name: name, Found: fi.Mode().Type(), Folder: true}
 }
 
-// openReal opens a file, or the link that has its name, but not what that leads
-// to.
+// openReal opens a file without following a link.
 func (o *osFS) openReal(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	if err := o.check(name); err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (o *osFS) Stat(name string) (fs.FileInfo, error) {
 	return os.Lstat(name)
 }
 
-// A fileID tells a file from all others that there are.
+// A fileID identifies a file among all that exist at the same time.
 type fileID struct{ info fs.FileInfo }
 
 func (id fileID) same(other fileID) bool { return os.SameFile(id.info, other.info) }
@@ -156,7 +156,7 @@ func idOfName(name string) (fileID, error) {
 	return fileID{fi}, err
 }
 
-// lockFile takes a lock on an open file, and tells whether it could.
+// lockFile takes a lock on an open file, and reports whether it could.
 func lockFile(f *os.File, exclusive bool) (bool, error) {
 	how := uint32(windows.LOCKFILE_FAIL_IMMEDIATELY)
 	if exclusive {

@@ -13,11 +13,12 @@ import (
 )
 
 const (
-	lockPerm  = 0o600 // who may open the file may lock it
+	lockPerm  = 0o600 // whatever user may open the file may lock it
 	maxHolder = 256   // bytes of the holder's text that are written and read
 
-	// A Locked elsewhere takes the lock for an instant, and Lock tries again
-	// until it is over. The bound is for who takes it for longer.
+	// Locked in another process takes the lock for an instant, and Lock tries
+	// again until that is over. The limit is for processes that hold the lock
+	// for longer.
 	probeWait  = time.Second
 	probePause = 100 * time.Microsecond
 )
@@ -38,8 +39,8 @@ func (o *osFS) Lock(name, holder string) (Lock, error) {
 	}
 }
 
-// tryLock takes the lock, or tells whether only somebody's Locked, or a change
-// of the file, was in the way.
+// tryLock takes the lock. If it cannot because of another process's Locked, or
+// because the file was exchanged, again is true.
 func (o *osFS) tryLock(name string) (l *osLock, again bool, err error) {
 	f, err := o.open(name, os.O_RDWR|os.O_CREATE, lockPerm)
 	if err != nil {
@@ -47,14 +48,15 @@ func (o *osFS) tryLock(name string) (l *osLock, again bool, err error) {
 	}
 	ok, err := lockFile(f, true)
 	if err == nil && !ok {
-		// A shared lock is refused as well if somebody holds the lock.
+		// A shared lock is refused as well if another process holds the lock.
 		again, err = lockFile(f, false)
 	}
 	if err == nil && ok {
 		l = &osLock{file: f, name: name}
 		if l.id, err = idOfFile(f); err == nil {
 			err = l.Held()
-			// Where it was removed after it was opened, the next one counts.
+			// If the file was removed after it was opened, the lock is that of
+			// the next file.
 			again = errors.Is(err, ErrLockLost)
 		}
 		if err == nil {
@@ -65,7 +67,7 @@ func (o *osFS) tryLock(name string) (l *osLock, again bool, err error) {
 			err = nil
 		}
 	}
-	_ = f.Close() // and with it the lock; nothing was written
+	_ = f.Close() // which releases the lock; nothing was written
 	if err != nil {
 		return nil, false, lockError(name, err)
 	}
@@ -118,14 +120,14 @@ func (l *osLock) Held() error {
 		return nil
 	}
 	if err != nil && !isGone(err) {
-		return fmt.Errorf("look whether the lock %s is still held: %w", l.name, err)
+		return fmt.Errorf("check that the lock %s is still held: %w", l.name, err)
 	}
 	l.lost.Store(true)
 	return &LockLostError{Name: l.name}
 }
 
-// tighten takes a lock file of an earlier version from everybody but its owner.
-// Only the owner can, and only the owner needs to.
+// tighten removes all permissions but the owner's from a lock file of an
+// earlier version. Only the owner can do so, and only the owner needs to.
 func (l *osLock) tighten() {
 	if fi, err := l.file.Stat(); err == nil && fi.Mode().Perm()&^lockPerm != 0 {
 		_ = l.file.Chmod(lockPerm)
@@ -144,9 +146,9 @@ func (l *osLock) Close() error {
 	return err
 }
 
-// write leaves word in the lock file who holds it. It is for the eyes of
-// whoever finds it locked; on a full disk the lock is as good without, so
-// errors do not matter. The text starts with a blank, whose place is the one
+// write writes the holder's text to the lock file, for people and processes
+// that find the file locked. The lock is valid without the text, such as on a
+// full disk, so errors are ignored. The text starts with a blank, at the one
 // byte that the lock may cover; see lockedBytes.
 func (l *osLock) write(holder string) {
 	text := holderText(holder)
@@ -156,7 +158,8 @@ func (l *osLock) write(holder string) {
 	_ = l.file.Truncate(int64(max(len(text), lockedBytes)))
 }
 
-// holderText is what stands in a lock file: nothing while nobody holds it.
+// holderText returns the content of a lock file: nothing while the lock is
+// free.
 func holderText(holder string) string {
 	if holder = holderLine(holder); holder == "" {
 		return ""
@@ -164,7 +167,8 @@ func holderText(holder string) string {
 	return " " + holder + "\n"
 }
 
-// readHolder returns what was written there, or nothing if it cannot.
+// readHolder returns the holder's text from the lock file, or nothing if that
+// cannot be read.
 func (o *osFS) readHolder(name string) string {
 	f, err := o.open(name, os.O_RDONLY, 0)
 	if err != nil {

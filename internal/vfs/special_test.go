@@ -104,7 +104,8 @@ func testSpecial(t *testing.T, kind string, fsys vfs.FS, name string, mode fs.Fi
 	}
 }
 
-// What has a file's name is replaced and removed, not what it leads to.
+// A link with a file's name is itself replaced and removed, not the file that
+// it leads to.
 func TestSpecialsAreReplaced(t *testing.T) {
 	for what, special := range specials {
 		t.Run(what, func(t *testing.T) {
@@ -192,7 +193,7 @@ func TestBelowFoldersAreReal(t *testing.T) {
 	}
 }
 
-// The folder that a user names may be a link, and lie behind one.
+// The folder that a user names may be a link, and may be reached through one.
 func TestBelowTakesTheFolderAsItIs(t *testing.T) {
 	dir := t.TempDir()
 	mkdir(t, vfs.OS, filepath.Join(dir, "data", "audit", "log"))
@@ -220,7 +221,7 @@ func TestBelowTakesTheFolderAsItIs(t *testing.T) {
 			t.Errorf("Stat(%s) = %v %v, want %v %v, %v", name, fi.Mode(), fi.ModTime(), want.Mode(), want.ModTime(), err)
 		}
 	}
-	// What merely begins like the folder is not below it.
+	// A name that merely begins like the folder's is not below it.
 	symlink(t, "data", filepath.Join(dir, "audit-old"))
 	wantContent(t, vfs.Below(filepath.Join(dir, "audit")), filepath.Join(dir, "audit-old", "audit", "log", "f"), "line")
 }
@@ -237,7 +238,7 @@ func TestBelowNestedFolder(t *testing.T) {
 	_, err := vfs.Below(filepath.Join(dir, "log"), keys).Open(filepath.Join(keys, "f"))
 	wantType(t, "Open", err, keys, fs.ModeSymlink, true)
 	wantContent(t, vfs.Below(keys), filepath.Join(keys, "f"), "key")
-	// Beside the log's folder, it is named by itself.
+	// A folder outside of the log's folder is given by itself.
 	link := filepath.Join(dir, "keys")
 	symlink(t, elsewhere, link)
 	wantContent(t, vfs.Below(filepath.Join(dir, "log"), link), filepath.Join(link, "f"), "key")

@@ -26,7 +26,7 @@ func syncData(f *os.File) error {
 	if err == nil {
 		err = serr
 	} else {
-		err = fs.ErrClosed // the one error that Control has, unexported
+		err = fs.ErrClosed // the only error of Control, which is unexported
 	}
 	if err != nil {
 		return &fs.PathError{Op: "fdatasync", Path: f.Name(), Err: err}

@@ -4,6 +4,6 @@ package vfs
 
 import "os"
 
-// syncData uses what os.File has: F_FULLFSYNC on darwin, where fsync alone
-// does not reach the disk, and FlushFileBuffers on Windows.
+// syncData calls os.File.Sync: F_FULLFSYNC on darwin, where fsync alone does
+// not reach the disk, and FlushFileBuffers on Windows.
 func syncData(f *os.File) error { return f.Sync() }

@@ -1,9 +1,9 @@
-// Package vfs is the file system as the log sees it: a seam of the few
-// operations that durable storage is made of, so that every one of them can be
-// made to fail.
+// Package vfs is the file system of the log: an interface of the few operations
+// that durable storage needs, so that tests can let each of them fail.
 //
 // [OS] is the real one. [Mem] is one in memory that counts its operations,
-// fails them on request, and shows what a disk would hold after a power loss.
+// fails them on request, and shows what a disk would contain after a power
+// loss.
 //
 // Names are those of the operating system, absolute or relative to the working
 // directory. Errors keep their identity: errors.Is finds fs.ErrNotExist or
@@ -12,14 +12,14 @@
 // The files of a log are regular files in real folders. A file system opens
 // nothing else: a symbolic link is not followed, a named pipe does not make it
 // wait, and a device or socket is not touched; the error is a *FileTypeError.
-// What [OS] checks so is the last part of a name. [Below] checks every part
-// below the folders that a user named. [Named] is for the files that a user
-// names, which may be links and pipes. A hard link cannot be told from the file
-// that it is another name of, and is not refused.
+// [OS] checks only the last part of a name. [Below] checks every part below the
+// folders that a user named. [Named] is for the files that a user names, which
+// may be links and pipes. A hard link cannot be distinguished from the file
+// itself, and is not refused.
 //
-// Who holds the writer's lock writes through [Guard], which refuses every
-// change once the lock's name leads to another file than the one that is
-// locked.
+// The process that holds the writer's lock writes through [Guard], which
+// refuses every change once the lock's name leads to another file than the
+// locked one.
 //
 // What is durable when:
 //   - a file's bytes and its size, after [File] Sync;
@@ -27,8 +27,8 @@
 //     folder that holds the name.
 //
 // A file whose Sync failed is beyond repair: the operating system may have
-// dropped the bytes already, and a second Sync that succeeds does not bring
-// them back.
+// dropped the bytes already, and a second Sync that succeeds does not restore
+// them.
 package vfs
 
 import (
@@ -70,16 +70,16 @@ type FS interface {
 	// system has no such operation (Windows), it does nothing.
 	SyncDir(name string) error
 
-	// Lock takes the exclusive lock that the file of this name stands for,
-	// creating the file where it is missing, and writes holder into it. It
-	// does not wait: if the lock is taken, the error is a *LockedError. The
-	// lock ends with Close, or with the process. The file stays. Only its owner
-	// may open it: who may open a file may lock it, and keep writers out.
+	// Lock takes an exclusive lock on the file of this name, which is created
+	// if it is missing, and writes holder into it. It does not wait: if the
+	// lock is taken, the error is a *LockedError. The lock ends with Close, or
+	// with the process. The file remains. Only its owner may open it, since a
+	// user who may open a file may lock it, and keep writers out.
 	Lock(name, holder string) (Lock, error)
 
-	// Locked tells whether somebody holds the lock, without keeping it. There
-	// is no lock where there is no file. If it cannot be told, the error wraps
-	// ErrLockUnknown.
+	// Locked reports whether a process holds the lock, without taking it.
+	// Without the file there is no lock. If the state cannot be determined, the
+	// error wraps ErrLockUnknown.
 	Locked(name string) (bool, error)
 
 	// Free returns the bytes that can still be written below a folder.
@@ -96,8 +96,8 @@ type File interface {
 	// Size returns the length of the file, in bytes.
 	Size() (int64, error)
 
-	// Sync makes the bytes and the length of the file durable. After it
-	// failed, nothing about the file may be relied on.
+	// Sync makes the bytes and the length of the file durable. After a Sync
+	// that failed, the content of the file is unknown.
 	Sync() error
 
 	// Truncate cuts the file to size, or extends it with zeros.
@@ -108,30 +108,31 @@ type File interface {
 type Lock interface {
 	io.Closer
 
-	// Held returns nil while the lock's name leads to the file that is locked.
-	// Once it does not, since the file was removed or the folder exchanged,
-	// others may hold a lock of that name, and the error is a *LockLostError
+	// Held returns nil while the lock's name leads to the locked file. Once it
+	// does not, since the file was removed or the folder exchanged, another
+	// process may hold a lock of that name, and the error is a *LockLostError
 	// from then on.
 	Held() error
 }
 
 var (
-	// ErrLocked says that somebody else holds a lock.
+	// ErrLocked reports that another process holds a lock.
 	ErrLocked = errors.New("locked")
 
-	// ErrLockUnknown says that it cannot be told whether somebody holds a
-	// lock: the file system has no locks, or the file cannot be opened.
+	// ErrLockUnknown reports that the state of a lock cannot be determined: the
+	// file system has no locks, or the file cannot be opened.
 	ErrLockUnknown = errors.New("lock state unknown")
 
-	// ErrLockLost says that a lock is held whose name leads to another file by
-	// now, which somebody else may have locked.
+	// ErrLockLost reports that the name of a lock now leads to another file,
+	// which another process may have locked.
 	ErrLockLost = errors.New("lock lost")
 
-	// ErrTooLarge says that a file is larger than its reader accepts.
+	// ErrTooLarge reports that a file is larger than its reader accepts.
 	ErrTooLarge = errors.New("file too large")
 )
 
-// A LockedError says who holds the lock that was asked for. It is ErrLocked.
+// A LockedError names the holder of a lock that another process holds. It is
+// ErrLocked.
 type LockedError struct {
 	Name   string // of the lock file
 	Holder string // as given to Lock, in one line; empty if it cannot be read
@@ -154,14 +155,14 @@ type LockLostError struct {
 }
 
 func (e *LockLostError) Error() string {
-	return fmt.Sprintf("the lock %s was removed, or its folder exchanged, while this process held it: another process may be writing now, so this one writes no more; end it, and start again in the folder that is meant", e.Name)
+	return fmt.Sprintf("the lock %s was removed, or its folder exchanged, while this process held it: another process may be writing now, so this one writes no more; end this process, and start it again in the right folder", e.Name)
 }
 
 // Is makes the error match ErrLockLost.
 func (e *LockLostError) Is(target error) bool { return target == ErrLockLost }
 
-// A FileTypeError names what was found in the place of a regular file or of a
-// folder.
+// A FileTypeError reports that a file of another type was found in the place of
+// a regular file or of a folder.
 type FileTypeError struct {
 	Name   string
 	Found  fs.FileMode // the type bits
@@ -175,7 +176,7 @@ func (e *FileTypeError) Error() string {
 	return fmt.Sprintf("%s is a %s, where a regular file is required: remove it, and put the file itself there", e.Name, typeName(e.Found))
 }
 
-// typeName says in words what a file is.
+// typeName returns the name of a type of file.
 func typeName(mode fs.FileMode) string {
 	switch mode.Type() {
 	case 0:
@@ -195,16 +196,16 @@ func typeName(mode fs.FileMode) string {
 	}
 }
 
-// tmpSuffix names the file that WriteFile prepares. It is always the same one,
-// so that crashes leave at most one of them behind, and the next WriteFile of
-// that name clears it away.
+// tmpSuffix names the file that WriteFile prepares. It is always the same, so
+// that crashes leave at most one such file, which the next WriteFile of that
+// name removes.
 const tmpSuffix = ".tmp"
 
-// WriteFile puts data under a name, durably and at once: after a crash, the
-// name holds the old file or the new one, whole. It writes name+".tmp" first,
-// so a name must have one writer at a time.
+// WriteFile writes a file durably and atomically: after a crash, the name leads
+// to the complete old file or the complete new one. It writes name+".tmp"
+// first, so a name must have one writer at a time.
 //
-// After an error, either file may be under the name.
+// After an error, the name may lead to either file.
 func WriteFile(fsys FS, name string, data []byte, perm fs.FileMode) error {
 	tmp := name + tmpSuffix
 	if err := writeNew(fsys, tmp, data, perm); err != nil {
@@ -220,9 +221,10 @@ func WriteFile(fsys FS, name string, data []byte, perm fs.FileMode) error {
 	return nil
 }
 
-// CreateNew creates a file for writing that is new: what had the name before, such
-// as a leftover of a crash, is removed. It would keep its own permissions, and
-// may have another name by which others have it.
+// CreateNew creates a new file for writing. A file that had the name before,
+// such as a leftover of a crash, is removed and not reused, since it would keep
+// its permissions, and may have another name through which other processes
+// reach it.
 func CreateNew(fsys FS, name string, perm fs.FileMode) (File, error) {
 	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -230,7 +232,7 @@ func CreateNew(fsys FS, name string, perm fs.FileMode) (File, error) {
 	return fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
 }
 
-// writeNew creates a file that holds data, synced, or leaves none behind.
+// writeNew creates a file with data and syncs it, or leaves no file.
 func writeNew(fsys FS, name string, data []byte, perm fs.FileMode) error {
 	f, err := CreateNew(fsys, name, perm)
 	if err != nil {
@@ -249,8 +251,8 @@ func writeNew(fsys FS, name string, data []byte, perm fs.FileMode) error {
 	return err
 }
 
-// StatFile describes a regular file. Of anything else it says what that is, with a
-// *FileTypeError: its size would be none.
+// StatFile describes a regular file. For a file of another type, which has no
+// size, the error is a *FileTypeError.
 func StatFile(fsys FS, name string) (fs.FileInfo, error) {
 	fi, err := fsys.Stat(name)
 	if err == nil && !fi.Mode().IsRegular() {
@@ -259,8 +261,8 @@ func StatFile(fsys FS, name string) (fs.FileInfo, error) {
 	return fi, err
 }
 
-// ReadFile returns what a file holds. A file of more than limit bytes is
-// refused with ErrTooLarge before memory is taken for it.
+// ReadFile returns the content of a file. A file of more than limit bytes is
+// refused with ErrTooLarge before memory is allocated for it.
 func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -287,7 +289,7 @@ func readAll(f File, limit int64) ([]byte, error) {
 	data := make([]byte, size)
 	n, err := f.ReadAt(data, 0)
 	if n == len(data) || err == io.EOF {
-		// Shorter than its size: somebody cut it in between.
+		// Fewer bytes than the size: the file was cut in between.
 		return data[:n], nil
 	}
 	return nil, err

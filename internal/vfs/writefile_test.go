@@ -30,7 +30,7 @@ func TestWriteFileCrash(t *testing.T) {
 				t.Fatal("WriteFile succeeded, the crash brought the old file back")
 			}
 			seen[fmt.Sprint(err == nil, string(got) == replacement)] = true
-			// The next process can write, whatever was left behind.
+			// The next process can write, whatever the crash left.
 			mustWriteFile(t, disk, "d/f", "next")
 			wantNames(t, disk, "d", "f")
 		})
