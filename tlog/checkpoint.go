@@ -11,8 +11,9 @@ import (
 	"audittrail/internal/canonical"
 )
 
-// A Checkpoint is the head of a log's tree: what a third party trusts once it is
-// signed. Its text is that of c2sp.org/tlog-checkpoint, without extension lines:
+// A Checkpoint is the head of a log's tree: its size and root, which third
+// parties trust once they are signed. Its text is that of
+// c2sp.org/tlog-checkpoint, without extension lines:
 //
 //	<origin>\n
 //	<size in decimal>\n
@@ -31,15 +32,15 @@ func (c Checkpoint) String() string {
 	}.String()
 }
 
-// check says what keeps c from being the head of a log.
+// check returns an error if c cannot be the head of a log.
 func (c Checkpoint) check() error {
 	switch {
 	case !ValidOrigin(c.Origin):
-		return malformed("checkpoint", "its origin is no name of a log")
+		return malformed("checkpoint", "the origin is not the name of a log")
 	case c.Size > MaxSize:
-		return malformed("checkpoint", "its size is more than %d", uint64(MaxSize))
+		return malformed("checkpoint", "the size is more than %d", uint64(MaxSize))
 	case c.Size == 0 && c.Root != emptyRoot:
-		return malformed("checkpoint", "its root is not that of the empty tree")
+		return malformed("checkpoint", "the root is not that of the empty tree")
 	}
 	return nil
 }
@@ -51,7 +52,7 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 	}
 	t, err := torchwood.ParseCheckpoint(text)
 	if err != nil {
-		return Checkpoint{}, malformed("checkpoint", "not the three lines of one")
+		return Checkpoint{}, malformed("checkpoint", "not three lines")
 	}
 	if t.Extension != "" {
 		return Checkpoint{}, malformed("checkpoint", "extension lines, which our logs do not write")
@@ -82,8 +83,9 @@ func Sign(c Checkpoint, signers ...note.Signer) ([]byte, error) {
 	return signed, nil
 }
 
-// ReadCheckpoint reads a signed checkpoint without verifying who signed it: for
-// what one wrote oneself, and to say what a checkpoint claims.
+// ReadCheckpoint reads a signed checkpoint without verifying its signatures:
+// for a checkpoint that the caller wrote itself, and to show what a checkpoint
+// claims.
 func ReadCheckpoint(signed []byte) (Checkpoint, error) {
 	if len(signed) > MaxCheckpoint {
 		return Checkpoint{}, malformed("checkpoint", "longer than %d bytes", MaxCheckpoint)
@@ -95,17 +97,18 @@ func ReadCheckpoint(signed []byte) (Checkpoint, error) {
 	return ParseCheckpoint(n.Text)
 }
 
-// OpenCheckpoint reads a signed checkpoint and verifies that one of the given
-// verifier keys signed it which is a key of the log that the checkpoint names: a
-// witness alone does not vouch for a log. An origin other than "" must be that
-// log's name. Signatures by unknown keys are left in the note as unverified.
+// OpenCheckpoint reads a signed checkpoint and verifies that it is signed by
+// one of the given verifier keys that belongs to the log which the checkpoint
+// names: the cosignature of a witness alone is not enough. An origin other than
+// "" must be that log's name. Signatures by unknown keys are left in the note
+// as unverified.
 func OpenCheckpoint(signed []byte, vkeys []string, origin string) (Checkpoint, *note.Note, error) {
 	c, err := ReadCheckpoint(signed)
 	if err != nil {
 		return Checkpoint{}, nil, err
 	}
 	if origin != "" && c.Origin != origin {
-		return Checkpoint{}, nil, fmt.Errorf("checkpoint: %w: it is of %q, not of %q", ErrOrigin, c.Origin, origin)
+		return Checkpoint{}, nil, fmt.Errorf("checkpoint: %w: the checkpoint is of %q, not of %q", ErrOrigin, c.Origin, origin)
 	}
 	known, err := verifiers(vkeys)
 	if err != nil {
@@ -116,7 +119,7 @@ func OpenCheckpoint(signed []byte, vkeys []string, origin string) (Checkpoint, *
 		return Checkpoint{}, nil, err
 	}
 	if !slices.ContainsFunc(n.Sigs, func(s note.Signature) bool { return s.Name == c.Origin }) {
-		return Checkpoint{}, nil, fmt.Errorf("checkpoint: %w: it is of %q, and no key of that log signed it", ErrOrigin, c.Origin)
+		return Checkpoint{}, nil, fmt.Errorf("checkpoint: %w: the checkpoint is of %q, and no key of that log signed it", ErrOrigin, c.Origin)
 	}
 	return c, n, nil
 }

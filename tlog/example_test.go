@@ -51,7 +51,8 @@ func ExampleRange_AppendSubtree() {
 	// Output: 1000 true
 }
 
-// What a verifier who once wrote down the log's first key trusts today.
+// A verifier who once wrote down the log's first key learns which keys to trust
+// today.
 func ExampleResolveSigner() {
 	rotation, err := os.ReadFile(filepath.Join(vectors, "rotation"))
 	if err != nil {

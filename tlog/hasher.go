@@ -7,16 +7,17 @@ import (
 	"hash"
 )
 
-// A Hasher computes leaf and node hashes like LeafHash and NodeHash, for who
-// computes millions of them: in two thirds of the time. Both hash messages of
-// fixed, short lengths, for which copying and padding costs the standard
-// library as much as hashing does. A Hasher keeps them padded, in blocks, and
-// reads the result from the digest's marshalled state. Should that ever have
-// another form than today, it notices, and does as those functions do.
+// A Hasher computes leaf and node hashes like LeafHash and NodeHash, in two
+// thirds of the time, for callers that compute millions of them. Both hash
+// messages of fixed, short lengths, for which copying and padding costs the
+// standard library as much as hashing does. A Hasher keeps them padded, in
+// blocks, and reads the result from the digest's marshalled state. Should that
+// state ever have another form than today, the Hasher notices, and calls those
+// functions.
 //
 // It is for one goroutine.
 type Hasher struct {
-	sha   digest // nil: the state's form is not known
+	sha   digest // nil if the form of the state is not known
 	state []byte
 	leaf  [sha256.BlockSize]byte
 	node  [2 * sha256.BlockSize]byte
@@ -44,13 +45,14 @@ func NewHasher() *Hasher {
 	return h
 }
 
-// pad writes what FIPS 180-4, section 5.1.1, puts behind a message of n bytes.
+// pad writes the padding of FIPS 180-4, section 5.1.1, after a message of n
+// bytes.
 func pad(blocks []byte, n int) {
 	blocks[n] = 0x80
 	binary.BigEndian.PutUint64(blocks[len(blocks)-8:], uint64(n)*8)
 }
 
-// Leaf returns the hash of the leaf that holds entry.
+// Leaf returns the hash of the leaf with this entry.
 func (h *Hasher) Leaf(entry [32]byte) Hash {
 	if h.sha == nil {
 		return LeafHash(entry)
@@ -74,7 +76,7 @@ func (h *Hasher) sum(blocks []byte) Hash {
 	h.sha.Write(blocks)
 	state, err := h.sha.AppendBinary(h.state)
 	if err != nil || len(state) < len(stateMagic)+HashSize || string(state[:len(stateMagic)]) != stateMagic {
-		return Hash{} // NewHasher has seen that it is not so
+		return Hash{} // excluded by NewHasher
 	}
 	return Hash(state[len(stateMagic):][:HashSize])
 }

@@ -32,11 +32,11 @@ func ParseVKey(vkey string) (note.Verifier, error) {
 	if err != nil {
 		return nil, malformed("verifier key", "%v", err)
 	}
-	// The hash's case and the base64 have more than one spelling in there.
+	// Other spellings of the hash and of the base64 are accepted there.
 	b64 := strings.SplitN(vkey, "+", 3)[2]
 	key, err := base64.StdEncoding.DecodeString(b64)
 	if err != nil || len(key) == 0 {
-		return nil, malformed("verifier key", "its base64")
+		return nil, malformed("verifier key", "invalid base64")
 	}
 	encoded, err := note.NewEd25519VerifierKey(v.Name(), key[1:])
 	if err == nil {
@@ -61,7 +61,7 @@ func verifiers(vkeys []string) (note.Verifiers, error) {
 		}
 		same := func(o note.Verifier) bool { return o.Name() == v.Name() && o.KeyHash() == v.KeyHash() }
 		if slices.ContainsFunc(list, same) {
-			return nil, fmt.Errorf("verifier keys: two are named %s+%08x", v.Name(), v.KeyHash())
+			return nil, fmt.Errorf("two verifier keys are named %s+%08x", v.Name(), v.KeyHash())
 		}
 		list = append(list, v)
 	}
@@ -69,7 +69,8 @@ func verifiers(vkeys []string) (note.Verifiers, error) {
 }
 
 // splitNote parses a signed note without verifying it. It is stricter than
-// [note.Open], which skips repeated signatures and reads sloppy base64.
+// [note.Open], which skips repeated signatures and accepts base64 that is not
+// canonical.
 func splitNote(thing string, signed []byte) (*note.Note, error) {
 	if !utf8.Valid(signed) {
 		return nil, malformed(thing, "not UTF-8")
@@ -123,8 +124,8 @@ func parseSignature(line string) (note.Signature, bool) {
 	return note.Signature{Name: name, Hash: binary.BigEndian.Uint32(raw), Base64: b64}, true
 }
 
-// openNote verifies a signed note: at least one known key signed it, and each
-// signature that claims to be of a known key is.
+// openNote verifies a signed note: at least one known key must have signed it,
+// and each signature that claims to be by a known key must be valid.
 func openNote(thing string, signed []byte, known note.Verifiers) (*note.Note, error) {
 	split, err := splitNote(thing, signed)
 	if err != nil {
@@ -137,7 +138,7 @@ func openNote(thing string, signed []byte, known note.Verifiers) (*note.Note, er
 	case err == nil:
 		return n, nil
 	case errors.As(err, &bad):
-		return nil, fmt.Errorf("%s: %w: that of key %s+%08x", thing, ErrBadSignature, bad.Name, bad.Hash)
+		return nil, fmt.Errorf("%s: %w: the signature by key %s+%08x", thing, ErrBadSignature, bad.Name, bad.Hash)
 	case errors.As(err, &unverified):
 		var by []string
 		for _, s := range split.UnverifiedSigs {

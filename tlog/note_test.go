@@ -333,8 +333,8 @@ func TestSignRotationRefuses(t *testing.T) {
 
 func errOf(_ []byte, err error) error { return err }
 
-// A key counts up to the size at which it was replaced, and no further: whoever
-// steals it later cannot sign a longer log.
+// A key is valid up to the size at which it was replaced, and no further: a
+// thief who steals it later cannot sign a longer log.
 func TestErasOpenCheckpoint(t *testing.T) {
 	vkeys, signed := rotations(t, 10)
 	eras, err := tlog.ResolveSigner(vkeys[1], signed)

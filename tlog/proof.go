@@ -8,12 +8,12 @@ import (
 	"filippo.io/torchwood"
 )
 
-// A Proof is a proof that an entry is in a log, self-contained but for the log's
+// A Proof is a proof that an entry is in a log, complete except for the log's
 // key: c2sp.org/tlog-proof@v1, without extra data.
 type Proof struct {
 	Index      uint64
 	Hashes     []Hash     // from the leaf's sibling up
-	Checkpoint Checkpoint // what Signed says
+	Checkpoint Checkpoint // the content of Signed
 	Signed     []byte     // the signed checkpoint
 }
 
@@ -28,7 +28,7 @@ func FormatProof(index uint64, hashes []Hash, signed []byte) []byte {
 	return torchwood.FormatProof(int64(index), hashes, signed)
 }
 
-// ParseProof reads a proof without checking that it holds.
+// ParseProof reads a proof without verifying it.
 func ParseProof(proof []byte) (Proof, error) {
 	lines, hashes, signed, err := splitProof("proof", proofHeader, proof)
 	if err != nil {
@@ -40,7 +40,7 @@ func ParseProof(proof []byte) (Proof, error) {
 	s, ok := strings.CutPrefix(lines, "index ")
 	index, ok2 := parseSize(s)
 	if !ok || !ok2 {
-		return Proof{}, malformed("proof", "its index")
+		return Proof{}, malformed("proof", "invalid index")
 	}
 	c, err := ReadCheckpoint(signed)
 	if err != nil {
@@ -49,8 +49,8 @@ func ParseProof(proof []byte) (Proof, error) {
 	return Proof{Index: index, Hashes: hashes, Checkpoint: c, Signed: signed}, nil
 }
 
-// CheckProof checks that proof proves entry to be in the log that one of the
-// verifier keys is of, and returns what it says: where, and under which
+// CheckProof checks that proof proves entry to be in the log of one of the
+// verifier keys, and returns the proof, with the entry's index and the
 // checkpoint.
 func CheckProof(vkeys []string, entry [32]byte, proof []byte) (Proof, error) {
 	p, err := ParseProof(proof)
@@ -67,8 +67,8 @@ func CheckProof(vkeys []string, entry [32]byte, proof []byte) (Proof, error) {
 	return p, nil
 }
 
-// A Consistency is a proof that a log at its newest checkpoint begins with what
-// it was when it was smaller:
+// A Consistency is a proof that a log at its newest checkpoint still begins
+// with an older, smaller state of it:
 //
 //	audittrail.consistency/v1\n
 //	old <size in decimal> <root in base64>\n
@@ -79,7 +79,7 @@ type Consistency struct {
 	OldSize    uint64
 	OldRoot    Hash
 	Hashes     []Hash
-	Checkpoint Checkpoint // what Signed says
+	Checkpoint Checkpoint // the content of Signed
 	Signed     []byte     // the signed checkpoint
 }
 
@@ -96,7 +96,7 @@ func FormatConsistency(old Checkpoint, hashes []Hash, signed []byte) []byte {
 	return b.Bytes()
 }
 
-// ParseConsistency reads a consistency proof without checking that it holds.
+// ParseConsistency reads a consistency proof without verifying it.
 func ParseConsistency(proof []byte) (Consistency, error) {
 	line, hashes, signed, err := splitProof("consistency proof", consistencyHeader, proof)
 	if err != nil {
@@ -109,7 +109,7 @@ func ParseConsistency(proof []byte) (Consistency, error) {
 	p.OldSize, ok3 = parseSize(size)
 	p.OldRoot, ok4 = parseHash(root)
 	if !ok || !ok2 || !ok3 || !ok4 {
-		return Consistency{}, malformed("consistency proof", "its second line")
+		return Consistency{}, malformed("consistency proof", "invalid second line")
 	}
 	if p.Checkpoint, err = ReadCheckpoint(signed); err != nil {
 		return Consistency{}, fmt.Errorf("consistency proof: %w", err)
@@ -117,9 +117,9 @@ func ParseConsistency(proof []byte) (Consistency, error) {
 	return p, nil
 }
 
-// CheckConsistencyProof checks that proof proves the log, signed by one of the
-// verifier keys, to begin with the old checkpoint, which the caller trusts or
-// has opened; and returns the newer one.
+// CheckConsistencyProof checks that proof proves the log of one of the verifier
+// keys to begin with the old checkpoint, which the caller trusts or has opened.
+// It returns the newer checkpoint.
 func CheckConsistencyProof(vkeys []string, old Checkpoint, proof []byte) (Checkpoint, error) {
 	p, err := ParseConsistency(proof)
 	if err != nil {
@@ -130,7 +130,7 @@ func CheckConsistencyProof(vkeys []string, old Checkpoint, proof []byte) (Checkp
 		return Checkpoint{}, fmt.Errorf("consistency proof: %w", err)
 	}
 	if p.OldSize != old.Size || p.OldRoot != old.Root {
-		return Checkpoint{}, fmt.Errorf("consistency proof: %w: it is about another checkpoint, of size %d", ErrProof, p.OldSize)
+		return Checkpoint{}, fmt.Errorf("consistency proof: %w: the proof is for another checkpoint, of size %d", ErrProof, p.OldSize)
 	}
 	if err := CheckConsistency(p.Hashes, c.Size, c.Root, old.Size, old.Root); err != nil {
 		return Checkpoint{}, err
@@ -138,15 +138,15 @@ func CheckConsistencyProof(vkeys []string, old Checkpoint, proof []byte) (Checkp
 	return c, nil
 }
 
-// splitProof takes apart what both kinds of proof have in common: a header, one
-// line that says what is proven, hashes, a blank line and a signed checkpoint.
+// splitProof splits a proof of either kind into its parts: a header, one line
+// that says what is proven, hashes, a blank line and a signed checkpoint.
 func splitProof(thing, header string, proof []byte) (line string, hashes []Hash, signed []byte, err error) {
 	if len(proof) > MaxProof {
 		return "", nil, nil, malformed(thing, "longer than %d bytes", MaxProof)
 	}
 	first, rest, _ := strings.Cut(string(proof), "\n")
 	if first != header {
-		return "", nil, nil, malformed(thing, "its first line is not %s", header)
+		return "", nil, nil, malformed(thing, "the first line is not %s", header)
 	}
 	line, rest, _ = strings.Cut(rest, "\n")
 	for {

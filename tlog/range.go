@@ -9,14 +9,14 @@ import (
 const maxLevel = 52
 
 // A Range is a compact range: the roots of the complete subtrees that cover the
-// first Size leaves of a tree, one for each bit that is set in Size. It is all
-// that is needed to append leaves and to know the root at each step. The zero
-// Range is the empty tree; copying a Range takes a snapshot.
+// first Size leaves of a tree, one for each bit that is set in Size. It
+// suffices to append leaves and to compute the root after each of them. The
+// zero Range is the empty tree; copying a Range takes a snapshot.
 //
 // See https://github.com/transparency-dev/merkle/blob/main/docs/compact_ranges.md.
 type Range struct {
 	size  uint64
-	nodes [maxLevel + 1]Hash // nodes[l] counts only if bit l of size is set
+	nodes [maxLevel + 1]Hash // nodes[l] is used only if bit l of size is set
 }
 
 // NewRange returns the range over the first size leaves. The hashes are those of
@@ -95,9 +95,9 @@ func (r *Range) Root() Hash {
 	return h
 }
 
-// RootOf returns the root of the tree that has these leaf hashes and no more.
-// Over a run of 1<<k leaves that starts at a multiple of 1<<k it is the root of
-// that subtree, for [Range.AppendSubtree] at level k: runs can be computed in
+// RootOf returns the root of the tree with exactly these leaf hashes. Over a
+// run of 1<<k leaves that starts at a multiple of 1<<k it is the root of that
+// subtree, for [Range.AppendSubtree] at level k: runs can be computed in
 // parallel, and then be put together in order.
 func RootOf(leaves []Hash) Hash {
 	var r Range

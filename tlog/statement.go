@@ -8,14 +8,14 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// A Statement is what a log's key says beside its checkpoints: of a report or a
-// certificate, that the log made it. Its text:
+// A Statement is a text other than a checkpoint that a log's key signs: it says
+// that the log issued a report or a certificate. Its text:
 //
 //	audittrail.<kind>/v1\n
 //	<origin>\n
 //	<line>\n               (one or more)
 //
-// What the lines mean is the kind's own matter.
+// The kind defines the meaning of the lines.
 type Statement struct {
 	Kind   string // 1 to 32 lower-case letters and hyphens
 	Origin string
@@ -23,7 +23,7 @@ type Statement struct {
 }
 
 // MaxStatement bounds a signed statement in bytes, and maxStatementLines its
-// lines behind the second.
+// lines after the second.
 const (
 	MaxStatement      = 8 << 10
 	maxStatementLines = 16
@@ -37,19 +37,19 @@ func (s Statement) String() string {
 	return fmt.Sprintf("audittrail.%s/v1\n%s\n%s\n", s.Kind, s.Origin, strings.Join(s.Lines, "\n"))
 }
 
-// check says what keeps s from being a statement.
+// check returns an error if s cannot be a statement.
 func (s Statement) check() error {
 	notName := func(r rune) bool { return (r < 'a' || r > 'z') && r != '-' }
 	switch {
 	case s.Kind == "" || len(s.Kind) > 32 || strings.ContainsFunc(s.Kind, notName) || slices.Contains(statementKinds, s.Kind):
-		return malformed("statement", "its kind is none")
+		return malformed("statement", "invalid kind")
 	case !ValidOrigin(s.Origin):
-		return malformed("statement", "its origin is no name of a log")
+		return malformed("statement", "the origin is not the name of a log")
 	case strings.HasPrefix(s.Origin, "audittrail."+s.Kind+"/"):
-		// Its checkpoints would begin as the statement does.
-		return malformed("statement", "the log is named as the kind is")
+		// A checkpoint of such a log would begin like the statement.
+		return malformed("statement", "the log has the name of the kind")
 	case len(s.Lines) == 0 || len(s.Lines) > maxStatementLines:
-		return malformed("statement", "%d lines; 1 to %d are wanted", len(s.Lines), maxStatementLines)
+		return malformed("statement", "%d lines; a statement has 1 to %d", len(s.Lines), maxStatementLines)
 	case len(s.String()) > MaxStatement/2:
 		return malformed("statement", "longer than %d bytes", MaxStatement/2)
 	}
@@ -88,7 +88,7 @@ func ReadStatement(kind string, signed []byte) (Statement, error) {
 	}
 	lines := strings.Split(strings.TrimSuffix(n.Text, "\n"), "\n")
 	if len(lines) < 3 || lines[0] != "audittrail."+kind+"/v1" {
-		return Statement{}, malformed("statement", "its first line is not audittrail.%s/v1", kind)
+		return Statement{}, malformed("statement", "the first line is not audittrail.%s/v1", kind)
 	}
 	s := Statement{Kind: kind, Origin: lines[1], Lines: lines[2:]}
 	if err := s.check(); err != nil {
@@ -108,7 +108,7 @@ func OpenStatement(kind string, signed []byte, vkeys []string, origin string) (S
 		return Statement{}, err
 	}
 	if origin != "" && s.Origin != origin {
-		return Statement{}, fmt.Errorf("statement: %w: it is of %q, not of %q", ErrOrigin, s.Origin, origin)
+		return Statement{}, fmt.Errorf("statement: %w: the statement is of %q, not of %q", ErrOrigin, s.Origin, origin)
 	}
 	known, err := verifiers(vkeys)
 	if err != nil {
@@ -120,9 +120,9 @@ func OpenStatement(kind string, signed []byte, vkeys []string, origin string) (S
 	return s, nil
 }
 
-// Since returns the verifier keys that were in force when the tree had that
-// size, or came into force later: those that can have signed a statement about
-// it.
+// Since returns the verifier keys that were valid when the tree had that size,
+// or became valid later: those that can have signed a statement about that
+// tree.
 func (e KeyPeriods) Since(size uint64) []string {
 	var keys []string
 	for _, era := range e {

@@ -53,7 +53,7 @@ func TestStatement(t *testing.T) {
 	}
 }
 
-// What could be taken for another signed text is not signed.
+// A statement that could be taken for another signed text is not signed.
 func TestSignStatementRefuses(t *testing.T) {
 	s, _ := key(t, origin, 1)
 	for name, st := range map[string]tlog.Statement{

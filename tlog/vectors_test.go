@@ -71,7 +71,7 @@ func TestVectors(t *testing.T) {
 	golden(t, "rotation", rotation)
 }
 
-// What the vectors say is read back from the files alone.
+// The values of the vectors are read back from the files alone.
 func TestVectorsHold(t *testing.T) {
 	read := func(name string) []byte {
 		b, err := os.ReadFile(filepath.Join(vectors, name))
