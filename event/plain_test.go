@@ -101,9 +101,9 @@ func TestPlainRefused(t *testing.T) {
 	const secret = "SECRET"
 	for _, tt := range []struct{ in, want string }{
 		{`{"hash":"x"}`, "type: missing"},
-		{`{"event_type":"prompt"`, "byte 22: comma or } wanted"},
-		{`{"event_type":"prompt"}{}`, "byte 23: more after the value's end"},
-		{`{"event_type":1}`, "event_type: byte 14: a string wanted, found a number"},
+		{`{"event_type":"prompt"`, "byte 22: expected comma or }"},
+		{`{"event_type":"prompt"}{}`, "byte 23: more input after the value"},
+		{`{"event_type":1}`, "event_type: byte 14: expected a string, found a number"},
 		{`{"event_type":"prompt","type":"prompt"}`, "type: stands twice, under two names"},
 		{`{"time":"2026-11-23T12:34:56Z","timestamp":1,"hash":"x"}`, "timestamp: stands twice, under two names"},
 		{`{"id":"a","event_id":"a","event_type":"prompt"}`, "event_id: stands twice, under two names"},
@@ -113,8 +113,8 @@ func TestPlainRefused(t *testing.T) {
 		{`{"event_type":"prompt","timestamp":"yesterday"}`, `timestamp: "yesterday": no time of RFC 3339, such as 2006-01-02T15:04:05.999Z`},
 		{`{"event_type":"prompt","timestamp":1e400}`, "timestamp: seconds since 1970 beyond what a time can hold"},
 		{`{"event_type":"prompt","timestamp":1795437296789}`, "timestamp: seconds since 1970 beyond what a time can hold"},
-		{`{"event_type":"prompt","timestamp":[]}`, "timestamp: byte 35: a string wanted, found an array"},
-		{`{"event_type":"prompt","event_id":["` + secret + `"]}`, "event_id: byte 0: a string wanted, found an array"},
+		{`{"event_type":"prompt","timestamp":[]}`, "timestamp: byte 35: expected a string, found an array"},
+		{`{"event_type":"prompt","event_id":["` + secret + `"]}`, "event_id: byte 0: expected a string, found an array"},
 		{`{"event_type":"prompt","zzz":"` + secret + `\x"}`, "imported: byte 36: unknown escape"},
 		{`{"event_type":"prompt","zzz":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`, "imported: byte 70: nested more than 64 deep"},
 		{`{"event_type":"prompt","hash":"x","metadata":{"imported":1}}`, `metadata: has a key "imported", which is where the old hashes would go`},

@@ -57,8 +57,8 @@ func (d *Decoder) appendValue(dst []byte) ([]byte, error) {
 	return append(dst, d.in[start:d.pos]...), err
 }
 
-// appendText appends a decoded string. One that stood without escapes stands
-// in the canonical form as it was.
+// appendText appends a decoded string. One without escapes is already in
+// canonical form.
 func appendText(dst, s []byte, escaped bool) []byte {
 	if escaped {
 		return appendString(dst, s)
@@ -83,7 +83,7 @@ func (d *Decoder) appendArray(dst []byte) ([]byte, error) {
 }
 
 // A member is one key of an object whose canonical form is being written, and
-// where in the output it stands with its value.
+// where in the output the key and its value are.
 type member struct {
 	key      []byte // decoded
 	at       int    // where the key begins in the input

@@ -103,43 +103,43 @@ var refused = []struct {
 	offset int
 	msg    string
 }{
-	{"", 0, "a value wanted, found the end"},
-	{"  ", 2, "a value wanted, found the end"},
+	{"", 0, "expected a value, found the end"},
+	{"  ", 2, "expected a value, found the end"},
 	{"nul", 0, "invalid literal"},
 	{"True", 0, "True, which JSON writes as true: this is Python's form of a value; write it with json.dumps"},
 	{"[NaN]", 1, "NaN, which JSON does not have: write null, or leave the member out"},
 	{"[1,Infinity]", 3, "Infinity, which JSON does not have: write null, or leave the member out"},
 	{`{"a": -Infinity}`, 6, "-Infinity, which JSON does not have: write null, or leave the member out"},
 	{"nan", 0, "nan, which JSON does not have: write null, or leave the member out"},
-	{"[Nope]", 1, "a value wanted, found no value"},
+	{"[Nope]", 1, "expected a value, found no value"},
 	{"[-I]", 1, "invalid number"},
 	{"{'a':1}", 1, "single quotes, where JSON has double ones"},
-	{"nullx", 4, "more after the value's end"},
-	{"1 2", 2, "more after the value's end"},
-	{"\xef\xbb\xbf1", 0, "a value wanted, found no value"},
-	{"\x00", 0, "a value wanted, found no value"},
-	{"1\x00", 1, "more after the value's end"},
+	{"nullx", 4, "more input after the value"},
+	{"1 2", 2, "more input after the value"},
+	{"\xef\xbb\xbf1", 0, "expected a value, found no value"},
+	{"\x00", 0, "expected a value, found no value"},
+	{"1\x00", 1, "more input after the value"},
 	{"-", 0, "invalid number"},
 	{"01", 0, "invalid number"},
 	{"-01", 0, "invalid number"},
-	{"+1", 0, "a value wanted, found no value"},
-	{".5", 0, "a value wanted, found no value"},
+	{"+1", 0, "expected a value, found no value"},
+	{".5", 0, "expected a value, found no value"},
 	{"1.", 0, "invalid number"},
 	{"1.e5", 0, "invalid number"},
 	{"1e", 0, "invalid number"},
 	{"1e+", 0, "invalid number"},
-	{"0x1", 1, "more after the value's end"},
-	{"[1,]", 3, "a value wanted, found no value"},
-	{"[1", 2, "comma or ] wanted"},
-	{"[1}", 2, "comma or ] wanted"},
-	{"[", 1, "a value wanted, found the end"},
-	{"{", 1, "key wanted"},
-	{"{1:2}", 1, "key wanted"},
-	{`{"a"}`, 4, "colon wanted"},
-	{`{"a":1,}`, 7, "key wanted"},
-	{`{"a":1]`, 6, "comma or } wanted"},
-	{`{"a" 1}`, 5, "colon wanted"},
-	{`{"a":}`, 5, "a value wanted, found no value"},
+	{"0x1", 1, "more input after the value"},
+	{"[1,]", 3, "expected a value, found no value"},
+	{"[1", 2, "expected comma or ]"},
+	{"[1}", 2, "expected comma or ]"},
+	{"[", 1, "expected a value, found the end"},
+	{"{", 1, "expected a key"},
+	{"{1:2}", 1, "expected a key"},
+	{`{"a"}`, 4, "expected a colon"},
+	{`{"a":1,}`, 7, "expected a key"},
+	{`{"a":1]`, 6, "expected comma or }"},
+	{`{"a" 1}`, 5, "expected a colon"},
+	{`{"a":}`, 5, "expected a value, found no value"},
 	{`"`, 1, "string without an end"},
 	{`"abc`, 4, "string without an end"},
 	{`"abc\`, 5, "string without an end"},
@@ -154,8 +154,8 @@ var refused = []struct {
 	{`"ab\x41"`, 3, "unknown escape"},            //
 	{`"\'"`, 1, "unknown escape"},                //
 	{"\"\\\x01\"", 1, "unknown escape"},          //
-	{`"\u12"`, 1, `four hexadecimal digits wanted after \u`},
-	{`"\u12g4"`, 1, `four hexadecimal digits wanted after \u`},
+	{`"\u12"`, 1, `expected four hexadecimal digits after \u`},
+	{`"\u12g4"`, 1, `expected four hexadecimal digits after \u`},
 	{`"\ud800"`, 1, "lone surrogate"},
 	{`"x\udc00"`, 2, "lone surrogate"},
 	{`"\ud800\u0041"`, 1, "lone surrogate"},
@@ -368,7 +368,7 @@ func TestKindMismatch(t *testing.T) {
 				}
 				continue
 			}
-			msg := "byte 1: " + want + " wanted, found " + found
+			msg := "byte 1: expected " + want + ", found " + found
 			if err == nil || err.Error() != msg {
 				t.Errorf("read %s, found %s: error %v, want %s", want, found, err, msg)
 			}
@@ -404,7 +404,8 @@ func TestCallbackReadsNothing(t *testing.T) {
 	}
 }
 
-// What the caller changes afterwards must not change what was returned.
+// Strings that were returned must not change when the caller changes the input
+// afterwards.
 func TestStringsAreCopies(t *testing.T) {
 	in := []byte(`{"key":"text"}`)
 	d := cjson.NewDecoder(in)

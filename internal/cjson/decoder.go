@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// A Decoder reads one JSON text value by value. Its methods take the next
-// value and fail with an [*Error] where it is of another kind. After an error
-// the decoder is good for nothing but [Decoder.Offset].
+// A Decoder reads one JSON text value by value. Its methods read the next value
+// and fail with an [*Error] if it is of another kind. After an error only
+// [Decoder.Offset] may be called.
 //
-// The decoder never changes its input and keeps nothing of it: strings are
-// copies, short ones in pieces of memory that they share, so that whoever
-// keeps a few of very many should clone them.
+// The decoder never changes its input and keeps no reference to it: strings are
+// copies. Short strings share blocks of memory, so a caller that keeps a few of
+// very many should clone them.
 type Decoder struct {
 	in    []byte
 	pos   int
 	depth int
 
 	keys    []string // keys of the open objects, the innermost last
-	members []member // likewise, while a canonical form is written
+	members []member // members of the open objects, while a canonical form is written
 	scratch []byte
-	short   strings.Builder // the current piece of memory for short strings
+	short   strings.Builder // the current block of memory for short strings
 }
 
 // NewDecoder returns a decoder of the one JSON value in b.
@@ -37,8 +37,9 @@ func (d *Decoder) fail(offset int, msg string) error {
 	return &Error{Offset: offset, Msg: msg}
 }
 
-// Kind tells what comes next without reading it: '{', '[', '"', '0' for any
-// number, 't', 'f', 'n', 0 at the end, or '?' for what begins no value.
+// Kind returns the kind of the next value without reading it: '{', '[', '"',
+// '0' for any number, 't', 'f', 'n', 0 at the end, or '?' if the next byte does
+// not begin a value.
 func (d *Decoder) Kind() byte {
 	d.space()
 	if d.pos == len(d.in) {
@@ -73,18 +74,18 @@ func kindName(kind byte) string {
 	return "no value"
 }
 
-// mismatch is the error for a value of another kind than the one wanted.
+// mismatch returns the error for a value of another kind than the expected one.
 func (d *Decoder) mismatch(want string) error {
 	if msg := d.notJSON(); msg != "" {
 		return d.fail(d.pos, msg)
 	}
-	return d.fail(d.pos, want+" wanted, found "+kindName(d.Kind()))
+	return d.fail(d.pos, "expected "+want+", found "+kindName(d.Kind()))
 }
 
 const notFinite = ", which JSON does not have: write null, or leave the member out"
 
-// notJSON says what comes next, if it is a word that programs write for a value
-// and that is none.
+// notJSON describes the next word, if programs write it for a value and JSON
+// does not have it.
 func (d *Decoder) notJSON() string {
 	for _, w := range notJSON {
 		if bytes.HasPrefix(d.in[d.pos:], []byte(w.text)) {
@@ -119,7 +120,7 @@ func (d *Decoder) space() {
 	}
 }
 
-// next returns the next byte that is no whitespace, or 0 at the end.
+// next returns the next byte that is not whitespace, or 0 at the end.
 func (d *Decoder) next() byte {
 	d.space()
 	if d.pos == len(d.in) {
@@ -128,8 +129,8 @@ func (d *Decoder) next() byte {
 	return d.in[d.pos]
 }
 
-// open enters an array or object; it reports whether that is empty, and then
-// has left it again.
+// open enters an array or object. It reports whether that is empty, and then
+// leaves it again.
 func (d *Decoder) open(bracket byte) (empty bool, err error) {
 	if d.next() != bracket {
 		return false, d.mismatch(kindName(bracket))
@@ -158,7 +159,7 @@ func (d *Decoder) more(bracket byte) (bool, error) {
 		d.depth--
 		return false, nil
 	}
-	return false, d.fail(d.pos, "comma or "+string(rune(bracket+2))+" wanted")
+	return false, d.fail(d.pos, "expected comma or "+string(rune(bracket+2)))
 }
 
 // rawKey reads a key and its colon.
@@ -166,27 +167,27 @@ func (d *Decoder) rawKey() (raw []byte, escaped bool, err error) {
 	if c := d.next(); c == '\'' {
 		return nil, false, d.mismatch("a string")
 	} else if c != '"' {
-		return nil, false, d.fail(d.pos, "key wanted")
+		return nil, false, d.fail(d.pos, "expected a key")
 	}
 	if raw, escaped, err = d.scanString(); err != nil {
 		return nil, false, err
 	}
 	if escaped {
-		// Into memory of its own: the key is kept until its object ends.
+		// A copy in separate memory: the key is kept until its object ends.
 		if raw, err = d.unescape(nil, raw); err != nil {
 			return nil, false, err
 		}
 	}
 	if d.next() != ':' {
-		return nil, false, d.fail(d.pos, "colon wanted")
+		return nil, false, d.fail(d.pos, "expected a colon")
 	}
 	d.pos++
 	return raw, escaped, nil
 }
 
 // Object reads an object and calls f for each of its keys; f must read the
-// value. Keys come in the order in which they stand. A key that was there
-// before is refused, however it is escaped.
+// value. Keys come in the order of the input. A repeated key is refused,
+// however it is escaped.
 func (d *Decoder) Object(f func(key string) error) error {
 	empty, err := d.open('{')
 	if empty || err != nil {
@@ -218,9 +219,9 @@ func (d *Decoder) Object(f func(key string) error) error {
 	}
 }
 
-// A keySet finds repeated keys of one object. Most objects have few keys, and
-// a filter of 256 bits spares nearly all comparisons; past linearKeys of them
-// a map takes over, since input may be hostile.
+// A keySet finds repeated keys of one object. Most objects have few keys, and a
+// filter of 256 bits spares nearly all comparisons; beyond linearKeys of them a
+// map is used, since input may be hostile.
 type keySet struct {
 	filter [4]uint64
 	base   int // the object's first key in Decoder.keys
@@ -295,8 +296,8 @@ func (d *Decoder) String() (string, error) {
 	return d.text(raw), nil
 }
 
-// text returns b as a string. Objects have many short ones, and most of the
-// time that they cost would be the allocator's.
+// text returns b as a string. Objects have many short ones, whose allocation
+// would take most of the time.
 func (d *Decoder) text(b []byte) string {
 	const (
 		limit = 64
@@ -386,15 +387,15 @@ func (d *Decoder) Int() (int64, error) {
 	var n int64
 	for _, c := range digits {
 		if c < '0' || c > '9' {
-			return 0, d.fail(at, "integer wanted")
+			return 0, d.fail(at, "expected an integer")
 		}
 		if n = n*10 + int64(c-'0'); n > MaxInt {
-			return 0, d.fail(at, "integer beyond 2^53-1, or no integer")
+			return 0, d.fail(at, "not an integer, or one beyond 2^53-1")
 		}
 	}
 	if negative {
 		if n == 0 {
-			return 0, d.fail(at, "0 has no sign")
+			return 0, d.fail(at, "0 must have no sign")
 		}
 		n = -n
 	}
@@ -432,9 +433,9 @@ func (d *Decoder) literal(word string) error {
 	return nil
 }
 
-// Skip reads a value of any kind and checks it as strictly as if it were
-// wanted. Its depth counts from itself, not from the objects around it, so
-// that a value may stand wherever it may stand alone.
+// Skip reads a value of any kind and checks it as strictly as the other methods
+// do. Its depth is counted from the value itself, not from the objects around
+// it, so that a value which is valid alone is valid everywhere.
 func (d *Decoder) Skip() error {
 	outer := d.depth
 	d.depth = 0
@@ -467,8 +468,8 @@ func (d *Decoder) skip() error {
 	return d.mismatch("a value")
 }
 
-// Raw reads a value as [Decoder.Skip] does and returns the part of the input
-// where it stands, without whitespace around it. It aliases the input.
+// Raw reads a value as [Decoder.Skip] does and returns its part of the input,
+// without whitespace around it. The result aliases the input.
 func (d *Decoder) Raw() ([]byte, error) {
 	d.space()
 	start := d.pos
@@ -481,7 +482,7 @@ func (d *Decoder) Raw() ([]byte, error) {
 // End checks that only whitespace is left.
 func (d *Decoder) End() error {
 	if d.space(); d.pos != len(d.in) {
-		return d.fail(d.pos, "more after the value's end")
+		return d.fail(d.pos, "more input after the value")
 	}
 	return nil
 }

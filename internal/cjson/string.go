@@ -9,9 +9,9 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// AppendString appends s as a JSON string: `"` and `\` behind a backslash,
-// control characters below 0x20 as \b \t \n \f \r or \u00xx, all else as it
-// stands. s must be valid UTF-8, which the caller has checked.
+// AppendString appends s as a JSON string: `"` and `\` after a backslash,
+// control characters below 0x20 as \b \t \n \f \r or \u00xx, everything else
+// unchanged. s must be valid UTF-8, which the caller has checked.
 func AppendString(dst []byte, s string) []byte { return appendString(dst, s) }
 
 func appendString[T string | []byte](dst []byte, s T) []byte {
@@ -45,8 +45,8 @@ func appendEscape(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 }
 
-// plain returns how many bytes at the start of s stand in a string as they
-// are: the index of the first quote, backslash or control character.
+// plain returns how many bytes at the start of s need no escape in a string:
+// the index of the first quote, backslash or control character.
 //
 // It looks at eight bytes at a time. Subtracting sets the top bit of each byte
 // that is too small; a borrow can mark a byte wrongly, but only above one that
@@ -77,8 +77,8 @@ func plain[T string | []byte](s T) int {
 }
 
 // scanString moves past the string at the decoder's position, which is at its
-// opening quote. It returns what stands between the quotes, still escaped, and
-// whether there are escapes in it; these are checked by unescape alone.
+// opening quote. It returns the bytes between the quotes, still escaped, and
+// whether there are escapes among them, which unescape checks.
 func (d *Decoder) scanString() (raw []byte, escaped bool, err error) {
 	start := d.pos + 1
 	i := start
@@ -119,11 +119,11 @@ func invalidAt(b []byte) int {
 	return len(b)
 }
 
-// unescape appends what raw, scanned by scanString and ending before the
-// closing quote that d has just passed, stands for.
+// unescape appends the text that raw encodes. raw was scanned by scanString,
+// and ends before the closing quote that d has just passed.
 func (d *Decoder) unescape(dst, raw []byte) ([]byte, error) {
 	at := d.pos - 1 - len(raw)
-	dst = slices.Grow(dst, len(raw)) // what it stands for is shorter
+	dst = slices.Grow(dst, len(raw)) // the text is shorter
 	for i := 0; i < len(raw); {
 		n := plain(raw[i:])
 		dst = append(dst, raw[i:i+n]...)
@@ -131,8 +131,8 @@ func (d *Decoder) unescape(dst, raw []byte) ([]byte, error) {
 		if i == len(raw) {
 			break
 		}
-		// plain stopped at a backslash: scanString let nothing else through,
-		// and left at least one byte behind each.
+		// plain stopped at a backslash: scanString admits no other such byte,
+		// and a byte follows each backslash.
 		c := raw[i+1]
 		if c == 'u' {
 			r, n, msg := unescapeRune(raw[i:])
@@ -176,7 +176,7 @@ func unescapeByte(c byte) (byte, bool) {
 func unescapeRune(b []byte) (r rune, n int, msg string) {
 	r, ok := hex4(b)
 	if !ok {
-		return 0, 0, "four hexadecimal digits wanted after \\u"
+		return 0, 0, "expected four hexadecimal digits after \\u"
 	}
 	if !utf16.IsSurrogate(r) {
 		return r, 6, ""

@@ -344,8 +344,8 @@ func TestNoJSON(t *testing.T) {
 		"<?xml version=\"1.0\"?><bom/>":             "this is an XML file, and not JSON in UTF-8",
 		"bomFormat: CycloneDX":                      "this is text that is not JSON",
 		"name,version\n":                            "this is text that is not JSON",
-		"{\"bomFormat\":\"CycloneDX\",}":            "line 1, byte 26: key wanted",
-		"{\"bomFormat\":\"CycloneDX\"}\nPK\x03\x04": "line 2, byte 1: a value wanted, found no value",
+		"{\"bomFormat\":\"CycloneDX\",}":            "line 1, byte 26: expected a key",
+		"{\"bomFormat\":\"CycloneDX\"}\nPK\x03\x04": "line 2, byte 1: expected a value, found no value",
 		"\ufeff": "it is empty",
 	} {
 		if _, err := exchange.Detect([]byte(in)); err == nil || err.Error() != "recognize the document: "+want {
