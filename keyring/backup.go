@@ -14,16 +14,16 @@ import (
 	"audittrail/record"
 )
 
-// A BackupInfo is a copy of the keys outside the keyring. As long as it can be
-// restored, it may hold what was destroyed here since.
+// A BackupInfo describes a backup of the keys outside the keyring. As long as
+// it can be restored, it may contain keys that were destroyed here since.
 type BackupInfo struct {
 	ID      record.ID
 	Created time.Time
 	Expires time.Time
 }
 
-// Backups returns the backups that have not expired yet. A keyring that was
-// restored knows nothing of those made after the one that it came from.
+// Backups returns the backups that have not expired yet. A restored keyring
+// does not list backups that were made after the one that it was restored from.
 func (r *Ring) Backups() []BackupInfo {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -39,18 +39,19 @@ func (r *Ring) Backups() []BackupInfo {
 	return infos
 }
 
-// Backup writes all keys to w, encrypted to the recipient (age-encryption.org/v1).
-// The keyring remembers it until it expires, even if writing fails: part of it
-// may be somewhere.
+// Backup writes all keys to w, encrypted to the recipient
+// (age-encryption.org/v1). The keyring lists the backup until it expires, even
+// if writing fails, since part of it may exist.
 //
-// Restore refuses a backup that has expired. That is no cryptography: whoever
-// holds the recipient's identity can read it still, until one of them is gone.
+// Restore refuses an expired backup. That is a rule and not cryptography: a
+// holder of the recipient's identity can read the backup until it or the
+// identity is destroyed.
 func (r *Ring) Backup(w io.Writer, recipient age.Recipient, expires time.Time) (BackupInfo, error) {
 	return r.BackupAfter(func(BackupInfo) error { return nil }, w, recipient, expires)
 }
 
-// BackupAfter is Backup for a caller who writes down elsewhere, too, that there
-// is a backup: it calls note first, and writes nothing to w if that fails.
+// BackupAfter is Backup for a caller that also records the backup elsewhere: it
+// calls note first, and writes nothing to w if that fails.
 func (r *Ring) BackupAfter(note func(BackupInfo) error, w io.Writer, recipient age.Recipient, expires time.Time) (BackupInfo, error) {
 	info, snap, head, err := r.beginBackup(expires)
 	if err == nil {
@@ -61,7 +62,7 @@ func (r *Ring) BackupAfter(note func(BackupInfo) error, w io.Writer, recipient a
 			err = cerr
 		}
 		if errors.Is(err, ErrDamaged) && r.Generation() != head.Generation {
-			err = errors.New("keys were destroyed while it was written: begin again")
+			err = errors.New("keys were destroyed while the backup was written: begin again")
 		}
 	}
 	if err != nil {
@@ -70,9 +71,9 @@ func (r *Ring) BackupAfter(note func(BackupInfo) error, w io.Writer, recipient a
 	return info, nil
 }
 
-// beginBackup writes down that there is a backup, and returns the ring as it is
-// now with a file of its own, so that nobody waits for w. A destruction
-// meanwhile wipes that file, and fails the backup.
+// beginBackup records the backup in the ring, and returns a snapshot of the
+// ring with its own file handle, so that no lock is held while w is written to.
+// A destruction meanwhile wipes that file, and the backup fails.
 func (r *Ring) beginBackup(expires time.Time) (BackupInfo, *ringfile.File, *ringfile.BackupHead, error) {
 	r.writing.Lock()
 	defer r.writing.Unlock()
@@ -83,7 +84,7 @@ func (r *Ring) beginBackup(expires time.Time) (BackupInfo, *ringfile.File, *ring
 	defer r.mu.Unlock()
 	now := r.now()
 	if !expires.After(now) {
-		return BackupInfo{}, nil, nil, errors.New("it would have expired already")
+		return BackupInfo{}, nil, nil, errors.New("the expiry is in the past")
 	}
 	var random [16]byte
 	if _, err := io.ReadFull(r.o.Rand, random[:]); err != nil {
@@ -120,9 +121,10 @@ func backup(w io.Writer, recipient age.Recipient, snap *ringfile.File, head *rin
 	return nil
 }
 
-// Restore makes a keyring in a folder that has none from a backup, under the
-// master key of the options. What was destroyed since the backup comes back
-// with it, until the log's destructions are applied again, from LastDestruction on.
+// Restore creates a keyring from a backup in a folder that has none, under the
+// master key of the options. Keys that were destroyed since the backup are
+// restored too, until the log's destructions are applied again, from
+// LastDestruction on.
 func Restore(ctx context.Context, dir string, src io.Reader, identity age.Identity, o Options) error {
 	r, err := create(ctx, dir, o, func(r *Ring) (*ringfile.Base, signed, error) {
 		plain, err := age.Decrypt(src, identity)

@@ -9,9 +9,10 @@ const (
 	shardSize = 2048 // entries of one generation of a shard; there are two
 )
 
-// A cache keeps up to 262,144 keys, most of those used of late. Each shard has
-// a young and an old generation: what is used in the old one moves to the
-// young, and what is left there when the young one is full is forgotten.
+// A cache keeps up to 262,144 keys, most of them recently used. Each shard has
+// a young and an old generation: keys that are used move from the old one to
+// the young one, and the rest of the old one is dropped when the young one is
+// full.
 type cache[K comparable, V any] struct {
 	shard  func(K) uint
 	shards [shards]cacheShard[K, V]
@@ -41,8 +42,8 @@ func (c *cache[K, V]) get(k K) (V, bool) {
 	return v, ok
 }
 
-// promote looks again under the lock: in between, the cache may have been
-// emptied, and then the key must not come back.
+// promote looks the key up again under the lock: the cache may have been
+// emptied in between, and then the key must not reappear.
 func (s *cacheShard[K, V]) promote(k K) (V, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +74,7 @@ func (s *cacheShard[K, V]) put(k K, v V) {
 	s.young[k] = v
 }
 
-// empty forgets everything.
+// empty removes all keys.
 func (c *cache[K, V]) empty() {
 	for i := range c.shards {
 		s := &c.shards[i]

@@ -99,7 +99,7 @@ func (a *acked) destroy(r *keyring.Ring, classes []string) error {
 	a.doomed = append(a.doomed, a.held[0])
 	a.held = a.held[1:]
 	if classes != nil {
-		// What is in that class is neither to be there nor to be gone.
+		// The destruction of that class may have happened or not.
 		a.expired = true
 		a.held = slices.DeleteFunc(a.held, func(h held) bool { return h.class == other })
 	}
@@ -181,8 +181,8 @@ func (a *acked) backup(r *keyring.Ring) error {
 	return err
 }
 
-// check opens what a crash left, holds it against what was acknowledged, goes
-// on writing, and leaves it in order.
+// check opens the files that a crash left, compares them with the acknowledged
+// operations, continues to write, and leaves the files in order.
 func (a *acked) check(disk *vfs.Mem) error {
 	ctx := context.Background()
 	o := keyring.Options{FS: disk}
@@ -282,8 +282,8 @@ func TestCrashAnywhere(t *testing.T) {
 			if err := b.check(after); err != nil {
 				t.Fatalf("%s at operation %d: %v", what, n, err)
 			}
-			// What was acknowledged since must survive the next power loss,
-			// though it stands on what the first process left.
+			// Operations acknowledged since must survive the next power loss,
+			// though they follow on bytes that the first process left.
 			for _, again := range []*vfs.Mem{after.Crash(nil), after.Crash(rand.New(rand.NewPCG(uint64(n), 99)))} {
 				if err := b.clone().check(again); err != nil {
 					t.Fatalf("%s at operation %d, then a power loss: %v", what, n, err)

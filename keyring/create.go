@@ -12,9 +12,9 @@ import (
 	"audittrail/keyring/internal/ringfile"
 )
 
-// Create makes a keyring in a folder, which it creates if need be, for the log
-// named origin; an empty origin is replaced by a random one. A master key that
-// is to be a file is made if it does not exist.
+// Create creates a keyring in a folder, which it creates if it is missing, for
+// the log named origin; an empty origin is replaced by a random one. If the
+// master key is that of a file which does not exist, the file is created too.
 func Create(ctx context.Context, dir, origin string, o Options) (*Ring, error) {
 	if origin == "" {
 		o.fill(dir)
@@ -34,8 +34,8 @@ func Create(ctx context.Context, dir, origin string, o Options) (*Ring, error) {
 	return r, nil
 }
 
-// create makes the files of a keyring from what begin returns. The ring comes
-// last: until it is there, there is no keyring.
+// create creates the files of a keyring from the base and the signed state that
+// begin returns. The ring is written last: until then, there is no keyring.
 func create(ctx context.Context, dir string, o Options, begin func(*Ring) (*ringfile.Base, signed, error)) (*Ring, error) {
 	if o.ReadOnly {
 		return nil, ErrReadOnly
@@ -80,10 +80,10 @@ func (r *Ring) begin(ctx context.Context, begin func(*Ring) (*ringfile.Base, sig
 	if err := r.o.FS.Rename(name+tmpSuffix, name); err != nil {
 		return fmt.Errorf("put ring in place: %w", err)
 	}
-	return r.open(ctx) // which makes the names durable, as after a crash
+	return r.open(ctx) // also makes the names durable, as after a crash
 }
 
-// masterOrNew returns the master key, making the file that is to hold it.
+// masterOrNew returns the master key, and creates its file if that is missing.
 func masterOrNew(ctx context.Context, m Master, random io.Reader) (Secret, error) {
 	key, err := m.MasterKey(ctx)
 	file, ok := m.(*masterFile)
@@ -99,7 +99,7 @@ func masterOrNew(ctx context.Context, m Master, random io.Reader) (Secret, error
 	return key, nil
 }
 
-// first is what a new ring begins with.
+// first returns the base of a new ring.
 func (r *Ring) first(origin string) (*ringfile.Base, error) {
 	if err := ringfile.CheckOrigin(origin); err != nil {
 		return nil, err
@@ -126,8 +126,8 @@ func (r *Ring) first(origin string) (*ringfile.Base, error) {
 	return &ringfile.Base{Generation: 1, Origin: origin, Pages: st.Pages, Meta: m}, nil
 }
 
-// writeBase writes a generation under a temporary name, under a wrapping key of
-// its own, and returns the name that it is to get.
+// writeBase writes a generation under a temporary name, encrypted under a new
+// wrapping key, and returns its final name.
 func (r *Ring) writeBase(b *ringfile.Base) (string, error) {
 	if _, err := io.ReadFull(r.o.Rand, b.Wrapping[:]); err != nil {
 		return "", fmt.Errorf("make wrapping key: %w", err)
@@ -139,10 +139,11 @@ func (r *Ring) writeBase(b *ringfile.Base) (string, error) {
 	return name, err
 }
 
-// makeDir creates a folder and makes its name durable, and those of the
-// folders above it. Those that were there may have been made just before, by a
-// process that was killed; but most are older, and not everybody may open them,
-// so above the folder's own name they are synced as far as that works.
+// makeDir creates a folder and makes its name durable, and the names of the
+// folders above it. Existing folders may have been created just before, by a
+// process that was killed, so they are synced as well; but errors are ignored
+// above the folder's own name, since most are older, and this process may not
+// be allowed to open them.
 func makeDir(fsys vfs.FS, dir string) error {
 	old := filepath.Clean(dir)
 	for {

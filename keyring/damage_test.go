@@ -15,7 +15,7 @@ import (
 )
 
 // A specimen is a ring of two pages of subjects and one of users, with two
-// frames in the journal behind them.
+// frames in the journal after them.
 type specimen struct {
 	disk   *vfs.Mem
 	base   []held    // one of each page
@@ -176,7 +176,7 @@ func TestGarbageBehindTheRing(t *testing.T) {
 			t.Error("what was copied aside outlives the generation that it is of")
 		}
 	}
-	// More than one frame can be is no torn write.
+	// More bytes than one frame can have are not a torn write.
 	disk := s.with(t, append(bytes.Clone(s.ring), make([]byte, 1<<20+9)...))
 	if noticed, _ := s.probe(t, disk, false); !noticed {
 		t.Error("a megabyte behind the ring was taken for a torn write")

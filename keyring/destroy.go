@@ -8,8 +8,8 @@ import (
 	"audittrail/record"
 )
 
-// LastDestruction returns the last record whose destructions have been carried out
-// completely. Before the first one, the hash is zero.
+// LastDestruction returns the last record whose destructions are complete.
+// Before the first one, the hash is zero.
 func (r *Ring) LastDestruction() (seq uint64, hash record.Hash) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -20,24 +20,24 @@ func (r *Ring) LastDestruction() (seq uint64, hash record.Hash) {
 	return a.Seq, record.Hash(a.Hash)
 }
 
-// A Destruction says which keys are to go.
+// A Destruction says which keys to destroy.
 type Destruction struct {
 	Subjects []record.Subject
 	Classes  []string
 	Files    []FileID // of derived files
-	AllFiles bool     // every derived file's key
-	// Seq and Hash are of the record that ordered it.
+	AllFiles bool     // the keys of all derived files
+	// Seq and Hash are those of the record that ordered the destruction.
 	Seq  uint64
 	Hash record.Hash
 }
 
-// Destroy destroys keys, as a record has ordered. From when it returns, no
-// process opens a record or a file with them, and they are on no byte of the
+// Destroy destroys keys, as ordered by a record. After it has returned, no
+// process decrypts a record or a file with them, and they are in no byte of the
 // ring's files.
 //
-// What is destroyed already stays as it is, so Destroy may be called again
-// after an error, a crash or the return of a backup. The key of a subject or
-// class that is unknown is recorded as destroyed all the same.
+// Keys that are destroyed already remain so, and Destroy may be called again
+// after an error, a crash or the restoring of a backup. For a subject or class
+// without a key it is recorded as well that the key is destroyed.
 func (r *Ring) Destroy(d Destruction) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
@@ -48,7 +48,7 @@ func (r *Ring) Destroy(d Destruction) error {
 }
 
 func (r *Ring) destroy(d *Destruction) error {
-	// What is pending may be what is destroyed.
+	// Keys to be destroyed may still be pending.
 	if err := r.flush(); err != nil {
 		return err
 	}
@@ -81,9 +81,9 @@ func (r *Ring) destroy(d *Destruction) error {
 	return r.settle(r.st.WriteMeta(m))
 }
 
-// doomed returns the entries for what is not destroyed yet, as payloads. Files
-// come first: when the subjects count as destroyed, nothing that is derived
-// from their records can be read either.
+// doomed returns the entries for the keys that are not destroyed yet, as
+// payloads. Files come first: once the subjects count as destroyed, no file
+// that is derived from their records can be read either.
 func (r *Ring) doomed(d *Destruction) ([][]byte, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -91,7 +91,7 @@ func (r *Ring) doomed(d *Destruction) ([][]byte, error) {
 	seen := map[record.Subject]bool{}
 	for _, id := range d.Subjects {
 		if id == r.system {
-			return nil, errors.New("the system's own subject cannot be erased")
+			return nil, errors.New("the subject of the system cannot be erased")
 		}
 		sub, _, err := r.st.Subject(id)
 		if err != nil {
@@ -108,7 +108,7 @@ func (r *Ring) doomed(d *Destruction) ([][]byte, error) {
 			return nil, err
 		}
 		if ringfile.Governance(name) {
-			return nil, fmt.Errorf("class %s does not expire: it governs the log", name)
+			return nil, fmt.Errorf("class %s does not expire: its records govern the log", name)
 		}
 		if c, _ := r.st.Class(name); !c.Expired && !gone[name] {
 			gone[name] = true
@@ -132,8 +132,8 @@ func (r *Ring) doomedFiles(d *Destruction) [][]byte {
 	return entries
 }
 
-// mark writes that keys are destroyed, and forgets them. From here on they
-// count as destroyed, though they are still in the file.
+// mark records that keys are destroyed, and drops them from memory. From then
+// on they count as destroyed, though they are still in the file.
 func (r *Ring) mark(payload []byte) error {
 	if err := r.append(ringfile.KindEntries, payload); err != nil {
 		return err
@@ -141,7 +141,7 @@ func (r *Ring) mark(payload []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := ringfile.DecodeEntries(payload, r.st.Note); err != nil {
-		return r.settle(&ringfile.FatalError{Err: err}) // the file says what memory does not
+		return r.settle(&ringfile.FatalError{Err: err}) // the file and the memory differ
 	}
 	r.opening.empty()
 	r.sealing.empty()

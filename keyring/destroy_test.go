@@ -94,7 +94,7 @@ func TestDestroy(t *testing.T) {
 		t.Errorf("Applied = %d in generation %d, want 50 in %d", seq, r.Generation(), generation)
 	}
 
-	// Who comes back is somebody else.
+	// A user who returns after the erasure gets another subject.
 	back := seal(t, r, "user-1", class)
 	flush(t, r)
 	if back.subject == all[1].subject || back.prk == all[1].prk {

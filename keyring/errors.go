@@ -9,44 +9,47 @@ import (
 )
 
 var (
-	// ErrNoKeyring means that the folder holds no ring.
+	// ErrNoKeyring reports that the folder contains no ring.
 	ErrNoKeyring = errors.New("no keyring")
-	// ErrExists means that the folder holds a ring already.
+	// ErrExists reports that the folder already contains a ring.
 	ErrExists = errors.New("a keyring exists already")
-	// ErrDamaged means that a file of the keyring is not what was written.
+	// ErrDamaged reports that a file of the keyring differs from what was
+	// written.
 	ErrDamaged = ringfile.ErrDamaged
-	// ErrNewerFormat means that the ring was written in a format that came later.
+	// ErrNewerFormat reports that the ring is of a format that this program
+	// does not know.
 	ErrNewerFormat = ringfile.ErrNewerFormat
-	// ErrBackup means that something is no backup, or not all of one.
+	// ErrBackup reports that the input is not a backup, or not a complete one.
 	ErrBackup = ringfile.ErrBackup
-	// ErrBackupExpired means that a backup is older than it was meant to become.
+	// ErrBackupExpired reports that the expiry of a backup has passed.
 	ErrBackupExpired = errors.New("backup has expired")
-	// ErrFailed means that an earlier write could not be made durable, or not
-	// be taken back. The ring writes no more; open it anew.
+	// ErrFailed reports that an earlier write could be neither made durable nor
+	// undone. The ring writes nothing more until it is opened again.
 	ErrFailed = errors.New("keyring is in an unknown state after a failed write")
-	// ErrReadOnly means that the ring was opened for reading.
+	// ErrReadOnly reports a write to a ring that was opened for reading.
 	ErrReadOnly = errors.New("keyring is open for reading only")
-	// ErrClosed means that the ring was closed.
+	// ErrClosed reports the use of a closed ring.
 	ErrClosed = errors.New("keyring is closed")
 
-	// ErrErased is matched by a StateError in state Erased.
+	// ErrErased matches a StateError in state Erased.
 	ErrErased = errors.New("erased")
-	// ErrExpired is matched by a StateError in state Expired.
+	// ErrExpired matches a StateError in state Expired.
 	ErrExpired = errors.New("expired")
-	// ErrLost is matched by a StateError in state Lost.
+	// ErrLost matches a StateError in state Lost.
 	ErrLost = errors.New("lost")
 )
 
-// A DamagedError says where a file of the keyring is damaged. It is ErrDamaged.
+// A DamagedError reports where a file of the keyring is damaged. It is
+// ErrDamaged.
 type DamagedError = ringfile.DamagedError
 
-// A StateError says that a key is absent, and why. The subject is not part of
-// its text, which ends up in logs.
+// A StateError reports that a key is absent, and why. Its text does not name
+// the subject, since errors end up in operational logs.
 type StateError struct {
 	State   record.State
-	Subject record.Subject // whose key is absent, if Class is empty
-	Class   string         // whose key is absent, if not empty
-	Seq     uint64         // the record that ordered the destruction; not if Lost
+	Subject record.Subject // the subject whose key is absent, if Class is empty
+	Class   string         // the class whose key is absent, if not empty
+	Seq     uint64         // the record that ordered the destruction, unless Lost
 }
 
 func (e *StateError) Error() string {
@@ -55,7 +58,7 @@ func (e *StateError) Error() string {
 		what = "class " + e.Class
 	}
 	if e.State == record.Lost {
-		return "key of " + what + " is lost: absent, and no record says that it was destroyed"
+		return "key of " + what + " is lost: absent, and no record says that the key was destroyed"
 	}
 	return fmt.Sprintf("key of %s is %s since record %d", what, e.State, e.Seq)
 }

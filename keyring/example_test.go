@@ -39,7 +39,7 @@ func Example() {
 	again, err := ring.DecryptionKey(subject, "standard/2026-11")
 	fmt.Println(again == prk, err)
 
-	// Record 7 orders that ada is forgotten.
+	// Record 7 orders the erasure of ada.
 	if err := ring.Destroy(keyring.Destruction{Subjects: []record.Subject{subject}, Seq: 7, Hash: record.Hash{}}); err != nil {
 		log.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func Example() {
 	fmt.Println(ring.Close())
 	// Output:
 	// true <nil>
-	// true find keys to open with: key of subject is erased since record 7
+	// true find decryption key: key of subject is erased since record 7
 	// <nil>
 }
 
@@ -64,7 +64,7 @@ func ExampleOpen_readOnly() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// As another process would, beside the writer:
+	// As another process would, concurrently with the writer:
 	reader, err := keyring.Open(ctx, dir, keyring.Options{ReadOnly: true})
 	if err != nil {
 		log.Fatal(err)

@@ -127,7 +127,8 @@ func TestFullDisk(t *testing.T) {
 	if seq, hash := r.LastDestruction(); seq != 0 || hash != (record.Hash{}) {
 		t.Errorf("Applied = %d, but the key is still in the file", seq)
 	}
-	// Who opens the ring now finds a destruction to finish, and no room.
+	// The next process to open the ring finds an unfinished destruction, and a
+	// full disk.
 	again := open(t, func() *vfs.Mem { c := disk.KillOnly(); c.Capacity(int64(used + 400)); return c }())
 	if err := all[0].check(again); !errors.Is(err, keyring.ErrErased) {
 		t.Errorf("the same after opening again: %v, want ErrErased", err)

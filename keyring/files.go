@@ -8,37 +8,38 @@ import (
 	"audittrail/keyring/internal/ringfile"
 )
 
-// GovernanceClass is the retention class of the records that govern the log.
-// Its keys are derived from the ring's own secret and are there for good.
+// GovernanceClass is the retention class of the governance records. Its keys
+// are derived from the ring's secret and are never destroyed.
 const GovernanceClass = ringfile.GovernanceClass
 
-// A FileID names a sealed file that is derived from the log, such as a block of
-// an index.
+// A FileID names an encrypted file that is derived from the log, such as a
+// block of an index.
 type FileID = [16]byte
 
-// A FileKey seals such a file. It hides itself from whatever prints it.
+// A FileKey encrypts such a file. It is redacted wherever it is printed.
 type FileKey [32]byte
 
-// String hides the key.
+// String redacts the key.
 func (FileKey) String() string { return redacted }
 
-// Format hides the key from every verb.
+// Format redacts the key for every verb.
 func (FileKey) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
 
-// MarshalJSON hides the key.
+// MarshalJSON redacts the key.
 func (FileKey) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// LogValue hides the key.
+// LogValue redacts the key.
 func (FileKey) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 const domainDerived = "audittrail/v1 derived files\x00"
 
-// DerivedKey returns the key under which the log authenticates what it derives
-// from its lines. It is the ring's for life, through rotations and backups, and
-// reveals nothing that is sealed.
+// DerivedKey returns the key under which the log authenticates the files that
+// it derives from its lines. It never changes, neither by rotations nor by
+// backups, and decrypts no content.
 func (r *Ring) DerivedKey() FileKey { return r.hash.Sum(domainDerived, "") }
 
-// NewFileKey makes the key of a derived file, which is durable when it returns.
+// NewFileKey creates the key of a derived file. The key is durable when it
+// returns.
 func (r *Ring) NewFileKey() (FileID, FileKey, error) {
 	e, err := r.newFile()
 	if err == nil {
@@ -64,8 +65,8 @@ func (r *Ring) newFile() (ringfile.Entry, error) {
 }
 
 // FileKey returns the key of a derived file. The error is ErrLost if there is
-// none: it was dropped, destroyed with somebody's keys, or the ring comes from
-// a backup. The file is to be made anew.
+// none: it was dropped, destroyed in an erasure, or not in the backup from
+// which the ring was restored. The file then has to be derived again.
 func (r *Ring) FileKey(id FileID) (FileKey, error) {
 	var key FileKey
 	err := r.follow()
@@ -85,8 +86,8 @@ func (r *Ring) FileKey(id FileID) (FileKey, error) {
 	return key, nil
 }
 
-// FileKeys returns the ids of all derived files that have a key, so that whoever
-// made them can drop what a crash left over.
+// FileKeys returns the ids of all derived files that have a key, so that the
+// keys of files which a crash left over can be dropped.
 func (r *Ring) FileKeys() ([]FileID, error) {
 	var ids []FileID
 	err := r.follow()
@@ -102,9 +103,9 @@ func (r *Ring) FileKeys() ([]FileID, error) {
 	return ids, nil
 }
 
-// DropFileKeys lets go of the keys of derived files that are not needed any
-// more. They are not used from then on, and are off the disk with the next
-// destruction at the latest. What is unknown is passed over.
+// DropFileKeys drops the keys of derived files that are no longer needed. They
+// are not used from then on, and are removed from the disk with the next
+// destruction at the latest. Unknown ids are ignored.
 func (r *Ring) DropFileKeys(ids ...FileID) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
@@ -152,16 +153,16 @@ func (r *Ring) Classes() ([]string, error) {
 	return names, nil
 }
 
-// An Escrow says where the keys are of those records of an expired class that a
-// hold keeps: in a sealed file, which is found by its id and opened by its key.
+// An Escrow says where the keys to those records of an expired class are that a
+// legal hold keeps: in an encrypted file, given by its id and its key.
 type Escrow struct {
 	Class string
-	File  FileID // zero if there is none any more
+	File  FileID // zero if the escrow has ended
 	Key   FileKey
-	Seq   uint64 // the record up to which placing and releasing was heeded
+	Seq   uint64 // the record up to which holds were taken into account
 }
 
-// Escrow returns the escrow of a class, if there is one.
+// Escrow returns the escrow of a class, if it has one.
 func (r *Ring) Escrow(class string) (Escrow, bool, error) {
 	var e Escrow
 	var ok bool

@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// A journal is merged into the base when it has as many subjects as a
-	// quarter of the base, within these bounds: reading a short one costs
-	// nothing, and a long one would make opening slow.
+	// A journal is merged into the base when it has a quarter as many subjects
+	// as the base, within these bounds: a short journal costs nothing to read,
+	// and a long one would make opening slow.
 	minCompact = 4096
 	maxCompact = 32768
 )
 
-// Flush makes all keys durable that were handed out before it was called. If
-// there are none it returns at once.
+// Flush makes all keys durable that were returned before it was called. If all
+// are durable it returns at once.
 //
-// A write that fails, as on a full disk, is taken back, and Flush may be
-// called again. If a sync fails, the ring writes no more.
+// A write that fails, as on a full disk, is undone, and Flush may be called
+// again. If a sync fails, the ring writes nothing more.
 func (r *Ring) Flush() error {
 	if r.unflushed.Load() == 0 {
 		return nil
@@ -38,7 +38,8 @@ func (r *Ring) Flush() error {
 	return nil
 }
 
-// flush writes the entries that are pending now; writing is held.
+// flush writes the entries that are pending now. It is called with writing
+// held.
 func (r *Ring) flush() error {
 	r.mu.RLock()
 	left := len(r.pending)
@@ -73,7 +74,7 @@ func (r *Ring) flushSome(limit int) (int, error) {
 	clear(r.pending[:n])
 	r.pending = r.pending[n:]
 	if len(r.pending) == 0 {
-		r.pending = nil // lets go of the array
+		r.pending = nil // releases the array
 	}
 	r.unflushed.Add(int64(-n))
 	return n, nil
@@ -82,8 +83,9 @@ func (r *Ring) flushSome(limit int) (int, error) {
 // frameMargin is more than any entry takes.
 const frameMargin = 2048
 
-// append writes one frame to the journal, durably. Writing is held, so that
-// nobody else changes the file; mu is not, so that others read meanwhile.
+// append writes one frame to the journal, durably. It is called with writing
+// held, so that nothing else changes the file, and without mu, so that others
+// can read meanwhile.
 func (r *Ring) append(kind byte, payload []byte) error {
 	r.mu.RLock()
 	st, err := r.st, r.usable()
@@ -98,12 +100,12 @@ func (r *Ring) append(kind byte, payload []byte) error {
 	return r.settle(err)
 }
 
-// settle makes the ring refuse all further writes if err is one after
-// which nobody knows what the disk holds. Writing and mu are held.
+// settle makes the ring refuse all further writes if the content of the disk is
+// unknown after err. It is called with writing and mu held.
 func (r *Ring) settle(err error) error {
 	if fatal := (*ringfile.FatalError)(nil); errors.As(err, &fatal) && r.failed == nil {
 		r.failed = fmt.Errorf("%w: %w", ErrFailed, err)
-		r.unflushed.Add(1) // no Flush returns early any more
+		r.unflushed.Add(1) // so that no Flush returns early
 		r.sealing.empty()
 	}
 	if r.failed != nil {
@@ -112,15 +114,15 @@ func (r *Ring) settle(err error) error {
 	return err
 }
 
-// setCompact fixes when the journal is merged; mu is held, or nobody else
-// knows the ring.
+// setCompact sets when the journal is merged. It is called with mu held, or
+// before the ring is shared.
 func (r *Ring) setCompact() {
 	_, base := r.st.Journal()
 	r.compact = min(max(minCompact, base/4), maxCompact)
 }
 
-// merge writes the next generation if the journal has become long. The keys
-// are durable without it, so a full disk only puts it off.
+// merge writes the next generation if the journal has become long. The keys are
+// durable without it, so a full disk only delays it.
 func (r *Ring) merge() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -145,18 +147,17 @@ func (r *Ring) mergeFrom(entries int) error {
 	return nil
 }
 
-// tidy leaves a short journal to the next who opens the ring.
+// tidy leaves a short journal to the next process that opens the ring.
 func (r *Ring) tidy() error {
 	if r.usable() != nil || len(r.pending) > 0 {
-		return nil // what is pending is not to become durable
+		return nil // pending keys must not become durable
 	}
 	return r.mergeFrom(minCompact)
 }
 
 // advance writes the next generation, under a new wrapping key, and wipes the
-// one before. If nothing is destroyed by it, it is enough that the old wrapping
-// key is gone. Writing and mu are held. What is pending becomes durable on the
-// way.
+// one before. If it destroys no keys, only the old wrapping key is wiped. It is
+// called with writing and mu held. Pending keys become durable with it.
 func (r *Ring) advance(m *ringfile.Meta, master Secret, destroy bool) error {
 	all := destroy || r.unswept
 	if err := r.settle(r.replace(m, master)); err != nil {
@@ -169,7 +170,7 @@ func (r *Ring) advance(m *ringfile.Meta, master Secret, destroy bool) error {
 	return r.settle(r.sweep(false, all))
 }
 
-// replace writes the next generation and puts it in the place of this one.
+// replace writes the next generation, which replaces this one.
 func (r *Ring) replace(m *ringfile.Meta, master Secret) error {
 	generation := r.st.Generation() + 1
 	name, err := r.writeBase(&ringfile.Base{
@@ -179,8 +180,8 @@ func (r *Ring) replace(m *ringfile.Meta, master Secret) error {
 	if err != nil {
 		return err
 	}
-	// From here on the new file may be the ring, whatever fails: then nothing
-	// must be written to the old one any more.
+	// From here on the new file may be the ring, even after an error, and then
+	// nothing more must be written to the old one.
 	if err := r.o.FS.Rename(name+tmpSuffix, name); err != nil {
 		return &ringfile.FatalError{Err: fmt.Errorf("put ring in place: %w", err)}
 	}

@@ -9,18 +9,18 @@ import (
 	"audittrail/keyring/internal/ringfile"
 )
 
-// probes are buffers of one byte: what is read through an interface would be
-// allocated every time.
+// probes are buffers of one byte, which would be allocated for every read
+// through an interface.
 var probes = sync.Pool{New: func() any { return new([1]byte) }}
 
-// follow makes sure that a reader does not use what is destroyed. The writer
+// follow makes sure that a reader does not use destroyed keys. The writer
 // overwrites a generation, from its first byte on, before a destruction
-// returns; so while the first byte stands, the generation counts. That is one
-// pread of a byte that is in memory, and needs no file beside the ring that
-// could disagree with it.
+// returns; so while the first byte is unchanged, the generation is in force.
+// The check is one pread of a cached byte, and needs no second file that could
+// disagree with the ring.
 func (r *Ring) follow() error {
 	if !r.o.ReadOnly {
-		return nil // this process replaces the generations, and empties the caches
+		return nil // this process replaces the generations itself, and empties the caches
 	}
 	r.mu.RLock()
 	current := r.current()
@@ -32,8 +32,8 @@ func (r *Ring) follow() error {
 	return err
 }
 
-// CurrentGeneration returns the generation that is in force now, also if another process
-// writes.
+// CurrentGeneration returns the generation that is in force now, even if
+// another process is the writer.
 func (r *Ring) CurrentGeneration() (uint64, error) {
 	if err := r.follow(); err != nil {
 		return 0, fmt.Errorf("follow keyring: %w", err)
@@ -55,15 +55,15 @@ func (r *Ring) current() bool {
 	return r.st.Intact(b)
 }
 
-// A view is how far somebody looked.
+// A view is the state of the ring that a reader has read.
 type view struct {
 	generation uint64
 	tail       int64
 }
 
-// read calls f with what is known. A reader that does not find what it looks
-// for, or finds the file changed under its hands, looks at the folder and calls
-// f again, as long as there is something new.
+// read calls f with the file as read so far. If f does not find an entry, or
+// the file changes during the call, a reader refreshes from the folder and
+// calls f again, as long as there is something new.
 func (r *Ring) read(f func(*ringfile.File) error) error {
 	var err error
 	for range maxChases {
@@ -91,8 +91,8 @@ func (r *Ring) look(f func(*ringfile.File) error) (view, error) {
 	return view{r.st.Generation(), r.st.Tail()}, f(r.st)
 }
 
-// Refresh makes a reader take in what a writer has written since. It tells
-// whether there was anything. For a writer it does nothing.
+// Refresh makes a reader read what the writer has written since. It reports
+// whether there was anything new. In the writer it does nothing.
 func (r *Ring) Refresh() (changed bool, err error) {
 	changed, err = r.refresh()
 	if err != nil {
@@ -118,7 +118,8 @@ func (r *Ring) refresh() (changed bool, err error) {
 		if grown, err := r.extend(); err == nil {
 			return grown, nil
 		}
-		// It may have been replaced meanwhile; if not, load says what is wrong.
+		// The file may have been replaced meanwhile; if not, load returns the
+		// error.
 	}
 	st, sig, err := r.load(context.Background())
 	if err != nil {
@@ -130,7 +131,7 @@ func (r *Ring) refresh() (changed bool, err error) {
 	return true, old.Close()
 }
 
-// extend takes in what was appended to the file.
+// extend reads the frames that were appended to the file.
 func (r *Ring) extend() (grown bool, err error) {
 	text, err := r.readSigned()
 	if err != nil {

@@ -23,7 +23,7 @@ func TestReaderFollows(t *testing.T) {
 	defer closeRing(t, ro)
 	checkAll(t, ro, all)
 
-	// What is appended is found when it is asked for.
+	// Appended keys are found when they are looked up.
 	fresh := seal(t, r, "fresh", other)
 	if err := fresh.check(ro); !errors.Is(err, keyring.ErrLost) {
 		t.Errorf("a key that is not flushed: %v, want ErrLost", err)
@@ -43,7 +43,7 @@ func TestReaderFollows(t *testing.T) {
 		t.Errorf("Signed = %d, %x", size, root)
 	}
 
-	// What was destroyed is gone at once, though it was cached.
+	// A destroyed key is absent at once, though it was cached.
 	checkAll(t, ro, all)
 	if err := r.Destroy(keyring.Destruction{Subjects: []record.Subject{all[0].subject}, Seq: 1, Hash: record.Hash{}}); err != nil {
 		t.Fatal(err)
@@ -153,8 +153,8 @@ func TestReaderMeetsReplacement(t *testing.T) {
 	}
 }
 
-// TestReadersBesideAWriter is for the race detector, and for whoever holds a
-// key longer than it lives.
+// TestReadersBesideAWriter is for the race detector, and finds readers that use
+// a key after it was destroyed.
 func TestReadersBesideAWriter(t *testing.T) {
 	disk := vfs.NewMem()
 	r := create(t, disk)

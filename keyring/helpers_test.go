@@ -96,7 +96,7 @@ func fill(t testing.TB, r *keyring.Ring, n int) []held {
 	return all
 }
 
-// check holds a ring against what it gave out.
+// check compares a ring with the keys that it returned before.
 func (h held) check(r *keyring.Ring) error {
 	prk, err := r.DecryptionKey(h.subject, h.class)
 	if err != nil {
@@ -152,8 +152,8 @@ func overwrite(t testing.TB, fsys vfs.FS, name string, data []byte) {
 	}
 }
 
-// What follows reads a ring as docs/format/md describes it, without
-// the package that writes it.
+// The functions below read a ring as docs/format/keyring.md describes it,
+// without the package that writes it.
 
 type plainFrame struct {
 	off     int
@@ -212,7 +212,7 @@ func openGCM(key, sealed, aad []byte) ([]byte, error) {
 	return gcm.Open(nil, sealed[:12], sealed[12:], aad)
 }
 
-// frames returns every frame that stands at any byte of data and opens under
+// frames returns every frame that begins at any byte of data and decrypts under
 // one of the keys.
 func frames(data []byte, keys map[[32]byte]uint64) []plainFrame {
 	var found []plainFrame

@@ -61,7 +61,7 @@ func TestCacheIsBounded(t *testing.T) {
 	value := func(i int) record.PRK { return record.PRK{byte(i), byte(i >> 8), byte(i >> 16)} }
 	for i := range 600_000 {
 		c.put(key(i), value(i))
-		// What is in use stays, however much passes by.
+		// Keys in use stay in the cache, however many others pass through it.
 		if i%1000 == 0 {
 			if got, ok := c.get(key(0)); !ok || got != value(0) {
 				t.Fatalf("the key in use is gone after %d others", i)
@@ -80,7 +80,7 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// TestEmptiedCacheStaysEmpty: a lookup under way must not bring a key back.
+// TestEmptiedCacheStaysEmpty: a concurrent lookup must not restore a key.
 func TestEmptiedCacheStaysEmpty(t *testing.T) {
 	c := newCache[openKey, record.PRK](func(openKey) uint { return 0 })
 	for range 50 {

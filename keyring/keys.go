@@ -12,13 +12,13 @@ import (
 	"audittrail/record"
 )
 
-// Domain strings of what is hashed under the ring's secret.
+// Domain strings of the hashes under the ring's secret.
 const (
 	domainSession = "audittrail/v1 session hash\x00"
 	domainClient  = "audittrail/v1 client id\x00"
 )
 
-// A sealKey is what a writer asks by; a sealed is what it gets.
+// A sealKey is what a writer looks keys up by; a sealed is the result.
 type sealKey struct{ user, class string }
 
 type sealed struct {
@@ -30,7 +30,7 @@ var shardSeed = maphash.MakeSeed()
 
 func (k sealKey) shard() uint { return uint(maphash.String(shardSeed, k.user)) }
 
-// An openKey is what a reader asks by.
+// An openKey is what a reader looks keys up by.
 type openKey struct {
 	subject record.Subject
 	class   string
@@ -38,10 +38,10 @@ type openKey struct {
 
 func (k openKey) shard() uint { return uint(k.subject[0]) } // subjects are random
 
-// EncryptionKey returns the subject and the key for a new record about a user, in
-// a class such as "standard/2026-11". The empty user is the system. Keys that
-// do not exist are made: they must not be used before a Flush that follows has
-// succeeded.
+// EncryptionKey returns the subject and the key for a new record about a user,
+// in a class such as "standard/2026-11". The empty user is the system. Missing
+// keys are created: no record encrypted under them may be written before a
+// later Flush has succeeded.
 func (r *Ring) EncryptionKey(user, class string) (record.Subject, record.PRK, error) {
 	k := sealKey{user, class}
 	if v, ok := r.sealing.get(k); ok {
@@ -49,7 +49,7 @@ func (r *Ring) EncryptionKey(user, class string) (record.Subject, record.PRK, er
 	}
 	v, err := r.makeSealed(k)
 	if err != nil {
-		return record.Subject{}, record.PRK{}, fmt.Errorf("find keys to seal with: %w", err)
+		return record.Subject{}, record.PRK{}, fmt.Errorf("find encryption key: %w", err)
 	}
 	return v.subject, v.prk, nil
 }
@@ -64,7 +64,7 @@ func (r *Ring) makeSealed(k sealKey) (sealed, error) {
 	if err := ringfile.CheckClass(k.class); err != nil {
 		return sealed{}, err
 	}
-	// The caller's strings may be slices of something large.
+	// The strings may be slices of larger ones, which the cache must not keep.
 	k = sealKey{strings.Clone(k.user), strings.Clone(k.class)}
 	r.mu.RLock()
 	v, ok, err := r.findSealed(k, false)
@@ -78,9 +78,9 @@ func (r *Ring) makeSealed(k sealKey) (sealed, error) {
 	return v, err
 }
 
-// findSealed looks the keys up, and makes those that are missing if it is told
-// to. The result is cached while mu is held, so that a destruction, which
-// empties the caches under the same lock, is not undone.
+// findSealed looks the keys up, and creates missing ones if create is set. The
+// result is cached while mu is held, so that it cannot be cached after a
+// destruction, which empties the caches under the same lock.
 func (r *Ring) findSealed(k sealKey, create bool) (sealed, bool, error) {
 	if err := r.usable(); err != nil {
 		return sealed{}, false, err
@@ -118,7 +118,7 @@ func (r *Ring) findSealed(k sealKey, create bool) (sealed, bool, error) {
 	return v, true, nil
 }
 
-// usable says why nothing can be written.
+// usable returns an error if the ring cannot be written to.
 func (r *Ring) usable() error {
 	switch {
 	case r.st == nil:
@@ -131,7 +131,7 @@ func (r *Ring) usable() error {
 	return nil
 }
 
-// add makes the key of a new entry, which is pending until it is flushed.
+// add creates the key of a new entry, which is pending until it is flushed.
 func (r *Ring) add(e *ringfile.Entry) error {
 	if _, err := io.ReadFull(r.o.Rand, e.Key[:]); err != nil {
 		return fmt.Errorf("make key: %w", err)
@@ -144,11 +144,11 @@ func (r *Ring) add(e *ringfile.Entry) error {
 	return nil
 }
 
-// DecryptionKey returns the key of the records about a subject in a class. A key
-// that is absent is a StateError.
+// DecryptionKey returns the key of the records about a subject in a class. If a
+// key is absent, the error is a StateError.
 func (r *Ring) DecryptionKey(id record.Subject, class string) (record.PRK, error) {
 	if err := r.follow(); err != nil {
-		return record.PRK{}, fmt.Errorf("find keys to open with: %w", err)
+		return record.PRK{}, fmt.Errorf("find decryption key: %w", err)
 	}
 	k := openKey{id, class}
 	if prk, ok := r.opening.get(k); ok {
@@ -160,7 +160,7 @@ func (r *Ring) DecryptionKey(id record.Subject, class string) (record.PRK, error
 		return err
 	})
 	if err != nil {
-		return record.PRK{}, fmt.Errorf("find keys to open with: %w", err)
+		return record.PRK{}, fmt.Errorf("find decryption key: %w", err)
 	}
 	return prk, nil
 }
@@ -211,8 +211,8 @@ func (r *Ring) LookupUser(user string) (record.Subject, bool, error) {
 	return id, true, nil
 }
 
-// User returns whose subject it is; the system's is the empty user. It is a
-// StateError if that is not known any more.
+// User returns the user of a subject; that of the system is empty. If the user
+// is no longer known, the error is a StateError.
 func (r *Ring) User(id record.Subject) (string, error) {
 	var user string
 	err := r.follow()
@@ -239,8 +239,8 @@ func (r *Ring) User(id record.Subject) (string, error) {
 
 // EachUser calls use with every user who has a subject that was not erased, in
 // no particular order. In a reader it may start over, because the writer
-// replaced the ring: begin is called whenever it starts. Neither must use the
-// ring.
+// replaced the ring: begin is called at each start. Neither function may use
+// the ring.
 func (r *Ring) EachUser(ctx context.Context, begin func(), use func(user string, id record.Subject) error) error {
 	err := r.follow()
 	if err == nil {
@@ -260,14 +260,14 @@ func (r *Ring) EachUser(ctx context.Context, begin func(), use func(user string,
 	return nil
 }
 
-// Session returns what stands in a record for a session id.
+// Session returns the hash that records have for a session id.
 func (r *Ring) Session(id string) [16]byte {
 	sum := r.hash.Sum(domainSession, id)
 	return [16]byte(sum[:16])
 }
 
-// DeriveRecordID returns the id of the record for which a producer gave an id of its
-// own: a UUID of version 8 (RFC 9562), the same one every time.
+// DeriveRecordID returns the id of a record for which the producer gave its own
+// id: a UUID of version 8 (RFC 9562), always the same for the same id.
 func (r *Ring) DeriveRecordID(id string) record.ID {
 	sum := r.hash.Sum(domainClient, id)
 	uuid := record.ID(sum[:16])

@@ -20,52 +20,53 @@ import (
 )
 
 const (
-	// redacted is what a secret shows of itself.
+	// redacted is printed instead of a secret.
 	redacted = "[redacted]"
 
 	masterPrefix = "audittrail-master/v1 " // reaches the disk
-	masterLimit  = 4096                    // bytes that a command may print
-	masterTime   = 30 * time.Second        // that a command may take
+	masterLimit  = 4096                    // most bytes that a command may print
+	masterTime   = 30 * time.Second        // longest time that a command may take
 	masterPerm   = 0o600
 )
 
 var (
-	// ErrNoMaster means that there is no master key where one was looked for.
+	// ErrNoMaster reports that a file, command or text has no master key.
 	ErrNoMaster = errors.New("no master key")
-	// ErrMasterFormat means that what was found is no master key, or not all of one.
+	// ErrMasterFormat reports that the bytes found are not a master key, or not
+	// a complete one.
 	ErrMasterFormat = errors.New("not a master key")
-	// ErrWrongMaster means that the ring was wrapped by another master key.
+	// ErrWrongMaster reports that the ring was wrapped by another master key.
 	ErrWrongMaster = errors.New("wrong master key")
 )
 
-// A Secret is a master key. It hides itself from whatever prints it.
+// A Secret is a master key. It is redacted wherever it is printed.
 type Secret [32]byte
 
-// String hides the key.
+// String redacts the key.
 func (Secret) String() string { return redacted }
 
-// GoString hides the key.
+// GoString redacts the key.
 func (Secret) GoString() string { return redacted }
 
-// Format hides the key from every verb.
+// Format redacts the key for every verb.
 func (Secret) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
 
-// MarshalJSON hides the key.
+// MarshalJSON redacts the key.
 func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// MarshalText hides the key.
+// MarshalText redacts the key.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// LogValue hides the key.
+// LogValue redacts the key.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // Fingerprint returns the first eight hexadecimal digits of the key's SHA-256,
-// which tell master keys apart and give nothing of them away.
+// which identify a master key without revealing it.
 func (s Secret) Fingerprint() string {
 	return ringfile.Fingerprint((*ringfile.Key)(&s))
 }
 
-// NewMaster makes a master key of 32 random bytes.
+// NewMaster creates a master key of 32 random bytes.
 func NewMaster(random io.Reader) (Secret, error) {
 	var s Secret
 	if _, err := io.ReadFull(random, s[:]); err != nil {
@@ -78,7 +79,7 @@ func NewMaster(random io.Reader) (Secret, error) {
 //
 //	audittrail-master/v1 <base64 of the key> <its fingerprint>
 //
-// Unlike everything else that can be asked of a Secret, it holds the key.
+// Unlike the results of Secret's methods, the text contains the key.
 func FormatMaster(s Secret) []byte {
 	out := []byte(masterPrefix)
 	out = base64.StdEncoding.AppendEncode(out, s[:])
@@ -87,11 +88,11 @@ func FormatMaster(s Secret) []byte {
 	return append(out, '\n')
 }
 
-// ParseMaster reads what FormatMaster returns, and nothing else.
+// ParseMaster reads the one form that FormatMaster returns, and refuses others.
 func ParseMaster(text []byte) (Secret, error) {
 	rest, ok := bytes.CutPrefix(text, []byte(masterPrefix))
 	if !ok {
-		return Secret{}, fmt.Errorf("%w: it does not begin with %q", ErrMasterFormat, strings.TrimSpace(masterPrefix))
+		return Secret{}, fmt.Errorf("%w: the text does not begin with %q", ErrMasterFormat, strings.TrimSpace(masterPrefix))
 	}
 	const encoded = 44 // base64 of 32 bytes
 	if len(rest) != encoded+len(" 01234567\n") {
@@ -99,19 +100,19 @@ func ParseMaster(text []byte) (Secret, error) {
 			ErrMasterFormat, len(text), len(masterPrefix)+encoded+len(" 01234567\n"))
 	}
 	var s Secret
-	var raw [33]byte // what 44 characters may hold
+	var raw [33]byte // as many as 44 characters may encode
 	if n, err := base64.StdEncoding.Strict().Decode(raw[:], rest[:encoded]); err != nil || n != len(s) {
-		return Secret{}, fmt.Errorf("%w: its key is not base64 of 32 bytes", ErrMasterFormat)
+		return Secret{}, fmt.Errorf("%w: the key is not base64 of 32 bytes", ErrMasterFormat)
 	}
 	copy(s[:], raw[:])
 	if subtle.ConstantTimeCompare(FormatMaster(s), text) != 1 {
-		return Secret{}, fmt.Errorf("%w: its fingerprint does not match its key", ErrMasterFormat)
+		return Secret{}, fmt.Errorf("%w: the fingerprint does not match the key", ErrMasterFormat)
 	}
 	return s, nil
 }
 
-// A Master yields the key that wraps a ring. A key management service is one
-// method away.
+// A Master provides the key that wraps a ring. A key management service can be
+// one, too.
 type Master interface {
 	MasterKey(ctx context.Context) (Secret, error)
 }
@@ -122,8 +123,9 @@ type MasterFunc func(ctx context.Context) (Secret, error)
 // MasterKey calls the function.
 func (f MasterFunc) MasterKey(ctx context.Context) (Secret, error) { return f(ctx) }
 
-// MasterText yields the key of a text, such as an environment variable's. The
-// line end may be missing. An empty text is ErrNoMaster.
+// MasterText returns a Master with the key in a text, such as an environment
+// variable. The line end may be missing. For an empty text the error is
+// ErrNoMaster.
 func MasterText(text string) Master {
 	return MasterFunc(func(context.Context) (Secret, error) {
 		if text == "" {
@@ -140,8 +142,8 @@ func parseLine(text []byte) (Secret, error) {
 	return ParseMaster(append(bytes.Clone(line), '\n'))
 }
 
-// newMasterFile returns the Master that yields the key of a file in a file system;
-// nil is the system's own.
+// newMasterFile returns the Master with the key in a file of a file system; nil
+// is that of the operating system.
 func newMasterFile(fsys vfs.FS, path string) *masterFile {
 	if fsys == nil {
 		fsys = vfs.OS
@@ -149,11 +151,11 @@ func newMasterFile(fsys vfs.FS, path string) *masterFile {
 	return &masterFile{fs: fsys, path: path}
 }
 
-// A masterFile is a file that holds a master key.
+// A masterFile is a file with a master key.
 type masterFile struct {
 	fs         vfs.FS
 	path       string
-	sealed     bool // under the passphrase
+	sealed     bool // encrypted under the passphrase
 	passphrase string
 }
 
@@ -180,7 +182,7 @@ func (m *masterFile) read(path string) (Secret, error) {
 	return s, nil
 }
 
-// Write makes the file.
+// Write creates the file.
 func (m *masterFile) Write(s Secret) error {
 	text, err := m.seal(FormatMaster(s))
 	if err != nil {
@@ -189,19 +191,19 @@ func (m *masterFile) Write(s Secret) error {
 	return vfs.WriteFile(m.fs, m.path, text, masterPerm)
 }
 
-// GuardedAs returns the file as one that is changed only while what a guarded
-// file system may be; see vfs.GuardAs.
+// GuardedAs returns the file guarded by the same locks as a file system; see
+// vfs.GuardAs.
 func (m *masterFile) GuardedAs(guarded vfs.FS) *masterFile {
 	return &masterFile{vfs.GuardAs(guarded, m.fs), m.path, m.sealed, m.passphrase}
 }
 
-// Next is where a new master key waits until the ring is wrapped by it.
+// Next returns the file of a new master key until the ring is wrapped by it.
 func (m *masterFile) Next() *masterFile {
 	return &masterFile{m.fs, m.path + ".next", m.sealed, m.passphrase}
 }
 
-// MasterCommand yields the key that a command prints, in the form of the file.
-// The command is run without a shell, for at most 30 seconds.
+// MasterCommand returns a Master with the key that a command prints, in the
+// form of the file. The command is run without a shell, for at most 30 seconds.
 func MasterCommand(argv []string) Master {
 	return MasterFunc(func(ctx context.Context) (Secret, error) { return runMaster(ctx, argv) })
 }
@@ -213,7 +215,7 @@ func runMaster(ctx context.Context, argv []string) (Secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, masterTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.WaitDelay = time.Second // a child that outlives the command may hold the pipe
+	cmd.WaitDelay = time.Second // a child that outlives the command may keep the pipe open
 	var out, diag capped
 	cmd.Stdout, cmd.Stderr = &out, &diag
 	err := cmd.Run()
@@ -229,13 +231,13 @@ func runMaster(ctx context.Context, argv []string) (Secret, error) {
 	}
 	s, err := parseLine(out.kept)
 	if err != nil {
-		return Secret{}, fmt.Errorf("read what %s printed: %w", argv[0], err)
+		return Secret{}, fmt.Errorf("read the output of %s: %w", argv[0], err)
 	}
 	return s, nil
 }
 
 // A capped buffer keeps the first masterLimit bytes and drops the rest, so that
-// a command that prints without end costs no memory.
+// a command that prints without end takes no memory.
 type capped struct {
 	kept []byte
 	over bool
@@ -249,8 +251,8 @@ func (c *capped) Write(p []byte) (int, error) {
 }
 
 // masterFor returns the master key that wrapped a ring, by the fingerprint in
-// its header. A rotation that was cut short leaves the new key of a file beside
-// the old; either of them may be the one.
+// its header. An interrupted rotation leaves the file of the new key next to
+// the old one, and either may be the one that wrapped the ring.
 func masterFor(ctx context.Context, m Master, fingerprint string) (Secret, error) {
 	key, err := m.MasterKey(ctx)
 	if err == nil && key.Fingerprint() == fingerprint {
@@ -268,8 +270,7 @@ func masterFor(ctx context.Context, m Master, fingerprint string) (Secret, error
 		ErrWrongMaster, fingerprint, key.Fingerprint())
 }
 
-// Promote puts the next master key in the place of the one before, which is
-// overwritten.
+// Promote replaces the master key by the next one. The old file is overwritten.
 func (m *masterFile) Promote() error {
 	if err := ringfile.Wipe(m.fs, m.path, true); err != nil {
 		return err
@@ -286,15 +287,16 @@ func (m *masterFile) Promote() error {
 // Drop overwrites and removes the file.
 func (m *masterFile) Drop() error { return ringfile.Wipe(m.fs, m.path, true) }
 
-// MasterFile yields the key of a file in a file system; nil is the system's
-// own. Create makes the file if there is none, and RotateMaster can replace it.
+// MasterFile returns a Master with the key in a file of a file system; nil is
+// that of the operating system. Create creates the file if it is missing, and
+// RotateMaster can replace it.
 func MasterFile(fsys vfs.FS, path string) Master { return newMasterFile(fsys, path) }
 
-// MasterPassphrase yields the key in a file that is sealed under a passphrase, as
-// an age file for a scrypt recipient. Create makes the file if there is none.
-// RotateMaster makes a new key in its place, also under another passphrase: to
-// that end it is given the same file with that one. Opening it takes about a
-// second, on purpose.
+// MasterPassphrase returns a Master with the key in a file that is encrypted
+// under a passphrase, as an age file for a scrypt recipient. Create creates the
+// file if it is missing. RotateMaster replaces it by a new key; to change the
+// passphrase, give it the same file with another one. Opening the file takes
+// about a second, on purpose.
 func MasterPassphrase(fsys vfs.FS, path, passphrase string) Master {
 	return newMasterPassphrase(fsys, path, passphrase)
 }

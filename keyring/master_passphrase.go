@@ -12,43 +12,43 @@ import (
 )
 
 const (
-	// minPassphrase is the shortest passphrase that a new key is sealed under.
+	// minPassphrase is the shortest passphrase for a new key, in bytes.
 	minPassphrase = 12
-	// maxWork bounds what opening a file may cost that somebody put there:
-	// some four seconds and 1 GiB. age itself writes 18.
+	// maxWork bounds the cost of opening a file that somebody else may have
+	// written: some four seconds and 1 GiB. age itself writes 18.
 	maxWork = 20
 )
 
-// ErrPassphrase means that a file does not open with the passphrase given. It is
-// an ErrFormat, too.
+// ErrPassphrase reports that a file does not open with the given passphrase. It
+// is an ErrMasterFormat, too.
 var ErrPassphrase = fmt.Errorf("%w that this passphrase opens", ErrMasterFormat)
 
-// newMasterPassphrase returns the Master that yields the key in a file that is sealed
-// under a passphrase: an age file (age-encryption.org/v1) for a scrypt
-// recipient, holding the line of a plain one.
+// newMasterPassphrase returns the Master with the key in a file that is
+// encrypted under a passphrase: an age file (age-encryption.org/v1) for a
+// scrypt recipient, with the line of a plain master key file.
 func newMasterPassphrase(fsys vfs.FS, path, passphrase string) *masterFile {
 	f := newMasterFile(fsys, path)
 	f.sealed, f.passphrase = true, passphrase
 	return f
 }
 
-// Follows tells whether m is a sealed file in the place of another, so that it
-// can only take its place.
+// Follows reports whether m is an encrypted file with the path of old, which it
+// can then only replace.
 func (m *masterFile) Follows(old *masterFile) bool {
 	return m.sealed && old.sealed && m.path == old.path
 }
 
-// seal returns what the file is to hold.
+// seal returns the content of the file.
 func (m *masterFile) seal(line []byte) ([]byte, error) {
 	if !m.sealed {
 		return line, nil
 	}
 	if len(m.passphrase) < minPassphrase {
-		return nil, fmt.Errorf("seal master key: the passphrase has %d bytes; a new one needs at least %d", len(m.passphrase), minPassphrase)
+		return nil, fmt.Errorf("encrypt master key: the passphrase has %d bytes; use at least %d for a new one", len(m.passphrase), minPassphrase)
 	}
 	to, err := age.NewScryptRecipient(m.passphrase)
 	if err != nil {
-		return nil, fmt.Errorf("seal master key: %w", err)
+		return nil, fmt.Errorf("encrypt master key: %w", err)
 	}
 	var out bytes.Buffer
 	w, err := age.Encrypt(&out, to)
@@ -58,12 +58,12 @@ func (m *masterFile) seal(line []byte) ([]byte, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("seal master key: %w", err)
+		return nil, fmt.Errorf("encrypt master key: %w", err)
 	}
 	return out.Bytes(), nil
 }
 
-// open returns the line that a file holds.
+// open returns the line in a file.
 func (m *masterFile) open(text []byte) ([]byte, error) {
 	if !m.sealed {
 		return text, nil

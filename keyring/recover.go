@@ -11,8 +11,8 @@ import (
 	"audittrail/keyring/internal/ringfile"
 )
 
-// repair brings the files to the order that a writer leaves behind: nothing
-// half written, nothing of earlier generations, no destruction half done.
+// repair restores the order of the files that a writer leaves: no torn frame,
+// no earlier generations, no unfinished destruction.
 func (r *Ring) repair() error {
 	if err := r.cutTorn(); err != nil {
 		return err
@@ -27,9 +27,9 @@ func (r *Ring) repair() error {
 		return err
 	}
 	if r.st.Dying() {
-		// A full disk does not keep the log from being read: the destruction
-		// counts, LastDestruction does not say that it is complete, and Destroy will
-		// try again.
+		// The log can be read even on a full disk: the keys count as destroyed,
+		// LastDestruction does not return the destruction as complete, and
+		// Destroy will try again.
 		err := r.advance(r.st.Meta(), r.master, true)
 		if err != nil && (r.failed != nil || !errors.Is(err, syscall.ENOSPC)) {
 			return err
@@ -38,8 +38,8 @@ func (r *Ring) repair() error {
 	return nil
 }
 
-// cutTorn cuts off what a crash left of a last frame that was not synced: no
-// record uses its keys.
+// cutTorn cuts off a torn last frame that a crash left. It was not synced, so
+// no record uses its keys.
 func (r *Ring) cutTorn() error {
 	torn, err := r.st.Torn()
 	if err != nil || len(torn) == 0 {
@@ -52,9 +52,9 @@ func (r *Ring) cutTorn() error {
 	return r.st.Cut()
 }
 
-// persist makes durable what a writer that was killed may have left in the
-// system's memory, before anything relies on it. What was there when the signed
-// state was written was durable then.
+// persist makes frames durable that a killed writer may have left unsynced,
+// before anything relies on them. Frames that were there when the signed state
+// was written were durable then.
 func (r *Ring) persist() error {
 	if r.signed.generation == r.st.Generation() && r.signed.length >= r.st.Tail() {
 		return nil
@@ -68,8 +68,8 @@ func (r *Ring) persist() error {
 	return nil
 }
 
-// sweep wipes what earlier generations left and, while opening, what attempts
-// left that were cut short.
+// sweep wipes the files of earlier generations and, while opening, those of
+// interrupted writes.
 func (r *Ring) sweep(opening, all bool) error {
 	r.unswept = true
 	names, err := r.o.FS.ReadDir(r.dir)
@@ -94,21 +94,22 @@ func (r *Ring) sweep(opening, all bool) error {
 	return nil
 }
 
-// isTmp tells whether a file is one that a crash kept from getting its name.
+// isTmp reports whether a file still has its temporary name, because of a
+// crash.
 func isTmp(name string) bool {
 	whole, ok := strings.CutSuffix(name, tmpSuffix)
 	return ok && (whole == signedName || strings.HasPrefix(whole, masterName) ||
 		strings.HasPrefix(whole, ringPrefix) || strings.HasPrefix(whole, tornPrefix))
 }
 
-// finishMaster ends a rotation of a master key's file that was cut short,
-// before or after the ring was wrapped anew.
+// finishMaster completes an interrupted rotation of a master key's file, before
+// or after the ring was wrapped by the new key.
 func (r *Ring) finishMaster() error {
 	file, ok := r.o.Master.(*masterFile)
 	if !ok {
 		return nil
 	}
-	ctx := context.Background() // files need none
+	ctx := context.Background() // a masterFile does not use it
 	next, err := file.Next().MasterKey(ctx)
 	switch {
 	case errors.Is(err, ErrNoMaster):
@@ -118,8 +119,8 @@ func (r *Ring) finishMaster() error {
 	case err != nil && !errors.Is(err, ErrMasterFormat):
 		return err
 	}
-	// The rotation did not get as far as the ring. A key is wiped only if the
-	// one that counts is seen to be where it belongs.
+	// The rotation was interrupted before the ring was wrapped again. The new
+	// key is wiped only if the one that wraps the ring is found in its place.
 	if key, err := file.MasterKey(ctx); err != nil || key != r.master {
 		return err
 	}

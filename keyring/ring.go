@@ -32,25 +32,25 @@ const (
 	dirPerm    = 0o700
 
 	// maxChases bounds how often a reader starts over because the writer
-	// replaced the ring under its hands.
+	// replaced the ring meanwhile.
 	maxChases = 100
 )
 
-// Options say how to open a ring. The zero value opens it for writing, on the
-// system's own files, with the master key in the folder itself.
+// Options set how a ring is opened. The zero value opens it for writing, in the
+// operating system's file system, with the master key in the keyring's folder.
 type Options struct {
-	FS     vfs.FS           // nil: the system's own, vfs.Below the folder
+	FS     vfs.FS           // nil: the operating system's, vfs.Below the folder
 	Master Master           // nil: the file master.key in the keyring's folder
 	Rand   io.Reader        // of new keys; nil: crypto/rand
 	Now    func() time.Time // nil: time.Now
 
-	// ReadOnly opens without a lock and without writing anything, beside a
-	// writer in another process.
+	// ReadOnly opens the ring without a lock and without writing anything,
+	// while another process may write.
 	ReadOnly bool
 
-	// ResetSigned accepts a signed state that is missing or damaged as that
-	// of an empty log. It gives up what protects against a log and a keyring
-	// that were both put back to an earlier day.
+	// ResetSigned accepts a missing or damaged signed state as that of an empty
+	// log. It gives up the protection against a rollback of both log and
+	// keyring to an earlier state.
 	ResetSigned bool
 }
 
@@ -71,8 +71,8 @@ func (o *Options) fill(dir string) {
 	}
 }
 
-// A lockedReader lets many goroutines read from one source, each all that it
-// asks for.
+// A lockedReader lets many goroutines read from one source, each a whole buffer
+// at a time.
 type lockedReader struct {
 	mu sync.Mutex // held while reading
 	r  io.Reader
@@ -103,24 +103,24 @@ type Ring struct {
 	writing sync.Mutex // held while the ring's files change; taken before mu
 	signing sync.Mutex // held while the signed state changes; taken before mu
 
-	mu         sync.RWMutex // guards what follows
+	mu         sync.RWMutex // guards the fields below
 	st         *ringfile.File
 	master     Secret
-	pending    []ringfile.Entry // in memory, but not in the journal
+	pending    []ringfile.Entry // entries that are not in the journal yet
 	signed     signed
-	signedHere bool  // by this process: it is durable
-	unswept    bool  // files of earlier generations may be left
+	signedHere bool  // signed was written by this process, and is durable
+	unswept    bool  // files of earlier generations may remain
 	compact    int   // entries of the journal at which it is merged into the base
-	failed     error // why nothing is written any more
+	failed     error // why nothing more is written
 }
 
-// Format hides the ring from every verb: it is full of keys.
+// Format prints the log's name instead of the ring, which contains keys.
 func (r *Ring) Format(s fmt.State, _ rune) { _, _ = fmt.Fprintf(s, "keyring %s", r.origin) }
 
-// LogValue hides the ring.
+// LogValue returns the log's name instead of the ring.
 func (r *Ring) LogValue() slog.Value { return slog.StringValue("keyring " + r.origin) }
 
-// MarshalJSON hides the ring.
+// MarshalJSON redacts the ring.
 func (r *Ring) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
 func newRing(dir string, o Options) *Ring {
@@ -136,7 +136,8 @@ func newRing(dir string, o Options) *Ring {
 func Open(ctx context.Context, dir string, o Options) (*Ring, error) {
 	r := newRing(dir, o)
 	if !o.ReadOnly {
-		// Asked first, so that no lock file appears where there is no keyring.
+		// Checked first, so that no lock file is created where there is no
+		// keyring.
 		if _, err := r.newest(); err != nil {
 			return nil, fmt.Errorf("open keyring in %s: %w", dir, err)
 		}
@@ -162,8 +163,8 @@ func (r *Ring) takeLock() (err error) {
 	return err
 }
 
-// guarded returns a master key whose file, if it is one, is changed only while
-// the ring's files may be.
+// guarded returns a master key whose file, if it has one, is guarded by the
+// same locks as the ring's files.
 func (r *Ring) guarded(m Master) Master {
 	if file, ok := m.(*masterFile); ok {
 		return file.GuardedAs(r.o.FS)
@@ -171,10 +172,10 @@ func (r *Ring) guarded(m Master) Master {
 	return m
 }
 
-// Guard returns a file system for who writes what the keys are for: it refuses
-// every change once the keyring's lock was removed or its folder exchanged,
-// since the keys would then be elsewhere. A ring that is open for reading has no
-// lock, and returns fsys.
+// Guard returns a file system for writing the data that the keys encrypt: it
+// refuses every change once the keyring's lock was removed or its folder
+// exchanged, since the keys would then be elsewhere. A ring that is open for
+// reading has no lock, and returns fsys.
 func (r *Ring) Guard(fsys vfs.FS) vfs.FS {
 	if r.lock == nil {
 		return fsys
@@ -194,13 +195,13 @@ func (r *Ring) open(ctx context.Context) error {
 		return nil
 	}
 	if err := r.repair(); err != nil {
-		return errors.Join(err, r.st.Close()) // which may be another by now
+		return errors.Join(err, r.st.Close()) // refresh may have replaced r.st
 	}
 	return nil
 }
 
-// load reads the newest generation. A reader may find it replaced while it
-// reads, and then begins again with the one after.
+// load reads the newest generation. A reader may find that it was replaced
+// meanwhile, and then begins again with the next one.
 func (r *Ring) load(ctx context.Context) (*ringfile.File, signed, error) {
 	var last uint64
 	for range maxChases {
@@ -218,11 +219,11 @@ func (r *Ring) load(ctx context.Context) (*ringfile.File, signed, error) {
 		}
 		last = generation
 	}
-	return nil, signed{}, errors.New("the ring was replaced over and over while it was read")
+	return nil, signed{}, errors.New("the ring was replaced too often while it was read: try again")
 }
 
 // loadGeneration reads one generation and the signed state, which is read
-// first: it must not know more than the ring.
+// first: it must not be newer than the ring.
 func (r *Ring) loadGeneration(ctx context.Context, generation uint64) (*ringfile.File, signed, error) {
 	text, err := r.readSigned()
 	if err != nil {
@@ -254,7 +255,7 @@ func (r *Ring) loadGeneration(ctx context.Context, generation uint64) (*ringfile
 
 func (r *Ring) loadFile(ctx context.Context, file vfs.File, generation uint64) (*ringfile.File, error) {
 	return ringfile.Load(file, r.ringName(generation), generation, func(fingerprint string) (*ringfile.Key, error) {
-		// A key that was fetched before is asked for again only if it is another.
+		// The master key is fetched again only if the fingerprint differs.
 		if r.master.Fingerprint() != fingerprint {
 			key, err := masterFor(ctx, r.o.Master, fingerprint)
 			if err != nil {
@@ -272,7 +273,7 @@ func (r *Ring) ringName(generation uint64) string {
 	return r.path(fmt.Sprintf("%s%016x", ringPrefix, generation))
 }
 
-// generationOf returns the generation that the name of a file speaks of.
+// generationOf returns the generation in the name of a file.
 func generationOf(name, prefix string) (uint64, bool) {
 	digits, ok := strings.CutPrefix(name, prefix)
 	if !ok || len(digits) != 16 {
@@ -303,11 +304,11 @@ func (r *Ring) newest() (uint64, error) {
 // Origin returns the name of the log that the keys are for.
 func (r *Ring) Origin() string { return r.origin }
 
-// System returns the subject of records that are about nobody.
+// System returns the subject of records that are about no person.
 func (r *Ring) System() record.Subject { return r.system }
 
-// Generation returns a number that grows whenever the ring is written anew,
-// which every destruction does.
+// Generation returns a number that grows whenever the ring is rewritten, as by
+// every destruction.
 func (r *Ring) Generation() uint64 {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -328,7 +329,7 @@ func (r *Ring) Count() (subjects, classes int) {
 	return subjects - 1, classes // without the system
 }
 
-// Close gives the keyring up. Keys that were not flushed are gone.
+// Close closes the keyring. Keys that were not flushed are lost.
 func (r *Ring) Close() error {
 	r.writing.Lock()
 	defer r.writing.Unlock()

@@ -7,11 +7,11 @@ import (
 )
 
 // RotateMaster wraps the ring by another master key, under a new wrapping key,
-// so that the old one opens nothing any more. The new key must be where it is
-// to stay; a key that is to be a file is made if the file does not exist.
+// so that the old master key opens nothing any more. The new key must be in its
+// permanent place; if that is a file which does not exist, the file is created.
 //
-// Without a new master key, one is made in the place of the old, if that is a
-// file. A crash at any moment leaves a ring that opens with what is there.
+// If to is nil, a new key replaces the old one, if that is in a file. After a
+// crash at any moment the ring opens with one of the keys that are there.
 func (r *Ring) RotateMaster(ctx context.Context, to Master) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
@@ -37,7 +37,7 @@ func (r *Ring) rotateMaster(ctx context.Context, to Master) error {
 	inPlace := to == nil || isFile && target != nil && target.Follows(file)
 	if inPlace {
 		if !isFile {
-			return errors.New("the master key is no file that could be replaced: say where the new one is")
+			return errors.New("the master key is not in a file that can be replaced: say where the new one is")
 		}
 		if err := r.finishMaster(); err != nil {
 			return err
@@ -57,8 +57,8 @@ func (r *Ring) rotateMaster(ctx context.Context, to Master) error {
 	if r.master != key {
 		return err
 	}
-	// The ring is wrapped by the new key, even if what came before could not
-	// be wiped.
+	// The ring is wrapped by the new key, even if the previous generation could
+	// not be wiped.
 	if inPlace {
 		r.o.Master = target
 		return errors.Join(err, target.Promote())

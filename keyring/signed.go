@@ -21,8 +21,8 @@ const (
 	domainSigned = "audittrail/v1 signed state\x00"
 )
 
-// A signed is what the keyring remembers of the log, and of itself, from when
-// the last checkpoint was signed:
+// A signed is the state of the log, and of the ring, when the last checkpoint
+// was signed:
 //
 //	audittrail-signed/v1
 //	<size> <base64 of the root>
@@ -35,8 +35,8 @@ type signed struct {
 	length     int64
 }
 
-// encode returns the file's bytes. The hash is over the numbers rather than
-// over the text, which has one form for them.
+// encode returns the file's bytes. The hash covers the numbers rather than the
+// text, which is determined by them.
 func (s *signed) encode(h *ringfile.Hasher) []byte {
 	out := fmt.Appendf(nil, "%s%d %s\n%d %d\n", signedFirst,
 		s.size, base64.StdEncoding.EncodeToString(s.root[:]), s.generation, s.length)
@@ -53,9 +53,9 @@ func (s *signed) mac(h *ringfile.Hasher) [32]byte {
 	return h.Sum(domainSigned, string(b))
 }
 
-var errSigned = errors.New("it is not a signed state, or not one of this keyring")
+var errSigned = errors.New("not a signed state, or not that of this keyring")
 
-// parseSigned reads what encode returns, and nothing else.
+// parseSigned reads the one form that encode returns, and refuses others.
 func parseSigned(text []byte, h *ringfile.Hasher) (signed, error) {
 	rest, ok := bytes.CutPrefix(text, []byte(signedFirst))
 	fields := bytes.FieldsFunc(rest, func(c rune) bool { return c == ' ' || c == '\n' })
@@ -92,8 +92,8 @@ func (r *Ring) readSigned() ([]byte, error) {
 	return text, nil
 }
 
-// checkSigned holds the ring against what is remembered of it: a ring that is
-// shorter, or of an earlier generation, has lost keys.
+// checkSigned compares the ring with its state in the signed file: a ring that
+// is shorter, or of an earlier generation, has lost keys.
 func (r *Ring) checkSigned(text []byte, st *ringfile.File) (signed, error) {
 	s, err := parseSigned(text, st.Hash())
 	name := r.path(signedName)
@@ -101,7 +101,7 @@ func (r *Ring) checkSigned(text []byte, st *ringfile.File) (signed, error) {
 	case err != nil && r.o.ResetSigned:
 		return signed{}, nil
 	case text == nil:
-		return signed{}, &DamagedError{File: name, Detail: "it is missing"}
+		return signed{}, &DamagedError{File: name, Detail: "the file is missing"}
 	case err != nil:
 		return signed{}, &DamagedError{File: name, Detail: err.Error()}
 	case s.generation > st.Generation():
@@ -113,14 +113,16 @@ func (r *Ring) checkSigned(text []byte, st *ringfile.File) (signed, error) {
 }
 
 // Signed returns the size and the root of the log that were last signed. A log
-// that has less, or another root there, is not the one that was signed.
+// that is smaller, or that has another root at this size, is not the signed
+// one.
 func (r *Ring) Signed() (size uint64, root [32]byte) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.signed.size, r.signed.root
 }
 
-// CurrentSigned is Signed also if another process writes: it looks again.
+// CurrentSigned is Signed, but reads the file again, since another process may
+// write it.
 func (r *Ring) CurrentSigned() (size uint64, root [32]byte, err error) {
 	if !r.o.ReadOnly {
 		size, root = r.Signed()
@@ -134,13 +136,13 @@ func (r *Ring) CurrentSigned() (size uint64, root [32]byte, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil && s.size > r.signed.size {
-		r.signed = s // what was seen once stays: the file may be an older one by now
+		r.signed = s // keep the newest state seen: the file may have been replaced by an older one
 	}
 	return r.signed.size, r.signed.root, nil
 }
 
-// SetSigned remembers a size and a root, durably. Neither a smaller size nor
-// another root of the same size is accepted: that log would be another.
+// SetSigned stores a size and a root durably. Neither a smaller size nor
+// another root of the same size is accepted: they would be of another log.
 func (r *Ring) SetSigned(size uint64, root [32]byte) error {
 	r.signing.Lock()
 	defer r.signing.Unlock()
@@ -155,7 +157,7 @@ func (r *Ring) SetSigned(size uint64, root [32]byte) error {
 	switch {
 	case err != nil:
 	case size < last.size:
-		err = fmt.Errorf("size %d is behind %d, which was signed before", size, last.size)
+		err = fmt.Errorf("size %d is smaller than %d, which was signed before", size, last.size)
 	case size == last.size && root != last.root && last.size > 0:
 		err = fmt.Errorf("another root was signed for size %d before", size)
 	case next == last && r.signedHere:
@@ -164,7 +166,7 @@ func (r *Ring) SetSigned(size uint64, root [32]byte) error {
 		err = vfs.WriteFile(r.o.FS, r.path(signedName), text, filePerm)
 	}
 	if err != nil {
-		return fmt.Errorf("remember signed state: %w", err)
+		return fmt.Errorf("store signed state: %w", err)
 	}
 	r.mu.Lock()
 	r.signed, r.signedHere = next, true

@@ -18,9 +18,9 @@ import (
 type SignerInfo struct {
 	VKey    string    // verifier key (c2sp.org/signed-note)
 	Created time.Time // when the key was made
-	From    uint64    // size of the log from which on it signs
-	Until   *uint64   // size from which on it counts no more; nil for the key in force
-	Note    []byte    // statement that put it in force, signed by its predecessor too; nil for the first
+	From    uint64    // size of the log from which on the key is valid
+	Until   *uint64   // size up to which the key is valid; nil for the key in force
+	Note    []byte    // rotation that put the key in force, signed by its predecessor too; nil for the first key
 }
 
 // A SignerKey is a new signing key that is not in force yet.
@@ -33,16 +33,17 @@ type SignerKey struct {
 // VKey returns the verifier key.
 func (k SignerKey) VKey() string { return k.vkey }
 
-// Signer signs with the key, such as the statement that will put it in force.
+// Signer returns a signer with the key, such as for the rotation that will put
+// it in force.
 func (k SignerKey) Signer() note.Signer { return k.signer }
 
-// Format hides the key from every verb.
+// Format redacts the key for every verb.
 func (k SignerKey) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
 
-// MarshalJSON hides the key.
+// MarshalJSON redacts the key.
 func (k SignerKey) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// LogValue hides the key.
+// LogValue redacts the key.
 func (k SignerKey) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // A signer is a note.Signer that does not print its key.
@@ -84,12 +85,12 @@ func (r *Ring) Signer() note.Signer {
 	signers := r.st.Meta().Signers
 	s, _, err := newSigner(r.origin, signers[len(signers)-1].Seed)
 	if err != nil {
-		panic("keyring: " + err.Error()) // the origin was checked, and the seed's length
+		panic("keyring: " + err.Error()) // the origin and the seed's length were checked
 	}
 	return s
 }
 
-// Signers returns all keys, the one in force at the end.
+// Signers returns all keys, the one in force last.
 func (r *Ring) Signers() []SignerInfo {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -107,8 +108,7 @@ func (r *Ring) Signers() []SignerInfo {
 	return infos
 }
 
-// NewSigner makes a signing key. It is nowhere but in memory until it is
-// committed.
+// NewSigner creates a signing key. It is only in memory until it is committed.
 func (r *Ring) NewSigner() (SignerKey, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -132,7 +132,8 @@ func (r *Ring) makeSigner(origin string) (SignerKey, error) {
 	return SignerKey{vkey: vkey, created: r.now(), signer: s}, err
 }
 
-// now is without a zone and without the monotonic clock: it goes to the disk.
+// now returns the time in UTC and without the monotonic clock, since it is
+// written to disk.
 func (r *Ring) now() time.Time { return r.o.Now().UTC().Round(0) }
 
 func (k SignerKey) entry(from uint64, statement []byte) ringfile.Signer {
@@ -143,8 +144,8 @@ func (k SignerKey) entry(from uint64, statement []byte) ringfile.Signer {
 }
 
 // CommitSigner puts a key in force for logs of at least the given size, with
-// the statement that its predecessor signed. The predecessor's private key is
-// destroyed; its verifier key stays.
+// the rotation that its predecessor signed. The predecessor's private key is
+// destroyed; its verifier key is kept.
 func (r *Ring) CommitSigner(k SignerKey, from uint64, statement []byte) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
@@ -161,16 +162,17 @@ func (r *Ring) commitSigner(k SignerKey, from uint64, statement []byte) error {
 		return err
 	}
 	if k.signer == nil || k.signer.name != r.origin {
-		return errors.New("the key was not made by this keyring")
+		return errors.New("the key was not created by this keyring")
 	}
 	m := r.st.Meta().Clone()
 	old := &m.Signers[len(m.Signers)-1]
 	if k.vkey == old.VKey {
-		// An earlier call was cut short in wiping what came before.
+		// An earlier call was interrupted while it wiped the previous
+		// generation.
 		return r.settle(r.sweep(false, true))
 	}
 	if from < old.From {
-		return fmt.Errorf("size %d is before %d, where the key in force begins", from, old.From)
+		return fmt.Errorf("size %d is smaller than %d, from which on the key in force is valid", from, old.From)
 	}
 	old.Seed, old.Until = nil, &from
 	m.Signers = append(m.Signers, k.entry(from, statement))

@@ -6,8 +6,8 @@ import (
 	"audittrail/record"
 )
 
-// StateOf returns the state that an error of the keyring gives to content, and
-// reports whether it says why a key is absent.
+// StateOf returns the state of content for which the keyring returned an error,
+// and whether the error says why a key is absent.
 func StateOf(err error) (record.State, bool) {
 	switch {
 	case errors.Is(err, ErrErased):

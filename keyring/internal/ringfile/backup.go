@@ -15,10 +15,10 @@ import (
 
 const (
 	backupLine  = "audittrail-keyring-backup/v1\n" // reaches the backup
-	backupLimit = 4096                             // bytes of its header; a bufio.Reader holds as many
+	backupLimit = 4096                             // most bytes of a header; as many as a bufio.Reader buffers
 )
 
-// ErrBackup means that something is no backup, or not all of one.
+// ErrBackup reports that the input is not a backup, or not a complete one.
 var ErrBackup = errors.New("not a backup of a keyring, or not all of one")
 
 // A BackupHead is the second line of a backup, as JSON.
@@ -32,10 +32,10 @@ type BackupHead struct {
 	Root       HexHash   `json:"root"`
 }
 
-// WriteBackup writes all keys, as they are, but for those of derived files,
-// which are made anew where the backup is used: two lines of a header, then
-// parts, each a frame's kind and payload behind its length, and a length of
-// zero.
+// WriteBackup writes all keys, except those of derived files, which are derived
+// again where the backup is restored. It writes a header of two lines, then
+// parts, each its length followed by a frame's kind and payload, and a length
+// of zero.
 func (f *File) WriteBackup(w io.Writer, head *BackupHead) error {
 	line, err := json.Marshal(head)
 	if err != nil {
@@ -50,7 +50,7 @@ func (f *File) WriteBackup(w io.Writer, head *BackupHead) error {
 	part := func(kind byte, payload []byte) error {
 		_ = binary.Write(out, binary.BigEndian, uint32(1+len(payload)))
 		_ = out.WriteByte(kind)
-		_, err := out.Write(payload) // the first error stays
+		_, err := out.Write(payload) // the writer keeps the first error
 		return err
 	}
 	_, _ = fmt.Fprintf(out, "%s%s\n", backupLine, line)
@@ -69,26 +69,26 @@ func (f *File) WriteBackup(w io.Writer, head *BackupHead) error {
 	return nil
 }
 
-// ReadBackup reads a backup's header. The base that it returns reads the rest
-// when it is written.
+// ReadBackup reads a backup's header. The returned base reads the rest when it
+// is written.
 func ReadBackup(r io.Reader) (*BackupHead, *Base, error) {
 	in := bufio.NewReaderSize(r, backupLimit)
 	first, err := in.ReadSlice('\n')
 	if err != nil || string(first) != backupLine {
-		return nil, nil, fmt.Errorf("%w: it does not begin with %q", ErrBackup, backupLine[:len(backupLine)-1])
+		return nil, nil, fmt.Errorf("%w: the input does not begin with %q", ErrBackup, backupLine[:len(backupLine)-1])
 	}
 	line, err := in.ReadSlice('\n')
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: its header has no end", ErrBackup)
+		return nil, nil, fmt.Errorf("%w: the header has no end", ErrBackup)
 	}
 	line = line[:len(line)-1]
 	var h BackupHead
 	encode := func(h *BackupHead) ([]byte, error) { return json.Marshal(h) }
 	if err := canonical.Decode(line, &h, encode); err != nil {
-		return nil, nil, fmt.Errorf("%w: its header is %w", ErrBackup, err)
+		return nil, nil, fmt.Errorf("%w: the header is %w", ErrBackup, err)
 	}
 	if h.Generation+1 < 2 || CheckOrigin(h.Origin) != nil {
-		return nil, nil, fmt.Errorf("%w: its header has values out of bounds", ErrBackup)
+		return nil, nil, fmt.Errorf("%w: the header has values out of bounds", ErrBackup)
 	}
 	b := &Base{Generation: h.Generation + 1, Origin: h.Origin}
 	b.Pages = func(emit Emitter) (uint64, error) {
@@ -106,7 +106,7 @@ func ReadBackup(r io.Reader) (*BackupHead, *Base, error) {
 // parts reads the parts of a backup into a new base.
 type parts struct {
 	base     *Base
-	kind     byte // of the last part: they come in one order
+	kind     byte // of the last part: kinds come in a fixed order
 	subjects pager
 	users    pager
 	live     uint64 // subjects with a key
@@ -136,30 +136,31 @@ func (p *parts) read(in io.Reader) error {
 	}
 	switch n, err := in.Read(make([]byte, 1)); {
 	case n != 0:
-		return fmt.Errorf("%w: more follows its end", ErrBackup)
+		return fmt.Errorf("%w: more input follows the end", ErrBackup)
 	case err != io.EOF:
 		return readError(err)
-	case p.base.Meta == nil || p.known+1 != p.live: // the system has no user
-		return fmt.Errorf("%w: it is not complete", ErrBackup)
+	case p.base.Meta == nil || p.known+1 != p.live: // the system has a subject and no user
+		return fmt.Errorf("%w: the backup is not complete", ErrBackup)
 	}
 	return nil
 }
 
-// readError tells a backup that ends early from one that cannot be read.
+// readError distinguishes a backup that ends early from one that cannot be
+// read.
 func readError(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return fmt.Errorf("%w: it is cut off", ErrBackup)
+		return fmt.Errorf("%w: the input is cut off", ErrBackup)
 	}
 	return fmt.Errorf("read backup: %w", err)
 }
 
-// partOrder is in which order the kinds of parts come. There is one Meta.
+// partOrder has the order in which the kinds of parts come. There is one Meta.
 var partOrder = []byte{0, KindSubjects, KindUsers, KindEntries, KindMeta}
 
 func (p *parts) take(kind byte, payload []byte) error {
 	is, was := slices.Index(partOrder, kind), slices.Index(partOrder, p.kind)
 	if is < 1 || is < was || p.kind == KindMeta {
-		return fmt.Errorf("%w: a part of kind %d where none belongs", ErrBackup, kind)
+		return fmt.Errorf("%w: a part of kind %d is out of order", ErrBackup, kind)
 	}
 	p.kind = kind
 	var err error
@@ -171,7 +172,7 @@ func (p *parts) take(kind byte, payload []byte) error {
 	case KindEntries:
 		err = DecodeEntries(payload, func(e *Entry) error {
 			if e.Kind != ClassLive && e.Kind != ClassExpired && e.Kind != EscrowLive {
-				return fmt.Errorf("%w: something else among the classes", ErrBackup)
+				return fmt.Errorf("%w: an entry of another kind among the classes", ErrBackup)
 			}
 			return nil
 		})
@@ -190,7 +191,7 @@ func (p *parts) subject(e *Entry) error {
 		p.live++
 	case SubjectErased:
 	default:
-		return fmt.Errorf("%w: something else among the subjects", ErrBackup)
+		return fmt.Errorf("%w: an entry of another kind among the subjects", ErrBackup)
 	}
 	return p.subjects.add(e.Subject, AppendEntry(nil, e))
 }

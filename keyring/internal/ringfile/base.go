@@ -11,24 +11,24 @@ import (
 
 const (
 	filePerm  = 0o600
-	writeSize = 256 << 10 // bytes that are written at once
+	writeSize = 256 << 10 // bytes of one write
 )
 
-// A Base is what one generation begins with.
+// A Base is the part of a generation that is written when it is created.
 type Base struct {
 	Generation uint64
 	Origin     string
 	Master     Key
 	Wrapping   Key // made for this generation
 
-	// Pages is called first, and may set what follows.
+	// Pages is called first, and may set the fields below.
 	Pages   func(Emitter) (live uint64, err error)
 	Meta    *Meta
 	Classes [][]byte // payloads of entries; they are zeroed
 }
 
-// Write makes the file of a generation, synced, under a name that nobody opens.
-// If it fails, nothing of the file stays, or the next Write wipes it.
+// Write creates the file of a generation and syncs it, under a temporary name.
+// If it fails, the file is wiped, or else the next Write wipes it.
 func (b *Base) Write(fsys vfs.FS, name string) error {
 	if err := Wipe(fsys, name, true); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (b *Base) Write(fsys vfs.FS, name string) error {
 		err = fmt.Errorf("close %s: %w", name, cerr)
 	}
 	if err != nil {
-		return errors.Join(err, Wipe(fsys, name, true)) // it holds keys
+		return errors.Join(err, Wipe(fsys, name, true)) // the file contains keys
 	}
 	return nil
 }
@@ -92,8 +92,8 @@ func (b *Base) fill(file vfs.File) error {
 	return nil
 }
 
-// A baseWriter writes frames one behind the other, and the header at the end:
-// only then are its offsets known.
+// A baseWriter writes frames one after another, and the header last, since its
+// offsets are known only then.
 type baseWriter struct {
 	file vfs.File
 	seal *sealer
@@ -131,8 +131,9 @@ func (w *baseWriter) flush() error {
 }
 
 // Wipe overwrites a file with zeros, durably, and removes it. The header, which
-// holds the wrapping key, goes first: readers know by it that the generation is
-// over. If nothing in the file is to be forgotten, the header alone will do.
+// contains the wrapping key, is overwritten first: readers see by it that the
+// generation has ended. If all is false only the header is overwritten, which
+// is enough if no key in the file was destroyed.
 func Wipe(fsys vfs.FS, name string, all bool) error {
 	file, err := fsys.OpenFile(name, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -148,8 +149,8 @@ func Wipe(fsys vfs.FS, name string, all bool) error {
 	if err != nil {
 		return fmt.Errorf("wipe %s: %w", name, err)
 	}
-	// What cannot be removed, as where a reader has it open on Windows, holds
-	// nothing any more, and is tried again at the next opportunity.
+	// A file that cannot be removed, as when a reader has it open on Windows,
+	// has no content any more, and is removed at the next opportunity.
 	_ = fsys.Remove(name)
 	return nil
 }

@@ -1,4 +1,4 @@
-// Package ringfile is the file that holds one generation of a keyring.
+// Package ringfile reads and writes the file of one generation of a keyring.
 //
 //	audittrail-keyring/v1
 //	{"generation":7,"origin":"…","directory":"…","journal":"…",…}
@@ -6,11 +6,10 @@
 //	          the classes, and the ring's own state
 //	journal   frames that were appended since
 //
-// The base is written once and whole; its pages are read on demand, and all
-// that stands behind them when the file is loaded. docs/format/keyring.md draws
-// every byte.
+// The base is written once; its pages are read on demand, and everything after
+// them when the file is loaded. docs/format/keyring.md draws every byte.
 //
-// The package promises that it takes a file for what was written, or says that
-// it is damaged and where. It decides nothing: when to write, and what is then
-// durable, is for package keyring.
+// The package promises that it reads a file exactly as it was written, or
+// reports where it is damaged. Package keyring decides when to write, and what
+// is durable then.
 package ringfile

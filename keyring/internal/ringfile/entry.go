@@ -32,7 +32,8 @@ const (
 	EscrowGone    = 8
 )
 
-// hasClass tells of which kinds of entries a class is part, and so on.
+// hasClass reports whether entries of a kind have a class; the next functions
+// do so for the other fields.
 func hasClass(kind byte) bool {
 	return kind == ClassLive || kind == ClassExpired || kind == EscrowLive || kind == EscrowGone
 }
@@ -54,11 +55,12 @@ const (
 	maxClass = 64
 )
 
-// A Key is a subject's, a class's, or the one that wraps a file.
+// A Key is the key of a subject, a class or a derived file, or the one that
+// encrypts a ring file.
 type Key = [32]byte
 
-// An Entry says what became of one key. Its slices may point into what it was
-// decoded from.
+// An Entry is the newest state of one key. Its slices may alias the bytes that
+// it was decoded from.
 type Entry struct {
 	Kind    byte
 	Class   []byte
@@ -66,10 +68,10 @@ type Entry struct {
 	User    []byte
 	File    PageKey
 	Key     Key
-	Seq     uint64 // the record that ordered it
+	Seq     uint64 // the record that ordered the destruction
 }
 
-// AppendEntry appends the entry as it stands on disk.
+// AppendEntry appends the entry as it is on disk.
 func AppendEntry(dst []byte, e *Entry) []byte {
 	dst = append(dst, e.Kind)
 	if hasClass(e.Kind) {
@@ -97,11 +99,11 @@ func AppendEntry(dst []byte, e *Entry) []byte {
 
 var errShort = errors.New("an entry is cut off")
 
-// decodeEntry reads the first entry of b and returns what is behind it.
+// decodeEntry reads the first entry of b and returns the rest of b.
 func decodeEntry(b []byte, e *Entry) ([]byte, error) {
 	*e = Entry{Kind: b[0]}
 	if e.Kind < ClassLive || e.Kind > EscrowGone {
-		return nil, fmt.Errorf("an entry is of the unknown kind %d", e.Kind)
+		return nil, fmt.Errorf("entry of unknown kind %d", e.Kind)
 	}
 	rest := b[1:]
 	ok := true
@@ -178,7 +180,7 @@ func DecodeEntries(b []byte, f func(*Entry) error) error {
 	return nil
 }
 
-// CheckClass refuses what is no class of a record.
+// CheckClass returns an error for a text that cannot be the class of a record.
 func CheckClass(class string) error {
 	if len(class) > maxClass {
 		return fmt.Errorf("class of %d bytes; the limit is %d", len(class), maxClass)
@@ -187,7 +189,7 @@ func CheckClass(class string) error {
 	return err
 }
 
-// CheckUser refuses a user id that an event could not have.
+// CheckUser returns an error for a user id that an event cannot have.
 func CheckUser[S string | []byte](user S) error {
 	if len(user) > maxUser {
 		return fmt.Errorf("user id of %d bytes; the limit is %d", len(user), maxUser)

@@ -6,13 +6,14 @@ import (
 )
 
 var (
-	// ErrDamaged means that a file is not what was written.
+	// ErrDamaged reports that a file differs from what was written.
 	ErrDamaged = errors.New("keyring damaged")
-	// ErrNewerFormat means that a file is of a format that came later.
+	// ErrNewerFormat reports that a file is of a format that this program does
+	// not know.
 	ErrNewerFormat = errors.New("keyring is of a newer format")
 )
 
-// A DamagedError says where a file is damaged. It is ErrDamaged.
+// A DamagedError reports where a file is damaged. It is ErrDamaged.
 type DamagedError struct {
 	File   string
 	Offset int64
@@ -26,10 +27,10 @@ func (e *DamagedError) Error() string {
 // Is makes the error match ErrDamaged.
 func (e *DamagedError) Is(target error) bool { return target == ErrDamaged }
 
-// A FatalError is one after which it is not known what the disk holds.
+// A FatalError is an error after which the content of the disk is unknown.
 type FatalError struct{ Err error }
 
 func (e *FatalError) Error() string { return e.Err.Error() }
 
-// Unwrap returns what failed.
+// Unwrap returns the cause.
 func (e *FatalError) Unwrap() error { return e.Err }

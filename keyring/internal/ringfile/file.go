@@ -11,58 +11,57 @@ import (
 	"audittrail/record"
 )
 
-// A File is one generation of a ring: its base, read on demand, and what the
-// journal says since, in memory. It does not lock: whoever changes it must be
-// alone with it.
+// A File is one generation of a ring: its base, read on demand, and the entries
+// of the journal, in memory. It has no lock: a caller that changes it must
+// exclude all others.
 type File struct {
 	name string
 	file vfs.File
 	head *header
 	body int64 // offset of the first page
-	tail int64 // offset behind the last whole frame
+	tail int64 // offset after the last whole frame
 	end  int64 // length of the file when it was read
 	seal *sealer
 	dir  directory
 
-	subjects map[record.Subject]Subject // what the journal says; counts before the base
-	users    map[string]record.Subject  // of the live ones among them
+	subjects map[record.Subject]Subject // of the journal, which is newer than the base
+	users    map[string]record.Subject  // of those in subjects that are live
 	classes  map[string]Class
-	files    map[PageKey]Key   // of files that are derived from the log
+	files    map[PageKey]Key   // keys of derived files
 	escrows  map[string]Escrow // by class
 	filed    int               // entries about files in the journal
 	meta     *Meta
 	hash     *Hasher
-	live     int  // subjects that have a key, the system's among them
-	dying    bool // the file holds keys that are destroyed
+	live     int  // subjects that have a key, including the system
+	dying    bool // the file contains destroyed keys
 }
 
-// A Subject is what is known of a data subject. Its key is there until it is
-// erased.
+// A Subject is the state of a data subject. It has a key until it is erased.
 type Subject struct {
 	Key    Key
 	User   string
 	Erased bool
-	Seq    uint64 // the record that ordered it
+	Seq    uint64 // the record that ordered the destruction
 }
 
-// A Class is what is known of a class.
+// A Class is the state of a class.
 type Class struct {
 	Key     Key
 	Expired bool
-	Seq     uint64 // the record that ordered it
+	Seq     uint64 // the record that ordered the destruction
 }
 
-// An Escrow is where the keys of the records are that a hold has kept from
-// going with their class: a sealed file, and the key to it.
+// An Escrow is the place of the keys to records that a legal hold keeps
+// although their class has expired: an encrypted file, and the key to it.
 type Escrow struct {
 	File PageKey
 	Key  Key
-	Seq  uint64 // the record up to which holds have been heeded
+	Seq  uint64 // the record up to which holds were taken into account
 }
 
-// Load reads what an open file says at its end: directory, classes and
-// everything else of the base, then the journal as far as its frames are whole.
-// It asks for the master key by its fingerprint.
+// Load reads an open file, except for its pages: directory, classes and the
+// rest of the base, then the journal as far as its frames are whole. It gets
+// the master key from master, by its fingerprint.
 func Load(file vfs.File, name string, generation uint64, master func(fingerprint string) (*Key, error)) (*File, error) {
 	start := make([]byte, maxHeader)
 	n, err := file.ReadAt(start, 0)
@@ -100,13 +99,13 @@ func Load(file vfs.File, name string, generation uint64, master func(fingerprint
 	if err := f.loadBase(size); err != nil {
 		return nil, err
 	}
-	// Growing the maps step by step would cost more than reading the journal.
+	// Growing the maps step by step would take longer than reading the journal.
 	hint := int(min(max(0, size-f.tail)/journalEntry, 1<<16))
 	f.subjects, f.users = make(map[record.Subject]Subject, hint), make(map[string]record.Subject, hint)
 	return f, f.replay(size)
 }
 
-// journalEntry is about what a subject takes in the journal.
+// journalEntry is about the size of a subject in the journal.
 const journalEntry = 80
 
 func newFile(name, origin string) *File {
@@ -117,7 +116,7 @@ func newFile(name, origin string) *File {
 	}
 }
 
-// New returns a ring that is not in a file yet: it has Pages and no more.
+// New returns a ring that is not in a file yet: it has an empty base.
 func New(origin string, m *Meta) *File {
 	f := newFile("", origin)
 	f.setMeta(m)
@@ -128,13 +127,13 @@ func (f *File) damaged(off int64, err error) error {
 	return &DamagedError{File: f.name, Offset: off, Detail: err.Error()}
 }
 
-// Damaged returns an error that says what is wrong with the file's end.
+// Damaged returns an error that reports damage at the file's end.
 func (f *File) Damaged(detail string) error {
 	return &DamagedError{File: f.name, Offset: f.tail, Detail: detail}
 }
 
-// loadBase reads the base's end, all of which was synced before the file got
-// its name: here nothing can be torn.
+// loadBase reads the end of the base, all of which was synced before the file
+// got its name, so that no frame can be torn.
 func (f *File) loadBase(size int64) error {
 	end := int64(f.head.Journal)
 	if end > size {
@@ -155,7 +154,7 @@ func (f *File) loadBase(size int64) error {
 				err = errors.New("directory lacks a frame")
 			}
 		case kind == KindDirectory || left != 0:
-			err = errors.New("directory is not where it belongs")
+			err = errors.New("directory is in the wrong place")
 		default:
 			err = f.apply(kind, payload)
 		}
@@ -171,7 +170,7 @@ func (f *File) loadBase(size int64) error {
 	return nil
 }
 
-// Replay takes in what was appended to the file since it was loaded.
+// Replay reads the frames that were appended to the file since it was loaded.
 func (f *File) Replay() error {
 	size, err := f.file.Size()
 	if err != nil {
@@ -180,8 +179,8 @@ func (f *File) Replay() error {
 	return f.replay(size)
 }
 
-// replay reads the journal from the end of what is known up to size. It stops
-// in front of a frame that is not whole: Torn says what that means.
+// replay reads the journal from the last frame read up to size. It stops before
+// a frame that is not whole: Torn decides whether that is an error.
 func (f *File) replay(size int64) error {
 	f.end = size
 	frames := f.frames(f.tail, size)
@@ -205,7 +204,7 @@ func (f *File) frames(from, to int64) io.Reader {
 	return bufio.NewReaderSize(io.NewSectionReader(f.file, from, to-from), 64<<10)
 }
 
-// frameError tells a frame that is damaged from one that cannot be read.
+// frameError distinguishes a damaged frame from one that cannot be read.
 func (f *File) frameError(err error) error {
 	if bad := (*badFrame)(nil); errors.As(err, &bad) {
 		return f.damaged(f.tail, err)
@@ -216,7 +215,7 @@ func (f *File) frameError(err error) error {
 	return fmt.Errorf("read %s: %w", f.name, err)
 }
 
-// apply takes in one frame of the journal, or of the base behind its directory.
+// apply applies one frame of the journal, or of the base after its directory.
 func (f *File) apply(kind byte, payload []byte) error {
 	switch kind {
 	case KindEntries:
@@ -229,17 +228,17 @@ func (f *File) apply(kind byte, payload []byte) error {
 		f.setMeta(m)
 		return nil
 	}
-	return fmt.Errorf("frame is of the unknown kind %d", kind)
+	return fmt.Errorf("frame of unknown kind %d", kind)
 }
 
 func (f *File) setMeta(m *Meta) {
 	if f.hash == nil {
-		f.hash = NewHasher(m.Secret) // the secret stays for life
+		f.hash = NewHasher(m.Secret) // the secret never changes
 	}
 	f.meta = m
 }
 
-// Note takes in one entry, which is not in the file until it is written.
+// Note applies one entry, which is not in the file until it is written.
 func (f *File) Note(e *Entry) error {
 	switch e.Kind {
 	case ClassLive:
@@ -277,9 +276,9 @@ func (f *File) Note(e *Entry) error {
 	return nil
 }
 
-// noteFile takes in an entry about a file. A file's key that is gone is not
-// destroyed at once: it goes with the next generation, and so with the next
-// destruction, at the latest.
+// noteFile applies an entry about a derived file. A dropped key is not
+// destroyed at once: it is no longer in the next generation, and so at the
+// latest destroyed with the next destruction.
 func (f *File) noteFile(e *Entry) error {
 	f.filed++
 	switch e.Kind {
@@ -303,9 +302,9 @@ func (f *File) noteFile(e *Entry) error {
 	return nil
 }
 
-// Torn returns what stands behind the last whole frame. It is an error if no
-// crash leaves that: if it is longer than one frame, or if a whole frame is in
-// it, since every frame is synced before the next one is written.
+// Torn returns the bytes after the last whole frame. It returns an error if no
+// crash can leave them: if they are longer than one frame, or if they contain a
+// whole frame, since every frame is synced before the next one is written.
 func (f *File) Torn() ([]byte, error) {
 	n := f.end - f.tail
 	if n > frameHead+maxSealed {
@@ -321,7 +320,7 @@ func (f *File) Torn() ([]byte, error) {
 	return torn, nil
 }
 
-// Cut cuts off what stands behind the last whole frame, durably.
+// Cut durably cuts off the bytes after the last whole frame.
 func (f *File) Cut() error {
 	if err := f.file.Truncate(f.tail); err != nil {
 		return fmt.Errorf("cut %s: %w", f.name, err)
@@ -338,9 +337,9 @@ func (f *File) Sync() error {
 	return nil
 }
 
-// Write puts a frame behind the last one, durably. Until Grow is called with
-// what it returns, nothing in memory changes, so others may read meanwhile. If
-// it fails, it takes back what it wrote; if it cannot, it is a FatalError.
+// Write durably appends a frame. Nothing in memory changes until Grow is called
+// with the length that it returns, so others may read meanwhile. If it fails,
+// it undoes the write; if it cannot, the error is a FatalError.
 func (f *File) Write(kind byte, payload []byte) (int64, error) {
 	frame := f.seal.appendFrame(nil, f.tail, kind, payload)
 	if _, err := f.file.WriteAt(frame, f.tail); err != nil {
@@ -356,7 +355,7 @@ func (f *File) Write(kind byte, payload []byte) (int64, error) {
 	return int64(len(frame)), nil
 }
 
-// Grow moves the end of the file behind a frame that was written.
+// Grow moves the end of the file to after a frame that was written.
 func (f *File) Grow(n int64) { f.tail += n }
 
 // WriteMeta makes m the ring's own state, durably.
@@ -376,7 +375,7 @@ func (f *File) WriteMeta(m *Meta) error {
 	return nil
 }
 
-// Snapshot returns the keys of the file as they are now, but for those of
+// Snapshot returns the keys of the file as they are now, except those of
 // derived files, to be read through another handle.
 func (f *File) Snapshot(file vfs.File) *File {
 	snap := *f

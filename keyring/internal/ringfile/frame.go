@@ -16,15 +16,15 @@ import (
 //	8  sealed: nonce (12 bytes), then AES-256-GCM under the wrapping key over
 //	   a byte for the kind, and the payload; a tag of 16 bytes at the end
 //
-// The generation and the frame's own offset are authenticated with it, so a
-// frame counts at its place only. The checksum tells what a disk or a crash
-// damaged from what somebody changed.
+// The generation and the frame's offset are authenticated with it, so a frame
+// is valid only at its place. The checksum distinguishes damage by a disk or a
+// crash from an alteration.
 const (
 	frameHead    = 8
 	sealOverhead = 28
 	maxSealed    = 1 << 20
 
-	// MaxPayload bounds what one frame holds.
+	// MaxPayload bounds the payload of one frame.
 	MaxPayload = maxSealed - sealOverhead - 1
 
 	domainFrame = "audittrail/v1 keyring frame\x00"
@@ -34,12 +34,12 @@ const (
 const (
 	KindSubjects  = 1 // page of the base: subject entries, sorted by subject
 	KindUsers     = 2 // page of the base: user hash and subject, sorted by hash
-	KindDirectory = 3 // where the pages are
-	KindMeta      = 4 // everything else, whole; the last one counts
-	KindEntries   = 5 // class and subject entries, in the order of their making
+	KindDirectory = 3 // the places of the pages
+	KindMeta      = 4 // everything else; only the last one is used
+	KindEntries   = 5 // class and subject entries, in the order of their creation
 )
 
-// A sealer seals and opens the frames of one generation.
+// A sealer encrypts and decrypts the frames of one generation.
 type sealer struct {
 	aead       cipher.AEAD
 	generation uint64
@@ -60,8 +60,8 @@ func (s *sealer) aad(off int64) []byte {
 	return binary.BigEndian.AppendUint64(aad, uint64(off))
 }
 
-// appendFrame appends the frame that will stand at off. The payload must not
-// be longer than MaxPayload.
+// appendFrame appends the frame for offset off. The payload must not be longer
+// than MaxPayload.
 func (s *sealer) appendFrame(dst []byte, off int64, kind byte, payload []byte) []byte {
 	start := len(dst)
 	dst = append(dst, make([]byte, frameHead)...)
@@ -76,12 +76,13 @@ func (s *sealer) appendFrame(dst []byte, off int64, kind byte, payload []byte) [
 // frameSize returns the length on disk of a frame with a payload of n bytes.
 func frameSize(n int) int { return frameHead + sealOverhead + 1 + n }
 
-// A badFrame is a frame that is not what was written. It is no I/O error.
+// A badFrame reports that a frame differs from what was written, in contrast to
+// an I/O error.
 type badFrame struct{ detail string }
 
 func (e *badFrame) Error() string { return e.detail }
 
-// open checks a frame and returns its kind and payload.
+// open decrypts a frame and returns its kind and payload.
 func (s *sealer) open(frame []byte, off int64) (kind byte, payload []byte, err error) {
 	if len(frame) < frameHead || int(binary.BigEndian.Uint32(frame)) != len(frame)-frameHead {
 		return 0, nil, &badFrame{"frame is cut off"}
@@ -97,8 +98,8 @@ func (s *sealer) open(frame []byte, off int64) (kind byte, payload []byte, err e
 	return plain[0], plain[1:], nil
 }
 
-// next reads the frame at off from r, which stands there. It returns io.EOF at
-// the end, and a badFrame for what is no whole frame.
+// next reads the frame at off from r, which is at that offset. It returns
+// io.EOF at the end, and a badFrame if there is no whole frame.
 func (s *sealer) next(r io.Reader, off int64) (kind byte, payload []byte, size int64, err error) {
 	var head [frameHead]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -120,7 +121,7 @@ func (s *sealer) next(r io.Reader, off int64) (kind byte, payload []byte, size i
 	return kind, payload, int64(len(frame)), err
 }
 
-// cutOff turns the end of the file in the midst of a frame into a badFrame.
+// cutOff turns the end of the file within a frame into a badFrame.
 func cutOff(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return &badFrame{"frame is cut off"}
@@ -128,7 +129,7 @@ func cutOff(err error) error {
 	return err
 }
 
-// sealedLen bounds a frame's length before memory is taken for it.
+// sealedLen bounds a frame's length before memory is allocated for it.
 func sealedLen(head []byte) (int, error) {
 	n := binary.BigEndian.Uint32(head)
 	if n <= sealOverhead || n > maxSealed {
@@ -137,9 +138,10 @@ func sealedLen(head []byte) (int, error) {
 	return int(n), nil
 }
 
-// holdsFrame tells whether a whole frame stands anywhere in b behind its first
-// byte; b begins at off. Then what is in front of it was written whole as well,
-// since a frame is synced before the next one is written, and no crash tore it.
+// holdsFrame reports whether b, which begins at off, contains a whole frame
+// anywhere after its first byte. If so, the bytes before that frame were
+// complete, since a frame is synced before the next one is written, and were
+// not torn by a crash.
 func (s *sealer) holdsFrame(b []byte, off int64) bool {
 	for i := 1; i+frameHead <= len(b); i++ {
 		n, err := sealedLen(b[i:])

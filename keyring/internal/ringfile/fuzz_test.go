@@ -223,8 +223,8 @@ func FuzzBackup(f *testing.F) {
 		if b.Write(disk, "ring") != nil {
 			return
 		}
-		// What was accepted is a ring: perhaps one that Load refuses, and never
-		// one that it chokes on.
+		// An accepted backup gives a ring: Load may refuse it, but must not
+		// panic.
 		file, err := disk.Open("ring")
 		if err != nil {
 			t.Fatal(err)
@@ -335,7 +335,7 @@ func TestForeignPages(t *testing.T) {
 		{"pages out of order", nil, func(e Emitter) error {
 			return errors.Join(e(KindSubjects, PageKey{2}, page), e(KindSubjects, PageKey{1}, page))
 		}, "ascending"},
-		{"a page of another kind", nil, func(e Emitter) error { return e(KindMeta, first, page) }, "where one of kind"},
+		{"a page of another kind", nil, func(e Emitter) error { return e(KindMeta, first, page) }, "instead of"},
 		{"a page of nonsense", nil, func(e Emitter) error { return e(KindSubjects, first, []byte("nonsense")) }, "unknown kind"},
 	} {
 		disk := vfs.NewMem()

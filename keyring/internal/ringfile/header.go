@@ -28,7 +28,7 @@ const (
 
 	maxHeader = 4096
 	maxOrigin = 255
-	wrapped   = sealOverhead + sha256.Size // length of a sealed wrapping key
+	wrapped   = sealOverhead + sha256.Size // length of an encrypted wrapping key
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -44,29 +44,30 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type header struct {
 	Generation uint64 `json:"generation"`
 	Origin     string `json:"origin"`
-	Directory  hex64  `json:"directory"` // offset of what is read at open
-	Journal    hex64  `json:"journal"`   // offset of what came after the base
+	Directory  hex64  `json:"directory"` // offset of the first frame that is read at open
+	Journal    hex64  `json:"journal"`   // offset of the journal, after the base
 	Master     string `json:"master"`    // fingerprint of the master key
-	Wrapped    []byte `json:"wrapped"`   // the wrapping key, sealed under the master key
+	Wrapped    []byte `json:"wrapped"`   // the wrapping key, encrypted under the master key
 	CRC        string `json:"crc"`
 }
 
-// A hex64 is an offset of fixed width in JSON: the header's length must be
+// A hex64 is an offset of fixed width in JSON, so that the header's length is
 // known before the offsets are.
 type hex64 int64
 
 // MarshalJSON writes sixteen hexadecimal digits.
 func (h hex64) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, `"%016x"`, int64(h)), nil }
 
-// UnmarshalJSON reads what MarshalJSON writes; the caller checks the spelling.
+// UnmarshalJSON reads hexadecimal digits; the caller checks that they are in
+// canonical form.
 func (h *hex64) UnmarshalJSON(b []byte) error {
 	n, err := strconv.ParseInt(strings.Trim(string(b), `"`), 16, 64)
 	*h = hex64(n)
 	return err
 }
 
-// encode returns the header's two lines. No origin needs escaping, since
-// CheckOrigin has seen it.
+// encode returns the header's two lines. The origin needs no escaping, since
+// CheckOrigin has checked it.
 func (h *header) encode() []byte {
 	out := fmt.Appendf(nil, `%s{"generation":%d,"origin":"%s","directory":"%016x","journal":"%016x","master":"%s","wrapped":"%s"`,
 		formatLine, h.Generation, h.Origin, int64(h.Directory), int64(h.Journal), h.Master,
@@ -90,12 +91,12 @@ func parseHeader(b []byte) (*header, int, error) {
 	n := len(first) + len(line) + len("\n\n")
 	var h header
 	if err := json.Unmarshal(line, &h); err != nil {
-		return nil, 0, errors.New("header is not JSON of the right form")
+		return nil, 0, errors.New("header is not JSON of this format")
 	}
 	if err := CheckOrigin(h.Origin); err != nil {
-		return nil, 0, errors.New("header names no valid origin")
+		return nil, 0, errors.New("header has an invalid origin")
 	}
-	// One encoding per header; the checksum is computed on the way.
+	// There is one encoding per header, and encode computes the checksum.
 	if err := canonical.Check(b[:n], h.encode()); err != nil {
 		return nil, 0, fmt.Errorf("header does not match its checksum: %w", err)
 	}
@@ -106,15 +107,15 @@ func parseHeader(b []byte) (*header, int, error) {
 	return &h, n, nil
 }
 
-// isNewer tells the first line of a later format from damage.
+// isNewer distinguishes the first line of a later format from damage.
 func isNewer(line string) bool {
 	v, ok := strings.CutPrefix(line, formatName+"v")
 	n, err := strconv.Atoi(v)
 	return ok && err == nil && n > 1
 }
 
-// CheckOrigin holds an origin to what names a key in a signed note
-// (c2sp.org/signed-note), and to what needs no escaping in JSON.
+// CheckOrigin returns an error for an origin that cannot name a key in a signed
+// note (c2sp.org/signed-note), or that needs escaping in JSON.
 func CheckOrigin(origin string) error {
 	if origin == "" || len(origin) > maxOrigin || !utf8.ValidString(origin) {
 		return fmt.Errorf("origin must be 1 to %d bytes of UTF-8", maxOrigin)
@@ -122,12 +123,13 @@ func CheckOrigin(origin string) error {
 	if strings.ContainsFunc(origin, func(c rune) bool {
 		return unicode.IsSpace(c) || unicode.IsControl(c) || strings.ContainsRune(`+"\`, c)
 	}) {
-		return errors.New(`origin must not hold spaces, control characters, quotes, '+' or '\'`)
+		return errors.New(`origin must not contain spaces, control characters, quotes, '+' or '\'`)
 	}
 	return nil
 }
 
-// aad binds a wrapping key to everything else that the header says.
+// aad returns the other members of the header, to which the wrapping key is
+// bound.
 func (h *header) aad() []byte {
 	aad := []byte(domainWrap)
 	aad = binary.BigEndian.AppendUint64(aad, h.Generation)
@@ -137,7 +139,7 @@ func (h *header) aad() []byte {
 	return append(aad, h.Origin...)
 }
 
-// wrap seals a wrapping key under the master key.
+// wrap encrypts the wrapping key under the master key.
 func (h *header) wrap(master, wrapping *Key) error {
 	aead, err := newAEAD(master)
 	if err != nil {
@@ -148,8 +150,8 @@ func (h *header) wrap(master, wrapping *Key) error {
 	return nil
 }
 
-// unwrap opens the wrapping key. That it does not open, with a fingerprint and
-// a checksum that are right, was no accident.
+// unwrap decrypts the wrapping key. If that fails although fingerprint and
+// checksum are right, the header was altered on purpose.
 func (h *header) unwrap(master *Key) (*Key, error) {
 	aead, err := newAEAD(master)
 	if err != nil {
@@ -162,8 +164,8 @@ func (h *header) unwrap(master *Key) (*Key, error) {
 	return (*Key)(plain), nil
 }
 
-// Fingerprint tells master keys apart and gives nothing of them away: the first
-// eight hexadecimal digits of the key's SHA-256.
+// Fingerprint returns the first eight hexadecimal digits of the key's SHA-256,
+// which identify a master key without revealing it.
 func Fingerprint(k *Key) string {
 	sum := sha256.Sum256(k[:])
 	return hex.EncodeToString(sum[:4])

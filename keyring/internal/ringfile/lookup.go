@@ -20,16 +20,16 @@ func (f *File) Generation() uint64 { return f.head.Generation }
 // Origin returns the name of the log that the keys are for.
 func (f *File) Origin() string { return f.head.Origin }
 
-// Tail returns the offset behind the last whole frame.
+// Tail returns the offset after the last whole frame.
 func (f *File) Tail() int64 { return f.tail }
 
 // Meta returns the ring's own state, which must not be changed.
 func (f *File) Meta() *Meta { return f.meta }
 
-// Hash hashes under the ring's secret.
+// Hash returns the Hasher under the ring's secret.
 func (f *File) Hash() *Hasher { return f.hash }
 
-// Dying tells whether the file holds keys that are destroyed.
+// Dying reports whether the file contains destroyed keys.
 func (f *File) Dying() bool { return f.dying }
 
 // Journal returns how many entries the journal has, not counting classes, and
@@ -46,25 +46,26 @@ func (f *File) Live() (subjects, classes int) {
 	return f.live, classes
 }
 
-// Intact tells whether the file still begins as it should: it does not once
-// Wipe has begun. The buffer is the caller's, who may have one at hand.
+// Intact reports whether the first byte of the file is unchanged: it is not
+// once Wipe has begun. The caller provides the buffer, so that none is
+// allocated.
 func (f *File) Intact(b *[1]byte) bool {
 	n, err := f.file.ReadAt(b[:], 0)
 	return n == 1 && err == nil && b[0] == formatLine[0]
 }
 
-// GovernanceClass is the retention class of the records that govern the log.
-// Its months do not expire, and their keys are derived from the ring's secret:
-// so a ring that is older than a record of a destruction can read what was
-// destroyed, and lose it again.
+// GovernanceClass is the retention class of the governance records. Its months
+// do not expire, and their keys are derived from the ring's secret: so a
+// restored ring can read the records that ordered destructions after its
+// backup, and destroy those keys again.
 const GovernanceClass = "governance"
 
 const domainGovernance = "audittrail/v1 governance class\x00"
 
-// Governance tells whether a class is a month of GovernanceClass.
+// Governance reports whether a class is a month of GovernanceClass.
 func Governance(class string) bool { return strings.HasPrefix(class, GovernanceClass+"/") }
 
-// Class returns what is known of a class.
+// Class returns the state of a class.
 func (f *File) Class(name string) (Class, bool) {
 	c, ok := f.classes[name]
 	if !ok && Governance(name) {
@@ -103,7 +104,7 @@ func (f *File) Escrow(class string) (Escrow, bool) {
 // Escrows returns the classes that have an escrow.
 func (f *File) Escrows() []string { return slices.Sorted(maps.Keys(f.escrows)) }
 
-// Subject returns what is known of a subject.
+// Subject returns the state of a subject.
 func (f *File) Subject(id record.Subject) (Subject, bool, error) {
 	if sub, ok := f.subjects[id]; ok {
 		return sub, true, nil
@@ -125,7 +126,7 @@ func (f *File) Subject(id record.Subject) (Subject, bool, error) {
 		return Subject{}, false, nil
 	}
 	sub := Subject{Key: e.Key, User: string(e.User), Erased: e.Kind == SubjectErased, Seq: e.Seq}
-	clear(page) // it holds the keys of others
+	clear(page) // the page contains keys of other subjects
 	return sub, true, nil
 }
 
@@ -177,7 +178,7 @@ func (f *File) page(ref pageRef, kind byte) ([]byte, error) {
 	}
 	got, payload, err := f.seal.open(frame, ref.off)
 	if err == nil && got != kind {
-		err = fmt.Errorf("frame is of kind %d where one of kind %d belongs", got, kind)
+		err = fmt.Errorf("frame is of kind %d instead of %d", got, kind)
 	}
 	if err != nil {
 		return nil, f.damaged(ref.off, err)

@@ -59,7 +59,7 @@ func (f *File) eachSubject(fn func(*Entry) error) error {
 	}
 	old := func(e *Entry) error {
 		if e.Kind != SubjectLive && e.Kind != SubjectErased {
-			return errors.New("page of subjects holds something else")
+			return errors.New("page of subjects has an entry of another kind")
 		}
 		for len(news) > 0 && compareKeys(news[0], e.Subject) < 0 {
 			if err := fresh(); err != nil {
@@ -67,7 +67,7 @@ func (f *File) eachSubject(fn func(*Entry) error) error {
 			}
 		}
 		if len(news) > 0 && news[0] == e.Subject {
-			return fresh() // the journal's word counts
+			return fresh() // the journal is newer
 		}
 		return fn(e)
 	}
@@ -89,8 +89,8 @@ func (f *File) eachSubject(fn func(*Entry) error) error {
 	return nil
 }
 
-// EachUser calls use with every user who has a live subject, in no order that
-// means anything. The bytes are the caller's only until it returns.
+// EachUser calls use with every user who has a live subject, in no particular
+// order. The bytes are valid only until use returns.
 func (f *File) EachUser(use func(user []byte, id record.Subject) error) error {
 	return f.eachSubject(func(e *Entry) error {
 		if e.Kind != SubjectLive || len(e.User) == 0 {
@@ -109,7 +109,7 @@ type userRef struct {
 func (f *File) eachUser(fn func(userRef) error) error {
 	news := make([]userRef, 0, len(f.users))
 	for user, id := range f.users {
-		if user != "" { // the system's subject is found without
+		if user != "" { // the system's subject is found without an entry
 			news = append(news, userRef{f.hash.user(user), id})
 		}
 	}
@@ -148,8 +148,8 @@ func (f *File) eachUser(fn func(userRef) error) error {
 
 func compareKeys[K ~[16]byte](a, b K) int { return bytes.Compare(a[:], b[:]) }
 
-// Entries returns all classes, then derived files and escrows, as the payloads
-// of frames, each in order.
+// Entries returns all classes, then derived files and escrows, each in order,
+// as the payloads of frames.
 func (f *File) Entries() [][]byte { return f.entries(true) }
 
 func (f *File) entries(derived bool) [][]byte {

@@ -15,12 +15,13 @@ import (
 	"audittrail/record"
 )
 
-// A Meta is all of a ring that is neither a subject's key nor a class's. It is
-// written whole whenever it changes, as JSON with its members in this order.
+// A Meta is the part of a ring that is neither a key of a subject nor of a
+// class. All of it is written whenever it changes, as JSON with its members in
+// this order.
 type Meta struct {
 	Created time.Time  `json:"created"`
 	System  HexSubject `json:"system"`
-	Secret  []byte     `json:"secret"` // 32 bytes; hashes are keyed by it
+	Secret  []byte     `json:"secret"` // 32 bytes; the key of all hashes
 	Signers []Signer   `json:"signers"`
 	Applied Applied    `json:"applied"`
 	Backups []Backup   `json:"backups"`
@@ -32,7 +33,8 @@ type Applied struct {
 	Hash HexHash `json:"hash"`
 }
 
-// A Signer is a key that signs checkpoints, or did: then its seed is gone.
+// A Signer is a key that signs checkpoints, or a former one, whose seed was
+// destroyed.
 type Signer struct {
 	VKey    string    `json:"vkey"`
 	Created time.Time `json:"created"`
@@ -42,54 +44,55 @@ type Signer struct {
 	Seed    []byte    `json:"seed,omitempty"`
 }
 
-// A Backup is a copy of the keys that may still open what is destroyed here.
+// A Backup is a copy of the keys that may still contain keys which are
+// destroyed here.
 type Backup struct {
 	ID      string    `json:"id"` // a UUID
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
 }
 
-// A HexSubject is a subject that JSON shows in hexadecimal.
+// A HexSubject is a subject that is hexadecimal in JSON.
 type HexSubject record.Subject
 
 // MarshalText writes lower-case hexadecimal digits.
 func (h HexSubject) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
 
-// UnmarshalText reads them.
+// UnmarshalText reads hexadecimal digits.
 func (h *HexSubject) UnmarshalText(b []byte) error {
 	s, err := record.ParseSubject(string(b))
 	*h = HexSubject(s)
 	return err
 }
 
-// A HexHash is a hash that JSON shows in hexadecimal.
+// A HexHash is a hash that is hexadecimal in JSON.
 type HexHash record.Hash
 
 // MarshalText writes lower-case hexadecimal digits.
 func (h HexHash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
 
-// UnmarshalText reads them.
+// UnmarshalText reads hexadecimal digits.
 func (h *HexHash) UnmarshalText(b []byte) error {
 	s, err := record.ParseHash(string(b))
 	*h = HexHash(s)
 	return err
 }
 
-// Encode returns the payload of the frame that holds m.
+// Encode returns the payload of the frame for m.
 func (m *Meta) Encode() ([]byte, error) {
 	b, err := json.Marshal(m)
 	if err != nil {
-		return nil, fmt.Errorf("encode the ring's own state: %w", err)
+		return nil, fmt.Errorf("encode state of the ring: %w", err)
 	}
 	if len(b) > MaxPayload {
-		return nil, fmt.Errorf("the ring's own state has %d bytes; the limit is %d", len(b), MaxPayload)
+		return nil, fmt.Errorf("state of the ring has %d bytes; the limit is %d", len(b), MaxPayload)
 	}
 	return b, nil
 }
 
-var errMeta = errors.New("the ring's own state is not of the right form")
+var errMeta = errors.New("invalid state of the ring")
 
-// parseMeta reads what Encode returns, and nothing else.
+// parseMeta reads the one encoding that Encode returns, and refuses others.
 func parseMeta(b []byte) (*Meta, error) {
 	var m Meta
 	if err := canonical.Decode(b, &m, (*Meta).Encode); err != nil {

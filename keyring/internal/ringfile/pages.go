@@ -12,10 +12,10 @@ import (
 )
 
 // The base of a ring is two sequences of pages. Each page's first key and
-// length stand in the directory, which is all that is read at open.
+// length are in the directory, and only that is read at open.
 const (
-	// pageSize is what a page is filled to. A lookup decrypts one page, and
-	// the directory has one entry for each: 4 KiB balances the two.
+	// pageSize is the size to which a page is filled. A lookup decrypts one
+	// page, and the directory has one entry for each: 4 KiB balances the two.
 	pageSize = 4096
 
 	hashLen = 16              // of a user hash
@@ -25,7 +25,7 @@ const (
 	maxRefs = (MaxPayload - dirHead) / refLen
 )
 
-var errOddUsers = errors.New("page of users is of an odd length")
+var errOddUsers = errors.New("page of users has a wrong length")
 
 // A PageKey is a subject, or the hash of a user id.
 type PageKey = [16]byte
@@ -41,7 +41,7 @@ type pager struct {
 	page  []byte
 	first PageKey
 	last  PageKey
-	some  bool // an entry was added
+	some  bool // whether an entry was added
 	emit  func(first PageKey, payload []byte) error
 }
 
@@ -79,7 +79,7 @@ type directory struct {
 	live     uint64 // subjects in the base that have a key
 }
 
-// encode returns the payloads of the frames that hold the directory.
+// encode returns the payloads of the frames of the directory.
 func (d *directory) encode() [][]byte {
 	total := len(d.subjects) + len(d.users)
 	frames := max(1, (total+maxRefs-1)/maxRefs)
@@ -106,7 +106,7 @@ func (d *directory) encode() [][]byte {
 // returns where the page after the last one begins and how many frames follow.
 func (d *directory) decode(payload []byte, off int64) (next, left int64, err error) {
 	if len(payload) < dirHead || (len(payload)-dirHead)%refLen != 0 {
-		return 0, 0, errors.New("directory is of an odd length")
+		return 0, 0, errors.New("directory has a wrong length")
 	}
 	left = int64(binary.BigEndian.Uint32(payload))
 	live := binary.BigEndian.Uint64(payload[4:])
@@ -128,7 +128,7 @@ func (d *directory) decode(payload []byte, off int64) (next, left int64, err err
 		case refs[0] == KindUsers:
 			list = &d.users
 		case refs[0] != KindSubjects || len(d.users) > 0:
-			return 0, 0, errors.New("directory mixes its pages")
+			return 0, 0, errors.New("directory has pages of users among those of subjects")
 		}
 		if len(*list) == cap(*list) {
 			*list = slices.Grow(*list, len(refs)/refLen)
@@ -142,13 +142,13 @@ func (d *directory) decode(payload []byte, off int64) (next, left int64, err err
 	return off, left, nil
 }
 
-// find returns the index of the page that would hold k, or -1.
+// find returns the index of the page where k would be, or -1.
 func find(refs []pageRef, k PageKey) int {
 	return sort.Search(len(refs), func(i int) bool { return bytes.Compare(refs[i].first[:], k[:]) > 0 }) - 1
 }
 
-// findSubject looks a subject up in a page. The strictness of pages is checked
-// when they are merged, not on every lookup.
+// findSubject looks a subject up in a page. The order of entries is checked
+// when pages are merged, not on every lookup.
 func findSubject(page []byte, id record.Subject) (Entry, bool, error) {
 	var e Entry
 	for len(page) > 0 {
