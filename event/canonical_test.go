@@ -50,7 +50,7 @@ func TestRoundTrip(t *testing.T) {
 				t.Errorf("digest (-want +got):\n%s", diff)
 			}
 		}
-		// What neither part has, the record has elsewhere.
+		// The record has the other fields elsewhere.
 		got.Time, got.RetentionClass = want.Time, want.RetentionClass
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("read back (-want +got):\n%s", diff)
@@ -58,7 +58,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// sealedUUID is a client's id that stands in the clear, so not in the content.
+// sealedUUID is a client's id that is in cleartext, and so not in the content.
 const sealedUUID = "0b8f0f6e-5f53-4d8a-9d3b-1f6c0a2f4e11"
 
 func TestUUIDIsNotSealed(t *testing.T) {
@@ -234,7 +234,7 @@ func TestContentErrorsAreSilent(t *testing.T) {
 	}
 }
 
-// A tool's name is in the clear, the rest of it in the content.
+// A tool's name is in cleartext, its other fields in the content.
 func TestToolParts(t *testing.T) {
 	for _, tool := range []*event.Tool{
 		{Name: "search"},
@@ -259,7 +259,7 @@ func TestToolParts(t *testing.T) {
 	}
 }
 
-// Whatever the producer gave changes the digest, and so does where it stood.
+// Every value that the producer gave changes the digest, and so does its field.
 func TestDigest(t *testing.T) {
 	seen := map[[32]byte]string{}
 	add := func(name string, e event.Event) {

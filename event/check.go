@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// check validates everything but the JSON values.
+// check validates everything except the JSON values.
 func (e *Event) check() error {
 	if err := e.checkClear(); err != nil {
 		return err
@@ -20,7 +20,7 @@ func (e *Event) check() error {
 		return err
 	}
 	if c := e.RetentionClass; c != "" && !ValidClass(c) {
-		return problem("retention_class", "%s; a class is 1 to 32 lower-case letters, digits, hyphens and underscores, and begins with a letter or digit", quote(c))
+		return problem("retention_class", "%s; use 1 to 32 lower-case letters, digits, hyphens and underscores, and begin with a letter or digit", quote(c))
 	}
 	return nil
 }
@@ -30,7 +30,7 @@ func checkTime(t time.Time) error {
 		return nil
 	}
 	if y := t.UTC().Year(); y < 1 || y > 9999 {
-		return problem("time", "in the year %d; it must be 1 to 9999", y)
+		return problem("time", "in the year %d; use 1 to 9999", y)
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (e *Event) checkNumbers() error {
 func (e *Event) checkContent() error {
 	for _, f := range [...]struct {
 		name, value string
-		limit       int // 0 means that only the log limits it
+		limit       int // 0 if only the log limits the length
 	}{
 		{"id", e.ID, MaxID},
 		{"user_id", e.UserID, MaxPerson},
@@ -171,7 +171,7 @@ func tooLong(field string, n, limit int) error {
 	return problem(field, "%d bytes; at most %d are allowed", n, limit)
 }
 
-// checkClearText checks a string that stands in the clear.
+// checkClearText checks a cleartext string.
 func checkClearText(field, s string) error {
 	if len(s) > MaxClear {
 		return tooLong(field, len(s), MaxClear)
@@ -243,11 +243,11 @@ func checkHex(field, s string, digits int) error {
 		return nil
 	}
 	if len(s) != digits {
-		return problem(field, "%d bytes; %d lower-case hexadecimal digits are wanted", len(s), digits)
+		return problem(field, "%d bytes; use %d lower-case hexadecimal digits", len(s), digits)
 	}
 	for i := range len(s) {
 		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return problem(field, "no lower-case hexadecimal digit at byte %d", i)
+			return problem(field, "not a lower-case hexadecimal digit at byte %d", i)
 		}
 	}
 	return nil
@@ -262,7 +262,7 @@ func checkCount(field string, n int64) error {
 
 func checkCurrency(s string) error {
 	if len(s) != 3 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		return problem("cost.currency", "%s; three capital letters are wanted, such as \"USD\"", quote(s))
+		return problem("cost.currency", "%s; use three capital letters, such as \"USD\"", quote(s))
 	}
 	return nil
 }
@@ -285,7 +285,7 @@ func checkLabels(labels map[string]string) error {
 	return nil
 }
 
-// quote quotes what stands in the clear, as much of it as a message can take.
+// quote quotes a cleartext value, shortened for a message.
 func quote(s string) string {
 	const limit = 64
 	if len(s) > limit {

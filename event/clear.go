@@ -7,9 +7,9 @@ import (
 	"audittrail/internal/cjson"
 )
 
-// AppendClear appends the members of a record's JSON object that e gives its
-// clear part, separated by commas, from type to labels in a fixed order. What
-// is absent is left out. e must have passed [Canonicalize].
+// AppendClear appends e's cleartext part, as members of a record's JSON object,
+// separated by commas, from type to labels in a fixed order. Absent fields are
+// left out. e must have passed [Canonicalize].
 func AppendClear(dst []byte, e *Event) []byte {
 	dst = append(dst, `"type":`...)
 	dst = cjson.AppendString(dst, string(e.Type))
@@ -83,10 +83,10 @@ func appendLabels(dst []byte, labels map[string]string) []byte {
 	return append(dst, '}')
 }
 
-// ClearMember reads the value of one member of the clear part into e, and
-// refuses what [Validate] refuses there. It reports false, having read
-// nothing, where key is none of them. That the members stand in their order,
-// and are the only way to write e, shows when the caller encodes e again.
+// ClearMember reads the value of one member of the cleartext part into e, and
+// refuses values that [Validate] refuses. If key is not the name of such a
+// member, it reads nothing and returns false. The caller must encode e again to
+// check that the members were in order and in canonical form.
 func (e *Event) ClearMember(key string, d *cjson.Decoder) (known bool, err error) {
 	if s := e.clearText(key); s != nil {
 		return true, readClear(d, key, s)
@@ -126,8 +126,8 @@ func (e *Event) ClearMember(key string, d *cjson.Decoder) (known bool, err error
 	return true, err
 }
 
-// clearText returns the field for a clear string of that name, or nil. The
-// names are the same in the edge form.
+// clearText returns the cleartext string field of that name, or nil. The names
+// are the same in the edge form.
 func (e *Event) clearText(key string) *string {
 	switch key {
 	case "model_id":
@@ -192,7 +192,7 @@ func (e *Event) producer() *Producer {
 	return e.Producer
 }
 
-// inField gives a fault in the JSON of a field's value the name of that field.
+// inField adds the name of a field to an error in the JSON of its value.
 func inField(field string, err error) error {
 	if at, ok := err.(*cjson.Error); ok {
 		return &FieldError{Field: field, Problem: at.Error()}
@@ -205,7 +205,7 @@ func readString(d *cjson.Decoder, field string, s *string) (err error) {
 	return inField(field, err)
 }
 
-// readClear reads a string that stands in the clear and is not empty.
+// readClear reads a cleartext string that is not empty.
 func readClear(d *cjson.Decoder, field string, s *string) error {
 	if err := readString(d, field, s); err != nil {
 		return err

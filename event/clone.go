@@ -5,7 +5,7 @@ import (
 	"maps"
 )
 
-// Clone returns a copy of e that shares nothing that can be changed with it.
+// Clone returns a copy of e that shares no mutable data with it.
 func Clone(e *Event) Event {
 	c := *e
 	c.InputMessages, c.OutputMessages = bytes.Clone(e.InputMessages), bytes.Clone(e.OutputMessages)

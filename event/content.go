@@ -15,10 +15,10 @@ import (
 // digestDomain is part of the format: see docs/format/domains.md.
 const digestDomain = "audittrail/v1 event digest\x00"
 
-// AppendContent appends the part of e that a record seals, as one JSON object
-// with its members in a fixed order. digest, unless nil, is its first. What is
-// absent is left out, as is an id that is a UUID, since the record has that in
-// the clear. e must have passed [Canonicalize].
+// AppendContent appends the part of e that a record encrypts, as one JSON
+// object with its members in a fixed order. digest, unless nil, is the first.
+// Absent fields are left out, and so is an id that is a UUID, since the record
+// has that in cleartext. e must have passed [Canonicalize].
 func AppendContent(dst []byte, e *Event, digest *[32]byte) []byte {
 	start := len(dst)
 	if digest != nil {
@@ -49,8 +49,8 @@ func AppendContent(dst []byte, e *Event, digest *[32]byte) []byte {
 	return closeObject(dst, start)
 }
 
-// closeObject makes an object of the members from the given place on, each of
-// which begins with a comma.
+// closeObject turns the members after from, each of which begins with a comma,
+// into an object.
 func closeObject(dst []byte, from int) []byte {
 	if len(dst) == from {
 		return append(dst, '{', '}')
@@ -113,10 +113,9 @@ func IsUUID(s string) bool {
 	return true
 }
 
-// DecodeContent reads what [AppendContent] wrote into e, whose clear part may
-// be there already, and returns the digest that came with it, if one did. It
-// accepts no other bytes than AppendContent gives for what it read. After an
-// error e is as it was.
+// DecodeContent reads the bytes of [AppendContent] into e, which may have its
+// cleartext part already, and returns the digest, if there is one. It refuses
+// all bytes but those that AppendContent gives. After an error e is unchanged.
 func DecodeContent(in []byte, e *Event) (digest *[32]byte, err error) {
 	var c content
 	d := cjson.NewDecoder(in)
@@ -127,8 +126,9 @@ func DecodeContent(in []byte, e *Event) (digest *[32]byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// One comparison finds every other spelling there is: members in another
-	// order, escapes, whitespace, empty values, more behind the end.
+	// One comparison finds every deviation from the canonical form: members in
+	// another order, escapes, whitespace, empty values, more input after the
+	// end.
 	if err := canonical.Check(in, AppendContent(make([]byte, 0, len(in)), &c.Event, c.digest)); err != nil {
 		return nil, fmt.Errorf("content is %w", err)
 	}
@@ -149,7 +149,7 @@ func DecodeContent(in []byte, e *Event) (digest *[32]byte, err error) {
 	return c.digest, nil
 }
 
-// content is an event's sealed part while it is being read.
+// content is an event's encrypted part while it is being read.
 type content struct {
 	Event
 	digest *[32]byte
@@ -192,8 +192,8 @@ func (c *content) member(key string, d *cjson.Decoder) error {
 	return problem("content", "unknown member at byte %d", d.Offset())
 }
 
-// sealedText returns the field for a sealed string of that name, or nil. The
-// names are the same in the edge form.
+// sealedText returns the encrypted string field of that name, or nil. The names
+// are the same in the edge form.
 func (e *Event) sealedText(key string) *string {
 	switch key {
 	case "id":
@@ -214,7 +214,7 @@ func (e *Event) sealedText(key string) *string {
 	return nil
 }
 
-// readRaw reads a JSON value; null stands for one that is absent.
+// readRaw reads a JSON value, or nothing for a null.
 func readRaw(d *cjson.Decoder, v *json.RawMessage) (err error) {
 	if d.Kind() == 'n' {
 		*v = nil
@@ -231,18 +231,18 @@ func (c *content) readDigest(d *cjson.Decoder) error {
 	}
 	c.digest = new([32]byte)
 	if len(s) != hex.EncodedLen(len(c.digest)) {
-		return problem("digest", "%d bytes; 64 lower-case hexadecimal digits are wanted", len(s))
+		return problem("digest", "%d bytes; use 64 lower-case hexadecimal digits", len(s))
 	}
 	if _, err := hex.Decode(c.digest[:], []byte(s)); err != nil {
-		return problem("digest", "64 lower-case hexadecimal digits are wanted")
+		return problem("digest", "not 64 lower-case hexadecimal digits")
 	}
 	return nil
 }
 
-// Digest returns a hash of all that the producer gave but the actor, by which an
-// event under a used id is told from the same event sent twice. A record stores
-// the digest under the key of whom it is about, and so it must not lead to the
-// actor's name. e must have passed [Canonicalize].
+// Digest returns a hash of all fields that the producer gave, except the actor.
+// It distinguishes another event with a used id from the same event sent twice.
+// A record stores the digest under its data subject's key, and so the digest
+// must not reveal the actor. e must have passed [Canonicalize].
 func Digest(e *Event) [32]byte {
 	b := make([]byte, 0, 1024+e.contentSize())
 	b = append(b, digestDomain...)
@@ -258,7 +258,8 @@ func Digest(e *Event) [32]byte {
 	return sha256.Sum256(AppendContent(b, e, nil))
 }
 
-// appendPrefixed appends what f appends, behind its length in four bytes.
+// appendPrefixed appends the bytes that f appends, after their length in four
+// bytes.
 func appendPrefixed(dst []byte, f func([]byte) []byte) []byte {
 	const prefix = 4
 	from := len(dst)
@@ -267,7 +268,7 @@ func appendPrefixed(dst []byte, f func([]byte) []byte) []byte {
 	return dst
 }
 
-// contentSize is about how long the content of e will be.
+// contentSize returns about how long the content of e will be.
 func (e *Event) contentSize() int {
 	n := len(e.Prompt) + len(e.Response) + len(e.SystemInstructions) +
 		len(e.InputMessages) + len(e.OutputMessages) + len(e.Error)

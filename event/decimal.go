@@ -7,9 +7,9 @@ import (
 )
 
 // decimal returns the JSON number s times 10^scale, rounded half away from
-// zero. It computes in decimal throughout, since no binary fraction holds
-// 150.1, and in time and memory that no exponent can drive up. It reports
-// false where the result comes near the end of an int64.
+// zero. It computes in decimal throughout, since no binary fraction equals
+// 150.1, and in time and memory that do not depend on the exponent. It returns
+// false if the result is near the limits of an int64.
 func decimal(s string, scale int) (int64, bool) {
 	s, negative := strings.CutPrefix(s, "-")
 	mantissa, exponent := s, int64(0)
@@ -27,7 +27,7 @@ func decimal(s string, scale int) (int64, bool) {
 		return 0
 	}
 	total := int64(len(whole) + len(fraction))
-	point := int64(len(whole)) + exponent + int64(scale) // digits that stand before it
+	point := int64(len(whole)) + exponent + int64(scale) // digits before the point
 	var n int64
 	for i := range point {
 		if i >= total && n == 0 {
@@ -47,8 +47,7 @@ func decimal(s string, scale int) (int64, bool) {
 	return n, true
 }
 
-// integer returns the JSON number s, and reports whether it is whole and within
-// what an int64 holds.
+// integer returns the JSON number s, and whether it is whole and fits an int64.
 func integer(s string) (n int64, whole, ok bool) {
 	mantissa, exponent := strings.TrimPrefix(s, "-"), int64(0)
 	if i := strings.IndexAny(mantissa, "eE"); i >= 0 {
@@ -56,7 +55,7 @@ func integer(s string) (n int64, whole, ok bool) {
 	}
 	digits, fraction, _ := strings.Cut(mantissa, ".")
 	digits += fraction
-	point := int64(len(digits)-len(fraction)) + exponent // digits that stand before it
+	point := int64(len(digits)-len(fraction)) + exponent // digits before the point
 	if point < int64(len(digits)) && strings.Trim(digits[max(point, 0):], "0") != "" {
 		return 0, false, false
 	}
@@ -64,8 +63,8 @@ func integer(s string) (n int64, whole, ok bool) {
 	return n, true, ok
 }
 
-// saturated reads the exponent of a JSON number. One that is larger than any
-// input is long does as well as every other such one.
+// saturated reads the exponent of a JSON number. All exponents that are larger
+// than the longest input give the same result.
 func saturated(s string) int64 {
 	const limit = 1 << 40
 	s, negative := strings.CutPrefix(s, "-")

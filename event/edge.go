@@ -21,17 +21,17 @@ var edgeFields = []string{
 	"producer", "labels", "metadata", "retention_class",
 }
 
-// Decimal places by which the edge form's units differ from the record's.
+// Decimal places between the units of the edge form and those of the record.
 const (
 	latencyScale = 3 // milliseconds from microseconds
 	costScale    = 9 // a currency's unit from its billionth
 )
 
-// An UnknownFieldError names a field that the edge form does not have. It is
-// refused, since what is not understood would otherwise be lost.
+// An UnknownFieldError names a field that the edge form does not have. It is an
+// error, since the field's value would otherwise be lost.
 type UnknownFieldError struct {
 	Field string
-	Near  string // the field that was perhaps meant, or ""
+	Near  string // a known field with a similar name, or ""
 }
 
 func (e *UnknownFieldError) Error() string {
@@ -42,13 +42,14 @@ func (e *UnknownFieldError) Error() string {
 	return msg
 }
 
-// ParseJSON reads an event in its edge form, one JSON object, and returns it
-// as [Canonicalize] would leave it. Null means absent. Unknown fields are
-// refused with an [*UnknownFieldError], what is wrong with a known one gives a
-// [*FieldError], and other faults name the byte where they are.
+// ParseJSON reads an event in its edge form, one JSON object, and returns it in
+// the form of [Canonicalize]. Null means absent. An unknown field gives an
+// [*UnknownFieldError], an invalid value of a known one a [*FieldError], and
+// other errors name the byte where they are.
 func ParseJSON(data []byte) (Event, error) { return parseJSON(data, false) }
 
-// ParseFitting is [ParseJSON] of an event that [Fit] has made fit.
+// ParseFitting is [ParseJSON], but applies [Fit] to the event before it is
+// validated.
 func ParseFitting(data []byte) (Event, error) { return parseJSON(data, true) }
 
 func parseJSON(data []byte, fit bool) (Event, error) {
@@ -69,7 +70,7 @@ func parseJSON(data []byte, fit bool) (Event, error) {
 // UnmarshalJSON is [ParseJSON], for encoding/json.
 func (e *Event) UnmarshalJSON(data []byte) (err error) {
 	if string(data) == "null" {
-		return nil // which encoding/json asks for
+		return nil // as encoding/json requires
 	}
 	*e, err = ParseJSON(data)
 	return err
@@ -84,7 +85,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 }
 
 // AppendJSON appends e in its edge form: one JSON object without spaces, its
-// fields in a fixed order, what is absent left out. e must have passed
+// fields in a fixed order, without absent ones. e must have passed
 // [Canonicalize]; [ParseJSON] gives the same event again.
 func AppendJSON(dst []byte, e *Event) []byte {
 	start := len(dst)
@@ -162,20 +163,20 @@ func appendEdgeNumbers(dst []byte, e *Event) []byte {
 	return append(cjson.AppendString(dst, e.Cost.Currency), '}')
 }
 
-// defaultCurrency is that of a cost given as a number.
+// defaultCurrency is the currency of a cost given as a number.
 const defaultCurrency = "USD"
 
 // An edgeReader reads the members of an edge form.
 type edgeReader struct {
 	d    *cjson.Decoder
 	size int
-	fit  bool // make the event fit before it is checked
+	fit  bool // apply Fit before the event is checked
 	e    Event
-	buf  []byte // the JSON values read so far, one behind the other
+	buf  []byte // the JSON values read so far, one after another
 }
 
-// read reads the one object, with member for its members, and validates and
-// tidies what came of it.
+// read reads the object, with member for its members, and canonicalizes the
+// event.
 func (r *edgeReader) read(member func(key string) error) error {
 	if err := r.d.Object(member); err != nil {
 		return err
@@ -193,7 +194,7 @@ func (r *edgeReader) read(member func(key string) error) error {
 	return nil
 }
 
-// member reads the value of key, unless that is no name of the edge form.
+// member reads the value of key, if that is a name of the edge form.
 func (r *edgeReader) member(key string) (known bool, err error) {
 	d, e := r.d, &r.e
 	if d.Kind() == 'n' {
@@ -242,8 +243,8 @@ func (r *edgeReader) member(key string) (known bool, err error) {
 	return true, err
 }
 
-// unknownField is the error for key, which is none of names, in the object
-// whose own name with a dot is prefix.
+// unknownField returns the error for key, which is not among names, in the
+// object with the name prefix, which ends in a dot.
 func unknownField(prefix, key string, names []string) error {
 	err := &UnknownFieldError{Field: prefix + key}
 	if near := nearest(key, names); near != "" {
@@ -286,8 +287,8 @@ func (r *edgeReader) producerMember(key string) error {
 	return unknownField("producer.", key, []string{"id", "seq"})
 }
 
-// readWhole reads a count however it is written, as long as it is a whole
-// number: programs that hold numbers as floating-point ones write 12.0.
+// readWhole reads a count in any notation of a whole number: programs that
+// store numbers in floating point write 12.0.
 func readWhole(d *cjson.Decoder, field string, n **int64) error {
 	s, err := d.Number()
 	if err != nil {
@@ -296,7 +297,7 @@ func readWhole(d *cjson.Decoder, field string, n **int64) error {
 	v, whole, ok := integer(s)
 	switch {
 	case !whole:
-		return problem(field, "%.24s; a whole number is needed", s)
+		return problem(field, "%.24s; use a whole number", s)
 	case !ok || v > MaxInt:
 		return problem(field, "%.24s; at most 2^53-1 is allowed", s)
 	}
@@ -322,7 +323,7 @@ func (r *edgeReader) readRaw(v *json.RawMessage) (err error) {
 
 func (r *edgeReader) value() (json.RawMessage, error) {
 	if r.buf == nil {
-		const enough = 4096 // a large text that follows should not be paid for here
+		const enough = 4096 // bounds the work if a large text follows
 		r.buf = make([]byte, 0, min(r.size-r.d.Offset(), enough))
 	}
 	from := len(r.buf)
@@ -405,8 +406,8 @@ func (r *edgeReader) readCost() (err error) {
 	return inField("cost", err)
 }
 
-// nameDuplicate adds to the error for a repeated key the name of the field, if
-// it is one: other keys may be content.
+// nameDuplicate adds the name of the field to the error for a repeated key, if
+// the key is a field: other keys may be content.
 func nameDuplicate(data []byte, err error) error {
 	var at *cjson.Error
 	if !errors.Is(err, cjson.ErrDuplicate) || !errors.As(err, &at) {
@@ -416,5 +417,5 @@ func nameDuplicate(data []byte, err error) error {
 	if keyErr != nil || !slices.Contains(edgeFields, key) {
 		return err
 	}
-	return problem(key, "stands twice, again at byte %d", at.Offset)
+	return problem(key, "given twice, again at byte %d", at.Offset)
 }

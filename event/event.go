@@ -1,16 +1,15 @@
-// Package event says what happened: one prompt, response, tool call or other
-// act of an AI system, as its producer tells it.
+// Package event defines an event: one prompt, response, tool call or other act
+// of an AI system, as its producer reports it.
 //
-// An [Event] has three written forms. The edge form ([ParseJSON],
-// [AppendJSON]) is what people and programs send: one JSON object, with
-// latencies in milliseconds and costs as decimal numbers. The other two go
-// into a record and have exactly one encoding per value: the clear part
-// ([AppendClear]), which anybody who holds the log can read, and the content
-// ([AppendContent]), which the record seals. docs/format/event.md has both,
-// field by field.
+// An [Event] has three written forms. People and programs send the edge form
+// ([ParseJSON], [AppendJSON]): one JSON object, with latencies in milliseconds
+// and costs as decimal numbers. The other two are parts of a record and have
+// exactly one encoding per value: the cleartext part ([AppendClear]), which can
+// be read without a key, and the content ([AppendContent]), which the record
+// encrypts. docs/format/event.md has both, field by field.
 //
-// The package does no I/O, keeps no state, and knows neither keys nor records.
-// That an event is well formed does not make it true.
+// The package does no I/O, keeps no state, and does not depend on keys or
+// records. It does not promise that a well-formed event is true.
 package event
 
 import (
@@ -18,35 +17,37 @@ import (
 	"time"
 )
 
-// Limits of single fields, in bytes unless said otherwise. They are part of
-// the format: a decoder refuses what exceeds them. The size of a whole event
-// is the log's to limit.
+// Limits of single fields, in bytes unless said otherwise. They are part of the
+// format: a decoder refuses longer values. The log limits the size of a whole
+// event.
 const (
 	MaxID       = 256  // Event.ID
 	MaxPerson   = 1024 // Event.UserID, Event.Actor, Event.SessionID, Tool.CallID
-	MaxClear    = 128  // every string that stands in the clear, and each label's key and value
+	MaxClear    = 128  // every cleartext string, and each label's key and value
 	MaxLabels   = 64   // number of labels
-	MaxMetadata = 1024 // number of metadata keys; what is below them is not counted
+	MaxMetadata = 1024 // number of metadata keys, without those within their values
 
-	// MaxInt bounds every number, so that readers that hold numbers as IEEE
+	// MaxInt bounds every number, so that readers that store numbers as IEEE
 	// 754 doubles see the same ones.
 	MaxInt = 1<<53 - 1
 )
 
 // An Event is one thing that happened. Only Type is required. An empty string,
 // a nil pointer, an empty map, an empty or null JSON value, and the zero Time
-// mean that nothing is known, which is not the same as a zero.
+// mean that a value is not known, which differs from zero.
 //
-// Fields marked clear can be read, counted and filtered without a key, survive
-// erasure, and so must not hold personal data: at most [MaxClear] bytes of
-// UTF-8 without control characters each. The others are sealed.
+// Fields marked clear are stored in cleartext: they can be read, counted and
+// filtered without a key, survive erasure, and so must not contain personal
+// data. They have at most [MaxClear] bytes of UTF-8 without control characters
+// each. The others are encrypted.
 type Event struct {
 	// ID makes appending idempotent: any string that the producer will not use
-	// for another event. A UUID in its canonical form stands in the clear;
-	// everything else is sealed and stands as a UUID derived from it.
+	// for another event. A UUID in its canonical form is stored in cleartext;
+	// any other id is encrypted, and a UUID derived from it is in cleartext.
 	ID string
 
-	// Time is when it happened, in the clear; zero means when the log takes it.
+	// Time is when the event happened, in cleartext; zero means the time at
+	// which the log accepts it.
 	Time time.Time
 
 	Type         Type   // clear
@@ -55,9 +56,9 @@ type Event struct {
 	Provider     string // clear
 	DeploymentID string // clear
 
-	UserID    string // whom the data is about: the subject of erasure
-	Actor     string // who acted, if that is somebody else: the reviewer of a decision; kept in the keyring alone
-	SessionID string // also in the clear, but only as a keyed hash
+	UserID    string // the data subject
+	Actor     string // the person who acted, if that is somebody else, such as a reviewer; kept only in the keyring
+	SessionID string // also in cleartext, but only as a keyed hash
 
 	TraceID      string // clear; 32 lower-case hexadecimal digits
 	SpanID       string // clear; 16
@@ -88,11 +89,11 @@ type Event struct {
 	Metadata map[string]json.RawMessage // any JSON values, null too
 
 	// RetentionClass names the policy that decides how long the event is kept;
-	// empty means the log's default. It stands in the clear.
+	// empty means the log's default. It is in cleartext.
 	RetentionClass string
 }
 
-// A Tool is the call of a tool, or what came back from it.
+// A Tool is the call of a tool, or its result.
 type Tool struct {
 	Name      string // clear
 	CallID    string
@@ -107,14 +108,14 @@ type Cost struct {
 	Currency string // three capital letters, as in ISO 4217
 }
 
-// A Producer is the program that sent the event. Where it numbers its events,
-// a gap in the numbers shows that some never arrived.
+// A Producer is the program that sent the event. If it numbers its events, a
+// gap in the numbers shows that some were lost.
 type Producer struct {
 	ID  string
 	Seq *uint64 // 0 to MaxInt
 }
 
-// What an event can have come to.
+// The outcomes of an event.
 const (
 	OutcomeSuccess   = "success"
 	OutcomeError     = "error"
@@ -125,7 +126,7 @@ const (
 	OutcomeCancelled = "cancelled"
 )
 
-// How grave an event is.
+// The severities of an event.
 const (
 	SeverityInfo     = "info"
 	SeverityLow      = "low"
@@ -134,7 +135,7 @@ const (
 	SeverityCritical = "critical"
 )
 
-// Outcomes returns what [Event.Outcome] may hold, other than nothing.
+// Outcomes returns the values of [Event.Outcome], without the empty one.
 func Outcomes() []string {
 	return []string{
 		OutcomeSuccess, OutcomeError, OutcomePartial, OutcomeBlocked,
@@ -142,8 +143,8 @@ func Outcomes() []string {
 	}
 }
 
-// Severities returns what [Event.Severity] may hold, other than nothing, the
-// least grave first.
+// Severities returns the values of [Event.Severity], without the empty one, in
+// ascending order.
 func Severities() []string {
 	return []string{SeverityInfo, SeverityLow, SeverityMedium, SeverityHigh, SeverityCritical}
 }

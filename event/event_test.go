@@ -126,10 +126,10 @@ func TestValidate(t *testing.T) {
 
 		{"outcome", func(e *event.Event) { e.Outcome = "ok" }, `outcome: unknown "ok"; there are success, error, partial, blocked, refused, timeout, cancelled`},
 		{"severity", func(e *event.Event) { e.Severity = "HIGH" }, `severity: unknown "HIGH"; there are info, low, medium, high, critical`},
-		{"trace id length", func(e *event.Event) { e.TraceID = "0af7" }, "trace_id: 4 bytes; 32 lower-case hexadecimal digits are wanted"},
-		{"trace id case", func(e *event.Event) { e.TraceID = "0AF7651916CD43DD8448EB211C80319C" }, "trace_id: no lower-case hexadecimal digit at byte 1"},
-		{"span id", func(e *event.Event) { e.SpanID = "b7ad6b716920333g" }, "span_id: no lower-case hexadecimal digit at byte 15"},
-		{"parent", func(e *event.Event) { e.ParentSpanID = "b7ad6b7169203331a" }, "parent_span_id: 17 bytes; 16 lower-case hexadecimal digits are wanted"},
+		{"trace id length", func(e *event.Event) { e.TraceID = "0af7" }, "trace_id: 4 bytes; use 32 lower-case hexadecimal digits"},
+		{"trace id case", func(e *event.Event) { e.TraceID = "0AF7651916CD43DD8448EB211C80319C" }, "trace_id: not a lower-case hexadecimal digit at byte 1"},
+		{"span id", func(e *event.Event) { e.SpanID = "b7ad6b716920333g" }, "span_id: not a lower-case hexadecimal digit at byte 15"},
+		{"parent", func(e *event.Event) { e.ParentSpanID = "b7ad6b7169203331a" }, "parent_span_id: 17 bytes; use 16 lower-case hexadecimal digits"},
 
 		{"no latency", func(e *event.Event) { e.Latency = new(time.Duration(0)) }, ""},
 		{"latency limit", func(e *event.Event) { e.Latency = new((1<<53 - 1) * time.Microsecond) }, ""},
@@ -141,8 +141,8 @@ func TestValidate(t *testing.T) {
 		{"more tokens", func(e *event.Event) { e.CachedTokens = new(int64(1 << 53)) }, "cached_tokens: 9007199254740992; 0 to 2^53-1 are allowed"},
 		{"reasoning", func(e *event.Event) { e.ReasoningTokens = new(int64(math.MinInt64)) }, "reasoning_tokens: -9223372036854775808; 0 to 2^53-1 are allowed"},
 		{"cost", func(e *event.Event) { e.Cost = &event.Cost{Nano: -1, Currency: "USD"} }, "cost: -1 billionths; 0 to 2^53-1 are allowed"},
-		{"currency", func(e *event.Event) { e.Cost = &event.Cost{Currency: "usd"} }, `cost.currency: "usd"; three capital letters are wanted, such as "USD"`},
-		{"no currency", func(e *event.Event) { e.Cost = &event.Cost{} }, `cost.currency: ""; three capital letters are wanted, such as "USD"`},
+		{"currency", func(e *event.Event) { e.Cost = &event.Cost{Currency: "usd"} }, `cost.currency: "usd"; use three capital letters, such as "USD"`},
+		{"no currency", func(e *event.Event) { e.Cost = &event.Cost{} }, `cost.currency: ""; use three capital letters, such as "USD"`},
 
 		{"labels limit", func(e *event.Event) { e.Labels = labels(64) }, ""},
 		{"labels", func(e *event.Event) { e.Labels = labels(65) }, "labels: 65 of them; at most 64 are allowed"},
@@ -165,13 +165,13 @@ func TestValidate(t *testing.T) {
 		{"metadata keys", func(e *event.Event) { e.Metadata = metadata(1025) }, "metadata: 1025 keys; at most 1024 are allowed"},
 		{"metadata nil", func(e *event.Event) { e.Metadata = map[string]json.RawMessage{"k": nil} }, ""},
 
-		{"early", func(e *event.Event) { e.Time = time.Date(0, 12, 31, 23, 0, 0, 0, time.UTC) }, "time: in the year 0; it must be 1 to 9999"},
-		{"early in UTC", func(e *event.Event) { e.Time = time.Date(1, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600)) }, "time: in the year 0; it must be 1 to 9999"},
+		{"early", func(e *event.Event) { e.Time = time.Date(0, 12, 31, 23, 0, 0, 0, time.UTC) }, "time: in the year 0; use 1 to 9999"},
+		{"early in UTC", func(e *event.Event) { e.Time = time.Date(1, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600)) }, "time: in the year 0; use 1 to 9999"},
 		{"late", func(e *event.Event) { e.Time = time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC) }, ""},
-		{"too late", func(e *event.Event) { e.Time = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "time: in the year 10000; it must be 1 to 9999"},
-		{"class", func(e *event.Event) { e.RetentionClass = "Long" }, `retention_class: "Long"; a class is 1 to 32 lower-case letters, digits, hyphens and underscores, and begins with a letter or digit`},
+		{"too late", func(e *event.Event) { e.Time = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "time: in the year 10000; use 1 to 9999"},
+		{"class", func(e *event.Event) { e.RetentionClass = "Long" }, `retention_class: "Long"; use 1 to 32 lower-case letters, digits, hyphens and underscores, and begin with a letter or digit`},
 		{"class limit", func(e *event.Event) { e.RetentionClass = "0-_" + strings.Repeat("z", 29) }, ""},
-		{"long class", func(e *event.Event) { e.RetentionClass = strings.Repeat("z", 33) }, `retention_class: "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"; a class is 1 to 32 lower-case letters, digits, hyphens and underscores, and begins with a letter or digit`},
+		{"long class", func(e *event.Event) { e.RetentionClass = strings.Repeat("z", 33) }, `retention_class: "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"; use 1 to 32 lower-case letters, digits, hyphens and underscores, and begin with a letter or digit`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := event.Event{Type: event.Prompt}

@@ -53,7 +53,7 @@ func ExampleValidate() {
 	fmt.Println(err)
 	// Output:
 	// trace_id
-	// trace_id: 4 bytes; 32 lower-case hexadecimal digits are wanted
+	// trace_id: 4 bytes; use 32 lower-case hexadecimal digits
 }
 
 func ExampleCanonicalize() {
@@ -158,5 +158,5 @@ func ExampleParseTime() {
 	fmt.Println(err)
 	// Output:
 	// 2026-11-23 12:00:00.000000005 +0000 UTC <nil>
-	// no time in the form 2006-01-02T15:04:05.000000000Z
+	// not a time in the form 2006-01-02T15:04:05.000000000Z
 }

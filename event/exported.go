@@ -7,11 +7,11 @@ import (
 	"audittrail/internal/cjson"
 )
 
-// exported are the members that an export has before those of an event.
+// exported are the members of an export before those of the event.
 var exported = []string{"seq", "uuid", "hash", "logged", "class", "subject", "state"}
 
-// perhaps are further members that an export may have, which the log made of
-// what an event said, or added.
+// perhaps are further members that an export may have: values that the log
+// derived from the event, or added.
 var perhaps = []string{"parts", "source", "actor_subject", "domain", "withheld", "call", "matches"}
 
 // ParseExported reads one line of JSON that an export of a log, or a query of
@@ -19,10 +19,10 @@ var perhaps = []string{"parts", "source", "actor_subject", "domain", "withheld",
 // hash, logged, class, subject and state. If it is not, the error is nil; ask
 // [ParseJSON].
 //
-// The event is what the other members say, but for those that are the log's own.
-// If it was given no id, its id is the record's UUID, so that it is known again.
-// A record whose content was not readable is refused: its event would be an
-// empty one.
+// The event is read from the other members, except those that the log added. If
+// it had no id, its id is the record's UUID, so that it is not appended twice.
+// A record whose content was not readable is refused, since its event would be
+// empty.
 func ParseExported(data []byte) (e Event, isExport bool, err error) {
 	if !isExported(data) {
 		return Event{}, false, nil
@@ -60,7 +60,7 @@ func ParseExported(data []byte) (e Event, isExport bool, err error) {
 	return r.e, true, checkText("uuid", uuid, MaxID)
 }
 
-// isExported reports whether all members that only an export has are there.
+// isExported reports whether data has all members that only an export has.
 func isExported(data []byte) bool {
 	if !bytes.Contains(data, []byte(`"uuid"`)) {
 		return false

@@ -16,7 +16,7 @@ import (
 const FullValues = "full_values"
 
 // longDomain separates the hashes of long values from all others. It reaches
-// the disk: with another one, records of one model would have two names.
+// the disk: if it changed, records of one model would have two names.
 const longDomain = "audittrail/v1 long value"
 
 // Fit makes e fit the cleartext fields where that loses nothing: it lowers the
@@ -26,13 +26,14 @@ const longDomain = "audittrail/v1 long value"
 //
 // Programs that take events from elsewhere call it before they validate. The
 // log itself does not: it refuses what does not fit with a [*FieldError]. Other
-// faults are left for that. What e points to is replaced, never written to.
+// errors are left for validation. Values that e points to are replaced, never
+// changed in place.
 func Fit(e *Event) {
 	for _, id := range []*string{&e.TraceID, &e.SpanID, &e.ParentSpanID} {
 		*id = strings.ToLower(*id)
 	}
 	if _, taken := e.Metadata[FullValues]; taken {
-		return // validation says which value is too long
+		return // validation returns the error for the value that is too long
 	}
 	f := fitter{full: make(map[string]json.RawMessage)}
 	f.fit("model_id", &e.ModelID)
@@ -62,9 +63,9 @@ func Fit(e *Event) {
 	e.Metadata[FullValues] = object(f.full)
 }
 
-// ClearForm returns s as a cleartext field has it after [Fit]: s itself, or,
-// where it is longer than [MaxClear] bytes, as much of it as leaves space for a
-// tilde and twelve hexadecimal digits of a hash of the whole.
+// ClearForm returns s as a cleartext field has it after [Fit]: s itself, or, if
+// it is longer than [MaxClear] bytes, its beginning, a tilde and twelve
+// hexadecimal digits of a hash of s, in at most that many bytes.
 func ClearForm(s string) string {
 	if !long(s) {
 		return s
@@ -78,7 +79,8 @@ func ClearForm(s string) string {
 	return s[:end] + "~" + hex.EncodeToString(h[:digits/2])
 }
 
-// long reports whether s is too long for a cleartext field, and that only.
+// long reports whether s is too long for a cleartext field, but valid
+// otherwise.
 func long(s string) bool { return len(s) > MaxClear && utf8.ValidString(s) }
 
 // A fitter collects the values that it shortens.

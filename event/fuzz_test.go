@@ -14,8 +14,8 @@ import (
 	"audittrail/event"
 )
 
-// FuzzClear: what is read of a clear part, written again, is the same bytes,
-// or else it was refused. Records make the comparison; so does this test.
+// FuzzClear reads cleartext parts, and writes those that are not refused again:
+// the bytes must be the same. Records make this comparison; so does this test.
 func FuzzClear(f *testing.F) {
 	e, small := full(), kilobyte()
 	f.Add(event.AppendClear(nil, &e))
@@ -27,7 +27,7 @@ func FuzzClear(f *testing.F) {
 		if err != nil || !bytes.Equal(event.AppendClear(nil, &e), in) {
 			return
 		}
-		// What came out of a record can go into one.
+		// An event that was read from a record can be written to one.
 		before := e
 		if err := event.Canonicalize(&e); err != nil {
 			t.Fatalf("%q was accepted, but: %v", in, err)

@@ -6,8 +6,8 @@ import (
 )
 
 // Parts is the set of those encrypted fields that an event has, so that a
-// reader without keys can tell a question from an answer. It says nothing of
-// what the fields contain.
+// reader without keys can distinguish a request from an answer. It does not
+// reveal the values of the fields.
 type Parts uint16
 
 // The parts, in the order of their names in a record. They reach the disk.
@@ -83,8 +83,8 @@ func AppendParts(dst []byte, p Parts) []byte {
 
 var errParts = errors.New("not a list of parts in their order, without spaces or repetition")
 
-// ParseParts reads what [AppendParts] writes of at least one part, and nothing
-// else.
+// ParseParts reads the one encoding that [AppendParts] gives for at least one
+// part, and refuses others.
 func ParseParts(raw []byte) (Parts, error) {
 	if len(raw) < 2 || raw[0] != '[' || raw[len(raw)-1] != ']' {
 		return 0, errParts

@@ -11,21 +11,21 @@ import (
 	"audittrail/internal/cjson"
 )
 
-// imported is the metadata key under which ParsePlain keeps what a line says
-// beyond the fields of an event.
+// imported is the metadata key under which ParsePlain keeps the members of a
+// line that an event has no field for.
 const imported = "imported"
 
 // ParsePlain reads one line of a plain hash-chained logger and reports whether
 // data is such a line: whether it has event_type, previous_hash, hash or
-// event_hash. Where it is not, nothing else is said; ask [ParseJSON].
+// event_hash. If it is not, the error is nil; use [ParseJSON].
 //
-// The fields are those of the edge form, save that event_type, timestamp and
-// event_id stand for type, time and id. A type may be in capitals; one that is
-// not known, or that only a log itself records, becomes a custom one. A
-// timestamp may lack an offset, and then is UTC, or be a number of seconds
-// since 1970. The event is made to [Fit]. The old id, the old
-// hashes (an event_hash as "hash") and all fields that are not known are kept
-// as the sealed metadata "imported": they were part of what that logger hashed.
+// The fields are those of the edge form, but event_type, timestamp and event_id
+// are other names of type, time and id. A type may be in capitals; an unknown
+// type, or one that only a log itself records, becomes a custom one. A
+// timestamp without an offset is in UTC; it may also be a number of seconds
+// since 1970. [Fit] is applied to the event. The old id, the old hashes (an
+// event_hash as "hash") and all unknown fields are kept as the encrypted
+// metadata "imported", since that logger's hashes covered them.
 func ParsePlain(data []byte) (e Event, plain bool, err error) {
 	if !isPlain(data) {
 		return Event{}, false, nil
@@ -40,11 +40,11 @@ func ParsePlain(data []byte) (e Event, plain bool, err error) {
 	return r.e, true, nil
 }
 
-// isPlain reports whether one of the members that only a plain logger writes
-// is there, as far as data can be read.
+// isPlain reports whether data, as far as it can be read, has a member that
+// only a plain logger writes.
 func isPlain(data []byte) bool {
-	// Nearly all other lines are told apart without parsing them. A backslash
-	// may hide one of the names.
+	// Nearly all other lines are recognised without parsing them. With \u
+	// escapes a name may be written differently.
 	if !bytes.Contains(data, []byte(`hash"`)) && !bytes.Contains(data, []byte(`event_type"`)) &&
 		!bytes.Contains(data, []byte(`\u`)) {
 		return false
@@ -60,14 +60,14 @@ func isPlain(data []byte) bool {
 	return err == errPlain
 }
 
-// errPlain ends the search for a member that tells.
+// errPlain ends the search when such a member was found.
 var errPlain = errors.New("a plain logger's line")
 
 // A plainReader reads the members of a plain logger's line.
 type plainReader struct {
 	edgeReader
-	seen []string // of the names that have two spellings, those that were there
-	kept []byte   // the members to keep, each behind a comma
+	seen []string // the fields with two names that were read
+	kept []byte   // the members to keep, each after a comma
 }
 
 func (r *plainReader) member(key string) error {
@@ -83,7 +83,7 @@ func (r *plainReader) member(key string) error {
 	case "hash", "event_hash":
 		return r.aliased(key, "hash")
 	}
-	if key != "actor" { // such a logger's own field of that name was always kept as it was
+	if key != "actor" { // a plain logger's own field "actor" is kept as metadata
 		if known, err := r.edgeReader.member(key); known {
 			return err
 		}
@@ -91,10 +91,10 @@ func (r *plainReader) member(key string) error {
 	return r.store(key)
 }
 
-// aliased reads the member key, which says the same as name.
+// aliased reads the member key, which is another name of name.
 func (r *plainReader) aliased(key, name string) error {
 	if slices.Contains(r.seen, name) {
-		return problem(key, "stands twice, under two names")
+		return problem(key, "given twice, under two names")
 	}
 	r.seen = append(r.seen, name)
 	switch {
@@ -113,10 +113,10 @@ func (r *plainReader) aliased(key, name string) error {
 	return err
 }
 
-// readPlainType reads the type, which such loggers write as they like: PROMPT
-// and EventType.PROMPT are prompt, and a type that is none of ours, or that only
-// a log itself records, is a custom one. Where more changes than the case, the
-// type as it was is kept.
+// readPlainType reads the type, which such loggers write in different ways:
+// PROMPT and EventType.PROMPT are prompt. An unknown type, or one that only a
+// log itself records, becomes a custom one. If more than the case changes, the
+// original type is kept in the metadata.
 func (r *plainReader) readPlainType(key string) error {
 	var old string
 	if err := readString(r.d, key, &old); err != nil {
@@ -133,7 +133,7 @@ func (r *plainReader) readPlainType(key string) error {
 	return nil
 }
 
-// customName makes a name for a custom type of any text.
+// customName makes the name of a custom type from any text.
 func customName(s string) string {
 	const limit = 63
 	b := make([]byte, 0, limit)
@@ -153,7 +153,7 @@ func customName(s string) string {
 	return string(b)
 }
 
-// readPlainTime reads a time that a logger wrote without much thought.
+// readPlainTime reads a time in one of the forms that loggers write.
 func (r *plainReader) readPlainTime(key string) error {
 	if r.d.Kind() != '0' {
 		return r.readTime(key, zoneOrUTC)
@@ -164,13 +164,13 @@ func (r *plainReader) readPlainTime(key string) error {
 	}
 	nanos, ok := decimal(s, 9)
 	if !ok {
-		return problem(key, "seconds since 1970 beyond what a time can hold")
+		return problem(key, "more seconds since 1970 than a time can express")
 	}
 	r.e.Time = time.Unix(0, nanos).UTC()
 	return nil
 }
 
-// readEventID reads the old id, which may be a number, and keeps it as it is.
+// readEventID reads the old id, which may be a number, and keeps it unchanged.
 func (r *plainReader) readEventID() error {
 	raw, err := r.d.Raw()
 	if err != nil {
@@ -185,7 +185,7 @@ func (r *plainReader) readEventID() error {
 	return readString(d, "event_id", &r.e.ID)
 }
 
-// store keeps a member that no field is for. A null says nothing.
+// store keeps a member that an event has no field for. A null is dropped.
 func (r *plainReader) store(key string) error {
 	if r.d.Kind() == 'n' {
 		return r.d.Null()
@@ -205,7 +205,7 @@ func (r *plainReader) append(key string, raw []byte) {
 	r.kept = append(r.kept, raw...)
 }
 
-// keep puts the members that were stored into the metadata.
+// keep adds the stored members to the metadata.
 func (r *plainReader) keep() error {
 	if len(r.kept) == 0 {
 		return nil
@@ -215,7 +215,7 @@ func (r *plainReader) keep() error {
 		return inField(imported, err)
 	}
 	if _, ok := r.e.Metadata[imported]; ok {
-		return problem("metadata", "has a key %q, which is where the old hashes would go", imported)
+		return problem("metadata", "has a key %q, which import needs for the old hashes", imported)
 	}
 	if r.e.Metadata == nil {
 		r.e.Metadata = make(map[string]json.RawMessage, 1)

@@ -1,6 +1,7 @@
 package event
 
-// nearest returns the one of names that s is most likely a slip for, or "".
+// nearest returns the one of names for which s is most likely a typing error,
+// or "".
 func nearest(s string, names []string) string {
 	const limit = 2 // edits
 	best, least := "", limit+1
@@ -12,7 +13,7 @@ func nearest(s string, names []string) string {
 			best, least = name, d
 		}
 	}
-	if least >= len(best) { // every letter of it would change
+	if least >= len(best) { // every letter would change
 		return ""
 	}
 	return best

@@ -9,10 +9,10 @@ import (
 // 2006-01-02T15:04:05.000000000Z. It is part of the format.
 const timeLen = 30
 
-var errTime = errors.New("no time in the form 2006-01-02T15:04:05.000000000Z")
+var errTime = errors.New("not a time in the form 2006-01-02T15:04:05.000000000Z")
 
 // AppendTime appends t in its canonical form: UTC, nine digits of a second,
-// always 30 bytes. It panics where the year in UTC is not 1 to 9999, which
+// always 30 bytes. It panics if the year in UTC is not 1 to 9999, which
 // [Validate] refuses.
 func AppendTime(dst []byte, t time.Time) []byte {
 	t = t.UTC()
@@ -40,7 +40,7 @@ func putDigits(b []byte, v int) {
 	}
 }
 
-// ParseTime reads what [AppendTime] writes, and nothing else.
+// ParseTime reads the one form that [AppendTime] writes, and refuses others.
 func ParseTime(s string) (time.Time, error) {
 	if len(s) != timeLen || s[10] != 'T' || s[19] != '.' || s[29] != 'Z' {
 		return time.Time{}, errTime
@@ -53,8 +53,8 @@ func ParseTime(s string) (time.Time, error) {
 	return t.Add(time.Duration(nanos)), nil
 }
 
-// parseDateTime reads the 19 bytes of 2006-01-02T15:04:05, of which the byte
-// in the middle is the caller's to check, as UTC.
+// parseDateTime reads the 19 bytes of 2006-01-02T15:04:05, as UTC. The caller
+// must check the byte in the middle.
 func parseDateTime(s string) (time.Time, bool) {
 	year, ok0 := parseDigits(s[0:4])
 	month, ok1 := parseDigits(s[5:7])
@@ -108,14 +108,14 @@ const (
 )
 
 var (
-	errTimestamp = errors.New("no time of RFC 3339, such as 2006-01-02T15:04:05.999Z")
+	errTimestamp = errors.New("not a time of RFC 3339, such as 2006-01-02T15:04:05.999Z")
 	errNoZone    = errors.New("no offset from UTC at the end, such as Z or +01:00")
 	errFraction  = errors.New("more than nine digits of a second")
 )
 
-// parseTimestamp reads a time as RFC 3339 has it, with any offset and up to
-// nine digits of a second, and returns it in UTC. A leap second is refused,
-// since no canonical time could tell it from the second after.
+// parseTimestamp reads a time of RFC 3339, with any offset and up to nine
+// digits of a second, and returns it in UTC. A leap second is refused, since no
+// canonical time distinguishes it from the second after.
 func parseTimestamp(s string, zone zoneRule) (time.Time, error) {
 	const head = len("2006-01-02T15:04:05")
 	if len(s) < head || s[10] != 'T' && s[10] != 't' && s[10] != ' ' {

@@ -5,9 +5,9 @@ import "slices"
 // A Type says what kind of thing happened.
 type Type string
 
-// The types that callers append. Others are custom: "x." and a name of their
-// own, of 1 to 63 lower-case letters, digits, dots, hyphens and underscores
-// that begins with a letter or digit.
+// The types that callers append. Others are custom: "x." and a name of 1 to 63
+// lower-case letters, digits, dots, hyphens and underscores that begins with a
+// letter or digit.
 const (
 	Prompt         Type = "prompt"
 	Response       Type = "response"
@@ -24,8 +24,8 @@ const (
 	Failure        Type = "error"
 )
 
-// The types of what the log's own package does to it. They govern the log, and
-// nobody else records them.
+// The types that only the log's own package records, when it changes the log.
+// They are governance records.
 const (
 	SignerRotated    Type = "signer_rotated"
 	LogRepaired      Type = "log_repaired"
@@ -40,8 +40,8 @@ const (
 	LogRebuilt       Type = "log_rebuilt"
 )
 
-// The types by which features govern the log: who may do what, what is kept
-// how long, what a model is made of.
+// The types of governance records that features append: access, retention,
+// lineage and others.
 const (
 	AccessGranted          Type = "access_granted"
 	AccessRevoked          Type = "access_revoked"
@@ -58,7 +58,8 @@ const (
 	EvaluationRegistered   Type = "evaluation_registered"
 )
 
-// The types of accounts: what was done with the log, without governing it.
+// The types of the access log: records of what was read and exported, which do
+// not govern the log.
 const (
 	AccessDenied          Type = "access_denied"
 	ContentRead           Type = "content_read"
@@ -85,8 +86,8 @@ func (t Type) Internal() bool {
 	return false
 }
 
-// Governance reports whether such events govern the log. They are listed
-// beside the log, so that what follows from them is found without reading it.
+// Governance reports whether such events govern the log. Segments list their
+// places, so that they are found without reading all records.
 func (t Type) Governance() bool {
 	switch t {
 	case AccessGranted, AccessRevoked, RetentionPolicySet, SubjectRestricted, RestrictionLifted, ErasureApproved,
@@ -97,7 +98,7 @@ func (t Type) Governance() bool {
 	return t.Internal()
 }
 
-// AccessLog reports whether such events tell what was done with the log.
+// AccessLog reports whether such events record what was done with the log.
 func (t Type) AccessLog() bool {
 	switch t {
 	case AccessDenied, ContentRead, DataExported, ReportMade, SubjectAccessAnswered:
@@ -106,8 +107,8 @@ func (t Type) AccessLog() bool {
 	return false
 }
 
-// Reserved reports whether such events are administrative or accounts, which
-// producers cannot append: they would be forgeries.
+// Reserved reports whether such events are governance records or of the access
+// log, which producers cannot append, as they could forge them.
 func (t Type) Reserved() bool { return t.Governance() || t.AccessLog() }
 
 // Valid reports whether t is one of the types above or a custom one.

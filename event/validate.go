@@ -10,8 +10,8 @@ import (
 	"audittrail/internal/cjson"
 )
 
-// A FieldError names the field that an event is refused for, by its name in
-// the edge form, and what is wrong with it. It never quotes sealed content.
+// A FieldError names the invalid field of a refused event, as in the edge form,
+// and says what is wrong with it. It never quotes encrypted content.
 type FieldError struct {
 	Field   string
 	Problem string
@@ -29,11 +29,11 @@ func Validate(e *Event) error {
 	return Canonicalize(&c)
 }
 
-// Canonicalize validates e, and gives it the form that it will be read back
-// in: JSON values canonical, and absent where they are null; the latency in
-// whole microseconds; the time in UTC; empty maps and structs nil. What e
-// points to is replaced where it has to change, never written to, since others
-// may hold it too. After an error e is the same event still.
+// Canonicalize validates e, and gives it the form in which a reader gets it:
+// JSON values canonical, and absent if null; the latency in whole microseconds;
+// the time in UTC; empty maps and structs nil. Values that e points to are
+// replaced if they have to change, never changed in place, since the caller may
+// share them. After an error e is unchanged.
 func Canonicalize(e *Event) error {
 	if err := e.check(); err != nil {
 		return err
@@ -52,7 +52,7 @@ func Canonicalize(e *Event) error {
 	return nil
 }
 
-// dropEmpty makes nil what is there but says nothing.
+// dropEmpty sets empty maps and structs to nil.
 func (e *Event) dropEmpty() {
 	if t := e.Tool; t != nil && t.Name == "" && t.CallID == "" && t.Arguments == nil && t.Result == nil {
 		e.Tool = nil
@@ -100,10 +100,10 @@ func (e *Event) canonicalizeJSON() (err error) {
 	return err
 }
 
-// A jsonWriter writes canonical JSON values one behind the other.
+// A jsonWriter writes canonical JSON values one after another.
 type jsonWriter struct{ buf []byte }
 
-// canonical returns the canonical form of v, or nil where v is empty or null.
+// canonical returns the canonical form of v, or nil if v is empty or null.
 func (w *jsonWriter) canonical(field string, v json.RawMessage) (json.RawMessage, error) {
 	if len(v) == 0 {
 		return nil, nil
@@ -127,8 +127,8 @@ func (w *jsonWriter) value(field string, v json.RawMessage) (json.RawMessage, er
 	return w.buf[from:len(w.buf):len(w.buf)], nil
 }
 
-// metadata returns m with canonical values: m itself if it has them already.
-// Unlike elsewhere a null is kept, since its key says something.
+// metadata returns m with canonical values, or m itself if they are canonical.
+// Unlike elsewhere a null is kept, since its key is information.
 func (w *jsonWriter) metadata(m map[string]json.RawMessage) (map[string]json.RawMessage, error) {
 	var changed map[string]json.RawMessage
 	for k, v := range m {

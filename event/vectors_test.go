@@ -37,7 +37,7 @@ type refusedVector struct {
 	Name string `json:"name"`
 	Form string `json:"form"` // edge, plain, clear, content or time
 	In   string `json:"in,omitempty"`
-	Hex  string `json:"hex,omitempty"` // instead of In, where it is no UTF-8
+	Hex  string `json:"hex,omitempty"` // instead of In, if that is not UTF-8
 }
 
 type timeVector struct {
