@@ -9,10 +9,10 @@ import (
 	"audittrail/event"
 )
 
-// A Chain checks line after line that each is intact and follows on the one in
-// front of it. It says what ParseChainLink, VerifyHash and a comparison of the tails
-// say, in a fraction of the time: what is expected of the next line's end is
-// known as text, and compared as such.
+// A Chain checks line after line that each is intact and continues the one
+// before it. It gives the same result as ParseChainLink, VerifyHash and a
+// comparison of the chain links, in a fraction of the time: the expected end of
+// the next line is known as text, and compared as such.
 type Chain struct {
 	last   ChainLink
 	seq    []byte // digits of the next number
@@ -21,18 +21,18 @@ type Chain struct {
 	sum    [hexLen]byte
 }
 
-// What stands behind the digits of seq, from there on.
+// Offsets after the digits of seq.
 const (
 	loggedAt = len(tailLogged)
 	prevAt   = loggedAt + timeLen + len(tailPrev)
 	hashAt   = prevAt + hexLen + len(tailHash)
 	restLen  = hashAt + hexLen + len(tailEnd)
 
-	// Up to here a time of the same second is the same text.
+	// Up to this offset, times of the same second are the same text.
 	secondLen = len("2006-01-02T15:04:05.")
 )
 
-// Start makes the chain continue behind a line with this end.
+// Start makes the chain continue after a line with this chain link.
 func (c *Chain) Start(t ChainLink) {
 	c.last = t
 	c.seq = strconv.AppendUint(c.seq[:0], t.Seq+1, 10)
@@ -40,8 +40,8 @@ func (c *Chain) Start(t ChainLink) {
 	hex.Encode(c.hash[:], t.Hash[:])
 }
 
-// Next tells whether a line, without its LF, is intact and follows on the last
-// one. It is then the last one.
+// Next reports whether a line, without its LF, is intact and continues the last
+// one. If so, it becomes the last one.
 func (c *Chain) Next(line []byte) bool {
 	at := len(line) - restLen
 	if at < 0 || c.last.Seq >= MaxSeq || !bytes.HasSuffix(line[:at], c.seq) ||
@@ -68,7 +68,7 @@ func (c *Chain) Next(line []byte) bool {
 	return true
 }
 
-// later tells whether a text is a time, and not before the last one.
+// later reports whether a text is a time that is not before the last one.
 func (c *Chain) later(logged []byte) bool {
 	if string(logged) < string(c.logged[:]) {
 		return false // times of this form are in order as texts
@@ -103,9 +103,9 @@ func (c *Chain) Hash() Hash { return c.last.Hash }
 // Seq returns the sequence number of the last line.
 func (c *Chain) Seq() uint64 { return c.last.Seq }
 
-// Last returns the end of the last line.
+// Last returns the chain link of the last line.
 func (c *Chain) Last() ChainLink {
 	t := c.last
-	t.Logged, _ = event.ParseTime(string(c.logged[:])) // looked at by later
+	t.Logged, _ = event.ParseTime(string(c.logged[:])) // checked by later
 	return t
 }

@@ -9,10 +9,10 @@ import (
 	"audittrail/internal/cjson"
 )
 
-// A Disclosure is one record with the key to its body: whoever has it can read
-// that record and no other, and can check that the two belong together. What
-// was disclosed is out of the log's hands: destroying the data subject's key
-// does not take it back.
+// A Disclosure is one record with the key to its body. Its holder can read that
+// record and no other, and can check that key and record belong together. A
+// disclosure cannot be revoked: destroying the data subject's key does not
+// affect it.
 type Disclosure struct {
 	Line []byte // without its LF
 	Key  Key
@@ -29,15 +29,15 @@ func (d Disclosure) MarshalJSON() ([]byte, error) {
 	}{disclosureVersion, base64.StdEncoding.EncodeToString(d.Key[:]), string(d.Line)})
 }
 
-// ErrDisclosure is wrapped by the errors of what is no disclosure.
+// ErrDisclosure reports bytes that are not a disclosure.
 var ErrDisclosure = errors.New("not a disclosure")
 
-// ErrHash means that a line is not what the hash at its end says.
-var ErrHash = errors.New("the line is not what its hash says")
+// ErrHash reports that a line does not have the hash that it states.
+var ErrHash = errors.New("the line does not have the hash that it states")
 
-// CheckDisclosure reads a disclosure, and returns the record, opened, if its
-// line is whole and commits to the key. That the record is in a log is for a
-// proof to say.
+// CheckDisclosure reads a disclosure, and returns the decrypted record if its
+// line is intact and commits to the key. It takes a proof to show that the
+// record is in a log.
 func CheckDisclosure(b []byte) (*Record, error) {
 	line, key, err := parseDisclosure(b)
 	if err != nil {
@@ -82,7 +82,7 @@ func parseDisclosure(b []byte) (line []byte, key Key, err error) {
 		return nil, key, err
 	}
 	if version != disclosureVersion {
-		return nil, key, fmt.Errorf("version %d is not understood", version)
+		return nil, key, fmt.Errorf("unknown version %d", version)
 	}
 	raw, err := base64.StdEncoding.Strict().DecodeString(keyText)
 	if err != nil || len(raw) != len(key) {

@@ -1,14 +1,15 @@
-// Package record is one line of the log: its canonical bytes, its hash, and
-// its body, sealed and opened.
+// Package record is the format of one line of the log: its canonical bytes, its
+// hash, and its encrypted body.
 //
 //	{"v":1,"id":…,"time":…,"type":…, clear fields, "session":…,"size":…,
 //	 "class":…,"subject":…,"key":…,"body":…,"seq":…,"logged":…,"prev":…,"hash":…}
 //
-// The line's bytes up to `,"hash":` are what the hash covers; what the
-// sequencer adds stands at the end, so that all else is sealed, encoded and
-// hashed in parallel beforehand. docs/format/record.md draws every byte.
+// The hash covers the line's bytes up to `,"hash":`. The members that the
+// sequencer adds are at the end, so that everything before is encrypted,
+// encoded and hashed in parallel beforehand. docs/format/record.md draws every
+// byte.
 //
-// The package promises that a line has one encoding: Decode accepts what
-// Encode gives and refuses everything else. It does not say whether a record
-// belongs to a log; the chain and the tree do.
+// The package promises that a record has one encoding: Decode accepts that and
+// refuses all others. It does not tell whether a record belongs to a log; the
+// chain and the tree do.
 package record

@@ -10,12 +10,12 @@ type CorruptError struct {
 }
 
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("read record %d: %s has something else at byte %d; run verify", e.Seq, e.File, e.Offset)
+	return fmt.Sprintf("read record %d: %s does not contain the record at byte %d; run verify", e.Seq, e.File, e.Offset)
 }
 
-// A TamperError names a record whose line is not what its hash says, does not
-// continue the one before, or disagrees with the tree: then Got is its hash, and
-// Want that in the tree.
+// A TamperError reports a record whose line does not have the hash that it
+// states, does not continue the line before, or disagrees with the tree: in
+// that case Got is its hash, and Want the one in the tree.
 type TamperError struct {
 	Seq       uint64
 	Want, Got Hash
@@ -24,9 +24,9 @@ type TamperError struct {
 func (e *TamperError) Error() string {
 	switch {
 	case e.Want == e.Got:
-		return fmt.Sprintf("record %d: the line is not what its hash says, or does not continue the one before: the log was altered; run verify", e.Seq)
+		return fmt.Sprintf("record %d: the line does not have the hash that it states, or does not continue the line before: the log was altered; run verify", e.Seq)
 	case e.Want == Hash{}:
-		return fmt.Sprintf("record %d: its hash is %v, and the log's lines and tree do not give the root that was signed: the log was altered; run verify", e.Seq, e.Got)
+		return fmt.Sprintf("record %d: the hash is %v, and the log's lines and tree do not give the signed root: the log was altered; run verify", e.Seq, e.Got)
 	}
-	return fmt.Sprintf("record %d: its hash is %v, the tree has %v: the log was altered; run verify", e.Seq, e.Got, e.Want)
+	return fmt.Sprintf("record %d: the hash is %v, the tree has %v: the log was altered; run verify", e.Seq, e.Got, e.Want)
 }

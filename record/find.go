@@ -2,13 +2,12 @@ package record
 
 import "bytes"
 
-// How class and subject stand in a line, with what is in front of and behind
-// them.
+// The members class and subject as they are in a line, and the one after them.
 const (
 	classField   = `,"class":"`
 	subjectField = `","subject":"`
 	keyField     = `","key":"`
-	rareAt       = len(`","sub`) // of a letter of subjectField that is rare in a line
+	rareAt       = len(`","sub`) // offset of a letter of subjectField that is rare in lines
 
 	// SubjectDigits is the length of a subject in a line.
 	SubjectDigits = 2 * len(Subject{})
@@ -17,13 +16,13 @@ const (
 // A Finder finds the subject and the class of line after line without decoding
 // them. It is for one goroutine.
 type Finder struct {
-	place int // of the last line's subject, where the next one's often is, too
+	place int // offset of the last line's subject, which the next line often shares
 }
 
-// Find returns the digits of a line's subject, and its class, as they stand in
-// it; nil if it has none. Quotation marks within strings are escaped, and no
-// labels can stand in the order of these fields, so what looks like them is
-// them.
+// Find returns the digits of a line's subject, and its class, as they are in
+// the line, or nil if it has none. Bytes that look like these members are these
+// members: quotation marks within strings are escaped, and labels cannot be in
+// this order.
 func (f *Finder) Find(line []byte) (subject, class []byte) {
 	if subject, class, ok := subjectAt(line, f.place); ok {
 		return subject, class

@@ -38,11 +38,11 @@ func (id ID) append(dst []byte) []byte {
 	return dst
 }
 
-// dashes are the bytes of a UUID in front of which its text form has a dash.
+// dashes are the bytes of a UUID before which the text form has a dash.
 var dashes = [...]int{4, 6, 8, 10}
 
-// ParseID reads the canonical text form of a UUID and nothing else, so that an
-// id has one spelling.
+// ParseID reads the canonical text form of a UUID and refuses others, so that
+// an id has one encoding.
 func ParseID(s string) (ID, error) { return parseID(s) }
 
 func parseID[S string | []byte](s S) (ID, error) {
@@ -68,8 +68,9 @@ func NewID(unixMilli int64, random [16]byte) ID {
 	return id
 }
 
-// A Subject stands for a data subject (GDPR art. 4) in the log: random, so that
-// it says nothing about the person once the keyring has forgotten them.
+// A Subject stands for a data subject (GDPR art. 4) in the log. It is random,
+// so that it reveals nothing about the person once they were erased from the
+// keyring.
 type Subject [16]byte
 
 // String returns the subject as 32 lower-case hexadecimal digits.
@@ -98,7 +99,7 @@ var unhex = func() (t [256]byte) {
 }()
 
 // decodeHex fills dst from twice as many lower-case digits. The standard
-// library takes upper case too, and would give a record two spellings.
+// library accepts upper case too, which would give a record two encodings.
 func decodeHex[S string | []byte](dst []byte, src S) bool {
 	if len(src) != 2*len(dst) {
 		return false
@@ -114,11 +115,11 @@ func decodeHex[S string | []byte](dst []byte, src S) bool {
 
 func appendHex(dst, src []byte) []byte { return hex.AppendEncode(dst, src) }
 
-// MarshalText gives what String gives.
+// MarshalText returns the text of String.
 func (h Hash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
 
-// MarshalText gives what String gives.
+// MarshalText returns the text of String.
 func (id ID) MarshalText() ([]byte, error) { return id.append(nil), nil }
 
-// MarshalText gives what String gives.
+// MarshalText returns the text of String.
 func (s Subject) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, s[:]), nil }

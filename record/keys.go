@@ -10,8 +10,8 @@ import (
 	"log/slog"
 )
 
-// Domain strings reach the disk through what is derived from them: see
-// docs/format/domains.md. Each is followed by a zero byte.
+// Domain strings reach the disk through the keys and hashes derived from them:
+// see docs/format/domains.md. Each is followed by a zero byte.
 const (
 	domainPRK        = "audittrail/v1 subject class\x00"
 	domainRecordKey  = "audittrail/v1 record key\x00"
@@ -20,31 +20,32 @@ const (
 
 const redacted = "[redacted]"
 
-// A Key opens the body of one record and of no other: whoever holds it can
-// read that body and prove that it belongs to the record's line.
+// A Key decrypts the body of one record and of no other: its holder can read
+// that body and prove that it belongs to the record's line.
 type Key [32]byte
 
-// String hides the key.
+// String redacts the key.
 func (Key) String() string { return redacted }
 
-// Format hides the key from every verb.
+// Format redacts the key for every verb.
 func (Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
 
-// MarshalJSON hides the key: disclosure writes its bytes deliberately.
+// MarshalJSON redacts the key: only a Disclosure writes its bytes.
 func (Key) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// LogValue hides the key.
+// LogValue redacts the key.
 func (Key) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Commitment is what a record's line holds of its key. AES-GCM alone would
-// let a body be made that opens in two ways under two keys.
+// Commitment returns the commitment to the key that is in a record's line. With
+// AES-GCM alone, a body could be made that decrypts to two contents under two
+// keys.
 func (k Key) Commitment() Hash {
 	buf := make([]byte, 0, 64)
 	buf = append(buf, domainCommitment...)
 	return sha256.Sum256(append(buf, k[:]...))
 }
 
-// opens tells whether the commitment on a line is to this key.
+// opens reports whether the commitment in a line is to this key.
 func (k Key) opens(commitment Hash) bool {
 	c := k.Commitment()
 	return subtle.ConstantTimeCompare(c[:], commitment[:]) == 1
@@ -54,16 +55,16 @@ func (k Key) opens(commitment Hash) bool {
 // retention class, from which their records' keys are expanded.
 type PRK [32]byte
 
-// String hides the key.
+// String redacts the key.
 func (PRK) String() string { return redacted }
 
-// Format hides the key from every verb.
+// Format redacts the key for every verb.
 func (PRK) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
 
-// MarshalJSON hides the key.
+// MarshalJSON redacts the key.
 func (PRK) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// LogValue hides the key.
+// LogValue redacts the key.
 func (PRK) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // ExtractPRK joins a subject key and a class key for the log named origin.
@@ -81,8 +82,8 @@ func ExtractPRK(subjectKey, classKey *[32]byte, origin string) PRK {
 }
 
 // Expand derives the key of the record with this id and salt: HKDF-Expand for
-// 32 bytes, which is one HMAC. Written out, since the general one costs five
-// times as much, and it is on the path of every record.
+// 32 bytes, which is one HMAC. It is written out, since the general function
+// takes five times as long, and is called for every record.
 func (p PRK) Expand(salt [16]byte, id ID) Key {
 	const infoLen = len(domainRecordKey) + len(salt) + len(id)
 	var inner [sha256.BlockSize + infoLen + 1]byte

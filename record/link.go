@@ -9,8 +9,9 @@ import (
 	"audittrail/event"
 )
 
-// A ChainLink is what stands at the end of every line of every version, at fixed
-// distances from it, so that a log is checked without a JSON parser.
+// A ChainLink is the end of a line. In all versions its members are at fixed
+// distances from the line's end, so that a log can be verified without a JSON
+// parser.
 type ChainLink struct {
 	Seq    uint64
 	Logged time.Time
@@ -18,10 +19,9 @@ type ChainLink struct {
 	Hash   Hash
 }
 
-// MaxPlace is the largest place of a record in its batch that its line tells:
-// the first records of a batch carry theirs, from 0, in the nanoseconds of
-// logged; the others carry this. Recovery tells by it which lines were written
-// together.
+// MaxPlace is the largest place of a record in its batch that its line can
+// state: the nanoseconds of logged contain the place, from 0, and MaxPlace for
+// all later records. By it recovery knows which lines were written together.
 const MaxPlace = 999
 
 // The pieces of a line's end. They reach the disk.
@@ -35,7 +35,8 @@ const (
 	timeLen = len("2006-01-02T15:04:05.000000000Z")
 	hexLen  = 2 * len(Hash{})
 
-	// unhashedLen is what the hash does not cover: `,"hash":"…"}`.
+	// unhashedLen is the length of the bytes that the hash does not cover:
+	// `,"hash":"…"}`.
 	unhashedLen = len(tailHash) - 1 + hexLen + len(tailEnd)
 )
 
@@ -47,8 +48,8 @@ func HashedBytes(line []byte) ([]byte, bool) {
 	return line[:len(line)-unhashedLen], true
 }
 
-// ParseChainLink reads the end of a line without its LF, and tells whether it has
-// the form. It does not check the hash: VerifyHash does.
+// ParseChainLink reads the end of a line without its LF, and reports whether it
+// has the form. It does not check the hash: VerifyHash does.
 func ParseChainLink(line []byte) (ChainLink, bool) {
 	var t ChainLink
 	at := len(line)
@@ -93,13 +94,13 @@ func parseSeq(b []byte) (uint64, bool) {
 	return seq, err == nil && seq <= MaxSeq
 }
 
-// VerifyHash tells whether the hash at the end of a line is that of the line.
+// VerifyHash reports whether the hash at the end of a line is that of the line.
 func VerifyHash(line []byte, t *ChainLink) bool {
 	covered, ok := HashedBytes(line)
 	return ok && HashOf(covered) == t.Hash
 }
 
-// appendTail appends what the sequencer adds up to where the hash begins.
+// appendTail appends the members that the sequencer adds, up to the hash.
 func appendTail(dst []byte, seq uint64, logged time.Time, prev Hash) []byte {
 	dst = append(dst, tailSeq...)
 	dst = strconv.AppendUint(dst, seq, 10)
@@ -110,7 +111,7 @@ func appendTail(dst []byte, seq uint64, logged time.Time, prev Hash) []byte {
 	return append(dst, '"')
 }
 
-// appendHash closes a line: the hash, and the LF.
+// appendHash appends the hash and the LF, which end a line.
 func appendHash(dst []byte, h Hash) []byte {
 	dst = append(dst, tailHash[1:]...)
 	dst = appendHex(dst, h[:])
@@ -118,7 +119,7 @@ func appendHash(dst []byte, h Hash) []byte {
 	return append(dst, '\n')
 }
 
-// The places at a line's start that both versions fix.
+// The parts of a line's start that are the same in both versions.
 const (
 	glanceID   = `{"v":0,"id":"`
 	versionAt  = len(`{"v":`)
@@ -127,8 +128,8 @@ const (
 	idLen      = len("00000000-0000-0000-0000-000000000000")
 )
 
-// KnownVersion reports whether a line begins as those of the versions that this package
-// reads do.
+// KnownVersion reports whether a line begins like one of a version that this
+// package reads.
 func KnownVersion(line []byte) bool {
 	return len(line) > versionAt+1 && string(line[:versionAt]) == glanceID[:versionAt] &&
 		line[versionAt] >= '1' && line[versionAt] <= '0'+Version && line[versionAt+1] == ','
@@ -152,12 +153,12 @@ func Peek(line []byte) (id ID, kind []byte, ok bool) {
 	return id, line[typeAt : typeAt+end], true
 }
 
-// HasTypePrefix tells whether the type of a line of a known version begins with a
-// prefix. It looks at nothing else.
+// HasTypePrefix reports whether the type of a line of a known version begins
+// with a prefix. It checks nothing else.
 func HasTypePrefix(line []byte, prefix string) bool {
 	const typeAt = len(glanceID) + idLen + len(glanceTime) + timeLen + len(glanceType)
 	return len(line) >= typeAt+len(prefix) && string(line[typeAt:typeAt+len(prefix)]) == prefix
 }
 
-// HashOf is the hash of the bytes that a record's hash covers.
+// HashOf returns the hash of the bytes that a record's hash covers.
 func HashOf(covered []byte) Hash { return sha256.Sum256(covered) }

@@ -10,7 +10,7 @@ import (
 	"audittrail/internal/cjson"
 )
 
-// A Source says how the log came to know of an event.
+// A Source says how an event came into the log.
 type Source string
 
 // The sources. They reach the disk.
@@ -19,7 +19,7 @@ const (
 	SourceTelemetry Source = "telemetry" // the application's instrumentation exported it
 	SourceGateway   Source = "gateway"   // a gateway saw it on the wire
 	SourceMCP       Source = "mcp"       // a proxy of the Model Context Protocol saw it
-	SourceImport    Source = "import"    // it was read from another program's records
+	SourceImport    Source = "import"    // the event was read from another program's records
 	SourceLog       Source = "log"       // the log itself recorded it
 )
 
@@ -30,15 +30,15 @@ func Sources() []Source { return slices.Clone(sources) }
 
 func (s Source) known() bool { return slices.Contains(sources, s) }
 
-// WithheldErased is the value of LogMetadata.Withheld for a record whose content was not
-// stored because the person it is about had been erased.
+// WithheldErased is the value of LogMetadata.Withheld for a record whose
+// content was not stored because its data subject had been erased.
 const WithheldErased = "erased"
 
 // MaxDomain bounds the length of a domain's name.
 const MaxDomain = 32
 
-// A CallID is a keyed hash that is equal in all records that tell of one call.
-// The zero CallID is absent.
+// A CallID is a keyed hash that is equal in all records of one call. The zero
+// CallID is absent.
 type CallID [16]byte
 
 // String returns the id as 32 lower-case hexadecimal digits, or nothing if it is
@@ -50,16 +50,16 @@ func (c CallID) String() string {
 	return hex.EncodeToString(c[:])
 }
 
-// LogMetadata is what the log itself states in a record's cleartext, as opposed to what
-// the producer states in the event. No part of it is in the event's digest.
-// Records of version 1 have none of it.
+// LogMetadata is what the log itself states in a record's cleartext, as opposed
+// to what the producer states in the event. The event's digest does not cover
+// it. Records of version 1 do not have it.
 type LogMetadata struct {
 	Parts    event.Parts // which encrypted fields the event has
-	Source   Source      // how the log came to know of the event
+	Source   Source      // how the event came into the log
 	Actor    Subject     // the person who acted; zero if not known
-	Domain   string      // within which the ids of traces and sessions are meant; empty means local
+	Domain   string      // the namespace of the ids of traces and sessions; empty means local
 	Withheld string      // why the content was not stored; empty if it was
-	Call     CallID      // which call the record tells of; zero if not known
+	Call     CallID      // the call that the record belongs to; zero if not known
 }
 
 // append appends the members with their commas, in their order.
@@ -91,7 +91,7 @@ func (o *LogMetadata) append(dst []byte) []byte {
 	return dst
 }
 
-// check refuses what a line cannot contain.
+// check returns an error for values that a line cannot contain.
 func (o *LogMetadata) check() error {
 	if !o.Source.known() {
 		return fmt.Errorf("invalid source %q: use one of %v", string(o.Source), Sources())
@@ -132,8 +132,8 @@ func (o *LogMetadata) readParts(d *cjson.Decoder) error {
 	return nil
 }
 
-// member reads the value of one member other than parts. Whether it may be
-// there, and where, shows when the record is encoded again.
+// member reads the value of one member other than parts. Encoding the record
+// again shows whether the member may be there, and at this place.
 func (o *LogMetadata) member(key, s string) (known bool, err error) {
 	switch key {
 	case "source":
@@ -143,7 +143,7 @@ func (o *LogMetadata) member(key, s string) (known bool, err error) {
 	case "actor":
 		o.Actor, err = ParseSubject(s)
 		if err == nil && o.Actor == (Subject{}) {
-			err = errors.New("all zeros, which is absent")
+			err = errors.New("all zeros: leave the member out")
 		}
 	case "domain":
 		if o.Domain = s; !ValidDomain(s) {
@@ -157,7 +157,7 @@ func (o *LogMetadata) member(key, s string) (known bool, err error) {
 		if len(s) != hex.EncodedLen(len(o.Call)) || !decodeHex(o.Call[:], s) {
 			err = errors.New("not 32 lower-case hexadecimal digits")
 		} else if o.Call == (CallID{}) {
-			err = errors.New("all zeros, which is absent")
+			err = errors.New("all zeros: leave the member out")
 		}
 	default:
 		return false, nil

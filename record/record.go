@@ -18,12 +18,12 @@ import (
 // the versions before it, too.
 const Version = 2
 
-// MaxSeq is the largest sequence number: the largest integer that every JSON
-// reader keeps exactly (RFC 8259 section 6).
+// MaxSeq is the largest sequence number: the largest integer that all JSON
+// readers represent exactly (RFC 8259 section 6).
 const MaxSeq = 1<<53 - 1
 
 // VersionOf returns the version with which a line of any format begins, and
-// whether it has one, in its one spelling: an integer from 1 to 2^53-1.
+// whether it has one in canonical form: an integer from 1 to 2^53-1.
 func VersionOf(line []byte) (int64, bool) {
 	const start = `{"v":`
 	if !bytes.HasPrefix(line, []byte(start)) {
@@ -41,27 +41,26 @@ func VersionOf(line []byte) (int64, bool) {
 	return v, err == nil && v <= MaxSeq
 }
 
-// NewerVersion tells whether a line begins as one of a format that a later version of
-// this package may write.
+// NewerVersion reports whether a line begins like one of a format that a later
+// version of this package may write.
 func NewerVersion(line []byte) bool {
 	v, ok := VersionOf(line)
 	return ok && v > Version
 }
 
-// A VersionError is a line of a format that this package does not know. Its
-// hash can be checked all the same; its fields are not understood.
+// A VersionError reports a line of a format that this package does not know.
+// Its hash can be verified nevertheless, but its fields cannot be read.
 type VersionError struct{ Version int64 }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("record format version %d is not understood; this program knows versions 1 to %d", e.Version, Version)
+	return fmt.Sprintf("unknown record format version %d: this program reads versions 1 to %d", e.Version, Version)
 }
 
-// ErrFormat is wrapped by every error of a line that is not a record in canonical
-// form.
+// ErrFormat reports a line that is not a record in canonical form.
 var ErrFormat = errors.New("not a canonical record line")
 
-// A Record is one decoded line. Event holds the clear fields; opening the body
-// adds the content.
+// A Record is one decoded line. Event has the cleartext fields; Open decrypts
+// the body and adds the content.
 type Record struct {
 	Version int // of the line's format, 1 or 2
 	ID      ID
@@ -72,16 +71,16 @@ type Record struct {
 	Class   string   // retention class and month of acceptance: "standard/2026-11"
 	Subject Subject
 	Key     Hash  // commitment to the record's key
-	State   State // Readable where Event has the content; Decode leaves it Sealed
+	State   State // Readable if Event has the content; Decode leaves it Sealed
 
 	ChainLink
 
 	line []byte
-	aad  int    // length of what the body's encryption authenticates
+	aad  int    // length of the part that the body's encryption authenticates
 	body []byte // base64, as in the line
 }
 
-// Line returns the record's bytes as they stand in the log, without the LF.
+// Line returns the record's bytes as they are in the log, without the LF.
 func (r *Record) Line() []byte { return r.line }
 
 // KnownParts returns which encrypted fields the event has, and whether that is
@@ -108,7 +107,7 @@ func Decode(line []byte) (*Record, error) {
 		if v, ok := VersionOf(line); ok && v == version.Version && NewerVersion(line) {
 			return nil, version
 		}
-		return nil, fmt.Errorf("%w: it does not begin with a version", ErrFormat)
+		return nil, fmt.Errorf("%w: the line does not begin with a version", ErrFormat)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
@@ -116,7 +115,8 @@ func Decode(line []byte) (*Record, error) {
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	// One encoding per record: what was read must be what would be written.
+	// There is one encoding per record: encoding it again must give the same
+	// bytes.
 	again := appendPrefix(make([]byte, 0, len(line)+1), &head{
 		version: r.Version, id: r.ID, own: r.LogMetadata, session: r.Session, size: r.Size, class: r.Class, subject: r.Subject, key: r.Key,
 	}, &r.Event)
@@ -192,7 +192,7 @@ func (r *Record) member(key string, d *cjson.Decoder) error {
 	default:
 		var known bool
 		if known, err = r.LogMetadata.member(key, s); !known {
-			return errors.New("a field that the format does not have")
+			return errors.New("unknown field")
 		}
 	}
 	if err != nil {
@@ -201,7 +201,8 @@ func (r *Record) member(key string, d *cjson.Decoder) error {
 	return nil
 }
 
-// readBody takes the body where it stands: base64 has nothing that is escaped.
+// readBody takes the body from the line as it is, since base64 needs no
+// escapes.
 func (r *Record) readBody(d *cjson.Decoder) error {
 	raw, err := d.Raw()
 	if err != nil {
@@ -214,7 +215,7 @@ func (r *Record) readBody(d *cjson.Decoder) error {
 	return nil
 }
 
-// check holds what encoding again does not show.
+// check verifies what encoding the record again does not.
 func (r *Record) check() error {
 	if r.Size < 0 || padme(r.Size) != r.Size {
 		return fmt.Errorf("size %d is not a padded length", r.Size)
@@ -227,8 +228,8 @@ func (r *Record) check() error {
 		return errors.New("field \"source\" is missing")
 	}
 	r.Event.RetentionClass = name
-	// A line break, which the base64 decoder would pass over, is escaped in
-	// JSON, and the escape is not base64.
+	// A line break, which the base64 decoder would ignore, is escaped in JSON,
+	// and the escape is not base64.
 	if n := base64.StdEncoding.DecodedLen(len(r.body)); n < minBody {
 		return fmt.Errorf("body of %d characters is shorter than an empty one", len(r.body))
 	}
@@ -239,8 +240,8 @@ func (r *Record) check() error {
 	return nil
 }
 
-// SplitClass takes a record's class apart into the name of the retention class
-// and the first instant of its calendar month in UTC.
+// SplitClass splits a record's class into the name of the retention class and
+// the first instant of its calendar month in UTC.
 func SplitClass(class string) (name string, month time.Time, err error) {
 	name, m, ok := strings.Cut(class, "/")
 	if !ok || !event.ValidClass(name) {
@@ -253,8 +254,8 @@ func SplitClass(class string) (name string, month time.Time, err error) {
 	return name, month, nil
 }
 
-// ClassText returns a class and month in words for people: that of what governs
-// the log has no month, and the one in its place is in the year 1.
+// ClassText returns a class and month in words for people. The class of
+// governance records has no month; a month of the year 1 takes its place.
 func ClassText(class string) string {
 	if name, month, err := SplitClass(class); err == nil && month.IsZero() {
 		return name + " records, kept without a month"
@@ -272,11 +273,12 @@ func ClassOf(name string, t time.Time) string {
 
 func digit(n int) byte { return '0' + byte(n%10) }
 
-// A head is what stands in front of the body beside the event's clear fields.
+// A head has the members before the body that are not the event's cleartext
+// fields.
 type head struct {
 	version int
 	id      ID
-	own     LogMetadata // nothing of it in version 1
+	own     LogMetadata // empty in version 1
 	session [16]byte
 	size    int
 	class   string
@@ -284,8 +286,8 @@ type head struct {
 	key     Hash
 }
 
-// appendPrefix appends a line from its first byte to the end of "key": what
-// the encryption of the body authenticates.
+// appendPrefix appends a line from its first byte to the end of "key": the part
+// that the encryption of the body authenticates.
 func appendPrefix(dst []byte, h *head, e *event.Event) []byte {
 	dst = append(dst, `{"v":`...)
 	dst = append(dst, digit(h.version))

@@ -89,7 +89,7 @@ func TestOpenRefuses(t *testing.T) {
 	if err := r.OpenWith(key); err != nil {
 		t.Errorf("the record's own key: %v", err)
 	}
-	// Each field in front of the body is authenticated by it.
+	// The body authenticates each field before it.
 	for _, change := range [][2]string{
 		{`"model_id":"gpt-4"`, `"model_id":"gpt-5"`},
 		{`"type":"prompt"`, `"type":"x.custom"`},

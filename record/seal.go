@@ -17,15 +17,15 @@ import (
 	"audittrail/event"
 )
 
-// The sealed body before base64: salt, then AES-256-GCM over
+// The encrypted body before base64: salt, then AES-256-GCM over
 //
 //	byte 0      compression: 0 none, 1 zstd
 //	bytes 1-4   length of what follows, big endian
 //	…           the content, compressed or not
 //	…           zeros up to a Padmé length
 //
-// under the record's key with a nonce of zeros: the salt is new for every
-// sealing, and so is the key.
+// under the record's key with a nonce of zeros: every encryption has a new
+// salt, and so a new key.
 const (
 	saltLen    = 16
 	overhead   = 16 // GCM's tag
@@ -34,65 +34,66 @@ const (
 	stored     = 0
 	compressed = 1
 
-	// compressFrom is the length of content from which compression is tried.
+	// compressFrom is the length of content from which on compression is tried.
 	compressFrom = 4096
 )
 
-// MaxContent bounds the content of one record: what a body may decompress to.
+// MaxContent bounds the content of one record, decompressed.
 const MaxContent = 256 << 20
 
 var (
-	// ErrWrongKey means that a line does not commit to the key it was given.
+	// ErrWrongKey reports that a line does not commit to the given key.
 	ErrWrongKey = errors.New("the key is not the one that the record commits to")
-	// ErrBody means that a body does not authenticate under the key that its
-	// line commits to: the line was not written by whoever holds the key.
+	// ErrBody reports that a body does not authenticate under the key that its
+	// line commits to: the line was not written by a holder of the key.
 	ErrBody = errors.New("the body does not authenticate")
 )
 
-// SealParams are what a record is made of before it has a place in the log.
+// SealParams are the parts of a record before it has a place in the log.
 type SealParams struct {
 	ID          ID
 	Event       *event.Event // canonicalised and valid, its Time set
-	LogMetadata              // but for Parts, which are the event's
+	LogMetadata              // except Parts, which are those of Event
 	Session     [16]byte     // zero if there is none
 	Class       string
 	Subject     Subject
 	PRK         PRK
 	Salt        [16]byte  // random
-	Digest      *[32]byte // what the client gave, if it gave an id
+	Digest      *[32]byte // digest of the event as the client gave it, if it gave an id
 }
 
-// A Pending is a sealed record that waits for its place: its line up to the end
-// of "body", and the hash so far.
+// A Pending is an encrypted record without a place in the log: its line up to
+// the end of "body", and the hash so far.
 type Pending struct {
 	ID         ID
-	Governance bool // it governs the log
+	Governance bool // it is a governance record
 	Size       int  // length of the content, rounded up by Padmé
 
-	content []byte // scratch of sealing
+	content []byte // scratch memory
 	line    []byte
 	state   hash.Hash
 }
 
 var drafts = sync.Pool{New: func() any { return &Pending{state: sha256.New()} }}
 
-// keepBuffer is the largest buffer that a freed draft keeps for its successor.
+// keepBuffer is the largest buffer that is kept for the next pending record.
 const keepBuffer = 64 << 10
 
-// Free gives the draft's memory back. The draft must not be used afterwards.
+// Free releases the memory of d, which must not be used afterwards.
 func (d *Pending) Free() {
 	if cap(d.line) <= keepBuffer && cap(d.content) <= keepBuffer {
 		drafts.Put(d)
 	}
 }
 
-// MaxLen bounds the length that the draft's line will have, with its LF.
+// MaxLen returns a bound for the length of the finished line, with its LF.
 func (d *Pending) MaxLen() int {
 	return len(d.line) + len(tailSeq) + maxSeqLen + len(tailLogged) + timeLen +
 		len(tailPrev) + hexLen + 1 + unhashedLen + 1
 }
 
-// Seal encrypts and encodes all of a record that does not depend on its place.
+// Seal encrypts and encodes the parts of a record that do not depend on its
+// place in the log.
 func Seal(s *SealParams) (*Pending, error) {
 	s.Parts = event.PartsOf(s.Event)
 	if err := s.LogMetadata.check(); err != nil {
@@ -110,7 +111,7 @@ func seal(s *SealParams, version int) (*Pending, error) {
 	n := len(d.content) - saltLen - innerLen
 	if n > MaxContent {
 		d.Free()
-		return nil, fmt.Errorf("content of %d bytes is over %d", n, MaxContent)
+		return nil, fmt.Errorf("content of %d bytes: the limit is %d", n, MaxContent)
 	}
 	d.Size = padme(n)
 	d.line = appendPrefix(d.line[:0], &head{
@@ -133,8 +134,8 @@ func seal(s *SealParams, version int) (*Pending, error) {
 	return d, nil
 }
 
-// pack compresses the n bytes of content where that pays, writes what stands
-// before them, and pads; it leaves room for GCM's tag.
+// pack compresses the n bytes of content if that saves space, writes the head
+// before them, and pads them. It leaves space for GCM's tag.
 func (d *Pending) pack(n int) {
 	at := saltLen + innerLen
 	d.content[saltLen] = stored
@@ -152,8 +153,8 @@ func (d *Pending) pack(n int) {
 	d.content = d.content[:len(d.content)-overhead]
 }
 
-// Finish appends the whole line with its LF for the record's place in the log,
-// and returns the record's hash. Only the bytes that it adds are hashed here.
+// Finish appends the line with its LF for the record's place in the log, and
+// returns the record's hash. Only the bytes that it adds are hashed here.
 func (d *Pending) Finish(dst []byte, seq uint64, logged time.Time, prev Hash) ([]byte, Hash) {
 	dst = append(dst, d.line...)
 	at := len(dst)
@@ -186,7 +187,7 @@ func (r *Record) Open(prk PRK) error {
 
 // DeriveKey derives the key of this record, for disclosure.
 func (r *Record) DeriveKey(prk PRK) (Key, error) {
-	var head [saltLen + 2]byte // 24 base64 characters hold the 16 bytes of salt
+	var head [saltLen + 2]byte // the 16 bytes of salt are in 24 base64 characters
 	if _, err := base64.StdEncoding.Decode(head[:], r.body[:24]); err != nil {
 		return Key{}, fmt.Errorf("decode salt: %w", err)
 	}
@@ -200,8 +201,8 @@ func (r *Record) OpenWith(key Key) error {
 	return err
 }
 
-// Digest returns the digest of what the client gave, or nil if it gave no id.
-// The record must open with prk.
+// Digest returns the digest of the event as the client gave it, or nil if it
+// gave no id. The record must open with prk.
 func (r *Record) Digest(prk PRK) (*[32]byte, error) {
 	key, err := r.DeriveKey(prk)
 	if err != nil {
@@ -237,30 +238,30 @@ func (r *Record) open(key Key) (*[32]byte, error) {
 		return nil, fmt.Errorf("%w: %w", ErrBody, err)
 	}
 	if r.Version > 1 && r.Withheld == "" && r.Parts != event.PartsOf(&opened) {
-		return nil, fmt.Errorf("%w: its content does not have the parts that the line lists", ErrBody)
+		return nil, fmt.Errorf("%w: the content does not have the parts that the line lists", ErrBody)
 	}
 	r.Event, r.State = opened, Readable
 	return digest, nil
 }
 
-// unpack undoes pack. size is the padded length that the line claims, and
-// bounds what is decompressed.
+// unpack reverses pack. size is the padded length that the line states, which
+// bounds the decompressed length.
 func unpack(plain []byte, size int) ([]byte, error) {
 	n := int64(binary.BigEndian.Uint32(plain[1:]))
 	if n > int64(len(plain)-innerLen) || padme(innerLen+int(n)) != len(plain) {
-		return nil, errors.New("its inner length disagrees with its padding")
+		return nil, errors.New("the inner length disagrees with the padding")
 	}
 	content, pad := plain[innerLen:innerLen+n], plain[innerLen+n:]
 	for _, b := range pad {
 		if b != 0 {
-			return nil, errors.New("its padding is not zero")
+			return nil, errors.New("the padding is not zero")
 		}
 	}
 	switch plain[0] {
 	case stored:
 	case compressed:
 		if size > MaxContent {
-			return nil, fmt.Errorf("its content is over %d bytes", MaxContent)
+			return nil, fmt.Errorf("content of more than %d bytes", MaxContent)
 		}
 		var err error
 		content, err = decoder().DecodeAll(content, make([]byte, 0, size))
@@ -268,15 +269,15 @@ func unpack(plain []byte, size int) ([]byte, error) {
 			return nil, fmt.Errorf("decompress: %w", err)
 		}
 	default:
-		return nil, fmt.Errorf("its compression %d is not known", plain[0])
+		return nil, fmt.Errorf("unknown compression %d", plain[0])
 	}
 	if padme(len(content)) != size {
-		return nil, errors.New("its content is not of the length that the line gives")
+		return nil, errors.New("the content does not have the length that the line states")
 	}
 	return content, nil
 }
 
-// Both are safe for concurrent use and hold goroutine-independent buffers.
+// Both may be used by many goroutines, and have separate buffers for each call.
 var (
 	encoder = sync.OnceValue(func() *zstd.Encoder {
 		return must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true)))

@@ -2,32 +2,33 @@ package record
 
 import "fmt"
 
-// A State says whether the content of a record can be read, and why not. As text
-// it is its name in lower case.
+// A State says whether the content of a record can be read, and if not why. Its
+// text is its name in lower case.
 type State int
 
 const (
-	// Readable content is there.
+	// Readable content is available.
 	Readable State = iota
 	// Sealed content cannot be read here: the log is open without its keyring.
 	Sealed
-	// Erased content is gone because its data subject was erased.
+	// Erased content cannot be read because its data subject was erased.
 	Erased
-	// Expired content is gone because its retention class's month has ended.
+	// Expired content cannot be read because the month of its retention class
+	// has expired.
 	Expired
 	// Lost content cannot be read because a key is absent that no recorded
 	// destruction explains.
 	Lost
-	// Archived and Dropped records have left the log, and their content with
-	// them.
+	// Archived and Dropped records were removed from the log with their
+	// content.
 	Archived
 	Dropped
-	// Restricted content is there, and is not shown to the one who asks: the
-	// data subject has asked for that, or the asker has no permission.
-	// The log itself does not use this state; commands that show records do.
+	// Restricted content is available but not shown: the data subject has asked
+	// for a restriction, or the reader has no permission. The log itself does
+	// not use this state; commands that show records do.
 	Restricted
-	// Unauthenticated records lie beyond the newest checkpoint, and no signature
-	// or key vouches for them.
+	// Unauthenticated records are beyond the newest checkpoint, and
+	// authenticated by no key of the log.
 	Unauthenticated
 )
 
@@ -44,7 +45,8 @@ func (s State) String() string {
 // MarshalText returns what String returns.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// A ClassCount is how much a log holds of a retention class's month.
+// A ClassCount is the number and size of a log's records of one retention class
+// and month.
 type ClassCount struct {
 	Records uint64 `json:"records"`
 	Bytes   int64  `json:"bytes"` // of the lines, with their LFs
