@@ -1,7 +1,7 @@
 // Package governance reads and writes the details of the records by which a log
-// orders that keys are destroyed or kept: erasures, expiries, legal holds and their
-// release (docs/format/administration.md). It accepts one form of each, and knows
-// neither files nor keys.
+// orders that keys are destroyed or kept: erasures, expiries, legal holds and
+// their release (docs/format/administration.md). It accepts one form of each,
+// and does not read files or keys.
 package governance
 
 import (
@@ -17,8 +17,7 @@ import (
 	"audittrail/record"
 )
 
-// Where the details of such a record stand in its metadata. They reach the
-// disk.
+// The metadata keys of the details of such records. They reach the disk.
 const (
 	erasureKey = "erasure"
 	expiryKey  = "expiry"
@@ -26,10 +25,10 @@ const (
 	releaseKey = "release"
 )
 
-// ErrFormat is wrapped by every error of details that are not of the right form.
+// ErrFormat reports details that are not of a form that this program knows.
 var ErrFormat = errors.New("not of the form that this program knows")
 
-// An Erasure is what a record of type subject_erased says.
+// An Erasure has the details of a record of type subject_erased.
 type Erasure struct {
 	Subjects []record.Subject // ascending
 	Reason   string
@@ -55,7 +54,7 @@ func (e *Erasure) Metadata() (map[string]json.RawMessage, error) {
 	return encode(erasureKey, &w)
 }
 
-// ReadErasure reads what Metadata returns, and nothing else.
+// ReadErasure reads the one form that Metadata returns, and refuses others.
 func ReadErasure(m map[string]json.RawMessage) (*Erasure, error) {
 	var w erasure
 	if err := Decode(m, erasureKey, &w); err != nil {
@@ -75,7 +74,7 @@ func ReadErasure(m map[string]json.RawMessage) (*Erasure, error) {
 	return e, nil
 }
 
-// An Expiry is what a record of type class_expired says.
+// An Expiry has the details of a record of type class_expired.
 type Expiry struct {
 	Classes []string // ascending
 	Reason  string
@@ -91,7 +90,7 @@ func (e *Expiry) Metadata() (map[string]json.RawMessage, error) {
 	return encode(expiryKey, &expiry{e.Classes, e.Reason})
 }
 
-// ReadExpiry reads what Metadata returns, and nothing else.
+// ReadExpiry reads the one form that Metadata returns, and refuses others.
 func ReadExpiry(m map[string]json.RawMessage) (*Expiry, error) {
 	var w expiry
 	if err := Decode(m, expiryKey, &w); err != nil {
@@ -108,7 +107,7 @@ func ReadExpiry(m map[string]json.RawMessage) (*Expiry, error) {
 	return &Expiry{w.Classes, w.Reason}, nil
 }
 
-// A Release is what a record of type hold_released says.
+// A Release has the details of a record of type hold_released.
 type Release struct {
 	Hold   string // the hold's id
 	Reason string
@@ -126,7 +125,7 @@ func (r *Release) Metadata() (map[string]json.RawMessage, error) {
 	return encode(releaseKey, &release{r.By, r.Hold, r.Reason})
 }
 
-// ReadRelease reads what Metadata returns, and nothing else.
+// ReadRelease reads the one form that Metadata returns, and refuses others.
 func ReadRelease(m map[string]json.RawMessage) (*Release, error) {
 	var w release
 	if err := Decode(m, releaseKey, &w); err != nil {
@@ -138,7 +137,7 @@ func ReadRelease(m map[string]json.RawMessage) (*Release, error) {
 	return &Release{Hold: w.Hold, Reason: w.Reason, By: w.By}, nil
 }
 
-// encode gives v the form in which the record's content will have it.
+// encode returns metadata with v under key, in the form of a record's content.
 func encode(key string, v any) (map[string]json.RawMessage, error) {
 	b, err := marshal(v)
 	if err != nil {
@@ -155,10 +154,10 @@ func marshal(v any) ([]byte, error) {
 	return cjson.AppendCanonical(nil, b)
 }
 
-// Decode reads the details of a governance record: its metadata have one member of
-// that name, which is what v encodes to in canonical form. Every error is ErrFormat. A
-// member that v does not have is one of a newer program, and may narrow what the
-// others say: so the record says nothing that can be acted on.
+// Decode reads the details of a governance record: its metadata must have one
+// member of that name, in the canonical form of v. Every error is ErrFormat. A
+// member that v does not have is of a newer program, and may restrict the
+// others: so no decision may be based on the record.
 func Decode[T any](m map[string]json.RawMessage, key string, v *T) error {
 	raw, ok := m[key]
 	if !ok || len(m) != 1 {
@@ -170,28 +169,28 @@ func Decode[T any](m map[string]json.RawMessage, key string, v *T) error {
 	return nil
 }
 
-// Limits of what people write. MaxName is that of user ids, too.
+// Limits of texts that people write. MaxName is also the limit of user ids.
 const (
 	maxReason = 4096 // bytes of a reason
-	MaxName   = 1024 // bytes of who, and of what it stands on
+	MaxName   = 1024 // bytes of a name, and of a legal basis
 )
 
-// CheckReason refuses a reason that is missing, when it must be there, or is
-// too long, or no text.
+// CheckReason returns an error for a reason that is missing though it must be
+// given, is too long, or is not a text.
 func CheckReason(reason string, must bool) error {
 	if must && strings.TrimSpace(reason) == "" {
-		return &event.FieldError{Field: "reason", Problem: "it is empty: say why, for whoever reads the log later"}
+		return &event.FieldError{Field: "reason", Problem: "empty: give the reason, for later readers of the log"}
 	}
 	return CheckText("reason", reason, maxReason)
 }
 
-// CheckText refuses a field that is too long or no text.
+// CheckText returns an error for a field that is too long or not a text.
 func CheckText(field, text string, limit int) error {
 	if len(text) > limit {
-		return &event.FieldError{Field: field, Problem: fmt.Sprintf("it has %d bytes; the limit is %d", len(text), limit)}
+		return &event.FieldError{Field: field, Problem: fmt.Sprintf("%d bytes; the limit is %d", len(text), limit)}
 	}
 	if !utf8.ValidString(text) {
-		return &event.FieldError{Field: field, Problem: "it is not valid UTF-8"}
+		return &event.FieldError{Field: field, Problem: "not valid UTF-8"}
 	}
 	return nil
 }

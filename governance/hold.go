@@ -13,12 +13,12 @@ import (
 )
 
 // A Hold keeps records from being erased and from expiring until it is
-// released. Its conditions are ANDed, and what is empty holds for any: without
-// conditions, a hold keeps everything.
+// released. A record must meet all its conditions; an empty one is met by every
+// record, so a hold without conditions keeps everything.
 type Hold struct {
 	ID     string `json:"id"`
 	Reason string `json:"reason"`
-	By     string `json:"by,omitempty"` // who asked for it
+	By     string `json:"by,omitempty"` // who requested the hold
 
 	User  string `json:"user_id,omitempty"`
 	Model string `json:"model_id,omitempty"`
@@ -29,13 +29,13 @@ type Hold struct {
 	End   time.Time `json:"end,omitzero"`
 
 	Placed time.Time `json:"placed"`
-	Seq    uint64    `json:"seq"` // the record that placed it
+	Seq    uint64    `json:"seq"` // the record that placed the hold
 	// Unreadable is true if the record that placed the hold cannot be opened,
 	// so that its conditions are not known: it keeps everything.
 	Unreadable bool `json:"unreadable,omitempty"`
 }
 
-// hold is what of a hold stands in metadata: the user is the event's own.
+// hold is the form of a hold in metadata: the user is that of the event.
 type hold struct {
 	By     string `json:"by,omitempty"`
 	Class  string `json:"class,omitempty"`
@@ -57,7 +57,7 @@ func (h *Hold) Metadata() (map[string]json.RawMessage, error) {
 	return encode(holdKey, &w)
 }
 
-// ReadHold reads what Metadata returns, and nothing else.
+// ReadHold reads the one form that Metadata returns, and refuses others.
 func ReadHold(m map[string]json.RawMessage) (*Hold, error) {
 	var w hold
 	if err := Decode(m, holdKey, &w); err != nil {
@@ -82,7 +82,7 @@ func ReadHold(m map[string]json.RawMessage) (*Hold, error) {
 	return h, nil
 }
 
-// Check refuses a hold that makes no sense.
+// Check returns an error for a hold with invalid values.
 func (h *Hold) Check() error {
 	if err := CheckReason(h.Reason, true); err != nil {
 		return err
@@ -97,26 +97,27 @@ func (h *Hold) Check() error {
 	}
 	if h.Class != "" && !event.ValidClass(h.Class) {
 		if _, _, err := record.SplitClass(h.Class); err != nil {
-			return &event.FieldError{Field: "class", Problem: "it is no retention class, such as standard, and no month of one, such as standard/2026-11"}
+			return &event.FieldError{Field: "class", Problem: "use a retention class, such as standard, or a month of one, such as standard/2026-11"}
 		}
 	}
 	if !h.Start.IsZero() && !h.End.IsZero() && !h.Start.Before(h.End) {
-		return &event.FieldError{Field: "end", Problem: "it is not after start: the hold would keep nothing"}
+		return &event.FieldError{Field: "end", Problem: "not after start: the hold would keep nothing"}
 	}
 	for name, t := range map[string]time.Time{"start": h.Start, "end": h.End} {
 		if !t.IsZero() && (t.UTC().Year() < 1 || t.UTC().Year() > 9999) {
-			return &event.FieldError{Field: name, Problem: "its year is not one of four digits"}
+			return &event.FieldError{Field: name, Problem: "use a year of four digits"}
 		}
 	}
 	return nil
 }
 
-// maxClear is the limit of clear strings.
+// maxClear is the limit of cleartext strings.
 const maxClear = 128
 
-// Matches tells whether the hold keeps a record. Whose it is the caller knows.
-// Records of the log's own acts, such as that which placed the hold, are kept
-// with the person whom they are about, and not on account of what they say.
+// Matches reports whether the hold keeps a record. user reports whether the
+// record is about a user. Records of the log's own acts, such as the one that
+// placed the hold, are kept by the user whom they are about, and not by their
+// other fields.
 func (h *Hold) Matches(r *record.Record, user func(string) bool) bool {
 	if h.Unreadable {
 		return true
@@ -128,30 +129,29 @@ func (h *Hold) Matches(r *record.Record, user func(string) bool) bool {
 		(h.End.IsZero() || r.Event.Time.Before(h.End))
 }
 
-// Reaches tells whether the hold may keep records of a class.
+// Reaches reports whether the hold may keep records of a class.
 func (h *Hold) Reaches(class string) bool {
 	return h.Unreadable || h.Class == "" || h.Class == class || strings.HasPrefix(class, h.Class+"/")
 }
 
-// Holds are the holds of a log, as its records place and release them one after
-// the other.
+// Holds are the holds of a log, as its records place and release them in order.
 type Holds struct {
 	active   map[string]Hold
-	upTo     uint64 // records in front of this one were looked at
+	upTo     uint64 // records before this one were read
 	released uint64 // number of the last record that released a hold
 }
 
-// Next returns the number of the first record that was not looked at.
+// Next returns the number of the first record that was not read.
 func (hs *Holds) Next() uint64 { return hs.upTo }
 
 // Released returns the number of the last record that released a hold, and 0 if
 // none has.
 func (hs *Holds) Released() uint64 { return hs.released }
 
-// Skip tells that nothing in front of a record is left to look at.
+// Skip notes that the records before to need not be read.
 func (hs *Holds) Skip(to uint64) { hs.upTo = max(hs.upTo, to) }
 
-// Take takes in the next record. Its content is there if it is readable.
+// Take applies the next record. readable says whether its content can be read.
 func (hs *Holds) Take(r *record.Record, readable bool) error {
 	hs.upTo = r.Seq + 1
 	if hs.active == nil {
@@ -171,7 +171,7 @@ func (hs *Holds) Take(r *record.Record, readable bool) error {
 	case event.HoldReleased:
 		rel, err := ReadRelease(r.Event.Metadata)
 		if err != nil {
-			return nil // the hold stays
+			return nil // the hold remains
 		}
 		delete(hs.active, rel.Hold)
 		hs.released = r.Seq
@@ -195,11 +195,11 @@ func (hs *Holds) Active() []Hold {
 	return all
 }
 
-// A LegalHoldError means that holds keep what was to be erased.
+// A LegalHoldError reports that legal holds keep records from being erased.
 type LegalHoldError struct {
-	Holds []Hold // those that do, oldest first
-	// Users are those whom they keep, of those who were to be erased. They are
-	// not part of the error's text.
+	Holds []Hold // the holds, oldest first
+	// Users are those of the users to be erased whose records the holds keep.
+	// They are not part of the error's text.
 	Users []string
 }
 
