@@ -1,16 +1,16 @@
-// Package certificate has erasure certificates: what a log hands out when it has
-// forgotten somebody, and what anybody can check without the log.
+// Package certificate defines erasure certificates, which a log issues when it
+// has erased a data subject, and which anybody can verify without the log.
 //
-// A certificate carries the record that ordered the erasure, opened, with the
-// proof that the log has it; the checkpoint before; the proof that the log after
-// begins with all of that; how many records it covered; which backups of the
-// keys are still about; and the log's signature over all of it. It names
-// subjects, never users: whose subject it was, nobody knows any more but the one
-// who received it. docs/format/certificate.md draws it.
+// A certificate contains the record that ordered the erasure, with its key, and
+// an inclusion proof of it; the checkpoint before; a consistency proof from
+// that checkpoint to the log after the erasure; the number of affected records;
+// the backups of the keys that still exist; and the log's signature over all of
+// it. It names subjects, never users: only its receiver knows whose subject it
+// was. docs/format/certificate.md draws it.
 //
-// What it proves is that the log has ordered the erasure, for ever, and was
-// otherwise not changed by it. That the keys are gone, and the number of
-// records, are the log's word, signed with its key.
+// A certificate proves that the log has ordered the erasure permanently, and
+// was not changed otherwise. That the keys were destroyed, and the number of
+// records, are statements of the log, signed with its key.
 package certificate
 
 import (
@@ -33,74 +33,73 @@ import (
 	"audittrail/tlog"
 )
 
-// Kind is that of the log's statement about a certificate.
+// Kind is the kind of the log's statement about a certificate.
 const Kind = "erasure-certificate"
 
 // MaxBytes bounds a certificate. A record of 250,000 subjects fits.
 const MaxBytes = 64 << 20
 
-// maxBackups bounds the backups that one lists.
+// maxBackups bounds the backups that a certificate lists.
 const maxBackups = 10_000
 
 // domain is part of the format: see docs/format/domains.md.
 const domain = "audittrail/v1 erasure certificate\x00"
 
-// ErrFormat is wrapped by every error of what is not the one encoding of a
-// certificate.
+// ErrFormat reports bytes that are not the canonical encoding of a certificate.
 var ErrFormat = errors.New("not an erasure certificate")
 
-// ErrMismatch is wrapped by every error of a certificate whose parts do not
-// belong together.
+// ErrMismatch reports a certificate whose parts do not belong together.
 var ErrMismatch = errors.New("the certificate's parts do not belong together")
 
-// A Backup is a copy of the keys that may still open what was erased.
+// A Backup is a copy of the keys that may still decrypt erased records.
 type Backup struct {
 	ID      record.ID
 	Created time.Time
 	Expires time.Time
 }
 
-// A Certificate is what a log says about one erasure.
+// A Certificate is a log's statement about one erasure.
 type Certificate struct {
 	Issued time.Time
-	// What the record says, for readers who have no program to open it with.
+	// Members of the record, for readers without a program to decrypt it.
 	Seq      uint64
 	Subjects []record.Subject // whose keys were destroyed, ascending
 	Reason   string
 	Basis    string
 	// ErasureRecord is the record that ordered the erasure, with its key.
 	ErasureRecord record.Disclosure
-	Proof         []byte // that the log has the record (tlog-proof)
-	Before        []byte // a signed checkpoint without the record
-	// Consistency proves that the log later begins with what Before covers.
+	Proof         []byte // inclusion proof of the record (tlog-proof)
+	Before        []byte // signed checkpoint of the log without the record
+	// Consistency proves that the later log begins with the records that Before
+	// covers.
 	Consistency []byte
-	Records     uint64 // how many records can be read no more
-	// Unknown is how many records, about anybody, were in archives that could not
-	// be read: how many of them are among those that can be read no more, too, is
-	// not known.
+	Records     uint64 // number of affected records
+	// Unknown is the number of records, of all data subjects, in archives that
+	// could not be read: how many of these are affected is not known.
 	Unknown uint64
-	// Acted is how many records name the subjects as who acted, whomever they are
-	// about: nobody can tell any more who that was. Of ActedUnknown more, in
-	// archives that could not be read, it is not known.
+	// Acted is the number of records, about any person, that name the subjects
+	// as the actor, whose user is no longer known. ActedUnknown is the number
+	// of records in archives that could not be read, for which this is not
+	// known.
 	Acted        uint64
 	ActedUnknown uint64
 	Backups      []Backup
-	Signature    []byte // the log's statement over all of that
+	Signature    []byte // the log's statement over all fields above
 
 	version int // of the form; 0 is the newest
 }
 
-// version is the newest form of a certificate. The first had nothing about who
-// acted.
+// version is the newest form of a certificate. Version 1 had no counts of
+// actors.
 const version = 2
 
-// HasActorCounts reports whether the certificate tells in how many records the
-// subjects acted. Those of the first form do not.
+// HasActorCounts reports whether the certificate has the number of records in
+// which the subjects acted. Certificates of version 1 do not.
 func (c *Certificate) HasActorCounts() bool { return c.version != 1 }
 
 // wire is the certificate in JSON, its members sorted.
 type wire struct {
-	Acted        *uint64 `json:"acted,omitempty"` // of version 1, nil
+	Acted        *uint64 `json:"acted,omitempty"` // nil in version 1
 	ActedUnknown uint64  `json:"acted_unknown,omitempty"`
 
 	Backups     []wireBackup `json:"backups"`
@@ -163,12 +162,12 @@ func (c *Certificate) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("encode certificate: %w", err)
 	}
 	if len(b) > MaxBytes {
-		return nil, fmt.Errorf("encode certificate: it has %d bytes; the limit is %d", len(b), MaxBytes)
+		return nil, fmt.Errorf("encode certificate: %d bytes; the limit is %d", len(b), MaxBytes)
 	}
 	return b, nil
 }
 
-// Digest is what the log signs: a line of its statement.
+// Digest returns the line that the log signs in its statement.
 func (c *Certificate) Digest() (string, error) {
 	b, err := c.encode(false)
 	if err != nil {
@@ -180,8 +179,8 @@ func (c *Certificate) Digest() (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// Decode reads what Encode writes, and nothing else. Whether it holds, Check
-// says.
+// Decode reads the one encoding that Encode writes, and refuses others. Check
+// verifies the certificate.
 func Decode(b []byte) (*Certificate, error) {
 	c, err := decode(b)
 	if err != nil {
@@ -198,26 +197,26 @@ func decode(b []byte) (*Certificate, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&w); err != nil {
-		return nil, errors.New("it is not the JSON of one") // which may quote what it holds
+		return nil, errors.New("not the JSON of a certificate") // the decoder's error may quote content
 	}
 	if w.V != 1 && w.V != version {
-		return nil, fmt.Errorf("version %d is not understood", w.V)
+		return nil, fmt.Errorf("unknown version %d", w.V)
 	}
 	if (w.V == 1) == (w.Acted != nil) {
-		return nil, errors.New("its version and what it says of who acted do not belong together")
+		return nil, errors.New("the counts of actors do not match the version")
 	}
 	if w.Acted == nil {
 		w.Acted = new(uint64)
 	}
 	if len(w.Backups) > maxBackups || *w.Acted > record.MaxSeq || w.ActedUnknown > record.MaxSeq || w.Records > record.MaxSeq || w.Unknown > record.MaxSeq || w.Seq > record.MaxSeq {
-		return nil, errors.New("a number in it is too large")
+		return nil, errors.New("a number is too large")
 	}
 	if w.Signature == "" {
-		return nil, errors.New("it is not signed")
+		return nil, errors.New("not signed")
 	}
 	issued, err := event.ParseTime(w.Issued)
 	if err != nil {
-		return nil, errors.New("its time")
+		return nil, errors.New("invalid time")
 	}
 	key, err := base64.StdEncoding.Strict().DecodeString(w.Key)
 	c := &Certificate{
@@ -227,12 +226,12 @@ func decode(b []byte) (*Certificate, error) {
 		Seq: w.Seq, Reason: w.Reason, Basis: w.Basis,
 	}
 	if err != nil || copy(c.ErasureRecord.Key[:], key) != len(c.ErasureRecord.Key) || len(key) != len(c.ErasureRecord.Key) {
-		return nil, errors.New("its key is not 32 bytes in base64")
+		return nil, errors.New("the key is not 32 bytes in base64")
 	}
 	for i, text := range w.Subjects {
 		sub, err := record.ParseSubject(text)
 		if err != nil {
-			return nil, fmt.Errorf("its subject %d", i)
+			return nil, fmt.Errorf("invalid subject %d", i)
 		}
 		c.Subjects = append(c.Subjects, sub)
 	}
@@ -241,7 +240,7 @@ func decode(b []byte) (*Certificate, error) {
 		created, err2 := event.ParseTime(wb.Created)
 		expires, err3 := event.ParseTime(wb.Expires)
 		if errors.Join(err1, err2, err3) != nil {
-			return nil, fmt.Errorf("its backup %d", i)
+			return nil, fmt.Errorf("invalid backup %d", i)
 		}
 		c.Backups = append(c.Backups, Backup{id, created, expires})
 	}
@@ -252,10 +251,10 @@ func decode(b []byte) (*Certificate, error) {
 	return c, err
 }
 
-// Facts are what a certificate that holds says.
+// Facts are the statements of a certificate that was verified.
 type Facts struct {
 	Origin   string
-	Seq      uint64 // of the record that ordered it
+	Seq      uint64 // the record that ordered the erasure
 	Logged   time.Time
 	Subjects []record.Subject
 	Reason   string
@@ -264,7 +263,7 @@ type Facts struct {
 	By       string
 	Records  uint64
 	Unknown  uint64 // in archives that could not be read
-	// Acted and ActedUnknown are not known of a certificate that does not tell.
+	// Acted and ActedUnknown are nil if the certificate does not have them.
 	Acted          uint64
 	ActedUnknown   uint64
 	HasActorCounts bool
@@ -274,8 +273,8 @@ type Facts struct {
 	Issued         time.Time
 }
 
-// Check checks a certificate against the verifier keys of the log that it is
-// from. It needs no log.
+// Check verifies a certificate with the verifier keys of its log. It does not
+// need the log.
 func (c *Certificate) Check(vkeys []string) (*Facts, error) {
 	text, err := json.Marshal(c.ErasureRecord)
 	if err != nil {
@@ -286,14 +285,14 @@ func (c *Certificate) Check(vkeys []string) (*Facts, error) {
 		return nil, fmt.Errorf("check certificate: %w", err)
 	}
 	if r.Event.Type != event.SubjectErased {
-		return nil, fmt.Errorf("check certificate: %w: its record is of type %s", ErrMismatch, r.Event.Type)
+		return nil, fmt.Errorf("check certificate: %w: the record is of type %s", ErrMismatch, r.Event.Type)
 	}
 	order, err := governance.ReadErasure(r.Event.Metadata)
 	if err != nil {
 		return nil, fmt.Errorf("check certificate: record %d: %w", r.Seq, err)
 	}
 	if c.Seq != r.Seq || c.Reason != order.Reason || c.Basis != order.Basis || !slices.Equal(c.Subjects, order.Subjects) {
-		return nil, fmt.Errorf("check certificate: %w: it says something else than its record %d", ErrMismatch, r.Seq)
+		return nil, fmt.Errorf("check certificate: %w: the certificate contradicts its record %d", ErrMismatch, r.Seq)
 	}
 	after, err := tlog.CheckProof(vkeys, r.Hash, c.Proof)
 	if err != nil {
@@ -315,7 +314,7 @@ func (c *Certificate) Check(vkeys []string) (*Facts, error) {
 		return nil, fmt.Errorf("check certificate: %w", err)
 	}
 	if later.Size <= r.Seq {
-		return nil, fmt.Errorf("check certificate: %w: the log to compare with does not reach the erasure", ErrMismatch)
+		return nil, fmt.Errorf("check certificate: %w: the later log does not contain the erasure", ErrMismatch)
 	}
 	if err := c.checkSignature(vkeys, origin); err != nil {
 		return nil, fmt.Errorf("check certificate: %w", err)

@@ -133,7 +133,7 @@ func TestRelations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What an application can record: the order's words, in an event of its own.
+	// An application can record the words of the order in an event of its own.
 	alike := add(event.Event{Type: event.Prompt, Metadata: order.Event.Metadata})
 	add(event.Event{Type: event.Prompt, Metadata: map[string]json.RawMessage{"a": json.RawMessage("1")}})
 	size, err := log.Size()
@@ -190,17 +190,17 @@ func TestRelations(t *testing.T) {
 	}
 
 	signed("as it is", "", func(*certificate.Certificate) {})
-	signed("another reason", "something else than its record", func(c *certificate.Certificate) { c.Reason = "other" })
-	signed("another basis", "something else than its record", func(c *certificate.Certificate) { c.Basis = "other" })
-	signed("no subject", "something else than its record", func(c *certificate.Certificate) { c.Subjects = nil })
-	signed("a subject more", "something else than its record", func(c *certificate.Certificate) {
+	signed("another reason", "the certificate contradicts its record", func(c *certificate.Certificate) { c.Reason = "other" })
+	signed("another basis", "the certificate contradicts its record", func(c *certificate.Certificate) { c.Basis = "other" })
+	signed("no subject", "the certificate contradicts its record", func(c *certificate.Certificate) { c.Subjects = nil })
+	signed("a subject more", "the certificate contradicts its record", func(c *certificate.Certificate) {
 		c.Subjects = append(slices.Clone(c.Subjects), record.Subject{0xff})
 	})
-	signed("another number", "something else than its record", func(c *certificate.Certificate) { c.Seq++ })
+	signed("another number", "the certificate contradicts its record", func(c *certificate.Certificate) { c.Seq++ })
 	signed("a checkpoint before that has the erasure", "covers the erasure", func(c *certificate.Certificate) {
 		m.complete(t, c, seq, all, all)
 	})
-	signed("a log to compare with that ends before", "does not reach the erasure", func(c *certificate.Certificate) {
+	signed("a log to compare with that ends before", "does not contain the erasure", func(c *certificate.Certificate) {
 		m.complete(t, c, seq, seq, seq)
 	})
 	signed("the proof of another record", "certificate", func(c *certificate.Certificate) {
@@ -217,7 +217,7 @@ func TestRelations(t *testing.T) {
 	m.sign(t, c)
 	check("the words of an order in a prompt", "of type prompt", c)
 
-	// A tree in which the record stands in another place than it says.
+	// A tree in which the record has another index than it states.
 	moved := newMaker(t, m.origin, append([][32]byte{{1}}, entries...))
 	moved.signer, moved.vkey = m.signer, m.vkey
 	c = certify(done.Receipt.Seq)
@@ -275,7 +275,7 @@ func TestLimits(t *testing.T) {
 		"long key":      {encode("key", strings.Repeat("A", 64)), "32 bytes"},
 		"subject":       {encode("subjects", []any{"x"}), "subject 0"},
 		"backup":        {encode("backups", []any{map[string]any{"id": "x", "created": "", "expires": ""}}), "backup 0"},
-		"time":          {encode("issued", "yesterday"), "its time"},
+		"time":          {encode("issued", "yesterday"), "invalid time"},
 		"version":       {encode("v", 7), "version 7"},
 		"all of 64 MiB": {encode("reason", strings.Repeat("a", certificate.MaxBytes)), "longer than"},
 	} {
