@@ -1,9 +1,9 @@
-// Package config reads config.toml, the one file of settings in a log's folder.
-// Every setting has a default, and a log without the file has them all.
+// Package config reads config.toml, the file with a log's settings, in its
+// folder. Every setting has a default, and the file may be missing.
 //
-// The file is checked whole before anything acts on it: a key that is not
-// known is refused, since a setting that was misspelled is a rule that does not
-// hold. docs/configuration.md has every key.
+// The whole file is checked before any setting is used: unknown keys are
+// refused, since a misspelled setting would be a rule without effect.
+// docs/configuration.md has every key.
 package config
 
 import (
@@ -23,44 +23,47 @@ const Name = "config.toml"
 // maxBytes bounds the file.
 const maxBytes = 1 << 20
 
-// A Config is what the file says.
+// A Config has the settings of the file.
 type Config struct {
-	// SeparateDuties takes content from those who administer access, and
-	// administration from those who read content, and has a second person
-	// approve erasures and releases of holds.
+	// SeparateDuties denies content to users who administer access, and
+	// administration to users who read content, and requires four-eyes approval
+	// of erasures and releases of holds.
 	SeparateDuties bool `toml:"separate_duties"`
 	// RecordReads says when the local command line records that it showed
 	// content.
 	RecordReads Reads `toml:"record_reads"`
-	// SegmentBytes is how long a file of records gets; 0 is what the log has.
+	// SegmentBytes is the length at which a new segment is begun; 0 is the
+	// log's default.
 	SegmentBytes int64 `toml:"segment_bytes"`
-	// Retention is about how long records stay.
+	// Retention has the settings for retention policies.
 	Retention Retention `toml:"retention"`
-	// Purposes say, for each retention class, what its records are for: for the
-	// people who ask what is held on them.
+	// Purposes has, for each retention class, the purpose of its records, for
+	// data subject access requests.
 	Purposes map[string]string `toml:"purposes"`
-	// Roles are roles beside the built-in ones.
+	// Roles are roles in addition to the built-in ones.
 	Roles map[string]Role `toml:"roles"`
 }
 
-// A Role is a role of the organisation's own.
+// A Role is a role that the organisation defines.
 type Role struct {
 	Permissions []string `toml:"permissions"`
 	Description string   `toml:"description"`
 }
 
-// Retention is what a retention policy is held against.
+// Retention says how retention policies are checked.
 type Retention struct {
-	// Strict refuses a policy that is below a legal floor; else it is warned of.
+	// Strict refuses a policy below a statutory minimum retention; otherwise
+	// there is a warning.
 	Strict bool `toml:"strict"`
-	// Frameworks are those whose floors count; nil is what package retention has.
+	// Frameworks are the laws and standards whose minimums apply; nil is the
+	// default of package retention.
 	Frameworks []string `toml:"frameworks"`
 }
 
 // Reads says when reads of content are recorded.
 type Reads string
 
-// When the local command line records that it showed content: once anybody was
+// When the local command line records that it showed content: once somebody was
 // granted access, which is the default, or always, or never.
 const (
 	ReadsGoverned Reads = "governed"
@@ -68,7 +71,7 @@ const (
 	ReadsNever    Reads = "never"
 )
 
-// Read reads a configuration. Where there is no file, it is the default.
+// Read reads a configuration. If there is no file, it returns the default.
 func Read(fsys vfs.FS, name string) (*Config, error) {
 	text, err := vfs.ReadFile(fsys, name, maxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,7 +90,7 @@ func Read(fsys vfs.FS, name string) (*Config, error) {
 // Parse reads the text of a configuration.
 func Parse(text []byte) (*Config, error) {
 	if len(text) > maxBytes {
-		return nil, fmt.Errorf("it is longer than %d bytes", maxBytes)
+		return nil, fmt.Errorf("longer than %d bytes", maxBytes)
 	}
 	c := &Config{RecordReads: ReadsGoverned}
 	meta, err := toml.Decode(string(text), c)
@@ -99,13 +102,13 @@ func Parse(text []byte) (*Config, error) {
 		for _, key := range unknown {
 			names = append(names, key.String())
 		}
-		return nil, fmt.Errorf("there is no setting %s; docs/configuration.md has those that there are", strings.Join(names, ", "))
+		return nil, fmt.Errorf("unknown setting %s; docs/configuration.md lists all settings", strings.Join(names, ", "))
 	}
 	return c, c.check()
 }
 
-// explain says in one line where a file stops being TOML, or what a value
-// should have been.
+// explain returns an error of one line that says where a file is not TOML, or
+// what a value should be.
 func explain(err error) error {
 	var parse toml.ParseError
 	if errors.As(err, &parse) {
@@ -118,7 +121,7 @@ func (c *Config) check() error {
 	switch c.RecordReads {
 	case ReadsGoverned, ReadsAlways, ReadsNever:
 	default:
-		return fmt.Errorf("record_reads is %q, want %s, %s or %s", c.RecordReads, ReadsGoverned, ReadsAlways, ReadsNever)
+		return fmt.Errorf("invalid record_reads %q: use %s, %s or %s", c.RecordReads, ReadsGoverned, ReadsAlways, ReadsNever)
 	}
 	return nil
 }

@@ -45,13 +45,13 @@ func TestDefault(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"seperate_duties = true":                          "no setting seperate_duties",
-		"[roles.x]\npermisions = []":                      "no setting roles.x.permisions",
+		"seperate_duties = true":                          "unknown setting seperate_duties",
+		"[roles.x]\npermisions = []":                      "unknown setting roles.x.permisions",
 		"separate_duties = \"yes\"":                       "separate_duties",
 		"separate_duties = true\nx":                       "line 2",
 		"separate_duties = true\nseparate_duties = false": "line 2",
-		"[retention]\nstrikt = true":                      "no setting retention.strikt",
-		"record_reads = \"sometimes\"":                    "record_reads is \"sometimes\"",
+		"[retention]\nstrikt = true":                      "unknown setting retention.strikt",
+		"record_reads = \"sometimes\"":                    "invalid record_reads \"sometimes\"",
 		"a = \"\xff\"":                                    "line 1",
 		strings.Repeat("#", 1<<20) + "\n#":                "longer than",
 	} {
