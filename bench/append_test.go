@@ -14,8 +14,8 @@ import (
 )
 
 // BenchmarkAppend measures durable appends: each call returns when its event
-// would survive a loss of power. The peer comes first, and what follows it
-// tells how it compares.
+// would survive a loss of power. The peer comes first, and later runs report
+// their ratio to it.
 func BenchmarkAppend(b *testing.B) {
 	var bare rate
 	b.Run("sync/1", func(b *testing.B) { bare = benchmarkSync(b) })
@@ -23,11 +23,12 @@ func BenchmarkAppend(b *testing.B) {
 		inFlight int
 		peer     batching
 	}{
-		// Alone, a caller waits for the batch to age: no batch at all is kinder.
+		// A single caller waits for the batch to age: it is faster without
+		// batches.
 		{1, batching{1, tessera.DefaultBatchMaxAge}},
 		// The defaults do as well here as any other batch does.
 		{512, batching{tessera.DefaultBatchMaxSize, tessera.DefaultBatchMaxAge}},
-		// The most that could be got out of it.
+		// The settings with the highest rate.
 		{4096, batching{2048, 100 * time.Millisecond}},
 	} {
 		var peer rate
@@ -100,7 +101,7 @@ func measure(b *testing.B, inFlight int, closeLog func() error, op func(i int) e
 	if err := closeLog(); err != nil {
 		b.Fatal(err)
 	}
-	// The time per call says little where many are open at once.
+	// The time per call is not meaningful if many are open at once.
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(r.perSecond, "events/s")
 	b.ReportMetric(milliseconds(r.p50), "p50-ms")

@@ -19,10 +19,11 @@ import (
 	"audittrail/query"
 )
 
-// BenchmarkQuery makes a log with an index and a database of SQLite of the same
-// events, measures that, and asks both the same. What they find must agree.
+// BenchmarkQuery creates a log with an index and an SQLite database of the same
+// events, measures that, and runs the same queries on both. Their results must
+// agree.
 //
-// To make the events up is part of the time that either takes to be built:
+// The time to generate the events is part of the time that each takes to build:
 // SQLite has a processor for itself meanwhile, AuditTrail shares both.
 func BenchmarkQuery(b *testing.B) {
 	n := records(b)
@@ -59,8 +60,7 @@ func BenchmarkQuery(b *testing.B) {
 	}
 }
 
-// once runs build again and again, as benchmarks are, each time in an empty
-// folder.
+// once runs build repeatedly, like any benchmark, each time in an empty folder.
 func once(b *testing.B, dir string, n int, build func() error) {
 	b.Helper()
 	for b.Loop() {
@@ -104,8 +104,8 @@ func buildSQLite(b *testing.B, dir string, n int, c *loadgen.Generator) {
 	b.ReportMetric(float64(all)/float64(n), "B/event")
 }
 
-// buildIndexed appends all events, and waits until they are in the index and
-// that is on the disk.
+// buildIndexed appends all events, and waits until they are in the index on
+// disk.
 func buildIndexed(b *testing.B, dir string, n int, c *loadgen.Generator) {
 	once(b, dir, n, func() error {
 		log, err := audittrail.Open(dir, audittrail.Options{Create: true, Origin: "audittrail.bench.example"})
@@ -198,7 +198,7 @@ func asks(b *testing.B, shut func() error, run func(i int) (int64, error), found
 	return p50
 }
 
-// A question is asked of both.
+// A question is a query for both.
 type question struct {
 	name  string
 	found *int64 // by whom was asked first; -1 before
@@ -275,7 +275,7 @@ func find(of func(i int) query.Query) func(context.Context, *query.Engine, int) 
 	}
 }
 
-// by is what rows have in common.
+// by has the values that grouped rows share.
 type by []string
 
 func group(names ...string) by { return names }

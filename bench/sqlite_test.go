@@ -15,16 +15,16 @@ import (
 	"audittrail/event"
 )
 
-// A sqliteLog keeps events as somebody would who takes SQLite for them: a table
-// with a column for each clear field and the rest as JSON, indexes for the
-// queries that are asked here, one of which covers the sums, and an FTS5 table
-// without content of its own. Nothing is encrypted, signed or chained.
+// A sqliteLog keeps events as an application with SQLite would: a table with a
+// column for each cleartext field and the rest as JSON, indexes for the queries
+// of this benchmark, one of which covers the sums, and an FTS5 table without
+// content of its own. Nothing is encrypted, signed or chained.
 type sqliteLog struct {
 	db *sql.DB
 }
 
-// What a writer of SQLite is told. The cache is as large as that of AuditTrail's
-// index; in a WAL, FULL syncs with each transaction.
+// The settings of the SQLite writer. The cache is as large as that of
+// AuditTrail's index; in a WAL, FULL syncs with each transaction.
 var sqlitePragmas = []string{
 	"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-196608)", "temp_store(MEMORY)", "mmap_size(1073741824)",
 }
@@ -51,10 +51,10 @@ func openSQLite(dir string) (*sqliteLog, error) {
 	return &sqliteLog{db}, nil
 }
 
-// sqliteBatch is how many events a transaction has.
+// sqliteBatch is the number of events in a transaction.
 const sqliteBatch = 1000
 
-// fill inserts events, made beside by another goroutine.
+// fill inserts events that another goroutine generates concurrently.
 func (l *sqliteLog) fill(ctx context.Context, n int, made func(i int) event.Event) error {
 	if _, err := l.db.ExecContext(ctx, sqliteSchema); err != nil {
 		return err
@@ -169,7 +169,7 @@ func known(n *int64) any {
 	return *n
 }
 
-// textOf is what can be searched of an event.
+// textOf returns the searchable text of an event.
 func textOf(e *event.Event) string {
 	s := e.Prompt + " \n" + e.Response + " \n" + e.Error
 	if e.Tool != nil {
@@ -178,7 +178,7 @@ func textOf(e *event.Event) string {
 	return s
 }
 
-// settle makes reading as fast as it gets: one segment of the full-text index,
+// settle makes reading as fast as possible: one segment of the full-text index,
 // statistics for the planner, no WAL.
 func (l *sqliteLog) settle(ctx context.Context) error {
 	for _, s := range []string{"INSERT INTO texts (texts) VALUES ('optimize')", "ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"} {
@@ -189,8 +189,8 @@ func (l *sqliteLog) settle(ctx context.Context) error {
 	return nil
 }
 
-// ask runs a query, reads all that it gives, and returns how many rows that is,
-// or the only number in it.
+// ask runs a query, reads its whole result, and returns the number of rows, or
+// the only number in it.
 func (l *sqliteLog) ask(ctx context.Context, q string, args ...any) (n int64, err error) {
 	rows, err := l.db.QueryContext(ctx, q, args...)
 	if err != nil {
@@ -218,7 +218,8 @@ func (l *sqliteLog) ask(ctx context.Context, q string, args ...any) (n int64, er
 	return n, rows.Err()
 }
 
-// weight is the bytes of the whole database, and of the full-text index in it.
+// weight returns the size of the whole database, and of the full-text index in
+// it.
 func (l *sqliteLog) weight(ctx context.Context) (all, fts int64, err error) {
 	err = errors.Join(
 		l.db.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()").Scan(&all),

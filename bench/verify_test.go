@@ -14,9 +14,10 @@ import (
 	"audittrail/event"
 )
 
-// BenchmarkVerify measures how fast a whole log is checked, beside what
-// SHA-256 alone does on all cores. A record of AuditTrail is larger than the
-// event in it, being sealed and in text; MB/s counts the bytes on disk.
+// BenchmarkVerify measures how fast a whole log is verified, compared with
+// SHA-256 alone on all cores. A record of AuditTrail is larger than the event
+// in it, since it is encrypted and encoded as text; MB/s counts the bytes on
+// disk.
 func BenchmarkVerify(b *testing.B) {
 	var bare float64
 	b.Run("sha256-all-cores", func(b *testing.B) { bare = benchmarkSHA256(b) })

@@ -11,7 +11,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// bill registers things of all kinds and writes them as CycloneDX.
+// bill records entities of all kinds and exports them as CycloneDX.
 func bill(t *testing.T) (dir, name string) {
 	t.Helper()
 	dir, name = filepath.Join(t.TempDir(), "log"), filepath.Join(t.TempDir(), "bom.json")
@@ -32,8 +32,8 @@ func bill(t *testing.T) (dir, name string) {
 	return dir, name
 }
 
-// TestCycloneDXSchema holds a bill against the standard's own schema, as its
-// Go library ships it.
+// TestCycloneDXSchema validates a bill with the standard's own schema, from its
+// Go library.
 func TestCycloneDXSchema(t *testing.T) {
 	_, name := bill(t)
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/CycloneDX/cyclonedx-go").Output()
@@ -71,7 +71,7 @@ func TestCycloneDXSchema(t *testing.T) {
 	if n := len(*b.Components); n != 5 {
 		t.Errorf("the library finds %d components, want 5", n)
 	}
-	// The schema would refuse something else.
+	// The schema refuses an invalid bill.
 	altered := filepath.Join(t.TempDir(), "altered.json")
 	text, err := os.ReadFile(name)
 	if err != nil {

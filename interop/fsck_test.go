@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// fsck runs Tessera's checker over an exported tree. Its exit status is zero
-// whatever it finds, so what it says is what counts.
+// fsck runs Tessera's checker over an exported tree. Its exit status is always
+// zero, so the result is read from its output.
 func fsck(t *testing.T, tree, vkey string) (ok bool, output string) {
 	t.Helper()
 	key := filepath.Join(t.TempDir(), "vkey")

@@ -19,7 +19,7 @@ import (
 
 const origin = "interop.example/log"
 
-// programs are what the tests run, built once.
+// programs are the paths of the programs under test, built once.
 type programs struct{ audittrail, fsck string }
 
 var built programs
@@ -146,7 +146,7 @@ func vkey(t *testing.T, dir string) string {
 }
 
 // entries reads the log's segments as anybody can: the hash of a record is the
-// SHA-256 of its line up to its last member. They are what the tree must hold.
+// SHA-256 of its line up to its last member. The tree must have these entries.
 func entries(t *testing.T, dir string) [][sha256.Size]byte {
 	t.Helper()
 	segments, err := filepath.Glob(filepath.Join(dir, "log", "*.jsonl"))

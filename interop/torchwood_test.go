@@ -59,8 +59,8 @@ func TestTorchwoodReadsTheTree(t *testing.T) {
 	}
 }
 
-// TestTorchwoodVerifiesProofs checks what prove writes, for every record of a
-// small log and for the wrong record too.
+// TestTorchwoodVerifiesProofs verifies the proofs of the command prove, for
+// every record of a small log and for the wrong record too.
 func TestTorchwoodVerifiesProofs(t *testing.T) {
 	dir, _ := newLog(t, 20)
 	p := policy(t, vkey(t, dir))

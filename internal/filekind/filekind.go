@@ -1,10 +1,10 @@
-// Package filekind names files that are not JSON by the bytes that they begin
-// with, so that an error can say what was given instead.
+// Package filekind names the format of files that are not JSON by their first
+// bytes, so that an error can say what the file is.
 package filekind
 
 import "bytes"
 
-// kinds are the files that begin with certain bytes, the longer ones first.
+// kinds are formats by the first bytes of their files, the longer ones first.
 var kinds = []struct{ begin, name string }{
 	{"\x1f\x8b", Gzip},
 	{"\x28\xb5\x2f\xfd", Zstd},
@@ -27,7 +27,7 @@ var kinds = []struct{ begin, name string }{
 	{"<html", "a web page"},
 }
 
-// The names of the kinds for which a program can say what to do.
+// The names of the formats for which a program can say what to do.
 const (
 	Gzip  = "a gzip file"
 	Zstd  = "a zstd file"
@@ -39,8 +39,8 @@ const (
 	UTF32 = "UTF-32 text"
 )
 
-// Name returns what a file is that begins with head, such as "a gzip file", or
-// "" if it may be text in UTF-8.
+// Name returns the format of a file that begins with head, such as "a gzip
+// file", or "" if the file may be text in UTF-8.
 func Name(head []byte) string {
 	for _, k := range kinds {
 		if bytes.HasPrefix(head, []byte(k.begin)) {
@@ -66,8 +66,9 @@ func Name(head []byte) string {
 	return ""
 }
 
-// unmarked names what has zero bytes, the first of them at: text in two bytes or
-// four for each character, without a mark of their order, or nothing known.
+// unmarked names the format of a file with zero bytes, the first of them at
+// offset at: text with two or four bytes for each character, without a byte
+// order mark, or an unknown format.
 func unmarked(head []byte, at int) string {
 	ascii := func(i int) bool {
 		return i < len(head) && (head[i] >= ' ' && head[i] < 0x7f || head[i] == '\n' || head[i] == '\r')

@@ -1,11 +1,11 @@
-// Package loadgen generates what applications in production would record: as many
-// events as are wanted, of about 1 KB each, for measurements at sizes that no
-// folder of examples has.
+// Package loadgen generates events like those of applications in production, of
+// about 1 KB each, for measurements with more events than a folder of examples
+// has.
 //
-// Event i is the same whenever it is asked for, and takes no other to be made.
-// Some words are planted at known distances, so that whoever measures a search
-// also knows what it has to find. It is no sample of real traffic, and says
-// nothing about the quality of results.
+// Event i is always the same, and is generated without the others. Some words
+// are planted at known distances, so that a measurement of a search knows the
+// right result. The events are not a sample of real traffic, and do not measure
+// the quality of results.
 package loadgen
 
 import (
@@ -19,21 +19,21 @@ import (
 	"audittrail/event"
 )
 
-// A Generator makes events. Its methods may be called from many goroutines.
+// A Generator generates events. Its methods may be called from many goroutines.
 type Generator struct {
 	seed  uint64
 	step  time.Duration // from one event to the next
 	words []string
-	ranks []uint16 // of words: one of them at random is distributed as words are
+	ranks []uint16 // of words: a random element has the distribution of words in texts
 }
 
-// Start is the time of the first event, and Span is how long it goes on.
+// Start is the time of the first event.
 var Start = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
 // Span is the time from the first event to the last.
 const Span = 180 * 24 * time.Hour
 
-// New makes a corpus of a number of events.
+// New returns a Generator of a number of events.
 func New(seed uint64, events int) *Generator {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	return &Generator{
@@ -42,21 +42,21 @@ func New(seed uint64, events int) *Generator {
 	}
 }
 
-// How events belong together: some eight of them are a session, of one user, and
-// half a session is a trace. Many sessions go on at the same time.
+// How events belong together: about eight are a session of one user, and half a
+// session is a trace. Many sessions take place at the same time.
 const (
 	sessionEvents = 8
 	traceEvents   = 4
 	atOnce        = 100 // sessions
 	round         = atOnce * sessionEvents
 
-	users = 5000 // some of whom are heard much more often than others
+	users = 5000 // some of whom have many more events than others
 )
 
-// A place is where an event stands among the others.
+// A place is the position of an event among the others.
 type place struct {
 	session, trace uint64
-	turn           int // in the trace
+	turn           int // position in the trace
 }
 
 func placeOf(i int) place {
@@ -66,7 +66,7 @@ func placeOf(i int) place {
 	return place{session, session*(sessionEvents/traceEvents) + uint64(turn/traceEvents), turn % traceEvents}
 }
 
-// mix makes numbers in a row look like any (splitmix64).
+// mix maps consecutive numbers to pseudorandom ones (splitmix64).
 func mix(n uint64) uint64 {
 	n += 0x9e3779b97f4a7c15
 	n = (n ^ n>>30) * 0xbf58476d1ce4e5b9
@@ -74,7 +74,7 @@ func mix(n uint64) uint64 {
 	return n ^ n>>31
 }
 
-// part is a number as a part of all numbers.
+// part maps a number to the range from 0 to 1.
 func part(n uint64) float64 { return float64(n>>11) / (1 << 53) }
 
 // User returns the user of event i.
@@ -93,15 +93,15 @@ func (c *Generator) trace(p place) string {
 	return fmt.Sprintf("%016x%016x", n, mix(n))
 }
 
-// Time returns the time of event i. It is later for later events, but for some
-// minutes.
+// Time returns the time of event i. Later events have later times, except
+// within some minutes.
 func (c *Generator) Time(i int) time.Time {
 	const most = 4 * time.Minute
 	late := time.Duration(mix(c.seed^uint64(i)) % uint64(most))
 	return Start.Add(time.Duration(i)*c.step - late).Truncate(time.Millisecond)
 }
 
-// Event makes event i.
+// Event returns event i.
 func (c *Generator) Event(i int) event.Event {
 	p := placeOf(i)
 	var source rand.PCG
@@ -127,7 +127,7 @@ func (c *Generator) Event(i int) event.Event {
 	return e
 }
 
-// say puts in what was said, and what it took.
+// say sets the texts, tokens, latency and cost.
 func (m *maker) say(e *event.Event, turn int, model *model) {
 	switch turn {
 	case 0:
@@ -154,10 +154,10 @@ func (m *maker) say(e *event.Event, turn int, model *model) {
 	}
 }
 
-// tokens is about how many a text has.
+// tokens returns about how many tokens a text has.
 func tokens(text string) int64 { return int64(len(text)/4 + 1) }
 
-// A maker makes one event.
+// A maker generates one event.
 type maker struct {
 	*Generator
 	i       int
@@ -165,7 +165,7 @@ type maker struct {
 	planted bool
 }
 
-// many is a number whose logarithm is normally distributed about that of the
+// many returns a number whose logarithm is normally distributed around that of
 // middle.
 func (m *maker) many(middle, sigma float64) int {
 	return int(min(1+middle*math.Exp(sigma*m.rng.NormFloat64()), 20*middle))
@@ -176,7 +176,7 @@ func (m *maker) latency(middle, sigma float64) *time.Duration {
 	return &d
 }
 
-// text is so many words, in sentences, and what is planted in them.
+// text returns a number of words, in sentences, with the marks planted.
 func (m *maker) text(words int) string {
 	b := make([]byte, 0, 8*words+32)
 	sentence := 0
@@ -205,7 +205,7 @@ func (m *maker) text(words int) string {
 	return string(b)
 }
 
-// plant puts what is planted in this event into its first text.
+// plant adds the marks of this event to its first text.
 func (m *maker) plant(b []byte) []byte {
 	if m.planted {
 		return b
@@ -220,11 +220,11 @@ func (m *maker) plant(b []byte) []byte {
 	return b
 }
 
-// object is a JSON object with a text.
+// object returns a JSON object with a text.
 func (m *maker) object(name string, words int) json.RawMessage {
 	text, err := json.Marshal(map[string]any{name: m.text(words), "limit": m.rng.IntN(50), "page": m.rng.IntN(9)})
 	if err != nil {
-		panic("corpus: " + err.Error()) // there is nothing in it that cannot be written
+		panic("corpus: " + err.Error()) // all its values can be encoded
 	}
 	return text
 }

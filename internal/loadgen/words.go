@@ -7,16 +7,16 @@ import (
 	"audittrail/event"
 )
 
-// A Mark is a text that stands in one of so many events.
+// A Mark is a text that is in one of every Every events.
 type Mark struct {
 	Word  string
 	Every int
 
-	at   int // in the events whose number, divided by Every, leaves this
+	at   int // remainder, divided by Every, of the numbers of its events
 	ends []string
 }
 
-// In returns in how many of the first n events it stands.
+// In returns how many of the first n events contain it.
 func (m *Mark) In(n int) int { return (n - m.at + m.Every - 1) / m.Every }
 
 func (m *Mark) text(i int) string {
@@ -26,8 +26,8 @@ func (m *Mark) text(i int) string {
 	return m.Word + m.ends[i/m.Every%len(m.ends)]
 }
 
-// What is planted. No other word of the corpus is one of these, or begins with
-// Stem.
+// The planted texts. No other word of the events is one of these, or begins
+// with Stem.
 var (
 	Rare   = &Mark{Word: "tamarackfjord", Every: 10_000, at: 77}
 	Phrase = &Mark{Word: "amber harbor protocol", Every: 5000, at: 123}
@@ -35,17 +35,17 @@ var (
 
 	marks = []*Mark{
 		Rare, Phrase, Stem,
-		// The words of the phrase also stand where it does not.
+		// The words of the phrase are also in events without the phrase.
 		{Word: "amber", Every: 500, at: 9},
 		{Word: "harbor", Every: 400, at: 11},
 		{Word: "protocol amber", Every: 2500, at: 18},
 	}
 )
 
-// common is the rank of the word that Corpus.Common returns.
+// common is the rank of the word that Generator.Common returns.
 const common = 4
 
-// Model is the id of a model, of Models that there are.
+// Model is the id of one of Models models.
 const (
 	Model  = "atlas-mini"
 	Models = 19
@@ -59,8 +59,8 @@ const (
 	rankTable       = 1 << 17
 )
 
-// zipf is the ranks of words, each as often as it is used: the word of rank r in
-// proportion to 1/(r+2).
+// zipf returns the ranks of words, each as often as it is used: the word of
+// rank r in proportion to 1/(r+2).
 func zipf() []uint16 {
 	total := 0.0
 	for r := range vocabularyWords {
@@ -77,7 +77,7 @@ func zipf() []uint16 {
 	return ranks
 }
 
-// vocabulary makes words, the shorter ones rather in front.
+// vocabulary returns words, mostly the shorter ones first.
 func vocabulary(rng *rand.Rand) []string {
 	words := make([]string, 0, vocabularyWords)
 	known := map[string]bool{}
@@ -99,8 +99,8 @@ var (
 	others  = []rune("的一是不了人我在有他这中大来上国個説明時間計算機の東京都データ확인모델응답")
 )
 
-// word makes one of a rank: of one syllable to four, or of some characters of
-// another script.
+// word returns a word for a rank: of one syllable to four, or of some
+// characters of another script.
 func word(rng *rand.Rand, rank int) string {
 	var b strings.Builder
 	if rank > 50 && rng.IntN(100) == 0 {
@@ -131,13 +131,14 @@ func word(rng *rand.Rand, rank int) string {
 	return b.String()
 }
 
-// A model costs so many nano-units for each token.
+// A model has a price for each token, in billionths of a currency's unit.
 type model struct {
 	id, version, provider string
 	input, output         int64
 }
 
-// The clear values, of which the first models and environments are met most.
+// The cleartext values. The first models and environments are the most
+// frequent.
 var (
 	models = []model{
 		{"atlas-large", "4.1", "northwind", 2500, 10_000},

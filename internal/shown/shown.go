@@ -1,5 +1,5 @@
-// Package shown makes recorded text fit to be shown: on terminals, which obey
-// some characters, and in spreadsheets, which take some cells for formulas.
+// Package shown escapes recorded text for terminals, which act on control
+// characters, and for spreadsheets, which take some cells for formulas.
 package shown
 
 import (
@@ -13,9 +13,9 @@ import (
 	"unicode/utf8"
 )
 
-// Hides tells whether a character acts on a terminal, or on the order of what
-// is shown, or cannot be seen, rather than being shown: recorded text must not
-// be able to forge what a reader of the log sees.
+// Hides reports whether a character controls a terminal or the order of text,
+// or is invisible: recorded text must not be able to forge the output that a
+// reader of the log sees.
 func Hides(r rune) bool {
 	switch {
 	case r < 0x7f:
@@ -23,13 +23,13 @@ func Hides(r rune) bool {
 	case unicode.IsControl(r), r == '\u2028', r == '\u2029':
 		return true
 	case unicode.Is(unicode.Cf, r): // directions, zero width, tags
-		return !unicode.Is(unicode.Prepended_Concatenation_Mark, r) // signs of Arabic and others, which are seen
+		return !unicode.Is(unicode.Prepended_Concatenation_Mark, r) // signs of Arabic and others, which are visible
 	}
 	return unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) // fillers
 }
 
-// Text spells out what cannot be seen in a text, as \u202e, and bytes that are
-// not UTF-8, as \x9b. Characters of keep stand as they are.
+// Text escapes the characters of a text for which Hides is true, as \u202e, and
+// bytes that are not UTF-8, as \x9b. Characters of keep are unchanged.
 func Text(s, keep string) string {
 	hidden := func(r rune) bool { return (Hides(r) || r == utf8.RuneError) && !strings.ContainsRune(keep, r) }
 	if !strings.ContainsFunc(s, hidden) {
@@ -53,17 +53,17 @@ func Text(s, keep string) string {
 	return b.String()
 }
 
-// A Colour is how a terminal shows text: the parameter of its SGR sequence.
+// A Colour is a colour on a terminal: the parameter of its SGR sequence.
 type Colour string
 
-// The colours, by what they mean everywhere in the program.
+// The colours, with their meaning everywhere in the program.
 const (
 	Green  Colour = "32" // good
-	Yellow Colour = "33" // to be looked at
+	Yellow Colour = "33" // needs attention
 	Red    Colour = "31" // bad
 	Faint  Colour = "2"
 	Bold   Colour = "1"
-	Found  Colour = "1;33" // what was searched for
+	Found  Colour = "1;33" // a match of a search
 )
 
 // Paint returns text in a colour, for a terminal that takes colours.
@@ -104,8 +104,9 @@ func Wrap(text string, width int) []string {
 	return lines
 }
 
-// JSON escapes what cannot be seen in JSON, which stays the same value. Line
-// feeds and tabs, which in JSON are never part of a text, stand as they are.
+// JSON escapes the characters in JSON for which Hides is true, which does not
+// change the value. Line feeds and tabs, which in JSON are never part of a
+// text, are unchanged.
 func JSON(in []byte) []byte {
 	hidden := func(r rune) bool { return Hides(r) && r != '\n' && r != '\t' || r == utf8.RuneError }
 	if bytes.IndexFunc(in, hidden) < 0 {
@@ -128,18 +129,18 @@ func JSON(in []byte) []byte {
 	return out
 }
 
-// numeral is what a spreadsheet takes for a number, and nothing more.
+// numeral matches cells that spreadsheets take for a number.
 var numeral = regexp.MustCompile(`^[+-][0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 
-// begins tells whether a spreadsheet may take a cell that begins so for a
-// formula. Those of East Asia take the wide signs as well.
+// begins reports whether a spreadsheet may take a cell with this beginning for
+// a formula. East Asian ones accept the full-width signs as well.
 func begins(s string) bool {
 	r, _ := utf8.DecodeRuneInString(s)
 	return s != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", r)
 }
 
-// Cell keeps a spreadsheet from taking text for a formula, with an apostrophe
-// in front. Numbers, and a dash alone, are none. [Uncell] gives the text again.
+// Cell puts an apostrophe before a text that a spreadsheet may take for a
+// formula. Numbers, and a dash alone, are unchanged. [Uncell] returns the text.
 func Cell(s string) string {
 	switch rest := strings.TrimLeft(s, "'"); {
 	case !begins(rest), s == "-", numeral.MatchString(s):
@@ -148,7 +149,7 @@ func Cell(s string) string {
 	return "'" + s
 }
 
-// Uncell returns the text that Cell made a cell of.
+// Uncell returns the text from which Cell made a cell.
 func Uncell(cell string) string {
 	if rest := strings.TrimLeft(cell, "'"); rest != cell && begins(rest) {
 		return cell[1:]
@@ -156,13 +157,13 @@ func Uncell(cell string) string {
 	return cell
 }
 
-// A CSV writes rows of cells, each as Cell has it.
+// A CSV writes rows of cells, each in the form of Cell.
 type CSV struct {
 	w   *csv.Writer
 	row []string
 }
 
-// NewCSV makes a writer of CSV.
+// NewCSV returns a writer of CSV.
 func NewCSV(w io.Writer) *CSV { return &CSV{w: csv.NewWriter(w)} }
 
 // Write adds a row.
@@ -174,21 +175,21 @@ func (c *CSV) Write(cells []string) error {
 	return c.w.Write(c.row)
 }
 
-// Flush hands on what was written, and returns the first error of all writing.
+// Flush writes the buffered rows, and returns the first error of all writes.
 func (c *CSV) Flush() error {
 	c.w.Flush()
 	return c.w.Error()
 }
 
-// Writer returns a writer that escapes what cannot be seen, as JSON does.
+// Writer returns a writer that escapes characters as JSON does.
 func Writer(w io.Writer) io.Writer { return &escaping{w: w} }
 
 type escaping struct {
 	w    io.Writer
-	left []byte // the beginning of a character
+	left []byte // an incomplete character
 }
 
-// Write writes p but for the beginning of a character at its end.
+// Write writes p, except for an incomplete character at its end.
 func (t *escaping) Write(p []byte) (int, error) {
 	all := append(t.left, p...)
 	whole := len(all)

@@ -385,7 +385,7 @@ func (t *talk) turn(n int) {
 	t.judge()
 }
 
-// guard reports whether the question may go on to the model.
+// guard reports whether the question may be passed to the model.
 func (t *talk) guard() bool {
 	if !t.chance(6) {
 		t.emit(event{

@@ -1,26 +1,26 @@
-// Mutate takes guards out of the code, one at a time, and lists those that no
-// test misses.
+// Mutate removes guards from the code, one at a time, and lists those whose
+// removal no test notices.
 //
 //	mutate [-match REGEXP] [-run REGEXP] [-sample N] [-seed S] [-equivalent FILE] PACKAGE... [-- TESTED...]
 //
 // A PACKAGE is a folder, or one file of it.
 //
 // A guard is an if statement, or a case of a switch without a tag, whose body
-// leaves: it ends in return, continue, break, goto or panic. A plain
-// "if err != nil" is one only where the error comes from a call in the same
-// statement whose name says that it checks something, and "if !yield(...)" is
-// none. With the guard taken out, its condition is false, after it was evaluated.
+// ends in return, continue, break, goto or panic. A plain "if err != nil" is a
+// guard only if the error comes from a call in the same statement whose name
+// says that it checks something, and "if !yield(...)" is not a guard. The
+// condition of a removed guard is evaluated, and then false.
 //
 // All guards of the packages are compiled into one test binary for each tested
 // package, and a file switches one of them off, also in the processes that a
 // test starts. A first run of every test by itself records which guards it
-// takes: whose conditions hold at least once, since one that never does can as
-// well be taken out. Each guard is tried with the tests that take it alone,
+// takes: those whose conditions are true at least once, since the removal of
+// others has no effect. Each guard is tried only with the tests that take it,
 // fastest first, until one fails.
 //
 // It prints a line for each guard that survives, and exits with 1 if there are
-// any. A guard that no test can miss, because another one behind it gives the
-// same answer, is listed with its reason in the file that -equivalent names:
+// any. A guard whose removal no test can notice, because a later one gives the
+// same result, is listed with its reason in the file that -equivalent names:
 // lines of "FILE FUNC CONDITION # REASON".
 package main
 
@@ -60,7 +60,7 @@ func (g *guard) String() string {
 	return fmt.Sprintf("%s:%d: %s: %s", g.file, g.line, g.function, g.condition)
 }
 
-// key names a guard independently of its line.
+// key identifies a guard independently of its line.
 func (g *guard) key() string { return g.file + " " + g.function + " " + g.condition }
 
 // A trial is one test, run by itself.
@@ -83,7 +83,7 @@ type options struct {
 	seed       string
 	equivalent string
 	timeout    time.Duration
-	packages   []string // whose guards are taken out
+	packages   []string // whose guards are removed
 	tested     []string // whose tests are run
 }
 
@@ -92,7 +92,7 @@ func parseOptions() (o options, err error) {
 	tests := flag.String("run", "", "only tests whose name matches this `REGEXP`")
 	flag.IntVar(&o.sample, "sample", 0, "try only `N` guards, chosen by the seed")
 	flag.StringVar(&o.seed, "seed", time.Now().UTC().Format(time.DateOnly), "the seed of the sample")
-	flag.StringVar(&o.equivalent, "equivalent", "", "`FILE` of guards that no test can miss, with the reasons")
+	flag.StringVar(&o.equivalent, "equivalent", "", "`FILE` of guards whose removal no test can notice, with the reasons")
 	flag.DurationVar(&o.timeout, "timeout", 2*time.Minute, "after which a test that does not end counts as failed")
 	flag.Parse()
 	args := flag.Args()
@@ -101,7 +101,7 @@ func parseOptions() (o options, err error) {
 		o.packages, o.tested = args[:i], args[i+1:]
 	}
 	if len(o.packages) == 0 {
-		return o, errors.New("name the packages whose guards are to be taken out, such as internal/verify")
+		return o, errors.New("name the packages whose guards are to be removed, such as internal/verify")
 	}
 	for i, pkg := range o.packages {
 		o.tested = slices.Insert(o.tested, i, folder(pkg))
@@ -150,15 +150,15 @@ func run(ctx context.Context) error {
 		return err
 	}
 	if failing > 0 {
-		return fmt.Errorf("%d tests fail with all guards in their place, and were not run without them", failing)
+		return fmt.Errorf("%d tests fail with all guards in place, and were not run without them", failing)
 	}
 	if survivors > 0 {
-		return fmt.Errorf("%d guards can be taken out without a test that fails", survivors)
+		return fmt.Errorf("%d guards can be removed without a failing test", survivors)
 	}
 	return nil
 }
 
-// choose returns the guards that are to be tried.
+// choose returns the guards to be tried.
 func choose(guards []*guard, o *options) []*guard {
 	guards = slices.DeleteFunc(slices.Clone(guards), func(g *guard) bool { return !o.match.MatchString(g.String()) })
 	if o.sample == 0 || o.sample >= len(guards) {
@@ -210,7 +210,7 @@ func try(ctx context.Context, control string, guards []*guard, trials []*trial, 
 		killed++
 		fmt.Fprintf(os.Stderr, "%d of %d, %s: %s fails without %s\n", n+1, len(guards), time.Since(began).Round(time.Second), by, g)
 	}
-	fmt.Printf("%d guards tried in %s: %d missed by a test, %d survive, %d without effect\n",
+	fmt.Printf("%d guards tried in %s: %d noticed by a test, %d survive, %d without effect\n",
 		len(guards), time.Since(began).Round(time.Second), killed, survivors, excusedCount)
 	return survivors, nil
 }
@@ -224,7 +224,7 @@ func (t *trial) execute(ctx context.Context, timeout time.Duration) error {
 	return cmd.Run()
 }
 
-// readEquivalent reads the guards that no test can miss.
+// readEquivalent reads the guards whose removal no test can notice.
 func readEquivalent(name string) (map[string]string, error) {
 	if name == "" {
 		return nil, nil
@@ -247,7 +247,8 @@ func readEquivalent(name string) (map[string]string, error) {
 	return reasons, nil
 }
 
-// known refuses a reason for a guard that there is not, in a file that has guards.
+// known returns an error for a reason whose guard does not exist, in a file
+// that has guards.
 func known(excused map[string]string, guards []*guard) error {
 	keys, files := map[string]bool{}, map[string]bool{}
 	for _, g := range guards {
@@ -255,7 +256,7 @@ func known(excused map[string]string, guards []*guard) error {
 	}
 	for key := range excused {
 		if file, _, _ := strings.Cut(key, " "); files[file] && !keys[key] {
-			return fmt.Errorf("no guard is %q: take it out of the list of those that no test can miss", key)
+			return fmt.Errorf("there is no guard %q: remove it from the list of guards whose removal no test can notice", key)
 		}
 	}
 	return nil
@@ -270,7 +271,7 @@ func folder(pkg string) string {
 }
 
 // instrument writes copies of the packages' files, in which each guard can be
-// switched off, and an overlay that puts them in the place of the originals.
+// switched off, and an overlay that replaces the originals by them.
 func instrument(scratch, control string, packages []string) (guards []*guard, overlay string, err error) {
 	replace := map[string]string{}
 	add := func(name, text string) error {
@@ -306,7 +307,7 @@ func instrument(scratch, control string, packages []string) (guards []*guard, ov
 		}
 	}
 	if len(guards) == 0 {
-		return nil, "", fmt.Errorf("no guard in %v: run it in the module's folder, and name packages by their folders", packages)
+		return nil, "", fmt.Errorf("no guard in %v: run mutate in the module's folder, and name packages by their folders", packages)
 	}
 	if err := add(filepath.Join("internal", "guard", "guard.go"), fmt.Sprintf(switchSource, control, len(guards))); err != nil {
 		return nil, "", err
@@ -319,7 +320,7 @@ func instrument(scratch, control string, packages []string) (guards []*guard, ov
 	return guards, overlay, os.WriteFile(overlay, data, 0o600)
 }
 
-// checking are the names of functions whose error is a guard's.
+// checking matches the names of functions whose errors are checked by guards.
 var checking = regexp.MustCompile(`(?i)check|verif|valid|authentic|match|compar|refuse|permit|allow|same|equal|known|bound`)
 
 // guardsOf finds the guards of a file, and returns its text with a switch in
@@ -391,7 +392,8 @@ func guardsOf(name string, firstID int) (string, []*guard, error) {
 	return out.String(), guards, nil
 }
 
-// leaves tells whether a block ends by leaving what follows it undone.
+// leaves reports whether a block ends in a statement that skips the code after
+// it.
 func leaves(list []ast.Stmt) bool {
 	if len(list) == 0 {
 		return false
@@ -410,7 +412,7 @@ func leaves(list []ast.Stmt) bool {
 	return false
 }
 
-// isPropagation tells whether a condition is that there is, or is no, error.
+// isPropagation reports whether a condition only tests an error for nil.
 func isPropagation(cond ast.Expr) bool {
 	b, ok := cond.(*ast.BinaryExpr)
 	if !ok || b.Op != token.NEQ && b.Op != token.EQL {
@@ -421,7 +423,7 @@ func isPropagation(cond ast.Expr) bool {
 	return ok && isName && y.Name == "nil" && (x.Name == "err" || strings.HasSuffix(x.Name, "Err"))
 }
 
-// isYield tells whether a condition is that an iterator's caller has enough.
+// isYield reports whether a condition is the result of an iterator's yield.
 func isYield(cond ast.Expr) bool {
 	not, ok := cond.(*ast.UnaryExpr)
 	if !ok || not.Op != token.NOT {
@@ -435,7 +437,7 @@ func isYield(cond ast.Expr) bool {
 	return ok && name.Name == "yield"
 }
 
-// decides tells whether an if statement does more than to hand an error on.
+// decides reports whether an if statement does more than return an error.
 func decides(s *ast.IfStmt) bool {
 	if !isPropagation(s.Cond) {
 		return true
@@ -457,7 +459,7 @@ func decides(s *ast.IfStmt) bool {
 	return false
 }
 
-// build compiles the tests of the packages, and lists those that are to be run.
+// build compiles the tests of the packages, and lists those to be run.
 func build(ctx context.Context, scratch, overlay string, o *options) ([]*trial, error) {
 	var trials []*trial
 	for i, dir := range o.tested {
@@ -470,7 +472,7 @@ func build(ctx context.Context, scratch, overlay string, o *options) ([]*trial, 
 			return nil, fmt.Errorf("go test -c %s: %w\n%s", dir, err, out)
 		}
 		if _, err := os.Stat(binary); err != nil {
-			continue // it has no tests
+			continue // the package has no tests
 		}
 		list := exec.CommandContext(ctx, binary, "-test.list", "^(Test|Fuzz|Example)")
 		list.Dir = dir
@@ -487,11 +489,11 @@ func build(ctx context.Context, scratch, overlay string, o *options) ([]*trial, 
 	return trials, nil
 }
 
-// slow is how long a test may take before its subtests are run by themselves.
+// slow is the time from which on a test's subtests are run by themselves.
 const slow = 4 * time.Second
 
-// record runs each test by itself, and keeps which guards it takes. They are
-// returned fastest first. Those that fail tell nothing of a guard, and are counted.
+// record runs each test by itself, and keeps which guards it takes. The tests
+// are returned fastest first. Failing tests are only counted.
 func record(ctx context.Context, scratch, control string, trials []*trial, timeout time.Duration) (kept []*trial, failing int, err error) {
 	taken := filepath.Join(scratch, "taken")
 	if err := os.WriteFile(control, []byte("record "+taken), 0o600); err != nil {
@@ -508,7 +510,7 @@ func record(ctx context.Context, scratch, control string, trials []*trial, timeo
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			failing++
-			fmt.Printf("fails with all guards in their place (%v): %s in %s\n%s\n", err, t.run, t.dir, out)
+			fmt.Printf("fails with all guards in place (%v): %s in %s\n%s\n", err, t.run, t.dir, out)
 			continue
 		}
 		t.took = time.Since(began)
@@ -559,7 +561,7 @@ func readTaken(name string) (map[int]bool, error) {
 	return ids, lines.Err()
 }
 
-// switchSource is the package that the guards ask.
+// switchSource is the source of the package that the guards call.
 const switchSource = `// Package guard switches guards off, in builds for mutation tests alone.
 package guard
 
