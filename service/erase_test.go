@@ -92,6 +92,7 @@ func TestEraseNeedsApproval(t *testing.T) {
 	now := time.Now()
 	o := separate()
 	o.Now = func() time.Time { return now }
+	o.Access.PollInterval = time.Hour // it is each request that looks
 	svc := h.serve(o)
 	approve := func(token string, users ...string) string {
 		t.Helper()
@@ -105,9 +106,7 @@ func TestEraseNeedsApproval(t *testing.T) {
 		t.Errorf("ApproveErasure by the operator = %v, want ErrNeedsToken", err)
 	}
 	revoked := approve(gone, "ann")
-	if _, err := svc.Local().Revoke(t.Context(), service.RevokeRequest{ID: goneID, Reason: "r"}); err != nil {
-		t.Fatal(err)
-	}
+	h.revoke(goneID)
 	old := approve(peter, "ann")
 	now = now.Add(31 * 24 * time.Hour)
 	for why, id := range map[string]string{
@@ -316,22 +315,15 @@ func TestRestrictionCounts(t *testing.T) {
 func TestRevocationCounts(t *testing.T) {
 	h := newHouse(t)
 	token, id := h.grant("a", "auditor")
-	svc := h.serve(options())
+	o := options()
+	o.Access.PollInterval = time.Hour // it is each request that looks
+	svc := h.serve(o)
 	s := h.as(svc, token)
 	l, err := s.Tail(t.Context(), service.TailRequest{Last: 100, Follow: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := access.Open(t.Context(), h.log, options().Access) // as another process
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Revoke(t.Context(), id, "r", access.Local); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
+	h.revoke(id)
 	if _, err := s.Get(t.Context(), service.GetRequest{}); !errors.Is(err, service.ErrDenied) {
 		t.Errorf("Get after the token was revoked = %v, want ErrDenied", err)
 	}

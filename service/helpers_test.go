@@ -100,6 +100,19 @@ func (h *house) grant(user, role string, scope ...string) (string, access.ID) {
 	return token.Reveal(), g.ID
 }
 
+// revoke ends a grant, as another process does.
+func (h *house) revoke(id access.ID) {
+	h.t.Helper()
+	c, err := access.Open(h.t.Context(), h.log, options().Access)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	_, err = c.Revoke(h.t.Context(), id, "r", access.Local)
+	if err := errors.Join(err, c.Close()); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 // serve returns a service of the log.
 func (h *house) serve(o service.Options) *service.Service {
 	h.t.Helper()

@@ -198,6 +198,21 @@ func TestWordsTellNothing(t *testing.T) {
 	}
 }
 
+// TestActorIsNotNamed holds that somebody whose data are restricted is not named as
+// who acted in a record about somebody else.
+func TestActorIsNotNamed(t *testing.T) {
+	h := newHouse(t)
+	seq := h.add(event.Event{Type: event.HumanReview, UserID: "ann", Actor: "bob", Response: "about ann"})
+	svc := h.serve(options())
+	auditor, _ := h.grant("a", "auditor")
+	for _, token := range []string{operator, auditor} {
+		r, err := h.as(svc, token).Get(t.Context(), service.GetRequest{Record: service.Ref{Seq: seq}})
+		if err != nil || r.Event.Actor != "" || r.Event.Response == "" {
+			t.Errorf("Get = %+v, %v, want the content, and no actor", r, err)
+		}
+	}
+}
+
 // methods are those of a session that take a request.
 func methods(s *service.Session) map[string]func(context.Context) error {
 	all := map[string]func(context.Context) error{}
