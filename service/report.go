@@ -64,7 +64,7 @@ type VerifyReportRequest struct {
 }
 
 // VerifyReport verifies a report that was handed out. It needs view_reports, and of
-// a report that is not redacted read_content. It returns what it found also beside
+// a report that is not redacted read_content. It returns what it found also with
 // some errors: see report.Verify.
 func (s *Session) VerifyReport(ctx context.Context, q VerifyReportRequest) (*report.Verification, error) {
 	log, _, err := s.v.log(ctx, access.ViewReports)

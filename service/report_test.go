@@ -288,6 +288,32 @@ func TestReadsAreRecorded(t *testing.T) {
 	}
 }
 
+// TestListIsReadOnce holds that a list yields its records once: a second time would
+// be a read that is not recorded.
+func TestListIsReadOnce(t *testing.T) {
+	h := newHouse(t)
+	for _, limit := range []int{0, 10} {
+		l, err := h.serve(options()).Local().Find(t.Context(), service.FindRequest{Query: query.Query{Limit: limit}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := l.All()
+		for _, err := range all {
+			if err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		for _, again := range []func(func(*query.Hit, error) bool){all, l.All()} {
+			for hit, err := range again {
+				if hit != nil || err == nil {
+					t.Errorf("All a second time yields %+v, %v, want an error", hit, err)
+				}
+			}
+		}
+	}
+}
+
 // TestMetadataHasNoContent holds that an export of metadata has nothing of content.
 func TestMetadataHasNoContent(t *testing.T) {
 	h := newHouse(t)

@@ -23,10 +23,10 @@ type Options struct {
 	Access access.Options
 	// Reads says when reads of content are recorded.
 	Reads Reads
-	// Beside says how to open a log a second time, for the records of reads and
-	// denials. It is for a log that is open read-only; if nil, the log itself is
-	// open for writing, and gets these records.
-	Beside *Beside
+	// Writer says how to open the log a second time, for writing, for the records of
+	// reads, denials and reports. It is for a log that is open read-only; if nil, the
+	// log itself is open for writing, and gets these records.
+	Writer *Writer
 	// ShowUnrecorded lets content be shown although its reading could not be
 	// recorded. Session.RecordErrors tells of it then.
 	ShowUnrecorded bool
@@ -47,8 +47,8 @@ const (
 	ReadsNever    Reads = "never"
 )
 
-// Beside says how to open for writing a log that is open read-only.
-type Beside struct {
+// Writer says how to open for writing a log that is open read-only.
+type Writer struct {
 	Dir     string
 	Options audittrail.Options
 }
@@ -158,7 +158,7 @@ func (s *Service) accounts(ctx context.Context) (bool, error) {
 }
 
 // record makes a record of what was done, in the log itself, or in the one that is
-// opened beside it. The error is a *RecordError.
+// opened for that. The error is a *RecordError.
 func (s *Service) record(what string, write func(*audittrail.Log) error) error {
 	err, cerr := s.recordIn(write)
 	switch {
@@ -171,13 +171,13 @@ func (s *Service) record(what string, write func(*audittrail.Log) error) error {
 }
 
 func (s *Service) recordIn(write func(*audittrail.Log) error) (err, closing error) {
-	if s.o.Beside == nil {
+	if s.o.Writer == nil {
 		return write(s.log), nil
 	}
-	o := s.o.Beside.Options
+	o := s.o.Writer.Options
 	o.ReadOnly, o.LockWait, o.ShortLived = false, -1, true
 	o.NoIndex = true // for the sake of one record, none is kept
-	log, err := audittrail.Open(s.o.Beside.Dir, o)
+	log, err := audittrail.Open(s.o.Writer.Dir, o)
 	if err != nil {
 		return err, nil
 	}

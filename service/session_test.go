@@ -401,9 +401,9 @@ func TestOneIsEnough(t *testing.T) {
 	}
 }
 
-// TestDenialBeside holds that a denial is recorded also where the log is open to
+// TestDenialOfReader holds that a denial is recorded also where the log is open to
 // read, and that it is said if it cannot be.
-func TestDenialBeside(t *testing.T) {
+func TestDenialOfReader(t *testing.T) {
 	h := newHouse(t)
 	writer, id := h.grant("w", "writer")
 	if err := h.log.Close(); err != nil {
@@ -418,7 +418,7 @@ func TestDenialBeside(t *testing.T) {
 	}
 	reopen(audittrail.Options{ReadOnly: true})
 	o := options()
-	o.Beside = &service.Beside{Dir: h.dir}
+	o.Writer = &service.Writer{Dir: h.dir}
 	get := func() []*service.RecordError {
 		t.Helper()
 		svc := service.New(h.log, o)

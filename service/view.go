@@ -64,7 +64,7 @@ func (v *view) permit(ctx context.Context, p access.Permission, about *event.Eve
 func (v *view) denied(ctx context.Context, p access.Permission, about *event.Event) {
 	ctx = context.WithoutCancel(ctx)
 	c, err := v.svc.controller(ctx)
-	if err == nil && v.svc.o.Beside == nil {
+	if err == nil && v.svc.o.Writer == nil {
 		c.Check(v.token, p, about)
 		return
 	}

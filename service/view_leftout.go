@@ -73,7 +73,7 @@ func (r *reading) remainder(ctx context.Context, engine *query.Engine, q *query.
 	return rest, err
 }
 
-// Remainder tells what the list does not say. It is for when All has ended.
+// Remainder tells what the list does not say. Call it after All has ended.
 func (l *Listing) Remainder(ctx context.Context) (rest Remainder, err error) {
 	q := l.q
 	defer func() {

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"audittrail/event"
 	"audittrail/privacy"
@@ -38,8 +39,9 @@ type Listing struct {
 	follow  bool        // and every further one
 	skipped *skipped
 
-	shown, first, highest uint64 // first and highest by their sequence numbers
-	unread                uint64 // without their content, which was not destroyed
+	taken                 atomic.Bool // All was called
+	shown, first, highest uint64      // first and highest by their sequence numbers
+	unread                uint64      // without their content, which was not destroyed
 	more                  bool
 }
 
@@ -100,10 +102,17 @@ func (r *reading) list(ctx context.Context, q query.Query, skip bool) (*Listing,
 	return l, err
 }
 
-// All yields the records in the order of the request. It can be called once. That
-// content is read is recorded before the first record that has any.
+// errTaken reports that the records of a list were read before.
+var errTaken = errors.New("the list was read already: ask for it again")
+
+// All yields the records in the order of the request, once. That content is read is
+// recorded before the first record that has any.
 func (l *Listing) All() iter.Seq2[*query.Hit, error] {
 	return func(yield func(*query.Hit, error) bool) {
+		if l.taken.Swap(true) {
+			yield(nil, errTaken) // what is read a second time is another read
+			return
+		}
 		// Not deferred: what ends by a panic has no end that is known.
 		if l.r.page {
 			l.page(yield)

@@ -66,11 +66,11 @@ func (e *env) serveReading(use func(*service.Session) error, who func(*service.S
 	if err != nil {
 		return err
 	}
-	beside, err := e.options()
+	writer, err := e.options()
 	if err != nil {
 		return err
 	}
-	o.Beside = &service.Beside{Dir: e.logDir(), Options: beside}
+	o.Writer = &service.Writer{Dir: e.logDir(), Options: writer}
 	err = e.with(e.openToRead, func(log *audittrail.Log) error { return e.serve(service.New(log, o), who, use) })
 	if err == nil {
 		err = e.endLeft(e.skip.end(nil))
