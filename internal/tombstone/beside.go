@@ -10,10 +10,11 @@ import (
 // endLen is more than the end of a line, from its sequence number on.
 const endLen = 512
 
-// Beside tells whether a remnant that is named after the record first stands beside
-// that record's line: the last whole line of the segment before it, whose file has
-// that size, is of that record or of a later one. Lines outvote a remnant, which
-// is of nothing then. What cannot be read tells nothing.
+// Beside reports whether the line of the record first exists although there is
+// a tombstone of the segment that begins with it: whether the last whole line
+// of the preceding segment, whose file has the given size, is of that record or
+// of a later one. Lines take precedence: such a tombstone is ignored. If the
+// file cannot be read, Beside returns false.
 func Beside(lines io.ReaderAt, size int64, first uint64) bool {
 	seq, ok := LastSeq(lines, size)
 	return ok && seq >= first
@@ -34,8 +35,8 @@ func LastSeq(lines io.ReaderAt, size int64) (uint64, bool) {
 	return t.Seq, ok
 }
 
-// LastEnd returns where the last whole line of a file ends, behind its LF: what
-// follows is torn.
+// LastEnd returns the offset after the last whole line of a file, with its LF:
+// the rest is an incomplete line.
 func LastEnd(lines io.ReaderAt, size int64) (int64, error) {
 	buf := make([]byte, 1<<16)
 	for at := size; at > 0; {

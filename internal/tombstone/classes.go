@@ -7,11 +7,11 @@ import (
 	"audittrail/record"
 )
 
-// Classes count the records that do not stay, by retention class and month.
+// Classes count the records that leave the log, by retention class and month.
 type Classes map[string]record.ClassCount
 
-// Add counts a line, without its LF. Those that stay, and those whose format is
-// not understood, are not counted.
+// Add counts a line, without its LF. It does not count lines that stay, and
+// lines of an unknown format.
 func (c Classes) Add(line []byte) {
 	_, kind, ok := record.Peek(line)
 	if !ok || event.Type(kind).Reserved() {
@@ -27,9 +27,9 @@ func (c Classes) Add(line []byte) {
 	c[string(class)] = n
 }
 
-// How the class stands in a line, with what is behind it. Quotation marks within
-// strings are escaped, and no labels can stand in this order, so what looks like
-// it is it.
+// The bytes of a line before and after its class. Quotation marks within
+// strings are escaped, and no labels can have this order, so that these bytes
+// occur nowhere else in a line.
 const (
 	classField   = `,"class":"`
 	subjectField = `","subject":"`

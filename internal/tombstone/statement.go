@@ -10,23 +10,23 @@ import (
 	"audittrail/record"
 )
 
-// A Statement is what the log says of lines that have left it: in a record of
-// type segments_archived or segments_dropped, in its labels, so that it is read
-// without keys.
+// A Statement is the log's record that the lines of a segment have left it. It
+// is in the labels of a record of type segments_archived or segments_dropped,
+// so that it can be read without keys.
 type Statement struct {
 	Dropped   bool
 	First     uint64
 	Records   uint64
-	Tombstone [32]byte // SHA-256 of what stays
+	Tombstone [32]byte // SHA-256 of the tombstone
 	Manifest  [32]byte // SHA-256 of the archive's manifest; zeros if there is none
-	// To is where the archive is. A place that is too long for a label stands
-	// in the sealed part alone.
+	// To is the folder of the archive. A name that is too long for a label is
+	// only in the encrypted part.
 	To     string
-	Reason string // sealed
-	// Classes are the retention classes of the records that have left; sealed.
+	Reason string // encrypted
+	// Classes counts the records that have left, by retention class; encrypted.
 	Classes map[string]record.ClassCount
 
-	Seq uint64 // of the record that says so; set by ParseStatement
+	Seq uint64 // of the statement's record; set by ParseStatement
 }
 
 // The labels, and the member of the metadata. They reach the disk.
@@ -39,14 +39,14 @@ const (
 	memberSealed   = "segments"
 )
 
-// sealed is what stands in the record's metadata.
+// sealed is the member of the record's metadata.
 type sealed struct {
 	Classes map[string]record.ClassCount `json:"classes,omitempty"`
 	Reason  string                       `json:"reason,omitempty"`
 	To      string                       `json:"to,omitempty"`
 }
 
-// Event returns the event that says so.
+// Event returns the event by which the log records the statement.
 func (s *Statement) Event() (event.Event, error) {
 	e := event.Event{Type: event.SegmentsArchived, Labels: map[string]string{
 		labelFirst: strconv.FormatUint(s.First, 10), labelRecords: strconv.FormatUint(s.Records, 10),
@@ -66,8 +66,8 @@ func (s *Statement) Event() (event.Event, error) {
 	return e, err
 }
 
-// ParseStatement reads a record, as far as it is open, and tells whether it is
-// a statement.
+// ParseStatement reads the statement of a record, and reports whether it is
+// one. Without keys, it reads the labels alone.
 func ParseStatement(r *record.Record) (Statement, bool) {
 	s := Statement{Dropped: r.Event.Type == event.SegmentsDropped, Seq: r.Seq, To: r.Event.Labels[labelTo]}
 	if !s.Dropped && r.Event.Type != event.SegmentsArchived {

@@ -15,28 +15,28 @@ import (
 	"audittrail/record"
 )
 
-// A Row says how many records have left that belong together: those of one
-// subject, by one actor, in one trace and session of a domain, of one retention
-// class's month.
+// A Row counts the records that have left of one subject, by one actor, in one
+// trace and session of a domain, of one month of a retention class.
 type Row struct {
-	Domain  string // empty: the record names none
+	Domain  string // empty: the records name none
 	Subject record.Subject
-	Actor   record.Subject // zeros: none, and in the second version not known
+	Actor   record.Subject // zeros: none, or in the second version not known
 	Trace   [16]byte       // zeros: none
 	Session [16]byte       // the keyed hash; zeros: none
 	Class   string         // such as standard/2026-11
 	Records uint32
 }
 
-// rowLen is of a row in the file: subject, domain (2), trace, session, class (2),
-// records (4), actor. Domain and class are places among the names, the domain's
-// from 1 on. Rows of the second version have no actor.
+// rowLen is the length of a row in the file: subject, domain (2), trace,
+// session, class (2), records (4), actor. Domain and class are indexes into the
+// names, that of the domain from 1 on. Rows of the second version have no
+// actor.
 const (
 	rowLen  = rowLen2 + 16
 	rowLen2 = 16 + 2 + 16 + 16 + 2 + 4
 )
 
-// rowLen is of a row of this remnant.
+// rowLen returns the length of a row of this tombstone.
 func (m *Tombstone) rowLen() int {
 	if m.version == 2 {
 		return rowLen2
@@ -61,10 +61,10 @@ func compareKeys(a, b rowKey) int {
 	)
 }
 
-// A table counts what leaves.
+// A table counts the records that leave.
 type table map[rowKey]uint32
 
-// add counts a line, and tells whether it is understood.
+// add counts a line, and reports whether its format is known.
 func (t table) add(line []byte) bool {
 	r, err := record.Decode(line)
 	if err != nil {
@@ -100,7 +100,7 @@ func (t table) encode(length int) (names, rows []byte, err error) {
 	}
 	slices.Sort(sorted)
 	if len(sorted) >= math.MaxUint16 {
-		return nil, nil, damaged("it has %d classes and domains", len(sorted))
+		return nil, nil, damaged("its table has %d classes and domains", len(sorted))
 	}
 	for i, s := range sorted {
 		texts[s] = uint16(i)
@@ -124,18 +124,18 @@ func (t table) encode(length int) (names, rows []byte, err error) {
 	return names, rows, nil
 }
 
-// Tabled tells whether the remnant has a table of what has left. Those of the
-// first version have none.
+// Tabled reports whether the tombstone has a table of the records that have
+// left. Tombstones of the first version do not.
 func (m *Tombstone) Tabled() bool { return m.version > 1 }
 
-// TellsActs tells whether the table says who acted. That of the second version
-// does not.
+// TellsActs reports whether the table has actors. Tables of the second version
+// do not.
 func (m *Tombstone) TellsActs() bool { return m.version > 2 }
 
 func (m *Tombstone) namesAt() int64 { return m.linesAt() + m.kept }
 
-// Rows yields the table of what has left, by subject. A remnant that Check has
-// accepted has one that is in order.
+// Rows yields the table of the records that have left, by subject. The table of
+// a tombstone that Check has accepted is in order.
 func (m *Tombstone) Rows(file io.ReaderAt) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		names, err := m.readNames(file)
@@ -165,7 +165,7 @@ func (m *Tombstone) Rows(file io.ReaderAt) iter.Seq2[Row, error] {
 func parseRow(b []byte, names []string) (Row, error) {
 	domain, class := int(binary.BigEndian.Uint16(b[16:])), int(binary.BigEndian.Uint16(b[50:]))
 	if domain > len(names) || class >= len(names) {
-		return Row{}, damaged("its table names what it does not have")
+		return Row{}, damaged("a row of its table has a class or domain that is not among its names")
 	}
 	r := Row{
 		Subject: record.Subject(b[:16]), Trace: [16]byte(b[18:34]), Session: [16]byte(b[34:50]), Class: names[class],
@@ -179,7 +179,7 @@ func parseRow(b []byte, names []string) (Row, error) {
 }
 
 func (m *Tombstone) readNames(file io.ReaderAt) ([]string, error) {
-	b := make([]byte, m.names) // no longer than the file
+	b := make([]byte, m.names) // not longer than the file
 	if err := readFull(file, b, m.namesAt()); err != nil {
 		return nil, err
 	}
@@ -195,8 +195,8 @@ func (m *Tombstone) readNames(file io.ReaderAt) ([]string, error) {
 	return names, nil
 }
 
-// checkTable holds the table against its one encoding, and against the number of
-// records that have left.
+// checkTable checks that the table is in canonical form and counts all records
+// that have left.
 func (m *Tombstone) checkTable(file io.ReaderAt) error {
 	if m.version == 1 {
 		return nil
@@ -209,7 +209,7 @@ func (m *Tombstone) checkTable(file io.ReaderAt) error {
 		}
 		k := rowKey{r.Domain, r.Subject, r.Trace, r.Session, r.Class, r.Actor}
 		if _, _, err := record.SplitClass(r.Class); err != nil || r.Records == 0 || t[k] > 0 || r.Domain != "" && !event.ValidClass(r.Domain) {
-			return damaged("a row of its table is none")
+			return damaged("a row of its table cannot be decoded")
 		}
 		t[k] = r.Records
 		total += uint64(r.Records)

@@ -1,6 +1,7 @@
-// Package tombstone keeps what remains of a segment of the log once its lines have
-// left it: the hash and the id of every record, and the lines by which the log
-// governs itself, as they were.
+// Package tombstone encodes and decodes the tombstone of a segment: the file
+// that remains in the log when the segment's lines have left it. It contains
+// the hash and the id of every record, and the unchanged lines of governance
+// records.
 //
 //	log/00000000000000000000.remnant
 //
@@ -17,8 +18,8 @@
 //	96 32n  the records' hashes
 //	   16n  the records' ids; zeros where a record's format is not understood
 //	    8k  of each line that is kept: its place among the records, with the
-//	        highest bit set if the record is administrative (4), and the offset
-//	        behind its LF among the lines (4)
+//	        highest bit set for a governance record (4), and the offset
+//	        after its LF among the lines (4)
 //	     m  the lines
 //	     s  the names of the table: retention classes' months and domains,
 //	        ascending, each with its length in front (1)
@@ -27,12 +28,12 @@
 //
 // The second version has rows of 56, without an actor; the first has neither r nor
 // s, and no table. All numbers are big endian.
-// The file of given lines is always the same, and a record of the log names its
+// The same lines always give the same file, and a record of the log names its
 // SHA-256: docs/format/archive.md.
 //
-// The package promises that a remnant that Check accepts agrees with itself.
-// Whether its hashes are those of the tree, and whether the log says that its
-// lines have left, is for others to ask.
+// The package promises that the parts of a tombstone that Check accepts agree
+// with each other. The caller has to check that its hashes are those of the
+// tree, and that a record of the log says that its lines have left.
 package tombstone
 
 import (
@@ -63,34 +64,36 @@ const (
 
 	adminBit = 1 << 31
 
-	// Ext ends the name of a remnant; what is in front of it is its segment's.
+	// Ext is the extension of a tombstone's name; the rest is that of its
+	// segment.
 	Ext = ".remnant"
 )
 
-// ErrDamaged means that a file is no whole remnant.
-var ErrDamaged = errors.New("the remnant is damaged")
+// ErrDamaged reports that a file is not a whole tombstone.
+var ErrDamaged = errors.New("the tombstone is damaged")
 
 func damaged(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrDamaged, fmt.Sprintf(format, args...))
 }
 
-// A Header says what a remnant is of.
+// A Header describes the segment of a tombstone.
 type Header struct {
 	First       uint64 // sequence number of the first record
 	Records     uint64
-	Bytes       int64 // that the segment had
+	Bytes       int64 // bytes of the segment
 	FirstLogged time.Time
 	LastLogged  time.Time
 }
 
-// Next is the sequence number behind the last record.
+// Next is the sequence number after the last record.
 func (h *Header) Next() uint64 { return h.First + h.Records }
 
-// A Tombstone is the head of such a file, and where the lines in it are.
+// A Tombstone is the head of a tombstone file, with the offsets of the lines in
+// it.
 type Tombstone struct {
 	Header
 	places []uint32 // ascending, without adminBit
-	admin  []bool   // of each
+	admin  []bool   // whether each is a governance record
 	ends   []uint32
 	kept   int64 // bytes of the lines
 
@@ -99,7 +102,7 @@ type Tombstone struct {
 	names   uint64 // bytes of the table's names
 }
 
-// Size is the length of the file.
+// Size returns the length of the file.
 func (m *Tombstone) Size() int64 {
 	return m.sizeOf(m.Records, uint64(len(m.places)), uint64(m.kept))
 }
@@ -119,8 +122,8 @@ func (m *Tombstone) idsAt() int64    { return m.headLen() + hashLen*int64(m.Reco
 func (m *Tombstone) placesAt() int64 { return m.idsAt() + idLen*int64(m.Records) }
 func (m *Tombstone) linesAt() int64  { return m.placesAt() + placeLen*int64(len(m.places)) }
 
-// Read reads the head of a file of that size, and where the lines in it are.
-// It does not look at the rest: Check does.
+// Read reads the head of a file of a given size, with the offsets of its lines.
+// It does not check the rest: Check does.
 func Read(file io.ReaderAt, size int64) (*Tombstone, error) {
 	head := make([]byte, headLen1)
 	if err := readFull(file, head, 0); err != nil {
@@ -138,7 +141,7 @@ func Read(file io.ReaderAt, size int64) (*Tombstone, error) {
 	n, kept, bytes := m.parseHead(head)
 	switch {
 	case m.version == 0:
-		return nil, damaged("it does not begin as one")
+		return nil, damaged("it does not begin with its magic number")
 	case m.rows > n || m.names > math.MaxUint32:
 		return nil, damaged("its table has %d rows for %d records", m.rows, n)
 	case n == 0 || n > math.MaxInt32 || m.First > record.MaxSeq-n:
@@ -146,7 +149,7 @@ func Read(file io.ReaderAt, size int64) (*Tombstone, error) {
 	case kept > n || bytes > math.MaxUint32 || m.Bytes < 0 || m.LastLogged.Before(m.FirstLogged):
 		return nil, damaged("its numbers do not agree")
 	case m.sizeOf(n, kept, bytes) != size:
-		return nil, damaged("it has %d bytes, and says %d", size, m.sizeOf(n, kept, bytes))
+		return nil, damaged("it has %d bytes, but its head says %d", size, m.sizeOf(n, kept, bytes))
 	}
 	m.Records, m.kept = n, int64(bytes)
 	index := make([]byte, placeLen*kept) // no longer than the file
@@ -156,7 +159,8 @@ func Read(file io.ReaderAt, size int64) (*Tombstone, error) {
 	return m, m.parsePlaces(index)
 }
 
-// versionOf is the version of a file that begins like this; 0 is none.
+// versionOf returns the version of a file with these first bytes; 0 if it is
+// not a tombstone.
 func versionOf(first [24]byte) int {
 	for i, m := range []string{magic1, magic2, magic} {
 		var b [24]byte
@@ -188,7 +192,7 @@ func (m *Tombstone) parsePlaces(b []byte) error {
 		m.places, m.admin, m.ends, end = append(m.places, place), append(m.admin, admin), append(m.ends, to), to
 	}
 	if int64(end) != m.kept {
-		return damaged("its lines have %d bytes, and %d are said", m.kept, end)
+		return damaged("its lines have %d bytes, but its head says %d", m.kept, end)
 	}
 	return nil
 }
@@ -198,7 +202,7 @@ func readFull(file io.ReaderAt, b []byte, at int64) error {
 		if err == io.EOF {
 			return damaged("it ends at byte %d", at+int64(n))
 		}
-		return fmt.Errorf("read remnant: %w", err)
+		return fmt.Errorf("read tombstone: %w", err)
 	}
 	return nil
 }
@@ -227,10 +231,10 @@ func (m *Tombstone) IDs(file io.ReaderAt, n uint64, dst []record.ID) error {
 	return nil
 }
 
-// Kept is how many lines have stayed.
+// Kept returns the number of lines that have stayed.
 func (m *Tombstone) Kept() uint64 { return uint64(len(m.places)) }
 
-// Administrative returns the places of the administrative records.
+// Administrative returns the places of the governance records.
 func (m *Tombstone) Administrative() (places []uint32) {
 	for i, p := range m.places {
 		if m.admin[i] {
@@ -240,7 +244,7 @@ func (m *Tombstone) Administrative() (places []uint32) {
 	return places
 }
 
-// find returns which line is that of a place, or -1.
+// find returns the index of the line of a place, or -1.
 func (m *Tombstone) find(place uint64) int {
 	lo, hi := 0, len(m.places)
 	for lo < hi {
@@ -278,7 +282,7 @@ func (m *Tombstone) line(file io.ReaderAt, i int) ([]byte, error) {
 	line := b[:len(b)-1]
 	t, ok := record.ParseChainLink(line)
 	if !ok || b[len(b)-1] != '\n' || bytes.IndexByte(line, '\n') >= 0 || t.Seq != m.First+uint64(m.places[i]) {
-		return nil, damaged("what it keeps of record %d is not that record", m.First+uint64(m.places[i]))
+		return nil, damaged("the line that it keeps of record %d is not of that record", m.First+uint64(m.places[i]))
 	}
 	return line, nil
 }
@@ -295,8 +299,8 @@ func (m *Tombstone) Lines(file io.ReaderAt) iter.Seq2[[]byte, error] {
 	}
 }
 
-// Check reads the whole file, and returns its SHA-256 if it is a remnant whose
-// parts agree.
+// Check reads the whole file, and returns its SHA-256 if it is a tombstone
+// whose parts agree.
 func Check(file io.ReaderAt, size int64) (*Tombstone, [32]byte, error) {
 	m, err := Read(file, size)
 	if err != nil {
@@ -304,14 +308,14 @@ func Check(file io.ReaderAt, size int64) (*Tombstone, [32]byte, error) {
 	}
 	whole := sha256.New()
 	if _, err := io.Copy(whole, io.NewSectionReader(file, 0, size-sumLen)); err != nil {
-		return nil, [32]byte{}, fmt.Errorf("read remnant: %w", err)
+		return nil, [32]byte{}, fmt.Errorf("read tombstone: %w", err)
 	}
 	sum := make([]byte, sumLen)
 	if err := readFull(file, sum, size-sumLen); err != nil {
 		return nil, [32]byte{}, err
 	}
 	if !bytes.Equal(whole.Sum(nil), sum) {
-		return nil, [32]byte{}, damaged("it is not what its own hash says")
+		return nil, [32]byte{}, damaged("it does not match its own hash")
 	}
 	whole.Write(sum)
 	for line, err := range m.Lines(file) {
@@ -328,9 +332,9 @@ func Check(file io.ReaderAt, size int64) (*Tombstone, [32]byte, error) {
 	return m, [32]byte(whole.Sum(nil)), nil
 }
 
-// agrees holds a line that is kept against its hash and id.
+// agrees compares a line that is kept with its hash and id.
 func (m *Tombstone) agrees(file io.ReaderAt, line []byte) error {
-	t, _ := record.ParseChainLink(line) // Lines has looked at it
+	t, _ := record.ParseChainLink(line) // Lines has checked it
 	var hash [1][32]byte
 	var id [1]record.ID
 	if err := errors.Join(m.Hashes(file, t.Seq-m.First, hash[:]), m.IDs(file, t.Seq-m.First, id[:])); err != nil {
@@ -338,12 +342,12 @@ func (m *Tombstone) agrees(file io.ReaderAt, line []byte) error {
 	}
 	own, _, _ := record.Peek(line)
 	if !record.VerifyHash(line, &t) || t.Hash != hash[0] || own != id[0] {
-		return damaged("what it keeps of record %d was altered", t.Seq)
+		return damaged("the line that it keeps of record %d was altered", t.Seq)
 	}
 	return nil
 }
 
-// A Builder makes the tombstone of the lines that it is given.
+// A Builder builds the tombstone of the lines that are added to it.
 type Builder struct {
 	head   Header
 	hashes []byte
@@ -356,8 +360,8 @@ type Builder struct {
 	left    table
 }
 
-// Add takes in the next line, without its LF, and checks that it is what its
-// own hash says and continues the one before.
+// Add adds the next line, without its LF, and checks that it matches its own
+// hash and continues the line before.
 func (k *Builder) Add(line []byte) error {
 	t, ok := record.ParseChainLink(line)
 	if !ok || !record.VerifyHash(line, &t) {
@@ -379,7 +383,7 @@ func (k *Builder) Add(line []byte) error {
 	id, kind, known := record.Peek(line)
 	k.hashes = append(k.hashes, t.Hash[:]...)
 	k.ids = append(k.ids, id[:]...)
-	// What is not understood may govern the log, and is kept too.
+	// A line of an unknown format may govern the log, and is kept too.
 	if known && !event.Type(kind).Reserved() && k.left.add(line) {
 		return nil
 	}
@@ -392,23 +396,23 @@ func (k *Builder) Add(line []byte) error {
 	return nil
 }
 
-// Header says what was taken in.
+// Header describes the lines that were added.
 func (k *Builder) Header() Header { return k.head }
 
-// Classes counts what was taken in and does not stay.
+// Classes counts the records that were added and leave the log.
 func (k *Builder) Classes() Classes { return k.classes }
 
-// Last is the end of the last line.
+// Last returns the end of the last line.
 func (k *Builder) Last() record.ChainLink { return k.last }
 
 // Bytes returns the file.
 func (k *Builder) Bytes() ([]byte, error) {
 	if k.head.Records == 0 || k.head.Records > math.MaxInt32 || uint64(len(k.lines)) > math.MaxUint32 {
-		return nil, fmt.Errorf("make remnant: of %d records, whose kept lines have %d bytes", k.head.Records, len(k.lines))
+		return nil, fmt.Errorf("build tombstone: %d records with %d bytes of lines to keep are past the limits of the format", k.head.Records, len(k.lines))
 	}
 	names, rows, err := k.left.encode(rowLen)
 	if err != nil {
-		return nil, fmt.Errorf("make remnant: %w", err)
+		return nil, fmt.Errorf("build tombstone: %w", err)
 	}
 	m := &Tombstone{version: 3, rows: uint64(len(rows) / rowLen), names: uint64(len(names))}
 	b := make([]byte, 24, m.sizeOf(k.head.Records, uint64(len(k.places)/placeLen), uint64(len(k.lines))))

@@ -19,7 +19,7 @@ import (
 )
 
 // made returns lines from a sequence number on, of which some govern the log,
-// and their remnant.
+// and their tombstone.
 func made(t testing.TB, first uint64, n int) ([][]byte, []byte) {
 	t.Helper()
 	kinds := []event.Type{event.Prompt, event.HoldPlaced, event.Response, event.ContentRead, event.Prompt}
@@ -89,7 +89,7 @@ func TestTombstone(t *testing.T) {
 	}
 }
 
-// TestTable counts what has left, and nothing that stays.
+// TestTable counts the records that have left, and none that stay.
 func TestTable(t *testing.T) {
 	_, b := made(t, 100, 12)
 	m, _, err := tombstone.Check(bytes.NewReader(b), int64(len(b)))
@@ -108,8 +108,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestTableAltered refuses a table that does not fit, is out of order or names
-// what is not there, although the file's own hash is right.
+// TestTableAltered refuses a table that does not fit, is out of order or has an
+// index past its names, although the file's own hash is right.
 func TestTableAltered(t *testing.T) {
 	_, b := made(t, 100, 12)
 	const rowLen = 72
@@ -135,7 +135,7 @@ func TestTableAltered(t *testing.T) {
 	}
 }
 
-// TestFirstVersion reads a remnant that has no table.
+// TestFirstVersion reads a tombstone that has no table.
 func TestFirstVersion(t *testing.T) {
 	b, err := os.ReadFile("../../testdata/vectors/archive/remnant-v1/00000000000000000008.remnant")
 	if err != nil {
@@ -150,7 +150,7 @@ func TestFirstVersion(t *testing.T) {
 	}
 }
 
-// TestSecondVersion reads a remnant whose table does not tell who acted.
+// TestSecondVersion reads a tombstone whose table has no actors.
 func TestSecondVersion(t *testing.T) {
 	b, err := os.ReadFile("../../testdata/vectors/archive/remnant-v2/00000000000000000008.remnant")
 	if err != nil {
@@ -209,7 +209,7 @@ func TestActors(t *testing.T) {
 	}
 }
 
-// TestMakerRefuses gives a maker what is not the next line.
+// TestMakerRefuses adds lines to a Builder that are not the next one.
 func TestMakerRefuses(t *testing.T) {
 	lines, _ := made(t, 0, 3)
 	bad := bytes.Clone(lines[1])
@@ -224,7 +224,7 @@ func TestMakerRefuses(t *testing.T) {
 		}
 	}
 	if _, err := new(tombstone.Builder).Bytes(); err == nil {
-		t.Error("a remnant of nothing was made")
+		t.Error("a tombstone without records was built")
 	}
 }
 
@@ -248,7 +248,7 @@ func TestStatement(t *testing.T) {
 		if diff := cmp.Diff(s, got); !ok || diff != "" {
 			t.Errorf("%v: %s", ok, diff)
 		}
-		// What it speaks of is in front of it.
+		// A statement is about records before it.
 		if _, ok := tombstone.ParseStatement(&record.Record{Event: e, ChainLink: record.ChainLink{Seq: s.First + 3}}); ok {
 			t.Error("a statement about what follows it counts")
 		}
