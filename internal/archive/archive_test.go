@@ -60,8 +60,8 @@ func (s signer) Name() string                    { return s.name }
 func (s signer) KeyHash() uint32                 { return s.hash }
 func (s signer) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.key, msg), nil }
 
-// newKeeper makes the files of a log with three segments of eight records, and
-// what moves them.
+// newKeeper creates the files of a log with three segments of eight records,
+// and a mover for them.
 func newKeeper(t testing.TB, disk vfs.FS, origin string) *mover {
 	t.Helper()
 	if err := errors.Join(vfs.MakeDir(disk, "log", 0o755), vfs.MakeDir(disk, place, 0o700), vfs.MakeDir(disk, "/second", 0o700)); err != nil {
@@ -103,7 +103,7 @@ func newKeeper(t testing.TB, disk vfs.FS, origin string) *mover {
 	}
 }
 
-// A mover stands in for a log whose segments are moved.
+// A mover replaces a log whose segments are moved.
 type mover struct {
 	*archive.Keeper
 	key    note.Signer
@@ -154,8 +154,8 @@ func read(t testing.TB, disk vfs.FS, name string) []byte {
 	return b
 }
 
-// TestVectors holds what is written now against what was written first, and
-// reads that.
+// TestVectors compares the files that are written now with the first ones, and
+// reads these.
 func TestVectors(t *testing.T) {
 	disk := vfs.NewMem()
 	k := newKeeper(t, disk, "audittrail/test")
@@ -248,11 +248,12 @@ func TestOlderVectors(t *testing.T) {
 	}
 	left, err := tombstone.Read(bytes.NewReader(kept[".remnant"]), int64(len(kept[".remnant"])))
 	if err != nil || left.First != first || left.Records != m.Records || left.Bytes != m.Bytes {
-		t.Errorf("the remnant is %+v, %v", left, err)
+		t.Errorf("the tombstone is %+v, %v", left, err)
 	}
 }
 
-// TestRefusals asks for what must not happen, and finds everything in its place.
+// TestRefusals tries operations that must be refused, and finds all files
+// unchanged.
 func TestRefusals(t *testing.T) {
 	disk := vfs.NewMem()
 	k := newKeeper(t, disk, "audittrail/test")

@@ -15,7 +15,7 @@ import (
 	"audittrail/tlog"
 )
 
-// A Keeper reads the archives of one log, and brings segments back from them.
+// A Keeper reads the archives of one log, and restores segments from them.
 type Keeper struct {
 	FS      vfs.FS
 	Store   *segment.Store
@@ -30,8 +30,8 @@ type Entries interface {
 	ReadEntries(ctx context.Context, from uint64, dst [][32]byte) error
 }
 
-// ErrForeign means that an archive is another log's.
-var ErrForeign = errors.New("another log's archive is there")
+// ErrForeign reports that an archive belongs to another log.
+var ErrForeign = errors.New("the archive belongs to another log")
 
 // Hashes yields the tree's entries of a range.
 func (k *Keeper) Hashes(ctx context.Context, from, to uint64) iter.Seq2[[32]byte, error] {
@@ -53,8 +53,8 @@ func (k *Keeper) Hashes(ctx context.Context, from, to uint64) iter.Seq2[[32]byte
 	}
 }
 
-// Manifest reads the manifest of an archive in a place, verifies that a key of
-// the log signed it, and returns it with its SHA-256.
+// Manifest reads the manifest of an archive in the folder place, verifies that
+// a key of the log signed it, and returns it with its SHA-256.
 func (k *Keeper) Manifest(place string, first uint64) (*Manifest, [32]byte, error) {
 	path := name(place, first, manifestExt)
 	b, err := vfs.ReadFile(k.FS, path, tlog.MaxStatement)
@@ -87,8 +87,8 @@ func (k *Keeper) since(size uint64) []string {
 	return keys
 }
 
-// Check reads an archive that the log speaks of to its end, and holds it
-// against the tree. What is not there is fs.ErrNotExist.
+// Check reads the whole archive of a statement of the log, and compares it with
+// the tree. If the archive does not exist, the error is fs.ErrNotExist.
 func (k *Keeper) Check(ctx context.Context, s *tombstone.Statement) (*Manifest, error) {
 	m, sum, err := k.Manifest(s.To, s.First)
 	if err != nil {
@@ -100,8 +100,8 @@ func (k *Keeper) Check(ctx context.Context, s *tombstone.Statement) (*Manifest, 
 	return m, unpack(ctx, k.FS, PackedFile(s.To, s.First), m, k.Hashes, io.Discard, nil)
 }
 
-// Lines yields the lines of an archive, without their LFs, each held against the
-// tree. A line is valid until the next one.
+// Lines yields the lines of an archive, without their LFs, each compared with
+// the tree. A line is valid until the next one.
 func (k *Keeper) Lines(ctx context.Context, s *tombstone.Statement) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		m, _, err := k.Manifest(s.To, s.First)
@@ -120,7 +120,7 @@ func (k *Keeper) Lines(ctx context.Context, s *tombstone.Statement) iter.Seq2[[]
 // discard removes the files of an archive.
 func (k *Keeper) discard(s *tombstone.Statement) error {
 	if m, _, err := k.Manifest(s.To, s.First); err == nil && (m.Records != s.Records) || errors.Is(err, ErrForeign) {
-		return nil // not ours
+		return nil // not this log's archive
 	}
 	for _, ext := range []string{packedExt, manifestExt} {
 		if err := k.FS.Remove(name(s.To, s.First, ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -130,10 +130,10 @@ func (k *Keeper) discard(s *tombstone.Statement) error {
 	return k.FS.SyncDir(s.To)
 }
 
-// There tells whether the lines of an archive are where they should be.
+// There reports whether the file with the lines of an archive exists.
 func (k *Keeper) There(s *tombstone.Statement) bool { return k.exists(s, packedExt) }
 
-// Left tells whether any file of an archive is there.
+// Left reports whether any file of an archive exists.
 func (k *Keeper) Left(s *tombstone.Statement) bool {
 	return k.exists(s, packedExt) || k.exists(s, manifestExt)
 }
@@ -146,7 +146,7 @@ func (k *Keeper) exists(s *tombstone.Statement, ext string) bool {
 	return err == nil
 }
 
-// Restore brings a segment back from its archive, which stays.
+// Restore restores a segment from its archive, which stays.
 func (k *Keeper) Restore(ctx context.Context, s *tombstone.Statement) error {
 	infos, err := k.Store.Segments()
 	if err != nil {
@@ -168,5 +168,5 @@ func (k *Keeper) Restore(ctx context.Context, s *tombstone.Statement) error {
 		}
 		return k.Store.Return(s.First)
 	}
-	return nil // it is here
+	return nil // the segment has not left, or was restored
 }

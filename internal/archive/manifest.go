@@ -1,16 +1,18 @@
-// Package archive moves whole segments of a log to another place, compressed
-// and with a signed manifest, proves that they are there, and brings them back.
+// Package archive moves whole segments of a log to another folder, compressed
+// and with a signed manifest, verifies archives, and restores segments from
+// them.
 //
 //	00000000000000000000.jsonl.zst   the segment's lines, compressed (RFC 8878)
 //	00000000000000000000.archive     the manifest: a statement, signed
 //
-// docs/format/archive.md draws both. Any program that reads zstd turns the
-// first into the file that stood in log/.
+// docs/format/archive.md describes both. Any program that reads zstd can turn
+// the first into the file that was in log/.
 //
-// The package promises that nothing leaves the log before it was read back from
-// where it went and found to be what the tree says, and before the log says
-// where it is; that a crash at any point leaves the lines in at least one of
-// the two places; and that doing it again finishes what was begun.
+// The package promises that a segment's lines do not leave the log before the
+// archive was read back and compared with the tree, and before the log has
+// recorded where the archive is; that a crash at any point leaves the lines in
+// the log or in the archive; and that archiving the segment again then finishes
+// the move.
 package archive
 
 import (
@@ -27,10 +29,11 @@ import (
 	"audittrail/tlog"
 )
 
-// kind is what the manifest's statement is called. It reaches the disk.
+// kind is the kind of the manifest's statement. It reaches the disk.
 const kind = "archive"
 
-// Names of the files, behind the sequence number of the first record.
+// Extensions of the files' names, after the sequence number of the first
+// record.
 const (
 	packedExt   = ".jsonl.zst"
 	manifestExt = ".archive"
@@ -39,7 +42,8 @@ const (
 // maxSegment bounds the segments that are archived and unpacked.
 const maxSegment = 4 << 30
 
-// A Manifest says what an archive holds. Its lines, as a statement's:
+// A Manifest describes the contents of an archive. The lines of its statement
+// are:
 //
 //	<first record> <records>
 //	<bytes of the lines> <SHA-256 of them>
@@ -59,7 +63,7 @@ type Manifest struct {
 	Before, Last record.Hash
 }
 
-// ErrManifest means that something is no manifest of an archive.
+// ErrManifest reports that a file is not the manifest of an archive.
 var ErrManifest = errors.New("not a manifest of an archive")
 
 func (m *Manifest) lines() []string {
@@ -73,8 +77,8 @@ func (m *Manifest) lines() []string {
 	}
 }
 
-// ReadManifest reads a manifest, and not who signed it. It accepts one spelling
-// of each.
+// ReadManifest reads a manifest without verifying its signature. It accepts
+// only the canonical form.
 func ReadManifest(signed []byte) (*Manifest, error) {
 	s, err := tlog.ReadStatement(kind, signed)
 	if err != nil {
@@ -86,7 +90,7 @@ func ReadManifest(signed []byte) (*Manifest, error) {
 		words = append(words, strings.Split(l, " ")...)
 	}
 	if len(s.Lines) != 5 || len(words) != 10 {
-		return nil, fmt.Errorf("%w: it has not five lines of two words", ErrManifest)
+		return nil, fmt.Errorf("%w: it does not have five lines of two words", ErrManifest)
 	}
 	var errs [10]error
 	m.First, errs[0] = strconv.ParseUint(words[0], 10, 53)
@@ -105,7 +109,7 @@ func ReadManifest(signed []byte) (*Manifest, error) {
 	ok := m.Records > 0 && m.First <= record.MaxSeq-m.Records && m.Bytes > 0 && m.Bytes <= maxSegment &&
 		m.Packed > 0 && m.Packed <= 2*maxSegment && !m.LastLogged.Before(m.FirstLogged)
 	if !ok {
-		return nil, fmt.Errorf("%w: its numbers", ErrManifest)
+		return nil, fmt.Errorf("%w: its numbers are impossible", ErrManifest)
 	}
 	read, encoded := strings.Join(s.Lines, "\n"), strings.Join(m.lines(), "\n")
 	if err := canonical.Check([]byte(read), []byte(encoded)); err != nil {

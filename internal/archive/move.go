@@ -13,14 +13,14 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// ErrNotWhole means that a segment cannot leave yet.
+// ErrNotWhole reports that a segment cannot leave the log yet.
 var ErrNotWhole = errors.New("the segment is still being written to, or not signed yet")
 
-// ManifestKind is what the manifest's statement is called.
+// ManifestKind is the kind of the manifest's statement.
 const ManifestKind = kind
 
-// A Move is a segment on its way out of the log. Between its steps the log signs
-// the manifest, and records what the statement says:
+// A Move is the removal of a segment from the log. Between its steps the log
+// signs the manifest, and records the statement:
 //
 //  1. Archive writes the archive; the log signs the lines of its manifest; Prove
 //     reads the archive back. Drop has no such step.
@@ -28,10 +28,10 @@ const ManifestKind = kind
 //     covers the record.
 //  3. Complete removes the lines.
 //
-// After a crash between two of them, doing all again finishes the move.
+// After a crash between two steps, repeating all of them finishes the move.
 type Move struct {
-	// Statement is what the log is to record before anything is removed; nil if
-	// it has done so already.
+	// Statement is the statement that the log must record before any file is
+	// removed; nil if it has recorded it already.
 	Statement *tombstone.Statement
 
 	keeper   *Keeper
@@ -39,10 +39,10 @@ type Move struct {
 	manifest *Manifest
 	maker    *tombstone.Builder
 	first    uint64
-	discard  *tombstone.Statement // of the archive that goes, if one does
+	discard  *tombstone.Statement // of the archive to be removed, or nil
 }
 
-// whole finds a segment whose lines are all signed, where so many are.
+// whole finds a segment whose lines are all among the first signed records.
 func (k *Keeper) whole(first, signed uint64) (segment.Info, error) {
 	infos, err := k.Store.Segments()
 	if err != nil {
@@ -60,8 +60,8 @@ func (k *Keeper) whole(first, signed uint64) (segment.Info, error) {
 	return segment.Info{}, fmt.Errorf("no segment begins with record %d", first)
 }
 
-// take reads the lines of a segment, compares them with the tree, and makes what
-// is to stay of them.
+// take reads the lines of a segment, compares them with the tree, and adds them
+// to the tombstone.
 func (k *Keeper) take(ctx context.Context, g segment.Info, maker *tombstone.Builder, use func(line []byte) bool) error {
 	next, stop := iter.Pull2(k.Hashes(ctx, g.First, g.First+g.Records))
 	defer stop()
@@ -89,23 +89,24 @@ func (k *Keeper) take(ctx context.Context, g segment.Info, maker *tombstone.Buil
 	return nil
 }
 
-// Archive begins to move a segment, of a log that has signed so many records, to a
-// place. It returns nil if the segment has left the log.
+// Archive begins to move a segment to the folder place. signed is the number of
+// records that the log has signed. It returns nil if the segment has left the
+// log.
 func (k *Keeper) Archive(ctx context.Context, first uint64, place string, signed uint64) (*Move, error) {
 	g, err := k.whole(first, signed)
 	if err != nil || g.Gone != nil {
 		return nil, err
 	}
 	if place == "" || !filepath.IsAbs(place) {
-		return nil, fmt.Errorf("the place %q is not an absolute path", place)
+		return nil, fmt.Errorf("archive folder %q: use an absolute path", place)
 	}
 	if _, _, err := k.Manifest(place, first); errors.Is(err, ErrForeign) {
-		return nil, err // never put over it
+		return nil, err // another log's archive is never overwritten
 	}
-	// It is not made: where a disk is not mounted, the archive would end up
-	// beside the log.
+	// The folder is not created: if a disk is not mounted, the archive would be
+	// written to the log's own disk.
 	if _, err := k.FS.Stat(place); err != nil {
-		return nil, fmt.Errorf("reach the place of the archive, which must be there: %w", err)
+		return nil, fmt.Errorf("open the archive folder, which must exist: %w", err)
 	}
 	m := &Move{keeper: k, place: place, first: first, manifest: &Manifest{Origin: k.Origin}, maker: new(tombstone.Builder)}
 	err = pack(k.FS, PackedFile(place, first), m.manifest, func(yield func([]byte, error) bool) {
@@ -132,9 +133,9 @@ func (k *Keeper) Archive(ctx context.Context, first uint64, place string, signed
 // Manifest returns the lines of the statement that is to be signed.
 func (m *Move) Manifest() []string { return m.manifest.lines() }
 
-// Prove writes the signed manifest, reads the archive to its end, and writes what
-// stays of the segment. said is what the log says of it already, after an earlier
-// try, or nil.
+// Prove writes the signed manifest, reads the whole archive, and writes the
+// tombstone. said is the log's statement about the segment from an earlier try,
+// or nil.
 func (m *Move) Prove(ctx context.Context, signed []byte, reason string, said *tombstone.Statement) error {
 	k := m.keeper
 	if err := vfs.WriteFile(k.FS, name(m.place, m.first, manifestExt), signed, 0o600); err != nil {
@@ -142,13 +143,13 @@ func (m *Move) Prove(ctx context.Context, signed []byte, reason string, said *to
 	}
 	s := tombstone.Statement{First: m.first, Records: m.manifest.Records, Manifest: sha256.Sum256(signed), To: m.place, Reason: reason}
 	if _, err := k.Check(ctx, &s); err != nil {
-		return fmt.Errorf("the archive is not what was written; nothing was removed: %w", err)
+		return fmt.Errorf("the archive differs from the segment; nothing was removed: %w", err)
 	}
 	return m.leave(s, said)
 }
 
-// leave writes what stays of a segment, and finds out whether the log has to say
-// so.
+// leave writes the tombstone of a segment, and finds out whether the log has to
+// record the statement.
 func (m *Move) leave(s tombstone.Statement, said *tombstone.Statement) error {
 	b, err := m.maker.Bytes()
 	if err != nil {
@@ -164,9 +165,9 @@ func (m *Move) leave(s tombstone.Statement, said *tombstone.Statement) error {
 	return nil
 }
 
-// Drop begins to remove a segment, or its archive if it was archived: what stays is
-// its remnant. said is what the log says of it. It returns nil if nothing is left
-// to remove.
+// Drop begins to remove a segment, or its archive if it was archived; its
+// tombstone stays. said is the log's statement about the segment. It returns
+// nil if nothing is left to remove.
 func (k *Keeper) Drop(ctx context.Context, first uint64, reason string, signed uint64, said *tombstone.Statement) (*Move, error) {
 	g, err := k.whole(first, signed)
 	if err != nil {
@@ -183,11 +184,11 @@ func (k *Keeper) Drop(ctx context.Context, first uint64, reason string, signed u
 		return nil, fmt.Errorf("the log does not say where the segment of record %d went; run verify", first)
 	}
 	if said.To == "" {
-		return nil, nil // dropped, and no archive of it
+		return nil, nil // dropped, and without an archive
 	}
 	m := &Move{keeper: k, first: first, discard: said}
 	if !said.Dropped {
-		// What is not there now may be there again tomorrow.
+		// An archive that cannot be found now may be available later.
 		if _, err := k.FS.Stat(PackedFile(said.To, said.First)); err != nil {
 			return nil, fmt.Errorf("reach the archive: %w", err)
 		}

@@ -17,7 +17,7 @@ import (
 	"audittrail/record"
 )
 
-// ErrDamaged means that an archive does not hold what its manifest says.
+// ErrDamaged reports that an archive does not contain what its manifest says.
 var ErrDamaged = errors.New("the archive is damaged")
 
 func damaged(format string, args ...any) error {
@@ -40,7 +40,8 @@ func name(dir string, first uint64, ext string) string {
 	return filepath.Join(dir, fmt.Sprintf("%020d", first)+ext)
 }
 
-// PackedFile is the name of the file of an archive in its place.
+// PackedFile returns the path of the compressed lines of an archive in the
+// folder place.
 func PackedFile(place string, first uint64) string { return name(place, first, packedExt) }
 
 // pack writes lines, compressed, under a name, durably.
@@ -72,7 +73,7 @@ func packInto(f vfs.File, m *Manifest, lines iter.Seq2[[]byte, error]) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = z.Close() }() // again, where it was left early
+	defer func() { _ = z.Close() }() // a second Close after an early return
 	w := bufio.NewWriterSize(io.MultiWriter(z, plain), 1<<16)
 	for line, err := range lines {
 		if err != nil {
@@ -97,10 +98,10 @@ func packInto(f vfs.File, m *Manifest, lines iter.Seq2[[]byte, error]) error {
 // Hashes yields the hashes that the records of a range must have.
 type Hashes func(ctx context.Context, from, to uint64) iter.Seq2[[32]byte, error]
 
-// unpack reads an archive to its end, holds every line against the hash that it
-// must have, and the whole against the manifest. It writes what it reads to w,
-// which is right only if there is no error, and calls use with each line that it
-// has checked, until that returns false.
+// unpack reads a whole archive, and compares every line with the hash that it
+// must have, and the whole with the manifest. It writes the lines to w, which
+// are right only if it returns no error, and calls use with each line that it
+// has checked, until use returns false.
 func unpack(ctx context.Context, fsys vfs.FS, path string, m *Manifest, hashes Hashes, w io.Writer, use func([]byte) bool) error {
 	f, err := fsys.Open(path)
 	if err != nil {
@@ -137,12 +138,12 @@ func unpack(ctx context.Context, fsys vfs.FS, path string, m *Manifest, hashes H
 		return damaged("%s: %v", path, err)
 	}
 	if text.left != 0 || [32]byte(plain.Sum(nil)) != m.Sum || [32]byte(packed.Sum(nil)) != m.PackedSum {
-		return damaged("%s is not what its manifest says", path)
+		return damaged("%s does not match its manifest", path)
 	}
 	return nil
 }
 
-// limited refuses more than a manifest announces.
+// limited fails if there are more bytes than the manifest says.
 type limited struct {
 	r    io.Reader
 	left int64
@@ -163,7 +164,7 @@ var errEnough = errors.New("enough")
 
 var errHashes = errors.New("the tree cannot be read")
 
-// checkLines reads lines, each of which must be the record of its place.
+// checkLines reads lines and checks that each is the record of its place.
 func checkLines(ctx context.Context, in io.Reader, m *Manifest, hashes Hashes, use func([]byte) bool) error {
 	lines := bufio.NewReaderSize(in, 1<<18)
 	seq, prev := m.First, m.Before
@@ -198,13 +199,13 @@ func checkLines(ctx context.Context, in io.Reader, m *Manifest, hashes Hashes, u
 		return errors.New("its last record is not the one that its manifest names")
 	}
 	if _, err := lines.ReadByte(); err != io.EOF {
-		return errors.Join(errors.New("more follows behind its last record"), err)
+		return errors.Join(errors.New("it continues after its last record"), err)
 	}
 	return nil
 }
 
-// restore unpacks an archive into a file, durably, once it was found to be
-// right.
+// restore unpacks an archive into a file, durably, and gives the file its name
+// once the lines were found to be right.
 func restore(ctx context.Context, fsys vfs.FS, from, to string, m *Manifest, hashes Hashes) error {
 	tmp := to + ".tmp"
 	f, err := vfs.CreateNew(fsys, tmp, 0o644)

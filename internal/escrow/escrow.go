@@ -1,5 +1,5 @@
-// Package escrow keeps the keys of single records in a sealed file: those of
-// records that a hold keeps, while the key of their class is destroyed.
+// Package escrow stores the keys of single records in an encrypted file: those
+// of records that a legal hold keeps when the key of their class is destroyed.
 //
 //	audittrail-escrow/v1
 //	page page page …
@@ -7,8 +7,8 @@
 // A page is up to 102 entries of a sequence number (8 bytes, big endian) and a
 // key (32), ascending across all pages, under AES-256-GCM with a tag of 16
 // bytes at its end; all but the last are full, which is 4,096 bytes. The key of
-// the file seals nothing else, so the nonce is the page's number. A file is
-// written once. docs/format/escrow.md has the rest.
+// the file encrypts nothing else, so that the nonce is the page's number. A
+// file is written once. docs/format/escrow.md has the rest.
 package escrow
 
 import (
@@ -36,10 +36,10 @@ const (
 	domainPage = "audittrail/v1 escrow page\x00"
 )
 
-// ErrDamaged means that a file is not the escrow that was written.
+// ErrDamaged reports that a file is not the escrow that was written.
 var ErrDamaged = errors.New("escrow damaged")
 
-// A sealer seals and opens the pages of one file.
+// A sealer encrypts and decrypts the pages of one file.
 type sealer struct {
 	aead  cipher.AEAD
 	class string
@@ -58,8 +58,8 @@ func newSealer(key *[32]byte, class string) (*sealer, error) {
 }
 
 // bind returns nonce and associated data of a page: its number, whether it is
-// the last one, and the class. So no page counts elsewhere, and an end that is
-// missing is noticed.
+// the last one, and the class. So a page cannot be moved, and a missing end is
+// noticed.
 func (s *sealer) bind(page int64, last bool) (nonce, aad []byte) {
 	nonce = make([]byte, s.aead.NonceSize())
 	binary.BigEndian.PutUint64(nonce[len(nonce)-8:], uint64(page))
@@ -112,7 +112,7 @@ func (w *Writer) write(b []byte) error {
 // Add adds the key of the next record.
 func (w *Writer) Add(seq uint64, key record.Key) error {
 	if w.some && seq <= w.last {
-		return fmt.Errorf("write escrow: record %d behind %d", seq, w.last)
+		return fmt.Errorf("write escrow: record %d after record %d", seq, w.last)
 	}
 	if len(w.page) == perPage*entryLen {
 		if err := w.flush(false); err != nil {
@@ -134,7 +134,7 @@ func (w *Writer) flush(last bool) error {
 	return w.write(sealed)
 }
 
-// Close ends the escrow and makes it durable, but for its name.
+// Close ends the escrow and makes it durable, except for its name.
 func (w *Writer) Close() error {
 	err := w.flush(true)
 	if err == nil {
@@ -148,7 +148,7 @@ func (w *Writer) Close() error {
 	return err
 }
 
-// Abandon takes back what was written.
+// Abandon closes and removes the file.
 func (w *Writer) Abandon() error {
 	clear(w.page)
 	err := w.file.Close()
@@ -156,7 +156,7 @@ func (w *Writer) Abandon() error {
 		err = rerr
 	}
 	if err != nil {
-		return fmt.Errorf("take escrow back: %w", err)
+		return fmt.Errorf("remove unfinished escrow: %w", err)
 	}
 	return nil
 }
@@ -170,10 +170,10 @@ type File struct {
 
 	mu   sync.Mutex // guards both below
 	n    int64      // the page that was read last
-	page []byte     // nil if none was
+	page []byte     // nil if none was read
 }
 
-// Open opens an escrow, and looks whether its end is there.
+// Open opens an escrow, and checks that its end is not missing.
 func Open(fsys vfs.FS, name, class string, key *[32]byte) (*File, error) {
 	seal, err := newSealer(key, class)
 	if err != nil {
@@ -201,14 +201,14 @@ func (f *File) check() error {
 	}
 	body := size - int64(len(magic))
 	if string(head) != magic || body < tagLen {
-		return fmt.Errorf("%w: it does not begin as one, or is cut off", ErrDamaged)
+		return fmt.Errorf("%w: it is cut off, or not an escrow", ErrDamaged)
 	}
 	f.size, f.pages = size, (body+pageLen-1)/pageLen
 	_, err = f.read(f.pages - 1)
 	return err
 }
 
-// read returns the entries of one page; mu is held, or nobody else knows f.
+// read returns the entries of one page; mu is held, or f is not shared yet.
 func (f *File) read(n int64) ([]byte, error) {
 	if f.page != nil && f.n == n {
 		return f.page, nil
@@ -279,7 +279,7 @@ func (f *File) Each(fn func(seq uint64, key record.Key) error) error {
 	return nil
 }
 
-// Close gives the escrow up.
+// Close closes the file.
 func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -38,7 +38,8 @@ func write(t testing.TB, fsys vfs.FS, name string, n int) {
 	}
 }
 
-// check looks up everything that is in an escrow of n records, and beside it.
+// check looks up all entries of an escrow of n records, and records that it
+// does not have.
 func check(t testing.TB, f *escrow.File, n int) {
 	t.Helper()
 	for seq := range uint64(3*n + 4) {
@@ -130,7 +131,7 @@ func TestWriterRefuses(t *testing.T) {
 	}
 	for _, seq := range []uint64{5, 4} {
 		if err := w.Add(seq, record.Key{}); err == nil {
-			t.Errorf("Add(%d) behind 5 = nil, want an error", seq)
+			t.Errorf("Add(%d) after 5 = nil, want an error", seq)
 		}
 	}
 	if _, err := escrow.Create(disk, "e", class, &fileKey); err == nil {
@@ -144,8 +145,8 @@ func TestWriterRefuses(t *testing.T) {
 	}
 }
 
-// FuzzOpen reads files that nobody sealed: none of them opens, and none breaks
-// the reader.
+// FuzzOpen reads files that were not encrypted with the key: none of them
+// opens, and none crashes the reader.
 func FuzzOpen(f *testing.F) {
 	disk := vfs.NewMem()
 	write(f, disk, "e", 3)
@@ -188,7 +189,8 @@ func TestVectors(t *testing.T) {
 		if err := f.Close(); err != nil {
 			t.Error(err)
 		}
-		// One encoding: what is written now is what was written then.
+		// The encoding is canonical: the file that is written now equals the
+		// one that was written then.
 		disk := vfs.NewMem()
 		write(t, disk, "e", n)
 		want, err := os.ReadFile(filepath.Join(folder, name))
