@@ -20,31 +20,33 @@ const (
 	tileWidth = 1 << tileShift // leaves
 	numLevels = 7
 
-	// maxBroken bounds the time for a log that is altered in many places: to find
-	// the line behind an altered one may take going over its segment.
+	// maxBroken bounds the time for a log that is altered in many places: to
+	// find the line after an altered one, the whole segment may have to be
+	// read.
 	maxBroken = 1000
 )
 
-// A leafHash is what is taken for a leaf, and for the entry there.
+// A leafHash is a candidate for a leaf and its entry.
 type leafHash struct {
 	leaf  tlog.Hash
 	entry record.Hash
 	known bool
 }
 
-// fromLines is the tree over a log's records as its lines give it, and, for lines
-// that were altered, what remains of it elsewhere. It keeps the hashes of complete
-// subtrees of 256 leaves and more in memory: an eighth of a byte for each record.
+// fromLines is the tree over a log's records that is computed from its lines,
+// and, for altered lines, from other sources of their hashes. It keeps the
+// hashes of complete subtrees of 256 leaves and more in memory: an eighth of a
+// byte for each record.
 type fromLines struct {
 	tree   *Tree
 	head   Head
-	levels [numLevels][]tlog.Hash // from level 1 on
+	levels [numLevels][]tlog.Hash // levels from 1 on
 	tail   []leafHash             // of the last tile, if it is not complete
-	index  uint64                 // of tile
-	tile   []leafHash             // read last
+	index  uint64                 // index of tile
+	tile   []leafHash             // the tile that was read last
 }
 
-// fromLines returns the tree for a head, which it keeps.
+// fromLines returns the tree for a head, and caches it.
 func (t *Tree) fromLines(ctx context.Context, head Head) (*fromLines, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -56,7 +58,7 @@ func (t *Tree) fromLines(ctx context.Context, head Head) (*fromLines, error) {
 	}
 	t.lines = nil
 	if t.Store.Size() < head.Size {
-		// What was signed is durable, and counts.
+		// Signed records are durable, and count.
 		found, err := t.Store.Look(ctx, true, head.Size)
 		if err != nil {
 			return nil, err
@@ -78,8 +80,8 @@ func (t *Tree) fromLines(ctx context.Context, head Head) (*fromLines, error) {
 	return nil, ErrRoot
 }
 
-// anyLines is fromLines for a head, or for an older one that covers a record, if
-// that is there.
+// anyLines is fromLines for a head, or for an older one that covers a record,
+// if one is available.
 func (t *Tree) anyLines(ctx context.Context, head Head, seq uint64) (*fromLines, error) {
 	t.mu.Lock()
 	lines := t.lines
@@ -90,8 +92,9 @@ func (t *Tree) anyLines(ctx context.Context, head Head, seq uint64) (*fromLines,
 	return t.fromLines(ctx, head)
 }
 
-// build goes over all records, and tells whether they give the signed root. Mixed,
-// it asks the tree's files about what the lines do not give.
+// build reads all records, and reports whether they give the signed root. If
+// mixed is true, it takes hashes that the lines do not give from the tree's
+// files.
 func (f *fromLines) build(ctx context.Context, mixed bool) (bool, error) {
 	var rng tlog.Range
 	var tile []leafHash
@@ -127,9 +130,9 @@ func (f *fromLines) build(ctx context.Context, mixed bool) (bool, error) {
 	return rng.Size() == f.head.Size && rng.Root() == f.head.Root, nil
 }
 
-// choose replaces the leaves of a tile by what the tree's files have of them where
-// that is likelier: all of them, if they give the hash above them, which is either
-// given or in a file; or those on which both files agree.
+// choose replaces leaves of a tile by those of the tree's files where these are
+// more likely: all leaves, if they give the hash above them, which is either
+// given or in a file; or the leaves on which both files agree.
 func (f *fromLines) choose(index uint64, tile []leafHash, above *tlog.Hash) bool {
 	files := f.tree.Files
 	if above == nil && len(tile) == tileWidth {
@@ -172,12 +175,12 @@ func rootOf(tile []leafHash) tlog.Hash {
 	return tlog.RootOf(leaves)
 }
 
-// fileLeaves returns what a file of the tree has of a tile.
+// fileLeaves returns the leaves of a tile in a file of the tree.
 func (f *fromLines) fileLeaves(index uint64, n int, read func(uint64, [][32]byte) error, entries bool) []leafHash {
 	out := make([]leafHash, n)
 	got := make([][32]byte, n)
 	if read(index*tileWidth, got) != nil {
-		return out // it can be asked about nothing
+		return out // the file has none of them
 	}
 	for i, h := range got {
 		out[i] = leafHash{leaf: tlog.Hash(h), known: true}
@@ -212,8 +215,7 @@ func (f *fromLines) tileAt(ctx context.Context, index uint64) ([]leafHash, error
 	return tile, nil
 }
 
-// leaf returns the leaf hash of a record, and the hash that it had if that is
-// known.
+// leaf returns the leaf hash of a record, and the record's hash if it is known.
 func (f *fromLines) leaf(ctx context.Context, seq uint64) (tlog.Hash, record.Hash, error) {
 	tile, err := f.tileAt(ctx, seq/tileWidth)
 	if err != nil {
@@ -254,8 +256,8 @@ func (r *linesReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return hashes, nil
 }
 
-// Known tells whether the hashes of the records up to a head are known, as they
-// were signed, from the tree's files or from the lines.
+// Known reports whether the signed hashes of the records up to a head are
+// known, from the tree's files or from the lines.
 func (t *Tree) Known(ctx context.Context, head Head) (bool, error) {
 	if good, err := t.goodEntries(ctx, head.Size); err != nil || good {
 		return good, err
@@ -270,8 +272,7 @@ func (t *Tree) Known(ctx context.Context, head Head) (bool, error) {
 	return true, nil
 }
 
-// ReadEntries fills dst with the hashes of records from one on, as they were
-// signed.
+// ReadEntries fills dst with the signed hashes of records from one on.
 func (t *Tree) ReadEntries(ctx context.Context, from uint64, dst [][32]byte) error {
 	good, err := t.goodEntries(ctx, from+uint64(len(dst)))
 	if err == nil && good && t.Files.ReadEntries(from, dst) == nil {
@@ -297,8 +298,8 @@ func (t *Tree) ReadEntries(ctx context.Context, from uint64, dst [][32]byte) err
 	return nil
 }
 
-// goodEntries tells whether the file of the entries gives a signed root of so many
-// records or more.
+// goodEntries reports whether the file of the entries gives a signed root of at
+// least size records.
 func (t *Tree) goodEntries(ctx context.Context, size uint64) (bool, error) {
 	head := t.Head()
 	t.mu.Lock()
@@ -324,7 +325,7 @@ func (t *Tree) goodEntries(ctx context.Context, size uint64) (bool, error) {
 	return t.entries >= size, nil
 }
 
-// AllEntries returns the hashes of the records up to a head, as they were signed.
+// AllEntries returns the signed hashes of the records up to a head.
 func (t *Tree) AllEntries(ctx context.Context, head Head) (iter.Seq2[[32]byte, error], error) {
 	if t.Files.Size() < head.Size {
 		t.Files.Refresh()
@@ -343,8 +344,8 @@ func (t *Tree) AllEntries(ctx context.Context, head Head) (iter.Seq2[[32]byte, e
 	return t.Entries(ctx, head, 0), nil
 }
 
-// Entries yields the hashes of the records from one on up to a head, as they were
-// signed, from the lines.
+// Entries yields the signed hashes of the records from one on up to a head,
+// from the lines.
 func (t *Tree) Entries(ctx context.Context, head Head, from uint64) iter.Seq2[[32]byte, error] {
 	return func(yield func([32]byte, error) bool) {
 		f, err := t.fromLines(ctx, head)
@@ -368,12 +369,12 @@ func (t *Tree) Entries(ctx context.Context, head Head, from uint64) iter.Seq2[[3
 	}
 }
 
-// hashes yields what the lines, and what stays of those that have left, say of the
-// hashes of some records: of an altered line, what the next one says. An error of
-// the file system ends it.
+// hashes yields the hashes of some records from their lines and from
+// tombstones; for an altered line, the hash in the next line. An error of the
+// file system ends it.
 func (t *Tree) hashes(ctx context.Context, from, to uint64) iter.Seq2[leafHash, error] {
 	return func(yield func(leafHash, error) bool) {
-		from := from // it can be gone over again
+		from := from // the sequence can be iterated again
 		for broken := 0; from < to; broken++ {
 			if broken > maxBroken {
 				yield(leafHash{}, ErrRoot)
@@ -415,7 +416,8 @@ func (t *Tree) hashes(ctx context.Context, from, to uint64) iter.Seq2[leafHash, 
 	}
 }
 
-// claims returns the hash of a record by its own line, and by the next one.
+// claims returns the hash of a record according to its own line, and to the
+// next one.
 func (t *Tree) claims(seq uint64) (own, next leafHash, err error) {
 	for i, out := range []*leafHash{&own, &next} {
 		line, err := t.Store.Peek(seq + uint64(i))
@@ -425,7 +427,7 @@ func (t *Tree) claims(seq uint64) (own, next leafHash, err error) {
 			}
 			continue
 		}
-		tail, _ := record.ParseChainLink(line) // Peek has looked at it
+		tail, _ := record.ParseChainLink(line) // Peek has checked it
 		if !record.VerifyHash(line, &tail) {
 			continue
 		}
@@ -438,8 +440,9 @@ func (t *Tree) claims(seq uint64) (own, next leafHash, err error) {
 	return own, next, nil
 }
 
-// Damage returns where the files of the tree, in a folder, are not what the signed
-// records make of them. Unless a writer is at work, none is longer than the log.
+// Damage returns the places at which the files of the tree, in a folder,
+// disagree with the signed records. Unless live is true, a file that is longer
+// than the log is damaged.
 func (t *Tree) Damage(ctx context.Context, fsys vfs.FS, dir string, live bool) ([]*tree.DamageError, error) {
 	head := t.Head()
 	files := tree.Compare(fsys, dir)

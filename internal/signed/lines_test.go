@@ -53,7 +53,7 @@ func TestReadEntriesBeyond(t *testing.T) {
 	if err := tr.ReadEntries(t.Context(), records-1, last[:]); err != nil || last[0] != hashes[records-1] {
 		t.Errorf("ReadEntries of the last = %x, %v; want %v", last[0], err, hashes[records-1])
 	}
-	// From the lines, it takes no more than it was asked for.
+	// From the lines, it fills only the given length.
 	edit(t, filepath.Join(dir, "tree", "entries"), zeros)
 	var first [2][32]byte
 	if err := opened(t, dir).ReadEntries(t.Context(), 0, first[:]); err != nil || first[0] != hashes[0] || first[1] != hashes[1] {
@@ -90,7 +90,8 @@ func TestOneFileIsRight(t *testing.T) {
 	}
 }
 
-// forgeLine makes a line of a log anew, whole in itself, and returns its hash.
+// forgeLine replaces a line of a log by a forged one, whole in itself, and
+// returns its hash.
 func forgeLine(t *testing.T, dir string, seq int, had record.Hash) record.Hash {
 	t.Helper()
 	alterLines(t, dir, seq)
@@ -105,8 +106,8 @@ func forgeLine(t *testing.T, dir string, seq int, had record.Hash) record.Hash {
 	return fake
 }
 
-// TestForgedLine makes a line anew and damages the leaves there: the line is known,
-// but not what was signed, and the file of the entries has that.
+// TestForgedLine forges a line and damages its leaf: the line does not have the
+// signed hash, which is in the file of the entries.
 func TestForgedLine(t *testing.T) {
 	dir, hashes := made(t)
 	fake := forgeLine(t, dir, altered, hashes[altered])
@@ -120,8 +121,9 @@ func TestForgedLine(t *testing.T) {
 	}
 }
 
-// TestForgedLineUnderDamage makes a line anew and damages the tree so far that the lines
-// do not give the signed root: a file of the tree that does is enough.
+// TestForgedLineUnderDamage forges a line and damages the tree so that the
+// lines do not give the signed root: one file of the tree that gives it is
+// enough.
 func TestForgedLineUnderDamage(t *testing.T) {
 	plain, hashes := made(t)
 	forgeLine(t, plain, altered, hashes[altered])
@@ -226,8 +228,8 @@ func onMem(t *testing.T, dir string) *vfs.Mem {
 	return disk
 }
 
-// TestToldOnce goes around damaged files for each record: the log is told of it once,
-// and again when they are damaged after they were mended.
+// TestToldOnce answers for each record without the damaged files: the damage is
+// logged once, and again when they are damaged after they were mended.
 func TestToldOnce(t *testing.T) {
 	dir, hashes := made(t)
 	edit(t, filepath.Join(dir, "tree", "entries"), zeros)

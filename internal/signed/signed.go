@@ -1,11 +1,11 @@
-// Package signed answers what the tree over a log's records that was signed holds,
-// whatever state the files of the tree are in.
+// Package signed answers questions about the signed tree over a log's records,
+// even if the files of the tree are damaged.
 //
-// The files are derived, and nobody vouches for them: what they say is believed
-// if the path from it up to the signed root is right. Where they fail, the answer
-// is put together from the log's lines, and believed only if these give the
-// signed root. So a damaged file never outvotes lines and signature. What neither
-// gives is not known.
+// The files are derived and not signed: a hash in them is trusted if the path
+// from it up to the signed root is right. If a file is wrong, the answer is
+// computed from the log's lines, and trusted only if these give the signed
+// root. So a damaged file never overrides lines and signature. If neither files
+// nor lines give an answer, it is not known.
 package signed
 
 import (
@@ -26,7 +26,8 @@ import (
 )
 
 // ErrRoot says that neither the files of the tree nor the lines of the log give
-// the root that was signed: lines were altered, or cannot be told from such.
+// the root that was signed: lines were altered, or cannot be distinguished from
+// altered ones.
 var ErrRoot = errors.New("neither the lines of the log nor the files of its tree give the root that was signed")
 
 // A Head is a size of the log, and the root that was signed for it.
@@ -39,23 +40,23 @@ type Head struct {
 type Tree struct {
 	Store  *segment.Store
 	Files  *tree.Tree
-	Ring   *keyring.Ring // nil if it is not at hand
+	Ring   *keyring.Ring // nil without the keyring
 	Origin string
 	Writer bool // this process writes the log
 	Logger *slog.Logger
-	// Damaged, unless it is nil, is sent to when files are found damaged and nobody
-	// has taken the last one yet. It has room for one.
+	// Damaged, unless it is nil, gets a value when files are found damaged,
+	// unless it contains one already. Its capacity is one.
 	Damaged chan struct{}
 
 	mu     sync.Mutex
 	head   Head
-	fresh  bool       // head is what was published last
-	lines  *fromLines // nil until it was needed
-	failed *Head      // the lines do not give its root
-	told   bool       // the log was told that files are damaged
+	fresh  bool       // head is the newest published one
+	lines  *fromLines // nil until it is needed
+	failed *Head      // head whose root the lines do not give
+	told   bool       // it was logged that files are damaged
 
-	entries uint64 // how many of those in the file gave a signed root
-	bad     Head   // for which they did not
+	entries uint64 // number of entries in the file that gave a signed root
+	bad     Head   // head whose root they did not give
 }
 
 // Refresh makes the tree look for a newer head when one is needed.
@@ -85,10 +86,11 @@ func (t *Tree) newest() Head {
 		}
 	}
 	if t.Writer {
-		return t.head // it remembers what it signs before it publishes that
+		return t.head // the keyring remembers a head before it is published
 	}
 	t.fresh = true
-	// Without it, what is known of the signed records is less, and not wrong.
+	// Without the checkpoint, fewer records are known to be signed, which is
+	// still right.
 	if text, err := t.Files.Checkpoint(); err == nil {
 		if c, err := t.Open(text); err == nil && c.Size > t.head.Size {
 			t.head = Head{c.Size, c.Root}
@@ -97,8 +99,8 @@ func (t *Tree) newest() Head {
 	return t.head
 }
 
-// Open reads a checkpoint of the log, and checks its signature if the keyring is
-// at hand.
+// Open reads a checkpoint of the log, and checks its signature if there is a
+// keyring.
 func (t *Tree) Open(text []byte) (tlog.Checkpoint, error) {
 	if t.Ring == nil {
 		return tlog.ReadCheckpoint(text)
@@ -111,10 +113,10 @@ func (t *Tree) Open(text []byte) (tlog.Checkpoint, error) {
 	return c, err
 }
 
-// Check tells whether the record with a sequence number has the hash that was
-// signed. Of a record that nobody has signed it does. entry is what the tree's
-// file has, if it has one. If the hash is another one, want is the one that was
-// signed, if that is known.
+// Check reports whether the record with a sequence number has the hash that was
+// signed. For a record that is not signed yet, it returns true. entry is the
+// entry in the tree's file, if there is one. If the hash is not the signed one,
+// want is the signed one, if it is known.
 func (t *Tree) Check(ctx context.Context, seq uint64, got record.Hash, entry []byte) (ok bool, want record.Hash, err error) {
 	head := t.Head()
 	if seq >= head.Size {
@@ -147,8 +149,9 @@ func (t *Tree) Check(ctx context.Context, seq uint64, got record.Hash, entry []b
 	return false, entryOf, nil
 }
 
-// Proves is Check by the path up to the signed root, also where the tree's file has
-// that hash: for a record that stands for all before it.
+// Proves is Check, but always follows the path up to the signed root, also if
+// the tree's file has the same hash: it is for a record that is checked in
+// place of all records before it.
 func (t *Tree) Proves(ctx context.Context, seq uint64, got record.Hash) (ok bool, want record.Hash, err error) {
 	head := t.Head()
 	if seq >= head.Size {
@@ -161,11 +164,11 @@ func (t *Tree) Proves(ctx context.Context, seq uint64, got record.Hash) (ok bool
 	return t.Check(ctx, seq, got, t.entry(seq))
 }
 
-// entry returns what the tree's file has of a record, or nil.
+// entry returns the entry of a record in the tree's file, or nil.
 func (t *Tree) entry(seq uint64) []byte {
 	var one [1][32]byte
 	if t.Files.ReadEntries(seq, one[:]) != nil {
-		return nil // it is derived
+		return nil // the file is derived
 	}
 	return one[0][:]
 }
@@ -182,8 +185,8 @@ func (t *Tree) Agrees(ctx context.Context, seq uint64, got record.Hash) (ok bool
 	return t.Check(ctx, seq, got, entry)
 }
 
-// Root returns the root of the tree over the first size records, of which that
-// many were signed.
+// Root returns the root of the tree over the first size records, all of which
+// are signed.
 func (t *Tree) Root(ctx context.Context, size uint64) (root tlog.Hash, err error) {
 	head := t.Head()
 	err = t.Prove(ctx, head, func(r tlog.HashReader) error {
@@ -207,8 +210,8 @@ func (t *Tree) reader(head Head) tlog.HashReader {
 	return t.Files.HashReader()
 }
 
-// Prove calls prove with a reader of the tree's hashes, and again with one that
-// takes them from the log's lines if what comes of the first does not hold.
+// Prove calls prove with a reader of the tree's hashes, and, if the result does
+// not verify, again with a reader that takes them from the log's lines.
 func (t *Tree) Prove(ctx context.Context, head Head, prove func(tlog.HashReader) error) error {
 	err := prove(t.reader(head))
 	if err == nil {
@@ -225,7 +228,7 @@ func (t *Tree) Prove(ctx context.Context, head Head, prove func(tlog.HashReader)
 	return nil
 }
 
-// tell says once that files of the tree are damaged.
+// tell logs once that files of the tree are damaged.
 func (t *Tree) tell() {
 	t.mu.Lock()
 	told := t.told
@@ -234,7 +237,7 @@ func (t *Tree) tell() {
 	if told {
 		return
 	}
-	t.Logger.Warn("files of the tree are damaged, and were gone around: nothing was altered; verify names them, and doctor --repair makes them again")
+	t.Logger.Warn("files of the tree are damaged, and were not used: nothing was altered; verify names them, and doctor --repair rebuilds them")
 	t.Notice()
 }
 
@@ -246,7 +249,7 @@ func (t *Tree) Notice() {
 	}
 }
 
-// Mended forgets what was found out about the files, which were made again.
+// Mended discards the cached results about the files, which were rebuilt.
 func (t *Tree) Mended() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

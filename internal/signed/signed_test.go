@@ -104,7 +104,7 @@ func edit(t *testing.T, name string, how func([]byte) []byte) {
 	}
 }
 
-// damages are what becomes of the files of a tree. All leaves them as they are.
+// damages are ways to damage the files of a tree.
 var damages = map[string]map[string]func([]byte) []byte{
 	"none":             nil,
 	"a bit of entries": {"entries": flipped},
@@ -124,7 +124,7 @@ func zeros(b []byte) []byte   { return make([]byte, len(b)) }
 func half(b []byte) []byte    { return b[:len(b)/2] }
 
 // TestDamagedFiles asks a tree whose files are damaged in each way about each record:
-// the lines and the signed root decide, and damage is told of.
+// the lines and the signed root decide, and the damage is logged.
 func TestDamagedFiles(t *testing.T) {
 	plain, hashes := made(t)
 	other := record.Hash{1}
@@ -168,8 +168,8 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
-// TestAlteredLine asks about a line that was altered, also where the files of the
-// tree agree with it, or are damaged: it is not what was signed.
+// TestAlteredLine asks about a line that was altered, also if the files of the
+// tree agree with it, or are damaged: it does not have the signed hash.
 func TestAlteredLine(t *testing.T) {
 	plain, hashes := made(t)
 	const seq = 40
@@ -201,8 +201,9 @@ func TestAlteredLine(t *testing.T) {
 	}
 }
 
-// TestForgedHead has somebody without keys change what calls itself signed: without
-// the keyring it is taken at its word, and then neither lines nor files give the root.
+// TestForgedHead has somebody without keys change the checkpoint: without the
+// keyring its signature is not checked, and then neither lines nor files give
+// the root.
 func TestForgedHead(t *testing.T) {
 	dir, hashes := made(t)
 	edit(t, filepath.Join(dir, "tree", "checkpoint"), func(b []byte) []byte {

@@ -13,7 +13,8 @@ import (
 )
 
 // A Comparison compares the files of a tree with the hashes that they should
-// hold, which somebody else computes. It notes the first difference of each file.
+// contain, which the caller computes. It records the first difference in each
+// file.
 type Comparison struct {
 	files [numFiles]compared
 }
@@ -21,15 +22,15 @@ type Comparison struct {
 // A compared is one file of a Comparison.
 type compared struct {
 	file   vfs.File // nil if it cannot be opened
-	err    error    // why not
+	err    error    // why it cannot be opened
 	length int64
 
 	mu     sync.Mutex
 	damage *DamageError // the first, by its place
 }
 
-// Compare opens the files of the tree in a folder. What is missing, or cannot be
-// read, differs. Close the comparison.
+// Compare opens the files of the tree in a folder. A file that is missing, or
+// cannot be read, differs. The caller must close the Comparison.
 func Compare(fsys vfs.FS, dir string) *Comparison {
 	c := new(Comparison)
 	for i := range c.files {
@@ -53,7 +54,8 @@ func (c *Comparison) Close() {
 	}
 }
 
-// Longest notes the files that hold more than a tree of size leaves has.
+// Longest records the files that are longer than those of a tree of size
+// leaves.
 func (c *Comparison) Longest(size uint64) {
 	for i := range c.files {
 		if end := length(i, size); c.files[i].length > end {
@@ -84,7 +86,7 @@ func (f *compared) note(d *DamageError) {
 	}
 }
 
-// Pages returns what compares hashes for one goroutine.
+// Pages returns a Pages for one goroutine.
 func (c *Comparison) Pages() *Pages { return &Pages{of: c} }
 
 // Pages are parts of the files of a Comparison, read by one goroutine.
@@ -93,14 +95,14 @@ type Pages struct {
 	pages [numFiles]page
 }
 
-// A page is some of a file.
+// A page is a part of a file.
 type page struct {
-	first uint64 // hash in it
+	first uint64 // index of the first hash in it
 	buf   []byte
-	data  []byte // what of buf was read
+	data  []byte // the part of buf that was read
 }
 
-// pageHashes is how many hashes are read at once.
+// pageHashes is the number of hashes that are read at once.
 const pageHashes = 2048
 
 // Entry compares the entry at index i, and its leaf hash.
@@ -117,8 +119,9 @@ func (p *Pages) Leaf(i uint64, leaf tlog.Hash) {
 	p.compare(firstLevel, i, leaf)
 }
 
-// Subtree compares the hash of the complete subtree of 1<<level leaves with which
-// the tree over the first size leaves ends, if a file has such ones.
+// Subtree compares the hash of the complete subtree of 1<<level leaves at the
+// end of the tree over the first size leaves, if a file contains hashes of that
+// level.
 func (p *Pages) Subtree(level int, size uint64, h tlog.Hash) {
 	if level > 0 && level%tileShift == 0 && level/tileShift < numLevels {
 		p.compare(firstLevel+level/tileShift, size>>level-1, h)
@@ -138,7 +141,8 @@ func (p *Pages) differ(i int, index uint64) {
 	})
 }
 
-// at returns a hash of file i. If it cannot be read, that is noted.
+// at returns a hash of file i. If it cannot be read, that is recorded as
+// damage.
 func (p *Pages) at(i int, index uint64) (tlog.Hash, bool) {
 	x := &p.pages[i]
 	if n := uint64(len(x.data) / hashSize); index < x.first || index-x.first >= n {
@@ -150,8 +154,8 @@ func (p *Pages) at(i int, index uint64) (tlog.Hash, bool) {
 	return tlog.Hash(x.data[(index-x.first)*hashSize:][:hashSize]), true
 }
 
-// load reads the page from a hash on. A read that fails is tried once more, since
-// a failure may pass.
+// load reads the page from a hash on. A read that fails is tried once more,
+// since the failure may be temporary.
 func (p *Pages) load(i int, index uint64) *DamageError {
 	f, x := &p.of.files[i], &p.pages[i]
 	offset := int64(index) * hashSize
@@ -170,7 +174,8 @@ func (p *Pages) load(i int, index uint64) *DamageError {
 	}
 	n, err := f.file.ReadAt(x.buf, offset)
 	if n < hashSize && err != nil && !errors.Is(err, io.EOF) {
-		// Only as much as is asked for: what follows may be what fails.
+		// Read only the hash itself: the read may fail because of the bytes
+		// after it.
 		n, err = f.file.ReadAt(x.buf[:hashSize], offset)
 	}
 	if n < hashSize {

@@ -102,8 +102,8 @@ func resize(t *testing.T, fsys vfs.FS, name string, size int64) {
 	}
 }
 
-// Whatever the lengths of the files, the tree has the size that all agree on, is
-// the right tree at that size, and becomes whole by either way of repair.
+// For all lengths of the files, the tree has the size that all agree on, is the
+// right tree at that size, and becomes whole by either way of repair.
 func TestLengths(t *testing.T) {
 	const n = 1100
 	full := newFS(t)
@@ -143,7 +143,7 @@ func TestLengths(t *testing.T) {
 	}
 }
 
-// What lies past the tree's size is never taken for a part of it later.
+// Bytes past the tree's size are never taken for a part of it later.
 func TestGarbagePastTheEnd(t *testing.T) {
 	for _, name := range []string{"entries", "0", "1"} {
 		fsys := newFS(t)
@@ -164,7 +164,7 @@ func TestGarbagePastTheEnd(t *testing.T) {
 	}
 }
 
-// A missing file costs nothing that its siblings can make good.
+// A missing file that can be computed from the others loses nothing.
 func TestMissingFiles(t *testing.T) {
 	for _, name := range []string{"0", "1", "2"} {
 		fsys := newFS(t)
@@ -184,8 +184,8 @@ func TestMissingFiles(t *testing.T) {
 	}
 }
 
-// Whatever led to the tree's size, Sync alone makes it durable, and SetCheckpoint
-// what its checkpoint covers.
+// After any sequence of operations, Sync alone makes the tree durable, and
+// SetCheckpoint the part that the checkpoint covers.
 func TestDurable(t *testing.T) {
 	grow := func(tr *tree.Tree, n int) error { return tr.Append(entries(int(tr.Size()), n)) }
 	for name, step := range map[string]func(fsys vfs.FS, tr *tree.Tree) error{
@@ -221,7 +221,7 @@ func TestDurable(t *testing.T) {
 	}
 }
 
-// What an append that failed had written is gone after a smaller one succeeded.
+// The bytes of a failed append are removed after a smaller one succeeded.
 func TestSmallerAppendAfterFailure(t *testing.T) {
 	fsys := newFS(t)
 	tr := open(t, fsys)

@@ -18,12 +18,12 @@ import (
 
 // Export writes the tree over entries, as the checkpoint has it, to the folder out,
 // in the layout of c2sp.org/tlog-tiles, for any static file server. The hashes
-// follow from the entries, which can be gone over again, and must give the
-// checkpoint's root. What is there already is kept, so that an export can be
-// interrupted, and brought up to date; the checkpoint comes last. A folder that
-// holds another log, or a longer one, is refused. Files are compared byte by byte,
-// and hence not synced one by one: if the machine stops, running it again makes
-// the export whole.
+// are computed from the entries, a sequence that can be iterated again, and
+// must give the checkpoint's root. Existing files are kept, so that an export
+// can be interrupted, continued and updated; the checkpoint is written last. A
+// folder with another log, or a longer one, is refused. Files are compared byte
+// by byte, and hence not synced one by one: if the machine stops, running it
+// again makes the export whole.
 //
 // It calls progress, unless that is nil, with the number of tiles.
 func Export(ctx context.Context, fsys vfs.FS, out string, checkpoint []byte, entries iter.Seq2[[32]byte, error], progress func(done, total uint64)) error {
@@ -44,7 +44,8 @@ func Export(ctx context.Context, fsys vfs.FS, out string, checkpoint []byte, ent
 	return vfs.WriteFile(fsys, filepath.Join(out, checkpointName), checkpoint, filePerm)
 }
 
-// continues says why an export of c cannot go where an earlier one is.
+// continues returns an error if an export of c cannot continue the earlier
+// export in out.
 func continues(ctx context.Context, fsys vfs.FS, out string, c tlog.Checkpoint, entries iter.Seq2[[32]byte, error]) error {
 	signed, err := vfs.ReadFile(fsys, filepath.Join(out, checkpointName), tlog.MaxCheckpoint)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -56,18 +57,18 @@ func continues(ctx context.Context, fsys vfs.FS, out string, c tlog.Checkpoint, 
 	old, err := tlog.ReadCheckpoint(signed)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s has a checkpoint of something else: %w", out, err)
+		return fmt.Errorf("%s has a checkpoint that does not belong to a log: %w", out, err)
 	case old.Origin != c.Origin:
-		return fmt.Errorf("%s holds the log %q, not %q", out, old.Origin, c.Origin)
+		return fmt.Errorf("%s contains the log %q, not %q", out, old.Origin, c.Origin)
 	case old.Size > c.Size:
-		return fmt.Errorf("%s holds that log at size %d, which is more than %d", out, old.Size, c.Size)
+		return fmt.Errorf("%s contains that log with size %d, which is more than %d", out, old.Size, c.Size)
 	}
 	rng, err := batches(ctx, old.Size, entries, new(batch), func() error { return nil })
 	if err == nil && rng.Root() != old.Root {
 		err = fmt.Errorf("checkpoint of size %d has root %v, the tree %v", old.Size, old.Root, rng.Root())
 	}
 	if err != nil {
-		return fmt.Errorf("%s holds another history of that log: %w", out, err)
+		return fmt.Errorf("%s contains another history of that log: %w", out, err)
 	}
 	return nil
 }
@@ -78,10 +79,10 @@ type exporter struct {
 	out         string
 	progress    func(done, total uint64)
 	done, total uint64
-	dir         string           // the folder made last
+	dir         string           // the folder that was created last
 	data, have  []byte           // one tile, reused
-	rest        [numFiles][]byte // what is not a whole tile yet
-	next        [numFiles]uint64 // index of the tile that it belongs to
+	rest        [numFiles][]byte // hashes that do not fill a tile yet
+	next        [numFiles]uint64 // index of the tile that they belong to
 }
 
 // tiles writes all tiles and entry bundles of the tree that a checkpoint covers.
@@ -113,7 +114,7 @@ func (e *exporter) tiles(ctx context.Context, c tlog.Checkpoint, entries iter.Se
 	return nil
 }
 
-// flush writes the tiles of file i for which there are so many hashes or more.
+// flush writes the tiles of file i that have at least width hashes.
 func (e *exporter) flush(ctx context.Context, i, width int) error {
 	rest := e.rest[i]
 	for len(rest) >= width*hashSize {
@@ -131,11 +132,11 @@ func (e *exporter) flush(ctx context.Context, i, width int) error {
 	return nil
 }
 
-// tile writes one tile of file i, unless it is there.
+// tile writes one tile of file i, unless it exists.
 func (e *exporter) tile(i int, index uint64, hashes []byte) error {
 	e.data = appendTile(e.data[:0], i, hashes)
 	width := len(hashes) / hashSize
-	// Of the entries' file, the level is -1 there as well.
+	// The level of the entries' file is -1 in xtlog as well.
 	tile := xtlog.Tile{H: tileShift, L: i - firstLevel, N: int64(index), W: width}
 	name := filepath.Join(e.out, filepath.FromSlash(torchwood.TilePath(tile)))
 	same, err := e.holds(name)
@@ -152,7 +153,7 @@ func (e *exporter) tile(i int, index uint64, hashes []byte) error {
 	return nil
 }
 
-// holds tells whether a file is the tile already.
+// holds reports whether a file already contains the tile.
 func (e *exporter) holds(name string) (same bool, err error) {
 	f, err := e.fs.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -173,7 +174,8 @@ func (e *exporter) holds(name string) (same bool, err error) {
 	return bytes.Equal(e.have, e.data), nil
 }
 
-// write puts the tile under a name at once, so that a server never sees half.
+// write creates the tile's file atomically, so that a server never sees half of
+// it.
 func (e *exporter) write(name string) error {
 	if err := e.makeDir(filepath.Dir(name)); err != nil {
 		return err
@@ -190,7 +192,7 @@ func (e *exporter) write(name string) error {
 	return e.fs.Rename(tmp, name)
 }
 
-// makeDir makes a folder, unless it is the one made last.
+// makeDir creates a folder, unless it is the one created last.
 func (e *exporter) makeDir(dir string) error {
 	if dir == e.dir {
 		return nil

@@ -167,8 +167,8 @@ func TestTile(t *testing.T) {
 	}
 }
 
-// An export that was interrupted goes on where it was, a larger one extends a
-// smaller one, and what is whole is not written again.
+// An interrupted export can be continued, a larger one extends a smaller one,
+// and whole tiles are not written again.
 func TestExportAgain(t *testing.T) {
 	fsys := newFS(t)
 	tr := open(t, fsys)

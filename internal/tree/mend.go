@@ -12,14 +12,14 @@ import (
 	"audittrail/tlog"
 )
 
-// ErrRoot says that entries do not give the root that they should.
-var ErrRoot = errors.New("the entries give another root than the one that was signed")
+// ErrRoot reports that entries do not give the signed root.
+var ErrRoot = errors.New("the root of the entries is not the one that was signed")
 
-// Mend makes the files hold the tree over the first size of the given entries,
-// and forgets what lies past these, once it knows that the entries give the root:
-// without that it changes nothing, and the error is ErrRoot. It goes over the
-// entries twice, writes what differs, replaces a file that cannot be read, and
-// returns the first place of each file that it has changed.
+// Mend rewrites the files so that they contain the tree over the first size of
+// the given entries, and nothing past these. If the entries do not give the
+// root, it changes nothing, and the error is ErrRoot. It reads the entries
+// twice, writes hashes that differ, replaces a file that cannot be read, and
+// returns the first place in each file that it has changed.
 func (t *Tree) Mend(ctx context.Context, size uint64, root tlog.Hash, entries iter.Seq2[[32]byte, error]) ([]*DamageError, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -71,7 +71,7 @@ func (t *Tree) mend(ctx context.Context, size uint64, root tlog.Hash, entries it
 			return nil
 		})
 		if err == nil && rng.Root() != root {
-			err = ErrRoot // they are not what they were
+			err = ErrRoot // the entries have changed since
 		}
 		if err != nil {
 			t.keep(v)
@@ -91,9 +91,9 @@ func (t *Tree) mend(ctx context.Context, size uint64, root tlog.Hash, entries it
 	return all, nil
 }
 
-// mendFile writes what the batch has for file i, if the file has something else,
-// and notes that. A file that cannot be read, nor be written to, is replaced by an
-// empty one, so that another round is needed.
+// mendFile writes the batch's hashes for file i, if the file has others, and
+// calls note. A file that can be neither read nor written is replaced by an
+// empty one, so that another pass is needed.
 func (t *Tree) mendFile(v *view, i int, note func(int, *DamageError)) (replaced bool, err error) {
 	want := t.batch.files[i]
 	if len(want) == 0 {
@@ -130,8 +130,8 @@ func (t *Tree) mendFile(v *view, i int, note func(int, *DamageError)) (replaced 
 	return true, t.replace(v, i)
 }
 
-// replace puts a new, empty file in the place of file i. Readers may still have
-// the old one.
+// replace replaces file i by a new, empty file. Readers may still use the old
+// one.
 func (t *Tree) replace(v *view, i int) error {
 	if f := v.files[i]; f != nil {
 		t.old = append(t.old, f)
@@ -144,8 +144,9 @@ func (t *Tree) replace(v *view, i int) error {
 	return t.openFile(v, i, true)
 }
 
-// batches fills b with what the first size entries add to each file, some at a
-// time, and calls visit for each filling. It returns the range over them.
+// batches fills b with the hashes that the first size entries add to each file,
+// in several portions, and calls visit for each portion. It returns the range
+// over the entries.
 func batches(ctx context.Context, size uint64, entries iter.Seq2[[32]byte, error], b *batch, visit func() error) (*tlog.Range, error) {
 	var rng tlog.Range
 	b.begin(0)

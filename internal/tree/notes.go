@@ -22,8 +22,8 @@ const (
 // ErrMalformed says that the signers file is not what AppendSigner writes.
 var ErrMalformed = errors.New("malformed signers file")
 
-// Checkpoint returns the signed checkpoint that was set last. There is none
-// (fs.ErrNotExist) before the first.
+// Checkpoint returns the signed checkpoint that was set last. If none was set,
+// the error is fs.ErrNotExist.
 func (t *Tree) Checkpoint() ([]byte, error) {
 	b, err := vfs.ReadFile(t.fs, filepath.Join(t.dir, checkpointName), tlog.MaxCheckpoint)
 	if err != nil {
@@ -32,8 +32,8 @@ func (t *Tree) Checkpoint() ([]byte, error) {
 	return b, nil
 }
 
-// PutCheckpointAside renames the checkpoint, durably, so that nothing takes it for
-// one.
+// PutCheckpointAside renames the checkpoint, durably, so that it is no longer
+// taken for the log's checkpoint.
 func (t *Tree) PutCheckpointAside(name string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -50,8 +50,9 @@ func (t *Tree) PutCheckpointAside(name string) error {
 	return nil
 }
 
-// SetCheckpoint makes signed the tree's checkpoint, durably. What it covers is
-// synced before, and must be this tree: none is published that does not hold.
+// SetCheckpoint makes signed the tree's checkpoint, durably. It syncs the
+// leaves that the checkpoint covers first, and refuses a checkpoint that is not
+// of this tree.
 func (t *Tree) SetCheckpoint(signed []byte) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -76,7 +77,7 @@ func (t *Tree) SetCheckpoint(signed []byte) error {
 	return nil
 }
 
-// covers says why c is no checkpoint of this tree.
+// covers returns an error if c is not a checkpoint of this tree.
 func (t *Tree) covers(c tlog.Checkpoint) error {
 	root, err := t.Root(c.Size)
 	if err != nil {
@@ -128,8 +129,8 @@ func (t *Tree) AppendSigner(note []byte) error {
 	return nil
 }
 
-// SetSigners puts notes in the place of those that are there, durably: what is
-// there may be damaged.
+// SetSigners replaces the notes in the signers file, which may be damaged,
+// durably.
 func (t *Tree) SetSigners(notes [][]byte) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

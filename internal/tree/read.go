@@ -13,8 +13,8 @@ import (
 	"audittrail/tlog"
 )
 
-// read fills buf from file i at offset. That the file ends before is damage: no
-// caller asks for what the tree does not have.
+// read fills buf from file i at offset. If the file ends before, it is damaged:
+// callers ask only for hashes that the tree has.
 func (v *view) read(i int, buf []byte, offset int64) error {
 	if len(buf) == 0 {
 		return nil
@@ -40,8 +40,8 @@ func readFull(f vfs.File, name string, buf []byte, offset int64) error {
 	return fmt.Errorf("read %s: %w", name, err)
 }
 
-// A tileBuffer holds the bytes of a tile on their way from a file. Whoever reads
-// many tiles has one of them, since it goes to the heap.
+// A tileBuffer is a buffer for the bytes of a tile that are read from a file. A
+// caller that reads many tiles reuses one, since it is allocated on the heap.
 type tileBuffer [tileWidth * hashSize]byte
 
 // hashes appends n hashes of level k, from the one at index on, to dst.
@@ -57,8 +57,8 @@ func (v *view) hashes(dst []tlog.Hash, k int, index uint64, n int, tb *tileBuffe
 }
 
 // rangeAt returns the range over the first size leaves. Of each level it reads
-// the last tile, which may be a partial one, and folds what is in there. With an
-// error comes the file that it is about.
+// the last tile, which may be a partial one, and folds what is in there. With
+// an error it returns the index of the file that the error is about.
 func (v *view) rangeAt(size uint64) (*tlog.Range, int, error) {
 	var roots, tile []tlog.Hash
 	var tb tileBuffer
@@ -81,8 +81,8 @@ func (v *view) rangeAt(size uint64) (*tlog.Range, int, error) {
 	return rng, firstLevel, err
 }
 
-// Root returns the root of the tree over the first size leaves. That of the
-// whole tree comes from memory.
+// Root returns the root of the tree over the first size leaves. The root of the
+// whole tree is in memory.
 func (t *Tree) Root(size uint64) (tlog.Hash, error) {
 	v := t.now.Load()
 	if size == v.rng.Size() {
@@ -201,7 +201,8 @@ func (t *Tree) EntryBundle(index uint64, width int) ([]byte, error) {
 	return v.tile(nil, entriesFile, index, width, new(tileBuffer))
 }
 
-// within tells whether there are width of n things in the index'th tile.
+// within reports whether the index'th tile of n hashes has at least width
+// hashes.
 func within(n, index uint64, width int) bool {
 	if width < 1 || width > tileWidth || index > n/tileWidth {
 		return false
@@ -209,8 +210,8 @@ func within(n, index uint64, width int) bool {
 	return n-index*tileWidth >= uint64(width)
 }
 
-// tile appends to dst what tlog-tiles has for the index'th tile of file i: hashes
-// back to back, and entries each after its length as a uint16.
+// tile appends to dst the bytes of the index'th tile of file i in tlog-tiles:
+// hashes without separators, and entries each after its length as a uint16.
 func (v *view) tile(dst []byte, i int, index uint64, width int, tb *tileBuffer) ([]byte, error) {
 	buf := tb[:width*hashSize]
 	if err := v.read(i, buf, int64(index)*tileWidth*hashSize); err != nil {
@@ -219,7 +220,8 @@ func (v *view) tile(dst []byte, i int, index uint64, width int, tb *tileBuffer) 
 	return appendTile(dst, i, buf), nil
 }
 
-// appendTile appends to dst what tlog-tiles has for some hashes of file i.
+// appendTile appends to dst some hashes of file i in the encoding of
+// tlog-tiles.
 func appendTile(dst []byte, i int, hashes []byte) []byte {
 	if i != entriesFile {
 		return append(dst, hashes...)

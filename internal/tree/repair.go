@@ -8,10 +8,10 @@ import (
 	"audittrail/tlog"
 )
 
-// Check computes the tree over the first size entries, and compares it with what
-// the files of the levels hold. The error is a *DamageError for the first
-// difference. That the entries are the right ones is not for it to know: compare
-// the root that it returns with a signed one.
+// Check computes the tree over the first size entries, and compares it with the
+// files of the levels. The error is a *DamageError for the first difference.
+// Check cannot know whether the entries are the right ones: compare the root
+// that it returns with a signed one.
 func (t *Tree) Check(ctx context.Context, size uint64) (tlog.Hash, error) {
 	v := t.now.Load()
 	if have := v.rng.Size(); size > have {
@@ -54,9 +54,9 @@ func (t *Tree) RootOfEntries(ctx context.Context, size uint64) (tlog.Hash, error
 	return rng.Root(), nil
 }
 
-// Rebuild makes all levels anew from the first size entries, at most [Tree.Held],
-// and forgets what lies past these. The tree then has that size, and is whole; it
-// may still not be the right tree, if entries are damaged.
+// Rebuild computes all levels again from the first size entries, at most
+// [Tree.Held], and removes everything past these. The tree then has that size,
+// and is whole; if entries are damaged, it is still not the right tree.
 func (t *Tree) Rebuild(ctx context.Context, size uint64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,8 +80,9 @@ func (t *Tree) Rebuild(ctx context.Context, size uint64) error {
 	return nil
 }
 
-// recompute reads the first size entries and calls visit for what they add to
-// each level, some at a time. It returns the range over them.
+// recompute reads the first size entries and calls visit for the hashes that
+// they add to each level, in several portions. It returns the range over the
+// entries.
 func (v *view) recompute(ctx context.Context, size uint64, b *batch, visit func(b *batch, i int) error) (*tlog.Range, error) {
 	var rng tlog.Range
 	buf := make([]byte, hashSize*min(size, maxBatch))

@@ -76,9 +76,9 @@ func TestDamagedHash(t *testing.T) {
 	}
 }
 
-// A damaged entry disagrees with its leaf hash; made anew from it, the tree has
-// another root than the signed one, and is healthy again once it was cut and
-// appended to from the log.
+// A damaged entry disagrees with its leaf hash; computed again from it, the
+// tree has another root than the signed one, and is right again once it was cut
+// and appended to from the log.
 func TestDamagedEntry(t *testing.T) {
 	const n = 700
 	fsys := newFS(t)
@@ -105,7 +105,7 @@ func TestDamagedEntry(t *testing.T) {
 	checkTree(t, tr, n)
 }
 
-// A file cut while it is open is damage, and no I/O error.
+// A file that is cut while it is open is damaged, which is not an I/O error.
 func TestShortFile(t *testing.T) {
 	fsys := newFS(t)
 	tr := open(t, fsys)
@@ -150,7 +150,7 @@ func TestReadError(t *testing.T) {
 			t.Errorf("%s: error is %v, want that of the disk", name, err)
 		}
 	}
-	// What cannot be read is as if it were not there: all of it is derived.
+	// An unreadable file counts as missing: all files are derived.
 	r, err := tree.Open(fsys, dir, true)
 	if err != nil || r.Size() != 0 {
 		t.Fatalf("Open: %v, want an empty tree", err)

@@ -7,18 +7,19 @@
 //	checkpoint  the newest signed checkpoint
 //	signers     the signed notes by which keys replaced keys
 //
-// File k holds, back to back, the tiles of level k that c2sp.org/tlog-tiles
-// describes, so that these can be cut out of it: tile n is bytes 8192*n to
-// 8192*(n+1). Hashes between the levels are folded from at most 128 stored ones.
+// File k contains the tiles of level k of c2sp.org/tlog-tiles without
+// separators, so that these can be cut out of it: tile n is bytes 8192*n to
+// 8192*(n+1). Hashes between the levels are folded from at most 128 stored
+// ones.
 //
 // All files but the last two are appended to at exact offsets and not synced
 // until [Tree.Sync]; a crash leaves them with different lengths, and their
-// unsynced ends in any state. The size of the tree is what all of them agree on.
-// What lies past the last checkpoint is promised by nobody: after a crash, cut
-// the tree to the size of the checkpoint, and append again from the log. The
-// levels follow from the entries, and can be made anew from them.
+// unsynced ends in any state. The size of the tree is the largest size for
+// which all of them have the hashes. Hashes past the last checkpoint may be
+// wrong: after a crash, cut the tree to the size of the checkpoint, and append
+// again from the log. The levels can be computed again from the entries.
 //
-// One process writes, any number read at the same time.
+// One process writes; any number of others read at the same time.
 package tree
 
 import (
@@ -53,19 +54,20 @@ const (
 )
 
 var (
-	// ErrFailed says that a sync or a cut failed: what the files hold is not
-	// known any more, and they are not written to again. Open the tree anew.
+	// ErrFailed reports that a sync or a cut failed: the contents of the files
+	// are no longer known, and they are not written to again. Open the tree
+	// again.
 	ErrFailed = errors.New("the tree's files are in an unknown state")
 
-	// ErrBeyond says that something was asked for that the tree does not have
-	// at its size.
+	// ErrBeyond reports that a hash past the size of the tree was requested.
 	ErrBeyond = errors.New("beyond the end of the tree")
 
-	// ErrReadOnly says that the tree was opened for reading only.
+	// ErrReadOnly reports that the tree was opened for reading only.
 	ErrReadOnly = errors.New("tree is open for reading only")
 )
 
-// A DamageError says where a file does not hold what it should.
+// DamageError reports the place at which a file does not contain the right
+// hash.
 type DamageError struct {
 	File   string // name in the tree's folder
 	Offset int64
@@ -105,22 +107,23 @@ type Tree struct {
 	closed  bool
 
 	replaced [numFiles]bool // while mending: files that were not readable
-	old      []vfs.File     // what was in their place, and may still be read from
+	old      []vfs.File     // the files before, which may still be read from
 }
 
 // A view is the tree at one size.
 type view struct {
 	rng   tlog.Range
-	files [numFiles]vfs.File // nil where there is none yet
-	bad   [numFiles]error    // why a file that is there cannot be used
+	files [numFiles]vfs.File // nil if the file does not exist yet
+	bad   [numFiles]error    // why an existing file cannot be used
 	held  uint64             // whole entries that were found in the entries file
 }
 
-// Open opens the tree in the folder dir. To write, it creates what is missing;
-// reading only, what is missing counts as empty. So does what cannot be opened or
-// read, since all of it follows from the log: [Tree.Mend] replaces it. A link or a
-// pipe in the place of a file is refused. Files longer than the tree are not cut
-// before the first write, since their entries may be what [Tree.Rebuild] needs.
+// Open opens the tree in the folder dir. Opened for writing, it creates missing
+// files; read-only, missing files count as empty. Files that cannot be opened
+// or read count as empty too, since all files are derived from the log:
+// [Tree.Mend] replaces them. A link or a pipe in the place of a file is
+// refused. Files longer than the tree are not cut before the first write, since
+// [Tree.Rebuild] may need their entries.
 func Open(fsys vfs.FS, dir string, readOnly bool) (*Tree, error) {
 	t := &Tree{fs: fsys, dir: dir, readOnly: readOnly}
 	if err := t.openDir(); err != nil {
@@ -129,12 +132,13 @@ func Open(fsys vfs.FS, dir string, readOnly bool) (*Tree, error) {
 	v := t.open()
 	t.now.Store(v)
 	for i := range v.bad {
-		// Somebody put it there: what it leads to is not replaced, and not read.
+		// Somebody replaced the file by a link or a pipe: its target is neither
+		// replaced nor read.
 		if other := (*vfs.FileTypeError)(nil); errors.As(v.bad[i], &other) {
 			return nil, fmt.Errorf("open tree: %w", errors.Join(v.bad[i], t.Close()))
 		}
 	}
-	// A process that was killed may have left all of this behind.
+	// A process that was killed may have left any of these files unsynced.
 	for i := range v.files {
 		t.dirty[i] = v.files[i] != nil
 	}
@@ -142,8 +146,8 @@ func Open(fsys vfs.FS, dir string, readOnly bool) (*Tree, error) {
 	return t, nil
 }
 
-// openDir makes sure that the folder exists. To read, one that is missing is
-// empty, as a file in it would be: the tree is derived.
+// openDir makes sure that the folder exists. Read-only, a missing folder counts
+// as empty, like a missing file: the tree is derived.
 func (t *Tree) openDir() error {
 	_, err := t.fs.Stat(t.dir)
 	switch {
@@ -159,7 +163,7 @@ func (t *Tree) openDir() error {
 func (t *Tree) open() *view {
 	v := new(view)
 	for i := range v.files {
-		create := !t.readOnly && i <= firstLevel // the others when they are needed
+		create := !t.readOnly && i <= firstLevel // other files are created when they are needed
 		v.bad[i] = t.openFile(v, i, create)
 	}
 	t.measure(v)
@@ -189,8 +193,8 @@ func (t *Tree) openFile(v *view, i int, create bool) error {
 }
 
 // measure sets v to the size that all its files agree on: as many entries and
-// leaf hashes, and in each level at least the subtrees that these complete.
-// Without a file that cannot be read, it is empty.
+// leaf hashes, and in each level at least the subtrees that these complete. If
+// a file cannot be read, the tree is empty.
 func (t *Tree) measure(v *view) {
 	var have [numFiles]uint64
 	for i, f := range v.files {
@@ -217,8 +221,8 @@ func (t *Tree) measure(v *view) {
 	}
 }
 
-// load sets v's range to that of the first size leaves, as the files have it. With
-// an error comes the file that it is about.
+// load sets v's range to that of the first size leaves, as the files have it.
+// With an error it returns the index of the file that the error is about.
 func (v *view) load(size uint64) (int, error) {
 	rng, i, err := v.rangeAt(size)
 	if err != nil {
@@ -247,19 +251,19 @@ func fileName(i int) string {
 // Size returns the number of leaves.
 func (t *Tree) Size() uint64 { return t.now.Load().rng.Size() }
 
-// Bad returns why files that are there cannot be opened or read; nil if there are
-// none of these.
+// Bad returns why existing files cannot be opened or read; nil if all can.
 func (t *Tree) Bad() error { return errors.Join(t.now.Load().bad[:]...) }
 
-// Held returns how many entries the tree's files hold: more than Size if, when
-// the tree was opened, levels were missing that [Tree.Rebuild] can make anew.
+// Held returns the number of entries in the tree's files: more than Size if,
+// when the tree was opened, hashes of levels were missing that [Tree.Rebuild]
+// can compute again.
 func (t *Tree) Held() uint64 {
 	v := t.now.Load()
 	return max(v.held, v.rng.Size())
 }
 
-// Refresh makes a tree that is open for reading only see what the writer has
-// appended, or cut, since.
+// Refresh makes the leaves that the writer has appended, or cut, visible in a
+// tree that is open for reading only.
 func (t *Tree) Refresh() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -412,7 +412,7 @@ func sign(t testing.TB, n int) []byte {
 	return signed
 }
 
-// Readers in this process see whole trees only, while the writer goes on.
+// Readers in this process see whole trees only, while the writer continues.
 func TestConcurrentReaders(t *testing.T) {
 	const n = 3000
 	m := newModel(t, n)

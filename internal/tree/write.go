@@ -7,13 +7,13 @@ import (
 	"audittrail/tlog"
 )
 
-// maxBatch is how many entries are hashed before they are written, which bounds
-// the memory that an append takes.
+// maxBatch is the number of entries that are hashed before they are written,
+// which bounds the memory of an append.
 const maxBatch = 1 << 16
 
-// A batch is what an append adds to each file.
+// A batch is the hashes that an append adds to each file.
 type batch struct {
-	start uint64 // size of the tree before it
+	start uint64 // size of the tree before the append
 	files [numFiles][]byte
 }
 
@@ -25,7 +25,8 @@ func (b *batch) begin(size uint64) {
 	}
 }
 
-// add appends one entry to r, and to the files what that adds to them.
+// add appends one entry to r, and the hashes of it and of the subtrees that it
+// completes to the batch.
 func (b *batch) add(r *tlog.Range, entry [32]byte) {
 	leaf := tlog.LeafHash(entry)
 	b.files[entriesFile] = append(b.files[entriesFile], entry[:]...)
@@ -41,7 +42,7 @@ func (b *batch) complete(level int, h tlog.Hash) {
 	}
 }
 
-// writable says why nothing can be written.
+// writable returns why the tree cannot be written.
 func (t *Tree) writable() error {
 	if t.readOnly {
 		return ErrReadOnly
@@ -55,9 +56,9 @@ func (t *Tree) fail(err error) error {
 	return t.failed
 }
 
-// Append adds entries. They are there for readers when it returns, and durable
-// after [Tree.Sync]. After an error the tree is as before, and it can be tried
-// again.
+// Append adds entries. They are visible to readers when it returns, and durable
+// after [Tree.Sync]. After an error the tree is as before, and the append can
+// be tried again.
 func (t *Tree) Append(entries [][32]byte) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -81,8 +82,9 @@ func (t *Tree) Append(entries [][32]byte) error {
 func (t *Tree) keep(v view) {
 	v.rng = t.now.Load().rng
 	t.now.Store(&v)
-	// Files may be longer now than the tree is. A later append, maybe of fewer
-	// entries, must not leave that end for the next open to believe.
+	// Files may now be longer than the tree. A later append, maybe of fewer
+	// entries, must overwrite or cut these ends, so that the next Open does not
+	// take them for part of the tree.
 	t.long = true
 }
 
@@ -150,8 +152,9 @@ func (t *Tree) trim(v *view) error {
 	return nil
 }
 
-// Sync makes durable what was appended before. After an error nothing is written
-// any more, since what a failed sync leaves behind is not known.
+// Sync makes the entries that were appended before durable. After an error the
+// tree is not written to again, since the state of the files after a failed
+// sync is not known.
 func (t *Tree) Sync() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -184,7 +187,7 @@ func (t *Tree) sync() error {
 	return nil
 }
 
-// Cut forgets everything past size, so that it can be appended anew.
+// Cut removes everything past size, so that it can be appended again.
 func (t *Tree) Cut(size uint64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -208,7 +211,8 @@ func (t *Tree) Cut(size uint64) error {
 // settle makes v what readers see, and cuts the files to what it has.
 func (t *Tree) settle(v view) error {
 	v.held = 0
-	// First, since readers must not look where the files are about to end.
+	// This comes first, since readers must not read where the files are about
+	// to end.
 	t.now.Store(&v)
 	t.long = true
 	if err := t.trim(&v); err != nil {
