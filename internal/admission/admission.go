@@ -1,15 +1,15 @@
 // Package admission decides which records a reader of a log sees.
 //
-// Up to the newest signed size, records count: the tree tells whether they are
-// the ones that were signed. What lies beyond is what was appended within the
-// last second, or what somebody put there who can write to the folder and has
-// no keys. It counts as far as it authenticates record after record under the
-// keyring: see Judge. At the first record that does not, a reader stops. Without
-// the keyring nobody can tell, and a reader stops at the signed size.
+// Up to the newest signed size, records count: the tree shows whether they are
+// the ones that were signed. Lines beyond were appended within the last second,
+// or by somebody who can write to the folder and has no keys. They count as
+// long as each authenticates under the keyring: see Judge. At the first line
+// that does not, a reader stops. Without the keyring a reader stops at the
+// signed size.
 //
-// It promises that what a writer does meanwhile is not taken for a forgery: an
-// erasure signs everything before it destroys a key, so that before a record is
-// rejected, checkpoint and keyring are read again.
+// It promises that the actions of a concurrent writer are not taken for a
+// forgery: since an erasure signs all records before it destroys a key,
+// checkpoint and keyring are read again before a record is rejected.
 package admission
 
 import (
@@ -33,51 +33,51 @@ import (
 	"audittrail/tlog"
 )
 
-// A Reader lets the readers of a log see the records that count. Its exported
-// fields are not changed while it is in use.
+// A Reader makes the records of a log that count visible to readers. Its
+// exported fields are not changed while it is in use.
 type Reader struct {
 	FS     vfs.FS
 	Tree   string         // folder of the tree's files
-	Store  *segment.Store // of which it sets what readers see
-	Ring   *keyring.Ring  // nil if it is not at hand
-	VKeys  []string       // verifier keys that are trusted, where the keyring is not
-	Orders Orders         // that of Judge
+	Store  *segment.Store // whose visible records it sets
+	Ring   *keyring.Ring  // nil without the keyring
+	VKeys  []string       // verifier keys that are trusted, if there is no keyring
+	Orders Orders         // of the Judge
 
 	mu     sync.Mutex // guards all below
 	file   []byte     // the published checkpoint, when it was read last
-	head   uint64     // how many records it, or the keyring, says were signed
-	size   uint64     // how many records count
+	head   uint64     // number of signed records, by file or by the keyring
+	size   uint64     // number of records that count
 	beyond Beyond
 	wrong  error // why the signature of file does not count
 }
 
-// A Beyond is what there is beyond the records that count.
+// A Beyond describes the lines beyond the records that count.
 type Beyond struct {
-	Signed  uint64 // how many records the newest head covers
-	Size    uint64 // how many records count
-	Records uint64 // how many lines beyond these continue the log
+	Signed  uint64 // number of records that the newest head covers
+	Size    uint64 // number of records that count
+	Records uint64 // number of lines beyond these that continue the log
 	// Detail says why the first of them does not count.
 	Detail string
-	// Behind is how many records were signed and are not there.
+	// The number of signed records that are missing.
 	Behind uint64
-	// Damage says how the published checkpoint is damaged, where something else
-	// vouches for what it claims to cover.
+	// Damage says how the published checkpoint is damaged, if other evidence
+	// covers the records that it claims to cover.
 	Damage string
 	// Unchecked says why the signature of the checkpoint was not checked, or
 	// does not count; empty if it was.
 	Unchecked string
 }
 
-// Beyond returns what there was beyond the records that count when the log was
-// looked at last.
+// Beyond describes the lines beyond the records that count, as of the last call
+// of Look.
 func (r *Reader) Beyond() Beyond {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.beyond
 }
 
-// Checkpoint returns the published checkpoint, if its signature is right, as far
-// as the keys are known.
+// Checkpoint returns the published checkpoint, if its signature is right, which
+// is checked if the keys are known.
 func (r *Reader) Checkpoint() ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,11 +94,13 @@ func (r *Reader) Checkpoint() ([]byte, error) {
 	return r.file, nil
 }
 
-// stray says why a line does not count that is not the next record.
+// stray is the reason for which a line that is not the next record does not
+// count.
 const stray = "it does not continue the log"
 
-// Look looks how far the log goes, beside a writer if it is live, and lets
-// readers see the records that count. It returns how many it has found.
+// Look finds the end of the log, which a process may be writing if live is
+// true, and makes the records that count visible to readers. It returns the
+// number of records that it has found.
 func (r *Reader) Look(ctx context.Context, live bool) (uint64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,14 +110,15 @@ func (r *Reader) Look(ctx context.Context, live bool) (uint64, error) {
 		r.beyond.Behind = 0
 		return found, err
 	}
-	// A writer may have gone on since: what was signed by now is there by now.
+	// A writer may have continued since: all records that are signed now can
+	// also be read now.
 	found, err = r.lookOnce(ctx, live)
 	r.beyond.Behind = signed - min(signed, found)
 	return found, err
 }
 
-// lookOnce lets readers see the records that the store finds by now and that
-// count; called with mu held.
+// lookOnce reads the end of the log again, and makes the records that count
+// visible to readers; called with mu held.
 func (r *Reader) lookOnce(ctx context.Context, live bool) (uint64, error) {
 	found, err := r.Store.Look(ctx, live, r.head)
 	if err == nil {
@@ -130,8 +133,8 @@ func (r *Reader) lookOnce(ctx context.Context, live bool) (uint64, error) {
 	return found, nil
 }
 
-// admit looks which of the records count that the store has found, and lets
-// readers see these; called with mu held.
+// admit decides which of the records that the store has found count, and makes
+// these visible to readers; called with mu held.
 func (r *Reader) admit(ctx context.Context, found uint64) error {
 	if found <= r.size && found >= r.beyond.Signed && r.beyond.Signed > 0 {
 		r.show(found)
@@ -157,7 +160,7 @@ func (r *Reader) admit(ctx context.Context, found uint64) error {
 		}
 		records := found - r.size
 		if why == stray {
-			records = 1 // where it is not the next, the name of a file may claim any number
+			records = 1 // if it is not the next, the name of a file may claim any number
 		}
 		r.beyond.Signed, r.beyond.Records, r.beyond.Detail = r.head, records, why
 		return nil
@@ -169,14 +172,14 @@ func (r *Reader) show(size uint64) {
 	r.Store.Show(size)
 }
 
-// judge lets readers see the records that count of those up to a size. It
-// returns the first that does not, and why.
+// judge makes the records up to a size that count visible to readers. It
+// returns the first record that does not count, and why.
 func (r *Reader) judge(ctx context.Context, found uint64) (seq uint64, why string, err error) {
 	if r.size == found {
 		return 0, "", nil
 	}
 	if r.Ring == nil {
-		return r.size, "it is beyond the newest checkpoint, and the keyring is not here", nil
+		return r.size, "it is beyond the newest checkpoint, and cannot be authenticated without the keyring", nil
 	}
 	judge := &Judge{Ring: r.Ring, Store: r.Store, Orders: r.Orders}
 	lines := make([][]byte, 0, Together)
@@ -208,8 +211,8 @@ func (r *Reader) judge(ctx context.Context, found uint64) (seq uint64, why strin
 	return 0, "", nil
 }
 
-// readHead finds out how many records were signed, if that may have changed, or
-// if it must be known for certain.
+// readHead determines the number of signed records, if it may have changed, or
+// if again is true.
 func (r *Reader) readHead(again bool) error {
 	file, err := vfs.ReadFile(r.FS, filepath.Join(r.Tree, "checkpoint"), tlog.MaxCheckpoint)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, vfs.ErrTooLarge) {
@@ -220,7 +223,7 @@ func (r *Reader) readHead(again bool) error {
 	}
 	r.file, r.beyond.Unchecked, r.beyond.Damage, r.wrong = append([]byte{}, file...), "", "", nil
 	if r.Ring == nil && len(r.VKeys) == 0 {
-		r.beyond.Unchecked = "the keyring is not here, and no verifier key is named"
+		r.beyond.Unchecked = "neither the keyring nor a verifier key is available"
 		c, err := tlog.ReadCheckpoint(file)
 		if err != nil {
 			c.Size, r.beyond.Unchecked = 0, "there is no checkpoint"
@@ -242,7 +245,7 @@ func (r *Reader) readHead(again bool) error {
 	heads, _, err := evidence.Heads(found)
 	r.head = 0
 	if evidence.Ring != nil {
-		r.head = evidence.Ring.Signed.Size // whatever is wrong with the checkpoint
+		r.head = evidence.Ring.Signed.Size // even if the checkpoint is wrong
 	}
 	for _, h := range heads {
 		r.head = max(r.head, h.Size)
@@ -254,7 +257,7 @@ func (r *Reader) readHead(again bool) error {
 		for _, p := range found.Kept() {
 			switch {
 			case p.File != "tree/checkpoint":
-			case p.Kind == finding.Derived: // it is damaged, and says nothing of an alteration
+			case p.Kind == finding.Derived: // it is damaged, which is not an alteration
 				r.wrong, r.beyond.Damage = fmt.Errorf("%w: %s", tlog.ErrMalformed, p.Detail), p.Detail
 			default:
 				r.wrong = fmt.Errorf("%w: %s", tlog.ErrBadSignature, p.Detail)

@@ -128,7 +128,7 @@ func TestReject(t *testing.T) {
 		{"about somebody erased", [][]byte{forged(t, lines[aliceSeq], last, idOf(lines[aliceSeq]), fresh)}, 0, "erased before"},
 		{"a copy of somebody erased", [][]byte{forged(t, lines[aliceSeq], last)}, 0, "erased before"},
 		{"a copy", [][]byte{next()}, 0, "a copy of record 1"},
-		{"a copy behind the original", [][]byte{bob, lines[erasedSeq], last, next()}, 3, "a copy of record 1"},
+		{"a copy after the original", [][]byte{bob, lines[erasedSeq], last, next()}, 3, "a copy of record 1"},
 		{"under another id", [][]byte{next(idOf(bob), fresh)}, 0, "does not open"},
 		{"of another type", [][]byte{next(`"type":"prompt"`, `"type":"response"`)}, 0, "does not open"},
 		{"about somebody unknown", [][]byte{next(subjectOf(bob), `"subject":"`+strings.Repeat("ab", 16))}, 0, "absent"},
@@ -184,8 +184,9 @@ func erasedOnce(t *testing.T) (dir, before string) {
 	return dir, before
 }
 
-// TestRejectErasedBehind has lines judged with the keys of before an erasure that is
-// one of them: who was erased by it has no record behind it.
+// TestRejectErasedBehind judges lines, one of which is an erasure, with the
+// keys from before it: a record after the erasure about the erased person does
+// not count.
 func TestRejectErasedBehind(t *testing.T) {
 	dir, before := erasedOnce(t)
 	b, err := os.ReadFile(segmentOf(dir))
@@ -201,9 +202,9 @@ func TestRejectErasedBehind(t *testing.T) {
 		lines [][]byte
 		n     int
 	}{
-		"before it":               {lines[:2], 2},
-		"behind it":               {[][]byte{lines[1], lines[0]}, 1},
-		"before it and behind it": {[][]byte{lines[0], lines[1], lines[0]}, 2},
+		"before it":              {lines[:2], 2},
+		"after it":               {[][]byte{lines[1], lines[0]}, 1},
+		"before it and after it": {[][]byte{lines[0], lines[1], lines[0]}, 2},
 	} {
 		j := &admission.Judge{Ring: ring, Store: store}
 		if n, why, err := j.Reject(t.Context(), c.lines); n != c.n || strings.Contains(why, "erased before") != (n < len(c.lines)) || err != nil {
@@ -212,8 +213,8 @@ func TestRejectErasedBehind(t *testing.T) {
 	}
 }
 
-// TestLookBesideErasure looks at a log in which somebody is erased meanwhile: the
-// record that cannot be opened any more was signed before, and counts.
+// TestLookBesideErasure looks at a log in which somebody is erased meanwhile:
+// the record that can no longer be decrypted was signed before, and counts.
 func TestLookBesideErasure(t *testing.T) {
 	dir, before := erasedOnce(t)
 	b, err := os.ReadFile(segmentOf(dir))
@@ -257,8 +258,8 @@ func TestLookBesideErasure(t *testing.T) {
 	}
 }
 
-// TestRejectWithoutOrders has lines judged while it cannot be told whom an order of the
-// log erased: none counts, unless it is said that the log is damaged.
+// TestRejectWithoutOrders judges lines while the orders of the log cannot be
+// read: none counts, unless the Judge is Lenient because the log is damaged.
 func TestRejectWithoutOrders(t *testing.T) {
 	dir, lines := made(t)
 	ring, store := opened(t, dir)

@@ -21,26 +21,27 @@ import (
 //
 // A line counts if it is a record that this program knows, its content opens
 // with the log's keys, no record before it has its id, and its data subject was
-// not erased before. Its place in the chain is for the caller to check.
+// not erased before. The caller checks its place in the chain.
 type Judge struct {
 	Ring   *keyring.Ring
-	Store  *segment.Store // of the records that may have the id before
+	Store  *segment.Store // of the earlier records, which may have the same id
 	Orders Orders         // it may be nil
-	// Lenient goes on where ids cannot be looked up since the log is damaged.
+	// Lenient accepts a line although ids cannot be looked up because the log
+	// is damaged.
 	Lenient bool
 
 	ids    map[record.ID]uint64
-	erased map[record.Subject]struct{} // by a line that was judged
+	erased map[record.Subject]struct{} // by one of the lines that were judged
 }
 
-// Orders are those among the records that readers see by which keys are destroyed.
+// Orders are the orders to destroy keys among the records that readers see.
 type Orders interface {
-	// Refused returns the state that an order gave to what is about a subject and
-	// of a class, whether or not the keyring still has the key.
+	// Refused returns the state that an order gave to the records about a
+	// subject in a class, even if the keyring still has their key.
 	Refused(s record.Subject, class string) (record.State, error)
 }
 
-// Together is how many lines are best judged at once.
+// Together is the number of lines that are best judged at once.
 const Together = 256
 
 // Fresh returns a judge that has seen no line yet.
@@ -49,7 +50,7 @@ func (j *Judge) Fresh() verify.Judge {
 }
 
 // Reject returns the index of the first line that does not count, and why; the
-// number of lines if all do. The lines are kept.
+// number of lines if all do. The Judge keeps the lines.
 func (j *Judge) Reject(ctx context.Context, lines [][]byte) (int, string, error) {
 	if j.ids == nil {
 		j.ids, j.erased = map[record.ID]uint64{}, map[record.Subject]struct{}{}
@@ -78,7 +79,7 @@ func (j *Judge) Reject(ctx context.Context, lines [][]byte) (int, string, error)
 	return len(lines), "", nil
 }
 
-// open opens a line, or says why that is not possible.
+// open decrypts a line, or returns why that is not possible.
 func (j *Judge) open(line []byte) (*record.Record, string, error) {
 	r, err := record.Decode(line)
 	var version *record.VersionError
@@ -88,8 +89,8 @@ func (j *Judge) open(line []byte) (*record.Record, string, error) {
 	case err != nil:
 		return nil, "it is not in canonical form", nil
 	case r.Event.Type.Internal() && r.Event.Type != event.HoldPlaced && r.Subject != j.Ring.System():
-		// A hold is sealed under the user whom it keeps.
-		return nil, "it calls itself one of the log's own records, and is not sealed as these are", nil
+		// A hold is encrypted with the key of the user whom it names.
+		return nil, "it claims to be one of the log's own records, but is not encrypted like one", nil
 	}
 	prk, err := j.Ring.DecryptionKey(r.Subject, r.Class)
 	state, absent := keyring.StateOf(err)
@@ -108,7 +109,8 @@ func (j *Judge) open(line []byte) (*record.Record, string, error) {
 	return r, "", nil
 }
 
-// place looks at a record that opens: a copy of another one does, too.
+// place checks that a record that can be decrypted is not a copy of an earlier
+// one, or about somebody who was erased.
 func (j *Judge) place(ctx context.Context, r *record.Record) (why string, err error) {
 	seqs, err := j.Store.FindID(ctx, r.ID)
 	for _, seq := range seqs {
