@@ -1,40 +1,41 @@
-// Package finding has what a check of a log finds: each is a place at which the
-// log is not what it should be, of a kind that says what happened there.
+// Package finding describes the findings of a check of a log. A finding is a
+// place at which the log is not what it should be; its kind says what happened
+// there.
 //
-// A kind promises no more than its comment: whether a change was made on purpose
-// no check can tell.
+// A kind promises no more than its comment: a check cannot tell whether a
+// change was made on purpose.
 package finding
 
 // A Kind says what happened to a record.
 type Kind string
 
-// What can have happened. The words are part of what the command line prints.
-// The first six are alterations: something that only a change to the log's files
-// makes of what was signed. The others are what an interruption, a lost key, a
-// failing disk, a damaged derived file, or a line beyond the signed ones leave.
+// The kinds of findings. The command line prints these words. The first six are
+// alterations: only a change to the log's files can cause them in signed
+// records. The others are caused by an interruption, a lost key, a failing
+// disk, a damaged derived file, or a line beyond the signed ones.
 const (
 	Modified  Kind = "modified"  // a record's line was changed
-	Missing   Kind = "missing"   // a record's line is not there
-	Inserted  Kind = "inserted"  // a line that is no record, or one that is there twice
-	Reordered Kind = "reordered" // a record's line is in another's place
-	Truncated Kind = "truncated" // the end of the log is not there
-	Rewritten Kind = "rewritten" // a line is whole, and yet not the one that was signed
+	Missing   Kind = "missing"   // a record's line is missing
+	Inserted  Kind = "inserted"  // a line that is not a record, or that occurs twice
+	Reordered Kind = "reordered" // a record's line is in the place of another
+	Truncated Kind = "truncated" // the end of the log is missing
+	Rewritten Kind = "rewritten" // a line is whole, but not the one that was signed
 
 	Torn       Kind = "torn"       // the last write is incomplete, and was never acknowledged
-	Lost       Kind = "lost"       // a record's content has lost its key
-	Unreadable Kind = "unreadable" // a file cannot be read, and nothing is known of its records
-	Derived    Kind = "derived"    // a derived file is not what the records make of it, or cannot be read
+	Lost       Kind = "lost"       // the key to a record's content is lost
+	Unreadable Kind = "unreadable" // a file cannot be read, so that its records are unchecked
+	Derived    Kind = "derived"    // a derived file disagrees with the records, or cannot be read
 
-	// Unauthenticated lines lie beyond the signed ones, and nothing authenticates
-	// them: their content does not open with the log's keys, or they are copies,
-	// or about a data subject who was erased before, or of a format that this
-	// program does not know. They are in no figure. It is no alteration of what
-	// was signed.
+	// Unauthenticated lines lie beyond the signed ones and do not authenticate:
+	// their content cannot be decrypted with the log's keys, or they are copies
+	// of records, or about a data subject who was erased before, or of a format
+	// that this program does not know. No figure counts them. Such a line does
+	// not alter a signed record.
 	Unauthenticated Kind = "unauthenticated"
 )
 
-// Alteration reports whether the kind is one that a change to the log's files
-// leaves, and not an interruption, a key that is gone, or a disk that fails.
+// Alteration reports whether the kind shows a change to the log's files, and
+// not an interruption, a lost key, or a failing disk.
 func (k Kind) Alteration() bool {
 	switch k {
 	case Modified, Missing, Inserted, Reordered, Truncated, Rewritten:
@@ -56,7 +57,7 @@ func Alterations(kinds map[Kind]uint64) uint64 {
 
 // A Finding is one place at which a log is not what it should be.
 type Finding struct {
-	Seq    uint64 `json:"seq"` // the first record that is concerned
+	Seq    uint64 `json:"seq"` // the first record that is affected
 	Kind   Kind   `json:"kind"`
 	File   string `json:"file"` // from the log's folder
 	Offset int64  `json:"offset"`

@@ -1,5 +1,5 @@
-// Package trust finds out what a log is compared with: which keys are trusted, and
-// which sizes and roots of the log they have signed.
+// Package trust finds out which keys of a log are trusted, and which sizes and
+// roots of the log they have signed.
 package trust
 
 import (
@@ -19,24 +19,24 @@ import (
 	"audittrail/tlog"
 )
 
-// What the files are called in reports.
+// The names of the files in findings.
 const (
 	checkpointFile = "tree/checkpoint"
 	signersFile    = "tree/signers"
 )
 
-// ErrNoKey means that there is no key to check the log's signature with.
+// ErrNoKey reports that no key is available to check the log's signature with.
 var ErrNoKey = errors.New("no key to check the log's signature with")
 
-// A Ring is what the log's keyring says of its signatures.
+// A Ring is the part of the log's keyring that concerns signatures.
 type Ring struct {
 	Origin string
 	Eras   tlog.KeyPeriods
-	Notes  [][]byte    // by which keys replaced keys
-	Signed verify.Head // the last that was signed; its size is 0 if none was
+	Notes  [][]byte    // the notes by which keys replaced keys
+	Signed verify.Head // the head that was signed last; its size is 0 if none was
 }
 
-// RingOf returns what a keyring says.
+// RingOf returns the Ring of a keyring.
 func RingOf(ring *keyring.Ring) (*Ring, error) {
 	eras, err := KeyPeriods(ring)
 	if err != nil {
@@ -48,11 +48,11 @@ func RingOf(ring *keyring.Ring) (*Ring, error) {
 	}
 	return &Ring{
 		Origin: ring.Origin(), Eras: eras, Notes: notesOf(ring),
-		Signed: verify.Head{Size: size, Root: root, Name: "the keyring, which remembers what it has signed,"},
+		Signed: verify.Head{Size: size, Root: root, Name: "the keyring, which remembers the newest signed checkpoint,"},
 	}, nil
 }
 
-// KeyPeriods says which of a keyring's keys counts for which sizes.
+// KeyPeriods returns the sizes for which each of a keyring's keys counts.
 func KeyPeriods(ring *keyring.Ring) (tlog.KeyPeriods, error) {
 	return tlog.ResolveSigner(ring.Signers()[0].VKey, notesOf(ring))
 }
@@ -64,28 +64,28 @@ func notesOf(ring *keyring.Ring) (notes [][]byte) {
 	return notes
 }
 
-// Evidence is what is known of a log besides its lines.
+// Evidence is everything known about a log besides its lines.
 type Evidence struct {
 	FS          vfs.FS
 	Tree        string   // folder of the tree's files
-	Live        bool     // a writer is at work
-	Pinned      []string // verifier keys that are trusted; if none, those of the keyring
-	Ring        *Ring    // nil if the keyring is not at hand
-	Checkpoints [][]byte // signed ones that were kept elsewhere
+	Live        bool     // a process has the log open for writing
+	Pinned      []string // verifier keys that are trusted; if there are none, those of the keyring
+	Ring        *Ring    // nil without the keyring
+	Checkpoints [][]byte // signed checkpoints that were stored elsewhere
 
 	eras []tlog.KeyPeriods // of each key that is trusted
 }
 
-// Heads verifies the signatures of all checkpoints and returns what they vouch
-// for, and what is missing. A checkpoint in the log's folder that was not
-// signed by its keys is reported; if it only cannot be told, for want of a key,
-// that is the error.
+// Heads verifies the signatures of all checkpoints and returns the heads that
+// they sign, and what is missing. If the log's keys did not sign the checkpoint
+// in its folder, that is added to found; if no key is available to decide that,
+// it is the error.
 func (e *Evidence) Heads(found *verify.Findings) (heads []verify.Head, missing []string, err error) {
 	if len(e.Pinned) == 0 && e.Ring == nil {
 		return nil, nil, ErrNoKey
 	}
-	// The checkpoint before the notes: a writer that has changed its key
-	// publishes them in the other order.
+	// The checkpoint is read before the notes, since a writer that has changed
+	// its key publishes them in the other order.
 	published, unread := vfs.ReadFile(e.FS, filepath.Join(e.Tree, "checkpoint"), tlog.MaxCheckpoint)
 	if err := e.trust(found); err != nil {
 		return nil, nil, err
@@ -119,7 +119,7 @@ func (e *Evidence) Heads(found *verify.Findings) (heads []verify.Head, missing [
 	return heads, missing, nil
 }
 
-// trust finds out which keys count for which sizes.
+// trust determines the sizes for which each key counts.
 func (e *Evidence) trust(found *verify.Findings) error {
 	notes, err := e.signers()
 	var malformed error // they cannot be read as notes
@@ -131,8 +131,9 @@ func (e *Evidence) trust(found *verify.Findings) error {
 	}
 	if e.Ring != nil {
 		if malformed == nil && e.compare(notes) != nil {
-			// Those of the keyring count. What the log's signers did not sign says
-			// nothing; what they signed, and the keyring does not have, says much.
+			// The notes of the keyring count. Notes that the log's signers did
+			// not sign are ignored; notes that they signed, and that the
+			// keyring lacks, show that it is outdated.
 			if _, err := tlog.ResolveSigner(e.Ring.Eras[0].VKey, notes); err != nil {
 				malformed = err
 			} else {
@@ -147,7 +148,8 @@ func (e *Evidence) trust(found *verify.Findings) error {
 		}
 		eras, err := tlog.ResolveSigner(key, notes)
 		if err != nil {
-			// The notes do not lead to this key, or nowhere: it stands for itself.
+			// The notes do not lead to this key, or not to any: the key counts
+			// by itself.
 			wrong = wrong || !errors.Is(err, tlog.ErrUnknownKey)
 			eras = tlog.KeyPeriods{{VKey: key, Until: math.MaxUint64}}
 		}
@@ -158,16 +160,16 @@ func (e *Evidence) trust(found *verify.Findings) error {
 	}
 	switch {
 	case malformed != nil:
-		found.Add(finding.Finding{Kind: finding.Derived, File: signersFile, Detail: fmt.Sprintf("the notes by which signers replaced signers are damaged, and are made again from the keyring when the log is opened for writing: %v", malformed)})
+		found.Add(finding.Finding{Kind: finding.Derived, File: signersFile, Detail: fmt.Sprintf("the notes by which signers replaced signers are damaged, and are restored from the keyring when the log is opened for writing: %v", malformed)})
 	case wrong:
-		found.Add(finding.Finding{Kind: finding.Modified, File: signersFile, Detail: "the notes by which signers replaced signers are not what was signed"})
+		found.Add(finding.Finding{Kind: finding.Modified, File: signersFile, Detail: "the notes by which signers replaced signers are not those that were signed"})
 	}
 	return nil
 }
 
-// compare holds the notes that are published against those of the keyring. A
-// crash may have kept the last ones from being published; or the keyring was
-// read before a writer has changed its key.
+// compare compares the published notes with those of the keyring. The last
+// notes may be unpublished because of a crash; or missing in the keyring
+// because it was read before a writer changed its key.
 func (e *Evidence) compare(notes [][]byte) error {
 	n := min(len(notes), len(e.Ring.Notes))
 	if !slices.EqualFunc(notes[:n], e.Ring.Notes[:n], bytes.Equal) {
@@ -183,7 +185,7 @@ func (e *Evidence) compare(notes [][]byte) error {
 	return err
 }
 
-// signers reads the notes that are published beside the tree.
+// signers reads the notes that are published in the tree's folder.
 func (e *Evidence) signers() ([][]byte, error) {
 	t, err := tree.Open(e.FS, e.Tree, true)
 	if err != nil {
@@ -193,13 +195,13 @@ func (e *Evidence) signers() ([][]byte, error) {
 	return notes, errors.Join(err, t.Close())
 }
 
-// published verifies the checkpoint in the log's folder, given what reading it
-// gave.
+// published verifies the checkpoint in the log's folder, given the result of
+// reading it.
 func (e *Evidence) published(signed []byte, err error, origin string, found *verify.Findings) (*tlog.Checkpoint, []string, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if e.Ring != nil && (e.Ring.Signed.Size == 0 || e.Live) {
-			return nil, nil, nil // none was ever signed, or the first is about to be published
+			return nil, nil, nil // no checkpoint was ever signed, or the first is about to be published
 		}
 		return nil, []string{checkpointFile + ": there is no published checkpoint; a new one is written when the log is opened"}, nil
 	case err != nil && !errors.Is(err, vfs.ErrTooLarge):
@@ -223,26 +225,26 @@ func (e *Evidence) published(signed []byte, err error, origin string, found *ver
 		return nil, nil, nil
 	}
 	if errors.Is(err, tlog.ErrOrigin) && !e.ringFits() {
-		return nil, nil, fmt.Errorf("%w: name this log's own keyring; if that is the one, the log was replaced by another", err)
+		return nil, nil, fmt.Errorf("%w: name this log's own keyring; if this is its keyring, the log was replaced by another one", err)
 	}
-	said, _ := tlog.ReadCheckpoint(signed) // if it is one: the size that it claims
+	said, _ := tlog.ReadCheckpoint(signed) // the size that it claims, if it can be parsed
 	if name := e.decides(said.Size, origin); name != "" && !errors.Is(err, tlog.ErrRetiredKey) {
 		found.Add(finding.Finding{
 			Kind: finding.Derived, File: checkpointFile,
-			Detail: fmt.Sprintf("the published checkpoint is not what the log's keys signed, and says nothing: %s knows what was signed; the next writer puts it aside and signs again: %v", name, err),
+			Detail: fmt.Sprintf("the published checkpoint was not signed by the log's keys, and is ignored: %s covers what was signed; the next writer puts it aside and signs again: %v", name, err),
 		})
 		return nil, nil, nil
 	}
 	found.Add(finding.Finding{
 		Seq: said.Size, Kind: finding.Rewritten, File: checkpointFile,
-		Detail: fmt.Sprintf("the published checkpoint is not what the log's keys signed: %v", err),
+		Detail: fmt.Sprintf("the published checkpoint was not signed by the log's keys: %v", err),
 	})
 	return nil, nil, nil
 }
 
-// decides names what else vouches for the first so many records, if anything does:
-// a published checkpoint that does not hold then adds nothing to what is known, and
-// takes nothing away. The keyring remembers what it signs before that is published.
+// decides names other evidence that covers the first size records, if there is
+// any: a published checkpoint with a wrong signature is then irrelevant. The
+// keyring remembers a checkpoint before it is published.
 func (e *Evidence) decides(size uint64, origin string) string {
 	if e.Ring != nil && e.Ring.Signed.Size > 0 && size <= e.Ring.Signed.Size {
 		return "the keyring"
@@ -255,7 +257,7 @@ func (e *Evidence) decides(size uint64, origin string) string {
 	return ""
 }
 
-// pinsOwn tells whether the verifier keys that were named are the keyring's.
+// pinsOwn reports whether the verifier keys that were named are the keyring's.
 func (e *Evidence) pinsOwn() bool {
 	if e.Ring == nil {
 		return false
@@ -268,7 +270,7 @@ func (e *Evidence) pinsOwn() bool {
 	return true
 }
 
-// ringFits tells whether the keyring is that of the log whose tree this is.
+// ringFits reports whether the keyring belongs to the log with this tree.
 func (e *Evidence) ringFits() bool {
 	t, err := tree.Open(e.FS, e.Tree, true)
 	if err != nil || e.Ring == nil {
@@ -287,7 +289,7 @@ func (e *Evidence) open(signed []byte, origin string) (tlog.Checkpoint, error) {
 		if err == nil {
 			return c, nil
 		}
-		// That a signature is wrong says more than that a key is not known.
+		// A wrong signature is a better explanation than an unknown key.
 		if first == nil || errors.Is(first, tlog.ErrUnknownKey) {
 			first = err
 		}
@@ -295,8 +297,8 @@ func (e *Evidence) open(signed []byte, origin string) (tlog.Checkpoint, error) {
 	return tlog.Checkpoint{}, first
 }
 
-// KeyPeriods returns when the verifier keys that are trusted counted. Heads finds them
-// out.
+// KeyPeriods returns the sizes for which the trusted verifier keys count. Call
+// Heads first.
 func (e *Evidence) KeyPeriods() []tlog.KeyPeriods { return e.eras }
 
 // Origin returns the log's name, as its keyring or its published checkpoint has

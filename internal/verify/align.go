@@ -8,18 +8,20 @@ import (
 	"audittrail/record"
 )
 
-// What a line weighs: one that the tree vouches for counts more than any number
-// of those that only say so themselves, and these more than a link of the chain.
+// Weights of a line: a line that the signed tree contains counts more than any
+// number of lines that only claim their place, and these count more than a link
+// of the chain.
 const (
 	signedWeight = 1 << 30
 	lineWeight   = 2
 	linkWeight   = 1
 )
 
-// align says which of the sound items are in their order: the runs that weigh
-// most together. All others stand in a wrong place, or twice. The tree vouches
-// for those below the size vouched. Where two lines claim one place, which
-// happens only behind that, it prefers the one that the chain goes through.
+// align reports which of the sound items are in their order: the runs with the
+// largest total weight. All other items are at a wrong place, or are copies.
+// The signed tree contains the items below the size that is given. If two lines
+// claim one place, which happens only at or after that size, align prefers the
+// line that is linked into the chain.
 func align(items []item, vouched uint64) []bool {
 	var (
 		runs []int // the sound items
@@ -34,14 +36,14 @@ func align(items []item, vouched uint64) []bool {
 	slices.Sort(ends)
 	ends = slices.Compact(ends)
 	// best[i] is the weight of the best sequence of runs that ends with run i,
-	// and before[i] the run in front of that in it.
+	// and before[i] the run that precedes i in it.
 	best, before := make([]uint64, len(runs)), make([]int, len(runs))
 	top := newMaxTree(len(ends), best)
 	byHash := make(map[record.Hash]int, len(runs))
 	for i, at := range runs {
 		it := &items[at]
 		rank, _ := slices.BinarySearch(ends, it.seq)
-		prev := top.below(rank) // of those that end in front of it
+		prev := top.below(rank) // of those that end before it
 		var weight uint64
 		if prev >= 0 {
 			weight = best[prev]
@@ -106,8 +108,8 @@ func (t *maxTree) below(rank int) int {
 	return best
 }
 
-// part cuts the sound runs where another one begins or ends, so that of two
-// that overlap each part can be taken or left.
+// part cuts the sound runs where another run begins or ends, so that each part
+// of two overlapping runs can be chosen by itself.
 func (s *survey) part(ctx context.Context) error {
 	var cuts []uint64
 	for i := range s.items {
@@ -142,7 +144,7 @@ func (s *survey) part(ctx context.Context) error {
 
 var errEnough = errors.New("enough")
 
-// cut reads a run again to cut it in front of some of its lines.
+// cut reads a run again to cut it before some of its lines.
 func (s *survey) cut(ctx context.Context, it *item, cuts []uint64) ([]item, error) {
 	out := []item{*it}
 	out[0].n = 0
@@ -154,7 +156,7 @@ func (s *survey) cut(ctx context.Context, it *item, cuts []uint64) ([]item, erro
 		}
 		next, ok := record.ParseChainLink(raw.text)
 		if !ok {
-			return errEnough // it changed under our hands: what is there stays one part
+			return errEnough // the file has changed meanwhile: the run stays one part
 		}
 		if len(cuts) > 0 && next.Seq == cuts[0] {
 			last.to, last.hash, last.until = raw.from, tail.Hash, tail.Logged

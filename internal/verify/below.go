@@ -12,8 +12,9 @@ import (
 	"audittrail/tlog"
 )
 
-// below takes the tree over the records in front of From from its files. They
-// need not be believed: if they are wrong, so is the root that comes of them.
+// below reads the tree over the records before From from its files. The files
+// need not be trusted: if they are wrong, so is the root that is computed from
+// them.
 func (s *scan) below() *doubt {
 	t, err := tree.Open(s.log.FS, s.log.Tree, true)
 	if err == nil {
@@ -34,12 +35,12 @@ func (s *scan) takeBelow(t *tree.Tree) error {
 			return err
 		}
 		if root != h.Root {
-			return fmt.Errorf("the tree's files give another root for size %d than %s", h.Size, h.Name)
+			return fmt.Errorf("the root of the tree's files for size %d is not that of %s", h.Size, h.Name)
 		}
 		s.heads = s.heads[1:]
 	}
 	if len(s.heads) == 0 {
-		return nil // nothing that is read is signed
+		return nil // none of the lines that are read is signed
 	}
 	from := s.log.From
 	var indexes []int64
@@ -61,8 +62,8 @@ func (s *scan) takeBelow(t *tree.Tree) error {
 }
 
 // locate finds where in a file the line of record From begins, or where the
-// file ends if it holds only earlier ones, by bisection: the lines carry their
-// numbers in order, as the scan behind that place checks.
+// file ends if it contains only earlier ones, by bisection: the lines have
+// their numbers in order, as the scan from there on checks.
 func (l *Log) locate(n int) (int64, *doubt) {
 	if n >= len(l.Files) {
 		return 0, nil
@@ -77,7 +78,7 @@ func (l *Log) locate(n int) (int64, *doubt) {
 	}
 	defer func() { _ = file.Close() }() // only read from: nothing to lose
 	r := l.reader()
-	// The line that is looked for begins in [lo, hi].
+	// The line of From begins in [lo, hi].
 	lo, hi := int64(0), f.Size
 	for lo < hi {
 		mid := lo + (hi-lo)/2
@@ -98,7 +99,7 @@ func (l *Log) locate(n int) (int64, *doubt) {
 		case err != nil:
 			return 0, &doubt{seq: f.First, file: f.Name, offset: start, detail: err.Error()}
 		case !whole || !ok:
-			return 0, &doubt{seq: f.First, file: f.Name, offset: start, detail: "it is no record"}
+			return 0, &doubt{seq: f.First, file: f.Name, offset: start, detail: "the line is not a record"}
 		case tail.Seq == l.From:
 			return start, nil
 		case tail.Seq < l.From:

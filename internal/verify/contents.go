@@ -9,16 +9,16 @@ import (
 	"audittrail/record"
 )
 
-// contents looks at the keys to what is sealed in the lines. It is for one
+// contents looks up the keys to the encrypted contents of lines. It is for one
 // goroutine.
 type contents struct {
 	keys  Keys
-	known map[keyPair]record.State // but for lost ones, which may yet be found
+	known map[keyPair]record.State // without lost keys, which may be found later
 
 	erased, expired uint64 // lines whose key was destroyed
 
 	classes map[string]uint32
-	// Of the last line, whose like the next one often is:
+	// Of the last line, since the next line often has the same class:
 	class  []byte
 	number uint32 // of its class
 	finder record.Finder
@@ -33,8 +33,8 @@ type keyPair struct {
 // maxPairs bounds the memory for the pairs that were looked up.
 const maxPairs = 1 << 17
 
-// take looks at the key to a line's body, counts those that were destroyed, and
-// tells whether it is lost.
+// take looks up the key to a line's body, counts it if it was destroyed, and
+// reports whether it is lost.
 func (c *contents) take(line []byte) (lost bool, err error) {
 	state, err := c.state(line)
 	switch state {
@@ -46,11 +46,11 @@ func (c *contents) take(line []byte) (lost bool, err error) {
 	return state == record.Lost, err
 }
 
-// state looks for the key to a line's body.
+// state returns the state of the key to a line's body.
 func (c *contents) state(line []byte) (record.State, error) {
 	digits, class := c.finder.Find(line)
 	if digits == nil {
-		return record.Readable, nil // not for keys to say what is wrong with it
+		return record.Readable, nil // the line is malformed, which is not reported as a lost key
 	}
 	if c.known == nil || len(c.known) >= maxPairs || len(c.classes) >= maxPairs {
 		c.known, c.classes, c.class = make(map[keyPair]record.State), make(map[string]uint32), nil

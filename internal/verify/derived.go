@@ -9,9 +9,8 @@ import (
 	"audittrail/tlog"
 )
 
-// derived reports the files of the tree that are not what the lines make of them,
-// of which there are size. That the lines are the signed ones is known by then:
-// no line was altered.
+// derived reports the files of the tree that disagree with the first size
+// lines. The lines are known to be the signed ones: none was altered.
 func (l *Log) derived(files *tree.Comparison, size uint64, found *Findings) {
 	if !l.Live {
 		files.Longest(size)
@@ -19,13 +18,13 @@ func (l *Log) derived(files *tree.Comparison, size uint64, found *Findings) {
 	for _, d := range files.Damage() {
 		found.Add(finding.Finding{
 			Seq: d.First(), Kind: finding.Derived, File: "tree/" + d.File, Offset: d.Offset,
-			Detail: d.Detail + "; no record is concerned: the file follows from the log, and the next writer, or doctor --repair, makes it again",
+			Detail: d.Detail + "; no record is affected: the file is derived from the log, and the next writer, or doctor --repair, rebuilds it",
 		})
 	}
 }
 
-// compareFiles compares the files of the tree with the leaves that a head vouches
-// for, if there are any.
+// compareFiles compares the files of the tree with the leaves that a head
+// signs, if there are any.
 func (l *Log) compareFiles(ctx context.Context, known *leaves, size uint64, found *Findings) error {
 	if known.head.Size == 0 {
 		return nil
@@ -40,7 +39,7 @@ func (l *Log) compareFiles(ctx context.Context, known *leaves, size uint64, foun
 		}
 		leaf, err := known.source.leaf(i)
 		if err != nil {
-			return nil // it could be read before: nothing is known of the rest
+			return nil // the file could be read before: the rest is unknown
 		}
 		pages.Leaf(i, leaf)
 		rng.Append(leaf, func(level int, h tlog.Hash) { pages.Subtree(level, i+1, h) })

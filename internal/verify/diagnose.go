@@ -43,27 +43,27 @@ func (l *Log) diagnose(ctx context.Context, found *Findings) (Result, error) {
 	}, nil
 }
 
-// A diagnosis goes over the items of a survey and gives names to what is
-// between those that are in their order.
+// A diagnosis walks over the items of a survey and classifies everything
+// between the items that are in their order.
 type diagnosis struct {
 	*survey
 	chosen    []bool
 	limit     uint64 // size of the newest head
-	inOrder   spans  // what the chosen items hold
-	elsewhere spans  // what only items hold that are not chosen
+	inOrder   spans  // the records of the chosen items
+	elsewhere spans  // the records that only other items have
 
-	size    uint64          // the walk has come up to this record
-	last    *item           // chosen item in front of it, if any
+	size    uint64          // the walk has reached this record
+	last    *item           // the chosen item before it, if any
 	pending []int           // items since then that are not sound
 	begins  map[int]uint64  // first record in its order of each file
 	told    map[uint64]bool // records elsewhere that were reported, by the first of their run
 	stray   uint64          // lines beyond the signed ones that do not count
-	first   finding.Finding // about the first of them
+	first   finding.Finding // the finding about the first of them
 
 	records, unsigned, left uint64
 }
 
-// sortOut says which records are in their place, and which are elsewhere.
+// sortOut finds out which records are in their place, and which are elsewhere.
 func (d *diagnosis) sortOut() {
 	var in, out []span
 	for i := range d.items {
@@ -77,7 +77,7 @@ func (d *diagnosis) sortOut() {
 		switch {
 		case it.form != sound || d.chosen[i]:
 		case it.seq >= d.end():
-			it.form = forged // it calls itself a record that the log does not reach
+			it.form = forged // it claims a sequence number past the end of the log
 		default:
 			out = append(out, span{it.seq, it.seq + it.n})
 		}
@@ -115,13 +115,13 @@ func (d *diagnosis) walk(ctx context.Context) error {
 	if d.crowded {
 		d.found.Add(finding.Finding{
 			Seq: d.size, Kind: finding.Rewritten, File: d.place().Name,
-			Detail: fmt.Sprintf("the log is altered in more than %d places; the files behind this one were not sorted out", maxItems),
+			Detail: fmt.Sprintf("the log is altered in more than %d places; the files after this one were not classified", maxItems),
 		})
 	}
 	return ctx.Err()
 }
 
-// step goes over a run that is in its order.
+// step walks over a run that is in its order.
 func (d *diagnosis) step(ctx context.Context, it *item) {
 	d.gap(ctx, it.seq, false)
 	p := d.at(it, it.seq)
@@ -131,7 +131,7 @@ func (d *diagnosis) step(ctx context.Context, it *item) {
 			p.Kind, p.Detail = finding.Rewritten, "the record does not continue the chain"
 			d.found.Add(p)
 		case it.since.Before(d.last.until):
-			p.Kind, p.Detail = finding.Rewritten, "the record was logged before the one in front of it"
+			p.Kind, p.Detail = finding.Rewritten, "the record was logged earlier than the record before it"
 			d.found.Add(p)
 		}
 	}
@@ -157,12 +157,12 @@ func (d *diagnosis) step(ctx context.Context, it *item) {
 	}
 }
 
-// at begins a problem that is found where an item stands.
+// at begins a finding at the place of an item.
 func (d *diagnosis) at(it *item, seq uint64) finding.Finding {
 	return finding.Finding{Seq: seq, File: d.Files[it.file].Name, Offset: it.from}
 }
 
-// displaced goes over a run of records that stand where they should not.
+// displaced walks over a run of records that are at a wrong place.
 func (d *diagnosis) displaced(ctx context.Context, it *item) {
 	again := d.told[it.seq]
 	d.told[it.seq] = true
@@ -171,19 +171,20 @@ func (d *diagnosis) displaced(ctx context.Context, it *item) {
 		switch {
 		case again || !d.elsewhere.has(seq):
 			p.Seq, p.Kind = d.size, finding.Inserted
-			p.Detail = fmt.Sprintf("record %d stands here a second time", seq)
+			p.Detail = fmt.Sprintf("record %d is here a second time", seq)
 		case seq < d.size:
 			p.Seq, p.Kind = seq, finding.Reordered
-			p.Detail = fmt.Sprintf("record %d stands behind record %d", seq, d.size-1)
+			p.Detail = fmt.Sprintf("record %d comes after record %d", seq, d.size-1)
 		default:
 			p.Seq, p.Kind = d.size, finding.Reordered
-			p.Detail = fmt.Sprintf("record %d stands where record %d should", seq, d.size)
+			p.Detail = fmt.Sprintf("record %d is where record %d should be", seq, d.size)
 		}
 		return p
 	})
 }
 
-// continues tells whether an item beyond the signed ones is the next that counts.
+// continues reports whether an item beyond the signed ones is the next that
+// counts.
 func (d *diagnosis) continues(i int) bool {
 	it := &d.items[i]
 	if !d.chosen[i] || it.frayed || it.seq != d.size {
@@ -192,10 +193,10 @@ func (d *diagnosis) continues(i int) bool {
 	return d.last == nil && d.size == 0 || d.last != nil && d.last.last()+1 == it.seq && it.prev == d.last.hash && !it.since.Before(d.last.until)
 }
 
-// beyond goes over lines behind all that was signed, from the first one on that
-// does not count. Nothing that was signed differs there: whether somebody forged
-// the line, or a genuine one was changed or lost before it was signed, cannot be
-// told. But a record may have been moved there from its place.
+// beyond walks over lines after all signed ones, from the first line on that
+// does not count. No signed record differs there: whether somebody forged the
+// line, or a genuine line was changed or lost before it was signed, cannot be
+// decided. But a signed record may have been moved there from its place.
 func (d *diagnosis) beyond(ctx context.Context, it *item) {
 	if it.form == sound && it.seq < d.limit && d.elsewhere.has(it.seq) && !d.told[it.seq] {
 		d.displaced(ctx, it)
@@ -208,9 +209,9 @@ func (d *diagnosis) beyond(ctx context.Context, it *item) {
 		case it.form == forged && it.seq == d.size && d.over != "":
 			d.first.Detail = d.over
 		case it.form == broken:
-			d.first.Detail = "it is not what its own hash says"
+			d.first.Detail = "it does not match its own hash"
 		case it.form == junk, it.form == cut:
-			d.first.Detail = "it is no record"
+			d.first.Detail = "it is not a record"
 		case it.form == sound && it.seq < d.size:
 			d.first.Detail = fmt.Sprintf("it is a copy of record %d", it.seq)
 		default:
@@ -220,20 +221,21 @@ func (d *diagnosis) beyond(ctx context.Context, it *item) {
 	d.stray += it.n
 }
 
-// reportStray reports the lines that beyond has gone over.
+// reportStray reports the lines that beyond has walked over.
 func (d *diagnosis) reportStray() {
 	switch {
 	case d.stray == 1:
-		d.first.Detail = "the line lies beyond the newest checkpoint, and nobody vouches for it: " + d.first.Detail
+		d.first.Detail = "the line lies beyond the newest checkpoint and is unauthenticated: " + d.first.Detail
 	case d.stray > 1:
-		d.first.Detail = fmt.Sprintf("%d lines lie beyond the newest checkpoint, and nobody vouches for them: of the first, %s", d.stray, d.first.Detail)
+		d.first.Detail = fmt.Sprintf("%d lines lie beyond the newest checkpoint and are unauthenticated; of the first: %s", d.stray, d.first.Detail)
 	default:
 		return
 	}
 	d.found.Add(d.first)
 }
 
-// end returns how far the log goes, or went.
+// end returns the number of records that the log has, or had when it was
+// signed.
 func (d *diagnosis) end() uint64 {
 	end := d.limit
 	if n := len(d.inOrder); n > 0 {
@@ -242,8 +244,8 @@ func (d *diagnosis) end() uint64 {
 	return end
 }
 
-// each reports a problem for each of n lines of an item, from the ith on. As
-// long as problems are kept, it reads the lines again to say where they stand.
+// each reports a finding for each of n lines of an item, from the ith on. As
+// long as findings are kept, it reads the lines again to find their offsets.
 func (d *diagnosis) each(ctx context.Context, it *item, i, n uint64, name func(i uint64, p finding.Finding) finding.Finding) {
 	if n == 1 && i == 0 {
 		d.found.Add(name(0, d.at(it, 0)))
@@ -252,7 +254,7 @@ func (d *diagnosis) each(ctx context.Context, it *item, i, n uint64, name func(i
 	end := i + n
 	var line uint64
 	if !d.found.Full() {
-		_ = d.eachLine(ctx, it.file, it.from, func(raw rawLine) error { // what cannot be read is counted below
+		_ = d.eachLine(ctx, it.file, it.from, func(raw rawLine) error { // lines that cannot be read are counted below
 			if line >= i {
 				p := d.at(it, 0)
 				p.Offset = raw.from
@@ -270,11 +272,12 @@ func (d *diagnosis) each(ctx context.Context, it *item, i, n uint64, name func(i
 	}
 }
 
-// torn tells whether what stands from an item on is what an interrupted write
-// leaves, and reports it. Whole records may follow in the batch that was being
-// written, since a disk does not write in order: their nanoseconds tell their
-// place in it, and so whether the damage is in it too. One of a later batch
-// means that the damaged one had been durable.
+// torn reports whether the log ends with an interrupted write from an item on,
+// and adds that to the findings. Whole records of the batch that was being
+// written may follow the damage, since a disk does not write in order: their
+// nanoseconds give their place in the batch, and thus whether the damaged line
+// is in the same batch. A record of a later batch shows that the damaged one
+// had been durable.
 func (d *diagnosis) torn(ctx context.Context, i int) bool {
 	it := &d.items[i]
 	torn, length := true, int64(0)
@@ -304,52 +307,52 @@ func (d *diagnosis) torn(ctx context.Context, i int) bool {
 	}
 	p := d.at(it, d.size)
 	p.Kind = finding.Torn
-	p.Detail = fmt.Sprintf("the last %d bytes of the log are an incomplete write, which nobody was told is done; the next writer puts it aside", length)
+	p.Detail = fmt.Sprintf("the last %d bytes of the log are an incomplete write, which was never acknowledged; the next writer puts it aside", length)
 	d.found.Add(p)
 	return true
 }
 
-// checkNames holds the names of the files against the records in them.
+// checkNames compares the names of the files with the records in them.
 func (d *diagnosis) checkNames() {
 	for i := d.start(); i < len(d.Files); i++ {
 		f := &d.Files[i]
 		begins, ok := d.begins[i]
 		p := finding.Finding{Seq: min(begins, f.First), Kind: finding.Reordered, File: f.Name}
 		if p.Seq >= d.limit {
-			p.Kind = finding.Unauthenticated // nor is its name
+			p.Kind = finding.Unauthenticated // its name is not signed either
 		}
 		switch {
 		case ok && begins < f.First, ok && begins > f.First && d.inOrder.has(f.First):
 			p.Detail = fmt.Sprintf("the file begins with record %d, its name says %d", begins, f.First)
 			d.found.Add(p)
 		case !ok && f.Size == 0 && f.Err == nil && (i+1 < len(d.Files) || f.First != d.size) && (d.inOrder.has(f.First) || f.First > d.end()):
-			p.Seq, p.Kind, p.Detail = f.First, finding.Inserted, "an empty file, which is no segment of the log"
+			p.Seq, p.Kind, p.Detail = f.First, finding.Inserted, "an empty file, which is not a segment of the log"
 			d.found.Add(p)
 		}
 	}
 }
 
-// checkHeads reports the heads that vouch for another log than this one.
+// checkHeads reports the heads that belong to another log than this one.
 func (d *diagnosis) checkHeads() {
 	for _, h := range d.leaves.refuted {
 		d.found.Add(finding.Finding{
 			Seq: max(d.agreed(h), d.From), Kind: finding.Rewritten, File: d.place().Name,
-			Detail: fmt.Sprintf("%s covers %d records, and the first %d of the log give another root: this is not the log that it was made of, but one that was put in its place", h.Name, h.Size, h.Size),
+			Detail: fmt.Sprintf("%s covers %d records, but the first %d of the log have another root: this is not the log that was signed, but one that was put in its place", h.Name, h.Size, h.Size),
 		})
 	}
 	if d.found.Altered() || len(d.unread) > 0 {
-		return // that a root differs has its reason
+		return // other findings explain why roots differ
 	}
 	for _, h := range d.leaves.open {
 		d.found.Add(finding.Finding{
 			Seq: max(d.agreed(h), d.From), Kind: finding.Rewritten, File: d.place().Name,
-			Detail: fmt.Sprintf("%s covers %d records, and the log does not give its root: records were rewritten, with all that is behind them and with the files of the tree, so that where it begins cannot be told", h.Name, h.Size),
+			Detail: fmt.Sprintf("%s covers %d records, but the log does not have its root: records were rewritten, with all records after them and with the files of the tree, so that the first rewritten record is not known", h.Name, h.Size),
 		})
 	}
 }
 
-// agreed returns the size of the largest head below h that the log agrees with:
-// what h does not agree with is behind it.
+// agreed returns the size of the largest head smaller than h that the log
+// agrees with: the difference from h lies after it.
 func (d *diagnosis) agreed(h Head) uint64 {
 	var size uint64
 	for _, other := range d.Heads {
@@ -361,7 +364,7 @@ func (d *diagnosis) agreed(h Head) uint64 {
 	return size
 }
 
-// place returns the file that the walk has come to.
+// place returns the file that the walk has reached.
 func (d *diagnosis) place() *File {
 	switch {
 	case d.last != nil:

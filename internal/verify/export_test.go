@@ -7,13 +7,13 @@ import (
 	"audittrail/tlog"
 )
 
-// Tune makes a check read in pieces of other lengths than usual.
+// Tune makes a check read in pieces of given lengths.
 func (l *Log) Tune(part, block int64) { l.part, l.block = part, block }
 
 // A Run is an item of consecutive records, for tests of their alignment.
 type Run struct{ Seq, N uint64 }
 
-// Align says which of the runs are in their order.
+// Align reports which of the runs are in their order.
 func Align(runs []Run) []bool {
 	items := make([]item, len(runs))
 	for i, r := range runs {
@@ -23,8 +23,8 @@ func Align(runs []Run) []bool {
 	return align(items, 0)
 }
 
-// Fold puts the entries [from, to) together in subtrees that end at cuts, and
-// appends these to a range over the leaves in front of them.
+// Fold folds the entries [from, to) into subtrees that end at cuts, and appends
+// these to a range over the leaves before them.
 func Fold(rng *tlog.Range, entries [][32]byte, from, to uint64, cuts []uint64, at func(size uint64)) {
 	t := subtrees{hash: tlog.NewHasher(), cuts: cuts}
 	t.start(from)
@@ -67,7 +67,7 @@ func (l *Log) Cut(ctx context.Context, file int, seq, n uint64, cuts []uint64) (
 	return runs, err
 }
 
-// StateOf says what has become of the key to a line's content.
+// StateOf returns the state of the key to a line's content.
 func StateOf(keys Keys, line []byte) (record.State, error) {
 	c := contents{keys: keys}
 	return c.state(line)

@@ -13,8 +13,9 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// Files lists the segments in a folder, by their names, that are not empty, without
-// the remnants of records whose lines are here. A folder that is missing has none.
+// Files lists the segments in a folder, by their names, without empty files and
+// without tombstones of records whose lines are in the folder. If the folder is
+// missing, the list is empty.
 func Files(fsys vfs.FS, dir string) ([]File, error) {
 	names, err := fsys.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -38,11 +39,11 @@ func Files(fsys vfs.FS, dir string) ([]File, error) {
 		f := File{First: first, Path: filepath.Join(dir, name), Name: path.Join(filepath.Base(dir), name)}
 		if gone {
 			if n := len(files); n > 0 && files[n-1].First == first {
-				continue // its lines are here
+				continue // the segment's lines are in the folder
 			}
 			f.readGone(fsys)
 			if n := len(files); n > 0 && files[n-1].covers(fsys, first) {
-				continue // so are the lines of these records: what is derived is compared elsewhere
+				continue // so are the lines of these records; side files are compared elsewhere
 			}
 			files = append(files, f)
 			continue
@@ -54,14 +55,15 @@ func Files(fsys vfs.FS, dir string) ([]File, error) {
 			f.Size = info.Size()
 		}
 		if f.Err == nil && f.Size == 0 {
-			continue // begun, or left by a begin that failed: it holds nothing, and its name says nothing
+			continue // begun, or left by a begin that failed: it is empty, and its name proves nothing
 		}
 		files = append(files, f)
 	}
 	return files, nil
 }
 
-// readGone reads the head of a remnant. What is damaged is one without records.
+// readGone reads the head of a tombstone. A damaged tombstone counts as one
+// without records.
 func (f *File) readGone(fsys vfs.FS) {
 	f.Gone = new(tombstone.Tombstone)
 	file, err := fsys.Open(f.Path)
@@ -80,7 +82,8 @@ func (f *File) readGone(fsys vfs.FS) {
 	}
 }
 
-// covers tells whether a record that does not begin a segment is one of its records.
+// covers reports whether a record that does not begin a segment is one of its
+// records.
 func (f *File) covers(fsys vfs.FS, seq uint64) bool {
 	if f.Err != nil {
 		return false

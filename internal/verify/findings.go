@@ -7,25 +7,25 @@ import (
 	"audittrail/finding"
 )
 
-// Findings are the problems of a log. All are counted. The first Max alterations
-// are kept, and the first Max others: the others, however many, do not crowd out
-// the alterations.
+// Findings collect the findings about a log. All are counted. The first Max
+// alterations are kept, and the first Max others: the others, however many, do
+// not crowd out the alterations.
 type Findings struct {
 	Max   int
 	Count uint64
 	Kinds map[finding.Kind]uint64
 
-	from, size            uint64 // problems of records before from, or from a size on that is not 0, are dropped
-	ignoreUnauthenticated bool   // so are lines that nobody vouches for, from that size on
+	from, size            uint64 // findings about records before from, or from size on if that is not 0, are dropped
+	ignoreUnauthenticated bool   // so are unauthenticated lines, from that size on
 	dropped               map[finding.Kind]uint64
 	alterations, others   []finding.Finding
 }
 
-// Add takes a problem in.
+// Add adds a finding.
 func (f *Findings) Add(p finding.Finding) {
 	behind := f.size > 0 && p.Seq >= f.size && (f.ignoreUnauthenticated || p.Kind != finding.Unauthenticated)
 	if p.Kind != finding.Derived && (p.Seq < f.from && p.Kind != finding.Unreadable || behind) {
-		f.dropped = counted(f.dropped, p.Kind, 1) // it concerns what was not asked for
+		f.dropped = counted(f.dropped, p.Kind, 1) // it affects records that are not checked
 		return
 	}
 	f.count(p.Kind, 1)
@@ -34,7 +34,7 @@ func (f *Findings) Add(p finding.Finding) {
 	}
 }
 
-// keeper returns where problems of a kind are kept.
+// keeper returns the list for findings of a kind.
 func (f *Findings) keeper(k finding.Kind) *[]finding.Finding {
 	if k.Alteration() {
 		return &f.alterations
@@ -55,8 +55,8 @@ func counted(kinds map[finding.Kind]uint64, k finding.Kind, n uint64) map[findin
 	return kinds
 }
 
-// explain tells whether anything was found that makes lines disagree, also of
-// records that were not asked for.
+// explain reports whether anything was found that makes lines disagree, also
+// about records that are not checked.
 func (f *Findings) explain() bool {
 	for _, kinds := range []map[finding.Kind]uint64{f.Kinds, f.dropped} {
 		for k, n := range kinds {
@@ -68,18 +68,18 @@ func (f *Findings) explain() bool {
 	return false
 }
 
-// Altered tells whether an alteration was found, also of records that were not
-// asked for.
+// Altered reports whether an alteration was found, also about records that are
+// not checked.
 func (f *Findings) Altered() bool {
 	return finding.Alterations(f.Kinds)+finding.Alterations(f.dropped) > 0
 }
 
-// Full tells that no more alterations are kept.
+// Full reports whether no more alterations are kept.
 func (f *Findings) Full() bool { return len(f.alterations) >= f.Max }
 
-// Kept returns the problems that were kept: the alterations, then the others,
-// each in the order of the records, and last those of derived files, which concern
-// none.
+// Kept returns the findings that were kept: the alterations, then the others,
+// each in the order of the records, and last those about derived files, which
+// affect no record.
 func (f *Findings) Kept() []finding.Finding {
 	is := func(p finding.Finding, k finding.Kind) int {
 		if p.Kind == k {
@@ -92,7 +92,7 @@ func (f *Findings) Kept() []finding.Finding {
 			return cmp.Or(
 				is(a, finding.Derived)-is(b, finding.Derived),
 				cmp.Compare(a.Seq, b.Seq),
-				is(a, finding.Inserted)-is(b, finding.Inserted), // what became of a record comes before what was put in front of it
+				is(a, finding.Inserted)-is(b, finding.Inserted), // a finding about a record comes before one about lines inserted before it
 			)
 		})
 	}

@@ -7,7 +7,7 @@ import (
 	"audittrail/finding"
 )
 
-// A claim is lines that are not sound, and the places that they are given.
+// A claim assigns places to lines that are not sound.
 type claim struct {
 	item   *item
 	i, n   uint64 // lines of the item
@@ -15,10 +15,10 @@ type claim struct {
 	placed bool   // these places have no other line
 }
 
-// gap names what is between the record that the walk has come to and the next
-// one that is in its place: the lines that stand there are given the places
-// that lack theirs, first those that they claim; what is left of the lines was
-// inserted, what is left of the places is missing.
+// gap reports the differences between the record that the walk has reached and
+// the next record that is in its place. The lines in between are assigned to
+// the places without a line, first to the places that they claim; lines that
+// remain were inserted, and places that remain are missing.
 func (d *diagnosis) gap(ctx context.Context, to uint64, end bool) {
 	free := union([]span{{d.size, to}}).less(d.elsewhere)
 	var claims []claim
@@ -35,7 +35,7 @@ func (d *diagnosis) gap(ctx context.Context, to uint64, end bool) {
 	d.report(ctx, claims, &free)
 	if severed != nil && len(free) == 0 {
 		p := d.at(severed, to)
-		p.Kind, p.Detail = finding.Inserted, "bytes that are no record, where a file should end"
+		p.Kind, p.Detail = finding.Inserted, "bytes that are not a record, where a file should end"
 		d.found.Add(p)
 	}
 	for _, x := range free.less(d.unread) {
@@ -43,8 +43,8 @@ func (d *diagnosis) gap(ctx context.Context, to uint64, end bool) {
 	}
 }
 
-// own gives the lines of an item the places that they claim, as far as these
-// are free.
+// own assigns the lines of an item to the places that they claim, as far as
+// these are free.
 func own(it *item, free *spans) []claim {
 	if it.form == junk {
 		return []claim{{item: it, n: it.n}}
@@ -66,12 +66,12 @@ func own(it *item, free *spans) []claim {
 	return out
 }
 
-// report names the lines of a gap, in the order in which they stand.
+// report reports the lines of a gap, in their order in the file.
 func (d *diagnosis) report(ctx context.Context, claims []claim, free *spans) {
 	at := d.size // the place that the next line would have
 	for _, c := range claims {
 		for !c.placed && c.n > 0 && len(*free) > 0 {
-			// The first free place behind the line in front of it, or any.
+			// The first free place after the line before it, or any.
 			k := free.after(at)
 			if k == len(*free) {
 				k = 0
@@ -96,7 +96,7 @@ func (d *diagnosis) report(ctx context.Context, claims []claim, free *spans) {
 	}
 }
 
-// name reports lines that have their place.
+// name reports lines that were assigned to places.
 func (d *diagnosis) name(ctx context.Context, c claim) {
 	d.each(ctx, c.item, c.i, c.n, func(i uint64, p finding.Finding) finding.Finding {
 		p.Seq = c.seq
@@ -105,18 +105,18 @@ func (d *diagnosis) name(ctx context.Context, c claim) {
 		}
 		switch {
 		case !c.placed && c.item.form == junk:
-			p.Kind, p.Detail = finding.Inserted, "a line that is no record"
+			p.Kind, p.Detail = finding.Inserted, "a line that is not a record"
 		case !c.placed:
-			p.Kind, p.Detail = finding.Inserted, fmt.Sprintf("a line that calls itself record %d, and is not", c.item.seq+i)
+			p.Kind, p.Detail = finding.Inserted, fmt.Sprintf("a line that claims to be record %d, and is not", c.item.seq+i)
 		case c.item.form == forged:
 			p.Kind, p.Detail = finding.Rewritten, "a whole line whose hash is right, but not the one that was signed"
 			if p.Seq >= d.limit {
 				p.Detail = "a whole line whose hash is right, but not written with the log's keys"
 			}
 		case c.item.form == broken:
-			p.Kind, p.Detail = finding.Modified, "the line is not what its own hash says"
+			p.Kind, p.Detail = finding.Modified, "the line does not match its own hash"
 		default:
-			p.Kind, p.Detail = finding.Modified, "what stands here is not a record any more"
+			p.Kind, p.Detail = finding.Modified, "the line is no longer a record"
 		}
 		return p
 	})
@@ -131,13 +131,13 @@ func (d *diagnosis) missing(x span, end bool, severed *item) {
 	if d.last != nil {
 		p.Offset = d.last.to
 	}
-	p.Detail = fmt.Sprintf("record %d is not there", x.from)
+	p.Detail = fmt.Sprintf("record %d is missing", x.from)
 	if x.to-x.from > 1 {
-		p.Detail = fmt.Sprintf("records %d to %d are not there, %d in all", x.from, x.to-1, x.to-x.from)
+		p.Detail = fmt.Sprintf("records %d to %d are missing, %d in all", x.from, x.to-1, x.to-x.from)
 	}
 	if end {
 		p.Kind = finding.Truncated
-		p.Detail = fmt.Sprintf("the log ends here, and %d records were signed: the last %d are not there", d.limit, x.to-x.from)
+		p.Detail = fmt.Sprintf("the log ends here, but %d records were signed: the last %d are missing", d.limit, x.to-x.from)
 	}
 	if severed != nil {
 		p.File, p.Offset = d.Files[severed.file].Name, severed.from

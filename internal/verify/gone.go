@@ -12,11 +12,12 @@ import (
 	"audittrail/record"
 )
 
-// said collects what the records of the log say of segments that have left it.
+// said collects the statements of the log's records about segments that have
+// left it.
 type said []tombstone.Statement
 
-// take adds what a line says, if it says anything. Of lines that no head covers,
-// only those count whose writer is known to have the keys.
+// take adds the statement of a line, if it has one. A line that no head covers
+// counts only if its writer is known to have the keys.
 func (s *said) take(line []byte) {
 	if !record.HasTypePrefix(line, "segments_") {
 		return
@@ -30,7 +31,7 @@ func (s *said) take(line []byte) {
 	}
 }
 
-// of tells whether a segment has left as the log says.
+// of reports whether the log says that a segment has left with this tombstone.
 func (s said) of(m *tombstone.Tombstone, sum [32]byte) bool {
 	for _, st := range s {
 		if st.First == m.First && st.Records == m.Records && st.Tombstone == sum {
@@ -40,14 +41,14 @@ func (s said) of(m *tombstone.Tombstone, sum [32]byte) bool {
 	return false
 }
 
-// A left is what stays of a segment, checked.
+// A left is a tombstone that was checked.
 type left struct {
 	*tombstone.Tombstone
 	file vfs.File
 	sum  [32]byte
 }
 
-// openGone checks the remnant of a segment as far as it goes by itself.
+// openGone opens the tombstone of a segment and checks it by itself.
 func (l *Log) openGone(f *File) (*left, error) {
 	if f.Err != nil {
 		return nil, f.Err
@@ -61,7 +62,7 @@ func (l *Log) openGone(f *File) (*left, error) {
 		err = fmt.Errorf("%w: it is of the segment of record %d", tombstone.ErrDamaged, m.First)
 	}
 	if err == nil && m.Next() > l.signed() {
-		err = fmt.Errorf("%w: it is of records that nobody signed", tombstone.ErrDamaged)
+		err = fmt.Errorf("%w: it is of records that no checkpoint covers", tombstone.ErrDamaged)
 	}
 	if err != nil {
 		_ = file.Close() // only read from: nothing to lose
@@ -90,7 +91,7 @@ func (x *left) eachHash(ctx context.Context, from uint64, f func(seq uint64, h [
 	return nil
 }
 
-// gone checks what stays of a segment.
+// gone checks the tombstone of a segment.
 func (w *worker) gone(ctx context.Context, f *File) *partResult {
 	r := &partResult{gone: true}
 	x, err := w.log.openGone(f)
@@ -123,7 +124,7 @@ func (w *worker) gone(ctx context.Context, f *File) *partResult {
 	return r
 }
 
-// takeGone describes the segment whose remnant a file is.
+// takeGone adds the segment of a tombstone to the survey.
 func (s *survey) takeGone(ctx context.Context, n int) error {
 	f := &s.Files[n]
 	end := s.signed()
@@ -136,7 +137,7 @@ func (s *survey) takeGone(ctx context.Context, n int) error {
 		return nil
 	}
 	altered := func(detail string) {
-		s.unread = union(append(s.unread, span{f.First, end})) // nothing more is said of them
+		s.unread = union(append(s.unread, span{f.First, end})) // nothing more is reported about them
 		s.found.Add(finding.Finding{Seq: f.First, Kind: finding.Modified, File: f.Name, Detail: detail})
 	}
 	if err != nil {
@@ -177,8 +178,8 @@ func (s *survey) takeGone(ctx context.Context, n int) error {
 	return nil
 }
 
-// dismiss takes out the segments that have left without the log saying so. A
-// record that says so comes later, and may be where nothing can be read.
+// dismiss removes the segments for which no record says that they have left.
+// Such a record comes later, and may be in a file that cannot be read.
 func (s *survey) dismiss() {
 	kept := s.items[:0]
 	for _, it := range s.items {
@@ -186,13 +187,13 @@ func (s *survey) dismiss() {
 		if it.gone && !s.said.of(f.Gone, it.sum) {
 			s.unread = union(append(s.unread, span{it.seq, it.seq + it.n}))
 			p := finding.Finding{Seq: it.seq, Kind: finding.Missing, File: f.Name}
-			p.Detail = fmt.Sprintf("records %d to %d are not there, and no record says that they were archived or dropped", it.seq, it.seq+it.n-1)
+			p.Detail = fmt.Sprintf("records %d to %d are missing, and no record says that they were archived or dropped", it.seq, it.seq+it.n-1)
 			if s.blind > it.seq+it.n {
 				p.Kind = finding.Unreadable
-				p.Detail += " among those that can be read: the files that cannot may have it"
+				p.Detail += " among those that can be read: a file that cannot be read may contain such a record"
 			}
 			if slices.ContainsFunc(s.said, func(st tombstone.Statement) bool { return st.First == it.seq && st.Records == it.n }) {
-				p.Kind, p.Detail = finding.Modified, "what stays of the segment is not what the record says that sent it away"
+				p.Kind, p.Detail = finding.Modified, "the tombstone of the segment is not the one that the record of its removal names"
 			}
 			s.found.Add(p)
 			continue

@@ -14,17 +14,17 @@ import (
 	"audittrail/tlog"
 )
 
-// leaves are the leaf hashes of the tree that a head vouches for: what decides
-// about the lines below its size.
+// leaves are the leaf hashes of the tree that a head signs: they decide about
+// the lines below its size.
 type leaves struct {
 	head    Head
 	source  leafSource // with size 0 if there is none
-	refuted []Head     // that vouch for another tree of their size
-	open    []Head     // that vouch for more than could be found
+	refuted []Head     // that sign another tree of their size
+	open    []Head     // that sign more leaves than could be found
 }
 
-// A leafSource says which leaves a tree had. It is to be believed only as far
-// as its root is signed.
+// A leafSource says which leaves a tree had. It is trusted only as far as its
+// root is signed.
 type leafSource struct {
 	size uint64
 	leaf func(i uint64) (tlog.Hash, error)
@@ -37,7 +37,7 @@ func (s *leafSource) close() {
 	}
 }
 
-// is tells whether a hash is that of record i.
+// is reports whether a hash is that of record i.
 func (l *leaves) is(i uint64, h record.Hash) (bool, error) {
 	leaf, err := l.source.leaf(i)
 	return err == nil && leaf == tlog.LeafHash(h), err
@@ -45,8 +45,8 @@ func (l *leaves) is(i uint64, h record.Hash) (bool, error) {
 
 // findLeaves looks for the leaves of the largest head for which they can be
 // found: in the file of the entries, in that of the leaf hashes, and, if both
-// are damaged, in what the lines say of themselves and of each other. Without
-// any its size is 0.
+// are damaged, in the hashes that each line has of itself and of the line
+// before it. If no leaves are found, the size is 0.
 func (l *Log) findLeaves(ctx context.Context) (*leaves, error) {
 	best := &leaves{open: slices.DeleteFunc(slices.Clone(l.Heads), func(h Head) bool { return h.Size == 0 })}
 	signed := l.signed()
@@ -89,7 +89,7 @@ func (l *Log) agree(ctx context.Context, source leafSource) (*leaves, error) {
 			}
 			leaf, err := source.leaf(rng.Size())
 			if err != nil {
-				break // it can be believed up to here at most
+				break // it can be trusted up to here at most
 			}
 			rng.Append(leaf, nil)
 		}
@@ -152,17 +152,17 @@ func (l *Log) hashFile(name string, entries bool) leafSource {
 	return leafSource{uint64(size) / tlog.HashSize, leaf, f}
 }
 
-// minLine is less than any line has.
+// minLine is smaller than any line.
 const minLine = 200
 
-// claims puts the leaves together from what the lines say. Every record's hash
-// stands in its own line and in the next one's, so that one of the two can be
-// gone or altered; the one of more weight counts. It takes 33 bytes of memory
-// for each record.
+// claims collects the leaves from the lines. Every record's hash is in its own
+// line and in the next one, so that one of the two can be missing or altered;
+// the hash with more weight counts. It takes 33 bytes of memory for each
+// record.
 func (l *Log) claims(ctx context.Context, own, next byte) leafSource {
 	size := l.signed()
 	if size > l.total(0)/minLine+1 {
-		return leafSource{} // so many lines were never read
+		return leafSource{} // the files are too small for so many lines
 	}
 	hashes := make([][32]byte, size)
 	weights := make([]byte, size)
@@ -184,14 +184,14 @@ func (l *Log) claims(ctx context.Context, own, next byte) leafSource {
 			x.close()
 			continue
 		}
-		_ = l.eachLine(ctx, n, 0, func(raw rawLine) error { // what cannot be read claims nothing
+		_ = l.eachLine(ctx, n, 0, func(raw rawLine) error { // a line that cannot be read claims nothing
 			t, ok := record.ParseChainLink(raw.text)
 			if !ok {
 				return nil
 			}
 			if record.VerifyHash(raw.text, &t) {
 				claim(t.Seq, t.Hash, own)
-				claim(t.Seq-1, t.Prev, next) // of the first there is none in front
+				claim(t.Seq-1, t.Prev, next) // the first record has no previous one
 			}
 			// A line that was altered may still end as it did.
 			if t.Seq < size && weights[t.Seq] == 0 {

@@ -9,11 +9,11 @@ import (
 
 func (l *Log) reader() lines.Reader { return lines.New(l.block) }
 
-// A rawLine is what stands between two LFs, whatever it is.
+// A rawLine is the bytes between two LFs, whatever they are.
 type rawLine struct {
-	text     []byte // without its LF; nil if it is too long to be looked at
-	from, to int64  // where it stands in its file, with its LF
-	whole    bool   // it has one
+	text     []byte // without its LF; nil if it is too long
+	from, to int64  // its offsets in its file, with its LF
+	whole    bool   // it has an LF
 }
 
 // eachLine calls f for every line of a file from a place on. The text of a line

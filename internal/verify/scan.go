@@ -29,30 +29,30 @@ type part struct {
 	aligned    bool // a line begins at start
 }
 
-// A scan goes over the log once, on all processors. Workers take part after
-// part, check what can be checked within it, and leave behind what it takes to
-// put the parts together, which is done in their order.
+// A scan reads the log once, on all processors. Workers take part after part
+// and check each by itself; their results are then put together in the order of
+// the parts.
 type scan struct {
 	log   *Log
 	parts []part
 	cuts  []uint64 // sizes of heads, ascending: subtrees end there
 	found *Findings
 	files *tree.Comparison // of the tree
-	pages *tree.Pages      // for what place completes
+	pages *tree.Pages      // for subtrees that place completes
 
 	next atomic.Int64 // part to be taken
-	over atomic.Bool  // nothing more is to be done
+	over atomic.Bool  // the scan has ended
 
 	mu      sync.Mutex // guards all below
 	done    map[int]*partResult
-	turn    int // part to be put in place
+	turn    int // the part to be placed next
 	started bool
 	end     record.ChainLink // of the last line
 	size    uint64           // one more than its sequence number
 	rng     tlog.Range
 	heads   []Head // not reached yet, ascending by size
 	said    said
-	left    []partResult // what stays of segments
+	left    []partResult // the tombstones of segments
 	tail    *place       // where the first line beyond the signed ones begins
 	read    uint64
 	result  Result
@@ -60,7 +60,7 @@ type scan struct {
 	err     error
 }
 
-// A partResult is what is left of a part once its lines are checked.
+// A partResult is the result of checking the lines of a part.
 type partResult struct {
 	lines       uint64
 	first, last record.ChainLink
@@ -70,8 +70,8 @@ type partResult struct {
 	expired     uint64
 	lost        []finding.Finding
 	said        said
-	gone        bool     // it is what stays of a segment
-	sum         [32]byte // of that
+	gone        bool     // it is a tombstone
+	sum         [32]byte // of the tombstone
 	tail        *place   // of the first line beyond the signed ones
 	doubt       *doubt
 	err         error
@@ -83,7 +83,8 @@ type place struct {
 	offset int64
 }
 
-// scan checks that everything agrees. It stops at the first doubt.
+// scan checks that lines, chain, tree and heads agree. It stops at the first
+// doubt.
 func (l *Log) scan(ctx context.Context, lost *Findings) (Result, *doubt, error) {
 	s := &scan{log: l, found: lost, done: make(map[int]*partResult), files: tree.Compare(l.FS, l.Tree)}
 	defer s.files.Close()
@@ -108,7 +109,7 @@ func (l *Log) scan(ctx context.Context, lost *Findings) (Result, *doubt, error) 
 	return s.result, s.doubt, s.err
 }
 
-// begin lays out the parts, and takes the tree below From from its files.
+// begin lays out the parts, and reads the tree below From from its files.
 func (s *scan) begin(ctx context.Context) *doubt {
 	l := s.log
 	s.heads = slices.Clone(l.Heads)
@@ -167,7 +168,7 @@ func (s *scan) work(ctx context.Context) {
 	}
 }
 
-// put takes the result of a part in, and puts in place whatever has its turn.
+// put stores the result of a part, and places all results whose turn it is.
 func (s *scan) put(n int, r *partResult) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,7 +185,7 @@ func (s *scan) put(n int, r *partResult) {
 	s.over.Store(true)
 }
 
-// place puts a part behind the ones in front of it.
+// place appends a part to the parts before it.
 func (s *scan) place(p part, r *partResult) {
 	f := &s.log.Files[p.file]
 	if r.err != nil || r.doubt != nil {
@@ -203,13 +204,13 @@ func (s *scan) place(p part, r *partResult) {
 		wrong = "the file is empty"
 	case r.lines == 0 && !r.gone:
 	case r.gone && s.started && r.first.Logged.Before(s.end.Logged) && s.log.From <= f.First:
-		wrong = "the record was logged before the one in front of it"
+		wrong = "the record was logged earlier than the record before it"
 	case !r.gone && (r.first.Seq != s.size || s.started && !follows(&s.end, &r.first)):
 		wrong = "the record does not continue the chain"
 	case !s.grow(r):
-		wrong = "the records give another root than the one that was signed"
-		// The part of the tree in front of From was taken from its files. If that
-		// is what is wrong, a diagnosis finds nothing else.
+		wrong = "the root of the records is not the one that was signed"
+		// The part of the tree before From was read from its files. If only
+		// that part is wrong, a diagnosis finds nothing else.
 		taken = s.log.From > 0
 	}
 	if wrong != "" {
@@ -217,8 +218,8 @@ func (s *scan) place(p part, r *partResult) {
 	}
 }
 
-// grow takes the records of a part into the tree, and compares its root with
-// all heads of the sizes that it has on the way.
+// grow appends the records of a part to the tree, and compares its root with
+// the heads of all sizes that the tree passes.
 func (s *scan) grow(r *partResult) bool {
 	s.started, s.end, s.size = true, r.last, r.last.Seq+1
 	s.result.Records += r.lines
@@ -249,7 +250,8 @@ func (s *scan) grow(r *partResult) bool {
 	return true
 }
 
-// judge has the lines beyond the signed ones judged, all of which are in order.
+// judge passes the lines beyond the signed ones, all of which are in order, to
+// the Judge.
 func (s *scan) judge(ctx context.Context) {
 	if s.doubt != nil || s.err != nil || s.tail == nil {
 		return
@@ -281,16 +283,16 @@ func (s *scan) judge(ctx context.Context) {
 	}
 }
 
-// A bench collects lines beyond the signed ones for a judge. Without one, only
-// what this program knows counts.
+// A bench collects lines beyond the signed ones for a judge. Without a judge,
+// all lines of a known format count.
 type bench struct {
 	ctx    context.Context
 	judge  Judge
 	lines  [][]byte
 	places []place
 
-	why string // the first line that does not count, or nothing
-	at  place  // of that
+	why string // why the first line does not count that does not; or empty
+	at  place  // of that line
 	err error  // of the judge
 }
 
@@ -324,7 +326,7 @@ func (b *bench) flush() error {
 	return b.err
 }
 
-// notKnown says why a line of another format does not count.
+// notKnown is the reason for which a line of another format does not count.
 const notKnown = "its format is not known to this program"
 
 // finish checks that all heads were reached.
@@ -333,7 +335,7 @@ func (s *scan) finish() {
 		return
 	}
 	if len(s.heads) > 0 {
-		s.doubt = &doubt{seq: s.size, detail: "fewer records than were signed"}
+		s.doubt = &doubt{seq: s.size, detail: "the log has fewer records than were signed"}
 		return
 	}
 	for i := range s.log.Files {
@@ -352,7 +354,7 @@ func (s *scan) finish() {
 	}
 }
 
-// follows tells whether the record of t may stand behind that of last.
+// follows reports whether the record of t may come directly after that of last.
 func follows(last, t *record.ChainLink) bool {
 	return t.Seq == last.Seq+1 && t.Prev == last.Hash && !t.Logged.Before(last.Logged)
 }
@@ -363,13 +365,13 @@ type worker struct {
 	cuts     []uint64
 	signed   uint64
 	file     vfs.File
-	open     int // which file it is; -1 for none
+	open     int // index of the open file; -1 for none
 	lines    lines.Reader
 	chain    record.Chain
 	hash     *tlog.Hasher
 	files    *tree.Pages
 	contents contents
-	side     Comparer // nil if it is not wanted
+	side     Comparer // nil if side files are not compared
 }
 
 func (w *worker) close() {
@@ -397,7 +399,7 @@ func (w *worker) check(ctx context.Context, p part) *partResult {
 	}
 	from := p.start
 	if !p.aligned {
-		from-- // a line begins at start only if an LF stands in front of it
+		from-- // a line begins at start only if an LF precedes it
 	}
 	w.lines.Reset(w.file, from, p.end, f.Size)
 	if from != p.start {
@@ -435,22 +437,22 @@ func (w *worker) check(ctx context.Context, p part) *partResult {
 	return r
 }
 
-// line checks one line, and says what is wrong with it.
+// line checks one line, and returns what is wrong with it.
 func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, n int) string {
 	f := &w.log.Files[n]
 	if r.lines == 0 {
 		tail, ok := record.ParseChainLink(line)
 		if !ok {
-			return "it is no record"
+			return "the line is not a record"
 		}
 		if !record.VerifyHash(line, &tail) {
-			return "it is not what its hash says"
+			return "the line does not match its own hash"
 		}
 		r.first = tail
 		t.start(tail.Seq)
 		w.chain.Start(tail)
 	} else if !w.chain.Next(line) {
-		return "it is not the next record"
+		return "the line is not the next record"
 	}
 	r.lines++
 	seq := w.chain.Seq()
@@ -467,7 +469,7 @@ func (w *worker) line(r *partResult, t *subtrees, line []byte, at int64, n int) 
 	switch {
 	case known:
 	case !record.NewerVersion(line):
-		return "it is not in canonical form"
+		return "the line is not in canonical form"
 	case seq < w.signed:
 		r.newer++
 	}

@@ -5,13 +5,14 @@ import (
 	"slices"
 )
 
-// A span is the sequence numbers from from (inclusive) to to (exclusive).
+// A span is a range of sequence numbers, from from (inclusive) to to
+// (exclusive).
 type span struct{ from, to uint64 }
 
 // spans are ascending, and do not touch.
 type spans []span
 
-// union returns what any of the given spans covers.
+// union returns the numbers that any of the given spans covers.
 func union(list []span) spans {
 	slices.SortFunc(list, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	var out spans
@@ -25,7 +26,7 @@ func union(list []span) spans {
 	return out
 }
 
-// less returns the spans less what x covers, in new memory.
+// less returns the spans without the numbers that x covers, in new memory.
 func (s spans) less(x spans) spans {
 	var out spans
 	for _, y := range s {
@@ -45,7 +46,7 @@ func (s spans) less(x spans) spans {
 	return out
 }
 
-// within returns what of the spans lies in x.
+// within returns the parts of the spans that lie in x.
 func (s spans) within(x span) spans {
 	var out spans
 	for _, y := range s[s.after(x.from):] {
@@ -57,13 +58,13 @@ func (s spans) within(x span) spans {
 	return out
 }
 
-// has tells whether a number lies in one of the spans.
+// has reports whether a number lies in one of the spans.
 func (s spans) has(n uint64) bool {
 	i := s.after(n)
 	return i < len(s) && s[i].from <= n
 }
 
-// after returns the first span that ends behind n.
+// after returns the index of the first span that ends after n.
 func (s spans) after(n uint64) int {
 	i, _ := slices.BinarySearchFunc(s, n, func(y span, n uint64) int {
 		if y.to <= n {

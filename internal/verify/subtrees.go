@@ -16,17 +16,17 @@ type node struct {
 
 // subtrees folds a run of leaves, which may begin anywhere in the tree, into
 // the largest subtrees that lie within the run. They end at cuts, so that the
-// tree's root can be had for the sizes that these are.
+// tree's root can be computed at these sizes.
 type subtrees struct {
 	hash  *tlog.Hasher
 	cuts  []uint64    // ascending
 	files *tree.Pages // to compare with; nil if there is none
 	size  uint64      // of the tree, up to and with the last leaf
-	floor int         // nodes in front of it are left alone
+	floor int         // nodes before this index are not merged
 	nodes []node
 }
 
-// start begins with the leaf at index first.
+// start begins a run with the leaf at index first.
 func (t *subtrees) start(first uint64) {
 	t.size = first
 	for len(t.cuts) > 0 && t.cuts[0] <= first {
@@ -40,8 +40,8 @@ func (t *subtrees) add(entry [32]byte) {
 	if t.files != nil {
 		t.files.Entry(t.size-1, entry, n.hash)
 	}
-	// As many subtrees end here as the size has zeros at its end; those that
-	// began in front of the run are for others to close.
+	// As many subtrees end here as the size has zeros at its end; subtrees that
+	// began before the run are completed elsewhere.
 	for range bits.TrailingZeros64(t.size) {
 		last := len(t.nodes) - 1
 		if last < t.floor || t.nodes[last].level != n.level {

@@ -10,26 +10,25 @@ import (
 	"audittrail/record"
 )
 
-// What a line can be, by itself.
+// The forms of a line by itself.
 type form byte
 
 const (
 	// sound: a whole record that belongs to the log. Where the tree is known,
-	// it is the leaf of the place that it claims; where not, its hash is right
-	// and, if the keys are at hand, its content authentic.
+	// it is the leaf of the place that it claims; elsewhere, its hash is right
+	// and, if the keys are available, its content is authentic.
 	sound  form = iota
-	forged      // its own hash is right, and yet it is not sound
+	forged      // its own hash is right, but it is not sound
 	broken      // it ends as a record does, but its hash is wrong
-	junk        // it is no record
-	cut         // no record, and a file ends with it
+	junk        // it is not a record
+	cut         // not a record, and the end of a file
 )
 
-// An item is a line, or a run of lines of one form that follow on each other
-// in one file.
+// An item is a line, or a run of consecutive lines of one form in one file.
 type item struct {
 	form   form
-	gone   bool     // what stays of a segment whose lines have left
-	sum    [32]byte // of that
+	gone   bool     // a tombstone of a segment whose lines have left
+	sum    [32]byte // of the tombstone
 	frayed bool     // its line does not begin or end as it should
 	open   bool     // its line has no end
 	file   int
@@ -37,7 +36,7 @@ type item struct {
 	to     int64 // and end
 
 	// Not of junk:
-	seq  uint64 // that the first line claims
+	seq  uint64 // the number that the first line claims
 	n    uint64 // lines, or 1
 	prev record.Hash
 	hash record.Hash // of the last line
@@ -45,32 +44,32 @@ type item struct {
 	since, until time.Time
 }
 
-// maxItems bounds the memory for what is out of order. A log that nobody
-// touched has one item for each file.
+// maxItems bounds the memory for items that are out of order. An intact log has
+// one item for each file.
 const maxItems = 1 << 20
 
-// A survey is what there is in the files, line by line.
+// A survey describes the contents of the files, line by line.
 type survey struct {
 	*Log
-	ctx      context.Context // while it is taken
+	ctx      context.Context // while the survey is taken
 	leaves   *leaves
 	found    *Findings
 	contents contents
 
 	items   []item
-	unread  spans  // sequence numbers of what could not be read
+	unread  spans  // sequence numbers of records that could not be read
 	blind   uint64 // the end of the last file that could not be read; 0 if all could
 	said    said
 	newer   uint64
 	read    uint64
 	judge   Judge
-	end     *record.ChainLink // of the last line that is in its place, or counts
-	over    string            // why nothing more counts: a line before did not
-	crowded bool              // there were more items than maxItems; the rest was not looked at
+	end     *record.ChainLink // of the last line that is in its place or counts
+	over    string            // why no later line counts: an earlier one did not
+	crowded bool              // there were more items than maxItems; the rest was not read
 	err     error
 }
 
-// take goes over the files from the nth on.
+// take surveys the files from the nth on.
 func (s *survey) take(ctx context.Context, first int) error {
 	s.ctx = ctx
 	s.contents.keys = s.Keys
@@ -91,7 +90,7 @@ func (s *survey) take(ctx context.Context, first int) error {
 		err := s.eachLine(ctx, i, 0, func(raw rawLine) error {
 			s.line(i, raw)
 			if lines++; lines%4096 == 0 && s.Progress != nil {
-				// The log is gone over a second time.
+				// This is the second pass over the log.
 				s.Progress(total+s.read+uint64(raw.to), 2*total)
 			}
 			return s.err
@@ -110,7 +109,7 @@ func (s *survey) take(ctx context.Context, first int) error {
 	return nil
 }
 
-// unreadable notes that the rest of a file cannot be read.
+// unreadable reports that the rest of a file cannot be read.
 func (s *survey) unreadable(n int, err error) {
 	f := &s.Files[n]
 	next := f.First
@@ -131,11 +130,11 @@ func (s *survey) unreadable(n int, err error) {
 	s.blind = max(s.blind, end)
 	s.found.Add(finding.Finding{
 		Seq: next, Kind: finding.Unreadable, File: f.Name, Offset: offset,
-		Detail: fmt.Sprintf("the file cannot be read: %v; nothing is known of its records from here on", err),
+		Detail: fmt.Sprintf("the file cannot be read: %v; its records from here on are unchecked", err),
 	})
 }
 
-// line takes in one physical line.
+// line adds one physical line to the survey.
 func (s *survey) line(file int, raw rawLine) {
 	if tail, ok := record.ParseChainLink(raw.text); ok && raw.whole && s.sound(&tail, raw.text) {
 		s.end = &tail
@@ -173,7 +172,8 @@ func (s *survey) fail(err error) {
 	}
 }
 
-// sound tells whether a line is what it should be where it says that it is.
+// sound reports whether a line is the record that belongs at the place that it
+// claims.
 func (s *survey) sound(tail *record.ChainLink, line []byte) bool {
 	if !record.VerifyHash(line, tail) {
 		return false
@@ -196,12 +196,12 @@ func (s *survey) sound(tail *record.ChainLink, line []byte) bool {
 		why = notKnown
 	}
 	if why != "" && (s.end == nil && tail.Seq == 0 || s.end != nil && follows(s.end, tail)) {
-		s.over = why // what continues it is no better
+		s.over = why // lines that continue it do not count either
 	}
 	return why == ""
 }
 
-// odd describes what is not sound.
+// odd returns the item of a line that is not sound.
 func (s *survey) odd(file int, raw rawLine) item {
 	it := item{form: junk, file: file, from: raw.from, to: raw.to, n: 1, open: !raw.whole}
 	tail, ok := record.ParseChainLink(raw.text)
@@ -217,15 +217,15 @@ func (s *survey) odd(file int, raw rawLine) item {
 	return it
 }
 
-// A record of any version begins and ends like this. A digit follows the start. No other
-// object in a line has a number there, and quotation marks are escaped within
-// strings, so a line that has it further inside was two.
+// A record of any version begins and ends like this. A digit follows the start.
+// No other object in a line has a number there, and quotation marks are escaped
+// within strings, so that a line with a second start was two lines.
 const (
 	recordStart = `{"v":`
 	recordEnd   = `"}`
 )
 
-// starts returns where in a line records may begin.
+// starts returns the offsets in a line at which records may begin.
 func starts(line []byte) []int {
 	var at []int
 	for from := 0; ; {
@@ -240,8 +240,8 @@ func starts(line []byte) []int {
 	}
 }
 
-// joined takes in a line that has sound records in it, and something else: the
-// end of a line was removed or changed, or bytes were added to it.
+// joined adds a line that contains sound records and other bytes: the end of a
+// line was removed or changed, or bytes were added to it.
 func (s *survey) joined(file int, raw rawLine) bool {
 	var items []item
 	any := false
@@ -256,11 +256,11 @@ func (s *survey) joined(file int, raw rawLine) bool {
 		line := piece.text[:bytes.LastIndex(piece.text, []byte(recordEnd))+len(recordEnd)]
 		tail, ok := record.ParseChainLink(line)
 		frayed := !last || !raw.whole || len(line) < len(piece.text)
-		// At the end of the log, where nobody has vouched for the record, its
-		// write was not complete.
+		// At the end of the log, where no head covers the record, its write was
+		// not complete.
 		if !ok || last && frayed && tail.Seq >= s.signed() || !s.sound(&tail, line) {
 			it := s.odd(file, piece)
-			it.frayed = true // so that it stays an item of its own
+			it.frayed = true // keeps it an item of its own
 			items = append(items, it)
 			continue
 		}
@@ -278,7 +278,7 @@ func (s *survey) joined(file int, raw rawLine) bool {
 	return true
 }
 
-// add appends an item, to the last one if it follows on it.
+// add appends an item; if it continues the last item, it is merged into that.
 func (s *survey) add(it item) {
 	if n := len(s.items); n > 0 && s.items[n-1].takes(&it, s.leaves.head.Size) {
 		last := &s.items[n-1]
@@ -293,8 +293,8 @@ func (s *survey) add(it item) {
 	s.items = append(s.items, it)
 }
 
-// takes tells whether another line continues the run. Where the tree ends a new
-// run begins.
+// takes reports whether another line continues the run. A new run begins where
+// the signed tree ends.
 func (r *item) takes(it *item, vouched uint64) bool {
 	if r.form != it.form || r.gone || r.file != it.file || r.to != it.from || r.frayed || it.frayed || it.open {
 		return false

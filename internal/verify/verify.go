@@ -1,25 +1,24 @@
 // Package verify compares the lines of a log with its signed heads, and names the
 // differences.
 //
-// It goes over the log once, on all processors: every line against its own
-// hash, every line against the one in front of it, and the Merkle tree over
-// all of them against the signed roots. That is all there is to do for a log
-// that nobody touched, and takes hardly more than hashing its bytes.
+// It reads the log once, on all processors, and compares every line with its
+// own hash, every line with the line before it, and the Merkle tree over all
+// lines with the signed roots. For an intact log that is all, and takes hardly
+// more time than hashing its bytes.
 //
-// Only if something disagrees does it go over the log again and ask what
-// happened. Up to the newest signed size the tree decides. Its leaves are taken
-// from the tree's files, or put together from the lines, but believed only if
-// they give the signed root. Then every whole line either is the leaf of the
-// place that it claims or is not; the longest run of these in their order is
-// what is left of the log; and what stands between them, or does not, is given
-// a name. docs/design/0002-verify.md has the rules.
+// Only if something disagrees, it reads the log again to find out what
+// happened. Up to the newest signed size the tree decides. Its leaves are read
+// from the tree's files, or collected from the lines, but trusted only if they
+// give the signed root. Each whole line then is, or is not, the leaf of the
+// place that it claims; the longest sequence of such leaves in their order is
+// the intact part of the log; and lines between them, or missing ones, are
+// classified as findings. docs/design/0002-verify.md has the rules.
 //
-// The package reads, and never writes. It promises that a log about which it
-// reports nothing is the one that was signed; that every place at which a log
-// differs is covered by a report, with the first of them named exactly; and
-// that a file which cannot be read is never reported as altered. Which of
-// several explanations for a difference is the true one it cannot know: it
-// gives the one with the fewest changes.
+// The package reads, and never writes. It promises that a log without findings
+// is the one that was signed; that a finding covers every place at which a log
+// differs, and names the first of them exactly; and that a file that cannot be
+// read is never reported as altered. If a difference has several explanations,
+// it gives the one with the fewest changes, which need not be the true one.
 package verify
 
 import (
@@ -32,26 +31,27 @@ import (
 	"audittrail/tlog"
 )
 
-// A File is a segment of the log as it is to be read.
+// A File is a segment of the log to be checked.
 type File struct {
 	First uint64 // sequence number that its name gives
 	Path  string
-	Name  string // what reports call it
-	Size  int64  // how far it is to be read
+	Name  string // its name in findings
+	Size  int64  // the length up to which it is read
 	Err   error  // why it cannot be read, if that is known
-	// Gone says of a segment whose lines have left what stays of it: then the
-	// file is its remnant.
+	// Gone is the tombstone of a segment whose lines have left the log: the
+	// file is then the tombstone's.
 	Gone *tombstone.Tombstone
 }
 
-// A Head is a size and a root of the log that somebody vouches for.
+// A Head is a size and a root of the log that a checkpoint or the keyring
+// attests.
 type Head struct {
 	Size uint64
 	Root tlog.Hash
-	Name string // who does, as in "the checkpoint"
+	Name string // its source, such as "the checkpoint"
 }
 
-// Keys are those to the contents: a keyring.
+// Keys are the keys to the contents: a keyring.
 type Keys interface {
 	// DecryptionKey returns the key to the content of the records about a subject in
 	// a class. The error is a *keyring.StateError if it is absent.
@@ -60,38 +60,39 @@ type Keys interface {
 
 // A Judge decides which lines beyond the signed ones count, in their order.
 type Judge interface {
-	// Reject returns the index of the first line that does not, and why; the
-	// number of lines if all do.
+	// Reject returns the index of the first line that does not count, and why;
+	// the number of lines if all count.
 	Reject(ctx context.Context, lines [][]byte) (int, string, error)
 	// Fresh returns a judge for another pass, which has seen no line yet.
 	Fresh() Judge
 }
 
-// A Log is what there is to hold against each other. Its fields are not changed
-// while it is in use.
+// A Log names the files and heads that are compared with each other. Its fields
+// are not changed while it is in use.
 type Log struct {
 	FS    vfs.FS
 	Files []File // in the order of their names
 	Tree  string // folder of the tree's files
 	Heads []Head // whose signatures were verified
 
-	From uint64 // records in front of it are not read
-	Size uint64 // if not 0, problems of records from there on are not reported,
-	// but for lines that nobody vouches for; IgnoreUnauthenticated leaves these out, too.
+	From uint64 // records before it are not read
+	Size uint64 // if not 0, findings about records from there on are not reported,
+	// except for unauthenticated lines; IgnoreUnauthenticated leaves these out,
+	// too.
 	IgnoreUnauthenticated bool
-	Live                  bool // a writer may be ahead of the files as they are to be read
-	Keys                  Keys // nil: contents are not looked at
-	// Judge decides about lines beyond the signed ones. It is given with Keys;
-	// without, they cannot be told from forgeries.
+	Live                  bool // a writer may have written more than is to be read
+	Keys                  Keys // nil: contents are not checked
+	// Judge decides about lines beyond the signed ones. It is set together with
+	// Keys; without them, such lines cannot be distinguished from forgeries.
 	Judge    Judge
 	Workers  int // how many lines are hashed at once
 	Progress func(done, total uint64)
-	Sides    Sides // nil: what is derived from the lines is not looked at
+	Sides    Sides // nil: side files and id tables are not compared
 
 	part, block int64 // instead of partLen and readBlock, for tests
 }
 
-// Sides compare what is derived from the lines with them.
+// Sides compare side files and id tables with the lines.
 type Sides interface{ Comparer() Comparer }
 
 // A Comparer takes lines in their order within a part, for one goroutine: that
@@ -104,9 +105,9 @@ type Comparer interface {
 
 // A Result says how far the records of a log agree with its heads.
 type Result struct {
-	Records  uint64 // in their place, from From on
-	Unsigned uint64 // of these, behind the newest head
-	Left     uint64 // that have left the log, as it says, from From on
+	Records  uint64 // found in their place, from From on
+	Unsigned uint64 // of these, after the newest head
+	Left     uint64 // that have left the log, as its records say, from From on
 	Newer    uint64 // of these, of a format that is not understood
 	Bytes    uint64 // read, once
 
@@ -114,17 +115,18 @@ type Result struct {
 	Erased, Expired uint64 // whose keys were destroyed
 
 	// Blind is true if the leaves of the tree could not be found, so that only
-	// what breaks the chain could be named.
+	// lines that break the chain could be named.
 	Blind bool
 }
 
-// attempts is how often a disagreement is looked at that is gone when its cause
-// is looked for: a writer may have put the end of the log in order.
+// attempts is how often the log is checked again if a disagreement has
+// disappeared when its cause is looked for: a writer may have recovered the end
+// of the log meanwhile.
 const attempts = 2
 
-// Check checks the log and reports what it finds. The error is one of the
-// context, of the keyring, or of the file system as a whole: what keeps a
-// single file from being read is a report.
+// Check checks the log and adds what it finds to found. It returns errors of
+// the context, of the keyring, or of the file system as a whole: a single file
+// that cannot be read is a finding.
 func (l *Log) Check(ctx context.Context, found *Findings) (Result, error) {
 	if own, stray := l.own(); len(stray) > 0 {
 		short := *l
@@ -134,7 +136,7 @@ func (l *Log) Check(ctx context.Context, found *Findings) (Result, error) {
 			if l.IgnoreUnauthenticated && l.Size > 0 {
 				break
 			}
-			found.Add(finding.Finding{Seq: max(f.First, l.From), Kind: finding.Unauthenticated, File: f.Name, Detail: "it calls itself what stays of a segment, behind all that was signed: nobody vouches for it, and the newest segment never leaves"})
+			found.Add(finding.Finding{Seq: max(f.First, l.From), Kind: finding.Unauthenticated, File: f.Name, Detail: "a tombstone after all signed records, which is unauthenticated: only signed segments leave the log"})
 		}
 		return result, err
 	}
@@ -163,8 +165,8 @@ func (l *Log) Check(ctx context.Context, found *Findings) (Result, error) {
 	}
 }
 
-// own returns the files that are the log's, and the others: remnants behind all
-// that was signed, since what was not signed never leaves.
+// own returns the files that belong to the log, and the others: tombstones of
+// records that were not signed, which never leave the log.
 func (l *Log) own() (own, stray []File) {
 	for _, f := range l.Files {
 		if f.Gone != nil && f.First >= l.signed() {
@@ -194,7 +196,8 @@ func (l *Log) total(n int) uint64 {
 	return sum
 }
 
-// start returns the file in which the first record to be read should be.
+// start returns the index of the file in which the first record to be read
+// should be.
 func (l *Log) start() int {
 	n := 0
 	for i, f := range l.Files {
@@ -205,13 +208,13 @@ func (l *Log) start() int {
 	return n
 }
 
-// A doubt is the first thing that the scan came upon.
+// A doubt is the first disagreement that the scan found.
 type doubt struct {
 	seq     uint64
 	file    string
 	offset  int64
 	detail  string
-	derived bool // it is about the tree's files, which decide nothing by themselves
+	derived bool // it is about the tree's files, which are derived
 }
 
 // EmptyRoot is the root of a log without records.

@@ -24,7 +24,8 @@ import (
 	"audittrail/tlog"
 )
 
-// A sample is a log of made-up lines, which are records only at their end.
+// A sample is a log of artificial lines, which look like records only at their
+// end.
 type sample struct {
 	disk  *vfs.Mem
 	log   verify.Log
@@ -159,8 +160,8 @@ func flip(t *testing.T, disk *vfs.Mem, name string, at int) {
 	}
 }
 
-// TestSignedBreak has a signer who signed a chain that is broken: the tree and
-// the lines agree, and yet it is no log.
+// TestSignedBreak verifies a broken chain that was signed: the tree and the
+// lines agree, but the lines do not form a log.
 func TestSignedBreak(t *testing.T) {
 	disk := vfs.NewMem()
 	for _, dir := range []string{"log", "tree"} {

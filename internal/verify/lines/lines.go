@@ -1,5 +1,5 @@
 // Package lines reads the lines of a file with few and large reads, into one
-// buffer, which is what checking a log at the speed of hashing it takes.
+// buffer, so that a log can be checked at the speed of hashing it.
 package lines
 
 import (
@@ -17,25 +17,26 @@ const (
 	ReadBlock = 128 << 10
 	// readRest is how much is read to find the end of a part's last line.
 	readRest = 4 << 10
-	// maxLine bounds the memory for one line. No writer makes such a long one.
+	// maxLine bounds the memory for one line. No writer writes longer lines.
 	maxLine = 512 << 20
 )
 
 // A Reader reads the lines of a file from a place on, with few and large
 // reads, into one buffer.
 type Reader struct {
-	block int64 // how much is read at once
+	block int64 // bytes that are read at once
 	file  vfs.File
 	at    int64 // where the next line begins
-	part  int64 // up to where lines are wanted: more is read sparingly
+	part  int64 // end of the lines to be read; bytes after it are read sparingly
 	end   int64 // where the file ends
 
 	buf  []byte
-	off  int // of what is left in buf, which begins at at
+	off  int // offset in buf of the byte at at
 	skip bool
 }
 
-// New returns a reader that reads so much at once; 0 is what serves best.
+// New returns a reader that reads block bytes at once; 0 stands for the fastest
+// size.
 func New(block int64) Reader { return Reader{block: cmp.Or(block, ReadBlock)} }
 
 // At returns where the next line begins.
@@ -48,8 +49,8 @@ func (r *Reader) Reset(file vfs.File, at, part, end int64) {
 }
 
 // Next returns the next line without its LF, valid until the call after, and
-// whether it has one; io.EOF after the last. Of a line that is longer than
-// maxLine it returns nothing.
+// whether it has one; io.EOF after the last. For a line that is longer than
+// maxLine it returns nil.
 func (r *Reader) Next() (line []byte, whole bool, err error) {
 	searched := r.off
 	for {
@@ -90,7 +91,8 @@ func (r *Reader) long(line []byte) []byte {
 	return line
 }
 
-// fill moves what is left to the front and reads more behind it.
+// fill moves the unread bytes to the front of the buffer and reads more after
+// them.
 func (r *Reader) fill() error {
 	left := len(r.buf) - r.off
 	pos := r.at + int64(left)

@@ -12,8 +12,8 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// TestReader reads lines of all lengths, with reads of all lengths, also of a file
-// that is shorter than it was when it was looked at.
+// TestReader reads lines of all lengths, with reads of all lengths, also from a
+// file that has become shorter since its length was read.
 func TestReader(t *testing.T) {
 	const name = "file"
 	var text strings.Builder
