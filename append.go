@@ -15,8 +15,8 @@ type Receipt struct {
 	Seq  uint64      `json:"seq"`
 	ID   record.ID   `json:"id"`
 	Hash record.Hash `json:"hash"`
-	// Duplicate is true if the same event had been recorded under its id
-	// before; the receipt is of that record.
+	// Duplicate is true if the same event was already recorded under its id;
+	// the receipt is then that of the earlier record.
 	Duplicate bool `json:"-"`
 }
 
@@ -27,9 +27,9 @@ type Receipt struct {
 // receipt, another event under that id an *IDConflictError. An invalid event
 // is refused with an *event.FieldError.
 //
-// If ctx ends while the record is being written, Append returns its error, and
-// whether the record is in the log is open: append it again under an id to
-// find out.
+// If ctx ends while the record is being written, Append returns the error of
+// ctx, and the record may or may not be in the log: append the event again
+// under the same id to find out.
 func (l *Log) Append(ctx context.Context, e event.Event) (Receipt, error) {
 	if err := l.writable(); err != nil {
 		return Receipt{}, fmt.Errorf("append: %w", err)
@@ -50,8 +50,8 @@ func (l *Log) writable() error {
 	return nil
 }
 
-// orClosed returns err, or ErrClosed for what fails since the log was closed
-// meanwhile.
+// orClosed returns err, or ErrClosed if the operation failed because the log
+// was closed meanwhile.
 func (l *Log) orClosed(err error) error {
 	if err != nil && l.closed.Load() && errors.Is(err, fs.ErrClosed) {
 		return fmt.Errorf("%w: %w", ErrClosed, err)

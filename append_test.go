@@ -36,7 +36,7 @@ func TestAppendTwice(t *testing.T) {
 		if first.Duplicate {
 			t.Errorf("%s: the first is a duplicate", id)
 		}
-		e.Metadata = map[string]json.RawMessage{"a": []byte(` {"a":2, "b":1.0} `)} // the same, spelled another way
+		e.Metadata = map[string]json.RawMessage{"a": []byte(` {"a":2, "b":1.0} `)} // the same value, not in canonical form
 		again := logtest.Append(t, log, e)
 		if want := (audittrail.Receipt{Seq: first.Seq, ID: first.ID, Hash: first.Hash, Duplicate: true}); again != want {
 			t.Errorf("%s: again = %+v, want %+v", id, again, want)
@@ -322,8 +322,8 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// TestCancelledAppend gives up on an append while it is being synced. Whoever
-// appends the same id then learns where it is.
+// TestCancelledAppend gives up on an append while it is being synced. The next
+// append of the same id then returns its record.
 func TestCancelledAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := vfs.NewMem()

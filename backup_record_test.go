@@ -21,8 +21,8 @@ import (
 )
 
 // TestBackupIsKnown stops the disk of the log at every operation of a backup:
-// wherever a byte of a backup is, the log that is opened afterwards has the
-// record of it, and lists it.
+// if any byte of a backup was written, the log that is opened afterwards has
+// the record of the backup, and lists it.
 func TestBackupIsKnown(t *testing.T) {
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -93,8 +93,8 @@ func (w *recordingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestBackupIsRecordedFirst finds the record before there is a byte of the file,
-// also if the file then cannot be written.
+// TestBackupIsRecordedFirst finds the record before the first byte of the file
+// is written, also if the file then cannot be written.
 func TestBackupIsRecordedFirst(t *testing.T) {
 	log := logtest.New(t)
 	id, err := age.GenerateX25519Identity()
@@ -163,7 +163,7 @@ func TestRestoredKeyringKnowsBackups(t *testing.T) {
 	}
 }
 
-// TestErasureAt makes again of a record what Erase returned.
+// TestErasureAt gets from a record the result that Erase returned.
 func TestErasureAt(t *testing.T) {
 	dir := t.TempDir()
 	log := logtest.Open(t, dir, audittrail.Options{Create: true})

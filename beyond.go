@@ -8,40 +8,41 @@ import (
 	"audittrail/internal/admission"
 )
 
-// ErrUnauthenticated means that a record lies beyond the newest checkpoint, and
-// that nobody vouches for it.
-var ErrUnauthenticated = errors.New("it lies beyond the newest checkpoint, and nobody vouches for it")
+// ErrUnauthenticated reports that a record lies beyond the newest checkpoint
+// and does not authenticate under the log's keys.
+var ErrUnauthenticated = errors.New("beyond the newest checkpoint and unauthenticated")
 
-// A Beyond says what there is beyond the records that count. A reader counts
-// the records that a checkpoint covers whose signature is right, and those
-// behind them that authenticate under the keyring: that open, whose id no other
-// record has, and whose data subject was not erased before. At the first that
-// does not it stops: Size, Records, Find and all that is derived from these end
-// there, and no record beyond governs anything.
+// A Beyond describes the lines that follow the records that count. A reader
+// counts the records that a checkpoint with a valid signature covers, and the
+// records after them that authenticate under the keyring: a record
+// authenticates if it can be decrypted, no other record has its id, and its
+// data subject was not erased before. The reader stops at the first record that
+// does not authenticate: Size, Records, Find and everything derived from them
+// end there, and no later record governs anything.
 type Beyond struct {
-	// Signed is how many records the newest checkpoint covers, and Size how
-	// many count.
+	// Signed is the number of records that the newest checkpoint covers, and
+	// Size the number of records that count.
 	Signed, Size uint64
-	// Records is how many whole lines beyond these continue the log. Nobody
-	// vouches for them; Get shows one, marked as such. Detail says why the
-	// first of them does not count.
+	// Records is the number of whole lines after these that continue the log.
+	// They are unauthenticated; Get returns one with that state. Detail says
+	// why the first of them does not count.
 	Records uint64
 	Detail  string
-	// Behind is how many records were signed and are not there: the log was
+	// The number of signed records that are missing from the end: the log was
 	// cut off, or replaced by an older copy.
 	Behind uint64
-	// Missing are ranges of records, each by its first and the one behind its
-	// last, whose lines are not there, and of which no record that counts says
-	// that they were archived or dropped.
+	// Missing are the ranges of records, from the first (inclusive) to the
+	// second number (exclusive), whose lines are missing although no record
+	// that counts says that they were archived or dropped.
 	Missing [][2]uint64
 	// Unchecked says why the signature of the published checkpoint does not
 	// count, or could not be checked; empty if it is right.
 	Unchecked string
 }
 
-// Beyond looks how far the log goes, and what there is beyond the records that
-// count. The log's writer has none: it signs nothing that it did not
-// authenticate.
+// Beyond reads how far the log goes, and describes the lines after the records
+// that count. The writer never finds any: it signs only what it has
+// authenticated.
 func (l *Log) Beyond(ctx context.Context) (Beyond, error) {
 	if l.lock != nil {
 		size := l.store.Size()
@@ -58,8 +59,8 @@ func (l *Log) Beyond(ctx context.Context) (Beyond, error) {
 	return b, nil
 }
 
-// missing returns the ranges of records that have left the log without its
-// saying so.
+// missing returns the ranges of records that have left the log although no
+// record says so.
 func (l *Log) missing(ctx context.Context) ([][2]uint64, error) {
 	if len(l.store.Gone()) == 0 {
 		return nil, nil

@@ -16,7 +16,7 @@ import (
 
 // TestVerifyBesideErasures verifies and reads a log again and again while
 // records are appended to it and the people whom they are about are erased, by
-// one writer and by many. Nothing is wrong with it.
+// one writer and by many. Verify finds nothing wrong with the log.
 func TestVerifyBesideErasures(t *testing.T) {
 	const rounds = 25
 	for name, every := range map[string]int{"one writer": rounds, "a writer for each erasure": 1} {
@@ -82,8 +82,8 @@ func TestVerifyBesideErasures(t *testing.T) {
 	}
 }
 
-// TestReadersStop has readers end in front of the first record that nobody
-// vouches for, whatever continues it.
+// TestReadersStop has readers end before the first unauthenticated record,
+// whatever continues it.
 func TestReadersStop(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte {
@@ -123,9 +123,9 @@ func TestReadersStop(t *testing.T) {
 }
 
 // TestReadersPassOverJunk has readers end before whole lines beyond the checkpoint
-// that are no records of the log, as an interrupted write, or somebody without
-// keys, may leave: verify calls none of them an alteration of what was signed, and
-// nor do readers.
+// that are not records of the log, as an interrupted write, or somebody without
+// keys, may leave: neither verify nor readers call them an alteration of signed
+// records.
 func TestReadersPassOverJunk(t *testing.T) {
 	for name, junk := range map[string]func(l [][]byte) []byte{
 		"zeros":         func([][]byte) []byte { return append(make([]byte, 4096), '\n') },
@@ -150,8 +150,8 @@ func TestReadersPassOverJunk(t *testing.T) {
 	}
 }
 
-// TestReadersStopAtDamage has readers refuse a log in which a signed record's line
-// is none any more: what is missing there is not absent.
+// TestReadersStopAtDamage has readers refuse a log in which a signed record's
+// line is no longer a record: they do not end before it as if it were absent.
 func TestReadersStopAtDamage(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte {

@@ -9,17 +9,19 @@ import (
 )
 
 // RecordCall makes a call of a model and records it as one event, with the
-// question and its answer. The caller fills in the question; call asks the model
-// and adds what came of it to the event: the response, tokens, why it stopped.
-// RecordCall adds the type prompt, the time, the latency and the outcome, where
-// they are not there, and the text of an error that call returns.
+// request and the response. The caller fills in the request; call sends it to
+// the model and adds the result to the event: the response, the tokens, the
+// reason for which the model stopped. RecordCall adds the type prompt, the
+// time, the latency and the outcome, where they are not set, and the text of an
+// error that call returns.
 //
 // The event is recorded when call has returned, also after an error and after
-// ctx has ended: the answer was given. What must not be asked without being on
-// record is appended before as an event of its own, with the same span.
+// ctx has ended, since the model has answered by then. If a request must be on
+// record before it is sent, append it first as an event of its own, with the
+// same span.
 //
-// The error is that of call, that of recording the event, or both. Where the
-// receipt is of a record, its ID is not zero.
+// The error is that of call, that of recording the event, or both. If the event
+// was recorded, the ID of the receipt is not zero.
 func (l *Log) RecordCall(ctx context.Context, e event.Event, call func(context.Context, *event.Event) error) (Receipt, error) {
 	began := l.opts.now()
 	e.Type = cmp.Or(e.Type, event.Prompt)

@@ -7,17 +7,18 @@ import (
 	"audittrail/event"
 )
 
-// classes are the retention classes of a log, and how an event comes by one.
+// classes are the retention classes of a log, and the function that chooses one
+// for an event.
 type classes struct {
 	names  []string
 	choose func(*event.Event) string
 }
 
-// SetClasses says which retention classes events may name besides DefaultClass,
-// and, unless choose is nil, which one an event has that names none: empty
-// stands for DefaultClass. It counts for the events that are appended from then
-// on. choose is called from many goroutines, and must not keep or change the
-// event.
+// SetClasses sets the retention classes that events may name besides
+// DefaultClass. Unless choose is nil, it chooses the class of an event that
+// names none: if it returns "", that is DefaultClass. The setting applies to
+// events that are appended from then on. choose is called from many goroutines,
+// and must not keep or change the event.
 func (l *Log) SetClasses(names []string, choose func(*event.Event) string) error {
 	if err := checkClasses(names); err != nil {
 		return fmt.Errorf("set retention classes: %w", err)

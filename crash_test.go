@@ -50,7 +50,7 @@ func appendAll(disk vfs.FS, n int) (acked []audittrail.Receipt, done bool) {
 	return acked, true
 }
 
-// check opens what a crash left and looks for everything acknowledged.
+// check opens the log after a crash and looks for all acknowledged records.
 func check(t *testing.T, disk vfs.FS, acked []audittrail.Receipt, what string) {
 	t.Helper()
 	o := audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000})
@@ -67,7 +67,7 @@ func check(t *testing.T, disk vfs.FS, acked []audittrail.Receipt, what string) {
 			t.Fatalf("%s: record %d is %v (%v), acknowledged as %v", what, want.Seq, got.Hash, got.State, want.Hash)
 		}
 	}
-	// It works, it remembers ids, and it agrees with itself.
+	// The log can be written, remembers ids, and verifies.
 	if len(acked) > 0 {
 		again, err := log.Append(context.Background(), event.Event{ID: "event 0.0", Type: event.Prompt, UserID: "user 0", Prompt: "prompt 0"})
 		if err != nil || !again.Duplicate || again.Seq != acked[0].Seq {
@@ -86,8 +86,8 @@ func check(t *testing.T, disk vfs.FS, acked []audittrail.Receipt, what string) {
 	}
 }
 
-// TestCrashEverywhere lets the disk stop at every single operation, and looks
-// at what a killed process and a power loss leave.
+// TestCrashEverywhere lets the disk stop at every single operation, and checks
+// the log after the process was killed, and after a power loss.
 func TestCrashEverywhere(t *testing.T) {
 	const events = 12
 	for n := 0; ; n++ {
@@ -130,7 +130,8 @@ func TestCrashWhileRecovering(t *testing.T) {
 }
 
 // TestBatchOutOfOrder has the disk lose the middle of a batch whose end it
-// kept. Nobody had been told of the batch, and so it is no damage.
+// kept. The batch had not been acknowledged, so that it does not count as
+// damage.
 func TestBatchOutOfOrder(t *testing.T) {
 	disk := vfs.NewMem()
 	log := logtest.Open(t, "dir", onDisk(disk))
@@ -167,7 +168,7 @@ func TestBatchOutOfOrder(t *testing.T) {
 }
 
 // TestCrashWhileRotating lets the disk stop at every operation while the
-// signer's key is replaced. Who trusts the first key can check what is left.
+// signer's key is replaced. The remaining log verifies with the first key.
 func TestCrashWhileRotating(t *testing.T) {
 	for n := 0; ; n++ {
 		disk := vfs.NewMem()

@@ -41,7 +41,8 @@ func changeEntry(side []byte, seq int, f func(e []byte)) []byte {
 	return side
 }
 
-// hide makes a side file say of no record that it governs the log.
+// hide changes a side file so that none of its entries is of a governance
+// record.
 func hide(side []byte, records int) []byte {
 	for seq := range records {
 		side = changeEntry(side, seq, func(e []byte) { e[4] = 0 })
@@ -49,7 +50,7 @@ func hide(side []byte, records int) []byte {
 	return side
 }
 
-// governors returns which records govern a log, as it is read.
+// governors returns the governance records that a reader of a log finds.
 func governors(t *testing.T, disk vfs.FS, readOnly bool) (seqs []uint64, held bool) {
 	t.Helper()
 	o := onDisk(disk)
@@ -75,9 +76,9 @@ func governors(t *testing.T, disk vfs.FS, readOnly bool) (seqs []uint64, held bo
 	return seqs, len(holds) == 1
 }
 
-// TestSideGovernsNothing changes every bit of a side file, and what its entries
-// say of the records that govern the log: these govern it all the same, and a
-// person under a legal hold stays.
+// TestSideGovernsNothing changes every bit of a side file, and its entries for
+// governance records: these govern the log all the same, and a person under a
+// legal hold cannot be erased.
 func TestSideGovernsNothing(t *testing.T) {
 	disk := vfs.NewMem()
 	log := logtest.Open(t, "dir", onDisk(disk))
@@ -123,8 +124,8 @@ func TestSideGovernsNothing(t *testing.T) {
 	}
 }
 
-// TestOrderIsNotHidden brings an older keyring back to a log in which somebody
-// was erased since, and hides the order in the side file.
+// TestOrderIsNotHidden restores an older keyring of a log in which somebody was
+// erased since, and hides the order in the side file.
 func TestOrderIsNotHidden(t *testing.T) {
 	for _, readOnly := range []bool{true, false} {
 		dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "keys")
@@ -151,7 +152,7 @@ func TestOrderIsNotHidden(t *testing.T) {
 }
 
 // TestCopyIsRefused gives a record a second place, and hides its id where ids
-// are looked up: the next writer does not sign it, whatever it was told.
+// are looked up: the next writer does not sign it.
 func TestCopyIsRefused(t *testing.T) {
 	disk := vfs.NewMem()
 	log := logtest.Open(t, "dir", rolling(disk))
@@ -228,9 +229,9 @@ func TestCopyIsRefused(t *testing.T) {
 	refused("nothing derived left", changed)
 }
 
-// TestSealsOutliveRotations replaces the master key and the signer, and restores
-// the keyring from a backup of before: what was sealed is believed, and no line
-// is gone over.
+// TestSealsOutliveRotations replaces the master key and the signer, and
+// restores the keyring from an earlier backup: sealed side files are trusted,
+// and no line is read.
 func TestSealsOutliveRotations(t *testing.T) {
 	disk := vfs.NewMem()
 	log := logtest.Open(t, "dir", rolling(disk))
@@ -292,9 +293,10 @@ func TestSealsOutliveRotations(t *testing.T) {
 	sealed("a keyring from a backup, under a new master key")
 }
 
-// TestDerivedIsNamed has verify and the log itself name each derived file that is
-// not what the lines make of it, with and without the keyring, and call nothing
-// altered. The next writer makes a file again that was removed, and all is well.
+// TestDerivedIsNamed has verify and the log itself name each derived file that
+// disagrees with the lines, with and without the keyring, and call nothing
+// altered. The next writer rebuilds a file that was removed, and the log is
+// intact.
 func TestDerivedIsNamed(t *testing.T) {
 	disk := vfs.NewMem()
 	log := logtest.Open(t, "dir", rolling(disk))
@@ -372,8 +374,8 @@ func TestDerivedIsNamed(t *testing.T) {
 			edit(t, changed, "log/"+name, func([]byte) []byte { return bad })
 			wants(what+", with keys", problems(changed, true), name)
 			wants(what+", the log itself", own(changed), name)
-			// Without keys nobody can tell who made the last 32 bytes of a side
-			// file, and nothing at all is taken from tables.
+			// Without keys the last 32 bytes of a side file cannot be
+			// authenticated, and id tables are not used at all.
 			if strings.HasSuffix(name, ".side") && what == "extended" {
 				wants(what+", without keys", problems(changed, false), name)
 			}
@@ -414,9 +416,10 @@ func TestDerivedIsNamed(t *testing.T) {
 	}
 }
 
-// TestRemnantDecidesNothingByItself has somebody without keys change what stays
-// of a segment: that a record governs, and an id. With the side file that was
-// sealed it changes nothing; without it, nothing is believed.
+// TestRemnantDecidesNothingByItself has somebody without keys change the
+// tombstone of a segment: whether a record governs the log, and an id. With the
+// sealed side file the change has no effect; without it, the tombstone is not
+// trusted.
 func TestRemnantDecidesNothingByItself(t *testing.T) {
 	disk := vfs.NewMem()
 	filled(t, disk)
@@ -482,7 +485,7 @@ func TestRemnantDecidesNothingByItself(t *testing.T) {
 	log = openLog(t, changed)
 	_, err = log.Append(t.Context(), event.Event{ID: "event 0", Type: event.Prompt, UserID: "user 0", Prompt: "another"})
 	if err == nil {
-		t.Error("an id was used twice, since the remnant of its segment denies it")
+		t.Error("an id was used twice, since the tombstone of its segment denies it")
 	}
 	logtest.Close(t, log)
 }

@@ -55,7 +55,7 @@ func TestDisclosure(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
-	// One letter of the line: the hash tells.
+	// One letter of the line is changed: the hash no longer matches.
 	forged := strings.Replace(good, `\"seq\":1`, `\"seq\":7`, 1)
 	if _, err := record.CheckDisclosure([]byte(forged)); !errors.Is(err, record.ErrHash) {
 		t.Errorf("forged: %v, want ErrHash", err)

@@ -1,6 +1,6 @@
 // Package audittrail is an append-only log for AI systems: it records prompts,
-// responses, tool calls and model changes, proves that nothing was altered,
-// and forgets a person on request without breaking the proof.
+// responses, tool calls and model changes, proves that nothing was altered, and
+// erases a person's data on request without breaking the proof.
 //
 //	log, err := audittrail.Open("audit", audittrail.Options{Create: true})
 //	…
@@ -17,7 +17,8 @@
 //
 // One process writes; any number of others read at the same time.
 //
-// What it does not promise: that an event was true, that an application
-// submitted every event, or that a log cut off within its last second, before
-// a checkpoint of it left the machine, is told apart from one that ended there.
+// The log does not promise that an event was true, that an application
+// submitted every event, or that a log cut off within its last second, before a
+// checkpoint of that second left the machine, can be distinguished from a log
+// that ended there.
 package audittrail

@@ -13,42 +13,45 @@ import (
 	"audittrail/tlog"
 )
 
-// An Erasure says who is to be forgotten, and why.
+// An Erasure names the users whose data is to be erased, and the reason.
 type Erasure struct {
 	Users    []string
 	Reason   string
-	Basis    string // what it stands on, such as "GDPR 17(1)(b)"
-	Approval string // the id of who approved, if that is asked for
-	By       string // who asked for it
+	Basis    string // the legal basis, such as "GDPR 17(1)(b)"
+	Approval string // the id of the approval, if one is required
+	By       string // who requested it
 }
 
 // An ErasureResult says what an erasure did.
 type ErasureResult struct {
 	// Receipt is of the record that ordered it.
 	Receipt Receipt
-	// Subjects are those whose keys were destroyed. If there are none, nothing
-	// was held on the users, and nothing was recorded.
+	// Subjects are the data subjects whose keys were destroyed. If there are
+	// none, the log stored nothing about the users, and the erasure was not
+	// recorded.
 	Subjects []record.Subject
-	// Before and After are signed checkpoints of the log without the record
-	// that ordered it, and with it.
+	// Before and After are signed checkpoints of the log without and with the
+	// record that ordered the erasure.
 	Before, After []byte
 }
 
-// Erase forgets users: it destroys the keys under which everything about them
-// is sealed, and records that it did. The records stay as they are, and the log
-// verifies; what they say of the users, and who the users are, can be read
-// nowhere any more, neither here nor in copies. Who comes back is somebody new.
+// Erase destroys the keys with which everything about some users is encrypted,
+// and records that it did. The records stay as they are, and the log still
+// verifies; but their contents, and the identities of the users, can no longer
+// be read, neither here nor in copies of the log. A user who is recorded again
+// later is a new data subject.
 //
-// If a hold is on any of them, or keeps a record of theirs, nobody is forgotten,
-// and the error is a *LegalHoldError. Users on whom nothing is held are passed over.
-// Appends about the users wait meanwhile: a record of theirs stands in front of
-// the erasure under the subject that is forgotten, or behind it under a new one.
+// If a legal hold is on any of the users, or keeps a record about one of them,
+// nobody is erased, and the error is a *LegalHoldError. Users about whom
+// nothing is stored are skipped. Appends about the users wait meanwhile: a
+// record about one of them is either before the erasure, under the subject that
+// is erased, or after it, under a new one.
 //
-// Once the erasure is recorded it happens: after an error it is finished by the
-// next call, and after a crash by the next Open.
+// Once the erasure is recorded it will be carried out: after an error the next
+// call finishes it, and after a crash the next Open.
 //
-// The result has the order, without its users, and what a certificate of the
-// erasure needs besides.
+// The result contains the order, without its users, and everything else that a
+// certificate of the erasure needs.
 func (l *Log) Erase(ctx context.Context, e Erasure) (*ErasureOrder, error) {
 	done, err := l.erase(ctx, &e)
 	if err != nil {
@@ -67,13 +70,13 @@ func (l *Log) erase(ctx context.Context, e *Erasure) (*ErasureResult, error) {
 
 // An ErasureOrder is an erasure as the log has recorded it.
 type ErasureOrder struct {
-	Erasure                 // without Users, whom nobody knows any more
-	ErasureResult           // of Erasures, without the checkpoints
-	Logged        time.Time // of Erase, zero
+	Erasure                 // without Users, whose names are destroyed
+	ErasureResult           // without the checkpoints, if from Erasures
+	Logged        time.Time // zero, if from Erase
 }
 
-// Erasures yields the erasures that the log has ordered, oldest first. After an
-// error it yields no more.
+// Erasures yields the erasures that are recorded in the log, oldest first.
+// After an error it yields no more.
 func (l *Log) Erasures(ctx context.Context) iter.Seq2[*ErasureOrder, error] {
 	return func(yield func(*ErasureOrder, error) bool) {
 		for r, err := range l.GovernanceRecords(ctx, 0, event.SubjectErased) {
@@ -89,8 +92,8 @@ func (l *Log) Erasures(ctx context.Context) iter.Seq2[*ErasureOrder, error] {
 }
 
 // ErasureAt returns the erasure that a record has ordered, with signed
-// checkpoints as Erase returns them: Before covers all records in front of the
-// order. It is signed now, with the key that signs now.
+// checkpoints as Erase returns them: Before covers all records before the
+// order. Before is signed during the call, with the present key.
 func (l *Log) ErasureAt(ctx context.Context, seq uint64) (*ErasureOrder, error) {
 	o, err := l.erasureAt(ctx, seq)
 	if err != nil {
@@ -144,8 +147,8 @@ func orderOf(r *record.Record) (*ErasureOrder, error) {
 	}, nil
 }
 
-// CheckErase returns a *LegalHoldError if a hold keeps Erase from erasing users. It
-// changes nothing, and a log that is open for reading can be asked.
+// CheckErase returns a *LegalHoldError if a legal hold prevents the erasure of
+// users. It changes nothing, and also works on a log that is open for reading.
 func (l *Log) CheckErase(ctx context.Context, users []string) error {
 	if l.ring == nil {
 		return fmt.Errorf("check erasure: %w", ErrNoKeys)
@@ -156,14 +159,14 @@ func (l *Log) CheckErase(ctx context.Context, users []string) error {
 	return nil
 }
 
-// Expire destroys the keys of retention classes' months, such as
-// "standard/2026-11", so that the contents of all records of these months are
-// gone. Records that a hold keeps stay readable until it is released. Classes
-// that have no key, for nothing was recorded in them or they have expired, are
-// passed over; if nothing is left, nothing is recorded, and the receipt is
-// empty.
+// Expire destroys the keys of months of retention classes, such as
+// "standard/2026-11", so that the contents of all records of these months can
+// no longer be read. Records under a legal hold stay readable until it is
+// released. Classes that have no key, because nothing was recorded in them or
+// they have expired, are skipped; if no class is left, nothing is recorded, and
+// the receipt is empty.
 //
-// A month that is not over is refused as long as the log has that class.
+// A month that has not ended is refused as long as the log has that class.
 func (l *Log) Expire(ctx context.Context, classes []string, reason string) (Receipt, error) {
 	receipt, err := l.expire(ctx, classes, reason)
 	if err != nil {
@@ -187,7 +190,8 @@ func (l *Log) expire(ctx context.Context, classes []string, reason string) (Rece
 	return l.eraser.expire(ctx, classes, reason)
 }
 
-// checkOver refuses a class in which something may still be sealed.
+// checkOver refuses a class whose month has not ended, since records may still
+// be encrypted under its key.
 func (l *Log) checkOver(class string) error {
 	name, month, err := record.SplitClass(class)
 	if err != nil {
@@ -203,8 +207,8 @@ func (l *Log) checkOver(class string) error {
 }
 
 // Classes returns the months of retention classes that have a key, such as
-// "standard/2026-11": those in which something was recorded, and which have not
-// expired.
+// "standard/2026-11": the months in which something was recorded, and which
+// have not expired.
 func (l *Log) Classes() ([]string, error) {
 	if l.ring == nil {
 		return nil, ErrNoKeys

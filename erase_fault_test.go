@@ -16,8 +16,9 @@ import (
 	"audittrail/record"
 )
 
-// TestEraseOnFullDisk has the keyring's disk fill up between order and deed:
-// what was ordered happens once there is room, and nothing comes in between.
+// TestEraseOnFullDisk has the keyring's disk fill up between the order and the
+// destruction of keys: the order is carried out once there is space, and
+// nothing is recorded in between.
 func TestEraseOnFullDisk(t *testing.T) {
 	disk := vfs.NewMem()
 	var erasing, full atomic.Bool // the signer writes concurrently

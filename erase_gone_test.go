@@ -43,7 +43,7 @@ func bringBackKeys(t *testing.T, dir, kept string) {
 	copyTree(t, kept, keys)
 }
 
-// TestErasedIsGone looks for what was erased on every byte of the disk, under
+// TestErasedIsGone looks for erased contents in every byte of the disk, with
 // every key that is left.
 func TestErasedIsGone(t *testing.T) {
 	dir := t.TempDir()
@@ -142,7 +142,7 @@ func TestErasedIsGone(t *testing.T) {
 	}
 }
 
-// TestOlderKeyring brings the keyring of before an erasure back, beside the
+// TestOlderKeyring restores the keyring from before an erasure, with the
 // present log.
 func TestOlderKeyring(t *testing.T) {
 	dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "keys")
@@ -155,7 +155,8 @@ func TestOlderKeyring(t *testing.T) {
 	logtest.Close(t, log)
 	copyTree(t, filepath.Join(dir, "keys"), kept)
 
-	// The class goes out of use, so that its month may end early.
+	// The class is removed from the log's classes, so that its month may expire
+	// early.
 	log = logtest.Open(t, dir, audittrail.Options{})
 	subject, _, err := log.Subject("ann")
 	if err != nil {
@@ -174,7 +175,7 @@ func TestOlderKeyring(t *testing.T) {
 	logtest.Close(t, log)
 
 	bringBackKeys(t, dir, kept)
-	// A reader refuses what the ring could open still.
+	// A reader refuses a record whose key the keyring still has.
 	reader := logtest.Open(t, dir, audittrail.Options{ReadOnly: true})
 	wantStates(t, reader, states)
 	if _, ok, err := reader.Subject("ann"); ok || err != nil {
@@ -206,8 +207,8 @@ func TestOlderKeyring(t *testing.T) {
 	wantStates(t, reader, states)
 }
 
-// governed does all that destroys and holds, until the disk fails. It returns
-// what is certain.
+// governed erases, expires, and places and releases holds, until the disk
+// fails. It returns the calls that succeeded.
 type certain struct {
 	ann, bob, old uint64 // records of ann, of bob, and of a month that is over
 	begun         bool   // all three are acknowledged
@@ -315,7 +316,7 @@ func checkGoverned(t *testing.T, disk *vfs.Mem, c *clock, k certain, what string
 		t.Fatalf("%s: open: %v", what, err)
 	}
 	got := seen(t, log, k, what)
-	// What an order is there for is done, and seen so by both.
+	// The orders are carried out, and both logs show that.
 	ordered := map[event.Type]bool{}
 	for r, err := range log.GovernanceRecords(t.Context(), 0) {
 		if err != nil {
@@ -400,7 +401,7 @@ func TestEraseRaces(t *testing.T) {
 		for _, s := range done.Subjects {
 			barriers[s] = done.Receipt.Seq
 		}
-		// What was erased is so for both from the moment on that Erase returned.
+		// Records are erased for both logs as soon as Erase has returned.
 		for _, l := range []*audittrail.Log{log, reader} {
 			for r, err := range l.Records(t.Context(), 0, done.Receipt.Seq) {
 				if _, gone := barriers[r.Subject]; err != nil || gone && r.State != record.Erased {
@@ -427,9 +428,10 @@ func TestEraseRaces(t *testing.T) {
 	}
 }
 
-// TestErasedInArchives erases a person, archives the order and what was erased,
-// and brings the keyring back from a backup of before: the order has stayed, and
-// is carried out again, also on what comes back from the archive.
+// TestErasedInArchives erases a person, archives the order and the erased
+// records, and restores the keyring from an earlier backup: the order has
+// stayed in the log, and is carried out again, also on records that are
+// restored from the archive.
 func TestErasedInArchives(t *testing.T) {
 	dir, to := t.TempDir(), t.TempDir()
 	o := audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 6000})
@@ -478,8 +480,8 @@ func TestErasedInArchives(t *testing.T) {
 	wantStates(t, log, map[uint64]record.State{a: record.Erased})
 }
 
-// TestAppliedAdvances: what governs a log without destroying anything is not
-// gone over again at every opening.
+// TestAppliedAdvances checks that governance records that destroy no keys are
+// not read again at every opening.
 func TestAppliedAdvances(t *testing.T) {
 	dir := t.TempDir()
 	log := logtest.Open(t, dir, audittrail.Options{Create: true})
@@ -512,8 +514,8 @@ func TestAppliedAdvances(t *testing.T) {
 	wantStates(t, log, map[uint64]record.State{a: record.Erased})
 }
 
-// TestOlderKeyringOnDamage: a reader of a damaged log does not show who was
-// erased, either.
+// TestOlderKeyringOnDamage checks that a reader of a damaged log does not show
+// erased persons, either.
 func TestOlderKeyringOnDamage(t *testing.T) {
 	dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "keys")
 	o := audittrail.Options{Create: true}.With(audittrail.Seams{Roll: 3000})
@@ -529,7 +531,7 @@ func TestOlderKeyringOnDamage(t *testing.T) {
 	}
 	logtest.Close(t, log)
 	bringBackKeys(t, dir, kept)
-	// The first segment loses its side file, and bob's line an end.
+	// The first segment loses its side file, and bob's line its end.
 	name := filepath.Join(dir, "log", firstSegment)
 	text, err := os.ReadFile(name)
 	if err != nil {

@@ -105,7 +105,7 @@ func TestErase(t *testing.T) {
 		t.Errorf("Disclose(erased) = %v", err)
 	}
 
-	// Not a byte has changed, and the checkpoints fit what they say.
+	// Not a byte has changed, and the checkpoints verify.
 	after, err := os.ReadFile(filepath.Join(dir, "log", firstSegment))
 	if err != nil || !bytes.HasPrefix(after, before) {
 		t.Errorf("the log was changed, %v", err)
@@ -121,13 +121,14 @@ func TestErase(t *testing.T) {
 		t.Errorf("After covers %d records, want %d", size, done.Receipt.Seq+1)
 	}
 
-	// Twice is no error, and nothing: nothing is held on that user.
+	// A second erasure is not an error and does nothing: nothing is stored
+	// about that user.
 	n := size(t, log)
 	if again := erase(t, log, "ann"); len(again.Subjects) > 0 || again.Receipt != (audittrail.Receipt{}) || size(t, log) != n {
 		t.Errorf("Erase again = %+v with %d records, want nothing and %d", again, size(t, log), n)
 	}
 
-	// Who comes back is somebody new.
+	// A user who is recorded again is a new data subject.
 	d := logtest.Append(t, log, about("ann", "four")).Seq
 	states[d] = record.Readable
 	if back, ok, err := log.Subject("ann"); !ok || back == subject || err != nil {

@@ -16,19 +16,20 @@ import (
 	"audittrail/record"
 )
 
-// An eraser says which keys to a log's contents may be used, destroys those that
-// are ordered to be destroyed, and keeps those on which there is a hold.
+// An eraser decides which keys to a log's contents may be used, destroys the
+// keys that orders in the log name, and keeps the keys of records under a legal
+// hold.
 //
-// An order that is in the log is carried out, in this process or a later one; until
-// then no reader opens what it concerns, whatever an older keyring could open; and
-// nothing that a hold keeps is destroyed. docs/design/0004-erasure.md has the order
-// of things.
+// An order that is in the log is carried out, by this process or a later one;
+// until then no reader opens the records that it affects, even if an older
+// keyring still has their keys; and no key that a hold keeps is destroyed.
+// docs/design/0004-erasure.md has the order of the steps.
 type eraser struct {
 	log *Log
 
-	governing  *semaphore.Weighted // held by one who erases, expires, holds or releases
-	unfinished *doom               // guarded by governing: ordered, but not done yet
-	unsettled  atomic.Bool         // a release was recorded, and its escrows are not settled
+	governing  *semaphore.Weighted // held while one call erases, expires, or places or releases a hold
+	unfinished *doom               // guarded by governing: ordered, but not carried out yet
+	unsettled  atomic.Bool         // a release was recorded, but its escrows are not settled yet
 	holds      holds
 	guard      orderGuard
 	open       escrows
@@ -47,7 +48,7 @@ type openEscrow struct {
 	file *escrow.File
 }
 
-// Close closes the escrows that were read from.
+// Close closes the escrow files that are open.
 func (c *eraser) Close() error {
 	es := &c.open
 	es.mu.Lock()
@@ -60,7 +61,8 @@ func (c *eraser) Close() error {
 	return errors.Join(errs...)
 }
 
-// keyOf finds the key to a record's content, or why there is none.
+// keyOf returns the key to a record's content, or the state that says why there
+// is none.
 func (c *eraser) keyOf(r *record.Record) (record.Key, record.State, error) {
 	if c.log.ring == nil {
 		return record.Key{}, record.Sealed, nil
@@ -78,7 +80,7 @@ func (c *eraser) keyOf(r *record.Record) (record.Key, record.State, error) {
 	return key, record.Readable, err
 }
 
-// user returns whose subject it is, if its state is Readable.
+// user returns the user of a subject, if the state of the subject is Readable.
 func (c *eraser) user(s record.Subject) (string, record.State, error) {
 	if c.log.ring == nil {
 		return "", record.Sealed, nil
@@ -93,9 +95,9 @@ func (c *eraser) user(s record.Subject) (string, record.State, error) {
 	return user, record.Readable, err
 }
 
-// opening finds the key of the records about a subject in a class, or says why
-// there is none: in the keyring's words or in a guard's, whoever has heard of
-// more.
+// opening returns the key of the records about a subject in a class, or the
+// state that says why there is none: that of the keyring or, if the log has an
+// order that the keyring has not carried out, that of the orderGuard.
 func (c *eraser) opening(s record.Subject, class string) (record.PRK, record.State, error) {
 	refused, err := c.Refused(s, class)
 	if err != nil || refused == record.Erased {
@@ -155,12 +157,12 @@ func (c *eraser) fromEscrow(e *keyring.Escrow, seq uint64) (record.Key, bool, er
 	return o.file.Find(seq)
 }
 
-// stillHeld tells whether a hold keeps a record that is in an escrow. That is
-// so, unless a hold was released since the escrow was made, and the keyring has
-// not heard of it.
+// stillHeld reports whether a hold keeps a record that is in an escrow. One
+// does, unless a hold was released since the escrow was made and the keyring
+// does not know of the release yet.
 func (c *eraser) stillHeld(e *keyring.Escrow, r *record.Record) (bool, error) {
 	if c.log.lock != nil && !c.unsettled.Load() {
-		return true, nil // a release is carried out before anybody reads
+		return true, nil // the writer carries out a release before it reads
 	}
 	kept := true
 	var active []governance.Hold
@@ -177,7 +179,7 @@ func (c *eraser) stillHeld(e *keyring.Escrow, r *record.Record) (bool, error) {
 	return err == nil && keeps(r), err
 }
 
-// keepers returns a function that tells whether one of the holds keeps a
+// keepers returns a function that reports whether one of the holds keeps a
 // record.
 func (c *eraser) keepers(active []governance.Hold) (func(*record.Record) bool, error) {
 	users := make([]string, 0, len(active))

@@ -15,22 +15,24 @@ import (
 	"audittrail/record"
 )
 
-// maxErased is how many people one call forgets. Their ids stand in one record.
+// maxErased bounds the people that one call erases. Their ids are stored in one
+// record.
 const maxErased = 250_000
 
 // A doom is a destruction that a record has ordered.
 type doom struct {
 	subjects []record.Subject
 	classes  []string // such as "standard/2026-11"
-	seq      uint64   // the record that ordered it; no later one is concerned
+	seq      uint64   // the record that ordered it; later records are not affected
 
 	hash    record.Hash
-	ordered map[string]uint64 // if late: which record ordered each class
-	late    bool              // found at Open: derived files have nobody yet who makes them anew
+	ordered map[string]uint64 // if late: the record that ordered the expiry of each class
+	late    bool              // found at Open: there is no index yet that could rewrite derived files
 }
 
-// govern waits for its turn to destroy or to hold, and finishes what an earlier
-// call could not. Unless it returns an error, Release must follow.
+// govern waits for its turn to destroy keys or to place or release a hold, and
+// finishes what an earlier call left unfinished. Unless it returns an error,
+// release must be called afterwards.
 func (c *eraser) govern(ctx context.Context) error {
 	if c.log.lock == nil {
 		return ErrReadOnly
@@ -53,7 +55,8 @@ func (c *eraser) govern(ctx context.Context) error {
 	return nil
 }
 
-// settle is settleEscrows, to which the next one's turn comes back if it fails.
+// settle calls settleEscrows; if that fails, the next call of govern tries
+// again.
 func (c *eraser) settle(ctx context.Context) error {
 	c.unsettled.Store(true)
 	err := c.settleEscrows(context.WithoutCancel(ctx))
@@ -63,11 +66,11 @@ func (c *eraser) settle(ctx context.Context) error {
 	return err
 }
 
-// release lets the next one have its turn.
+// release ends the turn that govern began.
 func (c *eraser) release() { c.governing.Release(1) }
 
-// erase destroys the keys of users, as an order says whose subjects are still to
-// be found.
+// erase destroys the keys of users, as an order says. It finds the subjects of
+// the order itself.
 func (c *eraser) erase(ctx context.Context, users []string, order governance.Erasure) (*ErasureResult, error) {
 	if err := checkErasure(users, &order); err != nil {
 		return nil, err
@@ -84,7 +87,7 @@ func (c *eraser) erase(ctx context.Context, users []string, order governance.Era
 	if err != nil {
 		return nil, err
 	}
-	// The long look first, while appends about the users go on.
+	// Most records are checked now, while appends about the users continue.
 	if err := held.look(ctx); err != nil {
 		return nil, err
 	}
@@ -98,8 +101,8 @@ func (c *eraser) erase(ctx context.Context, users []string, order governance.Era
 	return done, err
 }
 
-// checkErase returns the error with which Erase would refuse users because of
-// a hold, and changes nothing. A reader may ask, too.
+// checkErase returns the error with which Erase would refuse users because of a
+// hold, and changes nothing. A reader may call it, too.
 func (c *eraser) checkErase(ctx context.Context, users []string) error {
 	living, err := c.living(users)
 	if err != nil || len(living) == 0 {
@@ -112,8 +115,8 @@ func (c *eraser) checkErase(ctx context.Context, users []string) error {
 	return held.look(ctx)
 }
 
-// orderErasure records an erasure, with the gate shut. From then on it is
-// c.unfinished.
+// orderErasure records an erasure, with the gate shut. From then on the erasure
+// is c.unfinished.
 func (c *eraser) orderErasure(ctx context.Context, order governance.Erasure, held *held) (*ErasureResult, error) {
 	c.log.sequence.settle()
 	if err := held.look(ctx); err != nil {
@@ -141,7 +144,7 @@ func checkErasure(users []string, e *governance.Erasure) error {
 		return fmt.Errorf("%d users in one call; the limit is %d", len(users), maxErased)
 	}
 	if slices.Contains(users, "") {
-		return errors.New("a user is empty: what is about nobody cannot be erased")
+		return errors.New("a user is empty: records that are about nobody cannot be erased")
 	}
 	if err := governance.CheckReason(e.Reason, true); err != nil {
 		return err
@@ -156,7 +159,7 @@ func checkErasure(users []string, e *governance.Erasure) error {
 
 func compareSubjects(a, b record.Subject) int { return slices.Compare(a[:], b[:]) }
 
-// living returns the subjects of those users who have one.
+// living returns the subjects of the users who have one.
 func (c *eraser) living(users []string) (map[string]record.Subject, error) {
 	found := make(map[string]record.Subject, len(users))
 	for _, u := range users {
@@ -171,8 +174,8 @@ func (c *eraser) living(users []string) (map[string]record.Subject, error) {
 	return found, nil
 }
 
-// expire destroys the keys of classes, of which those without a key are passed
-// over. Whether their months are over is for the caller to know.
+// expire destroys the keys of classes, and skips classes without a key. The
+// caller makes sure that their months have ended.
 func (c *eraser) expire(ctx context.Context, classes []string, reason string) (Receipt, error) {
 	if err := c.govern(ctx); err != nil {
 		return Receipt{}, err
@@ -196,7 +199,7 @@ func (c *eraser) expire(ctx context.Context, classes []string, reason string) (R
 	return receipt, err
 }
 
-// orderExpiry records an expiry, with the gate shut. From then on it is
+// orderExpiry records an expiry, with the gate shut. From then on the expiry is
 // c.unfinished.
 func (c *eraser) orderExpiry(classes []string, reason string) (Receipt, error) {
 	order := governance.Expiry{Classes: classes, Reason: reason}
@@ -213,7 +216,7 @@ func (c *eraser) orderExpiry(classes []string, reason string) (Receipt, error) {
 }
 
 // finish carries out c.unfinished, and returns a checkpoint that covers its
-// order. It is not for the caller to stop it: what was recorded happens.
+// order. A caller cannot cancel it: an order that is recorded is carried out.
 func (c *eraser) finish(ctx context.Context) ([]byte, error) {
 	d := c.unfinished
 	after, err := c.destroy(context.WithoutCancel(ctx), d)
@@ -228,14 +231,15 @@ func (c *eraser) finish(ctx context.Context) ([]byte, error) {
 }
 
 func (c *eraser) destroy(ctx context.Context, d *doom) ([]byte, error) {
-	// Nobody can tell an unsigned record from a forgery once its key is gone:
-	// everything up to the order must be signed before.
+	// Once its key is destroyed, an unsigned record can no longer be
+	// distinguished from a forgery: everything up to the order must be signed
+	// before.
 	after, err := c.log.Checkpoint(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.escrow(ctx, d); err != nil {
-		return nil, fmt.Errorf("keep what is held: %w", err)
+		return nil, fmt.Errorf("keep the keys of records under a legal hold: %w", err)
 	}
 	gone := keyring.Destruction{Subjects: d.subjects, Classes: d.classes, Seq: d.seq, Hash: d.hash, AllFiles: true}
 	if !c.log.opts.NoIndex && !d.late {
@@ -243,14 +247,14 @@ func (c *eraser) destroy(ctx context.Context, d *doom) ([]byte, error) {
 		if err == nil {
 			gone.AllFiles, gone.Files = false, files
 		} else {
-			c.log.opts.Logger.Warn("derived files were not made anew, and are all let go", slog.Any("error", err))
+			c.log.opts.Logger.Warn("derived files could not be rewritten, and are all dropped", slog.Any("error", err))
 		}
 	}
 	return after, c.log.ring.Destroy(gone)
 }
 
-// finishAll carries out what was ordered and is not done: a crash came
-// in between, or an older keyring was brought back.
+// finishAll carries out the orders that are not carried out yet: a crash came
+// in between, or an older keyring was restored.
 func (c *eraser) finishAll(ctx context.Context) error {
 	var t toll
 	from := c.unapplied()
@@ -272,12 +276,12 @@ func (c *eraser) finishAll(ctx context.Context) error {
 	return c.settleEscrows(ctx)
 }
 
-// manyRecords is how many administrative records are looked at again at every
-// Open, rather than to write down that there is no order among them.
+// manyRecords is the number of governance records that every Open may read
+// again. If there are more, the keyring is told that no order is among them.
 const manyRecords = 500
 
-// advanceApplied tells the keyring that nothing up to the log's last
-// administrative record is left to carry out.
+// advanceApplied stores in the keyring that no order up to the log's last
+// governance record is left to carry out.
 func (c *eraser) advanceApplied(ctx context.Context, from uint64) {
 	seqs, err := c.log.store.Administrative(from)
 	if err != nil || len(seqs) < manyRecords {
@@ -288,7 +292,7 @@ func (c *eraser) advanceApplied(ctx context.Context, from uint64) {
 	if t, ok := record.ParseChainLink(line); err == nil && ok {
 		err = c.log.ring.Destroy(keyring.Destruction{Seq: last, Hash: t.Hash})
 	}
-	if err != nil { // it is looked at again, then
+	if err != nil { // the next Open reads these records again
 		c.log.opts.Logger.Warn("write down what was carried out", slog.Any("error", err))
 	}
 }

@@ -15,14 +15,14 @@ import (
 
 var destructions = []event.Type{event.SubjectErased, event.ClassExpired}
 
-// A toll is what orders destroyed.
+// A toll is the set of keys that orders have destroyed.
 type toll struct {
 	subjects map[record.Subject]struct{}
-	classes  map[string]uint64 // and the first record that ordered it
+	classes  map[string]uint64 // with the first record that ordered it
 	last     *record.Record    // the newest order
 }
 
-// take adds what a record orders.
+// take adds the keys that a record orders to be destroyed.
 func (t *toll) take(r *record.Record, system record.Subject) error {
 	if r.Subject != system || r.State != record.Readable {
 		return fmt.Errorf("record %d orders a destruction, and is not the log's own: run verify", r.Seq)
@@ -53,13 +53,13 @@ func (t *toll) take(r *record.Record, system record.Subject) error {
 	return nil
 }
 
-// ordered adds to a toll what was ordered from a sequence number on.
+// ordered adds to a toll the orders from a sequence number on.
 func (c *eraser) ordered(ctx context.Context, from uint64, t *toll) error {
 	return c.log.records.eachOwn(ctx, from, destructions, func(r *record.Record) error { return t.take(r, c.log.ring.System()) })
 }
 
-// eraseDamaged is ordered for a log that is damaged: it goes over all lines, in
-// whatever place they stand, and goes by those that are whole and authentic.
+// eraseDamaged is ordered for a damaged log: it reads all lines, whatever their
+// order, and takes the orders that are whole and authentic.
 func (c *eraser) eraseDamaged(ctx context.Context, t *toll) error {
 	take := func(line []byte) {
 		_, kind, ok := record.Peek(line)
@@ -68,7 +68,7 @@ func (c *eraser) eraseDamaged(ctx context.Context, t *toll) error {
 		}
 		if r, err := record.Decode(slices.Clone(line)); err == nil {
 			if prk, err := c.log.ring.DecryptionKey(r.Subject, r.Class); err == nil && r.Open(prk) == nil {
-				_ = t.take(r, c.log.ring.System()) // of what is not authentic nothing is believed
+				_ = t.take(r, c.log.ring.System()) // orders that are not authentic are ignored
 			}
 		}
 	}
@@ -94,8 +94,8 @@ func (c *eraser) unapplied() uint64 {
 	if hash == (record.Hash{}) || seq >= c.log.store.Size() {
 		return 0
 	}
-	// Where it is not known, everything is carried out again, which changes
-	// nothing that is done.
+	// If that is not known, all orders are carried out again; for keys that are
+	// destroyed already, that changes nothing.
 	line, err := c.log.store.Line(seq)
 	if t, ok := record.ParseChainLink(line); err != nil || !ok || t.Hash != hash {
 		return 0
@@ -103,17 +103,18 @@ func (c *eraser) unapplied() uint64 {
 	return seq + 1
 }
 
-// An orderGuard keeps a reader from what its keyring still has and should not: it is
-// older than the log, or a writer was stopped between order and deed.
+// An orderGuard keeps a reader from using keys that its keyring still has
+// although the log ordered their destruction: the keyring is older than the
+// log, or a writer was stopped between recording the order and carrying it out.
 type orderGuard struct {
 	mu         sync.RWMutex // guards what follows
-	generation uint64       // of the keyring, when it was looked at
-	next       uint64       // records in front of this one were looked at
+	generation uint64       // of the keyring, when it was last read
+	next       uint64       // the records before this one were read
 	toll
 }
 
-// Refused tells whether an order that the keyring has not heard of destroyed
-// the keys of a subject or of a class.
+// Refused reports whether an order that the keyring has not carried out
+// destroyed the keys of a subject or of a class.
 func (c *eraser) Refused(s record.Subject, class string) (record.State, error) {
 	if c.log.lock != nil {
 		return record.Readable, nil
@@ -149,7 +150,7 @@ func (g *orderGuard) state(s record.Subject, class string) record.State {
 	return record.Readable
 }
 
-// guardAll looks once, at all lines of a log that may be damaged.
+// guardAll reads all lines of a log that may be damaged, once.
 func (c *eraser) guardAll(ctx context.Context) (err error) {
 	g := &c.guard
 	g.mu.Lock()
@@ -161,7 +162,7 @@ func (c *eraser) guardAll(ctx context.Context) (err error) {
 	return c.eraseDamaged(ctx, &g.toll)
 }
 
-// lookAgain brings a guard up to the log and its keyring.
+// lookAgain updates a guard to the present log and keyring.
 func (c *eraser) lookAgain(g *orderGuard, generation, size uint64) error {
 	from := g.next
 	if g.generation != generation {
@@ -170,7 +171,7 @@ func (c *eraser) lookAgain(g *orderGuard, generation, size uint64) error {
 	}
 	ctx := context.Background()
 	if err := c.ordered(ctx, from, &g.toll); err != nil {
-		c.log.opts.Logger.Warn("the log is damaged; going over all of it for what was ordered to be destroyed", slog.Any("error", err))
+		c.log.opts.Logger.Warn("the log is damaged; reading all of it for orders to destroy keys", slog.Any("error", err))
 		if err := c.eraseDamaged(ctx, &g.toll); err != nil {
 			return err
 		}
@@ -179,8 +180,8 @@ func (c *eraser) lookAgain(g *orderGuard, generation, size uint64) error {
 	return nil
 }
 
-// newestUnapplied returns the number of the newest order that the keyring has not
-// heard of, as far as a reader knows, and whether there is one.
+// newestUnapplied returns the number of the newest order that the keyring has
+// not carried out, as far as a reader knows, and whether there is one.
 func (c *eraser) newestUnapplied() (seq uint64, some bool, err error) {
 	if _, err = c.Refused(record.Subject{}, ""); err != nil || c.log.lock != nil {
 		return 0, false, err

@@ -20,7 +20,8 @@ import (
 	"audittrail/tlog"
 )
 
-// temporary makes a log in a folder of its own, and says how to end it.
+// temporary creates a log in a temporary folder, and returns a function that
+// closes and removes it.
 func temporary() (l *audittrail.Log, dir string, end func()) {
 	dir, err := os.MkdirTemp("", "audittrail-example-")
 	if err != nil {
@@ -92,7 +93,7 @@ func ExampleOpen() {
 	n, err := reader.Size()
 	fmt.Println(n, err, reader.Close())
 
-	// A second writer is told who holds the log.
+	// The error of a second writer names the process that has the log open.
 	_, err = audittrail.Open(dir, audittrail.Options{LockWait: -1})
 	fmt.Println(errors.Is(err, audittrail.ErrLocked))
 
@@ -126,7 +127,7 @@ func ExampleLog_Append() {
 	// Output:
 	// 0 false <nil>
 	// 0 true <nil>
-	// append: the event's id belongs to record 0, which was made from another event; give this one another id
+	// append: the event's id belongs to record 0, which is of another event; give this event another id
 	// true
 }
 
@@ -367,7 +368,7 @@ func ExampleLog_Disclose() {
 		log.Fatal(err)
 	}
 
-	// Its receiver needs neither the log nor its keyring.
+	// The receiver of a disclosure needs neither the log nor its keyring.
 	r, err := record.CheckDisclosure(file)
 	fmt.Println(r.Seq, r.Event.Prompt, err)
 	// Output: 0 What is a Merkle tree? <nil>
@@ -385,7 +386,8 @@ func ExampleLog_RotateSigner() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Who trusts the first key follows the rotations to the present one.
+	// A verifier that trusts the first key follows the rotations to the present
+	// one.
 	rotations, err := l.Rotations()
 	if err != nil {
 		log.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"audittrail/keyring"
 )
 
-// Seams let tests stand between a log and the world.
+// Seams let tests replace a log's dependencies on the world.
 type Seams struct {
 	FS   vfs.FS
 	Now  func() time.Time
@@ -19,20 +19,21 @@ type Seams struct {
 	Index bool // keep the index on FS, too
 }
 
-// With returns the options with other seams. On a file system of the test's, whose
-// operations it counts, there is an index only if that is asked for.
+// With returns the options with other seams. On a file system of the test,
+// whose operations the test counts, the log has an index only if the seams ask
+// for one.
 func (o Options) With(s Seams) Options {
 	o.NoIndex = o.NoIndex || s.FS != nil && !s.Index
 	o.seams = seams{fs: s.FS, now: s.Now, rand: s.Rand, roll: s.Roll}
 	return o
 }
 
-// What tests of parts use.
+// Exports for the tests of parts.
 type Gate = gate
 
 var CheckTree = checkTree
 
-// CommitOwn records an event of the log's own, whatever it says.
+// CommitOwn records an event as one of the log's own, without checking it.
 func CommitOwn(l *Log, e event.Event) error {
 	_, err := l.sequence.commitOwn(e)
 	return err

@@ -79,8 +79,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// used is what the files on a disk hold, by finding the capacity at which
-// nothing is free.
+// used returns the bytes in the files on a disk, by finding the capacity at
+// which nothing is free.
 func used(t *testing.T, disk *vfs.Mem) int64 {
 	t.Helper()
 	const huge = 1 << 30

@@ -22,8 +22,8 @@ import (
 
 const firstSegment = "00000000000000000000.jsonl"
 
-// signedThenMore leaves a log of five records under a checkpoint and three
-// behind it, as a killed process does.
+// signedThenMore leaves a log of five records that a checkpoint covers and
+// three later ones, as a killed process does.
 func signedThenMore(t *testing.T) *vfs.Mem {
 	t.Helper()
 	disk := vfs.NewMem()
@@ -74,7 +74,7 @@ func edit(t *testing.T, disk vfs.FS, name string, f func([]byte) []byte) {
 	}
 }
 
-// lines splits what a segment holds into lines, each with its LF.
+// lines splits the bytes of a segment into lines, each with its LF.
 func lines(b []byte) [][]byte {
 	l := bytes.SplitAfter(b, []byte("\n"))
 	return l[:len(l)-1]
@@ -90,7 +90,7 @@ func rehash(line []byte, from, to string) []byte {
 }
 
 // TestForgeryBeforeRestart lets somebody who can write to log/ and tree/, but
-// has no keys, change what no checkpoint covers yet, and more.
+// has no keys, change records that no checkpoint covers yet, and signed ones.
 func TestForgeryBeforeRestart(t *testing.T) {
 	segment := filepath.Join("log", firstSegment)
 	var damaged *audittrail.DamagedError
@@ -186,7 +186,7 @@ func TestForeignFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The keyring and the lines know whose log it is: the file is put aside.
+	// The keyring and the lines show which log it is: the file is put aside.
 	edit(t, disk, "tree/checkpoint", func([]byte) []byte { return foreign })
 	check(t, disk, nil, "with another log's checkpoint")
 	names, err := disk.ReadDir("dir/tree")
@@ -220,7 +220,7 @@ func TestForeignFiles(t *testing.T) {
 	}
 }
 
-// TestRepair cuts a damaged end off on request, keeps it, and records that.
+// TestRepair cuts off a damaged end on request, keeps a copy, and records that.
 func TestRepair(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte {
@@ -264,7 +264,7 @@ func TestNewerFormat(t *testing.T) {
 	}
 }
 
-// TestLostKeyring deletes the keyring beside a log that has records.
+// TestLostKeyring deletes the keyring of a log that has records.
 func TestLostKeyring(t *testing.T) {
 	disk := signedThenMore(t)
 	names, err := disk.ReadDir("dir/keys")
@@ -279,7 +279,7 @@ func TestLostKeyring(t *testing.T) {
 	if _, err := audittrail.Open("dir", onDisk(disk)); err == nil || !strings.Contains(err.Error(), "keyring") {
 		t.Errorf("Open() = %v, want an error that names the keyring", err)
 	}
-	// To read, the structure is there, and says that it is all.
+	// A reader can read the structure, and sees that contents are sealed.
 	log := logtest.Open(t, "dir", audittrail.Options{ReadOnly: true}.With(audittrail.Seams{FS: disk}))
 	r, err := log.Get(t.Context(), 2)
 	if err != nil || r.State != record.Sealed || r.Event.Type != event.Prompt || r.Event.Prompt != "" {
@@ -303,14 +303,14 @@ func TestAlteredIsNotAbsent(t *testing.T) {
 	var line *record.CorruptError
 	for _, seq := range []uint64{3, 4, 7} {
 		if _, err := log.Get(t.Context(), seq); !errors.As(err, &line) || errors.Is(err, audittrail.ErrNoRecord) {
-			t.Errorf("Get(%d) = %v, want a LineError", seq, err)
+			t.Errorf("Get(%d) = %v, want a CorruptError", seq, err)
 		}
 	}
 	if n, err := log.Size(); !errors.As(err, &line) {
-		t.Errorf("Size() = %d, %v, want a LineError", n, err)
+		t.Errorf("Size() = %d, %v, want a CorruptError", n, err)
 	}
 	if _, err := log.Stat(t.Context()); !errors.As(err, &line) {
-		t.Errorf("Stat() = %v, want a LineError", err)
+		t.Errorf("Stat() = %v, want a CorruptError", err)
 	}
 	logtest.Close(t, log)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // TestRealFullDisk fills a file system of its own four times with sixteen
-// writers, and frees some of it each time, while the process goes on: nothing
+// writers, and frees some of it each time, while the process continues: nothing
 // that was acknowledged is lost, and the log can be written, opened and
 // verified.
 func TestRealFullDisk(t *testing.T) {

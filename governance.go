@@ -15,9 +15,10 @@ import (
 	"audittrail/record"
 )
 
-// AppendGovernance records an event of those types that producers cannot append: by
-// which a feature governs the log, or tells what was done with it. In all else
-// it is as Append. What the log's own methods record, it refuses.
+// AppendGovernance records an event of a type that producers cannot append:
+// events by which a feature governs the log, or reports what was done with it.
+// Otherwise it works as Append does. It refuses the types that the log's own
+// methods record.
 func (l *Log) AppendGovernance(ctx context.Context, e event.Event) (Receipt, error) {
 	if err := administers(&e); err != nil {
 		return Receipt{}, fmt.Errorf("administer: %w", err)
@@ -57,13 +58,13 @@ func administers(e *event.Event) error {
 	if e.Type.Reserved() && !e.Type.Internal() {
 		return nil
 	}
-	return &event.FieldError{Field: "type", Problem: fmt.Sprintf("%q is none by which the log is administered", e.Type)}
+	return &event.FieldError{Field: "type", Problem: fmt.Sprintf("%q is not a type that AppendGovernance records", e.Type)}
 }
 
-// GovernanceRecords yields the records that govern the log, from a sequence number
-// on, in order, each checked as Get does: all of them, or those of the given
-// types. It opens no others. It ends where the log ended when it began. After an
-// error it yields no more.
+// GovernanceRecords yields the records that govern the log, from a sequence
+// number on, in order, each checked as Get does: all of them, or those of the
+// given types. It decrypts no others. It ends at the record that was the log's
+// last when the iteration began. After an error it yields no more.
 func (l *Log) GovernanceRecords(ctx context.Context, from uint64, types ...event.Type) iter.Seq2[*record.Record, error] {
 	return func(yield func(*record.Record, error) bool) {
 		if err := l.refresh(ctx); err != nil {
@@ -72,7 +73,7 @@ func (l *Log) GovernanceRecords(ctx context.Context, from uint64, types ...event
 		}
 		seqs, err := l.store.Administrative(from)
 		if err != nil {
-			yield(nil, fmt.Errorf("list administrative records: %w", err))
+			yield(nil, fmt.Errorf("list governance records: %w", err))
 			return
 		}
 		for len(seqs) > 0 {
@@ -91,12 +92,12 @@ func (l *Log) GovernanceRecords(ctx context.Context, from uint64, types ...event
 	}
 }
 
-// together is how many records are read ahead: enough for all processors, and
-// not too many of the largest for the memory.
+// together is the number of records that are read ahead: enough for all
+// processors, and few enough that the largest records fit into memory.
 const together = 64
 
-// getAll gets some records, on all processors. Those that are of none of the
-// types, if any are given, it leaves out.
+// getAll gets some records, on all processors. If types are given, it leaves
+// out records of other types.
 func (l *Log) getAll(ctx context.Context, seqs []uint64, types []event.Type) ([]*record.Record, []error) {
 	records, errs := make([]*record.Record, len(seqs)), make([]error, len(seqs))
 	var next atomic.Int64

@@ -19,8 +19,8 @@ func grant(id string) event.Event {
 	}
 }
 
-// TestAdminister records what governs the log, and finds it again without the
-// rest.
+// TestAdminister records governance records, and finds them without the other
+// records.
 func TestAdminister(t *testing.T) {
 	dir := t.TempDir()
 	log := logtest.Open(t, dir, audittrail.Options{Create: true})
@@ -87,8 +87,8 @@ func TestAdministerBatch(t *testing.T) {
 	}
 }
 
-// TestAdministerRefuses takes neither what producers append nor what only the
-// log's own methods record.
+// TestAdministerRefuses accepts neither types that producers append nor types
+// that only the log's own methods record.
 func TestAdministerRefuses(t *testing.T) {
 	log := logtest.New(t)
 	for _, typ := range []event.Type{event.Prompt, "x.own", event.SubjectErased, event.HoldPlaced, event.LogRepaired} {

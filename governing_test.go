@@ -21,7 +21,7 @@ import (
 	"audittrail/tlog"
 )
 
-// governing are the types of records whose absence would let somebody do what the
+// governing are the types of records without which somebody could do what the
 // log forbids.
 var governing = []event.Type{
 	event.AccessRevoked, event.HoldPlaced, event.SubjectRestricted, event.SubjectErased,
@@ -100,9 +100,10 @@ func governed(t *testing.T, disk *vfs.Mem) (seqs map[event.Type]uint64, older ma
 	return seqs, older, secret.Reveal()
 }
 
-// alter changes the type of a record, and all that needs no key: its hash, if
-// chained those of all records behind it, its entry in the tree, and, if trees, all
-// files of the tree but the signed checkpoint.
+// alter changes the type of a record, and everything that depends on it and
+// needs no key: the record's hash, if chained the hashes of all later records,
+// the record's entry in the tree, and, if trees, all files of the tree except
+// the signed checkpoint.
 func alter(t *testing.T, disk *vfs.Mem, seq uint64, to string, chained, trees bool) {
 	t.Helper()
 	changed := make(map[uint64][2]record.Hash)
@@ -187,8 +188,8 @@ func alter(t *testing.T, disk *vfs.Mem, seq uint64, to string, chained, trees bo
 	}
 }
 
-// follows tells what a process that opens a log, one of whose records was altered,
-// does that it may not. If named, that record has to be named.
+// follows returns what a process that opens a log with an altered record does
+// although it must not. If named, errors must name that record.
 func follows(t *testing.T, o audittrail.Options, kind event.Type, seq uint64, named bool, token string) string {
 	t.Helper()
 	o.Create = false
@@ -239,8 +240,9 @@ func follows(t *testing.T, o audittrail.Options, kind event.Type, seq uint64, na
 	return ""
 }
 
-// TestAlteredGoverningRecord has somebody without keys make another record of one
-// that governs the log, below the signed size, with all that can be made to fit.
+// TestAlteredGoverningRecord has somebody without keys replace a signed
+// governance record, and make everything else consistent that does not need a
+// key.
 func TestAlteredGoverningRecord(t *testing.T) {
 	disk := vfs.NewMem()
 	seqs, older, token := governed(t, disk)
@@ -279,8 +281,8 @@ func TestAlteredGoverningRecord(t *testing.T) {
 					t.Run(name, func(t *testing.T) {
 						changed := disk.Clone()
 						side(changed)
-						// Otherwise the signed root cannot be reached, and
-						// nobody knows which record it is.
+						// Otherwise the signed root cannot be computed, and the
+						// altered record is not known.
 						named := !chained && what == "sealed"
 						alter(t, changed, seqs[kind], "prompt", chained, trees)
 						for _, who := range []string{"reader", "reader without keys", "writer"} {
@@ -344,8 +346,8 @@ func TestOlderSealChangesNothing(t *testing.T) {
 	}
 }
 
-// TestAlteredGoverningRecordThatLeft alters what stays of a segment: the line of a
-// record that governs, its hash there, and the tree.
+// TestAlteredGoverningRecordThatLeft alters a tombstone: the line of a
+// governance record, its hash in the tombstone, and the tree.
 func TestAlteredGoverningRecordThatLeft(t *testing.T) {
 	disk := vfs.NewMem()
 	governed(t, disk)
@@ -355,7 +357,7 @@ func TestAlteredGoverningRecordThatLeft(t *testing.T) {
 		end := at + bytes.IndexByte(b[at:], '\n')
 		old, ok := record.ParseChainLink(b[at:end])
 		if !ok || old.Seq != seq {
-			t.Fatalf("the first line of the remnant is %q", b[at:end])
+			t.Fatalf("the first line of the tombstone is %q", b[at:end])
 		}
 		line := rehash(b[at:end+1], `"type":"access_granted"`, `"type":"access_revoked"`)
 		now, _ := record.ParseChainLink(bytes.TrimSuffix(line, []byte("\n")))

@@ -9,16 +9,17 @@ import (
 	"audittrail/governance"
 )
 
-// ErrNoHold means that no hold of that id is in force.
+// ErrNoHold reports that no legal hold with that id is in force.
 var ErrNoHold = errors.New("no such hold is in force")
 
-// Holds returns the holds that are in force, oldest first.
+// Holds returns the legal holds that are in force, oldest first.
 func (l *Log) Holds(ctx context.Context) ([]governance.Hold, error) { return l.eraser.inForce(ctx) }
 
-// PlaceHold puts a hold in force. It keeps what is recorded already, and what
-// will be: a user who is not known yet can be held. What was destroyed before
-// cannot be kept. The log gives the hold its id, unless it comes with one, a
-// UUID: then placing it again changes nothing.
+// PlaceHold places a legal hold. The hold keeps records that are in the log
+// already, and later ones: it may name a user who is not known yet. It cannot
+// keep content whose keys were destroyed before. The log chooses the id of the
+// hold, unless h has one, a UUID: then placing the same hold again changes
+// nothing.
 func (l *Log) PlaceHold(ctx context.Context, h governance.Hold) (governance.Hold, error) {
 	if l.closed.Load() {
 		return governance.Hold{}, fmt.Errorf("place hold: %w", ErrClosed)
@@ -30,8 +31,8 @@ func (l *Log) PlaceHold(ctx context.Context, h governance.Hold) (governance.Hold
 	return placed, nil
 }
 
-// ReleaseHold ends a hold. Records of expired months that no other hold keeps
-// lose their keys with it.
+// ReleaseHold releases a legal hold. The keys of records of expired months that
+// no other hold keeps are then destroyed.
 func (l *Log) ReleaseHold(ctx context.Context, id, reason, by string) (Receipt, error) {
 	if l.closed.Load() {
 		return Receipt{}, fmt.Errorf("release hold: %w", ErrClosed)
@@ -43,7 +44,7 @@ func (l *Log) ReleaseHold(ctx context.Context, id, reason, by string) (Receipt, 
 	return receipt, nil
 }
 
-// A SegmentHeldError means that holds keep a segment from being dropped.
+// SegmentHeldError reports that legal holds keep a segment from being dropped.
 type SegmentHeldError struct {
 	First uint64
 	Holds []governance.Hold
@@ -54,15 +55,15 @@ func (e *SegmentHeldError) Error() string {
 	for i, h := range e.Holds {
 		ids[i] = h.ID
 	}
-	return fmt.Sprintf("the segment of record %d is held by %s: release the hold first", e.First, strings.Join(ids, ", "))
+	return fmt.Sprintf("the segment of record %d is under the legal hold %s: release the hold first", e.First, strings.Join(ids, ", "))
 }
 
-// HoldsOn returns the holds that keep any record of a segment, which is given by
-// its first record. One that was archived is read where it is.
+// HoldsOn returns the legal holds that keep any record of a segment, which is
+// given by its first record. An archived segment is read from its archive.
 func (l *Log) HoldsOn(ctx context.Context, first uint64) ([]governance.Hold, error) {
 	found, err := l.eraser.holdsOn(ctx, first)
 	if err != nil {
-		return nil, fmt.Errorf("look for what is held in the segment of record %d: %w", first, err)
+		return nil, fmt.Errorf("look for records under a legal hold in the segment of record %d: %w", first, err)
 	}
 	return found, nil
 }

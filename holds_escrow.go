@@ -23,8 +23,8 @@ func (c *eraser) escrowName(id keyring.FileID) string {
 	return filepath.Join(c.log.escrowPath(), hex.EncodeToString(id[:]))
 }
 
-// escrow puts aside the keys of those records that are held, of the classes
-// that a doom is about to destroy.
+// escrow copies the keys of records that a hold keeps, of the classes that a
+// doom is about to destroy, into escrow files.
 func (c *eraser) escrow(ctx context.Context, d *doom) error {
 	if len(d.classes) == 0 {
 		return nil
@@ -80,12 +80,12 @@ func (c *eraser) escrow(ctx context.Context, d *doom) error {
 	return out.finish(err)
 }
 
-// countHeld counts the records from a sequence number on that are in escrow, and
-// says which escrows cannot be read.
+// countHeld counts the records from a sequence number on whose keys are in
+// escrow, and names the escrows that cannot be read.
 func (c *eraser) countHeld(from uint64) (held uint64, missing []string) {
 	all, err := c.log.ring.Escrows()
 	if err != nil {
-		return 0, []string{fmt.Sprintf("what is held: %v", err)}
+		return 0, []string{fmt.Sprintf("the legal holds: %v", err)}
 	}
 	for _, e := range all {
 		file, err := escrow.Open(c.log.opts.fs, c.escrowName(e.File), e.Class, (*[32]byte)(&e.Key))
@@ -99,13 +99,13 @@ func (c *eraser) countHeld(from uint64) (held uint64, missing []string) {
 			_ = file.Close() // only read from: nothing to lose
 		}
 		if err != nil {
-			missing = append(missing, fmt.Sprintf("what is held of class %s: %v", e.Class, err))
+			missing = append(missing, fmt.Sprintf("the escrow of class %s: %v", e.Class, err))
 		}
 	}
 	return held, missing
 }
 
-// settleEscrows lets go of what is in escrow, and no hold keeps any more.
+// settleEscrows destroys the keys in escrow that no hold keeps any more.
 func (c *eraser) settleEscrows(ctx context.Context) error {
 	all, err := c.log.ring.Escrows()
 	if err != nil || len(all) == 0 {
@@ -123,7 +123,7 @@ func (c *eraser) settleEscrows(ctx context.Context) error {
 	for _, e := range all {
 		if e.Seq < upTo {
 			if err := c.settleEscrow(ctx, &e, keeps, upTo); err != nil {
-				return fmt.Errorf("let go of what is held no more in class %s: %w", e.Class, err)
+				return fmt.Errorf("destroy the keys that no hold keeps any more in class %s: %w", e.Class, err)
 			}
 		}
 	}
@@ -133,7 +133,7 @@ func (c *eraser) settleEscrows(ctx context.Context) error {
 func (c *eraser) settleEscrow(ctx context.Context, e *keyring.Escrow, keeps func(*record.Record) bool, upTo uint64) error {
 	old, err := escrow.Open(c.log.opts.fs, c.escrowName(e.File), e.Class, (*[32]byte)(&e.Key))
 	if errors.Is(err, fs.ErrNotExist) {
-		c.log.opts.Logger.Warn("what a hold kept is gone: its escrow is not there", slog.String("class", e.Class))
+		c.log.opts.Logger.Warn("records that a legal hold kept can no longer be read: their escrow is missing", slog.String("class", e.Class))
 		return c.log.ring.SetEscrows(keyring.Escrow{Class: e.Class, Seq: upTo})
 	}
 	if err != nil {
@@ -146,7 +146,7 @@ func (c *eraser) settleEscrow(ctx context.Context, e *keyring.Escrow, keeps func
 	err = old.Each(func(seq uint64, key record.Key) error {
 		line, err := lines.line(ctx, seq)
 		if dropped := new(DroppedError); errors.As(err, &dropped) {
-			return nil // nobody reads it again
+			return nil // it is never read again
 		}
 		if err != nil {
 			return err
@@ -166,18 +166,20 @@ func (c *eraser) settleEscrow(ctx context.Context, e *keyring.Escrow, keeps func
 	if err := out.finish(err); err != nil {
 		return err
 	}
-	// Its key is gone: that the file goes, too, is for tidiness.
+	// Its key is destroyed, so that the file is useless; removing it only
+	// tidies up.
 	if err := c.log.opts.fs.Remove(c.escrowName(e.File)); err != nil {
 		c.log.opts.Logger.Warn("remove an escrow that nothing opens any more", slog.Any("error", err))
 	}
 	return nil
 }
 
-// An escrowSet is new escrows of classes that are being written.
+// An escrowSet is a set of new escrows, one for each class, that are being
+// written.
 type escrowSet struct {
 	eraser  *eraser
 	upTo    uint64
-	classes map[string]*newEscrow // nil as long as nothing is in it
+	classes map[string]*newEscrow // nil while the class has no key in it
 }
 
 type newEscrow struct {
@@ -217,8 +219,8 @@ func (s *escrowSet) begin(class string) (*newEscrow, error) {
 	return e, err
 }
 
-// finish makes the escrows durable and puts them in force; after an error it
-// takes them back. A class for which there is nothing loses its escrow.
+// finish makes the escrows durable and enters them in the keyring; after an
+// error it removes them. A class without any key to keep loses its escrow.
 func (s *escrowSet) finish(err error) error {
 	var all []keyring.Escrow
 	some := false
@@ -244,9 +246,9 @@ func (s *escrowSet) finish(err error) error {
 	return s.eraser.log.ring.SetEscrows(all...)
 }
 
-// keptSince returns a function that tells whether holds have kept a record ever
-// since an order: what none kept then, or after a release since, is gone, and
-// no hold that was placed later brings it back.
+// keptSince returns a function that reports whether holds have kept a record at
+// all times since an order: if none kept it then, or after a later release, its
+// key is destroyed, and a hold that was placed afterwards does not restore it.
 func (c *eraser) keptSince(ctx context.Context, order uint64) (func(*record.Record) bool, error) {
 	var hs governance.Holds
 	var keepers []func(*record.Record) bool

@@ -13,7 +13,7 @@ import (
 	"audittrail/record"
 )
 
-// holds are a log's holds as far as they were read.
+// holds are a log's legal holds as far as they were read.
 type holds struct {
 	mu   sync.Mutex // guards all
 	list governance.Holds
@@ -21,7 +21,7 @@ type holds struct {
 
 var holdTypes = []event.Type{event.HoldPlaced, event.HoldReleased}
 
-// readHolds brings the holds up to the log's end and calls f with them.
+// readHolds reads the holds up to the log's end and calls f with them.
 func (c *eraser) readHolds(ctx context.Context, f func(*governance.Holds)) error {
 	if c.log.ring == nil {
 		return ErrNoKeys
@@ -32,7 +32,7 @@ func (c *eraser) readHolds(ctx context.Context, f func(*governance.Holds)) error
 	return c.knownHolds(ctx, f)
 }
 
-// knownHolds is readHolds as far as a reader has seen the log.
+// knownHolds is readHolds up to the last record that a reader has seen.
 func (c *eraser) knownHolds(ctx context.Context, f func(*governance.Holds)) error {
 	c.holds.mu.Lock()
 	defer c.holds.mu.Unlock()
@@ -57,13 +57,13 @@ func (c *eraser) inForce(ctx context.Context) ([]governance.Hold, error) {
 	return all, err
 }
 
-// place puts a hold in force.
+// place places a hold.
 func (c *eraser) place(ctx context.Context, h *governance.Hold) (placed governance.Hold, err error) {
 	if err := h.Check(); err != nil {
 		return placed, err
 	}
 	if _, err := record.ParseID(h.ID); h.ID != "" && err != nil {
-		return placed, &event.FieldError{Field: "id", Problem: "it is no UUID; leave it out, and the hold gets one"}
+		return placed, &event.FieldError{Field: "id", Problem: "it is not a UUID; leave it out, and the hold gets one"}
 	}
 	m, err := h.Metadata()
 	if err != nil {
@@ -73,8 +73,9 @@ func (c *eraser) place(ctx context.Context, h *governance.Hold) (placed governan
 		return placed, err
 	}
 	defer c.release()
-	// The user stands in the event as in every other: sealed under their own
-	// key, so that the record of a hold is forgotten with them.
+	// The event names the user as every other does: encrypted with the user's
+	// own key, so that an erasure of the user also covers the record of the
+	// hold.
 	receipt, err := c.log.sequence.govern(ctx, event.Event{
 		ID: h.ID, Type: event.HoldPlaced, ModelID: h.Model, UserID: h.User, Metadata: m,
 	})
@@ -89,7 +90,7 @@ func (c *eraser) place(ctx context.Context, h *governance.Hold) (placed governan
 	return placed, err
 }
 
-// lift ends a hold, and lets go of what it alone has kept.
+// lift releases a hold, and destroys the keys that only this hold has kept.
 func (c *eraser) lift(ctx context.Context, r *governance.Release) (receipt Receipt, err error) {
 	err = governance.CheckReason(r.Reason, true)
 	if err == nil {
@@ -117,23 +118,24 @@ func (c *eraser) lift(ctx context.Context, r *governance.Release) (receipt Recei
 	if receipt, err = c.log.commitOwn(event.HoldReleased, m); err != nil {
 		return receipt, err
 	}
-	// What was recorded happens, whoever does not want to wait for it.
+	// A release that is recorded is carried out, even if the caller's ctx ends.
 	return receipt, c.settle(ctx)
 }
 
-// held looks for records of users that a hold keeps.
+// held looks for records about users that a hold keeps.
 type held struct {
 	eraser *eraser
 	users  map[string]record.Subject
-	seen   uint64            // records in front of this one were looked at
-	scan   []governance.Hold // holds for which records are looked at
+	seen   uint64            // the records before this one were read
+	scan   []governance.Hold // holds for which records must be read
 
-	subjects map[string]string          // digits of a subject, and its user
-	holds    map[string]governance.Hold // those that keep something
+	subjects map[string]string          // hexadecimal digits of a subject, and its user
+	holds    map[string]governance.Hold // those that keep a record
 	kept     map[string]struct{}
 }
 
-// newHeld prepares to look. It refuses at once what needs no record to be read.
+// newHeld prepares to look. It returns an error at once if a hold refuses the
+// erasure without any record being read.
 func (c *eraser) newHeld(ctx context.Context, users map[string]record.Subject) (*held, error) {
 	h := &held{
 		eraser: c, users: users, subjects: make(map[string]string, len(users)),
@@ -154,8 +156,8 @@ func (c *eraser) newHeld(ctx context.Context, users map[string]record.Subject) (
 				h.keep(hold, u)
 			}
 		case concerned:
-			// Whether a record meets its other conditions or not: the record of
-			// the hold is about the user, and would go as well.
+			// Even if no record meets the hold's other conditions: the record
+			// of the hold is about the user, and would be erased as well.
 			h.keep(hold, hold.User)
 		case hold.User == "":
 			h.scan = append(h.scan, hold)
@@ -181,7 +183,7 @@ func (h *held) refusal() error {
 	return e
 }
 
-// look goes over the records that were not looked at yet.
+// look reads the records that were not read yet.
 func (h *held) look(ctx context.Context) error {
 	size := h.eraser.log.store.Size()
 	if len(h.scan) == 0 {
@@ -192,7 +194,7 @@ func (h *held) look(ctx context.Context) error {
 		return ok
 	}, func(r *record.Record) error {
 		for _, hold := range h.scan {
-			if hold.Matches(r, nil) { // which asks for no user
+			if hold.Matches(r, nil) { // which does not name a user
 				h.keep(hold, h.subjects[r.Subject.String()])
 			}
 		}
@@ -205,8 +207,8 @@ func (h *held) look(ctx context.Context) error {
 	return h.refusal()
 }
 
-// holdsOn returns the holds that keep any record of a segment, which is given by
-// its first record.
+// holdsOn returns the holds that keep any record of a segment, which is given
+// by its first record.
 func (c *eraser) holdsOn(ctx context.Context, first uint64) ([]governance.Hold, error) {
 	holds, err := c.inForce(ctx)
 	if err != nil || len(holds) == 0 {
@@ -232,7 +234,7 @@ func (c *eraser) holdsOn(ctx context.Context, first uint64) ([]governance.Hold, 
 		}
 		err = c.log.left.scan(ctx, g.First, g.First+g.Records, func(_, _ []byte) bool { return left > 0 }, func(r *record.Record) error {
 			for i := range holds {
-				// What governs the log stays anyway.
+				// Governance records stay in any case.
 				if !met[i] && !r.Event.Type.Reserved() && holds[i].Matches(r, func(u string) bool { s, ok := subjects[u]; return ok && s == r.Subject }) {
 					met[i] = true
 					left--

@@ -102,16 +102,18 @@ func TestHolds(t *testing.T) {
 	wantHeld(t, log, []string{"ann"}, []string{"ann"}, byUser)
 	wantHeld(t, log, []string{"eve", "cid", "ann"}, []string{"ann"}, byUser) // at once, without a look at the records
 	wantHeld(t, log, []string{"eve", "cid"}, []string{"cid"}, byModel)
-	wantHeld(t, log, []string{"bob"}, []string{"bob"}, both) // it would be forgotten with him
+	wantHeld(t, log, []string{"bob"}, []string{"bob"}, both) // the hold's record would be erased with him
 	release(t, log, both.ID)
 	if done := erase(t, log, "bob"); len(done.Subjects) != 1 {
 		t.Errorf("bob is held by nothing: %+v", done)
 	}
-	// Who was not known when the hold was placed is held from then on.
+	// A user who was not known when the hold was placed is held from the first
+	// record on.
 	logtest.Append(t, log, about("dan", "four"))
 	wantHeld(t, log, []string{"dan"}, []string{"dan"}, later)
 
-	// A hold comes back with the log, and ends when it is released.
+	// A hold is in force again when the log is opened, and ends when it is
+	// released.
 	logtest.Close(t, log)
 	log = logtest.Open(t, dir, audittrail.Options{})
 	wantHeld(t, log, []string{"ann"}, []string{"ann"}, byUser)
@@ -126,7 +128,7 @@ func TestHolds(t *testing.T) {
 	if done := erase(t, log, "ann", "cid", "dan"); len(done.Subjects) != 3 {
 		t.Errorf("Erase after the release = %+v", done)
 	}
-	// The record of a hold is forgotten with the person whom it was on.
+	// The record of a hold is erased with the person whom it names.
 	if got := stateOf(t, log, byUser.Seq); got != record.Erased {
 		t.Errorf("the record of the hold is %v, want erased", got)
 	}
@@ -173,7 +175,7 @@ func TestHoldWithID(t *testing.T) {
 	}
 }
 
-// aYear opens a log on a disk at a time, and lets it be another.
+// aYear opens a log on a disk at a time that the test can change.
 func aYear(t *testing.T, disk vfs.FS, c *clock, o audittrail.Options) *audittrail.Log {
 	t.Helper()
 	o.Create, o.LockWait, o.AcceptClock = !o.ReadOnly, -1, !o.ReadOnly

@@ -11,17 +11,18 @@ import (
 	"audittrail/record"
 )
 
-// indexHolder has the log's index, for the packages of this module that ask it.
+// indexHolder holds the log's index, for the packages of this module that query
+// it.
 type indexHolder = index.Holder
 
-// indexTuning is how tests get an index of other sizes.
+// indexTuning lets tests create an index of other sizes.
 type indexTuning = index.Tuning
 
-// indexed is the log as its index sees it.
+// indexed is the log as its index reads it.
 type indexed struct{ *Log }
 
-// Has tells whether the record at a place has a hash. Whoever reads a record that
-// has left or is damaged is told then.
+// Has reports whether the record seq has a hash. A record that has left or is
+// damaged counts as having it: its error is reported when it is read.
 func (l indexed) Has(ctx context.Context, seq uint64, hash record.Hash) bool {
 	r, err := l.Get(ctx, seq)
 	if err != nil {
@@ -36,8 +37,8 @@ func (l indexed) Gone() [][2]uint64 { return l.store.Gone() }
 // Unapplied returns the newest order to destroy keys that was not carried out.
 func (l indexed) Unapplied() (uint64, bool, error) { return l.eraser.newestUnapplied() }
 
-// makeIndex makes the index of a log whose files are open, which knows nothing
-// yet.
+// makeIndex creates the index of a log whose files are open; no record is
+// indexed yet.
 func (l *Log) makeIndex() {
 	o := index.TunedOptions(&l.opts)
 	o.Write = l.lock != nil
@@ -50,8 +51,8 @@ func (l *Log) makeIndex() {
 	l.indexHolder = index.Hold(index.New(indexed{l}, l.ring, filepath.Join(l.dir, indexDir), o))
 }
 
-// attachIndex begins to keep the index. It has no say in what is recorded: if it
-// cannot be kept, queries read the log.
+// attachIndex begins to keep the index. A failing index never keeps a record
+// from being appended: if it cannot be kept, queries read the log.
 func (l *Log) attachIndex() {
 	if l.opts.NoIndex {
 		return
@@ -61,10 +62,11 @@ func (l *Log) attachIndex() {
 	}
 }
 
-// FinishIndex indexes what was recorded so far, however long that takes, and ends
-// keeping the index: for a program that recorded much at once and closes the log
-// then. Close alone leaves what takes over five seconds to the next writer.
-// Progress is told how many of all records are in the index.
+// FinishIndex indexes all records so far, however long that takes, and then
+// stops keeping the index: it is for a program that records much at once and
+// then closes the log. Close alone leaves work that takes over five seconds to
+// the next writer. Progress is called with the number of indexed records and of
+// all records.
 func (l *Log) FinishIndex(ctx context.Context, progress func(done, total uint64)) error {
 	if err := index.Of(l).Finish(ctx, progress); err != nil {
 		return fmt.Errorf("finish index: %w", err)
@@ -72,12 +74,12 @@ func (l *Log) FinishIndex(ctx context.Context, progress func(done, total uint64)
 	return nil
 }
 
-// Reindex makes the index again from the log, which was opened for writing and
-// with [Options].NoIndex. It returns the length of the index in bytes. Progress is
-// told how many records are in it.
+// Reindex rebuilds the index from the log, which must be open for writing and
+// with [Options].NoIndex. It returns the length of the index in bytes. Progress
+// is called with the number of indexed records.
 //
-// It is never needed: an index that is missing, damaged or of another version is
-// made again by the next writer.
+// It is never needed: the next writer rebuilds an index that is missing,
+// damaged or of another version.
 func (l *Log) Reindex(ctx context.Context, progress func(records uint64)) (bytes int64, err error) {
 	switch {
 	case l.lock == nil:

@@ -15,8 +15,8 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// TestWhyALineDoesNotCount says of lines beyond the newest checkpoint what is wrong with
-// them, to readers and to who verifies.
+// TestWhyALineDoesNotCount checks that readers and verify say what is wrong
+// with lines beyond the newest checkpoint.
 func TestWhyALineDoesNotCount(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(l [][]byte) [][]byte
@@ -30,7 +30,7 @@ func TestWhyALineDoesNotCount(t *testing.T) {
 		"a type of the log's own": {func(l [][]byte) [][]byte {
 			l[7] = rehash(l[7], `"type":"prompt"`, `"type":"log_repaired"`)
 			return l
-		}, 7, "calls itself one of the log's own records"},
+		}, 7, "claims to be one of the log's own records"},
 		"a copy of one before it": {func(l [][]byte) [][]byte {
 			return append(l, placed(l[6], 8, tailOf(l[7]).Logged, tailOf(l[7]).Hash))
 		}, 8, "it is a copy of record 6"},

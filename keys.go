@@ -28,23 +28,24 @@ func (l *Log) Keys() ([]keyring.SignerInfo, error) {
 	return l.ring.Signers(), nil
 }
 
-// Rotations returns the notes by which one signer's key handed over to the
-// next, oldest first. Each is signed by both, so that who trusts the first can
-// follow them: see tlog.ResolveSigner.
+// Rotations returns the signed notes by which one signer's key handed over to
+// the next, oldest first. Both keys sign each note, so that a reader who trusts
+// the first key can follow the notes to the present one: see
+// tlog.ResolveSigner.
 func (l *Log) Rotations() ([][]byte, error) { return l.tree.Signers() }
 
-// RotateSigner replaces the key that signs checkpoints. The statement that
-// hands over, signed by both keys, is recorded in the log and published beside
-// the tree; the old private key is destroyed. Checkpoints of the old key count
-// up to the size that the statement names, and no further.
+// RotateSigner replaces the key that signs checkpoints. A note in which both
+// keys sign the change is recorded in the log and published in the tree's
+// folder; the old private key is destroyed. Checkpoints of the old key count up
+// to the size that the note names, and no further.
 func (l *Log) RotateSigner(ctx context.Context) error {
 	if err := l.writable(); err != nil {
 		return fmt.Errorf("rotate signer: %w", err)
 	}
 	l.keysMu.Lock()
 	defer l.keysMu.Unlock()
-	// In the checkpointer, so that the old key signs nothing beyond the size
-	// at which its time ends.
+	// Run by the signer, so that the old key signs nothing beyond the size at
+	// which its period ends.
 	err := l.signer.run(ctx, func(c *signer) error { return c.rotate(l.publishRotation) })
 	if err != nil {
 		return fmt.Errorf("rotate signer: %w", err)
@@ -52,7 +53,8 @@ func (l *Log) RotateSigner(ctx context.Context) error {
 	return nil
 }
 
-// publishRotation records a rotation in the log, and then beside the tree.
+// publishRotation records a rotation in the log, and then publishes its note in
+// the tree's folder.
 func (l *Log) publishRotation(note []byte) error {
 	if err := l.recordRotation(note); err != nil {
 		return err
@@ -68,9 +70,10 @@ func (l *Log) recordRotation(note []byte) error {
 	return err
 }
 
-// publishSigners finishes the rotations that a crash left unpublished, and
-// brings back the file of them, which is derived, if it is gone or damaged. Notes
-// in it that the keyring does not know, of which this is an older copy, stay.
+// publishSigners publishes the rotations that a crash left unpublished, and
+// restores the file of rotation notes, which is derived, if it is missing or
+// damaged. If the keyring is an older copy, notes in the file that it does not
+// know stay.
 func (l *Log) publishSigners(ctx context.Context) error {
 	published, err := l.tree.Signers()
 	if errors.Is(err, tree.ErrMalformed) {
@@ -81,8 +84,8 @@ func (l *Log) publishSigners(ctx context.Context) error {
 	var notes [][]byte
 	differs, wrong := false, false
 	if n := len(l.ring.Signers()) - 1; len(published) > n {
-		// The keyring may be older than the log. What its signers did not sign is none
-		// of their notes.
+		// The keyring may be older than the log. Notes that its signers did not
+		// sign are ignored.
 		if _, rerr := tlog.ResolveSigner(l.ring.Signers()[0].VKey, published); rerr != nil {
 			published, differs, wrong = published[:n], true, true
 		}
@@ -127,8 +130,8 @@ func (l *Log) rotationRecorded(ctx context.Context, note []byte) (bool, error) {
 	return false, nil
 }
 
-// RotateMaster wraps the keyring under another master key. The log is not
-// touched, but for the record that says so.
+// RotateMaster wraps the keyring under another master key. The only change to
+// the log is the record that says so.
 func (l *Log) RotateMaster(ctx context.Context, master keyring.Master) error {
 	if err := l.writable(); err != nil {
 		return fmt.Errorf("rotate master key: %w", err)
@@ -142,13 +145,13 @@ func (l *Log) RotateMaster(ctx context.Context, master keyring.Master) error {
 	return err
 }
 
-// BackupKeys writes a copy of the keyring that only the recipient can read,
-// and that counts as existing until it expires. Everything that the keyring
-// opens can be opened with it, also what is erased later: keep it apart from
-// the log, and no longer than needed.
+// BackupKeys writes a copy of the keyring that only the recipient can read, and
+// that is listed in Backups until it expires. Everything that the keyring
+// decrypts can be decrypted with the copy, including records that are erased
+// later: keep it apart from the log, and no longer than needed.
 //
-// That it exists is recorded before the first byte is written, so that a backup
-// whose making was interrupted, and may be whole, is known all the same.
+// The backup is recorded before its first byte is written, so that a backup
+// that was interrupted, and may still be whole, is known all the same.
 func (l *Log) BackupKeys(ctx context.Context, w io.Writer, to age.Recipient, expires time.Time) (keyring.BackupInfo, error) {
 	if err := l.writable(); err != nil {
 		return keyring.BackupInfo{}, fmt.Errorf("back up keyring: %w", err)
@@ -181,15 +184,16 @@ func backupOf(r *record.Record) (keyring.BackupInfo, error) {
 	return keyring.BackupInfo{ID: id, Created: text.Created, Expires: text.Expires}, err
 }
 
-// commitOwn records what the log did itself.
+// commitOwn records an action of the log itself.
 func (l *Log) commitOwn(t event.Type, metadata map[string]json.RawMessage) (Receipt, error) {
 	return l.sequence.commitOwn(event.Event{Type: t, Time: l.opts.now(), Metadata: metadata})
 }
 
 // Backups returns the backups of the keyring that have not expired, oldest
-// first: what was erased since they were made can be read with them. They are
-// those that the keyring knows and those that the log has recorded: a keyring
-// that was restored knows of none that is younger than its own backup.
+// first: records that were erased after a backup was made can be decrypted with
+// it. It lists the backups that the keyring knows and those that the log has
+// recorded, since a restored keyring does not know the backups that were made
+// after its own.
 func (l *Log) Backups(ctx context.Context) ([]keyring.BackupInfo, error) {
 	all, err := l.backups(ctx)
 	if err != nil {

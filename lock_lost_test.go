@@ -23,8 +23,7 @@ import (
 	"audittrail/record"
 )
 
-// exchanges are what somebody does to a log and its keyring under the writer's
-// hands.
+// exchanges are changes to a log and its keyring while a writer has them open.
 var exchanges = map[string]func(t *testing.T, dir, keys string){
 	"lock removed": func(t *testing.T, dir, _ string) {
 		if err := os.Remove(filepath.Join(dir, "LOCK")); err != nil {
@@ -43,7 +42,7 @@ var exchanges = map[string]func(t *testing.T, dir, keys string){
 		exchange(t, keys)
 	},
 	"log exchanged, with the lock": func(t *testing.T, dir, _ string) {
-		// As a restore does that overwrites in place what it does not remove.
+		// As a restore does that overwrites existing files in place.
 		text, err := os.ReadFile(filepath.Join(dir, "LOCK"))
 		if err != nil {
 			t.Fatal(err)
@@ -98,7 +97,8 @@ func wantSame(t *testing.T, was, is map[string][]byte) {
 }
 
 // A writer whose log or keyring was exchanged acknowledges, signs and destroys
-// nothing more, in what it holds nor in what is in its place.
+// nothing more, neither in the files that it has open nor in those that
+// replaced them.
 func TestLockLost(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("what is open there cannot be moved or removed")
@@ -124,7 +124,7 @@ func TestLockLost(t *testing.T) {
 						t.Errorf("%s = %v, want ErrLockLost", next, err)
 					}
 				}
-				// What was acknowledged before can still be read.
+				// Records that were acknowledged before can still be read.
 				if r, err := log.Get(t.Context(), 0); err != nil || r.State != record.Readable {
 					t.Errorf("Get(0) = %v, %v", r, err)
 				}
@@ -140,7 +140,7 @@ func TestLockLost(t *testing.T) {
 	}
 }
 
-// asked is what a writer is asked to do.
+// asked are the calls of a writer that must fail.
 var asked = map[string]func(context.Context, *audittrail.Log) error{
 	"append": func(ctx context.Context, log *audittrail.Log) error {
 		_, err := log.Append(ctx, about("ann", "lost"))
@@ -237,8 +237,8 @@ func TestWriterProcess(t *testing.T) {
 	_ = log.Close()
 }
 
-// The same between processes: a copy of the folder was put in its place while
-// another process has it open.
+// The same between processes: the folder was replaced by a copy while another
+// process has it open.
 func TestLockLostProcess(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("what is open there cannot be moved")

@@ -12,8 +12,8 @@ import (
 )
 
 // A reader that may not open the lock takes the log as having a writer, and
-// reads; so does one that finds something else in its place. Where locks cannot
-// be had at all, nobody writes.
+// reads; so does a reader that finds something else instead of a lock. Where
+// locks are impossible, nobody writes.
 func TestReaderThatMayNotOpenTheLock(t *testing.T) {
 	for _, tt := range []struct {
 		what   string

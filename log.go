@@ -30,11 +30,11 @@ type Log struct {
 
 	origin string
 
-	signed  signed.Tree      // what of the tree is signed
-	records reader           // of what is here
-	left    register         // of what has left
-	eraser  *eraser          // of the keys
-	admit   admission.Reader // of the records that readers see
+	signed  signed.Tree      // the signed part of the tree
+	records reader           // of the lines that are in the log's folder
+	left    register         // of the segments that have left
+	eraser  *eraser          // of the keys to contents
+	admit   admission.Reader // decides which records readers see
 
 	keysMu sync.Mutex // held while keys are replaced
 	moves  sync.Mutex // held while segments are moved
@@ -42,15 +42,15 @@ type Log struct {
 	keeping     sync.WaitGroup // for keepTree
 	stopKeeping func()
 
-	gate     gate       // between those who seal and what is destroyed
+	gate     gate       // between encrypting records and destroying keys
 	sequence *sequencer // nil if read-only, or not open yet
 	signer   signer
 	classes  atomic.Pointer[classes] // replaced whole
-	changed  broadcast               // when records became visible
+	changed  broadcast               // woken when records become visible
 	closed   atomic.Bool
 }
 
-// A broadcast wakes everybody who waits.
+// A broadcast wakes all waiting goroutines.
 type broadcast struct {
 	mu      sync.Mutex
 	ch      chan struct{}
@@ -77,11 +77,12 @@ func (b *broadcast) wake() {
 	}
 }
 
-// Origin returns the name of the log, which stands in its checkpoints.
+// Origin returns the name of the log, as its checkpoints have it.
 func (l *Log) Origin() string { return l.origin }
 
 // Size returns the number of records: one more than the largest sequence
-// number. A log that is open for reading looks how far its writer has come.
+// number. A log that is open for reading first looks for new records of the
+// writer.
 func (l *Log) Size() (uint64, error) {
 	if err := l.refresh(context.Background()); err != nil {
 		return 0, err
@@ -89,7 +90,7 @@ func (l *Log) Size() (uint64, error) {
 	return l.store.Size(), l.store.Broken()
 }
 
-// refresh brings a reader up to where the writer is.
+// refresh lets a reader see what the writer has written.
 func (l *Log) refresh(ctx context.Context) error {
 	if l.lock != nil {
 		return nil
@@ -102,7 +103,7 @@ func (l *Log) refresh(ctx context.Context) error {
 	return nil
 }
 
-// look lets readers see the records that count by now.
+// look lets readers see all records that now count.
 func (l *Log) look(ctx context.Context) error {
 	_, err := l.admit.Look(ctx, l.hasWriter())
 	return err
@@ -125,7 +126,7 @@ func (l *Log) Close() error {
 			errs = append(errs, fmt.Errorf("close index: %w", err))
 		}
 	}
-	// Some are not there if Open has failed.
+	// Some of them are nil if Open has failed.
 	if l.eraser != nil {
 		errs = append(errs, l.eraser.Close())
 	}

@@ -9,9 +9,9 @@ import (
 	"audittrail/finding"
 )
 
-// keepTree makes the files of the tree again whenever one is found damaged, until
-// ctx ends. Those of a large tree were not looked at in full when the log was
-// opened: it begins with that.
+// keepTree rebuilds the files of the tree whenever one is found damaged, until
+// ctx ends. It begins by checking the files of a large tree in full, which was
+// not done when the log was opened.
 func (l *Log) keepTree(ctx context.Context, opened bool) {
 	if !opened {
 		head := l.signed.Head()
@@ -30,8 +30,8 @@ func (l *Log) keepTree(ctx context.Context, opened bool) {
 	}
 }
 
-// mendTree makes the files of the tree again from the log's lines. Signing waits
-// meanwhile, and appending does not.
+// mendTree rebuilds the files of the tree from the log's lines. Signing waits
+// meanwhile; appends do not.
 func (l *Log) mendTree(ctx context.Context) {
 	err := l.signer.run(ctx, func(*signer) error {
 		size := l.tree.Size()
@@ -47,21 +47,22 @@ func (l *Log) mendTree(ctx context.Context) {
 	case ctx.Err() != nil:
 		l.signed.Notice() // for Close
 	default:
-		l.opts.Logger.Error("make damaged files of the tree again; run verify", slog.Any("error", err))
+		l.opts.Logger.Error("rebuild damaged files of the tree; run verify", slog.Any("error", err))
 	}
 }
 
-// mendSides makes the side files and id tables again that are not what the log's
-// lines make of them.
+// mendSides rebuilds the side files and id tables that disagree with the log's
+// lines.
 func (l *Log) mendSides(ctx context.Context) error {
 	mended, err := l.store.Mend(ctx)
 	for _, d := range mended {
-		l.opts.Logger.Warn("made a damaged file again from the log; nothing was altered", slog.String("file", logDir+"/"+d.File))
+		l.opts.Logger.Warn("rebuilt a damaged file from the log; nothing was altered", slog.String("file", logDir+"/"+d.File))
 	}
 	return err
 }
 
-// stopKeepingTree ends keepTree. What is known to be damaged is made again first.
+// stopKeepingTree ends keepTree. Files that are known to be damaged are rebuilt
+// first.
 func (l *Log) stopKeepingTree() {
 	if l.stopKeeping == nil {
 		return
@@ -75,9 +76,10 @@ func (l *Log) stopKeepingTree() {
 	}
 }
 
-// CheckTree compares the files of the tree with what the signed records make of
-// them, and returns the first place of each file that differs (KindDerived). No
-// record is concerned by that. It reads the log's lines only if something differs.
+// CheckTree compares the files of the tree with those that the signed records
+// give, and returns the first place in each file that differs
+// (finding.Derived). Such damage affects no record. CheckTree reads the log's
+// lines only if a file differs.
 func (l *Log) CheckTree(ctx context.Context) ([]finding.Finding, error) {
 	if err := l.refresh(ctx); err != nil {
 		return nil, fmt.Errorf("check tree: %w", err)

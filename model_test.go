@@ -15,7 +15,7 @@ import (
 	"audittrail/record"
 )
 
-// A fact is a record as a plain model has it.
+// A fact is a record of the model.
 type fact struct {
 	seq     uint64
 	user    string
@@ -43,7 +43,7 @@ func (m *model) kept(f *fact) bool {
 	return slices.ContainsFunc(m.holds, func(h governance.Hold) bool { return m.keeps(&h, f) })
 }
 
-// erase tells whether the user may be forgotten, and forgets them.
+// erase reports whether the user may be erased, and erases them.
 func (m *model) erase(user string) bool {
 	for _, h := range m.holds {
 		if h.User == user {
@@ -61,7 +61,7 @@ func (m *model) erase(user string) bool {
 	return true
 }
 
-// settle lets go of what has expired and is not held.
+// settle drops facts that have expired and that no hold keeps.
 func (m *model) settle() {
 	for _, f := range m.facts {
 		f.let = f.let || f.expired && !m.kept(f)
@@ -78,8 +78,8 @@ func (f *fact) state() record.State {
 	return record.Readable
 }
 
-// TestAgainstModel does at random what can be done, on a log and on a model, and
-// compares them, also as another process sees it.
+// TestAgainstModel runs random operations on a log and on a model, and compares
+// them, also as another process sees the log.
 func TestAgainstModel(t *testing.T) {
 	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { walk(t, rand.New(rand.NewPCG(seed, 4))) })

@@ -19,10 +19,10 @@ import (
 	"audittrail/retention"
 )
 
-// TestGovernanceOfNewerForm makes a log of records by which another one is governed,
-// once as they are and once with a member that this program does not know, which may
-// narrow what the others say: no token is good, a restricted person stays so,
-// nothing is approved, and no policy counts.
+// TestGovernanceOfNewerForm copies the governance records of a log into a new
+// one, once as they are and once with a member that this program does not know,
+// and that may narrow the others: no token permits anything, a restricted
+// person stays restricted, nothing is approved, and no policy counts.
 func TestGovernanceOfNewerForm(t *testing.T) {
 	ctx := t.Context()
 	old := logtest.New(t)
@@ -153,7 +153,8 @@ func appendGovernance(ctx context.Context, t *testing.T, log *audittrail.Log, e 
 }
 
 // TestHoldOfNewerForm has a hold on one model with a member that this program does not
-// know: it keeps everybody's records, in a log that is rebuilt of this one, too.
+// know: it keeps everybody's records, also in a log that is rebuilt from this
+// one.
 func TestHoldOfNewerForm(t *testing.T) {
 	dir, to := t.TempDir(), t.TempDir()
 	log := logtest.Open(t, dir, audittrail.Options{Create: true})

@@ -31,17 +31,18 @@ const (
 	lockName  = "LOCK"
 )
 
-// Open opens the log in the folder dir, with its index (unless o.NoIndex is set):
-// opened for writing, the index is kept concurrently with the appends, which do
-// not wait for it; read-only, what another process keeps is read. Close the log.
+// Open opens the log in the folder dir, with its index (unless o.NoIndex is
+// set): opened for writing, the log keeps its index concurrently with the
+// appends, which do not wait for it; opened read-only, it reads the index that
+// the writer keeps. The caller must close the log.
 //
-// Opened for writing, a log is first brought in order: what an interrupted
-// write left behind is copied aside, cut off and recorded as such; records
-// that no checkpoint covers yet are authenticated. A log that lacks what was
-// signed is refused with a *RollbackError, one that is damaged in another way
-// than by an interruption with a *DamagedError, and one whose published checkpoint
-// covers more than the keyring knows was signed, and is not signed, with a
-// *CheckpointError.
+// A log that is opened for writing is recovered first: the rest of an
+// interrupted write is copied to another file, cut off and recorded, and
+// records that no checkpoint covers yet are authenticated. Open refuses a log
+// that lacks signed records with a *RollbackError; a log whose end is damaged
+// in a way that no interruption causes, with a *DamagedError; and a log whose
+// published checkpoint the keyring's keys did not sign, and which covers more
+// records than the keyring knows were signed, with a *CheckpointError.
 func Open(dir string, o Options) (*Log, error) {
 	if err := o.complete(dir); err != nil {
 		return nil, err
@@ -64,7 +65,7 @@ func Open(dir string, o Options) (*Log, error) {
 	return l, nil
 }
 
-// find tells whether there is a log, or may be one.
+// find reports whether there is a log, or may be one.
 func (l *Log) find() error {
 	if l.opts.Create {
 		return nil
@@ -94,7 +95,7 @@ func (l *Log) openFiles(readOnly bool) error {
 	return nil
 }
 
-// furnish makes what reads the files that were opened.
+// furnish creates the parts of the log that read the files that were opened.
 func (l *Log) furnish() {
 	l.eraser = newEraser(l)
 	l.signed.Store, l.signed.Files, l.signed.Ring, l.signed.Origin = l.store, l.tree, l.ring, l.origin
@@ -109,8 +110,8 @@ func (l *Log) furnish() {
 	l.makeIndex()
 }
 
-// treePath is the folder of the tree's files, escrowPath that of the keys of
-// records that a hold keeps beyond their class.
+// treePath returns the folder of the tree's files, escrowPath that of the keys
+// of records that a legal hold keeps after their class has expired.
 func (l *Log) treePath() string   { return filepath.Join(l.dir, treeDir) }
 func (l *Log) escrowPath() string { return filepath.Join(l.dir, escrowDir) }
 
@@ -128,8 +129,8 @@ func (l *Log) openToRead() error {
 		l.ring, l.origin = ring, ring.Origin()
 	case errors.Is(err, keyring.ErrNoKeyring), errors.Is(err, fs.ErrPermission),
 		errors.Is(err, keyring.ErrNoMaster) && l.opts.masterFile != "":
-		// An auditor's copy: structure without content. A master key that was
-		// named must be there.
+		// This is an auditor's copy, without the keys to its contents. A master
+		// key that was named must exist, though.
 		l.opts.Logger.Debug("no keyring", slog.Any("error", err))
 	default:
 		return fmt.Errorf("open log: %w", err)
@@ -141,9 +142,9 @@ func (l *Log) openToRead() error {
 	return l.look(ctx)
 }
 
-// hasWriter tells whether a process has the log open for writing. Who may not
-// open the lock, or finds something else in its place, takes it as held. Where
-// there are no locks, on read-only media, nobody writes.
+// hasWriter reports whether a process has the log open for writing. A lock that
+// cannot be opened, or that is not a plain file, counts as taken. Where there
+// is no lock, on read-only media, nobody writes.
 func (l *Log) hasWriter() bool {
 	held, err := l.opts.fs.Locked(filepath.Join(l.dir, lockName))
 	other := (*vfs.FileTypeError)(nil)
@@ -160,7 +161,8 @@ func (l *Log) openToWrite() error {
 	if err := l.openRing(); err != nil {
 		return err
 	}
-	// A record whose key went to a keyring that was exchanged is lost.
+	// If the keyring were exchanged, the keys of new records would be written
+	// to the wrong one, and the records would be lost.
 	l.opts.fs = l.ring.Guard(l.opts.fs)
 	eras, err := trust.KeyPeriods(l.ring)
 	if err != nil {
@@ -201,21 +203,22 @@ func (l *Log) openToWrite() error {
 		}
 	}
 	if err := l.eraser.finishAll(context.Background()); err != nil {
-		return fmt.Errorf("open log: finish what was ordered to be destroyed: %w", err)
+		return fmt.Errorf("open log: carry out the orders to destroy keys: %w", err)
 	}
 	return l.publishSigners(context.Background())
 }
 
-// briefly marks the holder of a writer's lock that will end by itself soon.
+// briefly marks the holder of a writer's lock that will soon end by itself.
 const briefly = ", briefly"
 
-// stays is how long a writer that is not brief is given to end.
+// stays is how long a writer without that mark is waited for.
 const stays = 2 * time.Second
 
 // takeLock takes the writer's lock. It waits for its turn as long as the lock
-// changes hands, and a little for one writer that may be about to end.
+// passes from one writer to the next, and shortly for a single writer that may
+// be about to end.
 func (l *Log) takeLock() error {
-	// In containers, all of them may have the same pid.
+	// In containers, all writers may have the same pid.
 	own := fmt.Sprintf("pid %d since %s", os.Getpid(), l.opts.now().UTC().Format(time.RFC3339Nano))
 	if l.opts.ShortLived {
 		own += briefly
@@ -243,13 +246,13 @@ func (l *Log) takeLock() error {
 		if now.Sub(since) >= patience {
 			return fmt.Errorf("open log for writing: %w: a log has one writer; end that process, or send events through it", err)
 		}
-		// Many may wait. Their pauses grow, and differ, so that they leave the
-		// processor to the one that writes.
+		// Many processes may wait. Their pauses grow, and differ, so that they
+		// leave the processor to the writer.
 		time.Sleep(10*time.Millisecond + mathrand.N(time.Duration(min(attempt, 20))*10*time.Millisecond))
 	}
 }
 
-// openRing opens the keyring, or makes it with a new log.
+// openRing opens the keyring, or creates it with a new log.
 func (l *Log) openRing() error {
 	ctx := context.Background()
 	ring, err := keyring.Open(ctx, l.opts.KeysDir, l.ringOptions())
@@ -257,7 +260,7 @@ func (l *Log) openRing() error {
 		ring, err = l.createRing(ctx)
 	}
 	if errors.Is(err, keyring.ErrNoKeyring) {
-		return fmt.Errorf("open log: %w: a log cannot be written without its keyring; name its folder (--keys) or bring it back from a backup", err)
+		return fmt.Errorf("open log: %w: a log cannot be written without its keyring; name its folder (--keys) or restore it from a backup", err)
 	}
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
@@ -267,7 +270,7 @@ func (l *Log) openRing() error {
 }
 
 func (l *Log) createRing(ctx context.Context) (*keyring.Ring, error) {
-	// Records without their keyring are a log that lost it, not a new one.
+	// Records without a keyring belong to a log that lost it, not to a new one.
 	names, err := l.opts.fs.ReadDir(filepath.Join(l.dir, logDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -289,7 +292,7 @@ func (l *Log) createRing(ctx context.Context) (*keyring.Ring, error) {
 	return keyring.Create(ctx, l.opts.KeysDir, origin, l.ringOptions())
 }
 
-// createMaster makes the master key file that a new log has by default.
+// createMaster creates the master key file that a new log has by default.
 func (l *Log) createMaster() error {
 	path := l.opts.masterFile
 	if path == "" {
@@ -311,7 +314,8 @@ func (l *Log) createMaster() error {
 	return nil
 }
 
-// recordRepair puts into the log what was cut off it, or put aside.
+// recordRepair records in the log which part of it was cut off, or which file
+// was moved away.
 func (l *Log) recordRepair(r *repair) error {
 	b, err := json.Marshal(r)
 	if err != nil {

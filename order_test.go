@@ -30,9 +30,9 @@ func oneShort(t *testing.T) (dir, kept string, seq uint64) {
 	return dir, kept, seq
 }
 
-// TestExpiredStaysExpired has a month expire, a hold placed later that reaches
-// it, and the keyring of before brought back: the hold keeps nothing of what was
-// gone when it came.
+// TestExpiredStaysExpired has a month expire, places a hold later that matches
+// its records, and restores the earlier keyring: the hold does not keep records
+// that had expired when it was placed.
 func TestExpiredStaysExpired(t *testing.T) {
 	dir, kept, c := oneShort(t)
 	log := logtest.Open(t, dir, audittrail.Options{})
@@ -51,8 +51,8 @@ func TestExpiredStaysExpired(t *testing.T) {
 	logtest.Close(t, log)
 }
 
-// TestHoldsOneAfterAnother brings the keyring of before back to a log in which a
-// record was kept by one hold and then by another: it stays.
+// TestHoldsOneAfterAnother restores the earlier keyring of a log in which one
+// hold and then another kept a record: the record stays readable.
 func TestHoldsOneAfterAnother(t *testing.T) {
 	dir, kept, c := oneShort(t)
 	log := logtest.Open(t, dir, audittrail.Options{})
@@ -72,8 +72,8 @@ func TestHoldsOneAfterAnother(t *testing.T) {
 }
 
 // TestReleaseIsCarriedOut releases a hold while the keyring cannot be written:
-// what only that hold kept is gone all the same, and its key goes with the next
-// one's turn.
+// records that only that hold kept cannot be read all the same, and their keys
+// are destroyed at the next call.
 func TestReleaseIsCarriedOut(t *testing.T) {
 	disk := vfs.NewMem()
 	c := &clock{now: time.Date(2026, 1, 20, 0, 0, 0, 0, time.UTC)}

@@ -11,14 +11,14 @@ import (
 	"audittrail/tlog"
 )
 
-// proofHead returns a checkpoint and what it says, to prove against.
+// proofHead returns the checkpoint for a proof, and its size and root.
 func (l *Log) proofHead(ctx context.Context) ([]byte, signed.Head, error) {
 	text, err := l.Checkpoint(ctx)
 	if err != nil {
 		return nil, signed.Head{}, err
 	}
 	c, err := l.signed.Open(text)
-	if errors.Is(err, tlog.ErrUnknownKey) { // the keyring is older than the signer: nothing can be told
+	if errors.Is(err, tlog.ErrUnknownKey) { // the keyring is older than the signer, and cannot check the signature
 		c, err = tlog.ReadCheckpoint(text)
 	}
 	return text, signed.Head{Size: c.Size, Root: c.Root}, err
@@ -26,8 +26,8 @@ func (l *Log) proofHead(ctx context.Context) ([]byte, signed.Head, error) {
 
 // Prove returns a proof that a record is in the log (C2SP tlog-proof), which
 // anybody can check with the record's line and the log's verifier key, and
-// without the log. It is checked here before it is returned; a record that is not
-// the one that was signed is a *TamperError.
+// without the log. Prove checks the proof before it returns it; if the record
+// is not the one that was signed, the error is a *TamperError.
 func (l *Log) Prove(ctx context.Context, seq uint64) ([]byte, error) {
 	text, head, err := l.proofHead(ctx)
 	if err != nil {
@@ -69,8 +69,9 @@ func (l *Log) hashOf(ctx context.Context, seq uint64) (record.Hash, error) {
 	return record.Hash{}, ErrNoRecord
 }
 
-// ProveConsistency returns a proof that the log still holds everything that an
-// older checkpoint of it covered. The error is a *RollbackError if it does not.
+// ProveConsistency returns a proof that the log still contains everything that
+// an older checkpoint of it covers (RFC 6962). If it does not, the error is a
+// *RollbackError.
 func (l *Log) ProveConsistency(ctx context.Context, oldCheckpoint []byte) ([]byte, error) {
 	old, err := tlog.ReadCheckpoint(oldCheckpoint)
 	if err != nil {
@@ -99,7 +100,7 @@ func (l *Log) ProveConsistency(ctx context.Context, oldCheckpoint []byte) ([]byt
 	})
 	switch {
 	case errors.Is(err, tlog.ErrProof):
-		err = &RollbackError{Have: c.Size, Signed: old.Size, Detail: "they are not the ones that the log has now"}
+		err = &RollbackError{Have: c.Size, Signed: old.Size, Detail: "they are not the records that the log has now"}
 	case errors.Is(err, signed.ErrRoot):
 		err = &RollbackError{Have: c.Size, Signed: c.Size, Detail: "neither its lines nor its tree give the root that was signed"}
 	}
@@ -110,7 +111,7 @@ func (l *Log) ProveConsistency(ctx context.Context, oldCheckpoint []byte) ([]byt
 }
 
 // ExportTree writes the tree as the files of a C2SP tlog-tiles log, for a
-// static file server, into a folder, which may hold an older export.
+// static file server, into a folder, which may contain an older export.
 func (l *Log) ExportTree(ctx context.Context, dir string, progress func(done, total uint64)) error {
 	text, head, err := l.proofHead(ctx)
 	if err != nil {
@@ -129,7 +130,8 @@ func (l *Log) ExportTree(ctx context.Context, dir string, progress func(done, to
 	return nil
 }
 
-// Disclose takes the key of one record out of the log.
+// Disclose returns the key of one record, with which its content can be read
+// without the log.
 func (l *Log) Disclose(ctx context.Context, seq uint64) (record.Disclosure, error) {
 	r, err := l.Get(ctx, seq)
 	if err != nil {

@@ -10,16 +10,17 @@ import (
 	"audittrail/record"
 )
 
-// Get returns a record. Its line is checked against its hash, and against the
-// tree as far as that goes; a disagreement is a *TamperError. A record that is
-// not in the log any more is an *ArchivedError or a *DroppedError. One that is
-// not among the records that count has the State Unauthenticated, and what its
-// line says; if that is not understood, the error is ErrUnauthenticated.
+// Get returns a record. The record's line is checked against its hash, and
+// against the tree if a checkpoint covers the record; if they differ, the error
+// is a *TamperError. For a record that is no longer in the log, the error is an
+// *ArchivedError or a *DroppedError. A record beyond those that count has the
+// State Unauthenticated and the cleartext of its line; if the line cannot be
+// decoded, the error is ErrUnauthenticated.
 func (l *Log) Get(ctx context.Context, seq uint64) (*record.Record, error) {
 	r, err := l.get(ctx, seq)
 	var gone *ArchivedError
 	if errors.As(err, &gone) && l.lock == nil {
-		return l.get(ctx, seq) // it may have come back, and that was seen now
+		return l.get(ctx, seq) // it may have been restored meanwhile
 	}
 	return r, err
 }
@@ -49,8 +50,8 @@ func (l *Log) get(ctx context.Context, seq uint64) (*record.Record, error) {
 	return r, nil
 }
 
-// Find returns the record that has an id: a UUID, or the id that the client
-// gave in another form. The error is ErrNoRecord if there is none.
+// Find returns the record with an id: a UUID, or an id of another form that the
+// client gave. If there is none, the error is ErrNoRecord.
 func (l *Log) Find(ctx context.Context, id string) (*record.Record, error) {
 	want, err := record.ParseID(id)
 	if err != nil {
@@ -82,13 +83,13 @@ func (l *Log) Find(ctx context.Context, id string) (*record.Record, error) {
 }
 
 // Records yields the records from (inclusive) to to (exclusive) in order, each
-// checked as Get does. It ends where the log ended when it began. After an
-// error it yields no more.
+// checked as Get does. It ends at the record that was the log's last when the
+// iteration began. After an error it yields no more.
 //
-// It passes over the records that were archived or dropped, but for those that
-// govern the log or tell what was done with it, which stay: a gap in the
-// sequence numbers shows that, Segments says which ranges they are, and Get of
-// one where it is.
+// It skips the records that were archived or dropped, except for governance
+// records and the access log, which stay: the sequence numbers then have a gap,
+// Segments lists the ranges that left, and the error of Get says where a record
+// is.
 func (l *Log) Records(ctx context.Context, from, to uint64) iter.Seq2[*record.Record, error] {
 	return func(yield func(*record.Record, error) bool) {
 		if err := l.refresh(ctx); err != nil {
@@ -99,8 +100,8 @@ func (l *Log) Records(ctx context.Context, from, to uint64) iter.Seq2[*record.Re
 	}
 }
 
-// followPoll is how often a reader looks whether a writer in another process
-// has come further.
+// followPoll is the interval at which a reader looks for new records of a
+// writer in another process.
 const followPoll = 50 * time.Millisecond
 
 // Follow yields the records from a sequence number on, and then every new one
@@ -123,7 +124,7 @@ func (l *Log) Follow(ctx context.Context, from uint64) iter.Seq2[*record.Record,
 			if l.closed.Load() {
 				return
 			}
-			// The writer itself is told; a reader has to look.
+			// The writer's own process is woken; a reader has to poll.
 			tick := poll.C
 			if l.lock != nil {
 				tick = nil

@@ -15,10 +15,10 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// failNth fails the nth operation that reads something of a log's lines and tree,
-// once. It tells whether there was one.
+// failNth fails the nth operation that reads a log's lines or tree, once. It
+// reports whether there was one.
 func failNth(disk *vfs.Mem, n int) (failed func() bool) {
-	var mu sync.Mutex // the signer reads beside the test
+	var mu sync.Mutex // the signer reads concurrently with the test
 	seen := 0
 	disk.Inject(func(op vfs.Op) error {
 		ours := strings.HasPrefix(op.Name, "dir/log") || strings.HasPrefix(op.Name, "dir/tree")
@@ -51,8 +51,8 @@ func rolled(t *testing.T, records int) *vfs.Mem {
 	return disk
 }
 
-// TestVerifyReadError fails each operation of verify that reads, once: what cannot
-// be read is never called altered.
+// TestVerifyReadError fails each read operation of verify, once: a record that
+// cannot be read is never called altered.
 func TestVerifyReadError(t *testing.T) {
 	start := rolled(t, 15)
 	for _, from := range []uint64{0, 8} {
@@ -73,8 +73,8 @@ func TestVerifyReadError(t *testing.T) {
 	}
 }
 
-// TestReaderReadError fails each operation of a reader that reads, once: it returns
-// what is there, or the error of the disk.
+// TestReaderReadError fails each read operation of a reader, once: it returns
+// the right records, or the error of the disk.
 func TestReaderReadError(t *testing.T) {
 	start := rolled(t, 15)
 	for n := 0; ; n++ {
@@ -114,9 +114,9 @@ func TestReaderReadError(t *testing.T) {
 	}
 }
 
-// TestWriterReadError fails each operation of an erasure, with its opening, that
-// reads, once: it is done with all that its certificate takes, or the error is that
-// of the disk; and the log is never called altered.
+// TestWriterReadError fails each read operation of opening a log and erasing,
+// once: either the erasure is complete, with everything for its certificate, or
+// the error is that of the disk; and the log is never called altered.
 func TestWriterReadError(t *testing.T) {
 	start := rolled(t, 15)
 	for n := 0; ; n++ {
@@ -154,8 +154,8 @@ func TestWriterReadError(t *testing.T) {
 	}
 }
 
-// TestMoveReadError fails each operation of moving segments that reads, once: none
-// is called altered, and nothing is recorded of damage that is none.
+// TestMoveReadError fails each read operation of moving segments, once: no
+// segment is called altered, and no damage is recorded.
 func TestMoveReadError(t *testing.T) {
 	start := rolled(t, 36)
 	if err := start.MkdirAll(place, 0o700); err != nil {

@@ -13,15 +13,16 @@ import (
 	"audittrail/record"
 )
 
-// A reader makes records of a log's lines: it checks each against its own hash and
-// against the tree, and opens it if its key is there.
+// A reader turns a log's lines into records: it checks each line against its
+// own hash and against the tree, and decrypts it if its key is available.
 //
-// A record that it returns without an error is the one of that place, as far as
-// the tree goes, and records come in their order. Where a line and the tree's
-// files differ, the signed root decides which of them is right.
+// A record that it returns without an error is the one that was signed for its
+// sequence number, if a checkpoint covers it, and records come in order. Where
+// a line and the tree's files differ, the signed root decides which of them is
+// right.
 type reader struct {
 	store *segment.Store
-	tree  *signed.Tree  // nil if the tree is not to be asked
+	tree  *signed.Tree  // nil if lines are not compared with the tree
 	ring  *keyring.Ring // for the log's own records
 	keys  *eraser       // says which keys may be used
 }
@@ -35,27 +36,27 @@ func (l *reader) get(ctx context.Context, seq uint64) (*record.Record, error) {
 	return l.view(ctx, line, seq, entry)
 }
 
-// line returns the line of a record, and the entry that the tree's file has of it,
-// if it has one.
+// line returns the line of a record, and its entry in the tree's file, if there
+// is one.
 func (l *reader) line(seq uint64) (line, entry []byte, err error) {
 	if line, err = l.store.Line(seq); err != nil || l.tree == nil {
 		return line, nil, err
 	}
 	var one [1][32]byte
 	if l.tree.Files.ReadEntries(seq, one[:]) != nil {
-		return line, nil, nil // it is derived
+		return line, nil, nil // the entry is derived
 	}
 	return line, one[0][:], nil
 }
 
-// beyond returns a record that is not among those that count: what its line
-// says, which nobody vouches for. Its content is not opened.
+// beyond returns a record beyond those that count, with the cleartext of its
+// line, which is unauthenticated. Its content is not decrypted.
 func (l *reader) beyond(ctx context.Context, seq uint64) (*record.Record, error) {
 	line, err := l.store.Peek(seq)
 	if err != nil {
 		return nil, err
 	}
-	r, err := new(reader).checked(ctx, line, seq, nil) // no tree has it
+	r, err := new(reader).checked(ctx, line, seq, nil) // the tree does not cover it
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +64,8 @@ func (l *reader) beyond(ctx context.Context, seq uint64) (*record.Record, error)
 	return r, nil
 }
 
-// view decodes, checks and opens a line, which it keeps. entry is what the tree's
-// file has of it, if it has something.
+// view decodes, checks and decrypts a line, which the record keeps. entry is
+// the line's entry in the tree's file, if there is one.
 func (l *reader) view(ctx context.Context, line []byte, seq uint64, entry []byte) (*record.Record, error) {
 	out, err := l.checked(ctx, line, seq, entry)
 	if err != nil {
@@ -73,7 +74,7 @@ func (l *reader) view(ctx context.Context, line []byte, seq uint64, entry []byte
 	return l.open(out)
 }
 
-// open opens a record that was checked.
+// open decrypts a record that was checked.
 func (l *reader) open(r *record.Record) (*record.Record, error) {
 	key, state, err := l.keys.keyOf(r)
 	if err == nil && state == record.Readable {
@@ -97,7 +98,7 @@ func (l *reader) checked(ctx context.Context, line []byte, seq uint64, entry []b
 	if err != nil {
 		return nil, fmt.Errorf("read record %d: %w", seq, err)
 	}
-	covered, _ := record.HashedBytes(line) // Decode has seen the end
+	covered, _ := record.HashedBytes(line) // Decode has checked the end
 	got := record.HashOf(covered)
 	if got != r.Hash {
 		return nil, &record.TamperError{Seq: seq, Want: r.Hash, Got: got}
@@ -114,10 +115,10 @@ func (l *reader) checked(ctx context.Context, line []byte, seq uint64, entry []b
 	return r, nil
 }
 
-// own makes a record, by which the log governs itself, of its line, which was
-// checked, with the keyring's key, whatever Key says.
+// own returns a governance record from its line, which was checked. It decrypts
+// the record with the keyring's key, without asking the eraser.
 func (l *reader) own(ctx context.Context, seq uint64, line []byte) (*record.Record, error) {
-	r, err := new(reader).checked(ctx, line, seq, nil) // the store has asked the tree
+	r, err := new(reader).checked(ctx, line, seq, nil) // the store has compared it with the tree
 	if err != nil {
 		return nil, err
 	}
@@ -136,12 +137,12 @@ func (l *reader) own(ctx context.Context, seq uint64, line []byte) (*record.Reco
 	return r, nil
 }
 
-// eachOwn calls f with the administrative records of some types, from a
-// sequence number on, opened with the keyring's key, whatever Key says.
+// eachOwn calls f with the governance records of some types, from a sequence
+// number on, decrypted as own does.
 func (l *reader) eachOwn(ctx context.Context, from uint64, types []event.Type, f func(*record.Record) error) error {
 	seqs, err := l.store.Administrative(from)
 	if err != nil {
-		return fmt.Errorf("list administrative records: %w", err)
+		return fmt.Errorf("list governance records: %w", err)
 	}
 	for _, seq := range seqs {
 		if err := ctx.Err(); err != nil {

@@ -10,29 +10,29 @@ import (
 	"audittrail/record"
 )
 
-// A span is consecutive lines, and what is made of them.
+// A span is a run of consecutive lines, and the records from them.
 type span struct {
 	first   uint64
 	lines   [][]byte
 	bytes   int
-	entries [][32]byte // what the tree's file has of the first of them
+	entries [][32]byte // the entries in the tree's file of the first of them
 
-	done    chan struct{} // closed when the records are there
+	done    chan struct{} // closed when the records are ready
 	records []*record.Record
 	err     error // why there are no more records
 }
 
 const (
-	// A span ends at whichever comes first. The first one is short, for who
-	// reads only a few records.
+	// Limits of a span. The first span is short, since a caller may read only a
+	// few records.
 	firstSpan = 16
 	spanLines = 256
 	spanBytes = 1 << 20
 )
 
-// records yields the records from (inclusive) to to (exclusive) that
-// are here, and returns the sequence number behind the last, and whether to go
-// on. Spans are opened on all processors, and yielded in order.
+// records yields the records from (inclusive) to to (exclusive) that are in the
+// log's folder, and returns the sequence number after the last, and whether to
+// continue. Spans are decrypted on all processors, and yielded in order.
 func (l *reader) records(ctx context.Context, from, to uint64, yield func(*record.Record, error) bool) (uint64, bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	queue := make(chan *span, 2*runtime.GOMAXPROCS(0))
@@ -67,8 +67,8 @@ func (l *reader) records(ctx context.Context, from, to uint64, yield func(*recor
 	return seq, true
 }
 
-// spans yields the lines from one sequence number to another in pieces. After
-// one with an error it yields no more.
+// spans yields the lines from one sequence number to another in pieces. After a
+// span with an error it yields no more.
 func (l *reader) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
 	return func(yield func(*span) bool) {
 		s, limit := &span{first: from, done: make(chan struct{})}, firstSpan
@@ -77,7 +77,7 @@ func (l *reader) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
 			if size := l.tree.Files.Size(); s.err == nil && s.first < size {
 				s.entries = make([][32]byte, min(next, size)-s.first)
 				if l.tree.Files.ReadEntries(s.first, s.entries) != nil {
-					s.entries = nil // they are derived
+					s.entries = nil // entries are derived
 				}
 			}
 			last := s.err != nil
@@ -96,9 +96,9 @@ func (l *reader) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
 				put()
 				return
 			}
-			t, _ := record.ParseChainLink(line) // Lines has looked at it
+			t, _ := record.ParseChainLink(line) // Lines has checked it
 			if t.Seq != s.first+uint64(len(s.lines)) {
-				// Those between have left the log.
+				// The records in between have left the log.
 				if len(s.lines) > 0 && !put() {
 					return
 				}
@@ -116,7 +116,7 @@ func (l *reader) spans(ctx context.Context, from, to uint64) iter.Seq[*span] {
 	}
 }
 
-// openSpan makes records of a span's lines.
+// openSpan decodes, checks and decrypts a span's lines.
 func (l *reader) openSpan(ctx context.Context, s *span) {
 	defer close(s.done)
 	s.records = make([]*record.Record, 0, len(s.lines))

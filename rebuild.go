@@ -14,65 +14,72 @@ import (
 	"audittrail/tlog"
 )
 
-// A RebuildOptions says of which log a new one is to be made.
+// RebuildOptions say which log is to be rebuilt, and where.
 type RebuildOptions struct {
 	From   string  // the old log's folder
 	Old    Options // how to read it: where its keyring is, and its master key
-	To     string  // the new log's folder, which is empty, or from an interrupted Rebuild
+	To     string  // the new log's folder, which is empty, or left by an interrupted Rebuild
 	New    Options
 	Reason string
-	// AcceptTruncated goes on where signed records are missing from the end: they
-	// may have ordered an erasure, and then whom it was about is brought back.
+	// AcceptTruncated rebuilds a log although signed records are missing from
+	// its end: they may have ordered an erasure, whose data subjects are then
+	// readable again.
 	AcceptTruncated bool
-	// Progress is told how many of how many bytes have been gone over: the old
-	// log is read twice.
+	// Progress is called with the number of bytes read so far and in all: the
+	// old log is read twice.
 	Progress func(done, total uint64)
 }
 
-// A RebuildResult is what Rebuild did. It is also what the new log's first record says.
+// A RebuildResult describes what Rebuild did. The new log's first record
+// contains it.
 type RebuildResult struct {
 	Origin  string     `json:"origin"` // of the old log; empty if that is not known
-	Size    uint64     `json:"size"`   // of the old log: what its newest checkpoint covers, or more
-	Root    *tlog.Hash `json:"root"`   // that was signed last; nil if that is not known
-	Signed  uint64     `json:"signed"` // how many records that covers
+	Size    uint64     `json:"size"`   // of the old log: at least what its newest checkpoint covers
+	Root    *tlog.Hash `json:"root"`   // the newest signed root; nil if it is not known
+	Signed  uint64     `json:"signed"` // the number of records that Root covers
 	Reason  string     `json:"reason"`
-	Carried uint64     `json:"carried"` // records that were carried over
-	Lost    []Loss     `json:"lost"`    // those that were not
-	// Copies and DamagedLines are lines: whole ones of records that were there before,
-	// and those that are no record or were altered.
+	Carried uint64     `json:"carried"` // records that were copied
+	Lost    []Loss     `json:"lost"`    // records that were not copied
+	// Copies counts the whole lines of records that came before, and
+	// DamagedLines the lines that are not a record or were altered.
 	Copies       uint64 `json:"copies"`
 	DamagedLines uint64 `json:"damaged_lines"`
-	// Missing is how many signed records nothing is there of, at the end or later
-	// than the keyring: that this was accepted is on record.
+	// Missing is the number of signed records that are missing at the end, or
+	// that are newer than the keyring and cannot be read: AcceptTruncated
+	// accepted that.
 	Missing uint64 `json:"missing_accepted,omitempty"`
 }
 
-// A TruncatedError means that signed records are missing from the end of a log that
-// is to be rebuilt, or that its keyring is older than records that cannot be read:
-// these may have ordered an erasure, and it cannot be known whose.
+// TruncatedError reports that signed records are missing from the end of a log
+// that is to be rebuilt, or that records cannot be read because the keyring is
+// older than they are: these records may have ordered an erasure, and it cannot
+// be known whose.
 type TruncatedError struct {
 	Missing, Signed uint64 // records
 }
 
 func (e *TruncatedError) Error() string {
-	return fmt.Sprintf("of %d signed records, %d are missing from the end, or are newer than the keyring and cannot be read: an erasure that they ordered would be undone; bring back the whole log, or the newest keyring, or accept that with --accept-truncated", e.Signed, e.Missing)
+	return fmt.Sprintf("of %d signed records, %d are missing from the end, or are newer than the keyring and cannot be read: an erasure that they ordered would be undone; restore the whole log, or the newest keyring, or accept that with --accept-truncated", e.Signed, e.Missing)
 }
 
-// rebuiltMember is where it stands in the first record's metadata.
+// rebuiltMember is the metadata member of the new log's first record that
+// contains the RebuildResult.
 const rebuiltMember = "rebuilt"
 
-// Rebuild makes a new log of the records of an old one that can be read: one
-// that is damaged, or was altered, or is another's. They keep their ids, times,
-// classes and users, and get new places, keys and hashes, since the chain is a
-// new one: what the old one proved, only the old one proves, and it is left as
-// it is. The first record of the new log (log_rebuilt) names the old one's
-// origin, size and root, and lists what could not be carried over, and why. What
-// the old log did to itself, such as to change its keys, is not carried over:
-// it is not what the new one did. But holds that are in force are placed again.
+// Rebuild creates a new log with the readable records of an old one, which may
+// be damaged or altered, or belong to somebody else. The records keep their
+// ids, times, classes and users, and get new sequence numbers, keys and hashes,
+// since they form a new chain: proofs of the old log hold for the old log only,
+// which stays as it is. The first record of the new log (log_rebuilt) names the
+// old log's origin, size and root, and lists the records that could not be
+// copied, and why. Records of the old log's own actions, such as a change of
+// its keys, are not copied, since the new log did not do these. But legal holds
+// that are in force are placed again.
 //
-// The old log is compared with the newest root that was signed for it. Files that
-// are derived from its lines decide nothing. If signed records are missing from
-// its end, the error is a *TruncatedError, unless that is accepted.
+// The old log is compared with the newest root that was signed for it. Files
+// that are derived from its lines are not trusted. If signed records are
+// missing from its end, the error is a *TruncatedError, unless that is
+// accepted.
 func Rebuild(ctx context.Context, o RebuildOptions) (*RebuildResult, error) {
 	r, err := rebuild(ctx, &o)
 	if err != nil {
@@ -83,7 +90,7 @@ func Rebuild(ctx context.Context, o RebuildOptions) (*RebuildResult, error) {
 
 func rebuild(ctx context.Context, o *RebuildOptions) (*RebuildResult, error) {
 	if o.Reason == "" {
-		return nil, errors.New("say with a reason why; the first record of the new log names it")
+		return nil, errors.New("give a reason for the rebuild; the first record of the new log names it")
 	}
 	from, err := filepath.Abs(o.From)
 	if err != nil {
@@ -113,7 +120,7 @@ func rebuild(ctx context.Context, o *RebuildOptions) (*RebuildResult, error) {
 	}
 	n := o.New
 	n.Create, n.ReadOnly, n.AcceptClock = true, false, true
-	n.NoIndex = true // whoever writes the log next makes it
+	n.NoIndex = true // the next writer creates the index
 	n.MaxEventBytes = record.MaxContent / 2
 	fresh, err := Open(o.To, n)
 	if err != nil {
@@ -122,7 +129,7 @@ func rebuild(ctx context.Context, o *RebuildOptions) (*RebuildResult, error) {
 	return found, errors.Join(carry(ctx, s, found, fresh), fresh.Close())
 }
 
-// openOld opens the parts of a log that need not open.
+// openOld opens the parts of a log that Open might refuse.
 func openOld(ctx context.Context, o *RebuildOptions) (*Log, error) {
 	o.Old.ReadOnly, o.Old.Create = true, false
 	if err := o.Old.complete(o.From); err != nil {
@@ -146,7 +153,7 @@ func openOld(ctx context.Context, o *RebuildOptions) (*Log, error) {
 	return l, nil
 }
 
-// carry writes the new log.
+// carry writes the records of the new log.
 func carry(ctx context.Context, s *survey, found *RebuildResult, to *Log) error {
 	if err := begin(ctx, found, to); err != nil {
 		return err
@@ -185,8 +192,7 @@ func carry(ctx context.Context, s *survey, found *RebuildResult, to *Log) error 
 	return flush()
 }
 
-// begin writes the first record, or finds that it is there, after an
-// interruption.
+// begin writes the first record, unless an interrupted Rebuild has written it.
 func begin(ctx context.Context, found *RebuildResult, to *Log) error {
 	b, err := json.Marshal(found)
 	if err != nil {
@@ -201,10 +207,10 @@ func begin(ctx context.Context, found *RebuildResult, to *Log) error {
 			return err
 		}
 		if r.Event.Type == event.LogRepaired {
-			continue // the interruption was in its first write
+			continue // the first write was interrupted
 		}
 		if r.Event.Type != event.LogRebuilt || string(r.Event.Metadata[rebuiltMember]) != string(e.Metadata[rebuiltMember]) {
-			return fmt.Errorf("there is a log in %s already, and not one that this began: name an empty folder", to.dir)
+			return fmt.Errorf("%s contains a log already, which this rebuild did not begin: name an empty folder", to.dir)
 		}
 		return nil
 	}

@@ -8,31 +8,32 @@ import (
 	"audittrail/record"
 )
 
-// A LossReason says why a record is not carried over.
+// A LossReason says why a record is not copied.
 type LossReason string
 
-// Why a record cannot be carried over, or need not be.
+// The reasons for which a record cannot be copied, or need not be.
 const (
-	LossErased   LossReason = "erased"   // its person was forgotten
+	LossErased   LossReason = "erased"   // its data subject was erased
 	LossExpired  LossReason = "expired"  // its class's month has ended
 	LossLost     LossReason = "lost"     // its key is absent, and nothing says why
-	LossDamaged  LossReason = "damaged"  // no whole, authentic line of it is there
+	LossDamaged  LossReason = "damaged"  // it has no whole, authentic line
 	LossArchived LossReason = "archived" // it is in an archive
 	LossDropped  LossReason = "dropped"  // it was removed
 	LossNewer    LossReason = "newer"    // its format is not understood
-	LossInternal LossReason = "own"      // what the old log did to itself
+	LossInternal LossReason = "own"      // the old log's record of its own action
 )
 
-// maxLossRanges is how many ranges are listed for a reason; the others are counted.
+// maxLossRanges bounds the ranges that are listed for a reason; further ones
+// are only counted.
 const maxLossRanges = 20_000
 
-// A LossRange is records that follow on each other.
+// A LossRange is a run of consecutive records.
 type LossRange struct {
 	First uint64 `json:"first"`
 	Last  uint64 `json:"last"`
 }
 
-// A Loss is the records that are not carried over for one reason.
+// A Loss lists the records that are not copied for one reason.
 type Loss struct {
 	Reason  LossReason  `json:"reason"`
 	Records uint64      `json:"records"`
@@ -40,19 +41,20 @@ type Loss struct {
 	Omitted uint64      `json:"ranges_omitted,omitempty"`
 }
 
-// An account is what becomes of the records of a log that is rebuilt: every place
-// is counted once, and what is carried over is one record of each place, whole and
-// authentic.
+// An account tracks the records of a log that is rebuilt: every sequence number
+// is counted once, and at most one record of each, whole and authentic, is
+// copied.
 type account struct {
 	carried seqSet
 	lost    map[LossReason]seqSet
-	ids     map[record.ID]struct{} // of those that nothing but their id tells apart
-	copies  uint64                 // whole lines that were not taken since their record was there before
+	ids     map[record.ID]struct{} // of records that only their id distinguishes from a copy
+	copies  uint64                 // whole lines of records that came before
 }
 
-// carry takes a record, unless its place was taken already, or it is a copy. It
-// tells whether it is carried over. vouched is whether the tree says that the
-// record is in its place; without that, its id tells a copy.
+// carry takes a record, unless its sequence number was taken already, or it is
+// a copy of another record, and reports whether the record is copied to the new
+// log. Its last argument says whether the signed tree contains the record at
+// its place; if not, a copy is recognized by its id.
 func (a *account) carry(seq uint64, id record.ID, vouched bool) bool {
 	if a.known(seq) {
 		a.copies++
@@ -72,7 +74,7 @@ func (a *account) carry(seq uint64, id record.ID, vouched bool) bool {
 	return true
 }
 
-// known tells whether something is known of a place.
+// known reports whether a sequence number is accounted for.
 func (a *account) known(seq uint64) bool {
 	if a.carried.has(seq) {
 		return true
@@ -85,8 +87,8 @@ func (a *account) known(seq uint64) bool {
 	return false
 }
 
-// lose counts a record that is not carried over. What is known of its place
-// already stays.
+// lose counts a record that is not copied, unless its sequence number is
+// accounted for already.
 func (a *account) lose(seq uint64, why LossReason) {
 	if a.known(seq) {
 		return
@@ -99,14 +101,15 @@ func (a *account) lose(seq uint64, why LossReason) {
 	a.lost[why] = s
 }
 
-// finish counts every place below size of which nothing is known as damaged.
+// finish counts every sequence number below size that is not accounted for as
+// damaged.
 func (a *account) finish(size uint64) {
 	for seq := range size {
 		a.lose(seq, LossDamaged)
 	}
 }
 
-// losses returns what is not carried over, by reason.
+// losses returns the records that are not copied, by reason.
 func (a *account) losses() []Loss {
 	all := make([]Loss, 0, len(a.lost))
 	for why, s := range a.lost {
@@ -124,8 +127,8 @@ func (a *account) losses() []Loss {
 	return all
 }
 
-// A seqSet is of sequence numbers: a bit for each, in pages that are there as far
-// as they are needed, since what a damaged line claims may be any number.
+// A seqSet is a set of sequence numbers: a bit for each, in pages that are
+// allocated when needed, since a damaged line may claim any number.
 type seqSet struct{ pages map[uint64]*seqPage }
 
 const seqPageBits = 1 << 16

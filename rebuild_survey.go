@@ -14,43 +14,43 @@ import (
 	"audittrail/tlog"
 )
 
-// A survey goes over an old log, which need not be whole.
+// A survey reads an old log, which need not be whole.
 type survey struct {
 	account
 
-	// What the survey has found of the log.
-	size   uint64     // what its newest checkpoint covers, or more
+	// The results of the survey.
+	size   uint64     // of the log: at least what its newest checkpoint covers
 	root   *tlog.Hash // that was signed last; nil if that is not known
 	signed uint64     // how many records that covers
 	junk   uint64     // lines that are no record or were altered
-	// Missing is how many of the signed records are not there at the end, or are
-	// later than the keyring and cannot be read: whose erasure they ordered is not
-	// known.
+	// Missing is the number of signed records that are missing at the end, or
+	// are newer than the keyring and cannot be read: they may have ordered an
+	// erasure.
 	missing uint64
 
 	log      reader
 	tree     *signed.Tree
 	progress func(done, total uint64)
-	vouched  uint64                         // records that the tree vouches for
+	vouched  uint64                         // records that the signed tree contains
 	said     map[uint64]tombstone.Statement // of segments that have left
 	holds    governance.Holds
-	limit    uint64 // records that so many bytes can hold
+	limit    uint64 // records that fit into the bytes of the log
 	read     uint64 // bytes
 	total    uint64
 }
 
-// newSurvey returns what goes over a log, and tells how many of how many bytes it has
-// gone over, which are twice those of the log.
+// newSurvey returns the survey of a log. Progress is called with the number of
+// bytes read so far and in all, which are twice those of the log.
 func newSurvey(log *reader, progress func(done, total uint64)) *survey {
 	s := &survey{log: *log, tree: log.tree, progress: progress, said: make(map[uint64]tombstone.Statement)}
-	s.log.tree = nil // what is vouched for is asked here
+	s.log.tree = nil // the survey compares records with the tree itself
 	return s
 }
 
-// minLine is less than any record's line has.
+// minLine is smaller than the line of any record.
 const minLine = 200
 
-// survey finds out what can be carried over.
+// survey finds out which records can be copied.
 func (s *survey) survey(ctx context.Context) error {
 	l := &s.log
 	head := s.tree.Head()
@@ -76,7 +76,7 @@ func (s *survey) survey(ctx context.Context) error {
 			s.limit += g.Records
 		}
 	}
-	// A place is no part of what a record's content authenticates.
+	// A record's content does not authenticate its sequence number.
 	s.limit = min(s.limit+head.Size, record.MaxSeq)
 	err = s.each(ctx, func(seq uint64, r *record.Record, why LossReason) error {
 		switch {
@@ -101,15 +101,15 @@ func (s *survey) survey(ctx context.Context) error {
 	return nil
 }
 
-// miss counts the signed records of which nothing is there and that may have
-// ordered what the keyring has not heard of.
+// miss counts the signed records that are missing and may have ordered an
+// erasure that the keyring has not carried out.
 func (s *survey) miss(size uint64) {
 	end := size
 	for end > 0 && !s.known(end-1) {
 		end--
 	}
 	s.missing = size - end
-	heard, _ := s.log.ring.Signed() // it carries out what is ordered when that is signed
+	heard, _ := s.log.ring.Signed() // an order is carried out once it is signed
 	for seq := heard; seq < end; seq++ {
 		if !s.known(seq) {
 			s.missing++
@@ -118,8 +118,8 @@ func (s *survey) miss(size uint64) {
 }
 
 // departed counts the records of a segment that has left the old log, if a record
-// of the log says that. A tombstone that no record names says nothing: of the
-// records that it stands for, nothing is there.
+// of the log says that. A tombstone that no record names is not trusted: its
+// records count as missing.
 func (s *survey) departed(g *segment.Info) {
 	said, ok := s.said[g.First]
 	if !ok || said.Records != g.Records {
@@ -135,9 +135,9 @@ func (s *survey) departed(g *segment.Info) {
 	s.size = max(s.size, g.First+g.Records)
 }
 
-// each calls f for every line that says which record it is, in the order in
-// which they stand: with the record if it can be carried over, or with why it
-// cannot. Others it counts.
+// each calls f for every line with a sequence number, in the order of the
+// files: with the record if it can be copied, or with the reason why not. It
+// counts other lines.
 func (s *survey) each(ctx context.Context, f func(uint64, *record.Record, LossReason) error) error {
 	s.junk = 0
 	take := func(line []byte) error {
@@ -177,8 +177,8 @@ func (s *survey) each(ctx context.Context, f func(uint64, *record.Record, LossRe
 	return nil
 }
 
-// look says what a line is. Without a record and a reason, it is none, or was
-// altered. The error says that this could not be told.
+// look decides what a line is. If it returns neither a record nor a reason, the
+// line is not a record or was altered. It returns an error if it cannot decide.
 func (s *survey) look(ctx context.Context, line []byte) (uint64, *record.Record, LossReason, error) {
 	t, ok := record.ParseChainLink(line)
 	if !ok || !record.VerifyHash(line, &t) || t.Seq >= s.limit {
@@ -222,9 +222,9 @@ func (s *survey) look(ctx context.Context, line []byte) (uint64, *record.Record,
 	return t.Seq, r, "", nil
 }
 
-// eachCarried calls f with the records that are carried over. Survey comes first.
+// eachCarried calls f with the records that are copied. Call survey first.
 func (s *survey) eachCarried(ctx context.Context, f func(*record.Record) error) error {
-	done := make(map[uint64]struct{}) // of those whose place another line claims too
+	done := make(map[uint64]struct{}) // sequence numbers that several lines claim
 	return s.each(ctx, func(seq uint64, r *record.Record, why LossReason) error {
 		if why != "" || !s.carried.has(seq) {
 			return nil

@@ -24,8 +24,8 @@ import (
 	"audittrail/record"
 )
 
-// ruin makes a log that lost and gained what a log can, and returns what of it
-// can still be read, by id.
+// ruin creates a log with all kinds of lost and added lines, and returns the
+// records that can still be read, by id.
 func ruin(t *testing.T) (*vfs.Mem, map[string]*record.Record) {
 	t.Helper()
 	disk := vfs.NewMem()
@@ -83,7 +83,8 @@ func rebuilding(disk vfs.FS) audittrail.RebuildOptions {
 	return audittrail.RebuildOptions{From: "dir", Old: o, To: "new", New: o, Reason: "a bad sector"}
 }
 
-// rebuilt holds a new log against what could be read of the old one.
+// rebuilt compares a new log with the records of the old one that could be
+// read.
 func rebuilt(t *testing.T, disk vfs.FS, readable map[string]*record.Record) *audittrail.RebuildResult {
 	t.Helper()
 	o := rolling(disk)
@@ -164,7 +165,8 @@ func TestRebuild(t *testing.T) {
 	if diff := cmp.Diff(before, snapshot(t, disk)); diff != "" {
 		t.Errorf("the old log was touched: %s", diff)
 	}
-	// Again, it is there; over another log, it is refused.
+	// A second rebuild finds it complete; over another log, a rebuild is
+	// refused.
 	if again, err := audittrail.Rebuild(t.Context(), r); err != nil || again.Carried != got.Carried {
 		t.Errorf("again: %+v, %v", again, err)
 	}
@@ -175,7 +177,7 @@ func TestRebuild(t *testing.T) {
 	}
 }
 
-// snapshot is what the old log's folder holds.
+// snapshot returns the files of the old log's folder.
 func snapshot(t *testing.T, disk vfs.FS) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -236,8 +238,8 @@ func TestRebuildRefuses(t *testing.T) {
 	}
 }
 
-// TestRebuildForgets rebuilds a log of which a person was forgotten, a month
-// has expired, and some of it is held.
+// TestRebuildForgets rebuilds a log in which a person was erased, a month has
+// expired, and a hold keeps some records.
 func TestRebuildForgets(t *testing.T) {
 	disk := vfs.NewMem()
 	now := time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC)
@@ -278,7 +280,7 @@ func TestRebuildForgets(t *testing.T) {
 	for _, l := range got.Lost {
 		counts[l.Reason] = l.Records
 	}
-	// Of January's twelve, four are held; of February's three, one is forgotten.
+	// Of January's twelve, four are held; of February's three, one is erased.
 	if got.Carried != 4+2 || counts[audittrail.LossExpired] != 4 || counts[audittrail.LossErased] != 4+1 {
 		t.Errorf("carried over %d, lost %+v", got.Carried, got.Lost)
 	}
@@ -291,7 +293,7 @@ func TestRebuildForgets(t *testing.T) {
 }
 
 // erasedAtEnd makes a log whose last records order an erasure, and returns it, its
-// keyring from before that, and where the order stands in the last segment.
+// keyring from before that, and the offset of the order in the last segment.
 func erasedAtEnd(t *testing.T) (disk *vfs.Mem, keys map[string][]byte, segment string, order int) {
 	t.Helper()
 	disk = vfs.NewMem()
@@ -324,8 +326,8 @@ func erasedAtEnd(t *testing.T) (disk *vfs.Mem, keys map[string][]byte, segment s
 	return disk, keys, segment, int(done.Receipt.Seq)
 }
 
-// TestRebuildBringsNobodyBack rebuilds a log whose order to erase somebody is not
-// there any more, with the keyring that carried it out and with an older one.
+// TestRebuildBringsNobodyBack rebuilds a log whose order to erase somebody is
+// missing, with the keyring that carried it out and with an older one.
 func TestRebuildBringsNobodyBack(t *testing.T) {
 	start, keys, segment, order := erasedAtEnd(t)
 	whole := func(b []byte) []byte { return b }
@@ -396,8 +398,8 @@ func TestRebuildBringsNobodyBack(t *testing.T) {
 	}
 }
 
-// TestRebuildReadError fails each read of the old log once: the rebuilding is given
-// up or complete, and nothing is written of damage that is none.
+// TestRebuildReadError fails each read of the old log once: the rebuild fails
+// or is complete, and reports no damage.
 func TestRebuildReadError(t *testing.T) {
 	start, _, _, _ := erasedAtEnd(t)
 	for n := 0; ; n++ {
@@ -515,8 +517,8 @@ func TestRebuildOlderKeyringNoTombstone(t *testing.T) {
 	}
 }
 
-// takeOut replaces a segment by a tombstone that keeps none of its lines, as can be
-// done without keys.
+// takeOut replaces a segment by a tombstone that keeps none of its lines, which
+// needs no keys.
 func takeOut(t *testing.T, disk vfs.FS, g audittrail.Segment) {
 	t.Helper()
 	b, err := vfs.ReadFile(disk, "dir/"+segmentFile(g, ".jsonl"), 1<<20)

@@ -19,13 +19,13 @@ import (
 	"audittrail/tlog"
 )
 
-// A recovery brings a log in order that is about to be written to: it decides what
-// the end of the log is.
+// A recovery prepares a log for writing: it decides which record is the log's
+// last.
 //
-// Nothing signed is given up, nothing is taken for a record that no holder of the
-// keyring wrote, and only an interrupted write is cut off, and that not without a
-// copy. A recovery refuses what it cannot tell. docs/design/0001-recovery.md has the
-// reasons.
+// It gives up no signed record, accepts no record that a holder of the keyring
+// did not write, and cuts off only an interrupted write, of which it keeps a
+// copy. It refuses a log about which it cannot decide.
+// docs/design/0001-recovery.md has the reasons.
 type recovery struct {
 	store  *segment.Store
 	tree   *tree.Tree
@@ -34,42 +34,44 @@ type recovery struct {
 	origin string
 	now    func() time.Time
 	logger *slog.Logger
-	repair bool // cut off what no interrupted write leaves, too
-	newer  bool // and lines of a newer format
+	repair bool // also cut off an end that no interrupted write explains
+	newer  bool // also cut off lines of a newer format
 
 	disbelieved *CheckpointError // the published checkpoint, if it is not believed
-	aside       *repair          // what is to be recorded of it
+	aside       *repair          // the repair to record for it
 
-	// Last is the end of the chain, when Run has returned.
+	// last is the end of the chain, when run has returned.
 	last chainEnd
-	// Checked is whether the files of the tree were looked at in full.
+	// checked is true if the files of the tree were checked in full.
 	checked bool
 }
 
-// A chainEnd is what the next record continues.
+// A chainEnd is the end of the chain that the next record continues.
 type chainEnd struct {
 	hash   record.Hash
 	logged time.Time
 }
 
-// A repair is what recovery cut off the end of the log, or put aside: a checkpoint,
-// where Seq is how many records it claimed to cover.
+// A repair describes what recovery cut off the end of the log, or a checkpoint
+// that it put aside, where Seq is the number of records that the checkpoint
+// claimed to cover.
 type repair struct {
 	Reason string `json:"reason"`
 	Seq    uint64 `json:"seq"`
 	Bytes  int    `json:"bytes"`
 	SHA256 string `json:"sha256"`
 	Aside  string `json:"file,omitempty"`
-	// Segments are whole files behind that, which were put aside as they were.
+	// Segments are whole files after the cut, which were put aside as they
+	// were.
 	Segments []string `json:"segments,omitempty"`
 }
 
-// run brings a log in order that is about to be written to.
+// run prepares a log for writing.
 //
-// Up to the newest signed size, the tree is the judge. Behind it, every line
-// must be whole, chained and authentic under the keyring, so that nobody who
-// can write to the folder but has no keys gets a forgery signed. What an
-// interrupted write leaves at the very end is cut off.
+// Up to the newest signed size, records must agree with the tree. After it,
+// every line must be whole, chained and authentic under the keyring, so that
+// somebody who can write to the folder but has no keys cannot get a forgery
+// signed. The rest of an interrupted write at the very end is cut off.
 func (l *recovery) run(ctx context.Context) ([]*repair, error) {
 	l.store.Claim()
 	size, root, err := l.recoverSigned(ctx)
@@ -129,8 +131,9 @@ func (l *recovery) run(ctx context.Context) ([]*repair, error) {
 	return done, nil
 }
 
-// refusal is the error of a log that is not written to for what lies behind the
-// signed records. If some of these are not there either, that is said as well.
+// refusal returns the error for a log that is refused because of the lines
+// after its signed records. If signed records are missing too, the error also
+// says so.
 func (l *recovery) refusal(ctx context.Context, err error, size uint64) error {
 	l.store.Show(size)
 	if missing := l.store.AllNamed(ctx); missing != nil && segment.Altered(missing) {
@@ -139,8 +142,8 @@ func (l *recovery) refusal(ctx context.Context, err error, size uint64) error {
 	return err
 }
 
-// signedHead returns the newest size and root that were signed: the keyring
-// and the published checkpoint may each be one behind the other.
+// signedHead returns the newest size and root that were signed: the published
+// checkpoint may be newer than the keyring or older.
 func (l *recovery) signedHead() (uint64, tlog.Hash, error) {
 	size, root := l.ring.Signed()
 	signed, err := l.tree.Checkpoint()
@@ -152,8 +155,8 @@ func (l *recovery) signedHead() (uint64, tlog.Hash, error) {
 	}
 	c, _, err := l.eras.OpenCheckpoint(signed, l.origin)
 	if errors.Is(err, tlog.ErrMalformed) {
-		// It claims nothing, as one that is missing: the keyring knows what was
-		// signed, and the next checkpoint takes its place.
+		// A damaged checkpoint claims nothing, like a missing one: the keyring
+		// knows what was signed, and the next checkpoint replaces it.
 		l.logger.Warn("the published checkpoint is damaged, and is made again", "damage", err)
 		return size, root, nil
 	}
@@ -166,24 +169,25 @@ func (l *recovery) signedHead() (uint64, tlog.Hash, error) {
 	return size, root, nil
 }
 
-// disbelieve decides about a published checkpoint whose signature does not hold,
-// where the keyring knows that size records were signed. It vouches for nothing, and
-// so is put aside, and made again, when the lines turn out to be what was signed.
-// Only where it covers more than the keyring knows, somebody has to say that this
-// keyring is the newest one: then it was never signed.
+// disbelieve decides about a published checkpoint whose signature is wrong,
+// where the keyring knows that size records were signed. Such a checkpoint
+// proves nothing: it is put aside and replaced once the lines turn out to be
+// those that were signed. But if it covers more records than the keyring knows
+// of, the operator has to confirm that this keyring is the newest one, and thus
+// that the checkpoint was never signed.
 func (l *recovery) disbelieve(signed []byte, why error, size uint64) error {
 	said, _ := tlog.ReadCheckpoint(signed) // it was read before
 	refused := &CheckpointError{Claimed: said.Size, Signed: size, Err: why}
 	if notes, err := l.tree.Signers(); err == nil && len(notes) >= len(l.ring.Signers()) {
 		if _, err := tlog.ResolveSigner(l.ring.Signers()[0].VKey, notes); err == nil {
-			refused.Older = true // only the log's own signers can have signed these
+			refused.Older = true // only the log's own signers can have signed these notes
 			return refused
 		}
 	}
 	if errors.Is(why, tlog.ErrOrigin) {
 		_, root := l.ring.Signed()
 		if got, err := l.tree.Root(size); size == 0 || err != nil || got != root {
-			return refused // it may be the keyring that is of another log
+			return refused // the keyring may belong to another log
 		}
 	}
 	if (said.Size > size || errors.Is(why, tlog.ErrRetiredKey)) && !l.repair {
@@ -195,8 +199,8 @@ func (l *recovery) disbelieve(signed []byte, why error, size uint64) error {
 	return nil
 }
 
-// putCheckpointAside puts a checkpoint aside that is not believed, once the log is
-// in order without it.
+// putCheckpointAside moves the disbelieved checkpoint to another name, once the
+// log is recovered without it.
 func (l *recovery) putCheckpointAside() (*repair, error) {
 	done := l.aside
 	if done == nil {
@@ -206,19 +210,20 @@ func (l *recovery) putCheckpointAside() (*repair, error) {
 	if err := l.tree.PutCheckpointAside(done.Aside); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	l.logger.Warn("put a published checkpoint aside that the log's keys did not sign, and make it again",
+	l.logger.Warn("put aside a published checkpoint that the log's keys did not sign; a new one is signed",
 		slog.Uint64("claims", done.Seq), slog.String("kept as", "tree/"+done.Aside))
 	return done, nil
 }
 
-// checkedAtOnce is how many leaves a tree may have to be checked in full whenever
-// the log is opened for writing, which takes some tens of milliseconds. A larger one
-// is checked beside the writer, see [CheckTree].
+// checkedAtOnce is the number of leaves up to which a tree is checked in full
+// whenever the log is opened for writing, which takes some tens of
+// milliseconds. A larger tree is checked while the log is in use, see
+// [Log.CheckTree].
 const checkedAtOnce = 1 << 16
 
 // recoverSigned makes the tree whole up to the newest signed size, which it
-// returns. Of a large tree that nobody has found damaged, only what the root
-// follows from is looked at.
+// returns. In a large tree that was not found damaged, it checks only the
+// hashes from which the root is computed.
 func (l *recovery) recoverSigned(ctx context.Context) (uint64, tlog.Hash, error) {
 	size, root, err := l.signedHead()
 	if err != nil || size == 0 {
@@ -234,8 +239,9 @@ func (l *recovery) recoverSigned(ctx context.Context) (uint64, tlog.Hash, error)
 	return size, root, err
 }
 
-// checkTree tells whether the files of a tree give a root of the first size
-// leaves, in full or by the hashes of its largest subtrees alone.
+// checkTree reports whether the files of a tree give the root of the first size
+// leaves. It computes the root from all leaves if full is true, and else from
+// the largest subtrees.
 func checkTree(ctx context.Context, t *tree.Tree, size uint64, root tlog.Hash, full bool) (bool, error) {
 	if t.Size() < size || t.Bad() != nil {
 		return false, nil
@@ -250,10 +256,10 @@ func checkTree(ctx context.Context, t *tree.Tree, size uint64, root tlog.Hash, f
 	return err == nil && got == root, ctx.Err()
 }
 
-// mend makes the tree's files again from the lines, which decide: if these do not
-// give the root that was signed, the log is not written to, unless the files do.
+// mend rebuilds the tree's files from the lines. If neither the lines nor the
+// files give the signed root, the log is refused.
 func (l *recovery) mend(ctx context.Context, size uint64, root tlog.Hash) error {
-	// Without a writer every line may be read.
+	// No process is writing, so that every line may be read.
 	if err := l.store.Refresh(ctx, false, 0); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
@@ -270,7 +276,8 @@ func (l *recovery) mend(ctx context.Context, size uint64, root tlog.Hash) error 
 	case ctx.Err() != nil || !altered(err):
 		return fmt.Errorf("open log: %w", err)
 	}
-	// Lines were altered, as verify says. The files may still have what these lack.
+	// Lines were altered, as verify will report. The files may still have their
+	// hashes.
 	known := &signed.Tree{Store: l.store, Files: l.tree, Ring: l.ring, Origin: l.origin, Writer: true, Logger: l.logger}
 	entries := known.Entries(ctx, signed.Head{Size: size, Root: root}, 0)
 	if mendTree(ctx, l.tree, entries, size, root, l.logger) == nil {
@@ -289,33 +296,33 @@ func (l *recovery) mend(ctx context.Context, size uint64, root tlog.Hash) error 
 	}
 	detail := err.Error()
 	if errors.Is(err, tree.ErrRoot) {
-		detail = "the records give another root than the one that was signed"
+		detail = "the root of the records is not the one that was signed"
 	}
 	return &RollbackError{Have: have, Signed: size, Detail: detail}
 }
 
-// altered tells whether an error says that lines are not what they were.
+// altered reports whether an error says that lines were altered.
 func altered(err error) bool {
 	var behind *RollbackError
 	return errors.As(err, &behind) || errors.Is(err, tree.ErrRoot) || segment.Altered(err)
 }
 
-// mendTree makes the files of a tree again from its entries, and writes down
-// which were damaged.
+// mendTree rebuilds the files of a tree from its entries, and logs which were
+// damaged.
 func mendTree(ctx context.Context, t *tree.Tree, entries iter.Seq2[[32]byte, error], size uint64, root tlog.Hash, logger *slog.Logger) error {
 	damage, err := t.Mend(ctx, size, root, entries)
 	if err != nil {
 		return err
 	}
 	for _, d := range damage {
-		logger.Warn("made a damaged file of the tree again from the log; nothing was altered",
+		logger.Warn("rebuilt a damaged file of the tree from the log; nothing was altered",
 			slog.String("file", "tree/"+d.File), slog.Int64("offset", d.Offset), slog.String("damage", d.Detail))
 	}
 	return nil
 }
 
-// endOfSigned finds where the record behind the signed ones begins, and the
-// end of the chain there.
+// endOfSigned finds the position after the signed records, and the end of the
+// chain there.
 func (l *recovery) endOfSigned(ctx context.Context, size uint64, root tlog.Hash) (segment.Pos, error) {
 	if size == 0 {
 		return segment.Pos{}, nil
@@ -328,7 +335,7 @@ func (l *recovery) endOfSigned(ctx context.Context, size uint64, root tlog.Hash)
 		}
 		return segment.Pos{}, fmt.Errorf("open log: %w", err)
 	}
-	t, _ := record.ParseChainLink(line) // Peek has looked at it
+	t, _ := record.ParseChainLink(line) // Peek has checked it
 	good := record.VerifyHash(line, &t)
 	if good {
 		if good, err = l.proves(ctx, size, root, t.Hash); err != nil {
@@ -342,8 +349,9 @@ func (l *recovery) endOfSigned(ctx context.Context, size uint64, root tlog.Hash)
 	return l.store.End(ctx, size-1)
 }
 
-// proves tells whether the last record of the signed tree has a hash. Of a large
-// tree, not all was checked: what does not hold is made again first.
+// proves reports whether the last record of the signed tree has a hash. Since a
+// large tree was not checked in full, its files are rebuilt first if the proof
+// fails.
 func (l *recovery) proves(ctx context.Context, size uint64, root tlog.Hash, hash record.Hash) (bool, error) {
 	check := func() error {
 		proof, err := tlog.ProveInclusion(size, size-1, l.tree.HashReader())
@@ -365,18 +373,18 @@ func (l *recovery) proves(ctx context.Context, size uint64, root tlog.Hash, hash
 	return err == nil, err
 }
 
-// A logTail is what stands behind the signed records.
+// A logTail is the part of the log after the signed records.
 type logTail struct {
-	end    segment.Pos // behind the last good line
+	end    segment.Pos // after the last good line
 	size   uint64
 	hashes [][32]byte
 	lines  []line // one for each hash
 
-	damage *damage // what stands at end, or in a file behind it, if anything
+	damage *damage // at end, or in a later file; nil if there is none
 }
 
-// A line is a record behind the signed ones: where it begins, and what it
-// continues.
+// A line is a record after the signed ones: where it begins, and the end of the
+// chain that it continues.
 type line struct {
 	id     record.ID
 	file   string
@@ -388,7 +396,7 @@ type damage struct {
 	file   string
 	offset int64
 	reason string
-	cause  error // why it is no interrupted write, if it is none
+	cause  error // why an interrupted write does not explain it; nil if one does
 }
 
 // readTail authenticates the lines from pos on.
@@ -406,7 +414,7 @@ func (l *recovery) readTail(ctx context.Context, pos segment.Pos, size uint64) (
 			continue
 		}
 		if raw.Pos.Offset == 0 && raw.Pos.First != tail.size {
-			// No file is begun for another record than the next.
+			// A file is begun only for the next record.
 			err := fmt.Errorf("the file's name says that record %d is next", raw.Pos.First)
 			tail.damage = &damage{file: raw.File, reason: err.Error(), cause: err}
 			break
@@ -421,7 +429,8 @@ func (l *recovery) readTail(ctx context.Context, pos segment.Pos, size uint64) (
 			}
 			tail.damage = &damage{file: raw.File, offset: raw.Pos.Offset, reason: err.Error()}
 			if raw.Whole && intactLine(raw.Line) {
-				// Whole, and yet not ours: no interruption writes that.
+				// The line is whole but not a record of ours: no interruption
+				// leaves that.
 				tail.damage.cause = err
 			}
 			continue
@@ -430,7 +439,7 @@ func (l *recovery) readTail(ctx context.Context, pos segment.Pos, size uint64) (
 		tail.end.Offset += int64(len(raw.Line)) + 1
 	}
 	if last, ok := l.store.LastSegment(); ok && tail.damage == nil && last > tail.end.First {
-		tail.end = segment.Pos{First: last} // begun, and still empty
+		tail.end = segment.Pos{First: last} // a file that was begun and is still empty
 	}
 	return tail, nil
 }
@@ -440,8 +449,8 @@ func intactLine(line []byte) bool {
 	return ok && record.VerifyHash(line, &t)
 }
 
-// authenticate takes one line into the tail if it is the next record, as only
-// a holder of the keyring can have written it.
+// authenticate adds a line to the tail if it is the next record, and only a
+// holder of the keyring can have written it.
 func (l *recovery) authenticate(raw *segment.Raw, tail *logTail) (record.ID, error) {
 	if !raw.Whole {
 		return record.ID{}, errors.New("the line has no end")
@@ -459,7 +468,7 @@ func (l *recovery) authenticate(raw *segment.Raw, tail *logTail) (record.ID, err
 	case r.Prev != l.last.hash:
 		return r.ID, errors.New("the line does not continue the chain")
 	case r.Logged.Before(l.last.logged):
-		return r.ID, errors.New("the line was logged before the one in front of it")
+		return r.ID, errors.New("the line was logged earlier than the line before it")
 	}
 	prk, err := l.ring.DecryptionKey(r.Subject, r.Class)
 	if err == nil {
@@ -474,10 +483,10 @@ func (l *recovery) authenticate(raw *segment.Raw, tail *logTail) (record.ID, err
 	return r.ID, nil
 }
 
-// refuseCopies cuts a tail short at the first record whose id an earlier one
-// has. A body says nothing of its place: whoever can write to the folder can
-// give an authentic record a second one, and only the id tells, since none is
-// ever used twice.
+// refuseCopies ends a tail before the first record that has the id of an
+// earlier one. A record's content does not authenticate its sequence number:
+// anybody who can write to the folder can repeat an authentic record under
+// another number, and only the id shows that, since no id is used twice.
 func (l *recovery) refuseCopies(ctx context.Context, tail *logTail) error {
 	if len(tail.lines) == 0 {
 		return nil
@@ -510,11 +519,12 @@ func (l *recovery) refuseCopies(ctx context.Context, tail *logTail) error {
 	return nil
 }
 
-// explainDamage looks at a line that follows a damaged one, and returns why that was no
-// interrupted write if the line tells. Whole records may follow in the batch that
-// was being written, since a disk does not write in order: their nanoseconds tell
-// their place in it, and so whether the damage is in it too. One of a later batch
-// means that the damaged one had been durable.
+// explainDamage examines a line that follows a damaged one, and returns an
+// error if it shows that the damage is not an interrupted write. Whole records
+// of the batch that was being written may follow the damage, since a disk does
+// not write in order: their nanoseconds give their place in the batch, and thus
+// whether the damaged line is in the same batch. A record of a later batch
+// shows that the damaged one had been durable.
 func explainDamage(tail *logTail, raw *segment.Raw) error {
 	t, ok := record.ParseChainLink(raw.Line)
 	if !raw.Whole || !ok || !record.VerifyHash(raw.Line, &t) {
@@ -524,10 +534,10 @@ func explainDamage(tail *logTail, raw *segment.Raw) error {
 	if place < record.MaxPlace && t.Seq-place <= tail.size && t.Seq > tail.size {
 		return nil
 	}
-	return fmt.Errorf("record %d behind it is whole", t.Seq)
+	return fmt.Errorf("record %d after it is whole", t.Seq)
 }
 
-// cutTail removes what stands behind the last good line.
+// cutTail removes everything after the last good line.
 func (l *recovery) cutTail(tail *logTail) (*repair, error) {
 	d := tail.damage
 	if d.cause != nil && !l.repair {
@@ -555,12 +565,12 @@ func (l *recovery) cutTail(tail *logTail) (*repair, error) {
 		}
 	}
 	if len(cut) == 0 {
-		aside = "" // whole files were all that there was
+		aside = "" // only whole files were removed
 	}
 	sum := sha256.Sum256(cut)
 	reason, said := "interrupted write", "cut off an incomplete write"
 	if d.cause != nil {
-		reason, said = "repair on request: "+d.reason, "cut off what nobody vouches for"
+		reason, said = "repair on request: "+d.reason, "cut off lines that are unauthenticated"
 	}
 	l.logger.Warn(said, slog.Uint64("seq", tail.size), slog.Int("bytes", len(cut)), slog.String("kept as", aside))
 	return &repair{Reason: reason, Seq: tail.size, Bytes: len(cut), SHA256: hex.EncodeToString(sum[:]), Aside: aside, Segments: segments}, nil
@@ -568,21 +578,22 @@ func (l *recovery) cutTail(tail *logTail) (*repair, error) {
 
 func (l *recovery) stamp() string { return l.now().UTC().Format("20060102T150405.000000000") }
 
-// setAside puts remnants aside that follow on what is to be the last segment, which
-// never leaves, and segments if that was asked for.
+// setAside puts aside the tombstones after the segment that is to be the last,
+// which never leaves the log, and the segments after it if Options.Repair is
+// set.
 func (l *recovery) setAside(last uint64, stamp string) ([]string, error) {
 	segments, err := l.store.SetAside(last, l.repair, func(first uint64) string { return fmt.Sprintf("torn-%020d-%s-segment", first, stamp) })
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	for _, name := range segments {
-		l.logger.Warn("put a file aside that is not the log's", slog.String("kept as", name))
+		l.logger.Warn("put aside a file that does not belong to the log", slog.String("kept as", name))
 	}
 	return segments, nil
 }
 
-// grow appends to the tree what the lines of the log say, and what stays of
-// those that have left, until it has a size.
+// grow appends the hashes of records to the tree, from the lines of the log and
+// from tombstones, until the tree has a size.
 func grow(ctx context.Context, store *segment.Store, t *tree.Tree, size uint64) error {
 	from, to := t.Size(), size
 	const chunk = 1 << 14

@@ -20,8 +20,8 @@ import (
 	"audittrail/tlog"
 )
 
-// placed gives a line another number, time and predecessor, and the hash that
-// belongs to it, as anybody can: the content stays authentic.
+// placed gives a line another number, time and predecessor, and the matching
+// hash, which needs no keys: the content stays authentic.
 func placed(line []byte, seq uint64, logged time.Time, prev record.Hash) []byte {
 	body := line[:bytes.LastIndex(line, []byte(`,"seq":`))]
 	return rehash(fmt.Appendf(bytes.Clone(body), `,"seq":%d,"logged":"%s","prev":%q,"hash":"%064d"}`+"\n",
@@ -29,8 +29,8 @@ func placed(line []byte, seq uint64, logged time.Time, prev record.Hash) []byte 
 }
 
 // TestTailIsBoundToItsPlace moves an authentic record that no checkpoint covers,
-// once in each of the ways that only its place tells: readers end in front of it,
-// and no writer goes on from it unless it is told to cut it off.
+// once in each of the ways that only its place reveals: readers end before it,
+// and a writer refuses the log unless it may cut the record off.
 func TestTailIsBoundToItsPlace(t *testing.T) {
 	moves := map[string]struct {
 		move func(line []byte, t record.ChainLink) []byte
@@ -44,7 +44,7 @@ func TestTailIsBoundToItsPlace(t *testing.T) {
 		}, "the line does not continue the chain"},
 		"an earlier time": {func(line []byte, t record.ChainLink) []byte {
 			return placed(line, t.Seq, t.Logged.Add(-time.Hour), t.Prev)
-		}, "the line was logged before the one in front of it"},
+		}, "the line was logged earlier than the line before it"},
 	}
 	// Two of these fill a segment.
 	big := event.Event{Type: event.Prompt, Prompt: strings.Repeat("x ", 700)}
@@ -103,7 +103,7 @@ func TestTailIsBoundToItsPlace(t *testing.T) {
 }
 
 // TestLastLineWithoutEnd cuts off the last byte of a log, as an interrupted write
-// leaves it: nobody was told of that record, and the next one begins a line.
+// leaves it: that record was not acknowledged, and the next one begins a line.
 func TestLastLineWithoutEnd(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte { return b[:len(b)-1] })
@@ -116,8 +116,8 @@ func TestLastLineWithoutEnd(t *testing.T) {
 	check(t, disk, nil, "after the repair")
 }
 
-// TestFirstDamageIsNamed has whole lines follow on a forged one: what is said is
-// why that one is none, and a copy of it is all that is needed to see it.
+// TestFirstDamageIsNamed has whole lines follow a forged one: the error says
+// why the forged line is not a record.
 func TestFirstDamageIsNamed(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte {
@@ -133,7 +133,7 @@ func TestFirstDamageIsNamed(t *testing.T) {
 }
 
 // TestTreeAndLogShort cuts records off that were signed, and the tree's files with
-// them: what is said is how many there are.
+// them: the error says how many records are left.
 func TestTreeAndLogShort(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte { return bytes.Join(lines(b)[:3], nil) })
@@ -149,7 +149,7 @@ func TestTreeAndLogShort(t *testing.T) {
 }
 
 // TestReadErrorIsNoLoss damages the tree and has the disk refuse every read of a
-// line from one on: what cannot be read is not said to be gone.
+// line from one on: records that cannot be read are not reported as missing.
 func TestReadErrorIsNoLoss(t *testing.T) {
 	for n := 0; ; n++ {
 		disk := signedThenMore(t)
@@ -210,8 +210,8 @@ func TestTreeChangesMeanwhile(t *testing.T) {
 	}
 }
 
-// TestUnreadableLevelOfSmallLog has a file of the tree that a log does not need yet
-// be unreadable: it is replaced before it is needed.
+// TestUnreadableLevelOfSmallLog makes a file of the tree unreadable that the
+// log does not need yet: the file is replaced before it is needed.
 func TestUnreadableLevelOfSmallLog(t *testing.T) {
 	disk := signedThenMore(t)
 	touch(t, disk, "dir/tree/1")
@@ -262,9 +262,9 @@ func TestJunkSegmentBehindTornLine(t *testing.T) {
 	check(t, disk, nil, "after the repair")
 }
 
-// TestMisnamedSegment puts a file among the segments that begins with a record which
-// the log does not come to: readers end where the log does, and a writer goes on
-// when it was told to put that file aside.
+// TestMisnamedSegment puts a file among the segments that is named after a
+// record past the end of the log: readers end where the log does, and a writer
+// continues when it may put that file aside.
 func TestMisnamedSegment(t *testing.T) {
 	copied := func(disk *vfs.Mem) []byte { return readOn(t, disk, "log/"+firstSegment) }
 	junk := func(*vfs.Mem) []byte { return []byte("junk\n") }
@@ -313,7 +313,7 @@ func TestMisnamedSegment(t *testing.T) {
 }
 
 // TestTailOfAnotherHash has the last line, which nothing has signed yet, end in a
-// hash that is not its own: it is an incomplete write, and no record.
+// hash that is not its own: it is an incomplete write, and not a record.
 func TestTailOfAnotherHash(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, filepath.Join("log", firstSegment), func(b []byte) []byte { return flipAt(b, len(b)-4) })

@@ -17,36 +17,37 @@ import (
 	"audittrail/record"
 )
 
-// An ArchivedError means that a record is not in the log any more, but in an
+// ArchivedError reports that a record is no longer in the log, but in an
 // archive.
 type ArchivedError struct {
 	Seq     uint64
 	First   uint64 // of its segment
-	Archive string // its place; empty if that cannot be read without the keyring
+	Archive string // its folder; empty if that cannot be read without the keyring
 }
 
 func (e *ArchivedError) Error() string {
 	where := e.Archive
 	if where == "" {
-		where = "a place that only the keyring tells"
+		where = "a folder that cannot be read without the keyring"
 	}
-	return fmt.Sprintf("record %d was archived in %s, with the segment of record %d; 'audittrail archive restore %[3]d' brings it back", e.Seq, where, e.First)
+	return fmt.Sprintf("record %d was archived in %s, with the segment of record %d; 'audittrail archive restore %[3]d' restores it", e.Seq, where, e.First)
 }
 
-// A DroppedError means that a record was dropped. Its hash is still in the
-// tree, so that its absence is accounted for, and a copy of it can be proved.
+// DroppedError reports that a record was dropped. Its hash is still in the
+// tree, so that its absence is accounted for, and a copy of the record can
+// still be proved.
 type DroppedError struct {
 	Seq   uint64
 	First uint64 // of its segment
-	By    uint64 // the record that says so
+	By    uint64 // the record of the removal
 }
 
 func (e *DroppedError) Error() string {
 	return fmt.Sprintf("record %d was dropped, as record %d says; its hash is kept", e.Seq, e.By)
 }
 
-// A register is what a log says of the segments that have left it, and finds
-// their records in their archives.
+// A register knows what a log's records say of the segments that have left it,
+// and finds their records in archives.
 type register struct {
 	log     *Log // whose archives are read
 	records *reader
@@ -56,8 +57,8 @@ type register struct {
 	said map[uint64]tombstone.Statement
 }
 
-// statements returns what the log says of its segments up to its end, by their
-// first records.
+// statements returns the log's newest statement about each segment that has
+// left, by the segment's first record.
 func (g *register) statements(ctx context.Context) (map[uint64]tombstone.Statement, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -91,15 +92,15 @@ func (g *register) statements(ctx context.Context) (map[uint64]tombstone.Stateme
 	return said, nil
 }
 
-// where says where a record is that has left the log, if that is what an error
-// of its store says. Other errors it returns as they are.
+// where replaces an error of the store that says that a record has left the log
+// by an *ArchivedError or a *DroppedError. It returns other errors as they are.
 func (g *register) where(ctx context.Context, err error) error {
 	var gone *segment.GoneError
 	if !errors.As(err, &gone) {
 		return err
 	}
-	// A reader sees the files of a segment go before it looks how far the log
-	// has come.
+	// A reader may find the files of a segment removed before it has read the
+	// record of the removal.
 	serr := g.log.refresh(ctx)
 	var said map[uint64]tombstone.Statement
 	if serr == nil {
@@ -118,9 +119,9 @@ func (g *register) where(ctx context.Context, err error) error {
 	return &ArchivedError{Seq: gone.Seq, First: gone.First, Archive: s.To}
 }
 
-// lines yields the lines of the records from (inclusive) to to (exclusive),
-// also of those that were archived, which are read where they are. Those that
-// were dropped are passed over. A line is valid until the next one.
+// lines yields the lines of the records from (inclusive) to to (exclusive). It
+// reads archived ones from their archives, and skips dropped ones. A line is
+// valid until the next one.
 func (g *register) lines(ctx context.Context, from, to uint64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		infos, err := g.records.store.Segments()
@@ -167,22 +168,22 @@ func (g *register) archived(ctx context.Context, first uint64, s *tombstone.Stat
 	}
 }
 
-// An UnreachableArchive is an archive that could not be read, Err says why. Of what
-// is in it nothing is known, unless Tabled is true.
+// An UnreachableArchive is an archive that could not be read; Err says why. Its
+// contents are unknown, unless Tabled is true.
 type UnreachableArchive struct {
 	First   uint64 // of its segment
 	Records uint64
-	Archive string // its place
+	Archive string // its folder
 	Err     error
-	// Tabled is true if it is known all the same what is in it: About is how many
-	// of its records are about subjects that are wanted, Classes their retention
-	// classes' months.
+	// Tabled is true if the segment's tombstone says what the archive contains:
+	// About is then the number of its records about each requested subject, and
+	// Classes the number of these records in each month of a retention class.
 	Tabled  bool
 	About   map[record.Subject]uint64
 	Classes map[string]uint64
 }
 
-// each calls f with the segments that are in archives and begin before size.
+// each calls f with the archived segments that begin before size.
 func (g *register) each(ctx context.Context, size uint64, f func(segment.Info, *tombstone.Statement) error) error {
 	infos, err := g.records.store.Segments()
 	if err != nil {
@@ -204,14 +205,16 @@ func (g *register) each(ctx context.Context, size uint64, f func(segment.Info, *
 	return nil
 }
 
-// A relation is what records have to do with subjects: they are about them, or
-// these acted in them.
+// A relation selects records by subject: records about the subject, or records
+// in which the subject acted.
 type relation struct {
 	row    func(tombstone.Row) record.Subject
 	record func(*record.Record) record.Subject
-	// may tells whether a line may have to do with a subject that is wanted.
+	// may reports whether a line may be of a record that the relation selects
+	// for the subjects that want accepts.
 	may func(line []byte, want func(record.Subject) bool) bool
-	// tells reports whether a remnant's table, if it has one, tells of it.
+	// tells reports whether a tombstone's table, if it has one, contains the
+	// relation.
 	tells func(tabled, acts bool) bool
 }
 
@@ -234,8 +237,8 @@ var acted = relation{
 	tells:  func(_, acts bool) bool { return acts },
 }
 
-// departed returns what a segment's remnant says of the records in its archive
-// that have to do with subjects that are wanted.
+// departed returns what a segment's tombstone says of the archived records that
+// rel selects for the subjects that want accepts.
 func (g *register) departed(ctx context.Context, info segment.Info, s *tombstone.Statement, rel *relation, want func(record.Subject) bool) (UnreachableArchive, error) {
 	u := UnreachableArchive{First: info.First, Records: info.Records, Archive: s.To, About: map[record.Subject]uint64{}, Classes: map[string]uint64{}}
 	tabled, acts, err := g.records.store.Departed(ctx, info.First, func(r tombstone.Row) error {
@@ -252,15 +255,15 @@ func (g *register) departed(ctx context.Context, info segment.Info, s *tombstone
 	return u, err
 }
 
-// eachDeparted calls f with what is known without its archive of each segment that
-// is in one and begins before size. Of the others, whose remnants have no table,
-// it is what reading the archive gave, if that could be done.
+// eachDeparted calls f for each archived segment that begins before size, with
+// what its tombstone says of the records about the subjects that want accepts.
+// If a tombstone has no table, the archive itself is read, if possible.
 func (g *register) eachDeparted(ctx context.Context, size uint64, want func(record.Subject) bool, f func(UnreachableArchive) error) error {
 	return g.depart(ctx, size, &about, want, f)
 }
 
-// eachDepartedActs is eachDeparted for the records in which subjects that are wanted
-// acted, whomever they are about.
+// eachDepartedActs is eachDeparted for the records in which the subjects acted,
+// whomever the records are about.
 func (g *register) eachDepartedActs(ctx context.Context, size uint64, want func(record.Subject) bool, f func(UnreachableArchive) error) error {
 	return g.depart(ctx, size, &acted, want, f)
 }
@@ -288,8 +291,8 @@ func (g *register) depart(ctx context.Context, size uint64, rel *relation, want 
 	})
 }
 
-// fatal returns an error of reading an archive that says more than that it
-// cannot be read. That it puts into u.
+// fatal returns an error of reading an archive, unless the error only says that
+// the archive cannot be read; it stores such an error in u.
 func (g *register) fatal(ctx context.Context, err error, u *UnreachableArchive) error {
 	if err == nil || ctx.Err() != nil || errors.Is(err, archive.ErrDamaged) || errors.Is(err, archive.ErrManifest) || errors.As(err, new(*record.VersionError)) {
 		return err
@@ -298,8 +301,9 @@ func (g *register) fatal(ctx context.Context, err error, u *UnreachableArchive) 
 	return nil
 }
 
-// readArchive reads the records of an archive that have to do with subjects that
-// are wanted, and returns them when all of it was held against the tree.
+// readArchive returns the records of an archive that rel selects for the
+// subjects that want accepts, once the whole archive was compared with the
+// tree.
 func (g *register) readArchive(ctx context.Context, info segment.Info, s *tombstone.Statement, rel *relation, want func(record.Subject) bool) ([]*record.Record, error) {
 	var found []*record.Record
 	for line, err := range g.archived(ctx, info.First, s) {
@@ -317,16 +321,16 @@ func (g *register) readArchive(ctx context.Context, info segment.Info, s *tombst
 	return found, nil
 }
 
-// archivedRecords calls f with the records that are in archives and about subjects that
-// are wanted, an archive at a time. What governs the log has not left it, and is
-// not among them. It returns the archives that could not be read and may have
-// such records; one that was altered is an error.
+// archivedRecords calls f with the archived records about the subjects that
+// want accepts, an archive at a time. Governance records are not among them,
+// since they stay in the log. It returns the archives that may contain such
+// records and could not be read; an altered archive is an error.
 func (g *register) archivedRecords(ctx context.Context, want func(record.Subject) bool, f func([]*record.Record) error) ([]UnreachableArchive, error) {
 	return g.read(ctx, &about, want, f)
 }
 
-// archivedActs is Archived for the records in which subjects that are wanted
-// acted, whomever they are about.
+// archivedActs is archivedRecords for the records in which the subjects acted,
+// whomever the records are about.
 func (g *register) archivedActs(ctx context.Context, want func(record.Subject) bool, f func([]*record.Record) error) ([]UnreachableArchive, error) {
 	return g.read(ctx, &acted, want, f)
 }
@@ -351,7 +355,8 @@ func (g *register) read(ctx context.Context, rel *relation, want func(record.Sub
 	return unreached, err
 }
 
-// wanted decodes a line if it has to do with a subject that is wanted.
+// wanted decodes a line and returns its record if rel selects it for a subject
+// that want accepts, and nil otherwise.
 func wanted(line []byte, rel *relation, want func(record.Subject) bool) (*record.Record, error) {
 	if !rel.may(line, want) {
 		return nil, nil
@@ -372,7 +377,8 @@ func wanted(line []byte, rel *relation, want func(record.Subject) bool) (*record
 }
 
 // scan decodes the records from (inclusive) to to (exclusive) whose subject and
-// class are wanted, and calls f with them. It reads archives where they are.
+// class want accepts, and calls f with them. It reads archived ones from their
+// archives.
 func (g *register) scan(ctx context.Context, from, to uint64, want func(subject, class []byte) bool, f func(*record.Record) error) error {
 	var finder record.Finder
 	for line, err := range g.lines(ctx, from, to) {
@@ -388,15 +394,15 @@ func (g *register) scan(ctx context.Context, from, to uint64, want func(subject,
 			err = f(r)
 		}
 		if err != nil {
-			t, _ := record.ParseChainLink(line) // Lines has looked at it
+			t, _ := record.ParseChainLink(line) // lines has checked it
 			return fmt.Errorf("record %d: %w", t.Seq, err)
 		}
 	}
 	return nil
 }
 
-// A removedCursor reads lines in ascending order, also such that were archived. Close
-// it.
+// A removedCursor reads lines in ascending order, archived ones from their
+// archives. The caller must close it.
 type removedCursor struct {
 	register *register
 	first    uint64 // of the segment whose archive is open
@@ -404,10 +410,10 @@ type removedCursor struct {
 	stop     func()
 }
 
-// cursor returns a cursor.
+// cursor returns a cursor at the beginning of the log.
 func (g *register) cursor() *removedCursor { return &removedCursor{register: g} }
 
-// Close lets go of an archive that is open.
+// Close closes the archive that is open.
 func (c *removedCursor) Close() {
 	if c.stop != nil {
 		c.stop()
@@ -415,7 +421,8 @@ func (c *removedCursor) Close() {
 	c.stop = nil
 }
 
-// line returns the line of a record behind those that it was asked for before.
+// line returns the line of a record. Sequence numbers must ascend from call to
+// call.
 func (c *removedCursor) line(ctx context.Context, seq uint64) ([]byte, error) {
 	line, err := c.register.records.store.Line(seq)
 	err = c.register.where(ctx, err)

@@ -20,7 +20,7 @@ import (
 )
 
 // TestRollFails lets each step of a roll fail once: the batch is refused, the
-// process goes on, and nothing of the segment that was begun is left. A sync
+// process continues, and nothing of the segment that was begun is left. A sync
 // that fails stops the log.
 func TestRollFails(t *testing.T) {
 	o := func(disk vfs.FS) audittrail.Options {
@@ -51,7 +51,7 @@ func TestRollFails(t *testing.T) {
 			})
 			_, err := log.Append(t.Context(), big)
 			disk.Inject(nil)
-			if failed.Kind == 0 { // the last step is behind us
+			if failed.Kind == 0 { // the last step is done
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -65,7 +65,8 @@ func TestRollFails(t *testing.T) {
 			}
 			kinds[failed.Kind] = true
 			what := fmt.Sprintf("%v %s: %v", failed.Kind, failed.Name, fault)
-			// That a file that was written could not be looked at says nothing of it.
+			// An error of Stat on a written file does not show that the file is
+			// wrong.
 			lines := strings.HasSuffix(failed.Name, ".jsonl") && failed.Kind != vfs.OpStat || failed.Kind == vfs.OpSyncDir
 			if err == nil && lines {
 				t.Fatalf("%s: the batch was acknowledged", what)
@@ -105,8 +106,8 @@ func TestRollFails(t *testing.T) {
 	}
 }
 
-// TestRollFailsTwice has what a roll began stay, since it cannot be removed
-// either: nothing is acknowledged until it could be.
+// TestRollFailsTwice fails the removal of a segment that a roll began, too:
+// nothing is acknowledged until it was removed.
 func TestRollFailsTwice(t *testing.T) {
 	disk := vfs.NewMem()
 	o := audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000})
@@ -168,8 +169,8 @@ func noEmptySegments(t *testing.T, disk vfs.FS, what string) {
 }
 
 // TestRollAfterCutWrite has a write fail halfway, the next one begin a segment,
-// and then the power fail: what was cut off does not come back in front of that
-// segment, where it would be no torn write.
+// and then the power fail: the bytes that were cut off do not reappear before
+// that segment, where they would not count as a torn write.
 func TestRollAfterCutWrite(t *testing.T) {
 	disk := vfs.NewMem()
 	o := audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 6000})
@@ -293,8 +294,8 @@ func touch(t *testing.T, disk vfs.FS, name string) {
 	}
 }
 
-// TestEmptySegmentAndTornWrite has the process that went on after a roll failed
-// be interrupted: the write that was cut short is no damage.
+// TestEmptySegmentAndTornWrite interrupts a process that continued after a
+// failed roll: the write that was cut short does not count as damage.
 func TestEmptySegmentAndTornWrite(t *testing.T) {
 	disk := vfs.NewMem()
 	filled(t, disk)
@@ -332,11 +333,12 @@ func TestEmptySegmentAndTornWrite(t *testing.T) {
 }
 
 // TestEmptySegmentUnderReader has a writer of an earlier version leave an empty
-// segment behind while a reader looks, to which it was the next at first.
+// segment while a reader reads the log, which first takes it for the next
+// segment.
 func TestEmptySegmentUnderReader(t *testing.T) {
 	disk := vfs.NewMem()
 	filled(t, disk)
-	without := disk.Clone() // where the writer goes on in the segment before
+	without := disk.Clone() // where the writer continues in the segment before
 	log := openLog(t, without)
 	n := size(t, log)
 	last := segments(t, log)

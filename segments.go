@@ -13,42 +13,46 @@ import (
 	"audittrail/tlog"
 )
 
-// A SegmentState says where a segment's lines are.
+// A SegmentState says whether a segment's lines are in the log, archived or
+// dropped.
 type SegmentState string
 
-// Where they can be.
+// The states of a segment.
 const (
 	SegmentHere     SegmentState = "here"
 	SegmentArchived SegmentState = "archived"
 	SegmentDropped  SegmentState = "dropped"
 )
 
-// A Segment is a file of the log's lines. Of one that was archived or dropped,
-// the hashes, the ids, and the lines that govern the log have stayed.
+// A Segment describes a file of the log's lines. The hashes and ids of an
+// archived or dropped segment, and its governance records, have stayed in the
+// log.
 type Segment struct {
 	First       uint64 // sequence number of its first record
 	Records     uint64
-	Bytes       int64 // of its lines, wherever they are
+	Bytes       int64 // of its lines, also if it was archived or dropped
 	FirstLogged time.Time
 	LastLogged  time.Time
 	State       SegmentState
-	Archive     string // the place of its archive; of one that was dropped, where that was
+	Archive     string // the folder of its archive, also if the archive was dropped since
 	Reason      string // why it left; empty without the keyring
-	Seq         uint64 // of the record that says so, if it is not here
+	Seq         uint64 // of the record of its removal, if its state is not here
 	// Classes counts the records that have left, by retention class and month;
-	// nil without the keyring. Of a segment that is here, CountClasses does.
+	// nil without the keyring. For a segment that has not left, see
+	// CountClasses.
 	Classes map[string]record.ClassCount
-	// Unreachable is true if it was archived, and its archive is not there now.
+	// Unreachable is true if the segment was archived, and its archive cannot
+	// be found now.
 	Unreachable bool
-	// Leftover is true if it was dropped and files of its archive are still
-	// there: DropSegments removes them.
+	// Leftover is true if the segment was dropped and files of its archive
+	// still exist: DropSegments removes them.
 	Leftover bool
-	Newest   bool // it is the one that is written to, and stays
+	Newest   bool // the log is writing to it, and it cannot leave
 }
 
-// CountClasses counts the records of a segment that is here, given by its first
-// record, by retention class and month. What governs the log is not counted. It
-// reads all of the segment's lines, and opens none.
+// CountClasses counts the records of a segment that has not left the log, given
+// by its first record, by retention class and month. Governance records are not
+// counted. It reads all of the segment's lines, and decrypts none.
 func (l *Log) CountClasses(ctx context.Context, first uint64) (map[string]record.ClassCount, error) {
 	infos, err := l.store.Segments()
 	if err != nil {
@@ -69,16 +73,16 @@ func (l *Log) CountClasses(ctx context.Context, first uint64) (map[string]record
 	return counts, nil
 }
 
-// CountArchivedBySubject returns how many of the records of segments that begin before
-// size (0: all) are in archives and about each of some subjects, and of which
-// archives that is not known: those that cannot be read, and whose remnants are
-// of the version that does not say.
+// CountArchivedBySubject counts the archived records about each of some
+// subjects, in segments that begin before size (0: in all). It also returns the
+// archives for which the count is not known: archives that cannot be read, and
+// whose tombstones are of a version without counts.
 func (l *Log) CountArchivedBySubject(ctx context.Context, subjects []record.Subject, size uint64) (map[record.Subject]uint64, []UnreachableArchive, error) {
 	return l.countArchived(ctx, subjects, size, l.left.eachDeparted)
 }
 
-// CountArchivedByActor is CountArchivedBySubject of the records that name the subjects as
-// actor, whomever they are about.
+// CountArchivedByActor is CountArchivedBySubject for the records that name the
+// subjects as actor, whomever the records are about.
 func (l *Log) CountArchivedByActor(ctx context.Context, subjects []record.Subject, size uint64) (map[record.Subject]uint64, []UnreachableArchive, error) {
 	return l.countArchived(ctx, subjects, size, l.left.eachDepartedActs)
 }
@@ -111,15 +115,15 @@ func (l *Log) countArchived(ctx context.Context, subjects []record.Subject, size
 	return counts, unknown, nil
 }
 
-// ArchivedBySubject calls use with the records in archives that are about a subject,
-// in order, and returns the archives with such records, or of which it is not
-// known, that it could not read.
+// ArchivedBySubject calls use with the archived records about a subject, in
+// order. It returns the archives that contain or may contain such records, and
+// that could not be read.
 func (l *Log) ArchivedBySubject(ctx context.Context, s record.Subject, use func(*record.Record) error) ([]UnreachableArchive, error) {
 	return l.archived(ctx, s, use, l.left.archivedRecords)
 }
 
-// ArchivedByActor is ArchivedBySubject for the records that name a subject as actor,
-// whomever they are about.
+// ArchivedByActor is ArchivedBySubject for the records that name a subject as
+// actor, whomever the records are about.
 func (l *Log) ArchivedByActor(ctx context.Context, s record.Subject, use func(*record.Record) error) ([]UnreachableArchive, error) {
 	return l.archived(ctx, s, use, l.left.archivedActs)
 }
@@ -137,7 +141,7 @@ func (l *Log) archived(ctx context.Context, s record.Subject, use func(*record.R
 	return unreached, nil
 }
 
-// useAll opens records and calls use with them.
+// useAll decrypts records and calls use with them.
 func (l *Log) useAll(found []*record.Record, use func(*record.Record) error) error {
 	for _, r := range found {
 		own := *r // what reads archives keeps its own
@@ -152,12 +156,12 @@ func (l *Log) useAll(found []*record.Record, use func(*record.Record) error) err
 	return nil
 }
 
-// First returns the sequence number of the oldest record from which on records
-// are here. Some behind it may have left the log as well: see Segments.
+// First returns the sequence number of the oldest record whose segment has not
+// left the log. Later segments may have left as well: see Segments.
 func (l *Log) First() uint64 { return l.store.First() }
 
-// Segments describes the segments of the log, those too that have left it, in
-// order.
+// Segments describes the segments of the log, including those that have left
+// it, in order.
 func (l *Log) Segments(ctx context.Context) ([]Segment, error) {
 	all, err := l.segments(ctx)
 	if err != nil {
@@ -185,7 +189,7 @@ func (l *Log) segments(ctx context.Context) ([]Segment, error) {
 		case g.Gone != nil:
 			s.State, s.FirstLogged, s.LastLogged = SegmentArchived, g.Gone.FirstLogged, g.Gone.LastLogged
 			if !ok {
-				break // verify tells
+				break // verify reports it
 			}
 			s.Archive, s.Reason, s.Seq, s.Classes = st.To, st.Reason, st.Seq, st.Classes
 			if st.Dropped {
@@ -209,7 +213,7 @@ func (l *Log) loggedBetween(first, last uint64) (from, to time.Time, err error) 
 		if err != nil {
 			return from, to, err
 		}
-		t, _ := record.ParseChainLink(line) // Line has looked at it
+		t, _ := record.ParseChainLink(line) // Line has checked it
 		if to = t.Logged; i == 0 {
 			from = t.Logged
 		}
@@ -217,7 +221,7 @@ func (l *Log) loggedBetween(first, last uint64) (from, to time.Time, err error) 
 	return from, to, nil
 }
 
-// keeper returns what reads the log's archives.
+// keeper returns the reader of the log's archives.
 func (l *Log) keeper() *archive.Keeper {
 	k := &archive.Keeper{FS: l.opts.fs, Store: l.store, Origin: l.origin, Entries: &l.signed}
 	if l.ring != nil {
@@ -228,11 +232,11 @@ func (l *Log) keeper() *archive.Keeper {
 	return k
 }
 
-// recordMove records what is to be said of a segment that leaves, if anything is,
-// covers that with a checkpoint, and then lets the segment leave.
+// recordMove records that a segment leaves, unless that is recorded already,
+// covers the record with a checkpoint, and then removes the segment.
 func (l *Log) recordMove(ctx context.Context, m *archive.Move) error {
 	if m == nil {
-		return nil // it has left
+		return nil // the segment has left already
 	}
 	if m.Statement != nil {
 		e, err := m.Statement.Event()
@@ -250,8 +254,8 @@ func (l *Log) recordMove(ctx context.Context, m *archive.Move) error {
 	return m.Complete()
 }
 
-// moving does something with each of some segments, given by their first
-// records, and with what the log says of them.
+// moving calls do for each of some segments, given by their first records, with
+// the log's statement about the segment.
 func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(uint64, *tombstone.Statement) error) error {
 	if err := l.writable(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
@@ -275,11 +279,12 @@ func (l *Log) moving(ctx context.Context, what string, firsts []uint64, do func(
 }
 
 // ArchiveSegments moves segments, given by their first records, into a folder,
-// compressed and each with a signed manifest. A segment is read back there and
-// held against the tree, and the move is recorded, before its lines leave the
-// log. Their hashes, ids, and the lines that govern the log stay. One that has
-// left already is passed over; after a crash, doing it again finishes it. The
-// newest segment, and one that no checkpoint covers yet, are refused.
+// compressed and each with a signed manifest. A segment's lines are removed
+// from the log only after the archive was read back and compared with the tree,
+// and after the move was recorded. The hashes and ids of its records, and its
+// governance records, stay in the log. A segment that has left already is
+// skipped; after a crash, another call finishes the move. The newest segment,
+// and a segment that no checkpoint covers yet, are refused.
 func (l *Log) ArchiveSegments(ctx context.Context, firsts []uint64, to, reason string) error {
 	return l.moving(ctx, "archive the segment", firsts, func(first uint64, said *tombstone.Statement) error {
 		_, head, err := l.proofHead(ctx)
@@ -301,13 +306,14 @@ func (l *Log) ArchiveSegments(ctx context.Context, firsts []uint64, to, reason s
 	})
 }
 
-// DropSegments removes segments, given by their first records, for good: their
-// lines, or their archives. Their hashes, ids, and the lines that govern the log
-// stay. It is recorded before anything is removed. One in which a hold keeps
-// anything is refused with a *SegmentHeldError.
+// DropSegments permanently removes segments, given by their first records:
+// their lines, or their archives. The hashes and ids of their records, and
+// their governance records, stay in the log. The removal is recorded before any
+// file is removed. A segment with a record under a legal hold is refused with a
+// *SegmentHeldError.
 func (l *Log) DropSegments(ctx context.Context, firsts []uint64, reason string) error {
 	return l.moving(ctx, "drop the segment", firsts, func(first uint64, said *tombstone.Statement) error {
-		// So that no hold is placed meanwhile.
+		// No hold may be placed meanwhile.
 		if err := l.eraser.govern(ctx); err != nil {
 			return err
 		}
@@ -333,13 +339,13 @@ func (l *Log) DropSegments(ctx context.Context, firsts []uint64, reason string) 
 	})
 }
 
-// RestoreSegments brings segments, given by their first records, back from
-// their archives, which stay where they are.
+// RestoreSegments restores segments, given by their first records, from their
+// archives, which stay where they are.
 func (l *Log) RestoreSegments(ctx context.Context, firsts []uint64) error {
 	return l.moving(ctx, "restore the segment", firsts, func(first uint64, said *tombstone.Statement) error {
 		switch {
 		case said == nil:
-			return nil // it never left, or verify tells
+			return nil // it never left, or verify reports it
 		case said.Dropped:
 			return &DroppedError{Seq: first, First: first, By: said.Seq}
 		}
@@ -347,15 +353,15 @@ func (l *Log) RestoreSegments(ctx context.Context, firsts []uint64) error {
 	})
 }
 
-// CheckArchive reads the archive of a segment, given by its first record, to its
-// end, and holds it against the tree. An archive that is not there is
+// CheckArchive reads the whole archive of a segment, given by its first record,
+// and compares it with the tree. If the archive does not exist, the error is
 // fs.ErrNotExist.
 func (l *Log) CheckArchive(ctx context.Context, first uint64) error {
 	said, err := l.left.statements(ctx)
 	if err == nil {
 		s, ok := said[first]
 		if !ok || s.Dropped {
-			return fmt.Errorf("check archive of record %d: there is none", first)
+			return fmt.Errorf("check archive of record %d: its segment is not archived", first)
 		}
 		_, err = l.keeper().Check(ctx, &s)
 	}
@@ -365,33 +371,34 @@ func (l *Log) CheckArchive(ctx context.Context, first uint64) error {
 	return nil
 }
 
-// What can keep a segment from being moved.
+// Errors of archiving, restoring and dropping segments.
 var (
-	// ErrArchiveDamaged means that an archive is not what was archived.
+	// ErrArchiveDamaged reports that an archive differs from the segment that
+	// was archived.
 	ErrArchiveDamaged = archive.ErrDamaged
-	// ErrArchiveManifest means that an archive's manifest is none that the log
-	// signed.
+	// ErrArchiveManifest reports that the log's keys did not sign an archive's
+	// manifest.
 	ErrArchiveManifest = archive.ErrManifest
-	// ErrSegmentInUse means that a segment cannot leave the log yet.
+	// ErrSegmentInUse reports that a segment cannot leave the log yet.
 	ErrSegmentInUse = archive.ErrNotWhole
 )
 
 // An Absence is a run of records of one segment whose lines have left the log.
 type Absence struct {
 	First, Next uint64 // from First (inclusive) to Next (exclusive)
-	// Records is how many of them are in no answer: what governs the log has
-	// stayed.
+	// Records is the number of these records that are missing from answers:
+	// governance records have stayed.
 	Records uint64
 	// State is SegmentArchived or SegmentDropped, or empty if no record that
 	// counts says that they left: see Beyond.Missing.
 	State SegmentState
-	// LoggedBy is when a record behind them was logged: none of them was logged
-	// later. It is zero if that is not known.
+	// LoggedBy is the time at which a later record was logged: none of these
+	// was logged after it. It is zero if not known.
 	LoggedBy time.Time
 }
 
-// Absent returns what of the log's records cannot be in an answer, since it was
-// archived or dropped, or is not there at all, in order. It reads no archive.
+// Absent returns the records of the log that no answer can contain, because
+// they were archived or dropped, or are missing, in order. It reads no archive.
 func (l *Log) Absent(ctx context.Context) ([]Absence, error) {
 	all, err := l.absent(ctx)
 	if err != nil {
@@ -435,11 +442,11 @@ func (l *Log) absent(ctx context.Context) ([]Absence, error) {
 	return all, nil
 }
 
-// loggedAt is when a record was logged; zero if it is not what it was.
+// loggedAt returns when a record was logged; zero if the record cannot be read.
 func (l *Log) loggedAt(ctx context.Context, seq uint64) time.Time {
 	r, err := l.get(ctx, seq)
 	if err != nil {
-		return time.Time{} // who wants the record is told
+		return time.Time{} // a caller that reads the record gets the error
 	}
 	return r.Logged
 }

@@ -14,8 +14,8 @@ import (
 	"audittrail/record"
 )
 
-// states gets every record, of which none may have left, and counts the states
-// by whose they are.
+// states gets every record, none of which may have left, and counts the states
+// by user.
 func states(t *testing.T, log *audittrail.Log, acked []audittrail.Receipt) map[string]map[record.State]int {
 	t.Helper()
 	users := []string{"user 0", "user 1", "user 2"}
@@ -59,7 +59,7 @@ func TestHoldsReachArchives(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// What is held is seen where it is, and is not dropped.
+	// Holds apply to records in archives, which are not dropped.
 	on, err := log.HoldsOn(t.Context(), firsts[1])
 	if err != nil || len(on) != 2 || on[0].ID != held[0].ID || on[1].ID != held[1].ID {
 		t.Errorf("HoldsOn(%d) = %+v, %v, want %+v", firsts[1], on, err, held)
@@ -74,7 +74,8 @@ func TestHoldsReachArchives(t *testing.T) {
 		t.Error("a drop that was refused has done something")
 	}
 
-	// The keys of what is held are put aside, which needs the archives.
+	// The keys of records under a hold go to an escrow, for which the archives
+	// are read.
 	if _, err := log.Expire(t.Context(), []string{first.Class}, "over"); err != nil {
 		t.Fatal(err)
 	}
@@ -102,8 +103,9 @@ func TestHoldsReachArchives(t *testing.T) {
 	}
 }
 
-// TestHoldsOnArchivesThatAreAway holds records that nobody can look at: what
-// depends on them is refused, and says where they are.
+// TestHoldsOnArchivesThatAreAway places holds on records whose archives cannot
+// be read: operations that depend on them are refused with an error that names
+// the archives.
 func TestHoldsOnArchivesThatAreAway(t *testing.T) {
 	disk := vfs.NewMem()
 	filled(t, disk)
@@ -140,7 +142,7 @@ func TestHoldsOnArchivesThatAreAway(t *testing.T) {
 		t.Error("what was refused was recorded")
 	}
 	if _, err := log.Append(t.Context(), event.Event{Type: event.Prompt, UserID: "user 1", Prompt: "after"}); err != nil {
-		t.Errorf("append behind an erasure that was refused: %v", err)
+		t.Errorf("append after an erasure that was refused: %v", err)
 	}
 	logtest.Close(t, log)
 }

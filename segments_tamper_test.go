@@ -43,8 +43,8 @@ func segmentFile(s audittrail.Segment, ext string) string {
 	return "log/" + fmt.Sprintf("%020d", s.First) + ext
 }
 
-// TestTamperAroundGaps alters a log of which segments have left: what happened
-// is told as if they were there.
+// TestTamperAroundGaps alters a log of which segments have left: the findings
+// are the same as if they had not left.
 func TestTamperAroundGaps(t *testing.T) {
 	disk, segs, older := gapped(t)
 	before, gone, behind := segs[0], segs[1], segs[3]
@@ -69,18 +69,18 @@ func TestTamperAroundGaps(t *testing.T) {
 		kind       finding.Kind
 	}{
 		{"a bit in front of the gap", segmentFile(before, ".jsonl"), flip(100), before.First, finding.Modified},
-		{"a bit behind the gap", segmentFile(behind, ".jsonl"), flip(100), behind.First, finding.Modified},
-		{"a line behind the gap removed", segmentFile(behind, ".jsonl"), remove(0), behind.First, finding.Missing},
+		{"a bit after the gap", segmentFile(behind, ".jsonl"), flip(100), behind.First, finding.Modified},
+		{"a line after the gap removed", segmentFile(behind, ".jsonl"), remove(0), behind.First, finding.Missing},
 		{"the last line in front of the gap removed", segmentFile(before, ".jsonl"), remove(int(before.Records) - 1), before.First + before.Records - 1, finding.Missing},
-		{"lines behind the gap swapped", segmentFile(behind, ".jsonl"), swap, behind.First + 1, finding.Reordered},
+		{"lines after the gap swapped", segmentFile(behind, ".jsonl"), swap, behind.First + 1, finding.Reordered},
 		{"a line doubled", segmentFile(behind, ".jsonl"), twice, behind.First + 1, finding.Inserted},
 		{"the end cut off", segmentFile(segs[len(segs)-1], ".jsonl"), remove(0), segs[len(segs)-1].First, finding.Missing},
-		{"a bit of the remnant's hashes", segmentFile(gone, ".remnant"), flip(100), gone.First, finding.Modified},
-		{"a hash in the remnant, and its sum", segmentFile(gone, ".remnant"), func(b []byte) []byte { return resum(flip(100)(b)) }, gone.First, finding.Modified},
-		{"an id in the remnant, and its sum", segmentFile(gone, ".remnant"), func(b []byte) []byte { return resum(flip(96 + 32*int(gone.Records))(b)) }, gone.First, finding.Modified},
-		{"the remnant's head", segmentFile(gone, ".remnant"), flip(30), gone.First, finding.Modified},
-		{"the remnant emptied", segmentFile(gone, ".remnant"), func([]byte) []byte { return nil }, gone.First, finding.Modified},
-		{"the remnant removed", segmentFile(gone, ".remnant"), nil, gone.First, finding.Missing},
+		{"a bit of the tombstone's hashes", segmentFile(gone, ".remnant"), flip(100), gone.First, finding.Modified},
+		{"a hash in the tombstone, and its sum", segmentFile(gone, ".remnant"), func(b []byte) []byte { return resum(flip(100)(b)) }, gone.First, finding.Modified},
+		{"an id in the tombstone, and its sum", segmentFile(gone, ".remnant"), func(b []byte) []byte { return resum(flip(96 + 32*int(gone.Records))(b)) }, gone.First, finding.Modified},
+		{"the tombstone's head", segmentFile(gone, ".remnant"), flip(30), gone.First, finding.Modified},
+		{"the tombstone emptied", segmentFile(gone, ".remnant"), func([]byte) []byte { return nil }, gone.First, finding.Modified},
+		{"the tombstone removed", segmentFile(gone, ".remnant"), nil, gone.First, finding.Missing},
 		{"a segment removed", segmentFile(behind, ".jsonl"), nil, behind.First, finding.Missing},
 		// With the records that said so.
 		{"the last segment removed", segmentFile(segs[len(segs)-1], ".jsonl"), nil, gone.First, finding.Missing},
@@ -110,8 +110,8 @@ func TestTamperAroundGaps(t *testing.T) {
 	}
 }
 
-// TestForgedGap takes a segment out of the log as its writer does, but without
-// the keys with which to say so.
+// TestForgedGap removes a segment from the log as the writer does, but without
+// the keys to record that.
 func TestForgedGap(t *testing.T) {
 	disk, segs, _ := gapped(t)
 	s := segs[3]
@@ -132,7 +132,7 @@ func TestForgedGap(t *testing.T) {
 	if err := vfs.WriteFile(disk, "dir/"+segmentFile(s, ".remnant"), left, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	intact(t, disk, "a remnant beside its segment")
+	intact(t, disk, "a tombstone next to its segment")
 	if err := disk.Remove("dir/" + segmentFile(s, ".jsonl")); err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,8 @@ func TestVerifyGapsFrom(t *testing.T) {
 
 // TestUnreadableBesideGaps has single files that cannot be read, or that are
 // something else than files. Where a record says that a segment has left, it may
-// be in one of them: that is not known then, and no alteration.
+// be in one of them: verify then says that it is not known, and reports no
+// alteration.
 func TestUnreadableBesideGaps(t *testing.T) {
 	disk, segs, _ := gapped(t)
 	for i, s := range segs {

@@ -32,8 +32,8 @@ var errExpired = errors.New("its month is over")
 
 const place = "/archive/here"
 
-// filled makes a log of several segments, one of whose first has
-// administrative records.
+// filled creates a log of several segments, an early one of which has
+// governance records.
 func filled(t *testing.T, disk *vfs.Mem) []audittrail.Receipt {
 	t.Helper()
 	if err := vfs.MakeDir(disk, place, 0o700); err != nil {
@@ -81,7 +81,7 @@ func whole(t *testing.T, log *audittrail.Log, n int) []uint64 {
 	return firsts
 }
 
-// intact verifies a log, and tells how many records have left it and how many
+// intact verifies a log, and returns how many records have left it and how many
 // of them are in archives that were read.
 func intact(t *testing.T, disk vfs.FS, what string) *audittrail.Verification {
 	t.Helper()
@@ -93,8 +93,9 @@ func intact(t *testing.T, disk vfs.FS, what string) *audittrail.Verification {
 	return v
 }
 
-// account holds a log whose segments were moved, or stopped from moving, against
-// what was acknowledged: every record is in the log, or it says where it is.
+// account compares a log whose segments were moved, or whose moves were
+// interrupted, with the acknowledged records: every record is in the log, or
+// the log says where it is.
 func account(t *testing.T, disk vfs.FS, acked []audittrail.Receipt, what string) {
 	t.Helper()
 	intact(t, disk, what)
@@ -140,7 +141,8 @@ func account(t *testing.T, disk vfs.FS, acked []audittrail.Receipt, what string)
 	logtest.Close(t, log)
 }
 
-// TestArchive moves segments, reads around them, and brings them back.
+// TestArchive archives segments, reads the other records, and restores the
+// segments.
 func TestArchive(t *testing.T) {
 	disk := vfs.NewMem()
 	acked := filled(t, disk)
@@ -191,7 +193,7 @@ func TestArchive(t *testing.T) {
 	}
 	account(t, disk, acked, "archived")
 
-	// What is derived comes back from what is left.
+	// Derived files are rebuilt from the remaining lines.
 	for _, name := range []string{"dir/tree/entries", "dir/tree/0"} {
 		if err := disk.Remove(name); err != nil {
 			t.Fatal(err)
@@ -304,8 +306,8 @@ func TestCrashWhileMoving(t *testing.T) {
 	}
 }
 
-// TestDamagedArchive damages an archive in every part: it is told, and never
-// costs the lines that it was made of.
+// TestDamagedArchive damages an archive in every part: the damage is reported,
+// and no line leaves the log.
 func TestDamagedArchive(t *testing.T) {
 	disk := vfs.NewMem()
 	filled(t, disk)
@@ -344,7 +346,7 @@ func TestDamagedArchive(t *testing.T) {
 	}
 }
 
-// A liar is a file system that writes other bytes into archives than it is given.
+// A liar is a file system that writes wrong bytes into archives.
 type liar struct{ vfs.FS }
 
 func (l liar) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, error) {
@@ -363,8 +365,8 @@ func (f liarFile) WriteAt(b []byte, at int64) (int, error) {
 	return f.File.WriteAt(b, at)
 }
 
-// TestUnwrittenArchive has the place of the archive be full, or lie about what
-// it wrote: nothing leaves the log.
+// TestUnwrittenArchive writes an archive to a disk that is full, or that writes
+// wrong bytes: nothing leaves the log.
 func TestUnwrittenArchive(t *testing.T) {
 	disk := vfs.NewMem()
 	acked := filled(t, disk)
@@ -392,7 +394,7 @@ func TestUnwrittenArchive(t *testing.T) {
 }
 
 // TestReadWhileMoving reads a log, and verifies it, in this process and as
-// another would, while its segments leave and come back.
+// another would, while its segments leave and are restored.
 func TestReadWhileMoving(t *testing.T) {
 	dir, away := t.TempDir(), t.TempDir()
 	o := audittrail.Options{Create: true, SegmentBytes: 4 << 10}
@@ -412,7 +414,7 @@ func TestReadWhileMoving(t *testing.T) {
 						return
 					}
 					if err != nil || int(r.Seq) <= last {
-						t.Errorf("Records: %v behind record %d", err, last)
+						t.Errorf("Records: %v after record %d", err, last)
 						return
 					}
 					last = int(r.Seq)

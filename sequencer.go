@@ -10,31 +10,32 @@ import (
 	"audittrail/record"
 )
 
-// A sequencer gives events their places in a log: it seals them, many at once,
-// and writes one batch after the other, many callers to one sync.
+// A sequencer assigns sequence numbers to events: it encrypts many events
+// concurrently, and writes one batch after the other, so that many callers
+// share one sync.
 //
-// An event is durable when its caller is told so; one with an id is recorded
+// An event is durable when its append returns; an event with an id is recorded
 // once, however often it is appended; and times in the log never go back. An
-// append that its caller did not wait for may be in the log or not.
+// append whose caller stopped waiting may be in the log or not.
 type sequencer struct {
 	log *Log
 
-	claims claims              // ids that are being appended
+	claims claims              // on ids that are being appended
 	room   *semaphore.Weighted // bytes of records in flight
 
 	mu      sync.Mutex // guards all below
-	filling *batch     // takes records until the committer takes it
-	writing *batch     // what the committer has taken
+	filling *batch     // collects records until the committer takes it
+	writing *batch     // the batch that the committer has taken
 	closed  bool
-	wake    chan struct{} // holds a token when filling has something
+	wake    chan struct{} // contains a token when filling has records
 
-	committed sync.WaitGroup // the committer
-	settling  sync.WaitGroup // appends whose callers did not wait
+	committed sync.WaitGroup // ends with the committer
+	settling  sync.WaitGroup // appends whose callers stopped waiting
 
 	last chainLast // of the committer
 }
 
-// A chainLast is the end of the chain.
+// A chainLast describes the last record of the chain.
 type chainLast struct {
 	hash   record.Hash
 	logged time.Time
@@ -51,8 +52,8 @@ func newSequencer(l *Log, end chainEnd) *sequencer {
 	return q
 }
 
-// Close waits for the appends that are under way. Those that begin later fail
-// with ErrClosed.
+// Close waits for the appends that are under way. Later appends fail with
+// ErrClosed.
 func (q *sequencer) Close() {
 	q.mu.Lock()
 	q.closed = true
@@ -62,7 +63,8 @@ func (q *sequencer) Close() {
 	q.settling.Wait()
 }
 
-// settle waits until what was handed to the committer is durable, or refused.
+// settle waits until the records that were handed to the committer are durable
+// or refused.
 func (q *sequencer) settle() {
 	q.mu.Lock()
 	batches := [...]*batch{q.writing, q.filling}
@@ -74,21 +76,21 @@ func (q *sequencer) settle() {
 	}
 }
 
-// An IDConflictError means that an event's id belongs to a record already that
-// was made from another event.
+// IDConflictError reports that an event's id belongs to a record of another
+// event.
 type IDConflictError struct {
 	Seq   uint64
-	State record.State // why the first record cannot be compared, if it is not Readable
+	State record.State // why the earlier record cannot be compared, if it is not Readable
 }
 
 func (e *IDConflictError) Error() string {
 	if e.State != record.Readable {
 		return fmt.Sprintf("the event's id belongs to record %d, whose content is %s and cannot be compared; give the event another id", e.Seq, e.State)
 	}
-	return fmt.Sprintf("the event's id belongs to record %d, which was made from another event; give this one another id", e.Seq)
+	return fmt.Sprintf("the event's id belongs to record %d, which is of another event; give this event another id", e.Seq)
 }
 
-// A BatchError names the event for which a whole batch was refused.
+// BatchError names the event because of which a whole batch was refused.
 type BatchError struct {
 	Index int // in the batch, from 0
 	Err   error
@@ -99,8 +101,8 @@ func (e *BatchError) Error() string { return fmt.Sprintf("event %d of the batch:
 // Unwrap returns the reason.
 func (e *BatchError) Unwrap() error { return e.Err }
 
-// A ClockError means that the system's clock is so far ahead of the log that a
-// fault is likelier than a pause.
+// ClockError reports that the system's clock is so far ahead of the log that
+// the clock is probably wrong.
 type ClockError struct {
 	Clock, Logged time.Time
 }

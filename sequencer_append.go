@@ -26,7 +26,8 @@ func (q *sequencer) append(ctx context.Context, e event.Event) (Receipt, error) 
 	}
 	receipt := it.receipt
 	if err != nil {
-		// It may still be on its way, and is left to the garbage collector.
+		// The committer may still use the item: leave it to the garbage
+		// collector.
 		return Receipt{}, fmt.Errorf("append: %w", err)
 	}
 	*it = item{}
@@ -34,7 +35,7 @@ func (q *sequencer) append(ctx context.Context, e event.Event) (Receipt, error) 
 	return receipt, nil
 }
 
-// items are the items of single appends, to be used again.
+// items are the items of single appends, for reuse.
 var items = sync.Pool{New: func() any { return new(item) }}
 
 // appendBatch records events in their order, all of them or none.
@@ -56,12 +57,12 @@ func (q *sequencer) together(ctx context.Context, events []event.Event, reserved
 	if err := eachItem(all, q.prepare); err != nil {
 		return nil, err
 	}
-	// An id that stands in the batch twice must mean the same event.
+	// An id that occurs twice in the batch must be that of the same event.
 	own := make([]*item, 0, len(all))
 	for _, it := range all {
 		if other := first[it.id]; it.given && other != nil {
 			if !it.tells(other.digest, other.event.Actor) {
-				return nil, &BatchError{it.index, &event.FieldError{Field: "id", Problem: fmt.Sprintf("it is that of event %d of the batch, which is another event", other.index)}}
+				return nil, &BatchError{it.index, &event.FieldError{Field: "id", Problem: fmt.Sprintf("event %d of the batch has the same id and is another event", other.index)}}
 			}
 			it.same = other
 			continue
@@ -83,8 +84,8 @@ func (q *sequencer) together(ctx context.Context, events []event.Event, reserved
 	return receipts, nil
 }
 
-// govern is Append for an event that governs the log, or tells what was done
-// with it.
+// govern is append for an event that governs the log or belongs to the access
+// log.
 func (q *sequencer) govern(ctx context.Context, e event.Event) (Receipt, error) {
 	it := &item{event: e, reserved: true}
 	it.alone[0] = it
@@ -95,20 +96,19 @@ func (q *sequencer) govern(ctx context.Context, e event.Event) (Receipt, error) 
 	return it.receipt, err
 }
 
-// governBatch is AppendBatch for events as Govern takes them.
+// governBatch is appendBatch for such events.
 func (q *sequencer) governBatch(ctx context.Context, events []event.Event) ([]Receipt, error) {
 	return q.together(ctx, events, true)
 }
 
-// An adopted is a record of another log.
+// An adopted is a record to be copied from another log.
 type adopted struct {
 	event event.Event
 	own   record.LogMetadata
 	class string // with its month
 }
 
-// adopt appends records of another log, with the classes and months that they
-// had there.
+// adopt appends records of another log, with their classes and months there.
 func (q *sequencer) adopt(ctx context.Context, adopted []adopted) error {
 	all := make([]*item, len(adopted))
 	for i := range adopted {
@@ -121,30 +121,30 @@ func (q *sequencer) adopt(ctx context.Context, adopted []adopted) error {
 	return q.run(ctx, all)
 }
 
-// An item is an event on its way into the log.
+// An item is an event that is being appended.
 type item struct {
 	event event.Event
 	index int  // in its batch
 	given bool // the client gave the id
-	// reserved events govern the log, or tell what was done with it
+	// reserved events govern the log or belong to the access log
 	reserved bool
-	own      record.LogMetadata // what it keeps of another log
-	class    string             // with its month, if it keeps that of another log
+	own      record.LogMetadata // copied from another log
+	class    string             // with its month, if copied from another log
 	id       record.ID
 	digest   [32]byte
-	same     *item // the earlier one of the batch with the same id
+	same     *item // the earlier item of the batch with the same id
 
 	claim   *claim
 	draft   *record.Pending
 	seen    *record.Record // for the index, if there is one
 	receipt Receipt
 
-	random [32]byte // salt, and what an id is made of
+	random [32]byte // the salt, and the random part of an id
 	alone  [1]*item // the item itself, as the list of a single append
 }
 
-// eachItem runs f on all items, on all processors where there are many, and
-// returns the error of the first item that has one.
+// eachItem runs f on all items, on all processors if there are many items, and
+// returns the error of the first item that fails.
 func eachItem(items []*item, f func(*item) error) error {
 	if len(items) == 1 {
 		if err := f(items[0]); err != nil {
@@ -182,7 +182,7 @@ func eachItem(items []*item, f func(*item) error) error {
 	return nil
 }
 
-// prepare checks an event and finds its id, before anything is made of it.
+// prepare checks an event and finds its id, before it is encrypted.
 func (q *sequencer) prepare(it *item) error {
 	e := &it.event
 	if e.Type.Reserved() && !it.reserved {
@@ -196,7 +196,7 @@ func (q *sequencer) prepare(it *item) error {
 	}
 	if e.ID != "" {
 		it.given = true
-		it.digest = event.Digest(e) // of what was given: a policy may change
+		it.digest = event.Digest(e) // of the event as given: the retention policy may change
 		id, err := record.ParseID(e.ID)
 		if err != nil {
 			id = q.log.ring.DeriveRecordID(e.ID)
@@ -209,8 +209,8 @@ func (q *sequencer) prepare(it *item) error {
 	return q.log.classes.Load().place(e, it.reserved)
 }
 
-// contentBytes is the length of what an event holds that has no limit of its
-// own.
+// contentBytes returns the length of those fields of an event that have no
+// limit of their own.
 func contentBytes(e *event.Event) int {
 	n := len(e.Prompt) + len(e.Response) + len(e.SystemInstructions) + len(e.Error) +
 		len(e.InputMessages) + len(e.OutputMessages)
@@ -223,8 +223,8 @@ func contentBytes(e *event.Event) int {
 	return n
 }
 
-// run takes the ids of the items, seals those that are new, and waits until
-// they are durable.
+// run claims the ids of the items, encrypts the new items, and waits until they
+// are durable.
 func (q *sequencer) run(ctx context.Context, items []*item) error {
 	if len(items) == 0 {
 		return nil
@@ -239,8 +239,9 @@ func (q *sequencer) run(ctx context.Context, items []*item) error {
 	}
 	b, err := q.commitAll(ctx, fresh)
 	if b != nil && err != nil && ctx.Err() != nil {
-		// Written or not: whoever appends these ids next looks into the log,
-		// once it is there or refused. The items have no receipts to give.
+		// The items may be written or not, and have no receipts: the next
+		// append of their ids waits until the batch is durable or refused, and
+		// then looks into the log.
 		q.settling.Go(func() {
 			<-b.done
 			q.settleAll(items, err)
@@ -259,8 +260,8 @@ func (q *sequencer) settleAll(items []*item, err error) {
 	}
 }
 
-// commitAll seals the items and waits until they are durable. It returns the
-// batch that they are in, if it came that far.
+// commitAll encrypts the items and waits until they are durable. It returns
+// their batch, if there is one.
 func (q *sequencer) commitAll(ctx context.Context, items []*item) (*batch, error) {
 	if len(items) == 0 {
 		return nil, nil
@@ -270,9 +271,9 @@ func (q *sequencer) commitAll(ctx context.Context, items []*item) (*batch, error
 		return nil, err
 	}
 	if ctx.Done() == nil {
-		<-b.done // cheaper than to choose
+		<-b.done // cheaper than a select
 	} else if !finished(ctx, b) {
-		q.settling.Go(func() { // its bytes are in flight until it is done
+		q.settling.Go(func() { // the batch's bytes are in flight until it is done
 			<-b.done
 			q.room.Release(room)
 		})
@@ -288,8 +289,8 @@ func (q *sequencer) commitAll(ctx context.Context, items []*item) (*batch, error
 	return b, nil
 }
 
-// sealAll seals the items and hands them to the committer. It returns the batch
-// that they are in, the place of the first, and the room that they take.
+// sealAll encrypts the items and hands them to the committer. It returns their
+// batch, the place of the first item in it, and their size in bytes.
 func (q *sequencer) sealAll(ctx context.Context, items []*item) (b *batch, at int, room int64, err error) {
 	err = q.log.gate.Enter(ctx, func(yield func(string) bool) {
 		for _, it := range items {
@@ -326,7 +327,7 @@ func (q *sequencer) sealAll(ctx context.Context, items []*item) (b *batch, at in
 	return b, at, room, nil
 }
 
-// finished waits for a batch, and tells whether it came before ctx ended.
+// finished waits for a batch, and reports whether it was done before ctx ended.
 func finished(ctx context.Context, b *batch) bool {
 	select {
 	case <-b.done:
@@ -336,7 +337,7 @@ func finished(ctx context.Context, b *batch) bool {
 	}
 }
 
-// seal makes the draft of an item.
+// seal creates the pending record of an item.
 func (q *sequencer) seal(it *item) error {
 	e := &it.event
 	now := q.log.opts.now()
@@ -355,7 +356,7 @@ func (q *sequencer) seal(it *item) error {
 	s.ID = it.id
 	s.Class = cmp.Or(it.class, ofRecord(e, now))
 	if q.log.gate.Expiring(s.Class) {
-		return fmt.Errorf("class %s is about to expire, and the clock is back in its month", s.Class)
+		return fmt.Errorf("class %s is about to expire, but the clock says that its month has not ended: set the clock", s.Class)
 	}
 	var err error
 	s.Subject, s.PRK, err = q.log.ring.EncryptionKey(e.UserID, s.Class)
@@ -380,7 +381,7 @@ func (q *sequencer) seal(it *item) error {
 	return err
 }
 
-// sourceOf says how the log came to know of an item's event.
+// sourceOf returns how the log learned of an item's event.
 func (q *sequencer) sourceOf(it *item) record.Source {
 	if it.reserved {
 		return record.SourceLog
@@ -388,8 +389,9 @@ func (q *sequencer) sourceOf(it *item) record.Source {
 	return cmp.Or(q.log.opts.Source, record.SourceApp)
 }
 
-// observed is a new record for the index, but for what its place gives it.
-// The caller of Append keeps its event, and may change what that points to.
+// observed returns a new record for the index, without the fields that depend
+// on its sequence number. It copies data that the event points to, since the
+// caller of Append may change it.
 func observed(s *record.SealParams, size int) *record.Record {
 	r := &record.Record{State: record.Readable}
 	r.Version, r.LogMetadata = record.Version, s.LogMetadata
@@ -402,12 +404,13 @@ func observed(s *record.SealParams, size int) *record.Record {
 	return r
 }
 
-// governanceMonth is the class of what governs a log. Its key is the keyring's for
-// life: so a keyring that was brought back from a backup can read what was
-// ordered since, and above all what it must forget.
+// governanceMonth is the class of governance records. Its key is permanent in
+// the keyring, so that a keyring that was restored from a backup can decrypt
+// the orders that were recorded since, above all the erasures.
 const governanceMonth = keyring.GovernanceClass + "/0001-01"
 
-// ofRecord is the class that a record gets which is accepted at some time.
+// ofRecord returns the class, with its month, of a record that is accepted at a
+// time.
 func ofRecord(e *event.Event, now time.Time) string {
 	if e.RetentionClass == keyring.GovernanceClass {
 		return governanceMonth

@@ -13,8 +13,8 @@ import (
 	"audittrail/record"
 )
 
-// claims are the ids that clients gave and that are on their way into the log.
-// Whoever appends one first holds the claim; the others wait for how it ends.
+// claims are the client-given ids of events that are being appended. The first
+// append of an id holds the claim; others wait until it ends.
 type claims struct {
 	mu   sync.Mutex
 	held map[record.ID]*claim
@@ -28,7 +28,7 @@ type claim struct {
 	err     error
 }
 
-// take returns the claim on an id, and whether it is the caller's own.
+// take returns the claim on an id, and whether the caller holds it.
 func (c *claims) take(it *item) (*claim, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -43,13 +43,13 @@ func (c *claims) take(it *item) (*claim, bool) {
 	return own, true
 }
 
-// tells tells whether an item is the same event as another one.
+// tells reports whether an item is the same event as another one.
 func (it *item) tells(digest [32]byte, actor string) bool {
 	return it.digest == digest && it.event.Actor == actor
 }
 
-// sameActor tells whether the actor of an event can be the person whom a record
-// names by a subject. After that person's erasure nothing says who it was.
+// sameActor reports whether the actor of an event can be the person whom a
+// record names by a subject. After the erasure of that person, any actor can.
 func (q *sequencer) sameActor(name string, recorded record.Subject) (bool, error) {
 	if name == "" || recorded == (record.Subject{}) {
 		return name == "" && recorded == (record.Subject{}), nil
@@ -64,8 +64,9 @@ func (q *sequencer) sameActor(name string, recorded record.Subject) (bool, error
 	return false, err
 }
 
-// settle ends an item's claim and tells those who wait. If the item's fate is
-// not known, the claim ends all the same: the next one looks into the log.
+// settle ends an item's claim and wakes the appends that wait for it. If it is
+// not known whether the item was recorded, the claim ends all the same: the
+// next append looks into the log.
 func (c *claims) settle(it *item, err error) {
 	it.claim.receipt, it.claim.err = it.receipt, err
 	c.mu.Lock()
@@ -75,9 +76,9 @@ func (c *claims) settle(it *item, err error) {
 	it.claim = nil
 }
 
-// claimAll takes the given ids of the items and returns the items that are not
-// in the log yet. The others have their receipts. After an error no claim is
-// held.
+// claimAll claims the client-given ids of the items and returns the items that
+// are not in the log yet. The other items get their receipts. After an error no
+// claim is held.
 func (q *sequencer) claimAll(ctx context.Context, items []*item) (fresh []*item, err error) {
 	// In the order of ids, so that two batches never wait for each other.
 	order := slices.Clone(items)
@@ -109,7 +110,7 @@ func (q *sequencer) claimAll(ctx context.Context, items []*item) (fresh []*item,
 	return fresh, nil
 }
 
-// claimOne takes the id of one item, or finds its record.
+// claimOne claims the id of one item, or finds its record.
 func (q *sequencer) claimOne(ctx context.Context, it *item) error {
 	for {
 		c, own := q.claims.take(it)
@@ -123,7 +124,7 @@ func (q *sequencer) claimOne(ctx context.Context, it *item) error {
 			return ctx.Err()
 		}
 		if c.err != nil {
-			continue // the other one failed: it is this one's turn
+			continue // the other append failed: try to claim the id again
 		}
 		if !it.tells(c.digest, c.actor) {
 			return &IDConflictError{Seq: c.receipt.Seq}
@@ -134,7 +135,7 @@ func (q *sequencer) claimOne(ctx context.Context, it *item) error {
 	}
 }
 
-// findFirst looks for a record that has the item's id already.
+// findFirst looks for a record that already has the item's id.
 func (q *sequencer) findFirst(ctx context.Context, it *item) error {
 	seqs, err := q.log.store.FindID(ctx, it.id)
 	if err != nil {
@@ -197,9 +198,9 @@ func (q *sequencer) findFirst(ctx context.Context, it *item) error {
 	return nil
 }
 
-// sameAsRecorded reports whether an event is what the record r, which was opened,
-// says: what was exported has the class and the time that the log chose, and the
-// record's id where the producer gave none.
+// sameAsRecorded reports whether an event is that of the decrypted record r: an
+// exported event has the class and the time that the log chose, and the
+// record's id if the producer gave none.
 func sameAsRecorded(r *record.Record, it *item) bool {
 	recorded, given := r.Event, it.event
 	recorded.ID, given.ID = "", "" // r has the item's id

@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// roomBytes bounds the records that wait to be written, so that writers
-	// wait rather than fill the memory when the disk is slow.
+	// roomBytes bounds the size of records that wait to be written: when the
+	// disk is slow, appends wait instead of filling the memory.
 	roomBytes = 64 << 20
-	// maxBatchBytes bounds what is written in one go.
+	// maxBatchBytes bounds the size of one batch.
 	maxBatchBytes = 256 << 20
 )
 
-// A batch is the records that share one sync.
+// A batch is a set of records that share one sync.
 type batch struct {
 	drafts []*record.Pending
 	seen   []*record.Record // for the index, if there is one
@@ -30,8 +30,8 @@ type batch struct {
 	err    error
 }
 
-// enqueue hands drafts to the committer, as one unit, and returns the batch
-// that they are in and the place of the first.
+// enqueue hands pending records to the committer, as one unit, and returns
+// their batch and the place of the first in it.
 func (q *sequencer) enqueue(items []*item) (*batch, int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -91,13 +91,14 @@ func (q *sequencer) commitLoop() {
 		}
 		if closed {
 			q.mu.Lock()
-			q.poke() // once more, to see that nothing is left
+			q.poke() // run once more, to check that nothing is left
 			q.mu.Unlock()
 		}
 	}
 }
 
-// commit gives the records of a batch their places and makes them durable.
+// commit assigns sequence numbers to the records of a batch and makes them
+// durable.
 func (q *sequencer) commit(b *batch, out *segment.Batch) error {
 	// A key must be durable before any record that needs it.
 	if err := q.log.ring.Flush(); err != nil {
@@ -131,14 +132,15 @@ func (q *sequencer) commit(b *batch, out *segment.Batch) error {
 	return nil
 }
 
-// clock returns the time for a batch: whole microseconds, since the place of a
-// record in its batch stands in the nanoseconds, and later than the last one.
+// clock returns the time for a batch, which is later than that of the last
+// batch. It is in whole microseconds, since the nanoseconds contain the place
+// of a record in its batch.
 func (q *sequencer) clock() (logged, mono time.Time, err error) {
 	mono = q.log.opts.now()
 	logged = mono.UTC().Truncate(time.Microsecond)
 	last := q.last.logged
 	if !last.IsZero() && !q.log.opts.AcceptClock {
-		// How much time has passed is known only within one process.
+		// The time that has passed is known only within one process.
 		ahead := logged.Sub(last) - maxPause
 		if !q.last.mono.IsZero() {
 			ahead = logged.Sub(last) - mono.Sub(q.last.mono) - maxJump
@@ -154,10 +156,11 @@ func (q *sequencer) clock() (logged, mono time.Time, err error) {
 }
 
 const (
-	// maxJump is how far the clock may run ahead of the time that has passed.
+	// maxJump bounds how far the clock may run ahead of the time that has
+	// passed.
 	maxJump = 24 * time.Hour
-	// maxPause is how long a log may have lain idle when it is opened: a
-	// clock that is wrong by more is not believed.
+	// maxPause bounds the time since the last record when a log is opened: a
+	// clock that is further ahead is not trusted.
 	maxPause = 366 * 24 * time.Hour
 )
 

@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// A gate keeps seals and destructions apart. Whoever seals is inside from before
-// it asks for keys until its record has its place in the order of records; so
-// when the gate has been shut to somebody, no record of theirs is under way, and
-// none begins until it opens again.
+// A gate keeps encrypting records and destroying keys apart. An append is
+// inside from before it asks for keys until its record has its place in the
+// order of records. So when the gate has been shut to a user, no record about
+// the user is being appended, and none begins until the gate opens again.
 type gate struct {
-	sealing sync.RWMutex // held for reading by whoever is inside; guards shut
+	sealing sync.RWMutex // held for reading by appends that are inside; guards shut
 	shut    *gateShut
 }
 
@@ -21,8 +21,8 @@ type gateShut struct {
 	failed  error // why it stays shut
 }
 
-// Enter waits until the gate is not shut to any of the users, and goes in.
-// Unless it returns an error, Leave must follow.
+// Enter waits until the gate is not shut to any of the users, and enters it.
+// Unless it returns an error, Leave must be called afterwards.
 func (g *gate) Enter(ctx context.Context, users func(yield func(string) bool)) error {
 	for {
 		g.sealing.RLock()
@@ -51,10 +51,11 @@ func (s *gateShut) concerns(users func(yield func(string) bool)) bool {
 	return false
 }
 
-// Leave goes out.
+// Leave leaves the gate.
 func (g *gate) Leave() { g.sealing.RUnlock() }
 
-// Expiring tells whether the gate is shut to a class. It is for who is inside.
+// Expiring reports whether the gate is shut to a class. Call it only inside the
+// gate.
 func (g *gate) Expiring(class string) bool {
 	if g.shut == nil {
 		return false
@@ -63,8 +64,8 @@ func (g *gate) Expiring(class string) bool {
 	return ok
 }
 
-// Shut closes the gate to users and classes, and waits until nobody is inside
-// who was there before.
+// Shut shuts the gate to users and classes, and waits until all appends that
+// were inside have left.
 func (g *gate) Shut(users, classes []string) {
 	s := &gateShut{users: make(map[string]struct{}, len(users)), classes: map[string]struct{}{}, opened: make(chan struct{})}
 	for _, u := range users {
@@ -78,7 +79,8 @@ func (g *gate) Shut(users, classes []string) {
 	g.shut = s
 }
 
-// Fail leaves the gate shut, and tells those who wait, and who come, why.
+// Fail leaves the gate shut, and makes present and later calls of Enter return
+// err.
 func (g *gate) Fail(err error) {
 	g.sealing.Lock()
 	defer g.sealing.Unlock()

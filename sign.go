@@ -11,8 +11,8 @@ import (
 
 // Checkpoint returns a signed checkpoint (C2SP tlog-checkpoint) that covers
 // every record whose Append has returned. On a log that is open for reading it
-// is the newest that its writer has published. One that the log's keys did not
-// sign is an error, where these are known: see Options.VKeys.
+// is the newest checkpoint that the writer has published; if the log's keys are
+// known and did not sign it, Checkpoint returns an error: see Options.VKeys.
 func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
 	if l.lock == nil {
 		return l.admit.Checkpoint()
@@ -28,9 +28,9 @@ func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
 	return signed, nil
 }
 
-// Head returns the newest size and root of the log that are known to be signed: those
-// of Checkpoint, or where the published one is missing or damaged, and the keyring is
-// at hand, what that remembers.
+// Head returns the newest size and root of the log that are known to be signed:
+// those of Checkpoint, or, if the published checkpoint is missing or damaged,
+// those that the keyring remembers.
 func (l *Log) Head(ctx context.Context) (tlog.Checkpoint, error) {
 	signed, err := l.Checkpoint(ctx)
 	if err == nil {

@@ -14,8 +14,8 @@ import (
 	"audittrail/record"
 )
 
-// withoutTree takes the tree's files away from a log of several segments, and alters
-// the hash that one of its lines states.
+// withoutTree removes the tree's files of a log of several segments, and alters
+// the hash in one of its lines.
 func withoutTree(t *testing.T, seq int) *vfs.Mem {
 	t.Helper()
 	disk, _ := derivedLog(t)
@@ -35,9 +35,9 @@ func withoutTree(t *testing.T, seq int) *vfs.Mem {
 	return disk
 }
 
-// TestReadBesideAlteredHash alters the hash that a line states, in a log without a
-// tree: what was signed follows from the line behind it, and the others are read and
-// proven as ever.
+// TestReadBesideAlteredHash alters the hash in a line, in a log without a tree:
+// the signed hash follows from the next line, and the other records are read
+// and proven as before.
 func TestReadBesideAlteredHash(t *testing.T) {
 	const altered = 3
 	disk := withoutTree(t, altered)
@@ -59,8 +59,8 @@ func TestReadBesideAlteredHash(t *testing.T) {
 	logtest.Close(t, log)
 }
 
-// TestReadErrorBesideAlteredHash fails each read of such a log once: a record that is
-// as it was signed is not called altered for that.
+// TestReadErrorBesideAlteredHash fails each read of such a log once: a record
+// that was not altered is not called altered because of that.
 func TestReadErrorBesideAlteredHash(t *testing.T) {
 	start := withoutTree(t, 3)
 	for n := int64(1); ; n++ {
@@ -96,9 +96,9 @@ func TestReadErrorBesideAlteredHash(t *testing.T) {
 	}
 }
 
-// TestSignedMeanwhile has a writer erase somebody, and sign that, at each operation of a
-// reader that looks how far the log goes: a record that opened before and was signed
-// since is never one that nobody vouches for.
+// TestSignedMeanwhile has a writer erase somebody, and sign that, at each
+// operation of a reader that looks for the end of the log: a record that
+// authenticated before and was signed since is never unauthenticated.
 func TestSignedMeanwhile(t *testing.T) {
 	disk := vfs.NewMem()
 	log := logtest.Open(t, "dir", onDisk(disk))

@@ -10,22 +10,22 @@ import (
 	"audittrail/tlog"
 )
 
-// every is how long a record waits at most for a signed checkpoint.
+// signEvery bounds how long a record waits for a signed checkpoint.
 const signEvery = time.Second
 
-// maxQueue bounds the hashes that wait for the tree; past it they are read
-// back from the log.
+// maxSignQueue bounds the hashes that wait to be appended to the tree; hashes
+// past it are read from the log.
 const maxSignQueue = 1 << 20
 
-// A signer grows the tree behind the committer and signs its head. It is
-// off the path of the acknowledgement: if it falls behind or fails, appends go
-// on, and it catches up from the log.
+// A signer appends committed records to the tree and signs the tree's head.
+// Appends do not wait for it: if it lags or fails, they continue, and it
+// catches up from the log.
 type signer struct {
 	log *Log
 
 	mu     sync.Mutex // guards the three below
 	queue  [][32]byte // hashes of the newest records, without a gap
-	next   uint64     // sequence number behind the last of them
+	next   uint64     // sequence number after the last of them
 	rolled bool       // a segment ended: sign without delay
 
 	wake chan struct{}
@@ -33,20 +33,20 @@ type signer struct {
 	quit chan struct{}
 	done chan struct{}
 
-	// Of the loop alone.
+	// Used by the loop alone.
 	signed  []byte // the newest checkpoint
 	size    uint64 // its size
 	failing bool   // the last try failed, and was reported
-	stopped error  // what the last one at Close gave
+	stopped error  // the result of the last checkpoint, at Close
 }
 
-// A signRequest is something to be done between two checkpoints.
+// A signRequest is a function to be run between two checkpoints.
 type signRequest struct {
 	do   func(*signer) error
 	done chan<- error
 }
 
-// run does f when every record that is durable now is in the tree.
+// run runs f when every record that is durable now is in the tree.
 func (c *signer) run(ctx context.Context, f func(*signer) error) error {
 	done := make(chan error, 1)
 	select {
@@ -59,7 +59,8 @@ func (c *signer) run(ctx context.Context, f func(*signer) error) error {
 	return <-done
 }
 
-// start begins at the end of the log. The fields are not changed any more.
+// start starts the loop at the end of the log. The exported settings are not
+// changed afterwards.
 func (c *signer) start() {
 	c.next = c.log.store.Size()
 	c.wake = make(chan struct{}, 1)
@@ -137,7 +138,7 @@ func (c *signer) loop() {
 	}
 }
 
-// report says once that the tree lags, and once that it does no more.
+// report logs once that the tree lags, and once that it has caught up.
 func (c *signer) report(err error) {
 	switch {
 	case err != nil && !c.failing:
@@ -148,7 +149,7 @@ func (c *signer) report(err error) {
 	c.failing = err != nil
 }
 
-// grow brings the tree up to the durable records.
+// grow appends the durable records to the tree.
 func (c *signer) grow() (rolled bool, err error) {
 	c.mu.Lock()
 	queue, next := c.queue, c.next
@@ -184,8 +185,8 @@ func (c *signer) sign() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign checkpoint: %w", err)
 	}
-	// First the keyring: what may have left the machine is never signed twice
-	// in two ways, whatever happens in between.
+	// The keyring is written first: whatever happens in between, two different
+	// trees of the same size are never signed.
 	if err := c.log.ring.SetSigned(size, root); err != nil {
 		return nil, fmt.Errorf("remember checkpoint: %w", err)
 	}
@@ -196,9 +197,9 @@ func (c *signer) sign() ([]byte, error) {
 	return signed, nil
 }
 
-// rotate replaces the key that signs, and signs the same size once more. publish
-// makes known the note by which the old key hands over to the new one, which
-// both have signed; the old one is gone by then.
+// rotate replaces the key that signs, and signs the same size once more.
+// publish publishes the note by which the old key hands over to the new one,
+// and which both have signed; the old key is destroyed before.
 func (c *signer) rotate(publish func(note []byte) error) error {
 	signed, err := c.sign()
 	if err != nil {

@@ -14,29 +14,29 @@ import (
 type Stat struct {
 	Origin   string // empty if the log is open without its keyring and has no checkpoint
 	Records  uint64
-	First    uint64 // sequence number of the oldest record that is still here
+	First    uint64 // sequence number of the oldest record that has not left the log
 	Bytes    int64  // of all lines
 	Segments int
 	Oldest   time.Time // when the first record was logged
 	Newest   time.Time // when the last record was logged
 
-	Checkpoint []byte // the newest that is published, if any
+	Checkpoint []byte // the newest published checkpoint, if any
 	Signed     tlog.Checkpoint
-	// Damage says why the published checkpoint is none, if it is damaged: then it
-	// claims nothing, and Checkpoint is nil.
+	// Damage describes the damage of the published checkpoint, if there is any:
+	// then Checkpoint is nil.
 	Damage   string
 	Subjects int // data subjects with a living key; -1 without the keyring
 	Writer   bool
-	// Empty are the files that have the name of a segment, hold nothing, and are
-	// not the log's. The next writer puts them aside.
+	// Empty are the files that have the name of a segment, are empty, and do
+	// not belong to the log. The next writer puts them aside.
 	Empty []string
 
-	Beyond Beyond // what is in none of these figures
+	Beyond Beyond // the lines that these figures do not count
 }
 
-// Stat describes the log as it is now. If the log goes on behind the last
-// record with something else than the next, the error is a *LineError, and what
-// stands in front of it is described.
+// Stat describes the log as it is now. If the line after the last record is not
+// the next record, the error is a *record.CorruptError, and the Stat
+// describes the records before it.
 func (l *Log) Stat(ctx context.Context) (Stat, error) { return l.stat(ctx, false) }
 
 func (l *Log) stat(ctx context.Context, again bool) (Stat, error) {
@@ -53,7 +53,7 @@ func (l *Log) stat(ctx context.Context, again bool) (Stat, error) {
 		Empty: l.store.Empty(),
 	}
 	if s.Writer {
-		s.Empty = nil // it begins segments, and has put aside what it did not begin
+		s.Empty = nil // the writer begins segments itself, and has put aside other empty files
 	}
 	for _, g := range segments {
 		if g.Gone == nil {
@@ -85,7 +85,7 @@ func (l *Log) stat(ctx context.Context, again bool) (Stat, error) {
 		s.Signed, err = tlog.ReadCheckpoint(s.Checkpoint)
 	}
 	if err == nil && s.Signed.Size > s.Records && s.Beyond.Behind == 0 && s.Writer && !again {
-		return l.stat(ctx, true) // the writer has gone on since the log was looked at
+		return l.stat(ctx, true) // the writer has continued since the log was read
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

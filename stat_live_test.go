@@ -8,8 +8,9 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// TestStatBesideWriter has the writer go on whenever a reader opens the checkpoint,
-// one opening after the other: nothing of the log is ever said to be missing.
+// TestStatBesideWriter has the writer continue whenever a reader opens the
+// checkpoint, one opening after the other: no record is ever reported as
+// missing.
 func TestStatBesideWriter(t *testing.T) {
 	for n := 0; ; n++ {
 		disk := vfs.NewMem()

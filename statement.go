@@ -7,9 +7,9 @@ import (
 	"audittrail/tlog"
 )
 
-// SignStatement signs what the log says of itself beside its checkpoints, such
-// as that it made a report: a tlog.Statement of that kind and with those lines.
-// It needs the keyring, and not the writer's lock.
+// SignStatement signs a statement of the log other than a checkpoint, such as
+// that it generated a report: a tlog.Statement of that kind and with those
+// lines. It needs the keyring, and not the writer's lock.
 func (l *Log) SignStatement(kind string, lines ...string) ([]byte, error) {
 	if l.ring == nil {
 		return nil, fmt.Errorf("sign statement: %w", ErrNoKeys)
@@ -21,8 +21,8 @@ func (l *Log) SignStatement(kind string, lines ...string) ([]byte, error) {
 	return tlog.SignStatement(tlog.Statement{Kind: kind, Origin: l.origin, Lines: lines}, signer)
 }
 
-// Root returns the root of the tree over the first size records, of which the
-// log must have signed that many.
+// Root returns the root of the tree over the first size records. The log must
+// have signed a checkpoint of at least that size.
 func (l *Log) Root(size uint64) (tlog.Hash, error) {
 	l.signed.Refresh()
 	if have := l.signed.Head().Size; have < size {

@@ -7,9 +7,8 @@ import (
 	"audittrail/record"
 )
 
-// Subject returns the data subject under which a user's records stand, and
-// whether there is one: who was never recorded has none, nor has who was
-// erased.
+// Subject returns the data subject of the records about a user, and whether
+// there is one: a user who was never recorded, or was erased, has none.
 func (l *Log) Subject(user string) (record.Subject, bool, error) {
 	if l.ring == nil {
 		return record.Subject{}, false, fmt.Errorf("find subject: %w", ErrNoKeys)
@@ -22,10 +21,10 @@ func (l *Log) Subject(user string) (record.Subject, bool, error) {
 	return s, err == nil && state == record.Readable, err
 }
 
-// EachUser calls use with every user whom the keyring knows, erased ones left
-// out, in no particular order. If begin is called again, another process has
-// replaced the keyring meanwhile, and what came before is void. Neither function
-// may use the log.
+// EachUser calls use with every user in the keyring, without erased ones, in no
+// particular order. If begin is called again, another process has replaced the
+// keyring meanwhile, and the users before are void. Neither function may use
+// the log.
 func (l *Log) EachUser(ctx context.Context, begin func(), use func(user string, s record.Subject) error) error {
 	if l.ring == nil {
 		return fmt.Errorf("list users: %w", ErrNoKeys)
@@ -38,8 +37,8 @@ func (l *Log) EachUser(ctx context.Context, begin func(), use func(user string, 
 	})
 }
 
-// User returns whose subject it is, if its state is Readable. The subject of
-// records about nobody has the empty user.
+// User returns the user of a subject, if the state of the subject is Readable.
+// For the subject of records about nobody, the user is empty.
 func (l *Log) User(s record.Subject) (string, record.State, error) { return l.eraser.user(s) }
 
 // StateOf returns the state of the records about a subject in a class, such as
@@ -52,8 +51,8 @@ func (l *Log) StateOf(s record.Subject, class string) (record.State, error) {
 	return state, err
 }
 
-// Session returns what stands in the records of a session in the place of its
-// id.
+// Session returns the keyed hash that the records of a session contain instead
+// of the session's id.
 func (l *Log) Session(id string) ([16]byte, error) {
 	if l.ring == nil {
 		return [16]byte{}, fmt.Errorf("find session: %w", ErrNoKeys)

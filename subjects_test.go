@@ -10,7 +10,7 @@ import (
 	"audittrail/record"
 )
 
-// TestSubjects asks a writer and a reader who is who.
+// TestSubjects compares users and subjects of a writer and a reader.
 func TestSubjects(t *testing.T) {
 	dir := t.TempDir()
 	log := logtest.Open(t, dir, audittrail.Options{Create: true})

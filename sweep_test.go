@@ -79,8 +79,8 @@ func (k faultKind) one(disk *vfs.Mem, n int) *vfs.Op {
 	return hit
 }
 
-// A sweep is a log that is worked with while one operation fails, and what it
-// has acknowledged.
+// A sweep is a log that is used while one operation of the disk fails, and the
+// records that it has acknowledged.
 type sweep struct {
 	disk   *vfs.Mem
 	log    *audittrail.Log
@@ -154,8 +154,8 @@ func (s *sweep) erase(ctx context.Context, user string) {
 	_ = s.note(err)
 }
 
-// work does what can be done with a log, and goes on after an error as a
-// program would that serves many.
+// work calls the methods of a log, and continues after an error as a server
+// would.
 func (s *sweep) work(ctx context.Context) {
 	due, err := retention.Open(ctx, s.log, retention.Options{Now: s.clock})
 	if s.note(err) == nil {
@@ -261,8 +261,8 @@ func newSweep(t *testing.T) *sweep {
 	return s
 }
 
-// run works while operation n of a kind fails, and checks what is left. It
-// sets whether there was an operation n.
+// run calls work while operation n of a kind fails, and checks the log
+// afterwards. It sets whether there was an operation n.
 func (k faultKind) run(t *testing.T, n int, reached *bool) {
 	t.Helper()
 	s := newSweep(t)
@@ -294,7 +294,7 @@ func (k faultKind) run(t *testing.T, n int, reached *bool) {
 	}
 }
 
-// check opens what was left, and compares it with what was acknowledged.
+// check opens the log, and compares it with the acknowledged records.
 func (s *sweep) check(t *testing.T, what string) {
 	t.Helper()
 	ctx := t.Context()
@@ -407,8 +407,8 @@ func (s *sweep) compare(t *testing.T, what string) {
 	}
 }
 
-// released tells whether every hold on the class short is acknowledged to be
-// released: one that failed half-way may be in force.
+// released reports whether the release of every hold on the class short was
+// acknowledged: a hold whose release failed half-way may be in force.
 func (s *sweep) released() bool {
 	n := 0
 	for _, inForce := range s.holds {
@@ -420,9 +420,9 @@ func (s *sweep) released() bool {
 }
 
 // TestOneFaultAnywhere lets one operation of the disk fail, each in turn and in
-// each way that it can, while the process goes on: afterwards the log works, or
-// has stopped and can be opened again; all that was acknowledged is there, once;
-// nothing is taken for an alteration; and who was erased stays erased. All
+// each way that it can, while the process continues: afterwards the log works,
+// or has stopped and can be opened again; it contains every acknowledged record
+// once; no alteration is reported; and erased persons stay erased. All
 // operations are tried where AUDITTRAIL_EXPLORE is set, otherwise a sample.
 func TestOneFaultAnywhere(t *testing.T) {
 	const samples = 12
@@ -448,8 +448,8 @@ func TestOneFaultAnywhere(t *testing.T) {
 	}
 }
 
-// count returns how many operations of a kind the work takes, roughly: what
-// runs in the background does not always do the same.
+// count returns how many operations of a kind the work takes, roughly:
+// operations in the background vary.
 func (k faultKind) count(t *testing.T) int {
 	t.Helper()
 	s := newSweep(t)

@@ -101,10 +101,10 @@ func (s *specimen) line(seq int) []byte {
 	return s.lines[name][at]
 }
 
-// end returns the sequence number behind a segment's last record.
+// end returns the sequence number after a segment's last record.
 func (s *specimen) end(name string) int { return s.first[name] + len(s.lines[name]) }
 
-// A forgery is what the segments hold after somebody was at them.
+// A forgery is the lines of the segments after somebody has altered them.
 type forgery map[string][][]byte
 
 // forge returns the segments as they are, to be changed.
@@ -124,7 +124,7 @@ func (s *specimen) put(seq int, with ...[]byte) forgery {
 	return f
 }
 
-// verdict is what a verification comes to: its first problem.
+// verdict is the first finding of a verification.
 type verdict struct {
 	kind finding.Kind
 	seq  int
@@ -140,7 +140,7 @@ type conditions struct {
 	from    uint64
 }
 
-// verify writes a forgery beside what else the log has, and verifies that.
+// verify writes a forgery into a copy of the log, and verifies that.
 func (s *specimen) verify(t *testing.T, f forgery, c conditions) *audittrail.Verification {
 	t.Helper()
 	disk := s.disk.Clone()
@@ -179,7 +179,7 @@ func remove(t *testing.T, disk *vfs.Mem, name string) {
 	}
 }
 
-// expect compares the first problem with the one that is wanted.
+// expect compares the first finding with the expected one.
 func expect(t *testing.T, v *audittrail.Verification, want verdict) {
 	t.Helper()
 	if v.Valid() || v.Altered() != (want.kind != finding.Unauthenticated) {
@@ -196,13 +196,13 @@ func expect(t *testing.T, v *audittrail.Verification, want verdict) {
 	}
 }
 
-// flip returns a line with a bit flipped in the byte behind the given text.
-func flip(line []byte, behind string) []byte {
-	i := bytes.LastIndex(line, []byte(behind))
+// flip returns a line with a bit flipped in the byte after the given text.
+func flip(line []byte, text string) []byte {
+	i := bytes.LastIndex(line, []byte(text))
 	if i < 0 {
-		panic("no " + behind)
+		panic("no " + text)
 	}
-	return flipAt(line, i+len(behind))
+	return flipAt(line, i+len(text))
 }
 
 func flipAt(line []byte, i int) []byte {
@@ -212,7 +212,7 @@ func flipAt(line []byte, i int) []byte {
 }
 
 // retail gives a line another place in the chain and another hash, so that it
-// is consistent with itself and with the one in front of it.
+// is consistent with itself and with the line before it.
 func retail(line []byte, seq int, prev record.Hash) []byte {
 	t := tailOf(line)
 	out := line[:bytes.LastIndex(line, []byte(`,"seq":`))]
@@ -229,15 +229,15 @@ func tailOf(line []byte) record.ChainLink {
 	return t
 }
 
-// A tampering is one way to tamper with record i: what it makes of the
-// segments, and the first problem that this should be found to be. It returns
-// nil where it does not apply.
+// A tampering is one way to tamper with record i: it returns the altered
+// segments and the first finding that is expected, or nil where it does not
+// apply.
 type tampering struct {
 	name string
 	do   func(s *specimen, i int) (forgery, verdict)
 }
 
-// atEnd is the kind of what is missing from a record on.
+// atEnd returns the kind of the finding if all records from one on are missing.
 func (s *specimen) absent(from, to int) verdict {
 	if to == s.n {
 		return verdict{finding.Truncated, from}
@@ -298,7 +298,7 @@ func flipped(f func([]byte) []byte) func(*specimen, int) (forgery, verdict) {
 	}
 }
 
-// rewrite changes a record and makes the chain from there on anew.
+// rewrite changes a record and computes the chain from there on again.
 func (s *specimen) rewrite(f forgery, from int) {
 	var prev record.Hash
 	for seq := range s.n {
@@ -315,7 +315,7 @@ func (s *specimen) rewrite(f forgery, from int) {
 	}
 }
 
-// madeUp is a line that could stand in front of record i: whole, and chained.
+// madeUp is a forged line that could precede record i: whole, and chained.
 func (s *specimen) madeUp(i int) []byte {
 	var prev record.Hash
 	if i > 0 {
@@ -343,7 +343,7 @@ var moves = []tampering{
 		return f, verdict{finding.Reordered, min(i, j)}
 	}},
 	{"write it twice", func(s *specimen, i int) (forgery, verdict) {
-		if i+1 == s.n { // of what lies behind the signed ones nothing was signed
+		if i+1 == s.n { // records after the newest checkpoint were not signed
 			return s.put(i, s.line(i), s.line(i)), verdict{finding.Unauthenticated, s.n}
 		}
 		return s.put(i, s.line(i), s.line(i)), verdict{finding.Inserted, i + 1}
@@ -382,7 +382,7 @@ var moves = []tampering{
 		f[s.names[k-1]] = append(f[s.names[k-1]], s.line(i))
 		return f, verdict{finding.Reordered, s.first[name]}
 	}},
-	{"move to the start of the segment behind", func(s *specimen, i int) (forgery, verdict) {
+	{"move to the start of the next segment", func(s *specimen, i int) (forgery, verdict) {
 		name, _ := s.home(i)
 		k := slices.Index(s.names, name)
 		if k+1 == len(s.names) {
@@ -436,7 +436,7 @@ var cuts = []tampering{
 		if i+1 == s.n {
 			return s.put(i), verdict{finding.Truncated, i}
 		}
-		// All behind it move up by one, and the chain is whole again.
+		// All later records move up by one, and the chain is whole again.
 		f := s.forge()
 		for seq := i; seq+1 < s.n; seq++ {
 			var prev record.Hash
@@ -463,7 +463,7 @@ var cuts = []tampering{
 		f[name] = append(f[name][:at], s.line(i)[:200])
 		return f, s.absent(i, s.end(name))
 	}},
-	{"cut its segment within it, and all behind", func(s *specimen, i int) (forgery, verdict) {
+	{"cut its segment within it, and remove all later ones", func(s *specimen, i int) (forgery, verdict) {
 		f := s.forge()
 		name, at := s.home(i)
 		f[name] = append(f[name][:at], s.line(i)[:200])
@@ -496,8 +496,8 @@ var cuts = []tampering{
 	}},
 }
 
-// TestTampering walks over a log and does all of it at every record: none is
-// missed, none taken for something else.
+// TestTampering tampers with every record of a log in every way: each tampering
+// is found and named.
 func TestTampering(t *testing.T) {
 	s := newSpecimen(t)
 	for _, c := range []conditions{
@@ -527,15 +527,15 @@ func TestTampering(t *testing.T) {
 	}
 }
 
-// atBorder tells whether a record is next to the end of the third segment, or
+// atBorder reports whether a record is next to the end of the third segment, or
 // of the log.
 func (s *specimen) atBorder(i int) bool {
 	third := s.first[s.names[3]]
 	return i == third-1 || i == third || i == 0 || i == s.n-1
 }
 
-// lessKnown says what can still be told where the leaves of the tree are known
-// from the lines alone, or nothing from the keys.
+// lessKnown returns the finding that is expected if the leaves of the tree are
+// known from the lines alone, or the keys are not known.
 func (s *specimen) lessKnown(c conditions, name string, i int, want verdict) verdict {
 	treeless := len(c.gone) == 2
 	switch {

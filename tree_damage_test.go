@@ -56,7 +56,7 @@ func derivedOptions(disk vfs.FS) audittrail.Options {
 	return audittrail.Options{Create: true, LockWait: -1}.With(audittrail.Seams{FS: disk, Roll: 60_000})
 }
 
-// An answer is what a reader of a log was told, in a form that can be compared.
+// An answer is the result of a reader, in a form that can be compared.
 type answer map[string]string
 
 // ask puts every question to a log of which derived files decide nothing. Where
@@ -147,7 +147,8 @@ func folder(t *testing.T, disk vfs.FS, dir string) map[string]string {
 	return files
 }
 
-// derivedDamage is how a file is damaged: edited, or by what the disk answers.
+// derivedDamage is a way to damage a file: by an edit, or by errors of the
+// disk.
 var derivedDamage = map[string]struct {
 	edit   func(b, other []byte) []byte
 	fail   func() func(vfs.Op) error
@@ -263,7 +264,8 @@ func named(t *testing.T, disk *vfs.Mem, file string, passes bool) {
 	}
 }
 
-// rebuildsAll checks that nothing is left behind for damage in a derived file.
+// rebuildsAll checks that a rebuild loses nothing because of damage in a
+// derived file.
 func rebuildsAll(t *testing.T, disk *vfs.Mem, carried uint64) {
 	t.Helper()
 	o := derivedOptions(disk)
@@ -301,7 +303,7 @@ func mended(t *testing.T, disk *vfs.Mem) {
 	}
 }
 
-// certified checks that an erasure has all that its certificate consists of.
+// certified checks that an erasure has everything that its certificate needs.
 func certified(t *testing.T, disk *vfs.Mem) {
 	t.Helper()
 	log := logtest.Open(t, "dir", derivedOptions(disk))
@@ -369,8 +371,8 @@ func TestAlteredAndDerived(t *testing.T) {
 	}
 }
 
-// TestWriterMeetsDamage damages a file under a writer, which makes it again when a
-// reader in its process has met that.
+// TestWriterMeetsDamage damages a file while a writer has it open, which
+// rebuilds it when a reader in its process has found the damage.
 func TestWriterMeetsDamage(t *testing.T) {
 	disk, _ := derivedLog(t)
 	log := logtest.Open(t, "dir", derivedOptions(disk))

@@ -25,7 +25,7 @@ func keptLog(t *testing.T) (*vfs.Mem, *clock) {
 	log := logtest.Open(t, "dir", keptOptions(disk, c))
 	for i := range 12 {
 		user := fmt.Sprintf("user %d", i%3)
-		if i > 9 { // behind the first segment
+		if i > 9 { // after the first segment
 			user = "held"
 		}
 		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: user, Prompt: fmt.Sprintf("prompt %d", i)})
@@ -52,10 +52,10 @@ func keptOptions(disk vfs.FS, c *clock) audittrail.Options {
 	return audittrail.Options{Create: true, LockWait: -1, AcceptClock: true}.With(audittrail.Seams{FS: disk, Now: c.Now, Roll: 6000})
 }
 
-// unreadable are what becomes of a log one of whose files is damaged or cannot be
-// read: what verify says, and what readers and a writer end with if it is an error,
-// and what verify says when the writer has been there and the file can be read. The
-// first row counts whose patterns match.
+// unreadable are the results for a log with a file that is damaged or cannot be
+// read: the verdict, the errors of readers and of a writer, and the verdict
+// after the writer was closed and the file can be read. The first row whose
+// patterns match applies.
 var unreadable = []struct {
 	file, how             string
 	verify, reader, write string
@@ -69,19 +69,20 @@ var unreadable = []struct {
 	{`^tree/checkpoint$`, `.`, "limited", "", "", "intact"},
 	{`^tree/signers$`, `^E`, "^error.*read signers", "", "read signers", "intact"},
 	{`^tree/signers$`, `.`, "limited", "", "", "intact"},
-	{`^escrow/`, `^E`, "limited.*what is held of class", "open escrow", "", "intact"},
-	{`^escrow/`, `.`, "limited.*what is held of class", "escrow damaged", "", "limited.*what is held of class"},
+	{`^escrow/`, `^E`, "limited.*the escrow of class", "open escrow", "", "intact"},
+	{`^escrow/`, `.`, "limited.*the escrow of class", "escrow damaged", "", "limited.*the escrow of class"},
 	{`\.(jsonl|remnant)$`, `^E`, "unchecked", "permission denied|input/output", "permission denied|input/output", "intact"},
 	{`\.jsonl$`, `bit`, "altered", "altered|run verify|not a canonical record", "|altered", "altered"}, // by what the bit is of
 	{`\.remnant$`, `bit`, "altered", "", "", "altered"},
-	{`\.remnant$`, `.`, "altered", "remnant is damaged", "remnant is damaged", "altered"},
+	{`\.remnant$`, `.`, "altered", "tombstone is damaged", "tombstone is damaged", "altered"},
 	{`27\.jsonl$`, `.`, "truncated", "", "run verify", "truncated"}, // a reader says how many there are
 	{`\.jsonl$`, `.`, "altered", "run verify", "run verify", "altered"},
 }
 
 // TestUnreadableFiles damages one file of a log after the other, or lets it give
-// errors: only lines, and what stays of them, can be altered, what is derived from
-// them keeps nobody from the log, and an error of the disk is called one.
+// errors: only lines and tombstones are reported as altered, damage in a
+// derived file keeps neither readers nor a writer from the log, and an error of
+// the disk is reported as one.
 func TestUnreadableFiles(t *testing.T) {
 	start, c := keptLog(t)
 	failing := func(name string, kind vfs.OpKind, err error) func(*vfs.Mem) {
@@ -152,7 +153,7 @@ func verdictOf(t *testing.T, disk vfs.FS, c *clock) string {
 	return fmt.Sprint(v.Verdict(), " ", v.Findings, v.Limitations)
 }
 
-// readAll reads all records and what governs them, as a reader.
+// readAll reads all records and all governance records, as a reader.
 func readAll(t *testing.T, disk vfs.FS, c *clock) error {
 	t.Helper()
 	o := keptOptions(disk, c)

@@ -7,26 +7,26 @@ import (
 	"audittrail/finding"
 )
 
-// A Verdict is what a Verification comes to, in a word.
+// A Verdict is the result of a Verification in one word.
 type Verdict string
 
 // The verdicts, the worst last. Each has an exit status of its own on the
 // command line: 0, 3, 1, 2.
 const (
-	// VerdictIntact means that every record is the one that was signed.
+	// VerdictIntact says that every record is the one that was signed.
 	VerdictIntact Verdict = "intact"
-	// VerdictLimited means that nothing was altered, but the answer is not whole
-	// or not vouched for: Caveats says why.
+	// VerdictLimited says that nothing was altered, but the check is incomplete
+	// or some records are unauthenticated: Caveats says why.
 	VerdictLimited Verdict = "limited"
-	// VerdictUnchecked means that a file could not be read, and nothing is known
-	// of its records; what could be read was not altered.
+	// VerdictUnchecked says that a file could not be read, so that its records
+	// are unchecked; the other records were not altered.
 	VerdictUnchecked Verdict = "unchecked"
-	// VerdictAltered means that the log is not the one that was signed.
+	// VerdictAltered says that the log is not the one that was signed.
 	VerdictAltered Verdict = "altered"
 )
 
-// Verdict sums up what was found. All that asks whether a log was altered asks
-// it or Altered.
+// Verdict sums up the findings. All code that decides whether a log was altered
+// calls it or Altered.
 func (v *Verification) Verdict() Verdict {
 	switch {
 	case v.Altered():
@@ -39,29 +39,29 @@ func (v *Verification) Verdict() Verdict {
 	return VerdictIntact
 }
 
-// Valid tells whether there is no problem of any kind.
+// Valid reports whether there are no findings.
 func (v *Verification) Valid() bool { return v.FindingCount == 0 }
 
-// Count returns the number of problems of a kind.
+// Count returns the number of findings of a kind.
 func (v *Verification) Count(k finding.Kind) uint64 { return v.kinds[k] }
 
-// Counts returns the number of problems of each kind of which there are any.
+// Counts returns the number of findings of each kind that has any.
 func (v *Verification) Counts() map[finding.Kind]uint64 {
 	counts := make(map[finding.Kind]uint64, len(v.kinds))
 	maps.Copy(counts, v.kinds)
 	return counts
 }
 
-// Altered tells whether somebody changed the log.
+// Altered reports whether the log was altered.
 func (v *Verification) Altered() bool { return v.Alterations() > 0 }
 
-// Alterations returns the number of problems that are alterations, be they kept
-// in Findings or not.
+// Alterations returns the number of findings that are alterations, whether
+// Findings contains them or not.
 func (v *Verification) Alterations() uint64 { return finding.Alterations(v.kinds) }
 
-// Caveats says in a few words each what was found that is no alteration, and
-// whether the check of a log that was not altered lacked something: Limitations
-// says what.
+// Caveats describes, in a few words each, the findings that are not
+// alterations. For a log that was not altered, it also says whether the check
+// lacked something: Limitations says what.
 func (v *Verification) Caveats() []string {
 	var all []string
 	say := func(k finding.Kind, one, many string) {
@@ -76,7 +76,7 @@ func (v *Verification) Caveats() []string {
 	say(finding.Lost, "the key to the content of 1 record is lost", "the keys to the contents of %d records are lost")
 	say(finding.Torn, "the last write was interrupted", "%d writes were interrupted")
 	if v.Count(finding.Unauthenticated) > 0 {
-		all = append(all, "nobody vouches for what lies beyond its newest checkpoint")
+		all = append(all, "records beyond its newest checkpoint are unauthenticated")
 	}
 	if v.Count(finding.Derived) > 0 {
 		all = append(all, "files that are derived from it are damaged")

@@ -17,7 +17,7 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// putBack makes a folder of a log what it is on another disk.
+// putBack replaces a folder of a log by its copy on another disk.
 func putBack(t *testing.T, disk, older *vfs.Mem, dir string) {
 	t.Helper()
 	for _, d := range []*vfs.Mem{disk, older} {
@@ -111,8 +111,8 @@ func TestVerdictCrowded(t *testing.T) {
 	}
 }
 
-// TestVerifyFirstSecond has a log whose first records nobody has signed yet, with
-// every possible part of the write that a crash interrupted.
+// TestVerifyFirstSecond has a log whose first records nobody has signed yet,
+// with every possible prefix of a write that a crash interrupted.
 func TestVerifyFirstSecond(t *testing.T) {
 	s := newSpecimen(t)
 	all := s.read(t, "log/"+s.names[0])

@@ -14,77 +14,81 @@ import (
 	"audittrail/tlog"
 )
 
-// VerifyOptions say what to check a log against. The zero value checks all of
-// it against what its keyring says of its signatures.
+// VerifyOptions say with what a log is compared. The zero value compares the
+// whole log with the signatures that its keyring knows.
 type VerifyOptions struct {
-	// From is the first record to read. Of those in front of it, only the
-	// tree is looked at.
+	// From is the first record to read. For the records before it, only the
+	// tree is checked.
 	From uint64
-	// Size is how many records the verdict is about: problems that only concern
-	// later ones are not reported, but for lines beyond the newest checkpoint that
-	// nobody vouches for. If 0, it is about all.
+	// Size is the number of records that the verdict covers: findings that only
+	// affect later records are not reported, except for unauthenticated lines
+	// beyond the newest checkpoint. If 0, the verdict covers all records.
 	Size uint64
-	// IgnoreUnauthenticated leaves out these lines, too, where there is a Size.
+	// IgnoreUnauthenticated leaves out the unauthenticated lines, too, if Size
+	// is set.
 	IgnoreUnauthenticated bool
-	// VKeys are verifier keys that are trusted. If there are none, the
-	// keyring's word is taken for who signs. A key of the log that was
-	// replaced since leads to its successors, see tlog.ResolveSigner.
+	// VKeys are the verifier keys that are trusted. If there are none, the keys
+	// in the keyring are trusted. From a key of the log that was replaced
+	// since, the check follows the rotations to its successors, see
+	// tlog.ResolveSigner.
 	VKeys []string
-	// Checkpoints are signed checkpoints that were kept elsewhere: the log
-	// must continue what they cover. They catch what its own cannot: that it
-	// was cut off or replaced, keyring and all.
+	// Checkpoints are signed checkpoints that were stored elsewhere: the log
+	// must be consistent with them. Only they reveal that the log was cut off
+	// or replaced together with its keyring.
 	Checkpoints [][]byte
-	// Progress is told how many of how many bytes have been gone over. If the
-	// log is not intact it is gone over again, and the total doubles. Calls
+	// Progress is called with the number of bytes read so far and in all. If
+	// the log is not intact, it is read again, and the total doubles. Calls
 	// come from several goroutines, one at a time.
 	Progress func(done, total uint64)
-	// MaxFindings is how many alterations are kept, and how many other problems;
-	// if 0, 1000. All are counted.
+	// MaxFindings bounds the alterations, and also the other findings, in
+	// Verification.Findings; if 0, 1000 of each. All are counted.
 	MaxFindings int
 }
 
-// A Verification is what Verify found.
+// A Verification is the result of Verify.
 type Verification struct {
-	Records uint64 `json:"records"` // in their place, from First on
+	Records uint64 `json:"records"` // found in their place, from First on
 	Removed uint64 `json:"left"`    // archived or dropped, as the log says
-	// Archived are those of them whose archives were read, and hold them.
+	// Archived counts those of them that were found in their archives.
 	Archived uint64 `json:"archived"`
-	First    uint64 `json:"first"` // the first that was asked for
+	First    uint64 `json:"first"` // the first record that was checked
 	Bytes    uint64 `json:"bytes"` // that were read
 
-	// Root is the newest signed root, and CheckpointSize how many records it
-	// covers. Unsigned records behind them are only chained; with the keyring
-	// at hand, their contents are authenticated.
+	// Root is the newest signed root, and CheckpointSize the number of records
+	// that it covers. The Unsigned records after them are only chained; if the
+	// keyring is available, their contents were authenticated.
 	Root           tlog.Hash `json:"root"`
 	CheckpointSize uint64    `json:"checkpoint_size"`
 	Unsigned       uint64    `json:"unsigned"`
 
-	// Of the records that were read, with the keyring at hand: those whose
-	// contents were erased, have expired, or would have, but for a hold.
+	// Counts of the records that were read whose contents were erased, have
+	// expired, or would have expired without a legal hold; 0 without the
+	// keyring.
 	Erased  uint64 `json:"erased"`
 	Expired uint64 `json:"expired"`
 	Held    uint64 `json:"held"`
 
-	// Findings are the first alterations, by record, and then the first others.
+	// Findings are the first alterations, by record, and then the first other
+	// findings.
 	Findings     []finding.Finding `json:"errors"`
 	FindingCount uint64            `json:"error_count"`
-	// Limitations is what the check would have needed, or was asked for, and did
-	// not have.
+	// Limitations name what the check needed, or was asked to use, and did not
+	// have.
 	Limitations []string `json:"missing"`
-	// Sealed is true if the keyring was not at hand, so that nothing is known
-	// of the keys to the contents.
+	// Sealed is true if the keyring was not available, so that the keys to the
+	// contents were not checked.
 	Sealed bool `json:"sealed"`
 
 	kinds map[finding.Kind]uint64
 }
 
-// ErrNoVerifierKey means that there is neither a verifier key nor a keyring to
-// check the log's signatures with.
+// ErrNoVerifierKey reports that neither a verifier key nor a keyring is
+// available to check the log's signatures with.
 var ErrNoVerifierKey = trust.ErrNoKey
 
-// CheckSideFiles returns what is wrong with side files and id tables, as far as that
-// can be told without reading lines: with the keyring, it can. A writer takes
-// nothing from such a file, and makes it again where it is missing.
+// CheckSideFiles returns the side files and id tables that are damaged, as far
+// as that can be decided without reading lines, which needs the keyring. A
+// writer does not trust such a file, and rebuilds it if it is missing.
 func (l *Log) CheckSideFiles(ctx context.Context) ([]finding.Finding, error) {
 	if l.closed.Load() {
 		return nil, fmt.Errorf("look at side files: %w", ErrClosed)
@@ -97,8 +101,8 @@ func (l *Log) CheckSideFiles(ctx context.Context) ([]finding.Finding, error) {
 }
 
 // Verify checks every record against its own hash, the chain, and the Merkle
-// tree whose root is signed. What is wrong with the log is in the Verification;
-// the error is for when it could not be checked.
+// tree whose root is signed. The Verification lists what is wrong with the log;
+// Verify returns an error only if the log could not be checked.
 func (l *Log) Verify(ctx context.Context, o VerifyOptions) (*Verification, error) {
 	if l.closed.Load() {
 		return nil, fmt.Errorf("verify: %w", ErrClosed)
@@ -110,8 +114,8 @@ func (l *Log) Verify(ctx context.Context, o VerifyOptions) (*Verification, error
 	return v, nil
 }
 
-// VerifyDir is Verify for a log that need not open: one that was altered or cut
-// off, a copy without keys, on media that cannot be written to, or beside a
+// VerifyDir is Verify for a log that Open may refuse: a log that was altered or
+// cut off, a copy without keys, or a log on read-only media or with an active
 // writer. It takes no lock and writes nothing.
 func VerifyDir(ctx context.Context, dir string, o Options, vo VerifyOptions) (*Verification, error) {
 	o.ReadOnly, o.Create = true, false

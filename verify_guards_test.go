@@ -22,8 +22,9 @@ import (
 	"audittrail/tlog"
 )
 
-// twice puts a run of lines of a specimen a second time in front of its middle,
-// and part of it at the end: runs that overlap, of which parts can be taken.
+// twice inserts a run of lines of a specimen a second time before its middle,
+// and part of the run at the end: the runs overlap, and parts of them can be
+// chosen.
 func (s *specimen) twice() forgery {
 	f := s.forge()
 	name := s.names[1]
@@ -45,7 +46,7 @@ func (s *specimen) under(t *testing.T, f forgery) *vfs.Mem {
 }
 
 // TestVerifyCalledOff calls a verification off at each of its operations: it
-// returns that, or the verdict that it came to before.
+// returns the error of its context, or the verdict that it had reached.
 func TestVerifyCalledOff(t *testing.T) {
 	s := newSpecimen(t)
 	left := vfs.NewMem()
@@ -90,9 +91,10 @@ func TestVerifyCalledOff(t *testing.T) {
 	}
 }
 
-// TestVerifyAlteredReadError has each read of a line, a hash or a key fail once while a
-// log is sorted out in which lines stand twice: what cannot be read is never said to be
-// missing, and a segment only where it was the segment.
+// TestVerifyAlteredReadError has each read of a line, a hash or a key fail once
+// while a log with duplicate lines is diagnosed: a record that cannot be read
+// is never reported as missing, and a segment as unreadable only if its own
+// read failed.
 func TestVerifyAlteredReadError(t *testing.T) {
 	s := newSpecimen(t)
 	disk := s.under(t, s.twice())
@@ -124,8 +126,9 @@ func TestVerifyAlteredReadError(t *testing.T) {
 	}
 }
 
-// TestVerifyWithoutKeysMeanwhile has the keyring be out of reach from each operation of a
-// verification on: it returns the error of the disk, or the verdict that it comes to with it.
+// TestVerifyWithoutKeysMeanwhile makes the keyring unreadable from each
+// operation of a verification on: it returns the error of the disk, or the
+// verdict with the keyring.
 func TestVerifyWithoutKeysMeanwhile(t *testing.T) {
 	s := newSpecimen(t)
 	for name, disk := range map[string]*vfs.Mem{"healthy": s.disk, "altered": s.under(t, s.twice())} {
@@ -153,8 +156,9 @@ func TestVerifyWithoutKeysMeanwhile(t *testing.T) {
 	}
 }
 
-// TestVerifyForgedRun makes three lines anew, each whole in itself, and puts the true
-// one of the middle elsewhere: none of the three passes for a record.
+// TestVerifyForgedRun replaces three lines by forged ones, each whole in
+// itself, and moves the original of the middle one elsewhere: none of the three
+// passes for a record.
 func TestVerifyForgedRun(t *testing.T) {
 	s := newSpecimen(t)
 	f := s.forge()
@@ -189,18 +193,18 @@ func TestVerifyFromSignedSize(t *testing.T) {
 	if v.Altered() || v.Count(finding.Derived) != 1 || v.Findings[0].File != "tree/0" {
 		t.Errorf("%+v, want tree/0 named", v.Findings)
 	}
-	// Nothing of the tree is needed behind all that was signed.
+	// The tree is not needed after all signed records.
 	disk = signedThenMore(t)
 	for _, name := range []string{"tree/0", "tree/entries"} {
 		edit(t, disk, name, func(b []byte) []byte { return b[:5*32] })
 	}
 	if v := verifyOn(t, disk, audittrail.VerifyOptions{From: 7}); v.Altered() || v.Records != 1 {
-		t.Errorf("%d records, %+v, want the one behind From", v.Records, v.Findings)
+		t.Errorf("%d records, %+v, want the one after From", v.Records, v.Findings)
 	}
 }
 
-// TestVerifyWithoutSubject has a line that has no data subject stand behind all that
-// was signed: there is no key to look for, and nobody vouches for it.
+// TestVerifyWithoutSubject appends a line without a data subject after all
+// signed records: it has no key, and is unauthenticated.
 func TestVerifyWithoutSubject(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, "log/"+firstSegment, func(b []byte) []byte {
@@ -243,14 +247,14 @@ func TestVerifyCountsProblems(t *testing.T) {
 	for _, kept := range []int{0, 1, 3} {
 		v := verifyOn(t, s.under(t, s.twice()), audittrail.VerifyOptions{MaxFindings: kept})
 		if v.FindingCount != 5 || v.Count(finding.Inserted) != 4 {
-			t.Errorf("%d kept: %d problems, %+v, want 4 lines that stand twice and an end that nobody vouches for", kept, v.FindingCount, v.Findings)
+			t.Errorf("%d kept: %d problems, %+v, want 4 duplicate lines and an unauthenticated end", kept, v.FindingCount, v.Findings)
 		}
 	}
 }
 
-// TestVerifyImpossibleSize has the log's own key vouch for more records than any disk
-// has room for, as a mistake or an insider can: what is there is said, in the memory
-// that this takes.
+// TestVerifyImpossibleSize has the log's own key sign more records than any
+// disk can store, as a mistake or an insider can: verify names the records that
+// exist, and needs no more memory than these take.
 func TestVerifyImpossibleSize(t *testing.T) {
 	disk := signedThenMore(t)
 	log := logtest.Open(t, "dir", onDisk(disk.Clone()))
@@ -263,7 +267,8 @@ func TestVerifyImpossibleSize(t *testing.T) {
 }
 
 // TestVerifyWithoutTree alters two lines in a row of a log whose tree is gone, the
-// first so that it still ends as it did: what they were is known all the same.
+// first so that it still ends as it did: their signed hashes are known all the
+// same.
 func TestVerifyWithoutTree(t *testing.T) {
 	s := newSpecimen(t)
 	f := s.put(0, flip(s.line(0), `"body":"`))
@@ -278,8 +283,8 @@ func TestVerifyWithoutTree(t *testing.T) {
 	}
 }
 
-// TestVerifyWhileTailIsCut has what an interrupted write left be cut off at each
-// operation of a verification, as a writer does that begins: nothing was altered.
+// TestVerifyWhileTailIsCut cuts off an interrupted write at each operation of a
+// verification, as a writer that opens the log does: nothing was altered.
 func TestVerifyWhileTailIsCut(t *testing.T) {
 	start := signedThenMore(t)
 	whole := int64(len(readOn(t, start, "log/"+firstSegment)))
@@ -307,9 +312,9 @@ func TestVerifyWhileTailIsCut(t *testing.T) {
 	}
 }
 
-// TestVerifyWhileErasureSigns has somebody be erased at each operation of a
-// verification, by a writer that has not published its checkpoint yet: nothing was
-// altered, and the records before the erasure count.
+// TestVerifyWhileErasureSigns erases somebody at each operation of a
+// verification, by a writer that has not published its checkpoint yet: nothing
+// was altered, and the records before the erasure count.
 func TestVerifyWhileErasureSigns(t *testing.T) {
 	written := vfs.NewMem()
 	log := logtest.Open(t, "dir", onDisk(written))
@@ -330,7 +335,7 @@ func TestVerifyWhileErasureSigns(t *testing.T) {
 			edit(t, start, "tree/"+name, func([]byte) []byte { return readOn(t, after, "tree/"+name) })
 		}
 	}
-	// The log grows, and what has changed of the keys takes the place of what was.
+	// The log grows, and changed files of the keyring replace the old ones.
 	grown := readOn(t, after, "log/"+firstSegment)[len(readOn(t, start, "log/"+firstSegment)):]
 	happen := func(disk *vfs.Mem) error {
 		f, err := disk.OpenFile("dir/log/"+firstSegment, os.O_RDWR, 0)
@@ -380,8 +385,9 @@ func TestVerifyWhileErasureSigns(t *testing.T) {
 	}
 }
 
-// TestVerifyArchiveInALongPlace has a segment be in an archive whose name is too long
-// to stand in the clear: without the keyring it is said that nobody can tell where.
+// TestVerifyArchiveInALongPlace archives a segment in a folder whose name is
+// too long for a cleartext field: without the keyring verify says that the
+// folder is not known.
 func TestVerifyArchiveInALongPlace(t *testing.T) {
 	disk := vfs.NewMem()
 	filled(t, disk)
@@ -416,7 +422,8 @@ func TestVerifyFromWithoutFiles(t *testing.T) {
 }
 
 // TestVerifyBlindComparesNothing alters lines in a row of a log whose tree is damaged,
-// so that nobody can tell what it held: no file of it is called wrong for that.
+// so that its contents are not known: no file of the tree is called wrong
+// because of that.
 func TestVerifyBlindComparesNothing(t *testing.T) {
 	s := newSpecimen(t)
 	f := s.put(3, []byte("junk\n"))
@@ -446,7 +453,7 @@ func TestVerifyNamesFile(t *testing.T) {
 		"the first of all":       {s.put(0), s.names[0]},
 		"the second of a file":   {s.put(s.first[second] + 1), second},
 		"the second of the next": {s.put(s.first[third] + 1), third},
-		"all files behind":       {short, second},
+		"all later files":        {short, second},
 	} {
 		v := s.verify(t, c.f, conditions{})
 		if len(v.Findings) == 0 || v.Findings[0].File != "log/"+c.want {
@@ -455,8 +462,8 @@ func TestVerifyNamesFile(t *testing.T) {
 	}
 }
 
-// TestVerifyWithinPassesOverStrays verifies a log up to a size beside what calls itself
-// the remains of a segment behind that, which is somebody else's question.
+// TestVerifyWithinPassesOverStrays verifies a log up to a size, with a forged
+// tombstone after that size, which is not reported.
 func TestVerifyWithinPassesOverStrays(t *testing.T) {
 	disk := signedThenMore(t)
 	edit(t, disk, "log/00000000000000000100.remnant", func([]byte) []byte { return []byte("junk") })
@@ -468,8 +475,8 @@ func TestVerifyWithinPassesOverStrays(t *testing.T) {
 	}
 }
 
-// TestVerifyTombstoneBesideTombstone names a remnant after a record that another segment
-// has taken with it: nothing is taken from it, and it is named.
+// TestVerifyTombstoneBesideTombstone names a tombstone after a record that
+// belongs to another tombstone: it is not trusted, and a finding names it.
 func TestVerifyTombstoneBesideTombstone(t *testing.T) {
 	disk := vfs.NewMem()
 	filled(t, disk)
@@ -488,8 +495,8 @@ func TestVerifyTombstoneBesideTombstone(t *testing.T) {
 	}
 }
 
-// TestVerifyRemnantBesideUnreadable names a remnant after a segment whose lines cannot
-// be read: that they cannot is all that is said of them.
+// TestVerifyRemnantBesideUnreadable adds a tombstone of a segment whose lines
+// cannot be read: the only finding is that they cannot be read.
 func TestVerifyRemnantBesideUnreadable(t *testing.T) {
 	disk := vfs.NewMem()
 	filled(t, disk)
@@ -510,8 +517,9 @@ func TestVerifyRemnantBesideUnreadable(t *testing.T) {
 	}
 }
 
-// TestVerifyForgedFirstBehindJunk puts a forged record 0 behind two lines of junk: it
-// is given the place that it claims, and they get those that are left.
+// TestVerifyForgedFirstBehindJunk inserts a forged record 0 after two lines of
+// junk: it is assigned to the place that it claims, and they to the places that
+// are left.
 func TestVerifyForgedFirstBehindJunk(t *testing.T) {
 	s := newSpecimen(t)
 	f := s.forge()
@@ -525,8 +533,8 @@ func TestVerifyForgedFirstBehindJunk(t *testing.T) {
 	}
 }
 
-// TestVerifyFromBehindGap takes a record out in front of From and alters one behind:
-// what is in front was not asked for.
+// TestVerifyFromBehindGap removes a record before From and alters one after it:
+// the records before From are not checked.
 func TestVerifyFromBehindGap(t *testing.T) {
 	s := newSpecimen(t)
 	name := s.names[1]
@@ -540,8 +548,9 @@ func TestVerifyFromBehindGap(t *testing.T) {
 	}
 }
 
-// TestVerifyWithoutTreeBesideGap alters a line of a log whose tree is gone, and of
-// which a segment has left: what stays of that says what its records were.
+// TestVerifyWithoutTreeBesideGap alters a line of a log whose tree is missing,
+// and of which a segment has left: the segment's tombstone has the hashes of
+// its records.
 func TestVerifyWithoutTreeBesideGap(t *testing.T) {
 	disk := vfs.NewMem()
 	filled(t, disk)
@@ -565,9 +574,9 @@ func TestVerifyWithoutTreeBesideGap(t *testing.T) {
 	}
 }
 
-// TestVerifyUnreadableStatement has every read of what stays of a segment fail from
-// one on, which holds the record that says of another that it has left: while that
-// cannot be read, it is not said to be absent.
+// TestVerifyUnreadableStatement fails every read from one on of a tombstone
+// that contains the record of another segment's removal: while that record
+// cannot be read, it is not reported as missing.
 func TestVerifyUnreadableStatement(t *testing.T) {
 	start := vfs.NewMem()
 	filled(t, start)
@@ -608,8 +617,8 @@ func TestVerifyUnreadableStatement(t *testing.T) {
 	}
 }
 
-// TestVerifyUnreadableTail has the last segment be one that cannot be looked at, all of
-// whose records lie behind the newest checkpoint: that is said.
+// TestVerifyUnreadableTail makes the last segment unreadable, all of whose
+// records come after the newest checkpoint: verify reports that.
 func TestVerifyUnreadableTail(t *testing.T) {
 	disk := vfs.NewMem()
 	log := logtest.Open(t, "dir", rolling(disk))
@@ -638,8 +647,9 @@ func TestVerifyUnreadableTail(t *testing.T) {
 	}
 }
 
-// TestVerifyUnreadableMiddle has a segment be readable up to a place within it: what is
-// in front of that is checked, and what cannot be read begins behind it.
+// TestVerifyUnreadableMiddle makes a segment unreadable from an offset within
+// it: the records before it are checked, and only those after it are reported
+// as unreadable.
 func TestVerifyUnreadableMiddle(t *testing.T) {
 	start := vfs.NewMem()
 	log := logtest.Open(t, "dir", onDisk(start))
@@ -664,7 +674,7 @@ func TestVerifyUnreadableMiddle(t *testing.T) {
 		})
 		v, err := tryVerify(disk, audittrail.VerifyOptions{})
 		if err != nil || v.Altered() || v.Count(finding.Unreadable) != 1 || v.Findings[0].Seq != v.Records {
-			t.Errorf("byte %d cannot be read: %+v, %v, want what is behind the records that can be unreadable", bad, v, err)
+			t.Errorf("byte %d cannot be read: %+v, %v, want an unreadable finding after the records that can be read", bad, v, err)
 			continue
 		}
 		within = within || v.Records > 0
@@ -674,8 +684,9 @@ func TestVerifyUnreadableMiddle(t *testing.T) {
 	}
 }
 
-// TestVerifySignedOtherForm has a holder of the signing key sign a line whose version is
-// not spelled as any is: it is none of the log's records, and none of a newer format.
+// TestVerifySignedOtherForm has a holder of the signing key sign a line whose
+// version is not in canonical form: the line is neither a record of the log nor
+// of a newer format.
 func TestVerifySignedOtherForm(t *testing.T) {
 	s := newSpecimen(t)
 	f := s.forge()

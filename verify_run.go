@@ -20,25 +20,27 @@ import (
 	"audittrail/tlog"
 )
 
-// attempts is how often a log is inspected whose writer moves segments meanwhile.
+// verifyAttempts is how often a log is inspected if its writer moves segments
+// meanwhile.
 const verifyAttempts = 3
 
-// An inspected log is what one pass over it has found.
+// An inspected is the result of one pass over a log.
 type inspected struct {
 	Verification
 	found *verify.Findings
 
 	moved bool   // segments were moved meanwhile
-	end   uint64 // of the records that were found, if that was looked for
-	known bool   // it was found out how far the log goes
+	end   uint64 // of the records that were found, if they were counted
+	known bool   // the end of the log is known
 }
 
-// inspect compares a log with what was signed, and again what a writer may have put in order meanwhile.
-// Of what is missing something may be known before.
+// inspect compares a log with what was signed, and repeats that if a writer may
+// have changed the log meanwhile. missing are limitations that are known
+// already.
 func (l *Log) inspect(ctx context.Context, o VerifyOptions, missing []string) (*inspected, error) {
 	live := l.lock != nil || l.hasWriter()
 	end := uint64(math.MaxUint64)
-	covered := uint64(0) // by the heads of the inspection before
+	covered := uint64(0) // by the heads of the previous inspection
 	for n := 0; ; n++ {
 		v, err := l.inspectOnce(ctx, o, live, end, missing)
 		if err != nil || v.found.Count == 0 {
@@ -48,10 +50,11 @@ func (l *Log) inspect(ctx context.Context, o VerifyOptions, missing []string) (*
 		before := live
 		live = l.lock != nil || l.hasWriter()
 		again := n < verifyAttempts && (live && !before || v.moved || signed > v.CheckpointSize)
-		// A line beyond the signed ones is called a forgery only if nothing has
-		// signed it meanwhile: an erasure signs, and destroys keys then. As the
-		// end is where it was, this comes to one; and it goes on only as long as
-		// more is covered than before, whatever calls itself signed.
+		// A line beyond the signed ones is reported only if it was not signed
+		// meanwhile: an erasure first signs, and then destroys keys. Since the
+		// end of the log is fixed, one more inspection usually suffices; and
+		// inspections continue only as long as more is covered than before, so
+		// that forged checkpoints cannot prolong them without end.
 		for _, p := range v.found.Kept() {
 			meanwhile := p.Kind == finding.Unauthenticated && p.Seq >= v.CheckpointSize && p.Seq < signed
 			again = again || meanwhile && (n < verifyAttempts || v.CheckpointSize > covered)
@@ -66,11 +69,12 @@ func (l *Log) inspect(ctx context.Context, o VerifyOptions, missing []string) (*
 	}
 }
 
-// signedNow returns how many records are signed by now, as far as the log says.
+// signedNow returns the number of records that are signed now, as far as the
+// log says.
 func (l *Log) signedNow() uint64 {
 	var size uint64
 	if l.ring != nil {
-		// If it cannot be read, the next inspection says so.
+		// If the keyring cannot be read, the next inspection says so.
 		_, _ = l.ring.Refresh()
 		size, _ = l.ring.Signed()
 	}
@@ -85,8 +89,8 @@ func (l *Log) signedNow() uint64 {
 	return c.Size
 }
 
-// inspectOnce goes over a log, which is taken to end with the record before end, or
-// with what is signed.
+// inspectOnce checks a log once. The log is taken to end with the record before
+// end, or with the last signed record.
 func (l *Log) inspectOnce(ctx context.Context, o VerifyOptions, live bool, end uint64, missing []string) (*inspected, error) {
 	found := &verify.Findings{Max: o.MaxFindings}
 	if found.Max <= 0 {
@@ -137,7 +141,7 @@ func (l *Log) inspectOnce(ctx context.Context, o VerifyOptions, live bool, end u
 	if err := l.inspectLeft(ctx, a, o, evidence, v, end); err != nil {
 		return nil, err
 	}
-	if found.Count == found.Kinds[finding.Lost]+found.Kinds[finding.Derived] { // otherwise there is nothing to compare with
+	if found.Count == found.Kinds[finding.Lost]+found.Kinds[finding.Derived] { // otherwise there are no verified hashes to compare archives with
 		derived, err := derivedFindings(ctx, compared)
 		if err != nil {
 			return nil, err
@@ -153,23 +157,23 @@ func (l *Log) inspectOnce(ctx context.Context, o VerifyOptions, live bool, end u
 		v.Limitations = append(v.Limitations, fmt.Sprintf("%d records of a newer format were not understood: their hashes were checked", checked.Newer))
 	}
 	if checked.Blind {
-		v.Limitations = append(v.Limitations, "the hashes in tree/: they are gone or altered as well, so that besides what breaks the chain, records may have been rewritten")
+		v.Limitations = append(v.Limitations, "the hashes in tree/: they are missing or altered as well, so that records may have been rewritten even where the chain is not broken")
 	}
 	if v.Unsigned > 0 && l.ring == nil {
-		v.Limitations = append(v.Limitations, fmt.Sprintf("the keyring, or a newer checkpoint: %d records behind the checkpoint are chained, but nothing vouches for them", v.Unsigned))
+		v.Limitations = append(v.Limitations, fmt.Sprintf("the keyring, or a newer checkpoint: %d records after the checkpoint are chained, but unauthenticated", v.Unsigned))
 	}
 	l.countHeld(v, o.From)
 	return v, nil
 }
 
-// sides are the side files as the check of the lines knows them.
+// sides adapts the comparison of side files to the check of the lines.
 type sides struct{ *segment.Comparison }
 
 // Comparer returns a comparer.
 func (s sides) Comparer() verify.Comparer { return s.Comparison.Comparer() }
 
-// derivedFindings returns the side files and id tables that are not what the lines make
-// of them.
+// derivedFindings returns the side files and id tables that disagree with the
+// lines.
 func derivedFindings(ctx context.Context, compared *segment.Comparison) ([]finding.Finding, error) {
 	all, err := compared.Differences(ctx)
 	if err != nil {
@@ -185,8 +189,8 @@ func derivedFindings(ctx context.Context, compared *segment.Comparison) ([]findi
 	return problems, nil
 }
 
-// countHeld tells the records whose contents have expired from those that a hold
-// keeps.
+// countHeld distinguishes the records whose contents have expired from those
+// that a legal hold keeps.
 func (l *Log) countHeld(v *inspected, from uint64) {
 	if l.ring == nil || v.Expired == 0 {
 		return
@@ -196,9 +200,10 @@ func (l *Log) countHeld(v *inspected, from uint64) {
 	v.Expired -= v.Held
 }
 
-// lookFor looks how far the log goes, and lets the store's readers see what counts
-// of it: the ids before a line, and what the log says of its segments. If that
-// cannot be told, what is signed is there at least, or the check says why not.
+// lookFor finds the end of the log, and lets the store's readers see the
+// records that count, which the check needs for the ids before a line and for
+// the log's statements about its segments. If the end cannot be determined, the
+// signed records are checked, and the check reports which of them are missing.
 func (l *Log) lookFor(ctx context.Context, live bool) (end uint64, known bool, err error) {
 	if l.lock != nil {
 		return l.store.Size(), true, nil
@@ -210,8 +215,8 @@ func (l *Log) lookFor(ctx context.Context, live bool) (end uint64, known bool, e
 	return found, true, nil
 }
 
-// auditFiles lists the segments. Beside a writer they are read as far as it
-// has told its callers: what stands behind that is just being written.
+// auditFiles lists the segments. With an active writer they are read up to the
+// last acknowledged record: later lines are being written.
 func (l *Log) auditFiles(ctx context.Context, v *inspected, live bool, upTo uint64) ([]verify.File, error) {
 	size := max(v.end, v.CheckpointSize)
 	if upTo < math.MaxUint64 {
@@ -221,7 +226,7 @@ func (l *Log) auditFiles(ctx context.Context, v *inspected, live bool, upTo uint
 	if err != nil || !live && upTo == math.MaxUint64 || size == 0 && !(live && v.known) {
 		return files, err
 	}
-	if size == 0 { // it is writing the log's first records
+	if size == 0 { // the writer is writing the log's first records
 		for i := range files {
 			files[i].Size = 0
 		}
@@ -229,7 +234,7 @@ func (l *Log) auditFiles(ctx context.Context, v *inspected, live bool, upTo uint
 	}
 	end, err := l.store.End(ctx, size-1)
 	if err != nil {
-		return files, ctx.Err() // for the check to say what is wrong with that record
+		return files, ctx.Err() // the check reports what is wrong with that record
 	}
 	for i := range files {
 		if files[i].First == end.First {
@@ -239,8 +244,9 @@ func (l *Log) auditFiles(ctx context.Context, v *inspected, live bool, upTo uint
 	return slices.DeleteFunc(files, func(f verify.File) bool { return f.First > end.First }), nil
 }
 
-// inspectLeft looks at the segments that have left the log: whether some did
-// meanwhile, so that what was found means nothing, and what their archives are.
+// inspectLeft checks the segments that have left the log: whether some left
+// during the inspection, which makes its findings void, and whether their
+// archives are intact.
 func (l *Log) inspectLeft(ctx context.Context, a *verify.Log, o VerifyOptions, evidence *trust.Evidence, v *inspected, end uint64) error {
 	if v.found.Count > v.found.Kinds[finding.Derived] {
 		again, err := l.auditFiles(ctx, v, evidence.Live, end)
@@ -253,8 +259,9 @@ func (l *Log) inspectLeft(ctx context.Context, a *verify.Log, o VerifyOptions, e
 	return l.inspectArchives(ctx, o, evidence, v)
 }
 
-// inspectArchives reads the archives of the segments that have left an intact log,
-// where they can be reached. The hashes that it holds them against were verified.
+// inspectArchives checks the archives of the segments that have left an intact
+// log, if they can be read. It compares them with hashes that were verified
+// before.
 func (l *Log) inspectArchives(ctx context.Context, o VerifyOptions, evidence *trust.Evidence, v *inspected) error {
 	origin, err := evidence.Origin()
 	if err != nil {
@@ -290,15 +297,15 @@ func (l *Log) inspectArchives(ctx context.Context, o VerifyOptions, evidence *tr
 		case errors.Is(err, archive.ErrDamaged), errors.Is(err, archive.ErrManifest), errors.Is(err, archive.ErrForeign):
 			v.found.Add(finding.Finding{Seq: g.First, Kind: finding.Modified, File: archive.PackedFile(s.To, s.First), Detail: err.Error()})
 		case errors.Is(err, fs.ErrNotExist):
-			v.Limitations = append(v.Limitations, fmt.Sprintf("%s: it is not in %s", what, s.To))
+			v.Limitations = append(v.Limitations, fmt.Sprintf("%s: no archive is in %s", what, s.To))
 		default:
-			v.Limitations = append(v.Limitations, fmt.Sprintf("%s: it cannot be read in %s: %v", what, s.To, err))
+			v.Limitations = append(v.Limitations, fmt.Sprintf("%s: the archive in %s cannot be read: %v", what, s.To, err))
 		}
 	}
 	return nil
 }
 
-// storeEntries are the hashes of the records as the log's own folder has them.
+// storeEntries reads the hashes of the records from the log's own folder.
 type storeEntries struct{ store *segment.Store }
 
 // ReadEntries fills dst with the hashes of records from one on.

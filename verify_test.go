@@ -82,7 +82,7 @@ func TestVerifyIntact(t *testing.T) {
 		}
 	}
 	if _, err := tryVerify(s.disk, audittrail.VerifyOptions{From: uint64(s.n + 1)}); !errors.Is(err, audittrail.ErrNoRecord) {
-		t.Errorf("from behind the end: %v, want ErrNoRecord", err)
+		t.Errorf("from after the end: %v, want ErrNoRecord", err)
 	}
 }
 
@@ -245,7 +245,7 @@ func wantDerived(t *testing.T, v *audittrail.Verification, records int, file str
 	}
 }
 
-// TestVerifyTreeFiles alters what is beside the lines.
+// TestVerifyTreeFiles alters the files of the tree.
 func TestVerifyTreeFiles(t *testing.T) {
 	s := newSpecimen(t)
 	for _, name := range []string{"tree/entries", "tree/0"} {
@@ -268,7 +268,8 @@ func TestVerifyTreeFiles(t *testing.T) {
 	for i := range checkpoint {
 		disk := s.disk.Clone()
 		edit(t, disk, "tree/checkpoint", func(b []byte) []byte { return flipAt(b, i) })
-		// The keyring knows what was signed. What claims no more says nothing.
+		// The keyring knows what was signed. A checkpoint that claims no more
+		// is irrelevant.
 		want := finding.Derived
 		c, damaged := tlog.ReadCheckpoint(flipAt(checkpoint, i))
 		if damaged == nil && c.Size > uint64(s.n) {
@@ -294,8 +295,8 @@ func TestVerifyCheckpoints(t *testing.T) {
 	edit(t, older, "tree/checkpoint", func([]byte) []byte { return s.checkpoint(t, 30) })
 	wantValid(t, verifyOn(t, older, audittrail.VerifyOptions{}), s.n) // the keyring knows better
 	v := verifyOn(t, older, vo)
-	if !v.Valid() || v.CheckpointSize != 30 || v.Unsigned != 10 || len(v.Limitations) != 1 || !strings.Contains(v.Limitations[0], "nothing vouches") {
-		t.Errorf("with a checkpoint of size 30: %+v, want 10 unsigned records that nothing vouches for", v)
+	if !v.Valid() || v.CheckpointSize != 30 || v.Unsigned != 10 || len(v.Limitations) != 1 || !strings.Contains(v.Limitations[0], "chained, but unauthenticated") {
+		t.Errorf("with a checkpoint of size 30: %+v, want 10 unsigned records that are unauthenticated", v)
 	}
 
 	gone := s.disk.Clone()
@@ -357,8 +358,8 @@ func mustOrigin(t *testing.T, s *specimen) string {
 	return c.Origin
 }
 
-// TestVerifyReplaced puts an older copy of the log, or another one, into its
-// place, which only what is kept elsewhere can tell.
+// TestVerifyReplaced replaces the log by an older copy, or by another log,
+// which only a checkpoint that was stored elsewhere reveals.
 func TestVerifyReplaced(t *testing.T) {
 	s := newSpecimen(t)
 	newest := s.read(t, "tree/checkpoint")
@@ -447,8 +448,8 @@ func TestVerifyTorn(t *testing.T) {
 		torn(fmt.Sprintf("a bit of byte %d", n), flipAt(whole, n))
 	}
 
-	// What is damaged in front of a whole record of a later write is no torn one.
-	// Nothing of it was signed: nobody vouches for what is there.
+	// Damage before a whole record of a later write is not a torn write. None
+	// of these records was signed: they are unauthenticated.
 	for _, line := range [][]byte{
 		flipAt(all[last-1], 300), []byte("x\n"), nil, slices.Concat([]byte("x\n"), all[last-1]), all[last-2], all[0],
 	} {
@@ -458,8 +459,9 @@ func TestVerifyTorn(t *testing.T) {
 		})
 		wantUnauthenticated(t, verifyOn(t, disk, audittrail.VerifyOptions{}), last-1)
 	}
-	// Nor is a whole record that the keys did not write, nor what continues it.
-	// Nobody vouches for it, and what was signed is as it was.
+	// Nor is a whole record that was not written with the keys, nor a record
+	// that continues it. They are unauthenticated, and no signed record was
+	// altered.
 	disk := killed.KillOnly()
 	edit(t, disk, segment, func([]byte) []byte {
 		return slices.Concat(bytes.Join(all[:last-1], nil), rehash(all[last-1], `"type":"prompt"`, `"type":"x.other"`), all[last])
@@ -472,8 +474,8 @@ func TestVerifyTorn(t *testing.T) {
 	wantUnauthenticated(t, verifyOn(t, disk, audittrail.VerifyOptions{}), last+1)
 }
 
-// wantUnauthenticated wants a log of which nothing is wrong but that from a
-// record on nobody vouches for it: the files of the tree may have it.
+// wantUnauthenticated checks that a log is intact except for unauthenticated
+// lines from a record on, whose hashes the files of the tree may contain.
 func wantUnauthenticated(t *testing.T, v *audittrail.Verification, seq int) {
 	t.Helper()
 	if v.Altered() || v.Valid() || v.FindingCount != v.Count(finding.Unauthenticated)+v.Count(finding.Derived) ||
@@ -491,7 +493,8 @@ func readOn(t *testing.T, disk vfs.FS, name string) []byte {
 	return b
 }
 
-// TestVerifyUnreadable takes away single files, which is no tampering.
+// TestVerifyUnreadable makes single files unreadable, which does not count as
+// tampering.
 func TestVerifyUnreadable(t *testing.T) {
 	s := newSpecimen(t)
 	for k, name := range s.names {
@@ -617,8 +620,8 @@ func TestVerifyRotated(t *testing.T) {
 			t.Errorf("without keys: a bit of byte %d of the signers flipped: %+v, %v", i, v, err)
 		}
 	}
-	// Another note behind those of the log, which its signers did not sign, is not
-	// kept when the log is opened.
+	// A note after those of the log, which its signers did not sign, is dropped
+	// when the log is opened.
 	junk := disk.Clone()
 	edit(t, junk, "tree/signers", func(b []byte) []byte { return append(bytes.Clone(b), "4\njunk"...) })
 	if v := verifyOn(t, junk, audittrail.VerifyOptions{}); v.Altered() || v.Count(finding.Derived) != 1 {
@@ -629,7 +632,7 @@ func TestVerifyRotated(t *testing.T) {
 	wantValid(t, verifyOn(t, junk, audittrail.VerifyOptions{}), 7)
 }
 
-// TestVerifyLostKeys brings back a keyring from before some records.
+// TestVerifyLostKeys restores a keyring from before some records.
 func TestVerifyLostKeys(t *testing.T) {
 	disk := vfs.NewMem()
 	log := logtest.Open(t, "dir", onDisk(disk))
@@ -639,7 +642,7 @@ func TestVerifyLostKeys(t *testing.T) {
 	log = logtest.Open(t, "dir", onDisk(disk))
 	for _, user := range []string{"early", "late", "late", "early"} {
 		logtest.Append(t, log, event.Event{Type: event.Prompt, UserID: user, Labels: map[string]string{
-			// As in the fields that say whose key it is.
+			// As in the fields that identify a key.
 			"class": "standard/2026-01", "key": strings.Repeat("0", 64), "subject": strings.Repeat("0", 32),
 			"z\",\"subject\":\"": "0",
 		}})
@@ -735,7 +738,8 @@ func TestVerifyImpossible(t *testing.T) {
 			t.Errorf("another log's verifier key, one of %d: %+v, %v, want ErrUnknownKey if it is the only one", len(keys), v, err)
 		}
 	}
-	// A witness's key says that it has seen a checkpoint, not whose it is.
+	// A witness's signature shows that it has seen a checkpoint, not that the
+	// log's key signed it.
 	witness, wkey, err := note.GenerateKey(nil, "witness.example")
 	if err != nil {
 		t.Fatal(err)
@@ -776,7 +780,8 @@ func TestVerifyImpossible(t *testing.T) {
 	if v, err := audittrail.VerifyDir(t.Context(), "dir", o, audittrail.VerifyOptions{}); !errors.Is(err, tlog.ErrOrigin) {
 		t.Errorf("another log's keyring: %+v, %v, want ErrOrigin", v, err)
 	}
-	// A log that was deleted, but for its keys, is not one that never was.
+	// A log that was deleted, except for its keys, is not reported as a new
+	// log.
 	disk := s.disk.Clone()
 	for _, name := range s.names {
 		remove(t, disk, "log/"+name)

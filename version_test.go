@@ -118,8 +118,8 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// TestActor holds that who acted is known by a subject in the cleartext and by
-// name in the keyring alone, whatever becomes of the person whom it is about.
+// TestActor checks that the actor is a subject in cleartext and a name in the
+// keyring alone, also after the erasure of the person whom the record is about.
 func TestActor(t *testing.T) {
 	dir := t.TempDir()
 	log := logtest.Open(t, dir, audittrail.Options{Create: true})

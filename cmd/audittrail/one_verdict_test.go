@@ -103,7 +103,7 @@ func TestOneVerdictBeyond(t *testing.T) {
 			if name == "a newer format" {
 				repair = append(repair, "--newer")
 			}
-			if _, errs, _ := runIn(t, dir, repair...); !strings.Contains(errs, "cut off what nobody vouches for") {
+			if _, errs, _ := runIn(t, dir, repair...); !strings.Contains(errs, "cut off lines that are unauthenticated") {
 				t.Errorf("doctor --repair says %s; it cut off no incomplete write", errs)
 			}
 			mustRun(t, "--dir", dir, "log", "-t", "prompt", "-p", "next")
