@@ -16,17 +16,17 @@ func (e *env) lineageCmd() *cobra.Command {
 	var draw lineageDrawing
 	cmd := &cobra.Command{
 		Use:   "lineage",
-		Short: "Tell what models are made of, and what came of it",
-		Long: `Lineage tells what was registered: datasets, training runs, model versions,
-deployments, prompt templates and evaluations, and how one leads to another. All
-of it are events in the log, with the log's proof. docs/lineage.md begins at the
-beginning.
+		Short: "Summarise or draw the lineage of models",
+		Long: `Lineage summarises the registered entities: datasets, training runs, model
+versions, deployments, prompt templates and evaluations, and the links between
+them. Each is an event in the log, and proven by it. docs/lineage.md is an
+introduction.
 
-With --show-dag it draws the graph in the terminal, a line for each thing, what
-it was made of above it. With --format it draws it for others: dot for Graphviz,
-mermaid, a picture in svg, html with the picture and all details in one file, or
-json. What is drawn is the same for the same graph, byte for byte. A picture has
-at most 5,000 things; the others take all.` + exits(ends0, ends1, ends2, ends4),
+With --show-dag it draws the graph in the terminal: one line for each entity,
+below the entities upstream of it. With --format it writes the graph as dot for
+Graphviz, as mermaid, as a picture in svg, as html with the picture and all
+details in one file, or as json. The same graph gives the same bytes. An svg or
+html picture has at most 5,000 entities; the other formats have no limit.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail lineage
   audittrail lineage --show-dag
   audittrail lineage --format html --out lineage.html
@@ -38,7 +38,7 @@ at most 5,000 things; the others take all.` + exits(ends0, ends1, ends2, ends4),
 				return err
 			}
 			return e.readLineage(service.LineageRequest{}, func(l *service.Lineage) error {
-				if draw.wanted() {
+				if draw.asked() {
 					return e.drawLineage(l.Origin, l.Graph, draw, "")
 				}
 				return e.lineageSummary(l.Graph)
@@ -64,11 +64,11 @@ func (e *env) readLineage(q service.LineageRequest, use func(*service.Lineage) e
 	})
 }
 
-// noteFaults tells of the records that are not in a lineage although they should
-// be.
+// noteFaults prints how many records of lineage are invalid, and so are not in
+// the graph.
 func (e *env) noteFaults(g *lineage.Graph) {
 	if faults := g.InvalidRecords(); len(faults) > 0 {
-		e.note("%s of lineage cannot be taken in; the first is %d: %s",
+		e.note("%s of lineage left out as invalid; the first is %d: %s",
 			display.Count(len(faults), "record", "records"), faults[0].Seq, faults[0].Problem)
 	}
 }
@@ -91,7 +91,7 @@ type modelSummary struct {
 	Retired  *time.Time `json:"retired"`
 }
 
-// mostModels is how many model versions a summary tells of on a terminal.
+// mostModels is how many model versions a summary lists on a terminal.
 const mostModels = 20
 
 func (e *env) lineageSummary(g *lineage.Graph) error {
@@ -133,7 +133,7 @@ func (e *env) lineageSummary(g *lineage.Graph) error {
 	return e.sheet(s, fields)
 }
 
-// summarize says of a model version what a summary does.
+// summarize returns the summary of one model version.
 func (e *env) summarize(g *lineage.Graph, n *lineage.Node) modelSummary {
 	m := n.Entity.(*lineage.ModelVersion)
 	s := modelSummary{ID: n.ID, Name: m.Name, Version: m.Version, RiskTier: m.RiskTier, Live: []string{}}
@@ -153,7 +153,7 @@ func (e *env) summarize(g *lineage.Graph, n *lineage.Node) modelSummary {
 	return s
 }
 
-// modelText says of a model version what people want to know first.
+// modelText describes a model version in a few words.
 func modelText(g *lineage.Graph, n *lineage.Node, s modelSummary) []string {
 	behind := map[lineage.Kind]int{}
 	for _, r := range g.Walk([]*lineage.Node{n}, lineage.Upstream, 0) {
@@ -169,7 +169,7 @@ func modelText(g *lineage.Graph, n *lineage.Node, s modelSummary) []string {
 		}
 	}
 	if len(text) == 0 || behind[lineage.KindDataset]+behind[lineage.KindRun] == 0 {
-		text = append(text, "nothing known of its data")
+		text = append(text, "no data registered")
 	}
 	switch {
 	case s.Retired != nil:
@@ -182,7 +182,7 @@ func modelText(g *lineage.Graph, n *lineage.Node, s modelSummary) []string {
 	return text
 }
 
-// kindNames are what people call things of each kind.
+// kindNames are the names of the kinds of entities in messages.
 var kindNames = map[lineage.Kind]kindName{
 	lineage.KindDataset:    {"dataset", "datasets"},
 	lineage.KindPrompt:     {"prompt template", "prompt templates"},

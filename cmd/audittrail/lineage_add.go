@@ -26,12 +26,13 @@ func (e *env) lineageAddCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add",
 		Short: "Register a dataset, a training run, a model version, …",
-		Long: `Add has a command for each kind of thing. What is registered stays as it is: the
-same thing again is the same thing, and another under its id is refused.` + exits(ends0, ends1, ends2, ends4),
+		Long: `Add has a command for each kind of entity. A registered entity does not change:
+registering the same one again has no effect, and a different one under the same
+id is refused.` + exits(ends0, ends1, ends2, ends4),
 		Example: "  audittrail lineage add dataset --help",
 		Args:    subcommands,
 		RunE: func(*cobra.Command, []string) error {
-			return fmt.Errorf("lineage add: say what: %s", strings.Join(names, ", "))
+			return fmt.Errorf("lineage add: name the kind of the entity: %s", strings.Join(names, ", "))
 		},
 	}
 	for _, k := range lineage.Kinds() {
@@ -40,7 +41,7 @@ same thing again is the same thing, and another under its id is refused.` + exit
 	return cmd
 }
 
-// subcommands refuses the name of a command that there is none of.
+// subcommands refuses the name of a command that does not exist.
 func subcommands(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -54,27 +55,27 @@ func subcommands(cmd *cobra.Command, args []string) error {
 	return errors.New(text + "; '" + cmd.CommandPath() + " --help' lists them")
 }
 
-const failsToRegister = "1  it did not, and nothing was registered: stderr says why"
+const failsToRegister = "1  failure, and nothing was registered: stderr says why"
 
-// additions is the help of the commands that add a thing.
+// additions is the help of the commands that add an entity.
 var additions = map[lineage.Kind]struct{ long, example string }{
 	lineage.KindDataset: {
-		"Add dataset registers data that something was, or can be, made of.",
+		"Add dataset registers data from which other data or a model can be made.",
 		`  audittrail lineage add dataset --name tickets --version 2026-10 \
     --record-count 120000 --personal-data --digest-of tickets.parquet
   audittrail lineage add dataset --name clean --source dataset:tickets@2026-10`,
 	},
 	lineage.KindPrompt: {
-		"Add prompt registers a prompt template: text that is sent to a model around what\nthe user says.",
+		"Add prompt registers a prompt template: text that is sent to a model around the\nuser's input.",
 		`  audittrail lineage add prompt --name polite --version 1 --text-file polite.txt`,
 	},
 	lineage.KindRun: {
-		"Add run registers a training run: one execution that made something of data.",
+		"Add run registers a training run: one execution, with its inputs and outputs.",
 		`  audittrail lineage add run --name bot-3 --model bot \
     --dataset tickets@2026-10 --parameter epochs=3 --metric accuracy=0.93`,
 	},
 	lineage.KindModel: {
-		"Add model registers one version of a model. Calls find it by the name and the\nversion that they were recorded with (log -m NAME --model-version VERSION).",
+		"Add model registers one version of a model. Calls are assigned to it by the name\nand version recorded with them (log -m NAME --model-version VERSION).",
 		`  audittrail lineage add model --name bot --version 3 --run run:bot-3 \
     --risk-tier limited --intended-use "answers tickets"`,
 	},
@@ -84,7 +85,7 @@ var additions = map[lineage.Kind]struct{ long, example string }{
     --metric refused=0.98 --result passed`,
 	},
 	lineage.KindDeployment: {
-		"Add deployment registers that a model version answers somewhere. Calls find it\nby its id (log --deployment ID), or by their model and version.",
+		"Add deployment registers where a model version answers calls. Calls are assigned\nto it by its id (log --deployment ID), or by their model and version.",
 		`  audittrail lineage add deployment --model bot@3 --environment production
   audittrail lineage add deployment --model bot@3 --id prod-7 --from 2026-11-02`,
 	},
@@ -92,10 +93,10 @@ var additions = map[lineage.Kind]struct{ long, example string }{
 
 const additionHelp = `
 
-All that is not known is left out. Where things are named, an id will do, or
-NAME@VERSION. The id of the thing itself is made of its name and version, unless
---id gives one. A thing can also come from a file in JSON, whose members are
-those of docs/format/lineage.md; flags then take the place of its fields.`
+Leave out unknown fields. Name other entities by id or by NAME@VERSION. Without
+--id, the id of the new entity is generated from its name and version. The
+entity can also be read from a JSON file, with the members of
+docs/format/lineage.md; flags then override its fields.`
 
 func (e *env) lineageAddKindCmd(k lineage.Kind) *cobra.Command {
 	var file, textFile, digestOf string
@@ -119,7 +120,7 @@ func (e *env) lineageAddKindCmd(k lineage.Kind) *cobra.Command {
 	if f.Lookup("text") != nil {
 		f.StringVar(&textFile, "text-file", "", "read the text from this `file`; - is standard input")
 	}
-	f.StringVar(&file, "file", "", "`file` of the thing in JSON; - is standard input")
+	f.StringVar(&file, "file", "", "`file` of the entity in JSON; - is standard input")
 	e.writerFlags(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
 		err := e.addThing(k, f, flags, additionFiles{file, textFile, digestOf})
@@ -138,7 +139,7 @@ type thingFlag struct {
 }
 
 // thingFlags adds a flag for each field of a kind, and returns them in the order
-// of people.
+// in which they are shown.
 func thingFlags(f *pflag.FlagSet, k lineage.Kind) []thingFlag {
 	fields := lineage.Fields(k)
 	rank := func(d lineage.Field) int {
@@ -178,67 +179,67 @@ func thingFlags(f *pflag.FlagSet, k lineage.Kind) []thingFlag {
 	return flags
 }
 
-// thingUsage says what the fields of things are, in the order in which people
-// want to read them.
+// thingUsage describes the fields of entities, in the order in which they are
+// shown.
 var thingUsage = []struct{ field, text string }{
-	{"name", "what it is called (`name`)"},
-	{"version", "which one of that name it is (`version`)"},
-	{"id", "`id`, instead of one made of name and version"},
-	{"model", "the model version that it is of, an `id` or NAME@VERSION"},
-	{"environment", "where it answers: production, staging, … (`name`)"},
-	{"endpoint", "`address` at which it answers"},
-	{"run", "training run that it came from (`id`)"},
-	{"base_model", "model version that it began with (`id`)"},
-	{"datasets", "dataset that it was made of (`id`)"},
-	{"parent", "what it was made from, an `id` of the same kind"},
-	{"sources", "dataset that it was made from (`id`)"},
-	{"prompts", "prompt template that it is used with (`id`)"},
+	{"name", "`name`"},
+	{"version", "`version`"},
+	{"id", "`id`, instead of one generated from name and version"},
+	{"model", "model version concerned, an `id` or NAME@VERSION"},
+	{"environment", "environment in which it answers calls: production, … (`name`)"},
+	{"endpoint", "`address` at which it answers calls"},
+	{"run", "training run whose output it is (`id`)"},
+	{"base_model", "model version on which it is based (`id`)"},
+	{"datasets", "dataset that is an input (`id`)"},
+	{"parent", "entity from which it was made, an `id` of the same kind"},
+	{"sources", "dataset from which it was made (`id`)"},
+	{"prompts", "prompt template with which it is used (`id`)"},
 	{"digest", "digest, `ALGORITHM:HEX`, or 64 digits of SHA-256"},
-	{"record_count", "how many records it has (`number`)"},
-	{"personal_data", "it holds personal data; =false says that it does not"},
-	{"location", "where it is (`place`)"},
-	{"format", "how it is written (`format`): parquet, safetensors, …"},
-	{"licence", "under which it may be used (`licence`)"},
-	{"owner", "who answers for it (`name`)"},
-	{"risk_tier", "`tier` of risk, as a law or the organisation has it: high"},
-	{"intended_use", "what it is for (`text`)"},
+	{"record_count", "`number` of its records"},
+	{"personal_data", "it contains personal data; =false states that it does not"},
+	{"location", "`place` where it is stored"},
+	{"format", "`format` of its files: parquet, safetensors, …"},
+	{"licence", "`licence` of its use"},
+	{"owner", "`name` of the person or team responsible for it"},
+	{"risk_tier", "risk `tier`, as defined by a law or the organisation: high"},
+	{"intended_use", "intended use (`text`)"},
 	{"text", "`text` of the template"},
 	{"code", "commit, image or notebook that ran (`reference`)"},
 	{"parameters", "parameter"},
 	{"metrics", "metric"},
 	{"result", "`result`: passed, failed, …"},
-	{"evaluator", "who or what measured (`name`)"},
-	{"report", "where the report is (`place`)"},
-	{"created", "when it was made"},
+	{"evaluator", "`name` of the person or program that measured"},
+	{"report", "`place` of the report"},
+	{"created", "when it was created"},
 	{"start", "when it began"},
 	{"end", "when it ended"},
-	{"from", "when it begins to answer"},
-	{"to", "when it answers no more"},
+	{"from", "start of its active period"},
+	{"to", "end of its active period"},
 	{"description", "`text` about it"},
-	{"attributes", "what no flag is for"},
+	{"attributes", "attribute for which there is no flag"},
 }
 
-// kindUsage says of fields what they are where that is something else.
+// kindUsage describes the fields that have another meaning for a kind.
 var kindUsage = map[string]string{
-	"run.model":             "`name` of the model that it trains",
-	"run.datasets":          "dataset that it was fed (`id`)",
-	"run.environment":       "what it ran in",
-	"evaluation.datasets":   "dataset that it was measured on (`id`)",
-	"evaluation.prompts":    "prompt template that it was measured with (`id`)",
+	"run.model":             "`name` of the trained model",
+	"run.datasets":          "dataset that is an input (`id`)",
+	"run.environment":       "environment of the run",
+	"evaluation.datasets":   "dataset used for the measurement (`id`)",
+	"evaluation.prompts":    "prompt template used for the measurement (`id`)",
 	"evaluation.digest":     "digest of the report, `ALGORITHM:HEX`",
-	"evaluation.id":         "`id`, instead of one made of the name and all the rest",
-	"model.datasets":        "dataset that it was trained on, beside the run's (`id`)",
-	"model.parent":          "model version that it was made from (`id`)",
-	"prompt.parent":         "template that it was made from (`id`)",
-	"prompt.datasets":       "dataset that its examples are from (`id`)",
-	"deployment.id":         "`id` that calls carry, instead of one made of the rest",
-	"dataset.personal_data": "it holds personal data; --personal-data=false: it does not",
+	"evaluation.id":         "`id`, instead of one generated from the other fields",
+	"model.datasets":        "dataset used for training, besides the run's (`id`)",
+	"model.parent":          "model version from which it was made (`id`)",
+	"prompt.parent":         "template from which it was made (`id`)",
+	"prompt.datasets":       "dataset from which its examples are taken (`id`)",
+	"deployment.id":         "`id` that calls carry, instead of one generated from the rest",
+	"dataset.personal_data": "it contains personal data; =false states that it does not",
 }
 
-// additionFiles are the files that a thing is read from.
+// additionFiles are the files from which an entity is read.
 type additionFiles struct{ thing, text, digest string }
 
-// maxThingFile bounds the file of one thing: more than any thing takes.
+// maxThingFile bounds the file of one entity: more than any entity needs.
 const maxThingFile = 32 << 20
 
 func (e *env) addThing(k lineage.Kind, f *pflag.FlagSet, flags []thingFlag, files additionFiles) error {
@@ -293,10 +294,10 @@ func (e *env) lineageWriting(open func() (*audittrail.Log, error), use func(*lin
 	})
 }
 
-// registered prints the receipt of a thing.
+// registered prints the receipt of an entity.
 func (e *env) registered(r lineage.Registered) error {
 	if r.Duplicate {
-		e.note("the same was registered before; this is its first receipt")
+		e.note("the same entity was registered before; this is its first receipt")
 	}
 	what := fmt.Sprintf("as record %d, id %s", r.Seq, r.ID)
 	return e.receipt(what, e.sheet(r, []field{{"id", r.ID}, {"seq", strconv.FormatUint(r.Seq, 10)}, {"hash", r.Hash.String()}}))
@@ -329,7 +330,7 @@ func (e *env) members(f *pflag.FlagSet, flags []thingFlag) (map[string]any, erro
 		}
 		if err == nil && text == "" {
 			// An empty variable of a script would leave it out.
-			err = fmt.Errorf("read --%s: it is empty; leave it out, or say what is wanted", t.name)
+			err = fmt.Errorf("read --%s: the value is empty; leave the flag out, or give a value", t.name)
 		}
 		if err != nil {
 			return nil, err
@@ -348,10 +349,10 @@ func values(f *pflag.FlagSet, name string) (map[string]json.RawMessage, error) {
 	for _, pair := range pairs {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok || key == "" {
-			return nil, fmt.Errorf("read --%s: it is not KEY=VALUE", name)
+			return nil, fmt.Errorf("read --%s: the value is not of the form KEY=VALUE", name)
 		}
 		if _, twice := out[key]; twice {
-			return nil, fmt.Errorf("read --%s: %q is there twice", name, key)
+			return nil, fmt.Errorf("read --%s: the key %q is given twice; give it once", name, key)
 		}
 		raw := json.RawMessage(value)
 		if !json.Valid(raw) {
@@ -368,7 +369,7 @@ func values(f *pflag.FlagSet, name string) (map[string]json.RawMessage, error) {
 func (e *env) addFiles(members map[string]any, files additionFiles) error {
 	if files.text != "" {
 		if files.text == "-" && files.thing == "-" {
-			return errors.New("read --text-file: standard input is that of --file already")
+			return errors.New("read --text-file: --file reads standard input already; name a file in one of the two")
 		}
 		if _, ok := members["text"]; ok {
 			return errors.New("give either --text or --text-file")
@@ -394,15 +395,15 @@ func (e *env) addFiles(members map[string]any, files additionFiles) error {
 	return nil
 }
 
-// text is a member that is a text, or none.
+// text returns a member that is a text, or an empty text.
 func text(member any) string {
 	s, _ := member.(string)
 	return s
 }
 
-// resolve puts ids in the place of what people call the things that a thing
-// refers to. What leads nowhere, or to the thing itself, stays as it is: the
-// tracker says so.
+// resolve replaces the names of the entities to which an entity refers by their
+// ids. A name of no entity, or of the entity itself, stays as it is: the tracker
+// reports it.
 func resolve(g *lineage.Graph, own string, flags []thingFlag, members map[string]any) error {
 	for _, t := range flags {
 		one := func(name string) (string, error) {
@@ -448,18 +449,19 @@ func (e *env) lineageRetireCmd() *cobra.Command {
 	var attributes []string
 	cmd := &cobra.Command{
 		Use:   "retire MODEL|DEPLOYMENT",
-		Short: "End a model version with its deployments, or one deployment",
-		Long: `Retire registers that a model version, or one deployment, answers no more: from
-now on, or from another time on. It cannot be deployed after that.` +
+		Short: "Retire a model version with its deployments, or one deployment",
+		Long: `Retire registers that a model version with its deployments, or one deployment,
+stops answering calls, now or at the time of --at. A retired model version
+cannot be deployed again.` +
 			exits(ends0, failsToRegister, ends2, ends4),
 		Example: `  audittrail lineage retire bot@3 --reason "replaced by bot@4"
   audittrail lineage retire prod-7 --at 2026-11-20`,
 		Args: takes("MODEL|DEPLOYMENT"),
 	}
 	f := cmd.Flags()
-	f.StringVar(&at, "at", "", "`time` from which on: RFC 3339, a date, or how long ago (default now)")
+	f.StringVar(&at, "at", "", "`time` of the retirement: RFC 3339, a date, or how long ago (default now)")
 	f.StringVar(&reason, "reason", "", "why (`text`)")
-	f.StringArrayVar(&attributes, "attribute", nil, "what no flag is for, `KEY=VALUE`: JSON, or else text; may be repeated")
+	f.StringArrayVar(&attributes, "attribute", nil, "attribute for which there is no flag, `KEY=VALUE`: JSON, or else text; may be repeated")
 	e.writerFlags(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		r := lineage.Retirement{Entity: args[0], Reason: reason}

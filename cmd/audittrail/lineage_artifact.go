@@ -15,12 +15,11 @@ import (
 func (e *env) lineageArtifactCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify-artifact " + thingArg + " FILE|DIR",
-		Short: "Check a dataset or a model on disk against its digest",
-		Long: `Verify-artifact computes the digest of a file or a folder again, and compares it
-with the one that was registered. How the digest of a folder is made stands in
-docs/format/lineage.md.` + thingHelp + exits(
-			"0  it is what was registered", "1  it could not be checked, or no digest was registered",
-			"2  it is not what was registered, or the log was altered", ends4),
+		Short: "Compare a dataset or a model on disk with its digest",
+		Long: `Verify-artifact computes the digest of a file or a folder, and compares it with
+the registered digest. docs/format/lineage.md defines the digest of a folder.` + thingHelp + exits(
+			"0  the digests agree", "1  it could not be checked, or no digest was registered",
+			"2  the digests differ, or the log was altered", ends4),
 		Example: `  audittrail lineage verify-artifact bot@3 bot.safetensors
   audittrail lineage verify-artifact tickets@2026-10 tickets/`,
 		Args: takes(thingArg, "FILE|DIR"),
@@ -44,7 +43,7 @@ func (e *env) verifyArtifact(name, path string) error {
 	}
 	want := digestOf(n.Entity)
 	if want == "" {
-		return fmt.Errorf("no digest of %s was registered: what is registered stays as it is; register a new version with --digest-of", n.ID)
+		return fmt.Errorf("no digest of %s was registered, and a registered entity does not change; register a new version with --digest-of", n.ID)
 	}
 	algorithm, _, _ := strings.Cut(want, ":")
 	progress, finish := e.ticks("reading", true)
@@ -52,8 +51,8 @@ func (e *env) verifyArtifact(name, path string) error {
 	finish()
 	var wrong *artifact.KindError
 	if errors.As(err, &wrong) && wrong.Algorithm != "" {
-		// A file where a folder was registered is another thing.
-		return &exitError{exitAltered, fmt.Errorf("%s is not what was registered as %s: %w", path, n.ID, err)}
+		// A file in the place of a registered folder is a difference, too.
+		return &exitError{exitAltered, fmt.Errorf("%s differs from the registered digest of %s: %w", path, n.ID, err)}
 	}
 	if err != nil {
 		return err
@@ -67,15 +66,15 @@ func (e *env) verifyArtifact(name, path string) error {
 	}{n.ID, got == want, want, got, n.Seq}
 	fields := []field{{"thing", n.ID}, {"registered", want}, {"found", got}}
 	if found.Match {
-		return e.sheet(found, append(fields, field{"result", e.paint(good, "it is what was registered")}))
+		return e.sheet(found, append(fields, field{"result", e.paint(good, "the digests agree")}))
 	}
-	if err := e.sheet(found, append(fields, field{"result", e.paint(bad, "it is NOT what was registered")})); err != nil {
+	if err := e.sheet(found, append(fields, field{"result", e.paint(bad, "the digests DIFFER")})); err != nil {
 		return err
 	}
-	return &exitError{exitAltered, fmt.Errorf("%s is not what was registered as %s by record %d", path, n.ID, n.Seq)}
+	return &exitError{exitAltered, fmt.Errorf("the digest of %s differs from the one that record %[3]d registered for %[2]s", path, n.ID, n.Seq)}
 }
 
-// digestOf is the digest of a thing, if it has one.
+// digestOf returns the digest of an entity, if it has one.
 func digestOf(t lineage.Entity) string {
 	switch v := t.(type) {
 	case *lineage.Dataset:

@@ -22,10 +22,10 @@ func (e *env) lineageCallsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "calls",
 		Short: "List which registered version answered which calls",
-		Long: `Calls counts the recorded calls by the model, the version and the deployment
-that they name, and tells which registered model version answered them: exactly,
-as the only one that did at that time (inferred), as one of several (ambiguous),
-or none that was registered.
+		Long: `Calls counts the recorded calls by the model, version and deployment that they
+name, and shows which registered model version answered them: exactly, inferred
+(the only version active at that time), ambiguous (one of several versions), or
+unregistered.
 
 ` + whenHelp + exits(ends0, ends1, ends2, ends3, ends4),
 		Example: `  audittrail lineage calls
@@ -34,7 +34,7 @@ or none that was registered.
 	}
 	when.flags(cmd)
 	e.left.requireFlag(cmd)
-	cmd.Flags().BoolVar(&unregistered, "unregistered", false, "only those that found no version")
+	cmd.Flags().BoolVar(&unregistered, "unregistered", false, "only calls that no registered version answered")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		q, err := when.query(e.now())
 		if err == nil {
@@ -80,7 +80,7 @@ func (e *env) lineageCalls(q query.Query, unregistered bool) error {
 	})
 }
 
-// answeredBy is the version that answered calls, or those that may have.
+// answeredBy returns the version that answered calls, or the candidates.
 func (s streamJSON) answeredBy() string {
 	if s.Model != "" {
 		return s.Model
@@ -91,10 +91,10 @@ func (s streamJSON) answeredBy() string {
 func (e *env) lineageExplainCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain " + recordArg,
-		Short: "Tell what stands behind one recorded answer",
-		Long: `Explain tells of one record which model version answered it, and how sure that
-is, and which deployment, prompt templates, training runs and datasets stand
-behind it.` + recordArgHelp + exits("0  it did, also if nobody registered the model", ends1, ends2, ends4),
+		Short: "Show which model version answered one recorded call",
+		Long: `Explain shows which model version answered one record, with what certainty, and
+the deployment, prompt templates, training runs and datasets upstream of that
+version.` + recordArgHelp + exits("0  success, also if the model is not registered", ends1, ends2, ends4),
 		Example: `  audittrail lineage explain 17
   audittrail lineage explain 17 -o json`,
 		Args: takes(recordArg),
@@ -111,7 +111,7 @@ behind it.` + recordArgHelp + exits("0  it did, also if nobody registered the mo
 	}
 }
 
-// An explanationJSON is an explanation as it is printed.
+// An explanationJSON is an explanation in JSON.
 type explanationJSON struct {
 	Seq          uint64           `json:"seq"`
 	Type         string           `json:"type"`
@@ -124,7 +124,7 @@ type explanationJSON struct {
 	Model        string           `json:"model,omitempty"`
 	Deployment   string           `json:"deployment,omitempty"`
 	Candidates   []string         `json:"candidates,omitempty"`
-	Up           []descendantJSON `json:"up"` // all that stands behind it
+	Up           []descendantJSON `json:"up"` // the entities upstream of the version
 }
 
 func (e *env) explainCall(r *record.Record, x usage.Explanation) error {
@@ -151,8 +151,8 @@ func (e *env) explainCall(r *record.Record, x usage.Explanation) error {
 	s.add("deployment", out.Deployment)
 	for _, reach := range x.Upstream {
 		out.Up = append(out.Up, descendantJSON{reach.ID, reach.Kind, reach.Depth})
-		if reach.Depth > 0 && reach.ID != out.Model { // that is there already
-			s.add(kindNames[reach.Kind].one, behind(reach.Node))
+		if reach.Depth > 0 && reach.ID != out.Model { // the model is in the sheet already
+			s.add(kindNames[reach.Kind].one, upstreamText(reach.Node))
 		}
 	}
 	if x.Match.Certainty == usage.Unregistered && e.output == asTable {
@@ -161,8 +161,8 @@ func (e *env) explainCall(r *record.Record, x usage.Explanation) error {
 	return e.sheet(out, s.fields)
 }
 
-// behind names a thing that stands behind an answer, with what matters of it.
-func behind(n *lineage.Node) string {
+// upstreamText describes an entity upstream of an answer.
+func upstreamText(n *lineage.Node) string {
 	text := n.ID
 	d, ok := n.Entity.(*lineage.Dataset)
 	if !ok {

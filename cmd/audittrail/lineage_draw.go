@@ -13,7 +13,7 @@ import (
 	"audittrail/lineage/drawing"
 )
 
-// A lineageDrawing is how a command is asked to draw.
+// A lineageDrawing has the flags of a command that draws.
 type lineageDrawing struct {
 	dag    bool
 	format string
@@ -25,11 +25,11 @@ func (d *lineageDrawing) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.BoolVar(&d.dag, "show-dag", false, "draw the graph in the terminal")
 	f.StringVar(&d.format, "format", "", "draw the graph as `dot|mermaid|svg|html|json`")
-	f.StringVar(&d.out, "out", "", "`file` to draw to (default standard output)")
+	f.StringVar(&d.out, "out", "", "`file` of the drawing (default standard output)")
 }
 
-// wanted reports whether a drawing was asked for, rather than something else.
-func (d *lineageDrawing) wanted() bool { return d.dag || d.format != "" || d.out != "" }
+// asked reports whether the flags ask for a drawing.
+func (d *lineageDrawing) asked() bool { return d.dag || d.format != "" || d.out != "" }
 
 // drawingForms are the forms of a drawing.
 var drawingForms = []fileForm{
@@ -58,18 +58,19 @@ func (d *lineageDrawing) check() error {
 	form := drawing.Form(d.format)
 	switch {
 	case d.format == "" && d.out != "" && !d.dag:
-		return errors.New("read --out: it is where a drawing goes, and none is asked for: say which with --format or --show-dag, or end the name in .svg, .html, .dot, .mmd, .json or .txt")
+		return errors.New("read --out: the name does not tell the format of the drawing: give --format or --show-dag, or end the name in .svg, .html, .dot, .mmd, .json or .txt")
 	case d.format == "":
 		return nil
 	case d.dag && form != drawing.Text:
-		return fmt.Errorf("read --format: --show-dag draws for the terminal, and %q is not for it: give one of the two", d.format)
+		return fmt.Errorf("read --format: --show-dag draws in the terminal, and %q is another format: give one of the two flags", d.format)
 	case !slices.Contains(drawing.Forms(), form):
-		return fmt.Errorf("read --format: %q is none of %v", d.format, drawing.Forms())
+		return fmt.Errorf("read --format: invalid format %q: use one of %v", d.format, drawing.Forms())
 	}
 	return nil
 }
 
-// walkOf is which way to go from a thing: both, if none was asked for.
+// walkOf returns the directions in which to walk from an entity: both, if the
+// flags name none.
 func walkOf(up, down bool) lineage.Direction {
 	switch {
 	case up && !down:
@@ -80,21 +81,21 @@ func walkOf(up, down bool) lineage.Direction {
 	return lineage.Upstream | lineage.Downstream
 }
 
-// drawPart draws what a thing was made of, what was made of it, or both.
+// drawPart draws the entities upstream or downstream of an entity, or both.
 func (e *env) drawPart(origin string, g *lineage.Graph, n *lineage.Node, dir lineage.Direction, depth int, d lineageDrawing) error {
 	part := ": "
 	switch dir {
 	case lineage.Upstream:
-		part += "what " + n.Label() + " was made of"
+		part += "upstream of " + n.Label()
 	case lineage.Downstream:
-		part += "what was made of " + n.Label()
+		part += "downstream of " + n.Label()
 	default:
 		part += n.Label()
 	}
 	return e.drawLineage(origin, g.Subgraph(g.Walk([]*lineage.Node{n}, dir, depth)), d, part)
 }
 
-// drawLineage draws a graph, to where it was asked for.
+// drawLineage draws a graph to the file of --out, or to standard output.
 func (e *env) drawLineage(origin string, g *lineage.Graph, d lineageDrawing, part string) error {
 	o := drawing.Options{Form: drawing.Form(d.format), Title: "Lineage of " + origin + part, Width: e.width}
 	write := func(w io.Writer) error { return drawing.Draw(w, g, o) }

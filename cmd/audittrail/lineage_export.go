@@ -19,12 +19,12 @@ func (e *env) lineageExportCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export --format FORMAT [ID]",
 		Short: "Write lineage as a document of another program",
-		Long: `Export writes everything that was registered, or one thing with all that it was
-made of and, if it is a model version, its evaluations. What the format has no
-place for stands in an extension, so that 'lineage import' brings back the same.
-What it cannot hold at all is left out, and said. Of formats, PROV alone has
-retirements.
-docs/format/lineage-exchange.md says what becomes of what.` + exits(ends0, ends1, ends2, ends4),
+		Long: `Export writes all registered entities, or one with everything upstream of it
+and, if it is a model version, its evaluations. Fields for which the format has
+no place are written as an extension, so that 'lineage import' restores them.
+Entities that the format cannot express are left out, and listed on standard
+error. Only PROV has retirements.
+docs/format/lineage-exchange.md has the mapping of each format.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail lineage export --format cyclonedx --out bom.json model:bot@3
   audittrail lineage export --format openlineage > events.ndjson`,
 		Args: cobra.MaximumNArgs(1),
@@ -46,13 +46,12 @@ docs/format/lineage-exchange.md says what becomes of what.` + exits(ends0, ends1
 	}
 	f := cmd.Flags()
 	f.StringVar(&format, "format", "", "`format`: "+formatNames(exchange.Writable()))
-	f.StringVar(&out, "out", "", "write a `file` that is not there yet, instead of standard output")
+	f.StringVar(&out, "out", "", "new `file` to write (default standard output)")
 	must(cmd.MarkFlagRequired("format"))
 	return cmd
 }
 
-// documentName refuses the name of a file in another form than the one that a
-// format has.
+// documentName refuses a file name whose ending does not fit the format.
 func documentName(format exchange.Format, out string) error {
 	endings := []string{"json", "jsonld"}
 	if format == exchange.OpenLineage || format == exchange.InToto { // a document a line

@@ -17,7 +17,7 @@ import (
 	"audittrail/service"
 )
 
-// A span is when calls must have happened to count.
+// A span bounds the time of the calls that count.
 type span struct{ start, end, zone string }
 
 func (s *span) flags(cmd *cobra.Command) { timeFlags(cmd.Flags(), &s.start, &s.end, &s.zone) }
@@ -37,16 +37,16 @@ func (e *env) lineageImpactCmd() *cobra.Command {
 	var when span
 	cmd := &cobra.Command{
 		Use:   "impact DATASET[@VERSION]",
-		Short: "Tell what came of a dataset, up to calls and users",
-		Long: `Impact tells which model versions and deployments descend from a dataset, or
-from any other thing, which recorded calls these answered, whom they concern,
-and on which days. Calls find their model version by the model, the version and
-the deployment that they were recorded with; those that one of several versions
-may have answered are counted apart. Calls of models that nobody registered are
-listed, too: what stands behind them is not known.
+		Short: "List what a dataset affected, down to calls and users",
+		Long: `Impact lists the model versions and deployments downstream of a dataset, or of
+any other entity, the recorded calls that these answered, the users concerned
+and the days. Calls are assigned to a model version by the model, version and
+deployment recorded with them; calls that one of several versions may have
+answered are counted separately. Calls of unregistered models are listed, too,
+since their lineage is not known.
 
-A NAME without a version is all of its versions. A token that does not permit
-read_content sees how many users there are, and not who.
+A NAME without a version selects all versions. With a token that does not permit
+read_content, the output has the number of users, and not their names.
 
 ` + whenHelp + exits(ends0, ends1, ends2, ends3, ends4),
 		Example: `  audittrail lineage impact tickets@2026-10
@@ -78,13 +78,13 @@ func (e *env) lineageImpact(name string, q query.Query) error {
 		e.left.LeftOut = im.LeftOut
 		e.noteUnknownCalls(im.UnknownCalls)
 		if im.Users == nil {
-			e.note("the token does not permit read_content: who the users are is left out")
+			e.note("the token does not permit read_content: the names of the users are left out")
 		}
 		return e.showImpact(im)
 	})
 }
 
-// An impactJSON is an impact as it is printed.
+// An impactJSON is an impact in JSON.
 type impactJSON struct {
 	Of           []string          `json:"of"`
 	Models       []string          `json:"models"`
@@ -93,7 +93,7 @@ type impactJSON struct {
 	Calls        uint64            `json:"calls"`
 	Possible     uint64            `json:"possible"`
 	Subjects     int               `json:"subjects"`
-	Users        []usage.UserCalls `json:"users"` // null if they are not for whoever asks
+	Users        []usage.UserCalls `json:"users"` // null if the token does not permit them
 	Days         []usage.DayCalls  `json:"days"`
 	Streams      []streamJSON      `json:"streams"`
 	Unregistered []streamJSON      `json:"unregistered"`
@@ -106,7 +106,7 @@ type descendantJSON struct {
 	Depth int          `json:"depth"`
 }
 
-// A streamJSON is calls that carry the same names.
+// A streamJSON is a call group: calls that carry the same names.
 type streamJSON struct {
 	ModelID      string            `json:"model_id,omitempty"`
 	ModelVersion string            `json:"model_version,omitempty"`
@@ -135,7 +135,7 @@ func streamsJSON(streams []usage.CallGroup) []streamJSON {
 	return out
 }
 
-// idOf is the id of a node, if there is one.
+// idOf returns the id of a node, or an empty one for nil.
 func idOf(n *lineage.Node) string {
 	if n == nil {
 		return ""
@@ -151,7 +151,7 @@ func idsOf(nodes []*lineage.Node) []string {
 	return ids
 }
 
-// mostNamed is how many things of a sort an answer names on a terminal.
+// mostNamed is how many entities of a kind an answer names on a terminal.
 const mostNamed = 10
 
 func (e *env) showImpact(im *service.Impact) error {
@@ -199,7 +199,7 @@ func (e *env) showImpact(im *service.Impact) error {
 	return e.sheet(out, fields)
 }
 
-// several names some things: in a table one a line, and not too many of them.
+// several lists names one a line, and in a table at most mostNamed of them.
 func (e *env) several(names []string) string {
 	if e.output != asTable || len(names) == 0 {
 		return strconv.Itoa(len(names))
@@ -215,7 +215,8 @@ func (e *env) several(names []string) string {
 	return text.String()
 }
 
-// impactDetails says who is concerned most, and of what nothing is known.
+// impactDetails adds the users with the most calls, and the calls whose model is
+// not registered.
 func (e *env) impactDetails(im impactJSON) []field {
 	var fields []field
 	for i, u := range im.Users[:min(len(im.Users), mostNamed)] {
@@ -240,7 +241,7 @@ func (e *env) impactDetails(im impactJSON) []field {
 	return fields
 }
 
-// called is what calls name.
+// called returns the model, version and deployment that calls name.
 func (s streamJSON) called() string {
 	text := strings.TrimSpace(s.ModelID + " " + s.ModelVersion)
 	if s.DeploymentID != "" {

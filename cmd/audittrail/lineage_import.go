@@ -14,7 +14,7 @@ import (
 	"audittrail/lineage/exchange"
 )
 
-// autoFormat has the document itself tell its format.
+// autoFormat takes the format from the document itself.
 const autoFormat = "auto"
 
 func (e *env) lineageImportCmd() *cobra.Command {
@@ -22,13 +22,13 @@ func (e *env) lineageImportCmd() *cobra.Command {
 	var dry bool
 	cmd := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Register what a document of another program tells of",
+		Short: "Register the entities in a document of another program",
 		Long: `Import reads a document and registers the datasets, training runs, model
-versions and what else it tells of: all of it or, if something is wrong,
-nothing. What there is no field for is kept as attributes. The same document
-again is the same things. It prints what is registered, in which record, and
-what was kept; docs/format/lineage-exchange.md says what becomes of what. FILE
-may be - for standard input; at most 32 MiB are read.` + exits(ends0, failsToRegister, ends2, ends4),
+versions and other entities in it: all of them or, after an error, none. Members
+for which there is no field are kept as attributes. Importing the same document
+again has no effect. The output lists each entity with its record and what was
+kept as attributes; docs/format/lineage-exchange.md has the mapping of each
+format. FILE may be - for standard input; at most 32 MiB are read.` + exits(ends0, failsToRegister, ends2, ends4),
 		Example: `  audittrail lineage import bom.json --dry-run
   audittrail lineage import events.ndjson --format openlineage -o json`,
 		Args: takes("FILE"),
@@ -41,7 +41,7 @@ may be - for standard input; at most 32 MiB are read.` + exits(ends0, failsToReg
 	}
 	f := cmd.Flags()
 	f.StringVar(&format, "format", autoFormat, "`format` of the document: "+autoFormat+", "+formatNames(exchange.Readable()))
-	f.BoolVar(&dry, "dry-run", false, "say what would be registered, and register nothing")
+	f.BoolVar(&dry, "dry-run", false, "list what would be registered, and register nothing")
 	e.writerFlags(cmd)
 	return cmd
 }
@@ -103,14 +103,14 @@ func (e *env) lineageImport(name, format string, dry bool) error {
 	})
 }
 
-// An importedThing is a line of what import prints in JSON.
+// An importedThing is one entity in the JSON output of import.
 type importedThing struct {
 	Kind lineage.Kind `json:"kind"`
 	ID   string       `json:"id"`
 	New  bool         `json:"new"`
-	Seq  *uint64      `json:"seq"` // none if it would only be registered
+	Seq  *uint64      `json:"seq"` // absent with --dry-run, unless the entity was registered before
 	Kept []string     `json:"kept"`
-	At   string       `json:"at"` // where in the document it stands
+	At   string       `json:"at"` // its place in the document
 }
 
 // imported prints what was registered.
@@ -146,8 +146,8 @@ func (e *env) imported(doc *exchange.Document, done []lineage.Registered, dry bo
 	}
 	known := ""
 	if n := len(doc.Items) - fresh; n > 0 {
-		known = "; " + display.Count(n, "is", "are") + " registered already"
+		known = "; " + display.Count(n, "was", "were") + " registered before"
 	}
-	e.note("%s %s of %s%s", verb, display.Count(fresh, "thing", "things"), doc.Format, known)
+	e.note("%s %s of %s%s", verb, display.Count(fresh, "entity", "entities"), doc.Format, known)
 	return err
 }

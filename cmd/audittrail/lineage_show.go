@@ -18,12 +18,12 @@ import (
 	"audittrail/service"
 )
 
-const thingArg = "THING"
+const thingArg = "ENTITY"
 
 const thingHelp = `
 
-A thing is named by its id, or by NAME@VERSION; a NAME will do where it has one
-version.`
+Name an entity by its id or by NAME@VERSION, or by NAME alone if that has only
+one version.`
 
 func (e *env) lineageShowCmd() *cobra.Command {
 	var up, down bool
@@ -31,13 +31,13 @@ func (e *env) lineageShowCmd() *cobra.Command {
 	var draw lineageDrawing
 	cmd := &cobra.Command{
 		Use:   "show " + thingArg,
-		Short: "Show one thing, or what it stands on, or what came of it",
-		Long: `Show prints what was registered of one thing, and the things beside it. With
---up it lists instead what the thing was made of, and with --down what was made
-of it, the nearest first; --depth bounds how many links away.
+		Short: "Show one entity, or what is upstream or downstream of it",
+		Long: `Show prints one registered entity with its direct links. With --up it lists
+instead the entities upstream of it, its direct and indirect inputs, and with
+--down those downstream, the nearest first; --depth bounds the number of links.
 
-With --show-dag or --format it draws that, as lineage draws all; without --up
-and --down it draws both.` + thingHelp + exits(ends0, ends1, ends2, ends4),
+With --show-dag or --format it draws these entities; without --up and --down,
+both sides.` + thingHelp + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail lineage show tickets@2026-10
   audittrail lineage show bot@3 --up
   audittrail lineage show tickets@2026-10 --down --depth 2 -o json
@@ -47,9 +47,9 @@ and --down it draws both.` + thingHelp + exits(ends0, ends1, ends2, ends4),
 			limited := cmd.Flags().Changed("depth")
 			switch {
 			case limited && depth < 1:
-				return fmt.Errorf("lineage show: read --depth: it is %d; it must be at least 1", depth)
-			case limited && !up && !down && !draw.wanted():
-				return errors.New("lineage show: --depth is of --up or --down, or of a drawing: ask for one of them")
+				return fmt.Errorf("lineage show: read --depth: invalid depth %d: use 1 or more", depth)
+			case limited && !up && !down && !draw.asked():
+				return errors.New("lineage show: --depth needs --up, --down or a drawing: give one of these flags, too")
 			}
 			if err := draw.check(); err != nil {
 				return err
@@ -61,7 +61,7 @@ and --down it draws both.` + thingHelp + exits(ends0, ends1, ends2, ends4),
 					return fmt.Errorf("lineage show: %w", err)
 				}
 				switch {
-				case draw.wanted():
+				case draw.asked():
 					return e.drawPart(l.Origin, g, n, walkOf(up, down), depth, draw)
 				case up || down:
 					return e.lineageWalk(g, n, up, down, depth)
@@ -71,14 +71,14 @@ and --down it draws both.` + thingHelp + exits(ends0, ends1, ends2, ends4),
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&up, "up", false, "list what it was made of")
-	f.BoolVar(&down, "down", false, "list what was made of it")
-	f.IntVar(&depth, "depth", 0, "most `links` away (default all)")
+	f.BoolVar(&up, "up", false, "list the entities upstream of it")
+	f.BoolVar(&down, "down", false, "list the entities downstream of it")
+	f.IntVar(&depth, "depth", 0, "maximum distance in `links` (default unlimited)")
 	draw.flags(cmd)
 	return cmd
 }
 
-// A thingJSON is a thing as show prints it in JSON.
+// A thingJSON is an entity in JSON.
 type thingJSON struct {
 	ID         string          `json:"id"`
 	Kind       lineage.Kind    `json:"kind"`
@@ -97,15 +97,15 @@ type retiredJSON struct {
 	Attributes map[string]json.RawMessage `json:"attributes,omitempty"`
 }
 
-// A linkJSON is one thing beside another: what stands upstream is Role to what
-// stands downstream.
+// A linkJSON is a link to another entity: the upstream end has the Role for the
+// downstream end.
 type linkJSON struct {
 	ID   string       `json:"id"`
 	Kind lineage.Kind `json:"kind"`
 	Role string       `json:"role"`
 }
 
-// mostLinks is how many things beside a thing are named on a terminal.
+// mostLinks is how many links of an entity are listed on a terminal.
 const mostLinks = 20
 
 func (e *env) showThing(g *lineage.Graph, n *lineage.Node) error {
@@ -145,8 +145,8 @@ func (e *env) showThing(g *lineage.Graph, n *lineage.Node) error {
 	return e.sheet(t, s.fields)
 }
 
-// thingFields adds what was registered of a thing, in the order of the flags of
-// lineage add.
+// thingFields adds the fields of an entity, in the order of the flags of lineage
+// add.
 func thingFields(s *sheetBuilder, n *lineage.Node, encoded []byte) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(encoded, &members); err != nil {
@@ -200,17 +200,17 @@ func thingFields(s *sheetBuilder, n *lineage.Node, encoded []byte) error {
 	return nil
 }
 
-// A reachJSON is a thing that a walk came to.
+// A reachJSON is an entity that a walk reached.
 type reachJSON struct {
 	ID    string       `json:"id"`
 	Kind  lineage.Kind `json:"kind"`
 	Depth int          `json:"depth"`
 	Up    bool         `json:"up"`
 	Role  string       `json:"role"`
-	To    string       `json:"to"` // the nearer thing that it has this role to, or that has it to this
+	To    string       `json:"to"` // the entity at the nearer end of the link
 }
 
-// lineageWalk lists what stands upstream or downstream of a thing.
+// lineageWalk lists the entities upstream or downstream of an entity.
 func (e *env) lineageWalk(g *lineage.Graph, n *lineage.Node, up, down bool, depth int) error {
 	var all []reachJSON
 	if up {
@@ -236,8 +236,8 @@ func (e *env) lineageWalk(g *lineage.Graph, n *lineage.Node, up, down bool, dept
 	})
 }
 
-// reaches is what a walk from one thing comes to, without the thing itself, and
-// by which link it may have come.
+// reaches returns the entities that a walk reaches, without the one from which
+// it starts, each with a link by which it is reached.
 func reaches(g *lineage.Graph, n *lineage.Node, dir lineage.Direction, depth int) []reachJSON {
 	at := map[*lineage.Node]int{}
 	var out []reachJSON
@@ -276,10 +276,10 @@ func reaches(g *lineage.Graph, n *lineage.Node, dir lineage.Direction, depth int
 func (e *env) lineagePathCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "path A B",
-		Short: "Show how one thing leads to another",
-		Long: `Path lists the links of a shortest way from one thing to another, from what
-something was made of to what was made of it. If it is B that leads to A, it
-shows that way.` + thingHelp + exits(ends0, "1  it did not, or neither leads to the other", ends2, ends4),
+		Short: "Show the links from one entity to another",
+		Long: `Path lists the links of a shortest path from one entity to another, in the
+direction from inputs to outputs. If A is downstream of B, it lists the path
+from B to A.` + thingHelp + exits(ends0, "1  failure, or there is no path between the two", ends2, ends4),
 		Example: "  audittrail lineage path tickets@2026-10 prod-7",
 		Args:    takes("A", "B"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -303,14 +303,14 @@ func (e *env) lineagePath(g *lineage.Graph, a, b string) error {
 		return err
 	}
 	if from == to {
-		return fmt.Errorf("both are %s", from.ID)
+		return fmt.Errorf("both names are of the same entity, %s; name two different ones", from.ID)
 	}
 	path := g.Path(from, to)
 	if path == nil {
 		if path = g.Path(to, from); path == nil {
-			return fmt.Errorf("neither of %s and %s leads to the other", from.ID, to.ID)
+			return fmt.Errorf("no path between %s and %s, in either direction", from.ID, to.ID)
 		}
-		e.note("%s leads to %s, not the other way round", to.ID, from.ID)
+		e.note("the path is in the other direction: %[2]s is downstream of %[1]s", to.ID, from.ID)
 	}
 	type step struct {
 		From string `json:"from"`
