@@ -109,7 +109,7 @@ func ReadManifest(signed []byte) (*Manifest, error) {
 	ok := m.Records > 0 && m.First <= record.MaxSeq-m.Records && m.Bytes > 0 && m.Bytes <= maxSegment &&
 		m.Packed > 0 && m.Packed <= 2*maxSegment && !m.LastLogged.Before(m.FirstLogged)
 	if !ok {
-		return nil, fmt.Errorf("%w: its numbers are impossible", ErrManifest)
+		return nil, fmt.Errorf("%w: a number in it is out of range", ErrManifest)
 	}
 	read, encoded := strings.Join(s.Lines, "\n"), strings.Join(m.lines(), "\n")
 	if err := canonical.Check([]byte(read), []byte(encoded)); err != nil {

@@ -163,8 +163,8 @@ func TestForgedLineUnderDamage(t *testing.T) {
 
 // TestReadErrorBesideAlteredLine has reads of the lines fail, all from one on, or those
 // of one line by itself, where a line was altered and the files of the tree give
-// nothing: the answer is that of the disk, or the one that the next line gives, and
-// never that the log cannot be told from an altered one.
+// nothing: the answer is that of the disk, or the one that the next line gives,
+// and never that the log may have been altered.
 func TestReadErrorBesideAlteredLine(t *testing.T) {
 	dir, hashes := made(t)
 	alterLines(t, dir, altered)

@@ -226,7 +226,7 @@ func (m *Tombstone) checkTable(file io.ReaderAt) error {
 		return damaged("its table is %v", err)
 	}
 	if total != m.Records-uint64(len(m.places)) {
-		return damaged("its table is of %d records, and %d have left", total, m.Records-uint64(len(m.places)))
+		return damaged("its table counts %d records, but %d have left", total, m.Records-uint64(len(m.places)))
 	}
 	return nil
 }

@@ -145,7 +145,7 @@ func Read(file io.ReaderAt, size int64) (*Tombstone, error) {
 	case m.rows > n || m.names > math.MaxUint32:
 		return nil, damaged("its table has %d rows for %d records", m.rows, n)
 	case n == 0 || n > math.MaxInt32 || m.First > record.MaxSeq-n:
-		return nil, damaged("it has %d records from %d on", n, m.First)
+		return nil, damaged("a segment cannot have %d records from %d on", n, m.First)
 	case kept > n || bytes > math.MaxUint32 || m.Bytes < 0 || m.LastLogged.Before(m.FirstLogged):
 		return nil, damaged("its numbers do not agree")
 	case m.sizeOf(n, kept, bytes) != size:

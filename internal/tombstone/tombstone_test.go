@@ -269,7 +269,7 @@ func FuzzCheck(f *testing.F) {
 		_, b := made(f, uint64(n), n)
 		f.Add(b, uint16(90))
 		f.Add(b[:len(b)-1], uint16(0))
-		// With the hash right, so that the rest is looked at.
+		// The hash is right, so that the rest is checked.
 		for _, at := range []int{30, 45, 60, len(b) - 60} {
 			bad := bytes.Clone(b[:len(b)-32])
 			bad[at] ^= 1

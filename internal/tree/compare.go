@@ -137,7 +137,7 @@ func (p *Pages) compare(i int, index uint64, want tlog.Hash) {
 func (p *Pages) differ(i int, index uint64) {
 	p.of.files[i].note(&DamageError{
 		File: fileName(i), Offset: int64(index) * hashSize,
-		Detail: "the hash there is not the one that follows from the records",
+		Detail: "the hash is not that of the records",
 	})
 }
 

@@ -118,7 +118,7 @@ func (t *Tree) mendFile(v *view, i int, note func(int, *DamageError)) (replaced 
 			at++
 		}
 		d.Offset += int64(at - at%hashSize)
-		d.Detail = "the hash there is not the one that follows from the records"
+		d.Detail = "the hash is not that of the records"
 	}
 	note(i, d)
 	if err = t.write(v, i); err == nil && rerr != nil {

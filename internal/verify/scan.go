@@ -345,7 +345,7 @@ func (s *scan) finish() {
 		}
 		of := func(r partResult) bool { return r.last.Seq+1 == f.Gone.Next() }
 		if n := slices.IndexFunc(s.left, of); n < 0 || !s.said.of(f.Gone, s.left[n].sum) {
-			s.doubt = &doubt{seq: f.First, file: f.Name, detail: "no record says that its lines have left the log"}
+			s.doubt = &doubt{seq: f.First, file: f.Name, detail: "no record says that the segment's lines have left the log"}
 			return
 		}
 	}
@@ -420,7 +420,7 @@ func (w *worker) check(ctx context.Context, p part) *partResult {
 		if err == io.EOF {
 			break
 		}
-		detail := "its end is missing"
+		detail := "the end of the line is missing"
 		if err != nil {
 			detail = err.Error()
 		} else if whole {

@@ -200,8 +200,8 @@ func TestSignedBreak(t *testing.T) {
 	}
 }
 
-// TestManyAlterations counts more than it keeps, and does not keep what it does
-// not need.
+// TestManyAlterations finds more alterations than are kept, and checks that all
+// are counted.
 func TestManyAlterations(t *testing.T) {
 	s := newSample(t, 300, 100, rand.New(rand.NewPCG(5, 6)))
 	l := s.log
@@ -332,7 +332,7 @@ func (k keyError) DecryptionKey(record.Subject, string) (record.PRK, error) {
 	return record.PRK{}, k.err
 }
 
-// TestStateOfKeys tells a key that is absent from one that cannot be looked for.
+// TestStateOfKeys distinguishes an absent key from an error of the keyring.
 func TestStateOfKeys(t *testing.T) {
 	line := fmt.Appendf(nil, `{"v":1,"class":"standard/2026-11","subject":"%032x","key":"%064x"`, 1, 2)
 	for _, c := range []struct {
