@@ -11,9 +11,9 @@ import (
 // RecordCall makes a call of a model and records it as one event, with the
 // request and the response. The caller fills in the request; call sends it to
 // the model and adds the result to the event: the response, the tokens, the
-// reason for which the model stopped. RecordCall adds the type prompt, the
-// time, the latency and the outcome, where they are not set, and the text of an
-// error that call returns.
+// reason why it stopped. RecordCall adds the type prompt, the time, the latency
+// and the outcome, where they are not set, and the text of an error that call
+// returns.
 //
 // The event is recorded when call has returned, also after an error and after
 // ctx has ended, since the model has answered by then. If a request must be on

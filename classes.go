@@ -41,7 +41,7 @@ func checkClasses(names []string) error {
 			return fmt.Errorf("retention class %q is not a lower-case name of at most 32 characters", name)
 		}
 		if name == GovernanceClass {
-			return fmt.Errorf("retention class %q is the log's own, for what governs it", name)
+			return fmt.Errorf("retention class %q is reserved for governance records", name)
 		}
 	}
 	return nil

@@ -24,7 +24,7 @@ type Erasure struct {
 
 // An ErasureResult says what an erasure did.
 type ErasureResult struct {
-	// Receipt is of the record that ordered it.
+	// Receipt is that of the record that ordered the erasure.
 	Receipt Receipt
 	// Subjects are the data subjects whose keys were destroyed. If there are
 	// none, the log stored nothing about the users, and the erasure was not
@@ -42,8 +42,8 @@ type ErasureResult struct {
 // later is a new data subject.
 //
 // If a legal hold is on any of the users, or keeps a record about one of them,
-// nobody is erased, and the error is a *LegalHoldError. Users about whom
-// nothing is stored are skipped. Appends about the users wait meanwhile: a
+// nobody is erased, and the error is a *governance.LegalHoldError. Users about
+// whom nothing is stored are skipped. Appends about the users wait meanwhile: a
 // record about one of them is either before the erasure, under the subject that
 // is erased, or after it, under a new one.
 //
@@ -111,7 +111,7 @@ func (l *Log) erasureAt(ctx context.Context, seq uint64) (*ErasureOrder, error) 
 		return nil, err
 	}
 	if r.Event.Type != event.SubjectErased {
-		return nil, fmt.Errorf("it is of type %s, not %s", r.Event.Type, event.SubjectErased)
+		return nil, fmt.Errorf("the record is of type %s, not %s", r.Event.Type, event.SubjectErased)
 	}
 	o, err := orderOf(r)
 	if err != nil {
@@ -147,8 +147,9 @@ func orderOf(r *record.Record) (*ErasureOrder, error) {
 	}, nil
 }
 
-// CheckErase returns a *LegalHoldError if a legal hold prevents the erasure of
-// users. It changes nothing, and also works on a log that is open for reading.
+// CheckErase returns a *governance.LegalHoldError if a legal hold prevents the
+// erasure of users. It changes nothing, and also works on a log that is open
+// for reading.
 func (l *Log) CheckErase(ctx context.Context, users []string) error {
 	if l.ring == nil {
 		return fmt.Errorf("check erasure: %w", ErrNoKeys)
@@ -195,13 +196,13 @@ func (l *Log) expire(ctx context.Context, classes []string, reason string) (Rece
 func (l *Log) checkOver(class string) error {
 	name, month, err := record.SplitClass(class)
 	if err != nil {
-		return fmt.Errorf("class %.80q: it is not a retention class and a month, such as standard/2026-11", class)
+		return fmt.Errorf("invalid class %.80q: use a retention class and a month, such as standard/2026-11", class)
 	}
 	if name == GovernanceClass {
-		return fmt.Errorf("class %s: what governs the log does not expire", class)
+		return fmt.Errorf("class %s: governance records do not expire", class)
 	}
 	if over := month.AddDate(0, 1, 0); l.opts.now().Before(over) && slices.Contains(l.classes.Load().names, name) {
-		return fmt.Errorf("class %s: its month ends on %s, and until then records get its key", class, over.Format("2006-01-02"))
+		return fmt.Errorf("class %s: expire it after its month has ended, on %s", class, over.Format("2006-01-02"))
 	}
 	return nil
 }

@@ -221,7 +221,7 @@ func (c *eraser) finish(ctx context.Context) ([]byte, error) {
 	d := c.unfinished
 	after, err := c.destroy(context.WithoutCancel(ctx), d)
 	if err != nil {
-		err = fmt.Errorf("it was ordered by record %d, but is not complete: %w; it is finished when the log is next opened", d.seq, err)
+		err = fmt.Errorf("the destruction that record %d ordered is not complete: %w; the next opening of the log completes it", d.seq, err)
 		c.log.gate.Fail(err)
 		return nil, err
 	}
@@ -277,7 +277,7 @@ func (c *eraser) finishAll(ctx context.Context) error {
 }
 
 // manyRecords is the number of governance records that every Open may read
-// again. If there are more, the keyring is told that no order is among them.
+// again. If there are more, the keyring stores that no order is among them.
 const manyRecords = 500
 
 // advanceApplied stores in the keyring that no order up to the log's last
@@ -293,6 +293,6 @@ func (c *eraser) advanceApplied(ctx context.Context, from uint64) {
 		err = c.log.ring.Destroy(keyring.Destruction{Seq: last, Hash: t.Hash})
 	}
 	if err != nil { // the next Open reads these records again
-		c.log.opts.Logger.Warn("write down what was carried out", slog.Any("error", err))
+		c.log.opts.Logger.Warn("store in the keyring which orders were carried out", slog.Any("error", err))
 	}
 }

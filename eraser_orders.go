@@ -135,7 +135,7 @@ func (c *eraser) Refused(s record.Subject, class string) (record.State, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err := c.lookAgain(g, generation, size); err != nil {
-		return record.Readable, fmt.Errorf("look for what was ordered to be destroyed: %w", err)
+		return record.Readable, fmt.Errorf("look for orders to destroy keys: %w", err)
 	}
 	return g.state(s, class), nil
 }

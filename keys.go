@@ -29,8 +29,8 @@ func (l *Log) Keys() ([]keyring.SignerInfo, error) {
 }
 
 // Rotations returns the signed notes by which one signer's key handed over to
-// the next, oldest first. Both keys sign each note, so that a reader who trusts
-// the first key can follow the notes to the present one: see
+// the next, oldest first. Both keys sign each note, so that a verifier that
+// trusts the first key can follow the notes to the present one: see
 // tlog.ResolveSigner.
 func (l *Log) Rotations() ([][]byte, error) { return l.tree.Signers() }
 

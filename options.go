@@ -96,8 +96,8 @@ type Options struct {
 	// encrypted, and are removed when a user is erased or a month expires. If
 	// the index cannot be kept, that is logged to Logger.
 	NoIndex bool
-	// Logger logs work in the background, such as repairs; if nil, nothing is
-	// logged.
+	// Logger is the logger for work in the background, such as repairs; if nil,
+	// nothing is logged.
 	Logger *slog.Logger
 	seams
 }

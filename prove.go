@@ -27,7 +27,7 @@ func (l *Log) proofHead(ctx context.Context) ([]byte, signed.Head, error) {
 // Prove returns a proof that a record is in the log (C2SP tlog-proof), which
 // anybody can check with the record's line and the log's verifier key, and
 // without the log. Prove checks the proof before it returns it; if the record
-// is not the one that was signed, the error is a *TamperError.
+// is not the one that was signed, the error is a *record.TamperError.
 func (l *Log) Prove(ctx context.Context, seq uint64) ([]byte, error) {
 	text, head, err := l.proofHead(ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func (l *Log) ProveConsistency(ctx context.Context, oldCheckpoint []byte) ([]byt
 		return nil, fmt.Errorf("prove consistency: %w", err)
 	}
 	if old.Origin != c.Origin {
-		return nil, fmt.Errorf("prove consistency: the checkpoint is of the log %q, this one is %q", old.Origin, c.Origin)
+		return nil, fmt.Errorf("prove consistency: the checkpoint is of the log %q, but this log is %q", old.Origin, c.Origin)
 	}
 	if old.Size > c.Size {
 		return nil, &RollbackError{Have: c.Size, Signed: old.Size, Detail: fmt.Sprintf("the log has %d", c.Size)}

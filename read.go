@@ -12,10 +12,10 @@ import (
 
 // Get returns a record. The record's line is checked against its hash, and
 // against the tree if a checkpoint covers the record; if they differ, the error
-// is a *TamperError. For a record that is no longer in the log, the error is an
-// *ArchivedError or a *DroppedError. A record beyond those that count has the
-// State Unauthenticated and the cleartext of its line; if the line cannot be
-// decoded, the error is ErrUnauthenticated.
+// is a *record.TamperError. For a record that is no longer in the log, the
+// error is an *ArchivedError or a *DroppedError. A record beyond those that
+// count has the State Unauthenticated and the cleartext of its line; if the
+// line cannot be decoded, the error is ErrUnauthenticated.
 func (l *Log) Get(ctx context.Context, seq uint64) (*record.Record, error) {
 	r, err := l.get(ctx, seq)
 	var gone *ArchivedError

@@ -39,7 +39,7 @@ func failNth(disk *vfs.Mem, n int) (failed func() bool) {
 	}
 }
 
-// rolled makes a log of several segments, with so many records.
+// rolled creates a log of several segments, with the given number of records.
 func rolled(t *testing.T, records int) *vfs.Mem {
 	t.Helper()
 	disk := vfs.NewMem()

@@ -106,7 +106,7 @@ func (l *reader) checked(ctx context.Context, line []byte, seq uint64, entry []b
 	if l.tree != nil && !bytes.Equal(got[:], entry) {
 		ok, want, err := l.tree.Check(ctx, seq, got, entry)
 		if err != nil {
-			return nil, fmt.Errorf("read record %d: check it against the signed root: %w", seq, err)
+			return nil, fmt.Errorf("compare record %d with the signed root: %w", seq, err)
 		}
 		if !ok {
 			return nil, &record.TamperError{Seq: seq, Want: want, Got: got}

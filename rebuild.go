@@ -40,7 +40,7 @@ type RebuildResult struct {
 	Reason  string     `json:"reason"`
 	Carried uint64     `json:"carried"` // records that were copied
 	Lost    []Loss     `json:"lost"`    // records that were not copied
-	// Copies counts the whole lines of records that came before, and
+	// Copies counts the whole lines that repeat an earlier record, and
 	// DamagedLines the lines that are not a record or were altered.
 	Copies       uint64 `json:"copies"`
 	DamagedLines uint64 `json:"damaged_lines"`
@@ -97,7 +97,7 @@ func rebuild(ctx context.Context, o *RebuildOptions) (*RebuildResult, error) {
 		return nil, err
 	}
 	if to, err := filepath.Abs(o.To); err != nil || to == from {
-		return nil, errors.Join(err, errors.New("the new log's folder is the old one's; the old log stays as it is"))
+		return nil, errors.Join(err, errors.New("the new log's folder is that of the old log: name another folder"))
 	}
 	old, err := openOld(ctx, o)
 	if err != nil {
@@ -160,7 +160,7 @@ func carry(ctx context.Context, s *survey, found *RebuildResult, to *Log) error 
 	}
 	for _, h := range s.holds.Active() {
 		if h.Unreadable {
-			h = governance.Hold{ID: h.ID, Reason: fmt.Sprintf("record %d of the old log placed a hold that this program does not understand", h.Seq)}
+			h = governance.Hold{ID: h.ID, Reason: fmt.Sprintf("record %d of the old log placed a hold in a format that this program does not know", h.Seq)}
 		}
 		if _, err := to.PlaceHold(ctx, h); err != nil {
 			return err

@@ -48,7 +48,7 @@ type account struct {
 	carried seqSet
 	lost    map[LossReason]seqSet
 	ids     map[record.ID]struct{} // of records that only their id distinguishes from a copy
-	copies  uint64                 // whole lines of records that came before
+	copies  uint64                 // whole lines that repeat an earlier record
 }
 
 // carry takes a record, unless its sequence number was taken already, or it is

@@ -58,7 +58,7 @@ func (s *survey) survey(ctx context.Context) error {
 		s.signed, s.root = head.Size, &head.Root
 		switch known, err := s.tree.Known(ctx, head); {
 		case err != nil:
-			return fmt.Errorf("check the lines against the signed root: %w", err)
+			return fmt.Errorf("compare the lines with the signed root: %w", err)
 		case known:
 			s.vouched = head.Size
 		}
@@ -164,7 +164,7 @@ func (s *survey) each(ctx context.Context, f func(uint64, *record.Record, LossRe
 			return ctx.Err()
 		}
 		if err != nil {
-			return fmt.Errorf("%w; copy what can be read of the disk, and rebuild from the copy", err)
+			return fmt.Errorf("%w; copy all files that can be read to another disk, and rebuild from the copy", err)
 		}
 		s.read += uint64(len(raw.Line)) + 1
 		if s.progress != nil {
@@ -187,7 +187,7 @@ func (s *survey) look(ctx context.Context, line []byte) (uint64, *record.Record,
 	if t.Seq < s.vouched {
 		var entry [1][32]byte
 		if err := s.tree.ReadEntries(ctx, t.Seq, entry[:]); err != nil {
-			return 0, nil, "", fmt.Errorf("check record %d against the signed root: %w", t.Seq, err)
+			return 0, nil, "", fmt.Errorf("compare record %d with the signed root: %w", t.Seq, err)
 		}
 		if entry[0] != t.Hash {
 			return 0, nil, "", nil

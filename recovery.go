@@ -331,7 +331,7 @@ func (l *recovery) endOfSigned(ctx context.Context, size uint64, root tlog.Hash)
 	if err != nil {
 		var bad *record.CorruptError
 		if errors.Is(err, segment.ErrBeyond) || errors.As(err, &bad) || errors.Is(err, fs.ErrNotExist) {
-			return segment.Pos{}, &RollbackError{Have: size - 1, Signed: size, Detail: fmt.Sprintf("record %d is not there", size-1)}
+			return segment.Pos{}, &RollbackError{Have: size - 1, Signed: size, Detail: fmt.Sprintf("record %d is missing", size-1)}
 		}
 		return segment.Pos{}, fmt.Errorf("open log: %w", err)
 	}

@@ -46,7 +46,7 @@ func TestSubjects(t *testing.T) {
 	}
 }
 
-// TestSubjectsWithoutKeys asks a copy that has no keyring.
+// TestSubjectsWithoutKeys calls the methods of a copy that has no keyring.
 func TestSubjectsWithoutKeys(t *testing.T) {
 	dir := t.TempDir()
 	log := logtest.Open(t, dir, audittrail.Options{Create: true})

@@ -170,7 +170,7 @@ var derivedDamage = map[string]struct {
 	"unreadable now": {fail: func() func(vfs.Op) error { return failing(1) }, passes: true},
 }
 
-// failing fails so many reads.
+// failing fails the first reads, as many as times says.
 func failing(times int) func(vfs.Op) error {
 	var mu sync.Mutex
 	return func(op vfs.Op) error {

@@ -91,7 +91,8 @@ func vkeyOf(tb testing.TB, dir string) string {
 }
 
 // BenchmarkSHA256BothCores hashes messages of the length of a line on all
-// processors, from their caches: what no verification can be faster than.
+// processors, from their caches: an upper bound for the speed of any
+// verification.
 func BenchmarkSHA256BothCores(b *testing.B) {
 	const messages = 4096
 	message := []byte(strings.Repeat("x", 1700))

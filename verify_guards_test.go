@@ -408,7 +408,7 @@ func TestVerifyArchiveInALongPlace(t *testing.T) {
 		t.Errorf("with the keyring: %d archived, missing %q, want the archive read", v.Archived, v.Limitations)
 	}
 	v := verifyOn(t, disk, audittrail.VerifyOptions{VKeys: []string{keys[0].VKey}})
-	if v.Archived > 0 || len(v.Limitations) != 1 || !strings.Contains(v.Limitations[0], "only the keyring tells where it is") {
+	if v.Archived > 0 || len(v.Limitations) != 1 || !strings.Contains(v.Limitations[0], "its folder cannot be read without the keyring") {
 		t.Errorf("without the keyring: %d archived, missing %q, want that only the keyring tells where", v.Archived, v.Limitations)
 	}
 }

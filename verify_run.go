@@ -284,7 +284,7 @@ func (l *Log) inspectArchives(ctx context.Context, o VerifyOptions, evidence *tr
 		}
 		what := fmt.Sprintf("the archive of records %d to %d", g.First, g.First+g.Records-1)
 		if s.To == "" {
-			v.Limitations = append(v.Limitations, what+": only the keyring tells where it is")
+			v.Limitations = append(v.Limitations, what+": its folder cannot be read without the keyring")
 			continue
 		}
 		m, err := keeper.Check(ctx, &s)
