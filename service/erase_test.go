@@ -319,7 +319,7 @@ func TestRevocationCounts(t *testing.T) {
 	o.Access.PollInterval = time.Hour // it is each request that looks
 	svc := h.serve(o)
 	s := h.as(svc, token)
-	l, err := s.Tail(t.Context(), service.TailRequest{Last: 100, Follow: true})
+	l, err := s.Tail(t.Context(), service.TailRequest{Last: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,12 +22,12 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	l, err := audittrail.Open(dir, audittrail.Options{Create: true})
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	if _, err := l.Append(ctx, event.Event{Type: event.Prompt, ModelID: "gpt-4", UserID: "ann", Prompt: "secret"}); err != nil {
 		log.Fatal(err)
 	}
@@ -35,14 +35,14 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer controller.Close()
+	defer func() { _ = controller.Close() }()
 	token, _, err := controller.Grant(ctx, access.GrantRequest{User: "vera", Role: "viewer"})
 	if err != nil {
 		log.Fatal(err)
 	}
 
 	svc := service.New(l, service.Options{})
-	defer svc.Close()
+	defer func() { _ = svc.Close() }()
 	vera, err := svc.As(ctx, token.Reveal())
 	if err != nil {
 		log.Fatal(err)
