@@ -267,7 +267,7 @@ func TestRestrictionCounts(t *testing.T) {
 	h := newHouse(t)
 	auditor, _ := h.grant("a", "auditor")
 	officer, _ := h.grant("o", access.Privacy)
-	svc := h.serve(options())
+	svc, other := h.serve(options()), h.serve(options()) // as of another process
 	s := h.as(svc, auditor)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -285,7 +285,7 @@ func TestRestrictionCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n++; n == 1 {
-			if _, err := h.as(svc, officer).Restrict(t.Context(), service.RestrictRequest{User: "carl", Reason: "r"}); err != nil {
+			if _, err := h.as(other, officer).Restrict(t.Context(), service.RestrictRequest{User: "carl", Reason: "r"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -302,7 +302,7 @@ func TestRestrictionCounts(t *testing.T) {
 	if got := sees(t, h.as(svc, officer)); got[2] != content {
 		t.Errorf("the officer sees %v", got)
 	}
-	if _, err := h.as(svc, officer).Lift(t.Context(), service.RestrictRequest{User: "carl", Reason: "r"}); err != nil {
+	if _, err := h.as(other, officer).Lift(t.Context(), service.RestrictRequest{User: "carl", Reason: "r"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := sees(t, s); got[2] != content {

@@ -213,6 +213,50 @@ func TestActorIsNotNamed(t *testing.T) {
 	}
 }
 
+// TestRestrictedIsNotDisclosed holds that the key to content about somebody whose data
+// are restricted is given to nobody but the role privacy.
+func TestRestrictedIsNotDisclosed(t *testing.T) {
+	h := newHouse(t)
+	svc := h.serve(options())
+	auditor, _ := h.grant("a", "auditor")
+	officer, _ := h.grant("o", access.Privacy)
+	bob := service.DiscloseRequest{Record: service.Ref{Seq: 1}}
+	if d, err := h.as(svc, auditor).Disclose(t.Context(), bob); d != nil || !errors.Is(err, service.ErrDenied) {
+		t.Errorf("Disclose as an auditor = %v, want ErrDenied", err)
+	}
+	if d, err := svc.Local().Disclose(t.Context(), bob); d != nil || err == nil {
+		t.Error("Disclose by the operator: no error")
+	}
+	if _, err := h.as(svc, officer).Disclose(t.Context(), bob); err != nil {
+		t.Errorf("Disclose as the officer: %v", err)
+	}
+	if n := len(h.events(event.DataExported)); n != 1 {
+		t.Errorf("the log tells of %d exports, want 1", n)
+	}
+}
+
+// TestInterruptedReadIsRecorded holds that the log tells how much was read when the
+// caller has gone.
+func TestInterruptedReadIsRecorded(t *testing.T) {
+	h := newHouse(t)
+	o := options()
+	o.Reads = service.ReadsAlways
+	s := h.serve(o).Local()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	l, err := s.Find(ctx, service.FindRequest{Query: query.Query{Types: []event.Type{event.Prompt}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range l.All() {
+		cancel()
+	}
+	reads := h.events(event.ContentRead)
+	if len(reads) != 2 || reads[1].Event.Category != access.Ended || len(s.RecordErrors()) > 0 {
+		t.Errorf("the log tells of %+v, want a read that began and ended", reads)
+	}
+}
+
 // methods are those of a session that take a request.
 func methods(s *service.Session) map[string]func(context.Context) error {
 	all := map[string]func(context.Context) error{}
