@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -62,7 +63,7 @@ func (s *Session) Erase(ctx context.Context, q EraseRequest) iter.Seq2[*ErasureS
 			return
 		}
 		done, wanted := 0, true
-		for batch := range slices.Chunk(q.Users, eraseBatch) {
+		for batch := range slices.Chunk(q.Users, cmp.Or(s.v.options().testOnlyEraseBatch, eraseBatch)) {
 			if err = x.erase(ctx, batch, len(q.Users) > 1); err != nil || !wanted {
 				break
 			}

@@ -35,6 +35,8 @@ type Options struct {
 	Purposes map[string]string
 	// Now is the clock; if nil, time.Now.
 	Now func() time.Time
+
+	testOnlyEraseBatch int
 }
 
 // Reads says when reads of content are recorded.

@@ -55,8 +55,8 @@ single people in the log, by which they can be told apart and, with the keyring,
 found.
 
 A report counts the records of the newest checkpoint, or the first N with
---at N; the same log, size, period and program give the same bytes. The log
-records afterwards that it was made, if no other process is writing.
+--at N; the same log, size, period and program give the same bytes. Before it is
+written, the log records that it was made, if no other process is writing.
 
 ` + whenHelp + exits(ends0, "1  no report could be made, or the log could not be checked", "2  the report was made, and the log was altered", "3  the report was made, and something is missing from it"),
 		Example: `  audittrail report
