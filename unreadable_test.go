@@ -72,7 +72,7 @@ var unreadable = []struct {
 	{`^escrow/`, `^E`, "limited.*the escrow of class", "open escrow", "", "intact"},
 	{`^escrow/`, `.`, "limited.*the escrow of class", "escrow damaged", "", "limited.*the escrow of class"},
 	{`\.(jsonl|remnant)$`, `^E`, "unchecked", "permission denied|input/output", "permission denied|input/output", "intact"},
-	{`\.jsonl$`, `bit`, "altered", "altered|run verify|not a canonical record", "|altered", "altered"}, // by what the bit is of
+	{`\.jsonl$`, `bit`, "altered", "altered|run verify|not a record line", "|altered", "altered"}, // by what the bit is of
 	{`\.remnant$`, `bit`, "altered", "", "", "altered"},
 	{`\.remnant$`, `.`, "altered", "tombstone is damaged", "tombstone is damaged", "altered"},
 	{`27\.jsonl$`, `.`, "truncated", "", "run verify", "truncated"}, // a reader says how many there are

@@ -97,7 +97,7 @@ func (f field) append(out []byte) []byte {
 }
 
 // ErrFormat means that bytes are not the one encoding of a thing.
-var ErrFormat = errors.New("not in the form that it is kept in")
+var ErrFormat = errors.New("not the stored form")
 
 // Decode reads what [Encode] writes, and nothing else.
 func Decode(k Kind, data []byte) (Entity, error) {

@@ -57,7 +57,7 @@ func (e *VersionError) Error() string {
 }
 
 // ErrFormat reports a line that is not a record in canonical form.
-var ErrFormat = errors.New("not a canonical record line")
+var ErrFormat = errors.New("not a record line")
 
 // A Record is one decoded line. Event has the cleartext fields; Open decrypts
 // the body and adds the content.

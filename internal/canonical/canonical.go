@@ -1,8 +1,9 @@
-// Package canonical refuses bytes that are not the one encoding of what they
-// decode to: whatever spelling a decoder lets pass, encoding again shows.
+// Package canonical refuses bytes that differ from the encoding of the value that
+// they decode to. So a format has one encoding for each value, also where its
+// decoder accepts several.
 //
-// Errors give an offset, and name punctuation and whitespace there. They never
-// quote anything else, which may be personal or secret.
+// Errors give the offset of the first difference, and name punctuation and
+// whitespace there. They quote nothing else, which may be personal or secret.
 package canonical
 
 import (

@@ -31,11 +31,12 @@ func TestExportedTypesCanBeNamed(t *testing.T) {
 			declared[s.dir][spec.Name.Name] = true
 		}
 	}
+	met := map[string]bool{} // of unnamed
 	for _, s := range all {
 		if s.test || strings.Contains("/"+s.dir+"/", "/internal/") || s.file.Name.Name == "main" {
 			continue
 		}
-		n := naming{source: s, types: declared[s.dir], imports: map[string]string{}}
+		n := naming{source: s, types: declared[s.dir], imports: map[string]string{}, met: met}
 		for _, im := range s.file.Imports {
 			name, _ := strconv.Unquote(im.Path.Value)
 			if local := path.Base(name); im.Name == nil {
@@ -48,6 +49,11 @@ func TestExportedTypesCanBeNamed(t *testing.T) {
 			for _, what := range n.decl(d) {
 				t.Errorf("%s: %s", s.name, what)
 			}
+		}
+	}
+	for name := range unnamed {
+		if !met[name] {
+			t.Errorf("%s is in the list of exceptions, and no public declaration names it", name)
 		}
 	}
 }
@@ -69,6 +75,7 @@ type naming struct {
 	source
 	types   map[string]bool // of the package
 	imports map[string]string
+	met     map[string]bool // exceptions that were found
 }
 
 func (n *naming) decl(d ast.Decl) []string {
@@ -133,8 +140,12 @@ func (n *naming) hidden(of string, typ ast.Node) []string {
 			}
 			return false
 		case *ast.SelectorExpr:
-			if pkg, ok := x.X.(*ast.Ident); ok && strings.Contains(n.imports[pkg.Name]+"/", "/internal/") && unnamed[pkg.Name+"."+x.Sel.Name] == "" {
-				all = append(all, of+" names "+pkg.Name+"."+x.Sel.Name+", which is internal")
+			if pkg, ok := x.X.(*ast.Ident); ok && strings.Contains(n.imports[pkg.Name]+"/", "/internal/") {
+				name := pkg.Name + "." + x.Sel.Name
+				n.met[name] = true
+				if unnamed[name] == "" {
+					all = append(all, of+" names "+name+", which is internal")
+				}
 			}
 			return false
 		case *ast.Field: // the names of parameters are none of types

@@ -17,8 +17,8 @@ import (
 	"audittrail/internal/logtest"
 )
 
-// What a program that checks lines, checkpoints and proofs stands on, besides
-// the standard library: exactly this. No log, no keyring, no index.
+// A program that checks lines, checkpoints and proofs depends on these packages of
+// ours and modules of others, besides the standard library, and on nothing else.
 var (
 	verifierPackages = []string{
 		"audittrail/event", "audittrail/internal/canonical", "audittrail/internal/cjson", "audittrail/record", "audittrail/tlog",
@@ -53,7 +53,7 @@ func dependencies(t *testing.T, packages ...string) (ours, modules []string) {
 	return ours, slices.Compact(modules)
 }
 
-// TestVerifierNeedsLittle holds what a verifier stands on against the list.
+// TestVerifierNeedsLittle compares the dependencies of a verifier with the list.
 func TestVerifierNeedsLittle(t *testing.T) {
 	for _, tt := range []struct {
 		packages []string
