@@ -27,10 +27,7 @@ type house struct {
 
 func (h *house) open() (*audittrail.Log, *retention.Manager) {
 	h.t.Helper()
-	log, err := audittrail.Open(h.dir, audittrail.Options{Create: true, SegmentBytes: 8500, AcceptClock: true})
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	log := logtest.Open(h.t, h.dir, audittrail.Options{Create: true, SegmentBytes: 8500, AcceptClock: true})
 	m, err := retention.Open(h.t.Context(), log, retention.Options{})
 	if err != nil {
 		h.t.Fatal(err)

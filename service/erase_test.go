@@ -14,6 +14,7 @@ import (
 	"audittrail/access"
 	"audittrail/event"
 	"audittrail/governance"
+	"audittrail/internal/logtest"
 	"audittrail/privacy"
 	"audittrail/record"
 	"audittrail/service"
@@ -384,10 +385,7 @@ func TestSubjectAccess(t *testing.T) {
 	if _, err := svc.Local().SubjectAccess(t.Context(), service.SubjectAccessRequest{User: "Ann", Archive: &b}); !errors.As(err, &unknown) || unknown.Near != 1 {
 		t.Errorf("SubjectAccess of a user who is not known = %v", err)
 	}
-	reader, err := audittrail.Open(h.dir, audittrail.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	reader := logtest.Open(t, h.dir, audittrail.Options{ReadOnly: true})
 	b.Reset()
 	ro := service.New(reader, o)
 	if _, err := ro.Local().SubjectAccess(t.Context(), service.SubjectAccessRequest{User: "ann", Archive: &b}); !errors.Is(err, audittrail.ErrReadOnly) {

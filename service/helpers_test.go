@@ -7,6 +7,7 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/privacy"
 	"audittrail/query"
 	"audittrail/record"
@@ -26,15 +27,7 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{t: t, dir: t.TempDir()}
-	var err error
-	if h.log, err = audittrail.Open(h.dir, audittrail.Options{Create: true}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := h.log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	h.log = logtest.Open(t, h.dir, audittrail.Options{Create: true})
 	for _, e := range []event.Event{
 		{Type: event.Prompt, ModelID: "gpt-4", UserID: "ann", Prompt: "secret of ann"},
 		{Type: event.Prompt, ModelID: "gpt-4", UserID: "bob", Prompt: "secret of bob"},

@@ -14,6 +14,7 @@ import (
 	"audittrail"
 	"audittrail/access"
 	"audittrail/event"
+	"audittrail/internal/logtest"
 	"audittrail/query"
 	"audittrail/record"
 	"audittrail/service"
@@ -455,10 +456,7 @@ func TestDenialOfReader(t *testing.T) {
 	}
 	reopen := func(o audittrail.Options) {
 		t.Helper()
-		var err error
-		if h.log, err = audittrail.Open(h.dir, o); err != nil {
-			t.Fatal(err)
-		}
+		h.log = logtest.Open(t, h.dir, o)
 	}
 	reopen(audittrail.Options{ReadOnly: true})
 	o := options()
@@ -479,10 +477,7 @@ func TestDenialOfReader(t *testing.T) {
 	if all := h.events(event.AccessDenied); len(all) != 1 || !strings.Contains(string(all[0].Event.Metadata["denial"]), id.String()) {
 		t.Errorf("the log has the denials %+v, want one of %s", all, id)
 	}
-	other, err := audittrail.Open(h.dir, audittrail.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := logtest.Open(t, h.dir, audittrail.Options{})
 	if u := get(); len(u) != 1 || !errors.Is(u[0].Err, audittrail.ErrLocked) {
 		t.Errorf("with another writer: not recorded: %v, want one for the lock", u)
 	}
@@ -499,10 +494,7 @@ func TestUnrecordedIsNotShown(t *testing.T) {
 	if err := h.log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var err error
-	if h.log, err = audittrail.Open(h.dir, audittrail.Options{ReadOnly: true}); err != nil {
-		t.Fatal(err)
-	}
+	h.log = logtest.Open(t, h.dir, audittrail.Options{ReadOnly: true})
 	o := options()
 	o.Reads = service.ReadsAlways
 	q := query.Query{Types: []event.Type{event.Prompt}}
