@@ -63,7 +63,7 @@ func TestVector(t *testing.T) {
 	}
 }
 
-// TestEveryField changes each member in turn. Nothing that was changed holds.
+// TestEveryField changes each member in turn. No changed certificate verifies.
 func TestEveryField(t *testing.T) {
 	for form, members := range map[int]int{1: 14, 2: 15} {
 		everyField(t, form, members)
@@ -136,7 +136,7 @@ func everyField(t *testing.T, form, count int) {
 	}
 }
 
-// TestOtherSpellings refuses what is the same certificate in other bytes.
+// TestOtherSpellings refuses the same certificate in other than canonical form.
 func TestOtherSpellings(t *testing.T) {
 	text, _ := vector(t, 2)
 	for what, b := range map[string][]byte{

@@ -17,8 +17,7 @@ import (
 	"audittrail/tlog"
 )
 
-// A maker signs certificates as the holder of a log's key can: whatever it is
-// told to.
+// A maker signs any certificate, as the holder of a log's key can.
 type maker struct {
 	signer  note.Signer
 	vkey    string
@@ -74,9 +73,9 @@ func (m *maker) checkpoint(t *testing.T, size int) (tlog.Checkpoint, []byte) {
 	return c, signed
 }
 
-// complete gives a certificate its checkpoint before, of so many records, the
-// proof that the tree has its record at index, and the proof that the tree of
-// later records begins with what was before.
+// complete adds the checkpoint before, of a number of records, the inclusion
+// proof of the record at index, and the consistency proof of the later tree
+// with the one before to a certificate.
 func (m *maker) complete(t *testing.T, c *certificate.Certificate, index, before, later int) {
 	t.Helper()
 	old, signedBefore := m.checkpoint(t, before)
@@ -114,9 +113,9 @@ func (m *maker) signLines(t *testing.T, c *certificate.Certificate, kind string,
 	}
 }
 
-// TestRelations has a signer certify what does not belong together: each part
-// is right, the signature over all of them is, too, and the certificate does
-// not hold.
+// TestRelations signs certificates whose parts do not belong together: each
+// part is right, and the signature over all of them too, but the certificate
+// does not verify.
 func TestRelations(t *testing.T) {
 	log := logtest.Open(t, t.TempDir(), audittrail.Options{Create: true, Origin: "example.com/relations"})
 	add := func(e event.Event) uint64 {
@@ -212,7 +211,7 @@ func TestRelations(t *testing.T) {
 		other.signer, other.vkey = m.signer, m.vkey
 		_, c.Before = other.checkpoint(t, seq)
 	})
-	// The record of an application that says what an order says.
+	// The record of an application with the details of an order.
 	c := certify(alike)
 	m.sign(t, c)
 	check("the words of an order in a prompt", "of type prompt", c)
@@ -243,7 +242,7 @@ func TestRelations(t *testing.T) {
 }
 
 // TestLimits refuses certificates that are too large, before their parts are
-// looked at.
+// read.
 func TestLimits(t *testing.T) {
 	text, _ := vector(t, 2)
 	var members map[string]any

@@ -9,7 +9,7 @@ import (
 	"audittrail/event"
 )
 
-// full has every field, and what canonical values look like.
+// full returns an event with every field, all in canonical form.
 func full() event.Event {
 	return event.Event{
 		ID:                 "req-0001/α",
@@ -52,7 +52,8 @@ func full() event.Event {
 	}
 }
 
-// kilobyte is the event of the size that the project's figures are about.
+// kilobyte returns an event of the size for which the project states its
+// figures.
 func kilobyte() event.Event {
 	return event.Event{
 		Type: event.Response, ModelID: "gpt-4", ModelVersion: "4.0", Provider: "openai",

@@ -241,7 +241,7 @@ func TestCanonicalize(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Canonicalize (-want +got):\n%s", diff)
 	}
-	// Others may hold what e points to.
+	// The caller may share the values that e points to.
 	if diff := cmp.Diff(tool, *given.Tool); diff != "" || *given.Latency != latency {
 		t.Errorf("Canonicalize wrote to what it was given:\n%s", diff)
 	}

@@ -98,7 +98,7 @@ func ExampleDecodeContent() {
 	_, err := event.DecodeContent([]byte(`{"user_id":"user-001","prompt":"Hello"}`), &e)
 	fmt.Println(e.UserID, e.Prompt, err)
 
-	// Another spelling of the same is refused.
+	// The same value in another form is refused.
 	_, err = event.DecodeContent([]byte(`{"user_id":"user-001","prompt":"\u0048ello"}`), &e)
 	fmt.Println(err)
 	// Output:

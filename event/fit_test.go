@@ -87,7 +87,7 @@ func TestClearForm(t *testing.T) {
 	}
 }
 
-// TestParseFitting takes what ParseJSON, as the library, refuses.
+// TestParseFitting reads events that ParseJSON refuses.
 func TestParseFitting(t *testing.T) {
 	in := []byte(`{"type":"response","model_id":"` + arn + `","span_id":"EEE19B7EC3C1B174"}`)
 	var field *event.FieldError

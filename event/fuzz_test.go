@@ -150,7 +150,7 @@ func FuzzTime(f *testing.F) {
 	f.Add("2026-02-30T00:00:00.000000000Z")
 	f.Fuzz(func(t *testing.T, s string) {
 		got, err := event.ParseTime(s)
-		// The standard library as the judge: it takes more spellings, but
+		// Compared with the standard library, which reads more forms, but
 		// writes only one.
 		want, stdErr := time.Parse(layout, s)
 		valid := stdErr == nil && want.Format(layout) == s && want.Year() >= 1
@@ -169,8 +169,8 @@ func FuzzTime(f *testing.F) {
 	})
 }
 
-// FuzzEdgeTime compares the times that people write with what the standard
-// library makes of them, where both take them.
+// FuzzEdgeTime compares times of the edge form with the standard library's,
+// where both accept them.
 func FuzzEdgeTime(f *testing.F) {
 	f.Add("2026-11-23T12:34:56.5+05:45")
 	f.Add("2026-11-23T12:34:56Z")

@@ -15,8 +15,8 @@ import (
 	"audittrail/event"
 )
 
-// The vectors are kept forever: what they hold must be read and written so by
-// every later version. -update fills in what new ones lack.
+// The vectors are permanent: every later version must read and write them in
+// the same way. -update fills in what new ones lack.
 var update = flag.Bool("update", false, "fill in the golden vectors that have no results yet")
 
 const vectorDir = "../testdata/vectors/event"
@@ -32,7 +32,7 @@ type acceptedVector struct {
 	Digest  string `json:"digest"` // hexadecimal; not part of content here
 }
 
-// A refusedVector is bytes that a decoder must not take.
+// A refusedVector has bytes that a decoder must refuse.
 type refusedVector struct {
 	Name string `json:"name"`
 	Form string `json:"form"` // edge, plain, clear, content or time

@@ -15,13 +15,13 @@ import (
 	"audittrail/record"
 )
 
-// A vector is the details of one record, and what reads them.
+// A vector has the details of one record, and the type of the record.
 type vector struct {
 	Type    event.Type                 `json:"type"`
 	Details map[string]json.RawMessage `json:"metadata"`
 }
 
-// read reads details of a type and returns how they are written.
+// read reads details of a type and returns them encoded again.
 func read(kind event.Type, m map[string]json.RawMessage) (map[string]json.RawMessage, error) {
 	switch kind {
 	case event.SubjectErased:
@@ -153,8 +153,9 @@ func TestHoldCheck(t *testing.T) {
 	}
 }
 
-// TestHoldsOfNewerForm takes in holds and releases with a member that this program
-// does not know: a hold keeps everything, and a release releases nothing.
+// TestHoldsOfNewerForm applies holds and releases with a member that this
+// program does not know: a hold keeps everything, and a release releases
+// nothing.
 func TestHoldsOfNewerForm(t *testing.T) {
 	var holds governance.Holds
 	take := func(seq uint64, kind event.Type, name, details string) {

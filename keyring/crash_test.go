@@ -17,8 +17,8 @@ import (
 	"audittrail/record"
 )
 
-// An acked is what a keyring acknowledged before it crashed, and what may or
-// may not have happened.
+// An acked has the operations that a keyring acknowledged before it crashed,
+// and those that may or may not have happened.
 type acked struct {
 	created   bool
 	held      []held
@@ -35,7 +35,7 @@ type acked struct {
 	nextSize  uint64
 }
 
-// live does everything that writes, until the disk fails.
+// live does every operation that writes, until the disk fails.
 func (a *acked) live(disk vfs.FS) (err error) {
 	o := keyring.Options{FS: disk}
 	r, err := keyring.Create(context.Background(), dir, "example.com/log", o)
@@ -303,7 +303,7 @@ func TestCrashAnywhere(t *testing.T) {
 }
 
 // TestCrashWhileRepairing cuts the power a second time, at every operation of
-// opening what the first time left.
+// opening the files that the first crash left.
 func TestCrashWhileRepairing(t *testing.T) {
 	step := 1
 	if testing.Short() {

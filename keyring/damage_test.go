@@ -64,8 +64,7 @@ func (s *specimen) with(t *testing.T, ring []byte) *vfs.Mem {
 	return disk
 }
 
-// clear tells whether an error says that something is damaged, and not that
-// something else is wrong.
+// clear reports whether an error says that a file is damaged, and nothing else.
 func clear(err error) bool {
 	return errors.Is(err, keyring.ErrDamaged) && !errors.Is(err, keyring.ErrWrongMaster)
 }
@@ -183,7 +182,7 @@ func TestGarbageBehindTheRing(t *testing.T) {
 	}
 }
 
-// TestDamageBeforeAFrame is the difference between a crash and damage.
+// TestDamageBeforeAFrame distinguishes damage from a crash.
 func TestDamageBeforeAFrame(t *testing.T) {
 	s := newSpecimen(t, false)
 	ring := bytes.Clone(s.ring)
@@ -235,7 +234,7 @@ func TestEveryByteOfTheSignedState(t *testing.T) {
 	}
 }
 
-// TestRollback puts an older ring in the place of a newer one.
+// TestRollback replaces a ring by an older one.
 func TestRollback(t *testing.T) {
 	disk := vfs.NewMem()
 	r := create(t, disk)

@@ -116,8 +116,8 @@ func TestDestroy(t *testing.T) {
 	}
 }
 
-// TestDestroyedKeysAreGone tries every key that is left on every byte of the
-// disk, also as a power loss leaves it.
+// TestDestroyedKeysAreGone tries every remaining key on every byte of the disk,
+// also after a power loss.
 func TestDestroyedKeysAreGone(t *testing.T) {
 	disk := vfs.NewMem()
 	r := create(t, disk)
@@ -187,7 +187,8 @@ func TestDestroyedKeysAreGone(t *testing.T) {
 	closeRing(t, r)
 }
 
-// TestOldFilesAreOverwritten looks at what is written to the file that goes.
+// TestOldFilesAreOverwritten checks the bytes that are written to the file to
+// be removed.
 func TestOldFilesAreOverwritten(t *testing.T) {
 	disk := vfs.NewMem()
 	r := create(t, disk)

@@ -35,7 +35,7 @@ func TestFailedSync(t *testing.T) {
 		t.Fatalf("Flush = %v, want ErrFailed for the disk's reason", err)
 	}
 	disk.Inject(nil)
-	// The disk is well again, but nobody knows what it holds.
+	// The disk works again, but its content is not known.
 	for range 2 {
 		if err := r.Flush(); !errors.Is(err, keyring.ErrFailed) {
 			t.Errorf("Flush after a failed one = %v, want ErrFailed", err)
@@ -135,7 +135,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	closeRing(t, again)
 
-	// And with room, opening is enough to have the key gone.
+	// With free space, opening the ring completes the destruction.
 	roomy := disk.KillOnly()
 	roomy.Capacity(-1)
 	again = open(t, roomy)

@@ -219,8 +219,8 @@ func TestGovernanceIsForGood(t *testing.T) {
 	}
 }
 
-// TestDerivedKeyStays asks for the key of what is derived after everything that
-// replaces keys, and of a ring that was restored.
+// TestDerivedKeyStays gets the key of derived files after every operation that
+// replaces keys, and from a restored ring.
 func TestDerivedKeyStays(t *testing.T) {
 	disk := vfs.NewMem()
 	r := create(t, disk)
@@ -262,8 +262,8 @@ func TestDerivedKeyStays(t *testing.T) {
 	}
 }
 
-// TestSignedNow follows what a writer has signed, and does not go back with the
-// file.
+// TestSignedNow follows the state that a writer has signed, and ignores a file
+// with an older one.
 func TestSignedNow(t *testing.T) {
 	disk := vfs.NewMem()
 	w := create(t, disk)

@@ -59,7 +59,8 @@ func TestReaderFollows(t *testing.T) {
 	}
 	checkAll(t, ro, append(all[1:], fresh))
 
-	// So is what comes with other generations: a master key, a signer.
+	// Changes by other generations are visible at once, too: a master key, a
+	// signer.
 	if err := r.RotateMaster(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestReaderWritesNothing(t *testing.T) {
 	}
 }
 
-// TestReaderOfNoFolder: who may only read gets an answer, not a folder.
+// TestReaderOfNoFolder: a reader gets an error, and creates no folder.
 func TestReaderOfNoFolder(t *testing.T) {
 	disk := vfs.NewMem()
 	_, err := keyring.Open(context.Background(), dir, keyring.Options{FS: disk, ReadOnly: true})
@@ -108,8 +109,8 @@ func TestReaderOfNoFolder(t *testing.T) {
 	}
 }
 
-// TestReaderMeetsReplacement replaces the ring at every step of a reader's
-// opening and looking up.
+// TestReaderMeetsReplacement replaces the ring at every step of a reader that
+// opens it and looks keys up.
 func TestReaderMeetsReplacement(t *testing.T) {
 	for n := 0; ; n++ {
 		disk := vfs.NewMem()

@@ -62,7 +62,7 @@ func closeRing(t testing.TB, r *keyring.Ring) {
 	}
 }
 
-// A held is what a ring gave out, and must give out again.
+// A held has keys that a ring returned, and must return again.
 type held struct {
 	user, class string
 	subject     record.Subject
@@ -85,7 +85,7 @@ func flush(t testing.TB, r *keyring.Ring) {
 	}
 }
 
-// fill makes keys for n users, flushed one by one.
+// fill creates keys for n users, flushed one by one.
 func fill(t testing.TB, r *keyring.Ring, n int) []held {
 	t.Helper()
 	var all []held
@@ -162,8 +162,8 @@ type plainFrame struct {
 	payload []byte
 }
 
-// unwrap returns the wrapping keys whose headers stand anywhere in data and
-// open under the master key, with their generations.
+// unwrap returns the wrapping keys whose headers are anywhere in data and
+// decrypt under the master key, with their generations.
 func unwrap(master, data []byte) map[[32]byte]uint64 {
 	found := map[[32]byte]uint64{}
 	for at := 0; ; {

@@ -23,8 +23,8 @@ func FuzzSigned(f *testing.F) {
 	})
 }
 
-// TestSignedIsOneOfAKind: the numbers are hashed, so what is signed for one
-// ring is not for another, nor in another spelling.
+// TestSignedIsOneOfAKind: a signed state is valid for one ring only, and only
+// in canonical form.
 func TestSignedIsOneOfAKind(t *testing.T) {
 	h := ringfile.NewHasher(bytes.Repeat([]byte{7}, 32))
 	other := ringfile.NewHasher(bytes.Repeat([]byte{8}, 32))

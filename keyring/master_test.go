@@ -204,7 +204,7 @@ func TestRotateMaster(t *testing.T) {
 	closeRing(t, r)
 	closeRing(t, open(t, disk))
 
-	// To a text, which is where it is to stay.
+	// To a key in a text, which remains there.
 	next := newMaster(t)
 	text := keyring.MasterText(string(keyring.FormatMaster(next)))
 	r = open(t, disk)
@@ -246,7 +246,7 @@ func TestRotateMaster(t *testing.T) {
 	closeRing(t, r)
 }
 
-// TestOldMasterIsOverwritten looks at what becomes of the file before it is
+// TestOldMasterIsOverwritten checks that the file is overwritten before it is
 // replaced.
 func TestOldMasterIsOverwritten(t *testing.T) {
 	disk := vfs.NewMem()

@@ -14,8 +14,8 @@ import (
 	"audittrail/keyring"
 )
 
-// TestSecretsArePrintedNowhere prints everything that holds a key in every way
-// there is.
+// TestSecretsArePrintedNowhere prints every type that contains a key, with
+// every verb and encoder.
 func TestSecretsArePrintedNowhere(t *testing.T) {
 	disk := vfs.NewMem()
 	r := create(t, disk)

@@ -204,8 +204,8 @@ func TestRandomOrigin(t *testing.T) {
 	}
 }
 
-// TestConcurrentSealing has many goroutines ask for the same keys and for
-// others, with flushes, destructions and signing in between.
+// TestConcurrentSealing has many goroutines get the same keys and others, with
+// flushes, destructions and signing in between.
 func TestConcurrentSealing(t *testing.T) {
 	disk := vfs.NewMem()
 	r := create(t, disk)

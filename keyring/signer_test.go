@@ -78,8 +78,8 @@ func TestRotateSigner(t *testing.T) {
 	}
 	closeRing(t, r)
 
-	// The old private key is gone from the disk: its seed is in the JSON of the
-	// ring's own state.
+	// The old private key is not on the disk any more: its seed was in the JSON
+	// of the ring's state.
 	seeds := func(all map[string][]byte) (found [][]byte) {
 		for _, data := range all {
 			for _, f := range frames(data, unwrap(masterOf(t, all), data)) {

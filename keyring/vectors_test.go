@@ -22,10 +22,10 @@ import (
 
 var newVectors = flag.Bool("new-vectors", false, "write the vectors of a new format; those that exist stay forever")
 
-// vectors is where the rings are that every later version must read.
+// vectors is the folder of the rings that every later version must read.
 const vectors = "../testdata/vectors/keyring"
 
-// A vector is what its ring must give out. PRKs are of test keys.
+// A vector has the values that its ring must return. PRKs are of test keys.
 type vector struct {
 	Origin     string       `json:"origin"`
 	Generation uint64       `json:"generation"`

@@ -17,13 +17,13 @@ func chainLine(seq uint64, logged time.Time, prev record.Hash) []byte {
 	return fmt.Appendf(covered, `,"hash":"%x"}`, sha256.Sum256(covered))
 }
 
-// slowly is what Chain.Next does in a fraction of the time.
+// slowly gives the same result as Chain.Next, by the functions that decode.
 func slowly(last record.ChainLink, line []byte) bool {
 	t, ok := record.ParseChainLink(line)
 	return ok && record.VerifyHash(line, &t) && t.Seq == last.Seq+1 && t.Prev == last.Hash && !t.Logged.Before(last.Logged)
 }
 
-// start is the end that the next line is to follow.
+// start returns the chain link that the next line continues.
 func start(seq uint64, logged time.Time) record.ChainLink {
 	return record.ChainLink{Seq: seq, Logged: logged, Hash: record.Hash{1, 2, 3}}
 }
@@ -46,7 +46,7 @@ func TestChain(t *testing.T) {
 			}
 		}
 	}
-	// The last of all numbers has no next.
+	// The largest number has no next.
 	var c record.Chain
 	last := start(record.MaxSeq-1, chainTime)
 	c.Start(last)
@@ -56,7 +56,8 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// FuzzChain compares a chain's answer with that of the functions that decode.
+// FuzzChain compares the results of a Chain with those of the functions that
+// decode.
 func FuzzChain(f *testing.F) {
 	last := start(41, chainTime)
 	for _, line := range [][]byte{
@@ -78,7 +79,8 @@ func FuzzChain(f *testing.F) {
 		if len(line) > 0 {
 			line[int(at)%len(line)] ^= bits
 		}
-		// So that what is fuzzed is not always refused for its hash.
+		// With a right hash, so that the line is not always refused for its
+		// hash.
 		if covered, ok := record.HashedBytes(line); ok && rehash {
 			line = fmt.Appendf(bytes.Clone(covered), `,"hash":"%x"}`, sha256.Sum256(covered))
 		}

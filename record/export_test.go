@@ -1,4 +1,4 @@
 package record
 
-// SealVersion1 is Seal as programs before version 2 had it.
+// SealVersion1 is Seal of programs before version 2.
 func SealVersion1(s *SealParams) (*Pending, error) { return seal(s, 1) }

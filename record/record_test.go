@@ -151,15 +151,15 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// whole is a sealing with all members that the log itself states.
+// whole returns parameters with all members of LogMetadata.
 func whole() *record.SealParams {
 	s := sealing(100)
 	s.Actor, s.Domain, s.Withheld, s.Call = record.Subject{7, 15: 1}, "shop-1_a", record.WithheldErased, record.CallID{15: 9}
 	return s
 }
 
-// TestOwnMembers holds that each member has one place and one spelling, and that
-// a line of version 1 has none of them.
+// TestOwnMembers checks that each member has one place and one canonical form,
+// and that a line of version 1 has none of them.
 func TestOwnMembers(t *testing.T) {
 	s := whole()
 	b := string(line(t, s, 7))
@@ -230,8 +230,8 @@ func TestOwnMembers(t *testing.T) {
 	}
 }
 
-// TestOwnIsAuthentic holds that the body authenticates each own member, and that
-// parts are those of the content.
+// TestOwnIsAuthentic checks that the body authenticates each member of
+// LogMetadata, and that the parts match the content.
 func TestOwnIsAuthentic(t *testing.T) {
 	s := whole()
 	s.Withheld = ""
@@ -258,7 +258,7 @@ func TestOwnIsAuthentic(t *testing.T) {
 	}
 }
 
-// TestVersion1 holds that what programs before version 2 wrote is read.
+// TestVersion1 reads records of programs before version 2.
 func TestVersion1(t *testing.T) {
 	s := whole()
 	digest := event.Digest(s.Event)
@@ -458,7 +458,8 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// TestExpandIsHKDF holds the written-out derivation against the standard one.
+// TestExpandIsHKDF compares the written-out derivation with the standard
+// library's.
 func TestExpandIsHKDF(t *testing.T) {
 	prk, salt, id := record.PRK{1, 31: 9}, [16]byte{2, 15: 8}, record.ID{3, 15: 7}
 	info := "audittrail/v1 record key\x00" + string(salt[:]) + string(id[:])

@@ -8,8 +8,8 @@ import (
 	"audittrail/record"
 )
 
-// A version has one spelling, and only a later one makes a line one that is not
-// understood.
+// A version has one canonical form, and only a line of a later one is of an
+// unknown format.
 func TestVersionOf(t *testing.T) {
 	for start, want := range map[string]struct {
 		version int64

@@ -7,7 +7,7 @@ import (
 	"audittrail/tlog"
 )
 
-// TestHasher compares with the functions that a Hasher does faster, also where
+// TestHasher compares a Hasher with the functions that it replaces, also where
 // it falls back on them.
 func TestHasher(t *testing.T) {
 	rng := rand.NewChaCha8([32]byte{1})

@@ -67,8 +67,8 @@ func TestCheckpointWitnessed(t *testing.T) {
 	}
 }
 
-// sloppy returns s with another spelling of the base64 that it ends with: the
-// bits that the padding leaves over are set, which lax decoders ignore.
+// sloppy returns s with its base64 at the end not in canonical form: the bits
+// that the padding leaves over are set, which lax decoders ignore.
 func sloppy(s string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 	at := strings.LastIndex(s, "=") - 1

@@ -78,7 +78,8 @@ func key(t testing.TB, name string, n byte) (note.Signer, string) {
 	return s, vkey
 }
 
-// sizes are those worth trying: all small ones, and around a full tile of tiles.
+// sizes returns the sizes to try: all small ones, and those around a full tile
+// of tiles.
 func sizes() []int {
 	var s []int
 	for n := range 601 {
@@ -114,7 +115,7 @@ func TestRange(t *testing.T) {
 	}
 }
 
-// checkRange compares r with what is known of the tree of n leaves.
+// checkRange compares r with the tree of n leaves.
 func checkRange(t *testing.T, r *tlog.Range, n int, want tlog.Hash) {
 	t.Helper()
 	if r.Size() != uint64(n) || r.Root() != want {

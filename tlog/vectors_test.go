@@ -17,7 +17,7 @@ const vectors = "../testdata/vectors/tlog"
 
 var update = flag.Bool("update", false, "write the vectors that are missing")
 
-// golden compares got with a vector. Vectors are for ever: one that is there is
+// golden compares got with a vector. Vectors are permanent: an existing one is
 // never written again.
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
@@ -108,8 +108,8 @@ func TestVectorsHold(t *testing.T) {
 	}
 }
 
-// refused are other spellings of the vectors, and damaged ones: each says which
-// vector it comes from, and what is replaced in it.
+// refused are vectors in other than canonical form, and damaged ones: each
+// names its vector, and the text that is replaced in it.
 var refused = []struct{ name, from, old, new string }{
 	{"checkpoint-leading-zero", "checkpoint-300", "\n300\n", "\n0300\n"},
 	{"checkpoint-extension", "checkpoint-300", "\n\n", "\nextension\n\n"},

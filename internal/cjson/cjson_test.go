@@ -376,7 +376,7 @@ func TestKindMismatch(t *testing.T) {
 	}
 }
 
-// A value may be as deep as it may be alone wherever it stands.
+// A value may have the same depth everywhere as it may have alone.
 func TestDepthOfRaw(t *testing.T) {
 	in := []byte(`{"a":{"b":` + nested("[", "", "]", 64) + `}}`)
 	d := cjson.NewDecoder(in)

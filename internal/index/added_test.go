@@ -19,8 +19,8 @@ import (
 	"audittrail/record"
 )
 
-// TestAddedAsRead appends an event and changes what it points to: the index has it
-// as the log has it.
+// TestAddedAsRead appends an event and then changes values that it points to:
+// the index has the event as the log has it.
 func TestAddedAsRead(t *testing.T) {
 	p := openPair(t, t.TempDir(), audittrail.Options{Create: true}, index.Options{})
 	tokens, latency := int64(7), 3*time.Millisecond
@@ -53,8 +53,9 @@ func TestAddedAsRead(t *testing.T) {
 	p.close(t)
 }
 
-// TestEraseWithoutIndex erases somebody when the blocks that have the text cannot
-// be made again: their keys are destroyed, all of them, and the answers are right.
+// TestEraseWithoutIndex erases a data subject when the blocks with the text
+// cannot be written again: the keys of all blocks are destroyed, and the
+// results are right.
 func TestEraseWithoutIndex(t *testing.T) {
 	t.Run("its disk fails", func(t *testing.T) {
 		dir, disk := t.TempDir(), vfs.NewMem()
@@ -121,7 +122,7 @@ func erase(t *testing.T, p *pair) {
 	}
 }
 
-// blocks is how many keys of blocks there are.
+// blocks returns the number of keys of blocks.
 func blocks(t *testing.T, p *pair) int {
 	t.Helper()
 	ids, err := p.x.FileKeys()

@@ -49,8 +49,8 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// TestBrokenDisk has a disk that takes nothing: nobody is told so with every
-// record, and the answers are the log's.
+// TestBrokenDisk has a disk that cannot be written to: there is not a message
+// for every record, and the results are those of the log.
 func TestBrokenDisk(t *testing.T) {
 	dir := t.TempDir()
 	disk := vfs.NewMem()

@@ -16,9 +16,9 @@ import (
 	"audittrail/record"
 )
 
-// TestOtherEnd does not use a block whose last record the log has not, as after
-// a repair that cut off the end: under the log's own key, and yet of what is no
-// more.
+// TestOtherEnd has a block whose last record the log does not have, as after a
+// repair that cut off the end. It is not used, although it has the log's own
+// key.
 func TestOtherEnd(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(*record.Record)

@@ -33,7 +33,8 @@ type pair struct {
 	x *index.Index
 }
 
-// close takes as long as it takes to leave what Close leaves if it has the time.
+// close closes the index without a limit of time, so that all blocks are
+// written.
 func (p *pair) close(t *testing.T) {
 	t.Helper()
 	finished := p.x.Finish(context.Background(), func(uint64, uint64) {})
@@ -81,7 +82,7 @@ func sample(i int) event.Event {
 	}
 }
 
-// truth is what a plain scan of the log says: the records with a word, and
+// truth returns the result of a scan of the log: the records with a word, and
 // those of a model.
 func truth(t *testing.T, log *audittrail.Log, word, model string) (found, ofModel []uint64) {
 	t.Helper()
@@ -108,7 +109,8 @@ func truth(t *testing.T, log *audittrail.Log, word, model string) (found, ofMode
 	return found, ofModel
 }
 
-// answers are what a snapshot says, with the log read where it must be.
+// answers returns the result of a snapshot, where the chunks without an index
+// are read from the log.
 func answers(ctx context.Context, p *pair, word, model string) (found, ofModel []uint64, indexed int, err error) {
 	s, err := p.x.Snapshot(ctx)
 	if err != nil {
@@ -160,7 +162,7 @@ func answers(ctx context.Context, p *pair, word, model string) (found, ofModel [
 	return found, ofModel, indexed, nil
 }
 
-// hold compares what an index says with what the log says.
+// hold compares the results of an index with those of the log.
 func hold(t *testing.T, p *pair) (indexed int) {
 	t.Helper()
 	for _, word := range []string{"alpha", "number7"} {
@@ -213,7 +215,7 @@ func TestFollow(t *testing.T) {
 	reader.close(t)
 }
 
-// TestRenew makes an index from nothing: of few blocks, and not of one for each
+// TestRenew builds an index from nothing: with few blocks, and not one for each
 // 64 records.
 func TestRenew(t *testing.T) {
 	dir := t.TempDir()
@@ -258,8 +260,8 @@ func TestShortProcesses(t *testing.T) {
 	reader.close(t)
 }
 
-// TestMadeAnew damages, removes and exchanges what an index is made of. The
-// answers stay the same, and there is a word about it.
+// TestMadeAnew damages, removes and exchanges files of an index. The results
+// stay the same, and a message is logged.
 func TestMadeAnew(t *testing.T) {
 	fill := func(t *testing.T) string {
 		dir := t.TempDir()
@@ -350,8 +352,8 @@ func change(t *testing.T, name string, at int) {
 	}
 }
 
-// TestErase takes a person out of blocks, tables and what is being built, while
-// others read.
+// TestErase removes a data subject from blocks, tables and blocks being built,
+// while others read.
 func TestErase(t *testing.T) {
 	dir := t.TempDir()
 	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})
@@ -432,7 +434,7 @@ func TestErase(t *testing.T) {
 	p.close(t)
 }
 
-// TestPurgeClass takes the text of a class out of the index, up to a record.
+// TestPurgeClass removes the text of a class from the index, up to a record.
 func TestPurgeClass(t *testing.T) {
 	dir := t.TempDir()
 	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})
@@ -452,8 +454,8 @@ func TestPurgeClass(t *testing.T) {
 	p.close(t)
 }
 
-// TestColumns holds numbers and beginnings of words, of blocks and tables, against
-// the log.
+// TestColumns compares numbers and beginnings of words, from blocks and tables,
+// with the log.
 func TestColumns(t *testing.T) {
 	dir := t.TempDir()
 	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})
@@ -569,7 +571,8 @@ func TestPurgeWhatIsUnderWay(t *testing.T) {
 	}
 }
 
-// TestSnapshot tells nothing of what was recorded after it was taken.
+// TestSnapshot checks that a snapshot has no records that were appended after
+// it was taken.
 func TestSnapshot(t *testing.T) {
 	p := openPair(t, t.TempDir(), audittrail.Options{Create: true}, index.Options{BlockRows: 1 << 20})
 	p.append(t, 0, 50)
@@ -591,9 +594,9 @@ func TestSnapshot(t *testing.T) {
 	p.close(t)
 }
 
-// snapshotOf returns a snapshot of an index of n records, of which it knows all,
-// wherever the goroutine that follows the log stands. As they are indexed in one
-// table, they are one chunk.
+// snapshotOf returns a snapshot of an index of n records, with all of them
+// indexed, however far the goroutine that follows the log is. As they are
+// indexed in one table, they are one chunk.
 func snapshotOf(t *testing.T, p *pair, n int) *index.Snapshot {
 	t.Helper()
 	s, err := p.x.Snapshot(t.Context())
@@ -606,8 +609,8 @@ func snapshotOf(t *testing.T, p *pair, n int) *index.Snapshot {
 	return s
 }
 
-// TestOverflow leaves records to be read from the log when they come too fast,
-// and finds them all the same.
+// TestOverflow appends records too fast to index them, so that some are read
+// from the log, and finds all.
 func TestOverflow(t *testing.T) {
 	dir := t.TempDir()
 	p := openPair(t, dir, audittrail.Options{Create: true}, index.Options{})

@@ -13,8 +13,8 @@ import (
 	"audittrail/keyring"
 )
 
-// TestPurgeUnknown has an index that does not know what blocks there are: it
-// must not say that it has purged them.
+// TestPurgeUnknown has an index that does not know its blocks: Purge must not
+// claim to have purged them.
 func TestPurgeUnknown(t *testing.T) {
 	for name, end := range map[string]func(t *testing.T, p *pair, dir string){
 		"before it is attached": func(*testing.T, *pair, string) {},

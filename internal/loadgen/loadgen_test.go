@@ -13,7 +13,7 @@ import (
 	"audittrail/internal/loadgen"
 )
 
-// textOf is all that an event says, in lower case.
+// textOf returns all text of an event, in lower case.
 func textOf(e *event.Event) string {
 	s := e.Prompt + "\n" + e.Response + "\n" + e.Error
 	if e.Tool != nil {
@@ -86,7 +86,7 @@ func TestEventsAreWhatTheyAreToBe(t *testing.T) {
 	}
 }
 
-// TestEventsAreTheSameAgain makes events twice, and with another seed.
+// TestEventsAreTheSameAgain generates events twice, and with another seed.
 func TestEventsAreTheSameAgain(t *testing.T) {
 	a, b, other := loadgen.New(7, 100), loadgen.New(7, 100), loadgen.New(8, 100)
 	for _, i := range []int{99, 0, 50} {

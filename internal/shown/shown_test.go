@@ -12,7 +12,7 @@ import (
 	"audittrail/internal/shown"
 )
 
-// hidden are the characters that nobody sees, by their code points.
+// hidden returns the invisible characters, by their code points.
 func hidden() []rune {
 	all := []rune{0x7f, 0xad, 0x61c, 0x180e, 0x115f, 0x3164, 0xfeff, 0xe0001, 0xe0041}
 	for _, span := range [][2]rune{{0, 0x1f}, {0x80, 0x9f}, {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}} {

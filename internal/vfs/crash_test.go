@@ -19,8 +19,8 @@ import (
 // seeds is how many crashes of one state are looked at.
 const seeds = 300
 
-// crashes calls f with what the disk may show after a power loss, nothing
-// unsynced kept first.
+// crashes calls f with states of the disk after a power loss, first the one
+// without any unsynced data.
 func crashes(m *vfs.Mem, f func(disk *vfs.Mem)) {
 	f(m.Crash(nil))
 	for seed := range uint64(seeds) {
@@ -28,7 +28,7 @@ func crashes(m *vfs.Mem, f func(disk *vfs.Mem)) {
 	}
 }
 
-// outcomes returns how often each description of a disk came up.
+// outcomes returns how often each description of a disk occurred.
 func outcomes(m *vfs.Mem, describe func(disk *vfs.Mem) string) map[string]int {
 	seen := make(map[string]int)
 	crashes(m, func(disk *vfs.Mem) { seen[describe(disk)]++ })
@@ -354,7 +354,7 @@ func TestCrashIsRepeatable(t *testing.T) {
 	}
 }
 
-// TestCrashModel does random operations and checks what holds for all of them.
+// TestCrashModel does random operations and checks the invariants.
 func TestCrashModel(t *testing.T) {
 	for seed := range uint64(40) {
 		rng := rand.New(rand.NewPCG(seed, 7))

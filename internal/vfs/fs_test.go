@@ -15,7 +15,7 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// TestFS holds both file systems to the same rules.
+// TestFS checks both file systems by the same rules.
 func TestFS(t *testing.T) {
 	tests := []struct {
 		name string

@@ -21,8 +21,8 @@ func eachFS(t *testing.T, test func(t *testing.T, fsys vfs.FS, dir string)) {
 	t.Run("Mem", func(t *testing.T) { test(t, vfs.NewMem(), "/") })
 }
 
-// A guarded file system changes nothing once its lock is another file, whatever
-// way that came about.
+// A guarded file system changes nothing once its lock's name leads to another
+// file, for whatever reason.
 func TestGuard(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("what is open there cannot be moved or removed")
@@ -94,7 +94,7 @@ func testGuard(t *testing.T, plain vfs.FS, dir string, exchange func(*testing.T,
 			t.Errorf("%s: %v, want a LockLostError", op, err)
 		}
 	}
-	// It was neither written nor cut, and can still be read.
+	// The file was neither written nor cut, and can still be read.
 	text := make([]byte, len("before"))
 	if _, err := f.ReadAt(text, 0); err != nil || string(text) != "before" {
 		t.Errorf("the file holds %q, %v; want %q", text, err, "before")
@@ -104,7 +104,7 @@ func testGuard(t *testing.T, plain vfs.FS, dir string, exchange func(*testing.T,
 	}
 }
 
-// A lock that was lost stays so: what happened meanwhile is not known.
+// A lost lock remains lost, since another process may have written meanwhile.
 func TestLostLockStaysLost(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("what is open there cannot be moved or removed")

@@ -14,7 +14,7 @@ func TestMakeDirIsDurable(t *testing.T) {
 	if _, err := disk.Crash(nil).Stat("a/b/c"); err != nil {
 		t.Errorf("after a crash: Stat(a/b/c) = %v, want a folder", err)
 	}
-	// One that was made and not synced becomes durable, too.
+	// A folder that was created and not synced becomes durable, too.
 	if err := disk.MkdirAll("a/d", 0o755); err != nil {
 		t.Fatal(err)
 	}

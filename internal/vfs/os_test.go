@@ -100,7 +100,7 @@ func TestOSLockedNeedsNoWriteAccess(t *testing.T) {
 	}
 }
 
-// TestOSLockUnreadable is about a lock file that others may not open.
+// TestOSLockUnreadable has a lock file that others may not open.
 func TestOSLockUnreadable(t *testing.T) {
 	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
 		t.Skip("permissions do not matter here")
@@ -117,7 +117,7 @@ func TestOSLockUnreadable(t *testing.T) {
 	}
 }
 
-// TestOSLockFile is about what a lock file that others wrote may hold.
+// TestOSLockFile has a lock file with text that others wrote.
 func TestOSLockFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "LOCK")
 	if err := os.WriteFile(name, []byte(strings.Repeat("left over ", 1000)), 0o600); err != nil {
@@ -130,7 +130,7 @@ func TestOSLockFile(t *testing.T) {
 	closeLater(t, l)
 	if runtime.GOOS != "windows" {
 		wantContent(t, vfs.OS, name, " pid 1\n")
-		// The lock is what counts, not the text.
+		// The state depends on the lock, not on the text.
 		if err := os.WriteFile(name, []byte("\xff\x00"+strings.Repeat("é", 1000)), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -15,8 +15,8 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// specials are what somebody who may write to a folder can put in the place of
-// a file there. Each leads to, or is, what must not be touched.
+// specials are the entries that somebody who may write to a folder can put in
+// the place of a file. Each is, or leads to, something that must not be opened.
 var specials = map[string]struct {
 	plant func(t *testing.T, dir, name string)
 	mode  fs.FileMode

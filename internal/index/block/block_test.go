@@ -38,7 +38,7 @@ func hashOf(kind string, n int) [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// sample makes the record of a sequence number.
+// sample returns the record of a sequence number.
 func sample(seq uint64) *record.Record {
 	r := rand.New(rand.NewPCG(7, seq))
 	say := func(n int) string {
@@ -82,7 +82,7 @@ func sample(seq uint64) *record.Record {
 	return rec
 }
 
-// table makes a table of the records from one sequence number to another.
+// table returns a table of the records from one sequence number to another.
 func table(from, to uint64) *block.Table {
 	t := block.NewTable(from)
 	for seq := from; seq < to; seq++ {
@@ -95,7 +95,7 @@ var blockKey = keyring.FileKey{1, 2, 3}
 
 type forget = func(subject, class string, seq uint64) bool
 
-// write makes a block's file of sources.
+// write returns the file of a block that is written from sources.
 func write(t testing.TB, f forget, sources ...block.Source) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -114,7 +114,7 @@ func openBlock(t testing.TB, file []byte) *block.Block {
 	return b
 }
 
-// searchable is what tables and blocks have in common.
+// searchable has the methods that tables and blocks share.
 type searchable interface {
 	block.Source
 	Term(text.Field, string) (*roaring.Bitmap, error)
@@ -122,7 +122,7 @@ type searchable interface {
 	NumberBounds(block.NumberColumn) (int64, int64, bool)
 }
 
-// holdAgainst compares all that a table or block knows with the records.
+// holdAgainst compares the whole content of a table or block with the records.
 func holdAgainst(t *testing.T, got searchable, from, to uint64, f forget) {
 	t.Helper()
 	if got.First() != from || got.Rows() != int(to-from) {
@@ -174,7 +174,8 @@ func holdAgainst(t *testing.T, got searchable, from, to uint64, f forget) {
 	holdColumns(t, got, from, to)
 }
 
-// partsOf is what column Parts has of a record whose content is there.
+// partsOf returns the value of column Parts for a record whose content is
+// readable.
 func partsOf(r *record.Record) string {
 	if p := event.PartsOf(&r.Event); p != 0 {
 		return p.String()
@@ -261,7 +262,8 @@ func holdColumns(t *testing.T, got searchable, from, to uint64) {
 	}
 }
 
-// TestBlock holds tables, blocks and blocks made of both against the records.
+// TestBlock compares tables, blocks and blocks written from both with the
+// records.
 func TestBlock(t *testing.T) {
 	a, b := table(100, 700), table(700, 1000)
 	holdAgainst(t, a, 100, 700, nil)
@@ -346,7 +348,7 @@ func TestSealed(t *testing.T) {
 	}
 }
 
-// TestDamage changes every byte of a small block: no answer comes of it.
+// TestDamage changes every byte of a small block: no result is returned.
 func TestDamage(t *testing.T) {
 	file := write(t, nil, table(0, 20))
 	for i := range file {
@@ -371,7 +373,7 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// readAll reads all that a file holds.
+// readAll reads the whole content of a file.
 func readAll(file []byte) error {
 	b, err := block.Open(bytes.NewReader(file), int64(len(file)), blockKey, block.NewCache(1<<20))
 	if err != nil {
@@ -405,7 +407,7 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// TestExtremes takes times that nanoseconds cannot tell.
+// TestExtremes has times that nanoseconds cannot express.
 func TestExtremes(t *testing.T) {
 	tab := block.NewTable(0)
 	for i, year := range []int{1, 1970, 9999} {
@@ -496,7 +498,7 @@ func TestPick(t *testing.T) {
 	}
 }
 
-// termsOf are all terms of a text.
+// termsOf returns all terms of a text.
 func termsOf(s string) (all []string) {
 	sc := text.Scanner{Text: s}
 	for sc.Scan() {

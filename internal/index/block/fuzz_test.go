@@ -29,7 +29,7 @@ func TestVector(t *testing.T) {
 	holdAgainst(t, openBlock(t, file), 5, 45, nil)
 }
 
-// TestForeign tells a block of another version from a damaged one.
+// TestForeign distinguishes a block of another version from a damaged one.
 func TestForeign(t *testing.T) {
 	for old, want := range map[string]bool{`{"v":1,`: true, `{"v":2,`: false} {
 		foot := bytes.Replace(footerOf(t), []byte(`{"v":2,`), []byte(old), 1)
@@ -39,8 +39,8 @@ func TestForeign(t *testing.T) {
 			t.Errorf("footer %s…: %v", old, err)
 		}
 	}
-	// Blocks of version 1, and of the first rules for terms, are made again from
-	// the log.
+	// Blocks of version 1, and of the first rules for terms, are built again
+	// from the log.
 	for name, want := range map[string]block.VersionError{"v1.block": {Block: 1, Text: 1}, "v2.block": {Block: 2, Text: 1}} {
 		file, err := os.ReadFile(filepath.FromSlash("../../../testdata/vectors/index/" + name))
 		if err != nil {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestPairIsNoWord has a square that stands for two characters: its term is no
-// pair, so that a search for the two in a row is not led to it.
+// TestPairIsNoWord has a square that stands for two characters: its term is not
+// a pair, so that a search for the two in a row does not find it.
 func TestPairIsNoWord(t *testing.T) {
 	square, two := terms("㍻"), terms("平成")
 	if !slices.Equal(square, []string{"平成"}) {
@@ -17,7 +17,7 @@ func TestPairIsNoWord(t *testing.T) {
 	}
 }
 
-// TestNoCharacter has bytes that are no UTF-8 between words.
+// TestNoCharacter has bytes that are not UTF-8 between words.
 func TestNoCharacter(t *testing.T) {
 	if got, want := terms("x\xffy \xff\xfe \uFFFD"), []string{"x", "y"}; !slices.Equal(got, want) {
 		t.Errorf("terms = %q, want %q", got, want)

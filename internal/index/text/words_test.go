@@ -14,7 +14,7 @@ import (
 	"audittrail/internal/index/text"
 )
 
-// terms are what a text is found by: its parts, and the pairs and edges of them.
+// terms returns the terms of a text: its parts, and their pairs and edges.
 func terms(s string) []string {
 	var all []string
 	sc := text.Scanner{Text: s}
@@ -69,7 +69,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestLongWord is cut off, and says so.
+// TestLongWord has a word that is cut off, and marked as cut.
 func TestLongWord(t *testing.T) {
 	for _, in := range []string{strings.Repeat("a", 1<<20), strings.Repeat("é", 1<<20)} {
 		for w := range text.Words(in) {
@@ -183,8 +183,8 @@ func FuzzWords(f *testing.F) {
 	})
 }
 
-// boundary tells whether a part of a word may begin or end between two
-// characters, whatever stands around them.
+// boundary reports whether a part of a word may begin or end between two
+// characters, whatever is around them.
 func boundary(before, after rune) bool {
 	part := func(r rune) bool { return unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.So, unicode.Cf) }
 	return !part(before) || !part(after)

@@ -140,8 +140,8 @@ func FuzzDirectory(f *testing.F) {
 	})
 }
 
-// FuzzFrames reads frames as a journal is read. Nobody without the key makes
-// one that opens, so what opens is what was sealed.
+// FuzzFrames reads frames as a journal is read. A frame cannot be made without
+// the key, so a frame that decrypts is one that was encrypted.
 func FuzzFrames(f *testing.F) {
 	seal, err := newSealer(&Key{9}, 7)
 	if err != nil {
@@ -316,7 +316,7 @@ func TestDirectoryOfManyFrames(t *testing.T) {
 	}
 }
 
-// TestForeignPages puts things where they do not belong.
+// TestForeignPages puts pages and entries in wrong places.
 func TestForeignPages(t *testing.T) {
 	m := testMeta()
 	system := Entry{Kind: SubjectLive, Subject: record.Subject(m.System)}
