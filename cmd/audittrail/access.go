@@ -17,24 +17,24 @@ import (
 	"audittrail/service"
 )
 
-// tokenVar is where commands look for the token of who runs them.
+// tokenVar names the variable with the token of the caller of a command.
 const tokenVar = "AUDITTRAIL_TOKEN"
 
 func (e *env) accessCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "access",
 		Short: "Grant, revoke and check access",
-		Long: `Access has the commands about who may do what: through the service, and through
-programs that ask the log. Whoever has the log's files and its master key stands
-outside of it. A command that finds a token in $AUDITTRAIL_TOKEN acts with it,
-and does no more than it permits.` + exits(ends0, ends1, ends4),
+		Long: `Access has the commands for the permissions of users, which the service and
+programs that use the log enforce. They do not restrict a person who has the
+log's files and its master key. A command with a token in $AUDITTRAIL_TOKEN does
+only what the token permits.` + exits(ends0, ends1, ends4),
 		GroupID: groupPeople,
 	}
 	cmd.AddCommand(e.grantCmd(), e.revokeCmd(), e.accessListCmd(), e.accessCheckCmd(), e.accessHistoryCmd(), e.rolesCmd())
 	return cmd
 }
 
-// config reads the configuration in the folder of the log.
+// config reads the configuration file in the folder of the log.
 func (e *env) config() (*config.Config, error) {
 	return config.Read(vfs.OS, filepath.Join(e.logDir(), config.Name))
 }
@@ -50,38 +50,38 @@ func (e *env) grantCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "grant USER ROLE",
 		Short: "Give a user a role, and a token for it",
-		Long: `Grant gives a user a role: admin, auditor, viewer, writer, privacy, or one of
-the configuration. 'audittrail access roles' says what each permits. The token
-is shown this once; the log keeps only a hash of it.
+		Long: `Grant gives a user a role: admin, auditor, viewer, writer, privacy, or a role of
+the configuration file. 'audittrail access roles' lists the permissions of each.
+The token is printed only once; the log stores only its hash.
 
 A scope limits the grant to some records: model=NAME, type=TYPE,
-label:KEY=VALUE, from=TIME, until=TIME. Several of a kind widen it, several
-kinds narrow it. A grant with a scope has no permission over the log as a
-whole.` + exits(ends0, ends1, ends2, ends4),
+label:KEY=VALUE, from=TIME, until=TIME. A record must match one value of every
+kind that is given. A grant with a scope does not permit commands that concern
+the whole log.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail access grant alice auditor --ttl 90d
   audittrail access grant chat-app writer --scope model=gpt-4
   audittrail access grant --user-file - viewer < name`,
 		RunE: func(cmd *cobra.Command, args []string) error { return e.grant(cmd, o, args) },
 	}
-	cmd.Flags().StringVar(&o.ttl, "ttl", "", "how `long` it counts: 12h, 90d (default until it is revoked)")
-	cmd.Flags().StringArrayVar(&o.scope, "scope", nil, "limit it to these records, `KIND=VALUE`; may be repeated")
+	cmd.Flags().StringVar(&o.ttl, "ttl", "", "`duration` of the grant: 12h, 90d (default until it is revoked)")
+	cmd.Flags().StringArrayVar(&o.scope, "scope", nil, "limit the grant to these records, `KIND=VALUE`; may be repeated")
 	o.users.flags(cmd)
 	e.writerFlags(cmd)
 	return cmd
 }
 
-// userArgs are the users that a command is about.
+// userArgs has the flag for the user whom a command concerns.
 type userArgs struct{ file string }
 
 func (u *userArgs) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&u.file, "user-file", "", "read the user from the first line of this `file`, where other users of this machine do not see the name; - is standard input")
+	cmd.Flags().StringVar(&u.file, "user-file", "", "read the user from the first line of this `file`, which hides the name from other users of this machine; - is standard input")
 }
 
-// take returns the user and the arguments behind it.
+// take returns the user and the remaining arguments.
 func (u *userArgs) take(e *env, args []string) (string, []string, error) {
 	if u.file == "" {
 		if len(args) == 0 || args[0] == "" {
-			return "", nil, errors.New("name the user, or where the name is with --user-file")
+			return "", nil, errors.New("no user given; name the user, or a file with the name in --user-file")
 		}
 		return args[0], args[1:], nil
 	}
@@ -92,7 +92,7 @@ func (u *userArgs) take(e *env, args []string) (string, []string, error) {
 	return users.ids[0], args, nil
 }
 
-// A grantResult is what grant prints in JSON.
+// A grantResult is the result of grant in JSON.
 type grantResult struct {
 	ID      access.ID  `json:"id"`
 	Token   string     `json:"token"`
@@ -124,9 +124,9 @@ func (e *env) grant(cmd *cobra.Command, o grantOptions, args []string) error {
 			return err
 		}
 		made := grantResult{g.ID, g.Token.Reveal(), g.Role, optional(g.Expires), g.Scope.Terms()}
-		e.note("this token is shown once: hand it over by a safe way, and keep it nowhere else")
+		e.note("this token is printed only once: transmit it securely, and store no other copy")
 		if g.Expires.IsZero() {
-			e.note("it counts until it is revoked; --ttl gives a grant an end")
+			e.note("the grant is active until it is revoked; use --ttl to make a grant expire")
 		}
 		err = e.sheet(made, []field{
 			{"id", g.ID.String()},
@@ -136,14 +136,14 @@ func (e *env) grant(cmd *cobra.Command, o grantOptions, args []string) error {
 			{"scope", cmp.Or(strings.Join(made.Scope, " "), "all records")},
 		})
 		if err != nil {
-			// Nobody has the token: it is of no use, and should not count.
+			// Nobody received the token, so the grant is revoked.
 			return fmt.Errorf("access grant: the grant %s is recorded, but its token was not written, and cannot be shown again: revoke it, and grant anew: %w", g.ID, err)
 		}
 		return nil
 	})
 }
 
-// optional is a time in JSON: null if there is none.
+// optional returns a time for JSON: null if there is none.
 func optional(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -151,11 +151,11 @@ func optional(t time.Time) *time.Time {
 	return &t
 }
 
-// durationOf reads how long, which may be in days, from a flag.
+// durationOf parses the duration in a flag, which may be in days.
 func durationOf(flag, text string) (time.Duration, error) {
 	d, err := lifeOf(text)
 	if err != nil {
-		return 0, fmt.Errorf("read %s: %q is not a time like 12h or 30d", flag, text)
+		return 0, fmt.Errorf("read %s: invalid duration %q: use 12h or 30d", flag, text)
 	}
 	return d, nil
 }
@@ -164,20 +164,20 @@ func (e *env) revokeCmd() *cobra.Command {
 	var user, reason string
 	cmd := &cobra.Command{
 		Use:   "revoke TOKEN-ID | --user USER",
-		Short: "Take a grant back, or all of a user",
-		Long: `Revoke ends a grant, by the id of its token, or all grants of a user. It counts
-from now on. Revoking a grant again changes nothing.` + exits(ends0, ends1, ends2, ends4),
+		Short: "Revoke a grant, or all grants of a user",
+		Long: `Revoke ends a grant, by the id of its token, or all grants of a user, with
+immediate effect. Revoking a grant again has no effect.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail access revoke t-0123456789abcdef
   audittrail access revoke --user alice --reason "left the company"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (len(args) == 1) == cmd.Flags().Changed("user") || len(args) > 1 {
-				return errors.New("access revoke: give either the id of a token, or --user")
+				return errors.New("access revoke: give the id of a token, or else --user")
 			}
 			return e.revoke(args, user, reason)
 		},
 	}
 	cmd.Flags().StringVar(&user, "user", "", "end all grants of this `user`")
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	cmd.Flags().StringVar(&reason, "reason", "", "`reason`, which the log records")
 	e.writerFlags(cmd)
 	return cmd
 }
@@ -187,7 +187,7 @@ func (e *env) revoke(args []string, user, reason string) error {
 	if len(args) == 1 {
 		var err error
 		if id, err = access.ParseID(args[0]); err != nil {
-			return fmt.Errorf("access revoke: %w; 'audittrail access list' has them", err) // it may be the token itself
+			return fmt.Errorf("access revoke: %w; 'audittrail access list' lists the ids", err) // the argument is not printed: it may be the token itself
 		}
 	}
 	return e.writing(func(s *service.Session) error {
@@ -232,8 +232,8 @@ func (e *env) accessListCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the grants",
-		Long: `List shows who has which role, and until when: the grants that are live, or with
---all also those that have expired or were revoked.` + exits(ends0, ends1, ends2, ends4),
+		Long: `List shows the grants with their users, roles and ends: the active ones, or with
+--all also the expired and revoked ones.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail access list
   audittrail access list --all -o json`,
 		Args: takes(),
@@ -247,7 +247,7 @@ func (e *env) accessListCmd() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "also those that count no more")
+	cmd.Flags().BoolVar(&all, "all", false, "list expired and revoked grants, too")
 	return cmd
 }
 

@@ -23,28 +23,29 @@ func (e *env) accessCheckCmd() *cobra.Command {
 	var o checkAccessOptions
 	cmd := &cobra.Command{
 		Use:   "check [TOKEN] PERMISSION",
-		Short: "Tell whether a token permits something",
-		Long: `Check ends with 0 if the token has the permission, and with 4 if not, and says
-why. What other users of this machine should not see stands better in
-$AUDITTRAIL_TOKEN, or on standard input with - for TOKEN, than among arguments.
+		Short: "Check whether a token has a permission",
+		Long: `Check exits with 0 if the token has the permission, and with 4 and a reason if
+it does not. Other users of this machine can see arguments of commands: give the
+token in $AUDITTRAIL_TOKEN, or on standard input with - for TOKEN.
 
-With --model, --type, --label or --time it decides about such a record; without,
-in general. A denial is recorded, if no other process has the log open to write.
+With --model, --type, --label or --time the check is for a record with these
+properties; without, it is for no specific record. A denial is recorded, unless
+another process has the log open for writing.
 
-Permissions:` + "\n  " + permissionList() + exits("0  it does", ends1, ends2, "4  it does not"),
+Permissions:` + "\n  " + permissionList() + exits("0  permitted", ends1, ends2, "4  denied"),
 		Example: `  audittrail access check read_events
   audittrail access check - read_content --model gpt-4 < token`,
 		RunE: func(_ *cobra.Command, args []string) error { return e.checkAccess(o, args) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.model, "model", "", "about a record of this `model`")
-	f.StringVar(&o.kind, "type", "", "about a record of this `type`")
-	f.StringArrayVar(&o.labels, "label", nil, "about a record with this label, `KEY=VALUE`")
-	f.StringVar(&o.time, "time", "", "about a record of this `time`, RFC 3339")
+	f.StringVar(&o.model, "model", "", "check for a record of this `model`")
+	f.StringVar(&o.kind, "type", "", "check for a record of this `type`")
+	f.StringArrayVar(&o.labels, "label", nil, "check for a record with this label, `KEY=VALUE`")
+	f.StringVar(&o.time, "time", "", "check for a record of this `time`, RFC 3339")
 	return cmd
 }
 
-// permissionList is the permissions in lines that fit the help.
+// permissionList lists the permissions in lines that fit the help.
 func permissionList() string {
 	var b strings.Builder
 	at := 0
@@ -69,7 +70,7 @@ func (e *env) checkAccess(o checkAccessOptions, args []string) error {
 	if len(args) == 2 {
 		token = args[0]
 	} else if token == "" {
-		return fmt.Errorf("access check: there is no token in $%s; set it, or give - and the token on standard input", tokenVar)
+		return fmt.Errorf("access check: no token in $%s; set the variable, or give - and the token on standard input", tokenVar)
 	}
 	if token == "-" {
 		text, err := io.ReadAll(io.LimitReader(e.stdin, 1<<10))
@@ -110,26 +111,26 @@ func (e *env) checkAccess(o checkAccessOptions, args []string) error {
 	return e.sheet(result, fields)
 }
 
-// about is the event that a check is about; nil if it is about none.
+// about returns the event for which to check; nil for no specific one.
 func (o *checkAccessOptions) about() (*event.Event, error) {
 	if o.model == "" && o.kind == "" && o.time == "" && len(o.labels) == 0 {
 		return nil, nil
 	}
 	ev := &event.Event{ModelID: o.model, Type: event.Type(o.kind)}
 	if o.kind != "" && !ev.Type.Valid() {
-		return nil, fmt.Errorf("read --type: there is no type %q", o.kind)
+		return nil, fmt.Errorf("read --type: unknown event type %q", o.kind)
 	}
 	if o.time != "" {
 		t, err := time.Parse(time.RFC3339Nano, o.time)
 		if err != nil {
-			return nil, fmt.Errorf("read --time: %q is not a time like 2026-01-31T12:00:00Z", o.time)
+			return nil, fmt.Errorf("read --time: invalid time %q: use 2026-01-31T12:00:00Z", o.time)
 		}
 		ev.Time = t
 	}
 	for _, l := range o.labels {
 		key, value, ok := strings.Cut(l, "=")
 		if !ok || key == "" {
-			return nil, errors.New("read --label: it is not KEY=VALUE")
+			return nil, errors.New("read --label: the value is not of the form KEY=VALUE")
 		}
 		if ev.Labels == nil {
 			ev.Labels = map[string]string{}

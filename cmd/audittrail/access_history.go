@@ -20,11 +20,11 @@ func (e *env) accessHistoryCmd() *cobra.Command {
 	var reads bool
 	cmd := &cobra.Command{
 		Use:   "history",
-		Short: "Tell what was granted and revoked, or who read what",
-		Long: `History lists the grants and revocations in the log, the oldest first, with the
-sequence numbers by which they can be shown and proven. With --reads it lists
-who read and exported contents, one line for each time. Denials are records,
-too: 'audittrail query -t access_denied'.` + exits(ends0, ends1, ends2, ends4),
+		Short: "List grants and revocations, or who read which records",
+		Long: `History lists the grants and revocations in the log, the oldest first, with
+their sequence numbers for show and prove. With --reads it lists who read or
+exported contents, one line for each time. List denials with 'audittrail query
+-t access_denied'.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail access history -o jsonl
   audittrail access history --reads`,
 		Args: takes(),
@@ -41,7 +41,7 @@ too: 'audittrail query -t access_denied'.` + exits(ends0, ends1, ends2, ends4),
 	return cmd
 }
 
-// A readItem is one reading in the JSON of access history.
+// A readItem is one read in the JSON of access history.
 type readItem struct {
 	Seq     uint64     `json:"seq"`
 	Time    time.Time  `json:"time"`
@@ -50,7 +50,7 @@ type readItem struct {
 	State   string     `json:"state"`
 	By      string     `json:"by,omitempty"`
 	Command string     `json:"command,omitempty"`
-	Records *uint64    `json:"records"` // null: it ended early, and the number is not known
+	Records *uint64    `json:"records"` // null: the read ended early, and the number is unknown
 	First   *uint64    `json:"first"`
 	Last    *uint64    `json:"last"`
 }
@@ -129,7 +129,7 @@ func (e *env) accessHistory(s *service.Session) error {
 				user = "(" + ch.State.String() + ")"
 			}
 			if ch.NewerForm {
-				ch.Role = "(not known: a newer program wrote it)"
+				ch.Role = "(unknown: written by a newer program)"
 			}
 			var ids []string
 			for _, id := range ch.IDs {
@@ -149,9 +149,9 @@ func (e *env) accessHistory(s *service.Session) error {
 func (e *env) rolesCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "roles",
-		Short: "Tell what each role permits",
-		Long: `Roles lists the built-in roles and those of the configuration, with what they
-permit.` + exits(ends0, ends1, ends2),
+		Short: "List the permissions of each role",
+		Long: `Roles lists the built-in roles and those of the configuration file, with the
+permissions of each.` + exits(ends0, ends1, ends2),
 		Example: "  audittrail access roles",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {

@@ -17,13 +17,14 @@ import (
 func (e *env) archiveCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "archive",
-		Short: "Look at archives of the log, and move segments",
-		Long: `Archive has the commands about the log's segments, the files that its records
-are in: which are here, which are in an archive, and which were dropped. What
-moves them as time goes by is 'audittrail retention apply'.
+		Short: "List, move, verify and restore segments",
+		Long: `Archive has the commands for the log's segments, the files that contain its
+records: each is in the log, in an archive, or dropped. 'audittrail retention
+apply' moves and drops segments according to the retention policy.
 
-A segment is named by the number of its first record. When it leaves, the hashes
-and ids of its records stay, and the records that govern the log.` + exits(ends0, ends1),
+A segment is named by the number of its first record. When it is archived or
+dropped, the hashes and ids of its records stay in the log, and so do the
+governance records.` + exits(ends0, ends1),
 		GroupID: groupKeep,
 	}
 	cmd.AddCommand(e.archiveListCmd(), e.archiveCreateCmd(), e.archiveVerifyCmd(), e.archiveRestoreCmd())
@@ -33,8 +34,8 @@ and ids of its records stay, and the records that govern the log.` + exits(ends0
 func (e *env) archiveListCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
-		Short:   "List the segments of the log, and where they are",
-		Long:    "List says of every segment how many records it has, when the last of them was\nlogged, and where it is." + exits(ends0, ends1),
+		Short:   "List the segments of the log, and where each is",
+		Long:    "List shows for every segment the number of its records, when the last of them\nwas logged, and where the segment is." + exits(ends0, ends1),
 		Example: "  audittrail archive list -o json | jq '.[] | select(.state == \"archived\")'",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
@@ -103,10 +104,11 @@ func (e *env) archiveCreateCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create [SEGMENT...]",
 		Short: "Move segments to an archive now",
-		Long: `Create moves segments to a folder, compressed and each with a signed manifest,
-whatever the policy says: to make room. Each is read back where it went and held
-against the log's tree before its records leave the log, which records where it
-is. The newest segment stays. After an interruption, do it again.` + exits(ends0, ends1, ends2),
+		Long: `Create moves segments to an archive folder now, compressed and each with a
+signed manifest, independently of the policy. Each archive is read again and
+compared with the log's tree before the segment is removed from the log. The log
+records where the archive is. The newest segment stays. If the command was
+interrupted, run it again.` + exits(ends0, ends1, ends2),
 		Example: `  audittrail archive create 0 --to /mnt/archive --reason "make room"
   audittrail archive create --all --to /mnt/archive`,
 		Args: cobra.ArbitraryArgs,
@@ -118,7 +120,7 @@ is. The newest segment stays. After an interruption, do it again.` + exits(ends0
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "`folder` of the archive")
-	cmd.Flags().StringVar(&reason, "reason", "", "`why`, for the record of it")
+	cmd.Flags().StringVar(&reason, "reason", "", "`reason`, which the log records")
 	cmd.Flags().BoolVar(&all, "all", false, "all segments but the newest")
 	e.writerFlags(cmd)
 	return cmd
@@ -147,15 +149,15 @@ func (e *env) archiveCreate(args []string, all bool, to, reason string) error {
 	})
 }
 
-// segmentArgs reads the segments that arguments name: those of a state, or all
-// of them.
+// segmentArgs returns the segments of a state that arguments name, or all of
+// that state.
 func (e *env) segmentArgs(log *audittrail.Log, args []string, all bool, state audittrail.SegmentState) ([]uint64, error) {
 	segments, err := log.Segments(e.ctx)
 	if err != nil {
 		return nil, err
 	}
 	if all == (len(args) > 0) {
-		return nil, errors.New("name segments by their first records, as 'audittrail archive list' shows them, or all of them with --all")
+		return nil, errors.New("no segment given; name segments by the numbers of their first records, which 'audittrail archive list' shows, or all of them with --all")
 	}
 	var firsts []uint64
 	for _, s := range segments {
@@ -167,7 +169,7 @@ func (e *env) segmentArgs(log *audittrail.Log, args []string, all bool, state au
 		first, err := strconv.ParseUint(arg, 10, 64)
 		i := slices.IndexFunc(segments, func(s audittrail.Segment) bool { return s.First == first })
 		if err != nil || i < 0 {
-			return nil, fmt.Errorf("%.40q is no segment; 'audittrail archive list' lists them", arg)
+			return nil, fmt.Errorf("invalid segment %.40q: use the number of its first record, as 'audittrail archive list' shows it", arg)
 		}
 		if s := segments[i]; s.State != state {
 			return nil, fmt.Errorf("segment %d is %s, not %s", first, s.State, state)
@@ -180,11 +182,11 @@ func (e *env) segmentArgs(log *audittrail.Log, args []string, all bool, state au
 func (e *env) archiveVerifyCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify [SEGMENT...]",
-		Short: "Read archives, and hold them against the log's tree",
-		Long: `Verify reads the archives of the segments that are named, or all, to their end,
-and holds every record against the hash that the log kept of it. 'audittrail
-verify' does that too, and everything else.` +
-			exits("0  all of them are whole", ends1, "2  one was altered", "3  one cannot be reached"),
+		Short: "Compare archives with the log's tree",
+		Long: `Verify reads the archives of the named segments, or all archives, and compares
+every record with the hash that the log has of it. 'audittrail verify' includes
+this check.` +
+			exits("0  all archives are intact", ends1, "2  an archive was altered", "3  an archive cannot be read"),
 		Example: "  audittrail archive verify",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -198,7 +200,7 @@ verify' does that too, and everything else.` +
 	}
 }
 
-// An archiveVerdict is what archive verify says of one archive.
+// An archiveVerdict is the result of archive verify for one archive.
 type archiveVerdict struct {
 	First   uint64 `json:"first"`
 	State   string `json:"state"` // whole, altered or unreachable
@@ -230,7 +232,7 @@ func (e *env) archiveVerify(log *audittrail.Log, args []string) error {
 			case err != nil:
 				v.State, v.Detail = "unreachable", err.Error()
 				if errors.Is(err, fs.ErrNotExist) {
-					v.Detail = "it is not there"
+					v.Detail = "the archive is missing"
 				}
 				worst = worseStatus(worst, exitLimited)
 			}
@@ -253,10 +255,10 @@ func (e *env) archiveRestoreCmd() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "restore [SEGMENT...]",
-		Short: "Bring segments back from their archives",
-		Long: `Restore brings segments back into the log, once every record in their archives
-was held against the log's tree. The archives stay. What a policy sent away
-leaves again with the next 'audittrail retention apply'.` + exits(ends0, ends1, ends2),
+		Short: "Restore segments from their archives",
+		Long: `Restore copies segments from their archives into the log, after comparing every
+record with the log's tree. The archives stay. The next 'audittrail retention
+apply' archives a restored segment again if the policy demands that.` + exits(ends0, ends1, ends2),
 		Example: `  audittrail archive restore 0
   audittrail archive restore --all`,
 		Args: cobra.ArbitraryArgs,
@@ -269,12 +271,12 @@ leaves again with the next 'audittrail retention apply'.` + exits(ends0, ends1, 
 				if err != nil {
 					return fmt.Errorf("archive restore: %w", err)
 				}
-				e.note("%s came back", display.Count(len(firsts), "segment", "segments"))
+				e.note("%s restored", display.Count(len(firsts), "segment", "segments"))
 				return nil
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "all that are archived")
+	cmd.Flags().BoolVar(&all, "all", false, "all archived segments")
 	e.writerFlags(cmd)
 	return cmd
 }

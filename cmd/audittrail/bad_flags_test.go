@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	empty   = ": it is empty; leave it out, or say what is wanted"
-	noTime  = " is no time: write 2026-11-02T15:04:05Z, 2026-11-02, yesterday, or how long ago, such as 7d"
-	noRange = " is no range such as 10..20, 10.. or ..20"
+	empty   = ": the value is empty; leave the flag out, or give a value"
+	noTime  = ": use 2026-11-02T15:04:05Z, 2026-11-02, yesterday, or how long ago, such as 7d"
+	noRange = ": use 10..20, 10.. or ..20"
 	noClass = ": use a class, such as standard, or a class and a month, such as standard/2026-11"
 	noTrace = ": use 32 lower-case hexadecimal digits"
-	noBool  = " is neither true nor false; 'audittrail COMMAND --help' lists the flags"
+	noBool  = ": use true or false; 'audittrail COMMAND --help' lists the flags"
 )
 
 // badSelections are what query, export and tail refuse alike. The error of each
@@ -51,30 +51,30 @@ var badSelections = map[string]string{
 	"--class=standard --class=standard/2026-1": `class: invalid retention class "standard/2026-1"` + noClass,
 	"--class=short --class=standard/2026-11":   "class: some classes name a month and some do not; write all of them in one of the two forms",
 	"--label=":                                 "read --label" + empty,
-	"--label=team":                             `read --label: "team" is not KEY=VALUE`,
-	"--label==x":                               `read --label: "=x" is not KEY=VALUE`,
-	"--label=a=1 --label=a=2":                  "read --label: a is given two values, and no record has both",
+	"--label=team":                             `read --label: invalid label "team": use KEY=VALUE`,
+	"--label==x":                               `read --label: invalid label "=x": use KEY=VALUE`,
+	"--label=a=1 --label=a=2":                  "read --label: two values are given for a, and no record has both; give one",
 	"--start=":                                 "read --start" + empty,
-	"--start=2026-13-01":                       `read --start: "2026-13-01"` + noTime,
-	"--start=-1d":                              `read --start: "-1d"` + noTime,
-	"--start=99999999d":                        `read --start: "99999999d"` + noTime,
+	"--start=2026-13-01":                       `read --start: invalid time "2026-13-01"` + noTime,
+	"--start=-1d":                              `read --start: invalid time "-1d"` + noTime,
+	"--start=99999999d":                        `read --start: invalid time "99999999d"` + noTime,
 	"--end=":                                   "read --end" + empty,
-	"--end=soon":                               `read --end: "soon"` + noTime,
+	"--end=soon":                               `read --end: invalid time "soon"` + noTime,
 	"--start=2026-11-03 --end=2026-11-03":      "end: 2026-11-03T00:00:00Z is not after the start, 2026-11-03T00:00:00Z",
 	"--actor=":                                 "read --actor" + empty,
 	"--source=":                                "read --source" + empty,
 	"--source=apps":                            `source: "apps" is none of app, telemetry, gateway, mcp, import, log`,
 	"--zone=":                                  "read --zone" + empty,
-	"--zone=Nowhere":                           `read --zone: "Nowhere" is no time zone such as Europe/Berlin, UTC or local`,
+	"--zone=Nowhere":                           `read --zone: unknown time zone "Nowhere": use a name such as Europe/Berlin, UTC or local`,
 	"--input-tokens=":                          "read --input-tokens" + empty,
-	"--input-tokens=1.5":                       `read --input-tokens: "1.5"` + noRange,
+	"--input-tokens=1.5":                       `read --input-tokens: invalid range "1.5"` + noRange,
 	"--input-tokens=5..1":                      "input_tokens: the least, 5, is more than the most, 1",
-	"--output-tokens=..":                       `read --output-tokens: ".."` + noRange,
-	"--cached-tokens=1..2..3":                  `read --cached-tokens: "1..2..3"` + noRange,
-	"--reasoning-tokens=9007199254740993":      `read --reasoning-tokens: "9007199254740993"` + noRange,
-	"--latency-ms=NaN":                         `read --latency-ms: "NaN"` + noRange,
-	"--latency-ms=1e400":                       `read --latency-ms: "1e400"` + noRange,
-	"--cost=x..":                               `read --cost: "x.."` + noRange,
+	"--output-tokens=..":                       `read --output-tokens: invalid range ".."` + noRange,
+	"--cached-tokens=1..2..3":                  `read --cached-tokens: invalid range "1..2..3"` + noRange,
+	"--reasoning-tokens=9007199254740993":      `read --reasoning-tokens: invalid range "9007199254740993"` + noRange,
+	"--latency-ms=NaN":                         `read --latency-ms: invalid range "NaN"` + noRange,
+	"--latency-ms=1e400":                       `read --latency-ms: invalid range "1e400"` + noRange,
+	"--cost=x..":                               `read --cost: invalid range "x.."` + noRange,
 	"--text=":                                  "read --text" + empty,
 	"--text=(":                                 "text: at byte 1: a term is missing at the end",
 	"--text=-":                                 "text: at byte 0: a minus sign or NOT with nothing after it",
@@ -88,19 +88,19 @@ var badSelections = map[string]string{
 // badFlags are what each command refuses besides. COMMAND stands for its name.
 var badFlags = map[string]map[string]string{
 	"query": {
-		"--limit=x":                             `read --limit: "x" is no whole number, or too large a one; 'audittrail COMMAND --help' lists the flags`,
-		"--limit=99999999999999999999":          `read --limit: "99999999999999999999" is no whole number, or too large a one; 'audittrail COMMAND --help' lists the flags`,
-		"--limit=-1":                            "query: read --limit: it is -1; 0 is no limit",
-		"--oldest-first=maybe":                  `read --oldest-first: "maybe"` + noBool,
-		"--count-only=2":                        `read --count-only: "2"` + noBool,
-		"--no-pager=x":                          `read --no-pager: "x"` + noBool,
-		"--skip-altered=x":                      `read --skip-altered: "x"` + noBool,
-		"--require-complete=x":                  `read --require-complete: "x"` + noBool,
-		"--explain=x":                           `read --explain: "x"` + noBool,
-		"--calls=x":                             `read --calls: "x"` + noBool,
-		"--count-only --group-by=type":          "query: --count-only and --group-by are one or the other; --agg count counts each group",
-		"--count-only --limit=5":                "query: --limit and --oldest-first are for lists of records, not for counts",
-		"--group-by=type --oldest-first":        "query: --limit and --oldest-first are for lists of records, not for counts",
+		"--limit=x":                             `read --limit: invalid value "x": use a whole number that is not too large; 'audittrail COMMAND --help' lists the flags`,
+		"--limit=99999999999999999999":          `read --limit: invalid value "99999999999999999999": use a whole number that is not too large; 'audittrail COMMAND --help' lists the flags`,
+		"--limit=-1":                            "query: read --limit: invalid limit -1: use 1 or more, or 0 for all",
+		"--oldest-first=maybe":                  `read --oldest-first: invalid value "maybe"` + noBool,
+		"--count-only=2":                        `read --count-only: invalid value "2"` + noBool,
+		"--no-pager=x":                          `read --no-pager: invalid value "x"` + noBool,
+		"--skip-altered=x":                      `read --skip-altered: invalid value "x"` + noBool,
+		"--require-complete=x":                  `read --require-complete: invalid value "x"` + noBool,
+		"--explain=x":                           `read --explain: invalid value "x"` + noBool,
+		"--calls=x":                             `read --calls: invalid value "x"` + noBool,
+		"--count-only --group-by=type":          "query: --count-only and --group-by are both given: use one of them; --agg count counts each group",
+		"--count-only --limit=5":                "query: --limit and --oldest-first are not valid with --count-only or --group-by: leave them out",
+		"--group-by=type --oldest-first":        "query: --limit and --oldest-first are not valid with --count-only or --group-by: leave them out",
 		"--group-by=":                           "query: read --group-by" + empty,
 		"--group-by=prompt":                     `query: group by: unknown cleartext field "prompt"; the fields are: `,
 		"--group-by=model_id,":                  `query: group by: unknown cleartext field ""; the fields are: `,
@@ -111,36 +111,36 @@ var badFlags = map[string]map[string]string{
 		"--agg=sum":                             "query: aggregate: sum of which field? Write sum(input_tokens), for example",
 		"--agg=sum(model_id)":                   "query: aggregate: model_id is not a number; use count(model_id) or distinct(model_id)",
 		"--agg=" + strings.Repeat("count,", 33): "query: aggregate: 34 aggregates; use at most 32",
-		"-o=xml":                                `read -o: "xml" is none of table, json, jsonl and csv`,
+		"-o=xml":                                `read -o: unknown form "xml": use table, json, jsonl or csv`,
 	},
 	"export": {
-		"--calls=x":            `read --calls: "x"` + noBool,
+		"--calls=x":            `read --calls: invalid value "x"` + noBool,
 		"--format=":            "export: read --format" + empty,
-		"--format=xml":         `export: read --format: "xml" is neither jsonl nor csv nor parquet`,
+		"--format=xml":         `export: read --format: unknown form "xml": use jsonl, csv or parquet`,
 		"--out=":               "export: read --out" + empty,
-		"--out=.":              "export: write .: it exists already; name a new file",
-		"--metadata-only=x":    `read --metadata-only: "x"` + noBool,
-		"--skip-altered=x":     `read --skip-altered: "x"` + noBool,
-		"--require-complete=x": `read --require-complete: "x"` + noBool,
-		"--newest-first=x":     `read --newest-first: "x"` + noBool,
-		"--limit=x":            `read --limit: "x" is no whole number, or too large a one; 'audittrail COMMAND --help' lists the flags`,
-		"--limit=-1":           "export: read --limit: it is -1; 0 is no limit",
-		"-o=csv":               "export: read -o: it is for results that are shown; the form of the file is --format",
-		"--out=no/where.jsonl": "export: write no/where.jsonl: there is no folder no; make it first",
+		"--out=.":              "export: write .: the file exists already; name a new one",
+		"--metadata-only=x":    `read --metadata-only: invalid value "x"` + noBool,
+		"--skip-altered=x":     `read --skip-altered: invalid value "x"` + noBool,
+		"--require-complete=x": `read --require-complete: invalid value "x"` + noBool,
+		"--newest-first=x":     `read --newest-first: invalid value "x"` + noBool,
+		"--limit=x":            `read --limit: invalid value "x": use a whole number that is not too large; 'audittrail COMMAND --help' lists the flags`,
+		"--limit=-1":           "export: read --limit: invalid limit -1: use 1 or more, or 0 for all",
+		"-o=csv":               "export: read -o: not valid for files; give the form of the file with --format",
+		"--out=no/where.jsonl": "export: write no/where.jsonl: the folder no does not exist; create it first",
 	},
 	"tail": {
-		"--lines=-1":                  `read --lines: "-1" is no whole number from 0 on, or too large a one; 'audittrail COMMAND --help' lists the flags`,
-		"--lines=x":                   `read --lines: "x" is no whole number from 0 on, or too large a one; 'audittrail COMMAND --help' lists the flags`,
-		"--skip-altered=x":            `read --skip-altered: "x"` + noBool,
-		"--require-complete=x":        `read --require-complete: "x"` + noBool,
-		"--follow --require-complete": "tail: --require-complete is not for --follow, which has no end",
-		"--follow=x":                  `read --follow: "x"` + noBool,
+		"--lines=-1":                  `read --lines: invalid value "-1": use a whole number from 0 on that is not too large; 'audittrail COMMAND --help' lists the flags`,
+		"--lines=x":                   `read --lines: invalid value "x": use a whole number from 0 on that is not too large; 'audittrail COMMAND --help' lists the flags`,
+		"--skip-altered=x":            `read --skip-altered: invalid value "x"` + noBool,
+		"--require-complete=x":        `read --require-complete: invalid value "x"` + noBool,
+		"--follow --require-complete": "tail: --require-complete is not valid with --follow, which never completes; leave one of them out",
+		"--follow=x":                  `read --follow: invalid value "x"` + noBool,
 	},
 }
 
-// TestBadFlags gives every flag of query, export and tail what it cannot take.
-// An error that goes on with a list, or a name that is made up, is given up to
-// there.
+// TestBadFlags gives every flag of query, export and tail an invalid value. An
+// expected error that ends in ": " or "-" is only the beginning of the error,
+// before a list or a generated name.
 func TestBadFlags(t *testing.T) {
 	dir := aLog(t, 3, func(int) string { return "words" })
 	for command, own := range badFlags {

@@ -6,13 +6,13 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// A bar shows how far something has come, where stderr is a terminal.
+// A bar shows progress, if stderr is a terminal.
 type bar struct {
 	done int64
 	bar  *progressbar.ProgressBar
 }
 
-// newBar begins a bar; a negative total is unknown.
+// newBar returns a new bar; a negative total means an unknown one.
 func (e *env) newBar(what string, total int64, bytes bool) *bar {
 	if !e.errTerminal {
 		return &bar{}
@@ -28,7 +28,7 @@ func (e *env) newBar(what string, total int64, bytes bool) *bar {
 	)}
 }
 
-// set says how far it is. A bar that cannot be drawn is no reason to stop.
+// set sets the progress. A failure to draw the bar is ignored.
 func (b *bar) set(done int64) {
 	b.done = done
 	if b.bar != nil {
@@ -36,23 +36,23 @@ func (b *bar) set(done int64) {
 	}
 }
 
-// finish takes the bar away.
+// finish removes the bar.
 func (b *bar) finish() {
 	if b.bar != nil {
 		_ = b.bar.Finish()
 	}
 }
 
-// leave takes the bar away although its end was not reached, so that what is
-// said next stands on a line of its own.
+// leave removes the bar before its end is reached, so that the next message
+// begins on a new line.
 func (b *bar) leave() {
 	if b.bar != nil {
 		_ = b.bar.Clear()
 	}
 }
 
-// ticks is a progress callback of the library, for a total that it tells, and
-// that may grow.
+// ticks returns a progress callback for the library, which passes the total,
+// too; the total may grow.
 func (e *env) ticks(what string, bytes bool) (progress func(done, total uint64), finish func()) {
 	var b *bar
 	progress = func(done, total uint64) {

@@ -31,17 +31,18 @@ func (e *env) checkCmd() *cobra.Command {
   audittrail check --disclosed FILE [--key VKEY --proof FILE]
   audittrail check --key VKEY --consistency FILE --checkpoint OLD`,
 		Short: "Check a proof, without the log",
-		Long: `Check needs no log and no secret, only files that came from one.
+		Long: `Check needs no log and no secret, only files that were made from a log.
 
-  --proof FILE RECORD   the record, a line as 'show --raw' prints it, is in the
-                        log whose verifier key is VKEY ("-" is standard input)
-  --disclosed FILE      the disclosed key opens the record that it came with;
-                        the content is printed
-  --consistency FILE    the log as it was later begins with what the checkpoint
-                        OLD covered
+  --proof FILE RECORD   check that the log whose verifier key is VKEY contains
+                        the record, a line as 'show --raw' prints it ("-" is
+                        standard input)
+  --disclosed FILE      check that the disclosed key opens the disclosed record,
+                        and print the content
+  --consistency FILE    check that the later log begins with the records that
+                        the checkpoint OLD covers
 
 After a change of the log's signer, give --key for each of its keys.` +
-			exits("0  it holds", "1  it could not be checked: a file is missing or is not what it should be", "2  it does not hold"),
+			exits("0  the proof is valid", "1  the check could not be completed: a file is missing or malformed", "2  the proof is invalid"),
 		Example: `  audittrail check --key log.vkey --proof 17.tlog-proof 17.json
   audittrail check --disclosed 17.disclosed
   audittrail check --key "$VKEY" --consistency proof --checkpoint monday`,
@@ -52,7 +53,7 @@ After a change of the log's signer, give --key for each of its keys.` +
 	f.StringArrayVar(&o.keys, "key", nil, "verifier `key` of the log, or a file of them; may be repeated")
 	f.StringVar(&o.proof, "proof", "", "`file` of a proof that a record is in the log")
 	f.StringVar(&o.disclosed, "disclosed", "", "`file` of a disclosed record")
-	f.StringVar(&o.consistency, "consistency", "", "`file` of a proof that one checkpoint continues another")
+	f.StringVar(&o.consistency, "consistency", "", "`file` of a consistency proof between two checkpoints")
 	f.StringVar(&o.checkpoint, "checkpoint", "", "`file` of the older checkpoint")
 	return cmd
 }
@@ -70,7 +71,7 @@ func (e *env) check(o checkOptions, args []string) error {
 	case takesRecord && len(args) != 1:
 		err = errors.New("give one file with the record's line, as 'audittrail show --raw' prints it")
 	case !takesRecord && len(args) > 0:
-		err = errors.New("a record is given with --proof alone")
+		err = errors.New("a RECORD is only valid with --proof; leave it out")
 	case len(o.keys) == 0 && (o.proof != "" || o.consistency != ""):
 		err = errors.New("give the log's verifier key with --key; 'audittrail keys show' prints it where the log is")
 	case o.disclosed != "":
@@ -83,8 +84,8 @@ func (e *env) check(o checkOptions, args []string) error {
 	return fmt.Errorf("check: %w", err)
 }
 
-// doesNotHold gives what another key signed than the ones that are trusted, or
-// another log, the status of what does not hold.
+// doesNotHold gives a signature by an untrusted key, and a checkpoint of another
+// log, the exit status of an invalid proof.
 func doesNotHold(err error) error {
 	if errors.Is(err, tlog.ErrUnknownKey) || errors.Is(err, tlog.ErrRetiredKey) || errors.Is(err, tlog.ErrOrigin) {
 		return &exitError{exitAltered, err}
@@ -108,8 +109,8 @@ func (e *env) checkRecord(o checkOptions, name string) error {
 	return e.sheet(checked(tail.Seq, p), []field{{"holds", check.InLog(tail.Seq, p)}})
 }
 
-// inclusion checks that a line is what its hash says, and that the proof of the
-// options is of it.
+// inclusion checks that a line has the hash that it states, and that the proof
+// of the options proves it.
 func (e *env) inclusion(o checkOptions, line []byte, tail *record.ChainLink) (tlog.Proof, error) {
 	if err := check.Hash(line, tail); err != nil {
 		return tlog.Proof{}, &exitError{exitAltered, err}
@@ -125,7 +126,7 @@ func (e *env) inclusion(o checkOptions, line []byte, tail *record.ChainLink) (tl
 	return p, nil
 }
 
-// A checkResult is what check prints in JSON.
+// A checkResult is the result of check in JSON.
 type checkResult struct {
 	Holds  bool      `json:"holds"`
 	Origin string    `json:"origin,omitempty"`
@@ -147,13 +148,13 @@ func (e *env) checkDisclosed(o checkOptions) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", inputName(o.disclosed), err)
 	}
-	fields := append(recordFields(r), field{"holds", "the content is what this record sealed; whether the record is in a log,\na proof says (--key, --proof)"})
+	fields := append(recordFields(r), field{"holds", "the content is that of this record; to check that a log contains the\nrecord, give --key and --proof"})
 	if o.proof != "" {
 		p, err := e.inclusion(o, r.Line(), &r.ChainLink)
 		if err != nil {
 			return fmt.Errorf("check %s: %w", inputName(o.disclosed), err)
 		}
-		fields[len(fields)-1].value = "the content is what this record sealed, and " + check.InLog(r.Seq, p)
+		fields[len(fields)-1].value = "the content is that of this record, and " + check.InLog(r.Seq, p)
 	}
 	return e.sheet(recordJSON(r), fields)
 }

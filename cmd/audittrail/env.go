@@ -18,8 +18,8 @@ import (
 	"audittrail/record"
 )
 
-// An env is all that a command sees of the process it runs in, so that tests
-// can be that process.
+// An env is everything that a command knows of the process that runs it, so
+// that tests can take the place of the process.
 type env struct {
 	ctx       context.Context // ends when the user interrupts
 	args      []string        // without the program's name
@@ -27,19 +27,19 @@ type env struct {
 	stdout    io.Writer
 	stderr    io.Writer
 	getenv    func(string) string
-	lookupEnv func(string) (string, bool) // nil: what is empty is not set
+	lookupEnv func(string) (string, bool) // nil: empty variables count as unset
 	now       func() time.Time
 
 	inTerminal  bool // stdin is one
 	outTerminal bool // stdout is one
 	errTerminal bool // stderr is one
-	width       int  // columns of stdout; 0 if it is no terminal, and so has no edge
-	height      int  // lines of stdout; 0 if it is no terminal
+	width       int  // columns of stdout; 0 if it is not a terminal
+	height      int  // lines of stdout; 0 if it is not a terminal
 
-	source record.Source // of what the command records
+	source record.Source // of the records that the command makes
 	stays  bool          // the command keeps the log open for long
-	skip   skipped       // what was altered and passed over
-	left   leftOut       // what the answer left out
+	skip   skipped       // altered records that were skipped
+	left   leftOut       // records that the result lacks
 	// recording are the logs that are open for what a command records in them.
 	recording map[*audittrail.Log]bool
 
@@ -109,14 +109,15 @@ func (e *env) masterFrom(flag, spec string) (keyring.Master, error) {
 			return e.passphrase(flag, rest)
 		}
 	}
-	// It may be the key itself, by mistake: never repeat it.
-	return nil, fmt.Errorf("read %s: it is neither file:PATH nor env:NAME nor exec:COMMAND nor passphrase:env:NAME nor passphrase:file:PATH; the key itself never stands on the command line", flag)
+	// The value may be the key itself, by mistake: never print it.
+	return nil, fmt.Errorf("read %s: invalid form: use file:PATH, env:NAME, exec:COMMAND, passphrase:env:NAME or passphrase:file:PATH; never write the key itself on the command line", flag)
 }
 
 // maxPassphrase bounds a file with a passphrase.
 const maxPassphrase = 4096
 
-// passphrase reads where a passphrase is. It opens master.age among the keys.
+// passphrase reads a passphrase, which opens master.age in the keyring's folder,
+// from where spec says.
 func (e *env) passphrase(flag, spec string) (keyring.Master, error) {
 	kind, rest, _ := strings.Cut(spec, ":")
 	var text string
@@ -130,7 +131,7 @@ func (e *env) passphrase(flag, spec string) (keyring.Master, error) {
 		}
 		text = strings.TrimRight(string(b), "\r\n")
 	default:
-		return nil, fmt.Errorf("read %s: a passphrase is in passphrase:env:NAME or passphrase:file:PATH; it never stands on the command line", flag)
+		return nil, fmt.Errorf("read %s: invalid form: use passphrase:env:NAME or passphrase:file:PATH; never write the passphrase itself on the command line", flag)
 	}
 	if text == "" {
 		return nil, fmt.Errorf("read %s: the passphrase is empty", flag)
@@ -140,7 +141,7 @@ func (e *env) passphrase(flag, spec string) (keyring.Master, error) {
 
 func (e *env) logger() *slog.Logger { return slog.New(&diagnostics{w: e.stderr}) }
 
-// options tells how to open the log that the flags and the environment name.
+// options returns how to open the log that the flags and the environment name.
 func (e *env) options() (audittrail.Options, error) {
 	o := audittrail.Options{
 		KeysDir:     e.keysDir(),
@@ -157,8 +158,8 @@ func (e *env) options() (audittrail.Options, error) {
 	return o, err
 }
 
-// writerOptions are those of a log that is to be written, for which the
-// configuration counts.
+// writerOptions returns how to open a log for writing, which the configuration
+// file affects.
 func (e *env) writerOptions() (audittrail.Options, error) {
 	o, err := e.options()
 	if err != nil {
@@ -173,7 +174,7 @@ func (e *env) writerOptions() (audittrail.Options, error) {
 	return o, nil
 }
 
-// openToRead opens the log beside whoever writes it.
+// openToRead opens the log for reading, concurrently with its writer.
 func (e *env) openToRead() (*audittrail.Log, error) {
 	o, err := e.options()
 	if err != nil {
@@ -183,7 +184,7 @@ func (e *env) openToRead() (*audittrail.Log, error) {
 	return audittrail.Open(e.logDir(), o)
 }
 
-// openToWrite opens the log that is there.
+// openToWrite opens an existing log for writing.
 func (e *env) openToWrite() (*audittrail.Log, error) {
 	o, err := e.writerOptions()
 	if err != nil {
@@ -192,7 +193,7 @@ func (e *env) openToWrite() (*audittrail.Log, error) {
 	return e.toRecord(e.governed(audittrail.Open(e.logDir(), o)))
 }
 
-// toRecord notes that a log was opened to record something in it: see with.
+// toRecord notes that a log was opened to record something: see with.
 func (e *env) toRecord(log *audittrail.Log, err error) (*audittrail.Log, error) {
 	if err == nil {
 		if e.recording == nil {
@@ -203,7 +204,7 @@ func (e *env) toRecord(log *audittrail.Log, err error) (*audittrail.Log, error) 
 	return log, err
 }
 
-// create makes a log.
+// create creates a log.
 func (e *env) create(origin string) (*audittrail.Log, error) {
 	o, err := e.writerOptions()
 	if err != nil {
@@ -213,14 +214,15 @@ func (e *env) create(origin string) (*audittrail.Log, error) {
 	return e.toRecord(audittrail.Open(e.logDir(), o))
 }
 
-// absent tells whether an error means that there is no log, or one whose making
-// was interrupted. Whether records have lost their keyring, create looks.
+// absent reports whether an error says that there is no log, or only one whose
+// creation was interrupted. create checks whether records have lost their
+// keyring.
 func absent(err error) bool {
 	return errors.Is(err, audittrail.ErrNoLog) || errors.Is(err, keyring.ErrNoKeyring)
 }
 
-// openOrCreate opens the log for writing, and makes one where there is none,
-// which it says.
+// openOrCreate opens the log for writing, or creates one if there is none, and
+// prints that.
 func (e *env) openOrCreate() (*audittrail.Log, error) {
 	log, err := e.openToWrite()
 	if !absent(err) {
@@ -229,21 +231,21 @@ func (e *env) openOrCreate() (*audittrail.Log, error) {
 	if log, err = e.create(""); err != nil {
 		return nil, err
 	}
-	e.note("made the log %s in %s, with its keys in %s", log.Origin(), e.logDir(), e.keysDir())
+	e.note("created the log %s in %s, with its keyring in %s", log.Origin(), e.logDir(), e.keysDir())
 	e.noteMaster()
 	return log, nil
 }
 
-// noteMaster says where the master key of a new log belongs.
+// noteMaster prints where to move the master key of a new log.
 func (e *env) noteMaster() {
 	if e.masterSpec() == "" {
-		e.note("%s opens everything in it: move it off this disk, and name it with --master file:PATH",
+		e.note("the master key %s decrypts everything in the log: move it to another disk, and name it with --master file:PATH",
 			filepath.Join(e.keysDir(), "master.key"))
 	}
 }
 
-// with opens a log, hands it to use, and closes it. Where use has recorded what it
-// was to, that closing fails is a warning.
+// with opens a log, calls use with it, and closes it. If use has recorded
+// something, a failure to close is only a warning.
 func (e *env) with(open func() (*audittrail.Log, error), use func(*audittrail.Log) error) error {
 	log, err := open()
 	if err != nil {
@@ -261,14 +263,14 @@ func (e *env) with(open func() (*audittrail.Log, error), use func(*audittrail.Lo
 	return errors.Join(err, e.close(log))
 }
 
-// noteBeyond tells the user what of the log is in no answer.
+// noteBeyond prints how many records of the log are in no result, and why.
 func (e *env) noteBeyond(log *audittrail.Log) error {
 	b, err := log.Beyond(e.ctx)
 	if err != nil {
-		return e.ctx.Err() // the command has met it, or did not need what cannot be read
+		return e.ctx.Err() // the command has reported the error, or did not need to read
 	}
 	if b.Records > 0 {
-		e.note("%s beyond the newest checkpoint %s not vouched for, and %s left out: of the first, record %d, %s; read again after the next checkpoint, or with the keyring, and see 'audittrail verify'",
+		e.note("%s beyond the newest checkpoint %s unauthenticated and %s left out; about the first, record %d: %s; read again after the next checkpoint, or with the keyring, and see 'audittrail verify'",
 			display.Count(b.Records, "record", "records"), display.OneOrMany(b.Records, "is", "are"), display.OneOrMany(b.Records, "is", "are"), b.Size, b.Detail)
 	}
 	if b.Unchecked != "" && b.Size > 0 {
@@ -276,35 +278,35 @@ func (e *env) noteBeyond(log *audittrail.Log) error {
 		if _, err := log.Keys(); errors.Is(err, audittrail.ErrNoKeys) && e.getenv(vkeyVar) == "" {
 			hint = "; name the keyring's folder with --keys and its master key with --master, or the log's verifier key in $" + vkeyVar
 		}
-		e.note("the checkpoint is taken at its word, or does not count: %s%s", b.Unchecked, hint)
+		e.note("the signature of the checkpoint was not checked, or the checkpoint does not count: %s%s", b.Unchecked, hint)
 	}
 	for _, r := range b.Missing {
-		e.note("records %d to %d are not there, and no record that counts says that they were archived or dropped; see 'audittrail verify'", r[0], r[1]-1)
+		e.note("records %d to %d are missing, and no record that counts says that they were archived or dropped; see 'audittrail verify'", r[0], r[1]-1)
 	}
 	if b.Behind > 0 {
-		e.note("the end of the log is missing: %s signed, and %s there; see 'audittrail verify'", display.Count(b.Signed, "record was", "records were"), display.Number(b.Signed-b.Behind))
+		e.note("the end of the log is missing: %s signed, and the log has only %s; see 'audittrail verify'", display.Count(b.Signed, "record was", "records were"), display.Number(b.Signed-b.Behind))
 	}
 	return nil
 }
 
-// note tells the user something beside the result.
+// note prints a message on standard error.
 func (e *env) note(format string, args ...any) {
-	// Where stderr is gone, there is nobody left to tell.
+	// If stderr is closed, there is no other place for the message.
 	_, _ = io.WriteString(e.stderr, "audittrail: "+display.OneLine(fmt.Sprintf(format, args...))+"\n")
 }
 
-// diagnostics print what the library logs.
+// diagnostics print the log messages of the library.
 type diagnostics struct {
 	w     io.Writer
 	attrs []slog.Attr
 }
 
-// Enabled leaves out what only debugging needs.
+// Enabled leaves out debug messages.
 func (d *diagnostics) Enabled(_ context.Context, level slog.Level) bool {
 	return level >= slog.LevelInfo
 }
 
-// Handle prints one line.
+// Handle prints one message.
 func (d *diagnostics) Handle(_ context.Context, r slog.Record) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "audittrail: %s: %s", strings.ToLower(r.Level.String()), r.Message)
@@ -325,7 +327,7 @@ func (d *diagnostics) Handle(_ context.Context, r slog.Record) error {
 	return err
 }
 
-// WithAttrs returns diagnostics that say these as well.
+// WithAttrs returns diagnostics that print these attributes as well.
 func (d *diagnostics) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &diagnostics{w: d.w, attrs: append(d.attrs[:len(d.attrs):len(d.attrs)], attrs...)}
 }

@@ -14,29 +14,29 @@ import (
 	"audittrail/record"
 )
 
-// advice are what to do next about errors whose texts do not say it, since the
-// library does not know of the command line.
+// advice says what to do about errors whose texts do not say it, since the
+// library does not know the command line.
 var advice = []struct {
 	err  error
 	text string
 }{
-	{audittrail.ErrNoLog, "make one with 'audittrail init', or name its folder with --dir or $AUDITTRAIL_DIR"},
-	{audittrail.ErrUnauthenticated, "read it again after the next checkpoint, or with the keyring; 'audittrail verify' says more"},
-	{audittrail.ErrNoRecord, "'audittrail stat' says how many there are"},
-	{audittrail.ErrNoHold, "'audittrail hold list' has those that are"},
-	{record.ErrFormat, "what stands there was altered, or is no record: 'audittrail verify' says where else"},
-	{record.ErrBody, "the record was altered: 'audittrail verify' says where else"},
+	{audittrail.ErrNoLog, "create one with 'audittrail init', or name its folder with --dir or $AUDITTRAIL_DIR"},
+	{audittrail.ErrUnauthenticated, "read it again after the next checkpoint, or with the keyring; 'audittrail verify' has details"},
+	{audittrail.ErrNoRecord, "'audittrail stat' prints the number of records"},
+	{audittrail.ErrNoHold, "'audittrail hold list' lists the holds in force"},
+	{record.ErrFormat, "the line was altered, or is not a record: 'audittrail verify' lists all such lines"},
+	{record.ErrBody, "the record was altered: 'audittrail verify' lists all altered records"},
 	{audittrail.ErrNoKeys, "name the keyring's folder with --keys, and its master key with --master"},
-	{keyring.ErrNoMaster, "name it with --master or $AUDITTRAIL_MASTER"},
-	{keyring.ErrMasterFormat, "bring back the right one, or name it with --master or $AUDITTRAIL_MASTER"},
-	{keyring.ErrWrongMaster, "name the right one with --master or $AUDITTRAIL_MASTER"},
-	{keyring.ErrDamaged, "move its folder aside, and bring it back with 'audittrail keys restore'"},
-	{keyring.ErrExists, "move its folder aside first: nothing is put over a keyring"},
-	{syscall.ENOSPC, "make room; what was acknowledged is safe"},
-	{fs.ErrPermission, "run it as the owner of these files, or give the right to them"},
+	{keyring.ErrNoMaster, "name the master key with --master or $AUDITTRAIL_MASTER"},
+	{keyring.ErrMasterFormat, "restore the right master key, or name it with --master or $AUDITTRAIL_MASTER"},
+	{keyring.ErrWrongMaster, "name the right master key with --master or $AUDITTRAIL_MASTER"},
+	{keyring.ErrDamaged, "move the keyring's folder away, and restore the keyring with 'audittrail keys restore'"},
+	{keyring.ErrExists, "move the existing keyring's folder away first: a keyring is never overwritten"},
+	{syscall.ENOSPC, "free some space on the disk; acknowledged records are safe"},
+	{fs.ErrPermission, "run the command as the owner of these files, or grant access to them"},
 }
 
-// said tells whether the result has said all that an error says.
+// said reports whether the output has reported an error already.
 func said(err error) bool {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return !said(err) })
@@ -48,14 +48,14 @@ func said(err error) bool {
 	return readerLeft(err) || within != nil && said(within)
 }
 
-// readerLeft tells whether an error is that whoever read standard output has
-// gone, as head does, and there is nobody to tell.
+// readerLeft reports whether an error is that the reader of standard output has
+// closed it, as head does, so that nobody would read a message.
 func readerLeft(err error) bool {
 	var p *fs.PathError
 	return errors.As(err, &p) && p.Path == os.Stdout.Name() && errors.Is(p.Err, syscall.EPIPE)
 }
 
-// explain is the text of an error with what to do next.
+// explain returns the text of an error with what to do next.
 func explain(err error) string {
 	text := err.Error()
 	if said(err) {
@@ -71,7 +71,7 @@ func explain(err error) string {
 	text = strings.ReplaceAll(text, "\n", "; ") // joined errors
 	text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
 	if strings.Contains(text, "--") || strings.Contains(text, "run verify") {
-		return text // it says so itself
+		return text // the error says what to do
 	}
 	for _, a := range advice {
 		if errors.Is(err, a.err) {

@@ -20,35 +20,35 @@ const (
 	exitDenied  = 4
 )
 
-// exitMeanings are what the statuses mean, in every command; docs/cli.md has the
-// same table. Nothing else in this program gives a status a meaning.
+// exitMeanings are the meanings of the statuses, in every command; docs/cli.md
+// has the same table. Nothing else in this program gives a status a meaning.
 var exitMeanings = [...]string{
-	exitOK:      "it succeeded",
-	exitFailed:  "it failed, or could not be checked",
-	exitAltered: "something was altered, or does not hold",
-	exitLimited: "nothing was altered, but the answer is not whole, not vouched for, or about nobody",
-	exitDenied:  "a token does not permit it",
+	exitOK:      "success",
+	exitFailed:  "failure, or the check could not be completed",
+	exitAltered: "the log was altered, or a proof is invalid",
+	exitLimited: "nothing was altered, but the result is incomplete or unauthenticated, or nothing is stored about the person",
+	exitDenied:  "the token does not permit it",
 }
 
-// exits is the part of every command's help about its exit status.
+// exits returns the section on exit statuses of a command's help.
 func exits(lines ...string) string {
 	return "\n\nExit status:\n  " + strings.Join(lines, "\n  ")
 }
 
 const (
-	ends0 = "0  it succeeded"
-	ends1 = "1  it did not: stderr says why"
-	ends2 = "2  what it read was altered"
-	ends3 = "3  with --require-complete: something had to be left out"
+	ends0 = "0  success"
+	ends1 = "1  failure: stderr says why"
+	ends2 = "2  the log was altered"
+	ends3 = "3  with --require-complete: the result is incomplete"
 	ends4 = "4  the token does not permit it"
 
-	// Of commands that write alone, and of those about one record.
-	refuses3 = "3  nothing was recorded: nobody vouches for the end of the log"
-	unknown3 = "3  nobody vouches for the record"
+	// For commands that write, and for commands about one record.
+	refuses3 = "3  nothing was recorded: the end of the log is unauthenticated"
+	unknown3 = "3  the record is unauthenticated"
 )
 
 // An exitError is an error with the status to exit with. Its err may be nil,
-// if all has been said already.
+// if the output has reported the reason already.
 type exitError struct {
 	code int
 	err  error
@@ -63,7 +63,8 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// ended is the error of a command whose result says everything already.
+// ended returns the error of a command whose output has reported the reason of
+// its exit status already.
 func ended(status int) error {
 	if status == exitOK {
 		return nil
@@ -71,7 +72,7 @@ func ended(status int) error {
 	return &exitError{code: status}
 }
 
-// statusOfVerdict is the exit status of what a check of the log found.
+// statusOfVerdict returns the exit status for the verdict of a check.
 func statusOfVerdict(v audittrail.Verdict) int {
 	switch v {
 	case audittrail.VerdictIntact:
@@ -84,9 +85,8 @@ func statusOfVerdict(v audittrail.Verdict) int {
 	return exitFailed
 }
 
-// worseStatus is the one of two exit statuses that says more: that something
-// was altered, before that it could not be checked, before that it is not
-// permitted, before that it is not whole.
+// worseStatus returns the worse of two exit statuses: altered is worse than
+// failed, failed worse than denied, and denied worse than limited.
 func worseStatus(a, b int) int {
 	for _, status := range []int{exitAltered, exitFailed, exitDenied, exitLimited} {
 		if a == status || b == status {
@@ -96,14 +96,14 @@ func worseStatus(a, b int) int {
 	return exitOK
 }
 
-// altered are the errors that say that something was changed. They are not
-// failures to read it.
+// altered are the errors that report an alteration, rather than a failure to
+// read.
 var altered = []error{
 	record.ErrBody, record.ErrWrongKey, record.ErrFormat, record.ErrHash,
 	tlog.ErrProof, tlog.ErrBadSignature, audittrail.ErrArchiveDamaged, audittrail.ErrArchiveManifest, audittrail.ErrTombstone,
 }
 
-// statusOf is the exit status of an error.
+// statusOf returns the exit status of an error.
 func statusOf(err error) int {
 	var exit *exitError
 	var tamper *record.TamperError
@@ -121,11 +121,11 @@ func statusOf(err error) int {
 	case errors.As(err, &truncated):
 		return exitLimited
 	case errors.As(err, &checkpoint) && (checkpoint.Older || errors.Is(err, tlog.ErrOrigin)):
-		return exitFailed // it is the keyring
+		return exitFailed // the keyring is old or another log's; the log may be intact
 	case errors.As(err, &checkpoint):
 		return exitAltered
 	case errors.Is(err, audittrail.ErrUnauthenticated):
-		return exitLimited // whatever is there
+		return exitLimited // whatever the record contains
 	case errors.As(err, &tamper), errors.As(err, &behind), errors.As(err, &line):
 		return exitAltered
 	}
@@ -141,7 +141,7 @@ func statusOf(err error) int {
 		}
 	}
 	if errors.As(err, &damaged) || errors.As(err, &newer) {
-		return exitLimited // what lies beyond the newest checkpoint is no alteration
+		return exitLimited // damage beyond the newest checkpoint is not an alteration
 	}
 	return exitFailed
 }

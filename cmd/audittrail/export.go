@@ -24,7 +24,7 @@ import (
 	"audittrail/service"
 )
 
-// exportOptions are the flags of export beside those of the selection.
+// exportOptions are the flags of export besides those of the selection.
 type exportOptions struct {
 	*selection
 	format   string
@@ -38,14 +38,14 @@ func (e *env) exportCmd() *cobra.Command {
 	var o exportOptions
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Write out the records that meet conditions",
+		Short: "Export the records that meet conditions",
 		Long: `Export writes the records that meet all conditions, in the order of the log, to
 standard output or to a file, which appears under its name only when it is
-whole. It takes the conditions of query, and holds no more than a few records
-in memory, however many there are. JSON lines have the events under the names
-that import takes, and what the log made of them; CSV has a column for each
-field, empty where a record lacks it; Parquet, for DuckDB, pandas and the like,
-has typed columns, null where a record lacks them.
+complete. It takes the conditions of query, and has only a few records in memory
+at a time. JSON lines contain the events in the form that import accepts,
+together with the log's metadata. CSV has a column for each field, empty if the
+record lacks it. Parquet, for DuckDB, pandas and similar programs, has typed
+columns, null if the record lacks the field.
 
 ` + whenHelp + exits(ends0, ends1, ends2, ends3),
 		Example: `  audittrail export --start 2026-11-01 --end 2026-12-01 --out november.jsonl
@@ -55,21 +55,21 @@ has typed columns, null where a record lacks them.
 		GroupID: groupRead,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("output") {
-				return errors.New("export: read -o: it is for results that are shown; the form of the file is --format")
+				return errors.New("export: read -o: not valid for files; give the form of the file with --format")
 			}
 			if o.format != "" && o.format != asJSONL && o.format != asCSV && o.format != asParquet {
-				return fmt.Errorf("export: read --format: %q is neither jsonl nor csv nor parquet", o.format)
+				return fmt.Errorf("export: read --format: unknown form %q: use jsonl, csv or parquet", o.format)
 			}
 			forms := slices.Clone(exportForms)
 			if o.format == asJSONL {
-				forms[0].endings = append(slices.Clip(forms[0].endings), "json") // which some take for both
+				forms[0].endings = append(slices.Clip(forms[0].endings), "json") // some programs use the ending for JSON lines, too
 			}
 			var err error
 			if o.format, err = chooseForm(o.out, "--format", o.format, asJSONL, forms); err != nil {
 				return fmt.Errorf("export: %w", err)
 			}
 			if o.format == asParquet && o.out == "" && e.outTerminal {
-				return errors.New("export: write parquet: standard output is a terminal, which cannot show it; name a file with --out, or redirect the output")
+				return errors.New("export: write parquet: standard output is a terminal, which cannot show binary data; name a file with --out, or redirect the output")
 			}
 			if err := e.export(o); err != nil {
 				return fmt.Errorf("export: %w", err)
@@ -80,13 +80,13 @@ has typed columns, null where a record lacks them.
 	o.selection = selectionFlags(cmd)
 	o.callsFlag()
 	f := cmd.Flags()
-	f.StringVar(&o.format, "format", "", "`form` of the file: jsonl, csv or parquet (default what --out ends in, or else jsonl)")
+	f.StringVar(&o.format, "format", "", "`form` of the file: jsonl, csv or parquet (default the ending of --out, or else jsonl)")
 	f.StringVar(&o.out, "out", "", "`file` to write (default standard output)")
-	f.BoolVar(&o.metadata, "metadata-only", false, "without contents, users and sessions: only what stands in the clear")
-	f.IntVarP(&o.limit, "limit", "n", 0, "most `records` to write (default no limit)")
+	f.BoolVar(&o.metadata, "metadata-only", false, "export only cleartext fields: no contents, users and sessions")
+	f.IntVarP(&o.limit, "limit", "n", 0, "maximum number of `records` to write (default no limit)")
 	e.skip.skipFlag(cmd)
 	e.left.requireFlag(cmd)
-	f.BoolVar(&o.newest, "newest-first", false, "in the opposite order")
+	f.BoolVar(&o.newest, "newest-first", false, "write the newest records first")
 	return cmd
 }
 
@@ -101,7 +101,7 @@ func (e *env) export(o exportOptions) error {
 		return err
 	}
 	if o.limit < 0 {
-		return fmt.Errorf("read --limit: it is %d; 0 is no limit", o.limit)
+		return fmt.Errorf("read --limit: invalid limit %d: use 1 or more, or 0 for all", o.limit)
 	}
 	q.OldestFirst = !o.newest
 	return e.reading(func(s *service.Session) error {
@@ -118,8 +118,8 @@ func (e *env) export(o exportOptions) error {
 	})
 }
 
-// writeWhole writes a file that nobody else can read and that must not be there
-// yet. It has its name only when it is whole and durable.
+// writeWhole writes a new file that only its owner can read. The file gets its
+// name only when it is complete and durable.
 func writeWhole(name string, write func(*os.File) error) error {
 	if err := absentFile(name); err != nil {
 		return err
@@ -143,18 +143,18 @@ func writeWhole(name string, write func(*os.File) error) error {
 	return vfs.OS.SyncDir(dir)
 }
 
-// notCreated is the error that a file which a command is to write was not created.
+// notCreated returns the error of creating the output file of a command.
 func notCreated(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("write %s: there is no folder %s; make it first", name, filepath.Dir(name))
+		return fmt.Errorf("write %s: the folder %s does not exist; create it first", name, filepath.Dir(name))
 	}
 	if of := (*fs.PathError)(nil); errors.As(err, &of) {
-		err = of.Err // its path is a name in the making
+		err = of.Err // its path is a temporary name
 	}
 	return fmt.Errorf("write %s: %w", name, err)
 }
 
-// absentFile refuses the name of a file that is there.
+// absentFile refuses the name of an existing file.
 func absentFile(name string) error {
 	_, err := os.Lstat(name)
 	switch {
@@ -163,12 +163,12 @@ func absentFile(name string) error {
 	case err != nil:
 		return err
 	}
-	return fmt.Errorf("write %s: it exists already; name a new file", name)
+	return fmt.Errorf("write %s: the file exists already; name a new one", name)
 }
 
-// giveName gives a file its name, unless another has come by it meanwhile. A
-// rename would put the file over that one, so it is linked; where a file system
-// has no links, what remains is to look once more.
+// giveName gives a file its name, unless another file has got it meanwhile. A
+// rename would replace that file, so the name is made by a link; on a file system
+// without links, giveName only checks again whether the name exists.
 func giveName(tmp, name string) error {
 	if err := os.Link(tmp, name); err == nil {
 		return os.Remove(tmp)
@@ -215,13 +215,14 @@ func (e *env) exportTo(w io.Writer, l *service.Listing, q query.Query, o exportO
 	if err != nil {
 		return err
 	}
-	rest.Cut = false // as was asked
+	rest.Cut = false // the limit was asked for
 	e.noteRemainder(&rest)
 	e.note("%s written; the content of %s cannot be read here", display.Count(written, "record", "records"), display.Number(gone))
 	return nil
 }
 
-// exportWriter returns what writes one record, and what ends the file.
+// exportWriter returns a function that writes one record, and one that ends the
+// file.
 func exportWriter(out *bufio.Writer, o exportOptions) (put func(*record.Record) error, end func() error) {
 	switch o.format {
 	case asParquet:
@@ -306,10 +307,10 @@ var exportColumns = []struct {
 	{"call", func(r *exported) string { return r.Call.String() }},
 }
 
-// An exported record is one on its way into a file.
+// An exported is a record that is being written to a file.
 type exported struct {
 	*record.Record
-	members map[string]json.RawMessage // of what is no text
+	members map[string]json.RawMessage // fields that are not texts
 }
 
 func newExported(r *record.Record) *exported {
@@ -323,7 +324,7 @@ func newExported(r *record.Record) *exported {
 	return e
 }
 
-// member is the JSON of a field.
+// member returns the JSON of a field.
 func (e *exported) member(name string) string { return string(e.members[name]) }
 
 func (e *exported) tool() event.Tool {

@@ -215,13 +215,13 @@ func TestForgedBeyondTheCheckpoint(t *testing.T) {
 				if got != want[c] {
 					t.Errorf("%s: exit status %d, prints\n%s\n%s\nwant, as before, %d and\n%s", c, got.status, got.stdout, errs, want[c].status, want[c].stdout)
 				}
-				if !strings.Contains(errs, "not vouched for") {
+				if !strings.Contains(errs, "unauthenticated") {
 					t.Errorf("%s: says %q, and nothing of the line that nobody vouches for", c, errs)
 				}
 			}
 			for _, c := range answersWithoutKeys {
 				got, errs := ask(dir, c, nowhere...)
-				if got != wantWithout[c] || !strings.Contains(errs, "not vouched for") {
+				if got != wantWithout[c] || !strings.Contains(errs, "unauthenticated") {
 					t.Errorf("%s without keys: exit status %d, prints\n%s\n%s\nwant, as before, %d and\n%s", c, got.status, got.stdout, errs, wantWithout[c].status, wantWithout[c].stdout)
 				}
 			}
@@ -240,7 +240,7 @@ func TestForgedBeyondTheCheckpoint(t *testing.T) {
 				t.Errorf("query --count-only -o json: %d, %s", status, out)
 			}
 			for _, c := range [][]string{{"query", "--count-only"}, {"query", "--limit", "0"}, {"export"}, {"tail"}} {
-				if out, errs, status := runIn(t, dir, append(c, "--require-complete")...); status != exitLimited || out == "" || !strings.Contains(errs, "left out: 1 record not vouched for") {
+				if out, errs, status := runIn(t, dir, append(c, "--require-complete")...); status != exitLimited || out == "" || !strings.Contains(errs, "left out: 1 unauthenticated record") {
 					t.Errorf("%s --require-complete: exit status %d, %s%s; want 3, and what was left out", c, status, out, errs)
 				}
 			}
@@ -368,7 +368,7 @@ func TestForgedCheckpoint(t *testing.T) {
 	_, key, _ := strings.Cut(mustRun(t, "--dir", dir, "keys", "show"), "verifier key")
 	e, stdout, stderr := newEnv(t, "--dir", dir, "--keys", filepath.Join(dir, "nowhere"), "query", "--count-only")
 	e.getenv = func(name string) string { return map[string]string{vkeyVar: strings.Fields(key)[0]}[name] }
-	if status := e.run(); status != exitOK || stdout.String() != "0\n" || !strings.Contains(stderr.String(), "not vouched for") {
+	if status := e.run(); status != exitOK || stdout.String() != "0\n" || !strings.Contains(stderr.String(), "unauthenticated") {
 		t.Errorf("query --count-only under the verifier key: exit status %d, %s%s; want 0 records", status, stdout, stderr)
 	}
 }

@@ -19,24 +19,23 @@ import (
 func (e *env) gdprCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gdpr",
-		Short: "Forget a person, answer one, or hide what is about one",
-		Long: `Gdpr has the commands for the rights of the people whom the log is about: to be
-forgotten (article 17 GDPR), to know and take along what is held on them (15,
-20), and to have it restricted (18).
+		Short: "Erase, export or restrict what is stored about a person",
+		Long: `Gdpr has the commands for the rights of data subjects: erasure (article 17
+GDPR), access and portability (15, 20), and restriction (18).
 
-A user's name among the arguments can be seen by other users of this machine;
---user-file reads it from a file, or from standard input.` + exits(ends0, ends1, ends4),
+Other users of this machine can see a name among the arguments; --user-file
+reads the name from a file, or from standard input.` + exits(ends0, ends1, ends4),
 		GroupID: groupPeople,
 	}
 	cmd.AddCommand(e.eraseCmd(), e.approveCmd(), e.certificateCmd(), e.answerCmd(), e.gdprStatusCmd(), e.restrictCmd(), e.liftCmd())
 	return cmd
 }
 
-// one returns the user whom a command is about.
+// one returns the user whom a command concerns.
 func (u *userArgs) one(e *env, cmd *cobra.Command, args []string) (string, error) {
 	user, rest, err := u.take(e, args)
 	if err == nil && len(rest) > 0 {
-		err = errors.New("it is about one user")
+		err = errors.New("several users given; the command takes one")
 	}
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", nameOf(cmd), err)
@@ -49,11 +48,11 @@ func (e *env) approveCmd() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "approve USER",
-		Short: "Consent to an erasure, as the second person",
-		Long: `Approve records that a second person consents to the erasure of a user, or with
---file of all users in a file. It is given with the approver's own token in
-$AUDITTRAIL_TOKEN, which must permit delete_data, and can be used for 30 days:
-'gdpr erase' takes its id with --approval.` + exits(ends0, ends1, ends2, ends4),
+		Short: "Approve an erasure requested by somebody else",
+		Long: `Approve records a four-eyes approval for the erasure of a user, or with --file
+of all users in a file. The approver runs it with their own token in
+$AUDITTRAIL_TOKEN, which must permit delete_data. The approval is valid for 30
+days: give its id to 'gdpr erase' with --approval.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail gdpr approve alice
   audittrail gdpr approve --file users.txt`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -71,7 +70,7 @@ $AUDITTRAIL_TOKEN, which must permit delete_data, and can be used for 30 days:
 		},
 	}
 	users.flags(cmd)
-	cmd.Flags().StringVar(&file, "file", "", "`file` of users, one a line; - is standard input")
+	cmd.Flags().StringVar(&file, "file", "", "`file` of users, one per line; - is standard input")
 	e.writerFlags(cmd)
 	return cmd
 }
@@ -82,7 +81,7 @@ const maxUsers = 2_000_000
 // approve records an approval with the token of its approver.
 func (e *env) approve(give func(*service.Session) (*service.Approval, error)) error {
 	if e.getenv(tokenVar) == "" {
-		return fmt.Errorf("approve: there is no token in $%s; an approval is given with the approver's own", tokenVar)
+		return fmt.Errorf("approve: no token in $%s; set the variable to the approver's own token", tokenVar)
 	}
 	return e.writing(func(s *service.Session) error {
 		a, err := give(s)
@@ -109,12 +108,12 @@ func (e *env) answerCmd() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "export USER --out FILE.zip",
-		Short: "Write out everything that is held on a person",
-		Long: `Export writes everything that is held on a user to a ZIP archive: data.json and
-events.jsonl for programs, index.html to read, with what it is for and how long
-it stays. It is recorded that the person was answered. The file holds all of it
-in the clear: nobody else on this machine can read it, and it is for the person
-alone.` + exits(ends0, ends1, ends2, "3  nothing is held on that user", ends4),
+		Short: "Write everything that is stored about a person",
+		Long: `Export answers a data subject access request: it writes everything that is
+stored about a user to a ZIP archive, with data.json and events.jsonl for
+programs and index.html for people, including the purposes and the retention
+periods. The log records the answer. The file is not encrypted: only its owner
+can read it on this machine; give it only to the person.` + exits(ends0, ends1, ends2, "3  nothing is stored about that user", ends4),
 		Example: "  audittrail gdpr export alice --out alice.zip",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			user, err := users.one(e, cmd, args)
@@ -173,11 +172,11 @@ func (e *env) gdprStatusCmd() *cobra.Command {
 	var users userArgs
 	cmd := &cobra.Command{
 		Use:   "status USER",
-		Short: "Tell what is held on a person, in numbers",
-		Long: `Status tells how much is held on a user, since when, whether it is restricted,
-and which holds are on that user by name. It shows no content. It counts the
-known users whose ids differ only in case, blanks or accents, and does not say
-which they are.` + exits(ends0, ends1, ends2, "3  nothing is held on that user", ends4),
+		Short: "Show how much is stored about a person",
+		Long: `Status shows how many records are stored about a user, since when, whether the
+user is restricted, and which legal holds name the user. It shows no content. It
+counts known users whose ids differ only in case, blanks or accents, without
+naming them.` + exits(ends0, ends1, ends2, "3  nothing is stored about that user", ends4),
 		Example: "  audittrail gdpr status --user-file - < name",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			user, err := users.one(e, cmd, args)
@@ -191,13 +190,13 @@ which they are.` + exits(ends0, ends1, ends2, "3  nothing is held on that user",
 	return cmd
 }
 
-// A personStatus is what status prints in JSON.
+// A personStatus is the result of status in JSON.
 type personStatus struct {
 	Held       bool                 `json:"held"`
 	Holding    *privacy.SubjectData `json:"holding,omitempty"`
 	Restricted *time.Time           `json:"restricted"`
 	Holds      []string             `json:"holds"`
-	Near       int                  `json:"near"` // users of a near spelling
+	Near       int                  `json:"near"` // users with a similar id
 }
 
 func (e *env) gdprStatus(s *service.Session, user string) error {
@@ -238,12 +237,12 @@ func (e *env) gdprStatus(s *service.Session, user string) error {
 		fields = append(fields, field{"class " + c.Class, display.Count(c.Records, "record", "records")})
 	}
 	if err := e.sheet(status, status.withNear(fields)); err != nil || held.Unknown == 0 {
-		return err // how many there are is known
+		return err // all numbers are known
 	}
 	return ended(exitLimited)
 }
 
-// withNear adds how many users have a near spelling, if any has.
+// withNear adds the number of users with a similar id, if there are any.
 func (s *personStatus) withNear(fields []field) []field {
 	if s.Near == 0 {
 		return fields
@@ -251,7 +250,8 @@ func (s *personStatus) withNear(fields []field) []field {
 	return append(fields, field{"near", nearText(s.Near)})
 }
 
-// unreachedFields say which archives could not be read, and what that leaves out.
+// unreachedFields lists the archives that could not be read, and the numbers that
+// are incomplete for that reason.
 func unreachedFields(h *privacy.SubjectData) []field {
 	var fields []field
 	where := " in archives that could not be read: " + strings.Join(h.Unreached, ", ")
@@ -271,14 +271,13 @@ func unreachedFields(h *privacy.SubjectData) []field {
 }
 
 func (e *env) restrictCmd() *cobra.Command {
-	return e.restriction("restrict", "Hide content about a person", `Restrict hides the content about a user from everyone but the privacy role,
-until 'gdpr lift': show and query tell that the records are there, and no more.
-Nothing is erased. A user on whom nothing is held is restricted all the same,
-with a warning.`)
+	return e.restriction("restrict", "Restrict content about a person to the privacy role", `Restrict shows the content about a user only to the privacy role, until 'gdpr
+lift'. For others, show and query list the records without content. Nothing is
+erased. A user about whom nothing is stored is also restricted, with a warning.`)
 }
 
 func (e *env) liftCmd() *cobra.Command {
-	return e.restriction("lift", "End the hiding of content about a person", `Lift ends a restriction.`)
+	return e.restriction("lift", "Lift the restriction of content about a person", `Lift ends a restriction.`)
 }
 
 func (e *env) restriction(name, short, long string) *cobra.Command {
@@ -296,7 +295,7 @@ func (e *env) restriction(name, short, long string) *cobra.Command {
 				return err
 			}
 			if strings.TrimSpace(reason) == "" {
-				return fmt.Errorf("gdpr %s: say why with --reason", name)
+				return fmt.Errorf("gdpr %s: no reason given; give one with --reason", name)
 			}
 			return e.writing(func(s *service.Session) error {
 				do := s.Restrict
@@ -322,14 +321,14 @@ func (e *env) restriction(name, short, long string) *cobra.Command {
 		},
 	}
 	users.flags(cmd)
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record; it must not say who")
+	cmd.Flags().StringVar(&reason, "reason", "", "`reason`, which the log records; it must not name the person")
 	cmd.Flags().BoolVar(&force, "force", false, forceUsage)
 	e.writerFlags(cmd)
 	return cmd
 }
 
 // certificateLines returns the certificates in a file: the lines that are JSON.
-// What stands between them is for people, and counts for nothing.
+// Other lines are for people, and are ignored.
 func certificateLines(text []byte) [][]byte {
 	var all [][]byte
 	for line := range bytes.Lines(text) {

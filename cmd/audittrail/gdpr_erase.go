@@ -31,25 +31,25 @@ func (e *env) eraseCmd() *cobra.Command {
 	var o eraseOptions
 	cmd := &cobra.Command{
 		Use:   "erase USER --reason R --basis ARTICLE",
-		Short: "Forget a person",
-		Long: `Erase destroys the keys under which everything about a user is sealed, for good:
-in the log, and in all copies of log, archives and index. The records stay, and
-the log verifies; what they said, and whose they were, nobody can read any more.
+		Short: "Erase a person",
+		Long: `Erase permanently destroys the keys to everything about a user. Contents and
+identity can then no longer be decrypted, neither in the log nor in any copy of
+log, archives and index. The records stay, and the log still verifies.
 
-It prints a certificate, in JSON with -o json or into --out: what was ordered
-and proven, how many records it covered, and which backups of the keys can still
-open them until they expire. 'gdpr certificate verify' checks it, without the
-log.
+It prints a certificate, in JSON with -o json or into --out, with the order and
+its proof, the number of affected records, and the backups of the keys that can
+still decrypt them until they expire. 'gdpr certificate verify' checks a
+certificate without the log.
 
-If a hold keeps any of it, nothing is erased. On a user on whom nothing is held
-there is nothing to erase: the command says so, counts the known users whose
-ids differ only in case, blanks or accents, and ends with 3, unless --missing-ok
-takes it. With --file, such users are named by their lines; those whom a hold
-keeps are left out, the others are erased, and the command ends with 1.
+If a legal hold applies to any record, nothing is erased. If nothing is stored
+about the user, the command says so, counts known users whose ids differ only in
+case, blanks or accents, and exits with 3, or with --missing-ok with 0. With
+--file, users about whom nothing is stored are listed by line; users under a
+hold are left out, the others are erased, and the command exits with 1.
 
-On a terminal it says what it is about to erase, and asks; --yes answers.
---dry-run says it, for each user, and erases nothing.` +
-			exits(ends0, "1  it did not, or not all: a hold keeps it, or stderr says why", ends2, "3  some of the users are not known: nothing was erased of those", ends4),
+On a terminal it lists what it will erase, and asks for confirmation, unless
+--yes is given. --dry-run lists this for each user, and erases nothing.` +
+			exits(ends0, "1  failure, or a hold prevented the erasure of a user: stderr says why", ends2, "3  nothing is stored about some users, so that nothing was erased for them", ends4),
 		Example: `  audittrail gdpr erase alice --reason "asked by letter" --basis "GDPR 17(1)(b)"
   audittrail gdpr erase --file users.txt --reason "contract ended" \
       --basis "GDPR 17(1)(a)" --out certificates.jsonl`,
@@ -59,10 +59,10 @@ On a terminal it says what it is about to erase, and asks; --yes answers.
 				return err
 			}
 			if o.dryRun {
-				o.reason, o.basis = cmp.Or(o.reason, "none"), cmp.Or(o.basis, "none") // which nothing records
+				o.reason, o.basis = cmp.Or(o.reason, "none"), cmp.Or(o.basis, "none") // a dry run records neither
 			}
 			if strings.TrimSpace(o.reason) == "" || strings.TrimSpace(o.basis) == "" {
-				return errors.New("gdpr erase: say why with --reason, and on which article it stands with --basis")
+				return errors.New("gdpr erase: reason or basis missing; give the reason with --reason, and the article with --basis")
 			}
 			if o.dryRun {
 				return e.eraseDry(o, users)
@@ -72,14 +72,14 @@ On a terminal it says what it is about to erase, and asks; --yes answers.
 	}
 	f := cmd.Flags()
 	o.users.flags(cmd)
-	f.StringVar(&o.file, "file", "", "`file` of users, one a line; - is standard input")
-	f.StringVar(&o.reason, "reason", "", "why, for the record; it must not say who")
-	f.StringVar(&o.basis, "basis", "", "`article` that it stands on, such as \"GDPR 17(1)(b)\"")
-	f.StringVar(&o.id, "approval", "", "`id` of a second person's approval")
+	f.StringVar(&o.file, "file", "", "`file` of users, one per line; - is standard input")
+	f.StringVar(&o.reason, "reason", "", "`reason`, which the log records; it must not name the person")
+	f.StringVar(&o.basis, "basis", "", "`article` that is the legal basis, such as \"GDPR 17(1)(b)\"")
+	f.StringVar(&o.id, "approval", "", "`id` of a four-eyes approval")
 	f.StringVar(&o.out, "out", "", "write the certificate to this `file`")
-	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be erased, and erase nothing")
-	f.BoolVar(&o.missingOK, "missing-ok", false, "end with 0 although some users are not known")
-	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask on a terminal")
+	f.BoolVar(&o.dryRun, "dry-run", false, "list what would be erased, and erase nothing")
+	f.BoolVar(&o.missingOK, "missing-ok", false, "exit with 0 although nothing is stored about some users")
+	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask for confirmation on a terminal")
 	f.BoolVar(&o.force, "force", false, forceUsage)
 	cmd.PreRunE = oneForm(&o.out, "json", "jsonl", "ndjson")
 	e.writerFlags(cmd)
@@ -98,7 +98,7 @@ func (e *env) erase(o eraseOptions, list *userList) error {
 		}
 		var file *os.File
 		if o.out != "" {
-			// Before anything is erased: that there can be a file there.
+			// Before anything is erased: check that the file can be created.
 			if file, err = createSecret(o.out); err != nil {
 				return fmt.Errorf("gdpr erase: %w", err)
 			}
@@ -119,18 +119,18 @@ func (e *env) erase(o eraseOptions, list *userList) error {
 			return errors.Join(err, cerr)
 		}
 		if x.Held > 0 {
-			return fmt.Errorf("gdpr erase: %s held by %s, and not erased: release the hold first",
+			return fmt.Errorf("gdpr erase: %s under the hold %s, and not erased: release the hold first",
 				display.Count(x.Held, "user is", "users are"), strings.Join(x.Holds[:min(len(x.Holds), 5)], ", "))
 		}
 		if n := len(l.missing); n > 0 && !o.missingOK {
-			return &exitError{exitLimited, fmt.Errorf("gdpr erase: nothing is held on %s of %s: nothing was erased for %s; --missing-ok takes that",
+			return &exitError{exitLimited, fmt.Errorf("gdpr erase: nothing is stored about %s of %s: nothing was erased for %s; --missing-ok accepts that",
 				display.Number(n), display.Count(len(list.ids), "user", "users"), display.OneOrMany(n, "that one", "those"))}
 		}
 		return nil
 	})
 }
 
-// eraseAll erases users, and returns what was done, which is nil if nothing was
+// eraseAll erases users, and returns the result, which is nil if no erasure was
 // begun.
 func (e *env) eraseAll(s *service.Session, o eraseOptions, users []string) (done *service.Erasure, err error) {
 	progress := e.newBar("erase", int64(len(users)), false)
@@ -150,14 +150,14 @@ func (e *env) eraseAll(s *service.Session, o eraseOptions, users []string) (done
 	return done, err
 }
 
-// discard removes the file of certificates that there are none of.
+// discard removes the file for certificates, if none were made.
 func discard(file *os.File) {
 	if file != nil {
 		_ = fillSecret(file, func(*os.File) error { return errors.New("nothing to write") })
 	}
 }
 
-// lookupsOf is what previews know of users.
+// lookupsOf returns what previews know of users.
 func lookupsOf(all []service.Preview) []service.Lookup {
 	found := make([]service.Lookup, len(all))
 	for i, p := range all {
@@ -166,15 +166,14 @@ func lookupsOf(all []service.Preview) []service.Lookup {
 	return found
 }
 
-// askErase says on a terminal what is about to be erased, and asks whether it is
-// to be.
+// askErase prints on a terminal what will be erased, and asks for confirmation.
 func (e *env) askErase(o eraseOptions, l *lookup) error {
 	e.noteLookup(l)
 	known := len(l.ids) - len(l.missing)
 	if o.yes || !e.inTerminal || !e.errTerminal || known == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(e.stderr, "audittrail: erase all that is held on %s, permanently? [y/N] ", display.Count(known, "user", "users"))
+	_, err := fmt.Fprintf(e.stderr, "audittrail: permanently erase everything that is stored about %s? [y/N] ", display.Count(known, "user", "users"))
 	if err != nil {
 		return err
 	}
@@ -189,21 +188,21 @@ func (e *env) askErase(o eraseOptions, l *lookup) error {
 	return errors.New("the answer was not yes: nothing was erased")
 }
 
-// A dryErase is what would become of one user.
+// A dryErase is the result of a dry run for one user.
 type dryErase struct {
 	Line    int    `json:"line,omitempty"`
 	User    string `json:"user"`
 	State   string `json:"state"` // erase, held or not found
 	Records uint64 `json:"records"`
 	Acted   uint64 `json:"acted,omitempty"`
-	// Of how many records in archives that could not be read it is not known
-	// whether they are among Records, and among Acted.
+	// The numbers of records in unreadable archives that may have to be added to
+	// Records, and to Acted.
 	Unknown      uint64 `json:"unknown,omitempty"`
 	ActedUnknown uint64 `json:"acted_unknown,omitempty"`
 	Near         int    `json:"near"`
 }
 
-// eraseDry says what an erasure would do.
+// eraseDry prints what an erasure would do.
 func (e *env) eraseDry(o eraseOptions, users *userList) error {
 	return e.reading(func(s *service.Session) error {
 		found, err := s.PreviewErasure(e.ctx, service.PreviewRequest{Users: users.ids, Counts: true})
@@ -240,9 +239,9 @@ func (e *env) eraseDry(o eraseOptions, users *userList) error {
 			return err
 		}
 		if unknown > 0 {
-			e.note("how many more are in archives is not known of %s that could not be read", display.Count(unknown, "record", "records"))
+			e.note("%s in archives could not be read, and may be affected as well", display.Count(unknown, "record", "records"))
 		}
-		e.note("nothing was erased: it was a dry run of %s; %s not known, %s held", display.Count(len(l.ids), "user", "users"), display.Number(len(l.missing)), display.Number(held))
+		e.note("dry run of %s, nothing was erased; %s not found, %s under a hold", display.Count(len(l.ids), "user", "users"), display.Number(len(l.missing)), display.Number(held))
 		switch {
 		case held > 0:
 			return &exitError{code: exitFailed}
@@ -253,12 +252,12 @@ func (e *env) eraseDry(o eraseOptions, users *userList) error {
 	})
 }
 
-// showErasure prints the certificates of what was erased, or writes them to a file.
-// Whole tells that nothing failed.
+// showErasure prints the certificates of erasures, or writes them to a file.
+// whole says that no erasure failed.
 func (e *env) showErasure(x *service.Erasure, l *lookup, file *os.File, whole bool) error {
 	if len(x.All) == 0 {
 		if x.Held > 0 || !whole {
-			return nil // which is said in its place
+			return nil // the error says it
 		}
 		none := struct {
 			Records  uint64           `json:"records"`
@@ -278,14 +277,14 @@ func (e *env) showErasure(x *service.Erasure, l *lookup, file *os.File, whole bo
 	return nil
 }
 
-// notCertified is the error of erasures that were carried out, and whose
+// notCertified returns the error of erasures that were carried out, but whose
 // certificates were not made or not written.
 func notCertified(seqs []uint64, err error) error {
 	texts := make([]string, len(seqs))
 	for i, seq := range seqs {
 		texts[i] = strconv.FormatUint(seq, 10)
 	}
-	return fmt.Errorf("gdpr erase: it was done, but for the certificate: %w; 'audittrail gdpr certificate %s' issues it again", err, strings.Join(texts, " "))
+	return fmt.Errorf("gdpr erase: the erasure was carried out, but the certificate was not written: %w; 'audittrail gdpr certificate %s' issues it again", err, strings.Join(texts, " "))
 }
 
 // issue prints certificates, or writes them to a file.
@@ -325,8 +324,8 @@ func encoded(certificates []*certificate.Certificate) ([][]byte, error) {
 	return all, nil
 }
 
-// printCertificates prints certificates: as they are in JSON, and otherwise what
-// they say, and then as they are unless they are in a file already.
+// printCertificates prints certificates: with -o json as they are, and otherwise
+// as text, followed by the certificates themselves unless a file has them.
 func (e *env) printCertificates(all [][]byte, vkeys []string, file string) error {
 	out := bufio.NewWriter(e.stdout)
 	for _, text := range all {
@@ -376,7 +375,7 @@ func certificateFields(f *certificate.Facts) []field {
 	}
 	switch {
 	case !f.HasActorCounts:
-		s.add("acted in", "not known: the certificate is of the first form, which does not tell")
+		s.add("acted in", "not known: the first form of certificates does not contain it")
 	case f.ActedUnknown > 0:
 		s.add("acted in", display.Count(f.Acted, "record", "records")+", and how many of "+display.Number(f.ActedUnknown)+" in archives that could not be read is not known")
 	default:
@@ -397,7 +396,7 @@ func certificateFields(f *certificate.Facts) []field {
 		for _, b := range f.Backups {
 			lines = append(lines, b.ID.String()+", until "+display.Time(b.Expires))
 		}
-		backups = strings.Join(lines, "\n") + "\nwith which it can be read until then, by whoever has their identity"
+		backups = strings.Join(lines, "\n") + "\nwith which, together with their identity, contents can be read until then"
 	}
 	s.add("backups", backups)
 	s.add("issued", display.Time(f.Issued))
@@ -414,11 +413,10 @@ func (e *env) certificateCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "certificate SEQ...",
 		Short: "Issue the certificate of an erasure again",
-		Long: `Certificate makes the certificate of an erasure from the log, by the number of
-the record that ordered it, also if the first one was lost or could not be
-written.
---list shows the erasures with these numbers. What it counts and which backups
-it names is as of now; its checkpoint of the log before is signed now.` + exits(ends0, ends1, ends2, ends4),
+		Long: `Certificate issues the certificate of an erasure again, for example because the
+first one was lost. It takes the number of the record that ordered the erasure;
+--list lists the erasures with these numbers. The counts and backups in the new
+certificate are as of now, and its checkpoint of the earlier log is signed now.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail gdpr certificate --list
   audittrail gdpr certificate 4711 --out certificate.json`,
 		Args: cobra.ArbitraryArgs,
@@ -434,7 +432,7 @@ it names is as of now; its checkpoint of the log before is signed now.` + exits(
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&list, "list", false, "list the erasures that the log has ordered")
+	cmd.Flags().BoolVar(&list, "list", false, "list all erasures")
 	cmd.Flags().StringVar(&out, "out", "", "write the certificate to this `file`")
 	cmd.AddCommand(e.certificateVerifyCmd())
 	return cmd
@@ -473,13 +471,13 @@ func (e *env) listErasures(s *service.Session) error {
 	})
 }
 
-// issueAgain issues certificates of erasures that were ordered some time ago.
+// issueAgain issues the certificates of earlier erasures.
 func (e *env) issueAgain(s *service.Session, args []string, out string) error {
 	var seqs []uint64
 	for _, arg := range args {
 		seq, err := strconv.ParseUint(arg, 10, 64)
 		if err != nil {
-			return fmt.Errorf("gdpr certificate: %q is not the number of a record; --list shows those of the erasures", arg)
+			return fmt.Errorf("gdpr certificate: invalid record number %q: use a number that --list shows", arg)
 		}
 		seqs = append(seqs, seq)
 	}
@@ -507,17 +505,18 @@ func (e *env) certificateVerifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify FILE --key VKEY",
 		Short: "Check a certificate, without the log",
-		Long: `Verify needs no log: the certificate has the record that ordered the erasure,
-the proof that the log has it, and the log's signature. "-" is standard input. A
-file may hold several, one a line; lines that are not JSON are left out.
+		Long: `Verify needs no log: the certificate contains the record that ordered the
+erasure, the proof that the log contains this record, and the log's signature.
+"-" is standard input. A file can contain several certificates, one per line;
+lines that are not JSON are ignored.
 
 After a change of the log's signer, give --key for each of its keys.` +
-			exits("0  it holds", "1  it could not be checked, or is no certificate", "2  it does not hold"),
+			exits("0  valid", "1  the check could not be completed, or the file is not a certificate", "2  invalid"),
 		Example: `  audittrail gdpr certificate verify certificate.json --key log.vkey`,
 		Args:    takes("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(keys) == 0 {
-				return errors.New("gdpr certificate verify: give the log's verifier key with --key; 'audittrail keys show' prints it where the log is")
+				return errors.New("gdpr certificate verify: no key given; give the log's verifier key with --key; 'audittrail keys show' prints it on the log's machine")
 			}
 			keys, err := e.vkeys(keys)
 			if err != nil {
@@ -537,7 +536,7 @@ func (e *env) verifyCertificates(name string, keys []string) error {
 	}
 	lines := certificateLines(text)
 	if len(lines) == 0 {
-		return fmt.Errorf("gdpr certificate verify %s: %w: no line of it is JSON", inputName(name), certificate.ErrFormat)
+		return fmt.Errorf("gdpr certificate verify %s: %w: no line is JSON", inputName(name), certificate.ErrFormat)
 	}
 	var facts []*certificate.Facts
 	for i, line := range lines {
@@ -562,18 +561,18 @@ func (e *env) verifyCertificates(name string, keys []string) error {
 			Reason   string           `json:"reason"`
 			Basis    string           `json:"basis"`
 			Backups  int              `json:"backups"`
-			Acted    *uint64          `json:"acted"` // null: the certificate does not tell
+			Acted    *uint64          `json:"acted"` // null: the certificate does not contain it
 			Away     uint64           `json:"acted_unknown,omitempty"`
 		}{true, f.Origin, f.Seq, f.Subjects, f.Records, f.Unknown, f.Reason, f.Basis, len(f.Backups), actedOf(f), f.ActedUnknown}
-		if err := e.sheet(result, append([]field{{"holds", "the log ordered this erasure and has it for good;\nit signed that the keys are gone, and the numbers of records"}}, certificateFields(f)...)); err != nil {
+		if err := e.sheet(result, append([]field{{"holds", "the log permanently contains the order of this erasure;\nit signed that the keys are destroyed, and the numbers of records"}}, certificateFields(f)...)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// actedOf is in how many records the subjects of a certificate acted, or nil if
-// it does not tell.
+// actedOf returns in how many records the subjects of a certificate acted, or nil
+// if the certificate does not contain it.
 func actedOf(f *certificate.Facts) *uint64 {
 	if !f.HasActorCounts {
 		return nil

@@ -17,8 +17,8 @@ func (e *env) holdCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hold",
 		Short: "Keep records from being erased or expiring",
-		Long: `Hold has the commands about legal holds: what is held is neither erased nor
-expires, until the hold is released.` + exits(ends0, ends1, ends4),
+		Long: `Hold has the commands for legal holds. The records under a hold cannot be erased
+and do not expire until the hold is released.` + exits(ends0, ends1, ends4),
 		GroupID: groupPeople,
 	}
 	cmd.AddCommand(e.holdPlaceCmd(), e.holdReleaseCmd(), e.holdListCmd(), e.holdApproveCmd())
@@ -35,11 +35,12 @@ func (e *env) holdPlaceCmd() *cobra.Command {
 	var o holdOptions
 	cmd := &cobra.Command{
 		Use:   "place --reason R",
-		Short: "Place a hold",
-		Long: `Place puts a hold in force, also on what is recorded later. All conditions that
-are given must be met; without any, everything is held. Start is inclusive, end
-exclusive, and both are of when it happened. A user on whom nothing is held is
-held all the same, with a warning.` + exits(ends0, ends1, ends2, ends4),
+		Short: "Place a legal hold",
+		Long: `Place puts a legal hold in force, on existing and on future records. It applies
+to records that meet all given conditions; without conditions, to all records.
+Start and end bound the time of the event; the start is inclusive, the end
+exclusive. A hold on a user about whom nothing is stored is also placed, with a
+warning.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail hold place --reason "case 17" --user alice
   audittrail hold place --reason audit --model gpt-4 --start 2026-01-01`,
 		Args: takes(),
@@ -51,14 +52,14 @@ held all the same, with a warning.` + exits(ends0, ends1, ends2, ends4),
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.hold.Reason, "reason", "", "why, for the record; it must not say who")
+	f.StringVar(&o.hold.Reason, "reason", "", "`reason`, which the log records; it must not name the person")
 	f.BoolVar(&o.force, "force", false, forceUsage)
-	f.StringVar(&o.hold.User, "user", "", "hold what is about this `user`")
+	f.StringVar(&o.hold.User, "user", "", "hold records about this `user`")
 	f.StringVar(&o.file, "user-file", "", "read the user from the first line of this `file`; - is standard input")
-	f.StringVar(&o.hold.Model, "model", "", "hold what is about this `model`")
-	f.StringVar(&o.hold.Class, "class", "", "hold this retention `class`, or one month of it: standard/2026-11")
-	f.StringVar(&o.start, "start", "", "hold from this `time` on: RFC 3339, or a date")
-	f.StringVar(&o.end, "end", "", "hold what is before this `time`")
+	f.StringVar(&o.hold.Model, "model", "", "hold records of this `model`")
+	f.StringVar(&o.hold.Class, "class", "", "hold records of this retention `class`, or of one month of it: standard/2026-11")
+	f.StringVar(&o.start, "start", "", "hold records from this `time` on: RFC 3339, or a date")
+	f.StringVar(&o.end, "end", "", "hold records before this `time`")
 	e.writerFlags(cmd)
 	return cmd
 }
@@ -67,7 +68,7 @@ func (e *env) placeHold(o holdOptions) error {
 	h := o.hold
 	if o.file != "" {
 		if h.User != "" {
-			return errors.New("give either --user or --user-file")
+			return errors.New("both --user and --user-file given; give one of them")
 		}
 		users, err := e.readUsers(o.file, 1)
 		if err != nil {
@@ -94,7 +95,7 @@ func (e *env) placeHold(o holdOptions) error {
 	})
 }
 
-// holdTime reads a time of RFC 3339, or a date in UTC.
+// holdTime parses a time of RFC 3339, or a date in UTC.
 func holdTime(flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -104,12 +105,12 @@ func holdTime(flag, text string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return t, fmt.Errorf("read %s: %q is not a date like 2026-01-31, nor a time like 2026-01-31T12:00:00Z", flag, text)
+		return t, fmt.Errorf("read %s: invalid time %q: use 2026-01-31 or 2026-01-31T12:00:00Z", flag, text)
 	}
 	return t, nil
 }
 
-// holdText says what a hold holds.
+// holdText describes the records under a hold.
 func holdText(h *governance.Hold) string {
 	if h.Unreadable {
 		return "everything: its record cannot be read"
@@ -140,10 +141,10 @@ func (e *env) holdReleaseCmd() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "release ID --reason R",
-		Short: "Release a hold",
-		Long: `Release ends a hold. What it alone kept from expiring is gone from then on.
-Where duties are separate, it needs the approval of a second person: see 'hold
-approve'.` + exits(ends0, ends1, ends2, ends4),
+		Short: "Release a legal hold",
+		Long: `Release ends a legal hold. Contents that only this hold kept from expiring
+expire at once. If the configuration demands four-eyes approval, the release
+needs an approval: see 'hold approve'.` + exits(ends0, ends1, ends2, ends4),
 		Example: `  audittrail hold release 0198c0de-0000-7000-8000-000000000001 --reason settled`,
 		Args:    takes("ID"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -161,8 +162,8 @@ approve'.` + exits(ends0, ends1, ends2, ends4),
 			})
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record; it must not say who")
-	cmd.Flags().StringVar(&approval, "approval", "", "`id` of a second person's approval")
+	cmd.Flags().StringVar(&reason, "reason", "", "`reason`, which the log records; it must not name the person")
+	cmd.Flags().StringVar(&approval, "approval", "", "`id` of a four-eyes approval")
 	cmd.Flags().BoolVar(&force, "force", false, forceUsage)
 	e.writerFlags(cmd)
 	return cmd
@@ -171,10 +172,10 @@ approve'.` + exits(ends0, ends1, ends2, ends4),
 func (e *env) holdApproveCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "approve ID",
-		Short: "Consent to the release of a hold, as the second person",
-		Long: `Approve records that a second person consents to the release of a hold. It is
-given with the approver's own token in $AUDITTRAIL_TOKEN, which must permit
-manage_holds, and can be used for 30 days.` + exits(ends0, ends1, ends2, ends4),
+		Short: "Approve the release of a hold requested by somebody else",
+		Long: `Approve records a four-eyes approval for the release of a hold. The approver
+runs it with their own token in $AUDITTRAIL_TOKEN, which must permit
+manage_holds. The approval is valid for 30 days.` + exits(ends0, ends1, ends2, ends4),
 		Example: "  audittrail hold approve 0198c0de-0000-7000-8000-000000000001",
 		Args:    takes("ID"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -191,7 +192,7 @@ func (e *env) holdListCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
 		Short:   "List the holds in force",
-		Long:    `List shows the holds that are in force, the oldest first.` + exits(ends0, ends1, ends2, ends4),
+		Long:    `List shows the legal holds in force, the oldest first.` + exits(ends0, ends1, ends2, ends4),
 		Example: "  audittrail hold list -o json",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {

@@ -37,33 +37,33 @@ func (e *env) importCmd() *cobra.Command {
 			if len(args) == 0 {
 				args = []string{"-"}
 				if e.inTerminal {
-					e.note("reading events from the terminal, one JSON object a line; end with Ctrl-D")
+					e.note("reading events from the terminal, one JSON object per line; end with Ctrl-D")
 				}
 			}
 			o.sourceGiven = cmd.Flags().Changed("source")
 			return e.importAll(args, o)
 		},
 	}
-	cmd.Flags().StringVar(&o.source, "source", "", "`name` of the input by which its lines are known again (default the path of the file)")
+	cmd.Flags().StringVar(&o.source, "source", "", "`name` of the input, from which ids of its lines are generated (default the path of the file)")
 	cmd.Flags().StringVar(&o.from, "from", "", "`program` that wrote the lines: "+strings.Join(foreign.Formats(), ", "))
-	cmd.Flags().BoolVar(&o.noUser, "no-user", false, "with --from: take content that names no user, which no erasure of a person will reach")
-	cmd.Flags().BoolVar(&o.replaceInvalid, "replace-invalid", false, "replace bytes and escapes that no text can contain, and say so in the record")
-	cmd.Flags().StringVar(&o.rejects, "skip-invalid", "", "write lines that are refused to this `file`, and go on")
+	cmd.Flags().BoolVar(&o.noUser, "no-user", false, "with --from: accept content without a user, which no erasure of a person can reach")
+	cmd.Flags().BoolVar(&o.replaceInvalid, "replace-invalid", false, "replace bytes and escapes that text cannot contain, and count them in the record")
+	cmd.Flags().StringVar(&o.rejects, "skip-invalid", "", "write refused lines to this `file`, and continue")
 	e.writerFlags(cmd)
 	must(cmd.RegisterFlagCompletionFunc("from", cobra.FixedCompletions(foreign.Formats(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
 
 const importLong = `Import records events from files, or from standard input ("-" or no file), one
-JSON object a line:
+JSON object per line:
 
   type            prompt, response, tool_call, tool_result, retrieval,
                   embedding, guardrail, evaluation, feedback, human_review,
                   decision, safety_incident, error, or x. and a name of your own
-  time            RFC 3339; absent: when the log takes it
+  time            RFC 3339; default: the time of recording
   model_id model_version provider deployment_id
-  user_id* session_id*          whom it is about, and in which conversation
-  actor*                        who acted, if somebody else: the reviewer
+  user_id* session_id*          the data subject, and the conversation
+  actor*                        another person who acted, such as a reviewer
   trace_id span_id parent_span_id
   prompt* response* system_instructions* input_messages* output_messages*
   tool            {"name", "call_id"*, "arguments"*, "result"*}
@@ -74,53 +74,52 @@ JSON object a line:
   labels          {"key": "text"}
   metadata*       {"key": any JSON}
   retention_class
-  id              makes the event one of a kind: recorded once
+  id              an event with an id is recorded only once
 
 Only type is required. Fields with a star are encrypted, the others are stored
-in cleartext, and so must not hold personal data. Unknown fields are refused. A
-value that is longer than its cleartext field is encrypted whole; the field has
-its beginning and a short hash. Lines of a plain hash-chained logger
-(event_type, timestamp, event_id, previous_hash, hash or event_hash) are taken
-too; their ids and hashes are kept, encrypted. So are lines that export or query
--o jsonl wrote.
+in cleartext, and so must not contain personal data. Unknown fields are refused.
+A value that is longer than its cleartext field is encrypted; the field has its
+beginning and a short hash. Lines of a plain hash-chained logger (event_type,
+timestamp, event_id, previous_hash, hash or event_hash) are accepted, too; their
+ids and hashes are stored encrypted. So are lines written by export or by query
+-o jsonl.
 
 With --from, the lines are those of another program: litellm (spend log),
 openai-batch (input or output file), bedrock (model invocation log), cloudtrail.
-What no field is for is kept as the metadata "imported". Content that names no
-user is refused without --no-user, since no erasure of a person would reach it.
+Members for which there is no field are stored as the metadata "imported".
+Content without a user is refused unless --no-user is given, since no erasure of
+a person could reach it.
 
-Lines are recorded in batches of at most 1,000 lines and 1 MB, each of them
-whole or not at all. A line that is refused stops the import; the batch that it
-is in is not recorded, those before it are. With --skip-invalid it goes into a
-file instead, {"line":N,"error":…,"input":…}, and the import goes on. A last
-line that is half written is left for the next import, and does not hold up the
-lines before it. Bytes that are not UTF-8 and halves of surrogate pairs are
-refused; with --replace-invalid each becomes U+FFFD, control characters in
-strings are escaped, and the metadata "replaced_invalid" says in how many
-places.
+Lines are recorded in batches of at most 1,000 lines and 1 MB, each batch as a
+whole or not at all. A refused line stops the import; earlier batches are
+recorded, its own batch is not. With --skip-invalid, a refused line is written
+to a file instead, as {"line":N,"error":…,"input":…}, and the import continues.
+An incomplete last line is left for the next import, and the lines before it are
+recorded. Bytes that are not UTF-8 and halves of surrogate pairs are refused;
+with --replace-invalid each is replaced by U+FFFD, control characters in strings
+are escaped, and the metadata "replaced_invalid" counts the places.
 
-An import that was interrupted can be run again: nothing is recorded twice. An
-event without an id gets one, made of the file's path (or --source), the line's
+An interrupted import can be run again: nothing is recorded twice. An event
+without an id gets one, generated from the file's path (or --source), the line's
 number and its bytes; two equal lines are two events. So do not insert or remove
-lines before running it again. A file that was renamed is known again, and one
-that was put in its place (logrotate) is another one, whose lines are its own;
-imports.json in the log's folder remembers which is which. A copy of a file in
-the place of an earlier one is taken for it if it begins with the same lines,
-and these have times or ids or are ten different ones. With --source nothing of
-this counts: the name is the input's for all time. Standard input has no name:
-there, lines without an id are new events each time, unless --source gives it
-one.
+lines before running the import again. imports.json in the log's folder
+identifies files: a renamed file keeps its ids, and a file that took its place
+(logrotate) gets ids of its own. A file that replaced an earlier one is treated
+as a copy of it if both begin with the same lines, and these lines have times or
+ids or are ten different ones. With --source, ids depend only on that name.
+Standard input has no name: without --source, its lines without an id are new
+events each time.
 
-On a pipe, what arrives is committed at once. With -o jsonl or csv, a receipt is
-printed for every line, in order, when its record is durable; with
---skip-invalid, a line that was refused gets {"line":N,"error":…} instead.`
+Lines from a pipe are committed as they arrive. With -o jsonl or csv, a receipt
+is printed for every line, in order, once its record is durable; with
+--skip-invalid, a refused line gets {"line":N,"error":…} instead.`
 
 type importOptions struct {
 	source      string
 	sourceGiven bool
-	rejects     string // file for lines that are refused
+	rejects     string // file for refused lines
 
-	from           string // program whose lines these are
+	from           string // program that wrote the lines
 	noUser         bool
 	replaceInvalid bool
 }
@@ -129,32 +128,32 @@ type importOptions struct {
 type input struct {
 	name   string // for messages
 	path   string // "-" is standard input
-	source string // by which its lines are known again; empty if they are not
-	byPath bool   // source is its path
-	size   int64  // bytes; 0 if it cannot be known
+	source string // name from which ids of lines are generated; empty for none
+	byPath bool   // source is the path
+	size   int64  // bytes; 0 if unknown
 	eager  bool
 	info   fs.FileInfo // nil for standard input
 }
 
-// inputs looks at all inputs before the first one is read.
+// inputs checks all inputs before the first one is read.
 func (o *importOptions) inputs(args []string) ([]input, error) {
 	if o.sourceGiven && len(args) > 1 {
-		// Equal lines at the same place of two files would be taken for one.
-		return nil, errors.New("import: --source names one input; import the others one by one")
+		// Equal lines at the same place of two files would get the same id.
+		return nil, errors.New("import: --source is valid only with one input; import several inputs one by one")
 	}
 	if o.sourceGiven && o.source == "" {
-		return nil, errors.New("import: --source is empty; leave it out, or name the input")
+		return nil, errors.New("import: --source is empty; leave the flag out, or name the input")
 	}
 	if o.from != "" && !slices.Contains(foreign.Formats(), o.from) {
-		return nil, fmt.Errorf("import: --from %q is unknown; there are %s", o.from, strings.Join(foreign.Formats(), ", "))
+		return nil, fmt.Errorf("import: unknown program %q in --from: use one of %s", o.from, strings.Join(foreign.Formats(), ", "))
 	}
 	if o.noUser && o.from == "" {
-		return nil, errors.New("import: --no-user is for lines of other programs; name theirs with --from")
+		return nil, errors.New("import: --no-user needs --from; name the program that wrote the lines with --from, or leave --no-user out")
 	}
 	var all []input
 	for i, arg := range args {
 		if slices.Contains(args[:i], arg) {
-			return nil, fmt.Errorf("import: %s is named twice", inputName(arg))
+			return nil, fmt.Errorf("import: %s is given twice; give each input once", inputName(arg))
 		}
 		in := input{name: inputName(arg), path: arg, source: o.source, eager: true}
 		if arg != "-" {
@@ -167,7 +166,7 @@ func (o *importOptions) inputs(args []string) ([]input, error) {
 	return all, nil
 }
 
-// look finds out what kind of file it is.
+// look finds out the kind of a file.
 func (in *input) look() error {
 	info, err := os.Stat(in.path)
 	if err != nil {
@@ -178,7 +177,7 @@ func (in *input) look() error {
 	case info.IsDir():
 		return fmt.Errorf("%s is a folder; name the files in it", in.path)
 	case !info.Mode().IsRegular():
-		return nil // a pipe: read as standard input is
+		return nil // a pipe is read like standard input
 	}
 	in.eager, in.size = false, info.Size()
 	if in.source != "" {
@@ -227,29 +226,29 @@ func (e *env) importAll(args []string, o importOptions) (err error) {
 	im.bar.finish()
 	err = im.summary()
 	if failed := e.finishIndex(log); failed != nil {
-		e.note("warning: all is recorded and durable, but not in the index: %s; the next command that writes goes on with that", explain(failed))
+		e.note("warning: all events are recorded and durable, but not yet in the index: %s; the next command that writes continues indexing", explain(failed))
 	}
 	e.closeRecorded(log)
 	return err
 }
 
-// importMemory is how much memory an import takes before what is no longer
-// needed is looked for: what waits to be indexed comes and goes quickly.
+// importMemory is how much memory an import takes before garbage is collected:
+// records that wait to be indexed are garbage soon.
 const importMemory = 220 << 20
 
-// An importer tells what becomes of the lines of inputs.
+// An importer prints receipts, errors and progress of the lines of inputs.
 type importer struct {
 	*env
 	options  importOptions
 	sources  *sources
 	ingester ingest.Ingester
-	rejects  *rejects // nil: a line that is refused stops the import
+	rejects  *rejects // nil: a refused line stops the import
 	bar      *bar
 	out      *bufio.Writer
-	put      func(row) error // prints a receipt; nil if none are wanted
+	put      func(row) error // prints a receipt; nil for no receipts
 
 	recorded, duplicates, rejected uint64
-	first, last                    uint64 // sequence numbers of what was recorded
+	first, last                    uint64 // sequence numbers of the new records
 }
 
 func (im *importer) start(log *audittrail.Log, inputs []input) {
@@ -262,13 +261,13 @@ func (im *importer) start(log *audittrail.Log, inputs []input) {
 		im.put, _ = im.rowWriter(im.out, []column{{name: "seq"}, {name: "id"}, {name: "hash"}})
 	}
 	if im.put != nil && im.outTerminal {
-		im.bar = new(bar) // receipts show how it goes
+		im.bar = new(bar) // receipts show the progress already
 		return
 	}
 	total := int64(0)
 	for _, in := range inputs {
 		if in.size == 0 {
-			total = -1 // of a pipe nobody knows it
+			total = -1 // the size of a pipe is unknown
 			break
 		}
 		total += in.size
@@ -305,7 +304,7 @@ func (im *importer) file(in input) error {
 	return err
 }
 
-// input tells how an input is to be read.
+// input returns how to read an input.
 func (im *importer) input(in input) ingest.Input {
 	return ingest.Input{
 		Reader: im.stdin, Source: in.source, Eager: in.eager,
@@ -313,7 +312,7 @@ func (im *importer) input(in input) ingest.Input {
 	}
 }
 
-// accept counts an event that was recorded, and prints its receipt.
+// accept counts a recorded event, and prints its receipt.
 func (im *importer) accept(r audittrail.Receipt) error {
 	if r.Duplicate {
 		im.duplicates++
@@ -330,7 +329,7 @@ func (im *importer) accept(r audittrail.Receipt) error {
 	return im.put(row{cells: []string{strconv.FormatUint(r.Seq, 10), r.ID.String(), r.Hash.String()}, value: r})
 }
 
-// refuse counts a line that is no event, and writes it where rejects go.
+// refuse counts a line that is not an event, and writes it to the rejects.
 func (im *importer) refuse(line int, text []byte, reason error) error {
 	im.rejected++
 	if err := im.rejects.add(line, reason, text); err != nil || im.put == nil {
@@ -339,7 +338,7 @@ func (im *importer) refuse(line int, text []byte, reason error) error {
 	return im.put(row{cells: []string{"", "", ""}, value: reject{Line: line, Error: reason.Error()}})
 }
 
-// done hands out what was printed about a batch.
+// done writes the output about a batch.
 func (im *importer) done(bytes int64) error {
 	im.bar.set(bytes)
 	if im.rejects != nil {
@@ -350,15 +349,16 @@ func (im *importer) done(bytes int64) error {
 	return im.out.Flush()
 }
 
-// stopped says where an import stopped, why, and what to do.
+// stopped returns an error that says where an import stopped, why, and what to
+// do.
 func (im *importer) stopped(in input, err error) error {
 	so := display.Count(im.recorded, "event was recorded", "events were recorded")
 	if im.duplicates > 0 {
-		so += ", " + display.Number(im.duplicates) + " had been before"
+		so += ", " + display.Number(im.duplicates) + " had been recorded before"
 	}
-	again := "run it again, and nothing is recorded twice"
+	again := "run the import again: nothing is recorded twice"
 	if in.source == "" {
-		again = "what has no id and is sent again, is recorded again"
+		again = "lines without an id that are sent again are recorded again"
 	}
 	var line *ingest.LineError
 	switch {
@@ -367,9 +367,9 @@ func (im *importer) stopped(in input, err error) error {
 	case errors.Is(err, ingest.ErrNoUser) && errors.As(err, &line):
 		return fmt.Errorf("import %s:%d: %w; %s before its batch; %s", in.name, line.Line, line.Err, so, again)
 	case errors.Is(err, ingest.ErrHalfLine) && errors.As(err, &line):
-		return fmt.Errorf("import %s:%d: %w; %s, all of the lines before it are; when it is whole, %s", in.name, line.Line, line.Err, so, again)
+		return fmt.Errorf("import %s:%d: %w; %s, including all lines before it; once the line is complete, %s", in.name, line.Line, line.Err, so, again)
 	case errors.As(err, &line):
-		return fmt.Errorf("import %s:%d: %w; %s before its batch; correct the line or pass over it with --skip-invalid FILE; %s",
+		return fmt.Errorf("import %s:%d: %w; %s before its batch; correct the line or skip it with --skip-invalid FILE; %s",
 			in.name, line.Line, line.Err, so, again)
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("import %s: interrupted; %s; %s", in.name, so, again)
@@ -377,11 +377,11 @@ func (im *importer) stopped(in input, err error) error {
 	return fmt.Errorf("import %s: %w; %s; %s", in.name, err, so, again)
 }
 
-// summary says how an import went.
+// summary prints the result of an import.
 func (im *importer) summary() error {
 	if im.put != nil {
 		im.note("%s, %s, %s", display.Count(im.recorded, "event recorded", "events recorded"),
-			display.Count(im.duplicates, "was there already", "were there already"), display.Count(im.rejected, "rejected", "rejected"))
+			display.Count(im.duplicates, "was recorded before", "were recorded before"), display.Count(im.rejected, "rejected", "rejected"))
 		return im.out.Flush()
 	}
 	sum := struct {

@@ -13,32 +13,34 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// sourcesFile is where the log's folder has which files were imported. It only
-// chooses the name under which the lines of a file are known: whether a line is
-// on record, the log says. Without it, files are told apart by their paths.
+// sourcesFile is the file in the log's folder that lists the imported files. It
+// only chooses the name from which ids of a file's lines are generated: the log
+// itself tells whether a line is on record. Without it, files are distinguished
+// by their paths.
 const sourcesFile = "imports.json"
 
 const (
 	maxSourcesFile = 16 << 20
 	maxSources     = 4096 // files that are remembered, the latest ones
-	maxBeside      = 4096 // files of a folder that are looked at
+	maxBeside      = 4096 // files of a folder that are examined
 )
 
 // A sourceFile is a file that was imported.
 type sourceFile struct {
-	Path   string `json:"path"`   // under which it was imported last
+	Path   string `json:"path"`   // path at the last import
 	File   string `json:"file"`   // its identity
-	Source string `json:"source"` // the name by which its lines are known
-	Lines  int    `json:"lines"`  // of it that were gone over
+	Source string `json:"source"` // name from which ids of its lines are generated
+	Lines  int    `json:"lines"`  // lines that were processed
 }
 
-// sources are the files that were imported, the latest one last.
+// sources are the imported files, the latest one last.
 type sources struct {
 	name  string
 	files []sourceFile
 }
 
-// openSources reads them. What cannot be read counts as nothing: it is derived.
+// openSources reads the imported files from disk. A damaged file counts as
+// empty, since it is derived.
 func openSources(dir string) *sources {
 	s := &sources{name: filepath.Join(dir, sourcesFile)}
 	b, err := vfs.ReadFile(vfs.OS, s.name, maxSourcesFile)
@@ -48,7 +50,7 @@ func openSources(dir string) *sources {
 	return s
 }
 
-// put has the latest file be f.
+// put makes f the latest file.
 func (s *sources) put(f sourceFile) error {
 	s.files = slices.DeleteFunc(s.files, func(old sourceFile) bool {
 		return old.File == f.File || old.Path == f.Path && old.Source == f.Source
@@ -72,21 +74,21 @@ func (s *sources) latest(is func(sourceFile) bool) (sourceFile, bool) {
 	return sourceFile{}, false
 }
 
-// newSource returns the name for the lines of a file that took the place of
-// another under its path. No path has a NUL.
+// newSource returns the source name of a file that took the place of another one
+// at its path. A path cannot contain the NUL that the name has.
 func (s *sources) newSource(path, file string) string {
 	source := path + "\x00" + file
 	for n := 2; slices.ContainsFunc(s.files, func(f sourceFile) bool { return f.Source == source }); n++ {
-		source = path + "\x00" + file + "-" + strconv.Itoa(n) // it was cut to nothing and written again
+		source = path + "\x00" + file + "-" + strconv.Itoa(n) // the file was truncated and written again
 	}
 	return source
 }
 
-// source finds out under which name the lines of a file are known. Its path is
-// that name as long as one file has it. A file that was moved keeps its name,
-// and one that was put in its place (logrotate), or was cut to nothing and
-// written again, gets another, so that a line that is equal to one of the
-// earlier file is a line of its own.
+// source returns the name from which ids of a file's lines are generated: the
+// path of the first file that had this path. A renamed file keeps its name. A
+// file that took its place (logrotate), or that was truncated and written again,
+// gets another name, so that a line that equals one of the earlier file is a new
+// event.
 func (im *importer) source(in input) (sourceFile, error) {
 	path := in.source
 	id, err := fileid.Of(in.path)
@@ -110,7 +112,7 @@ func (im *importer) source(in input) (sourceFile, error) {
 		return this, nil
 	}
 	known := false
-	if !beside(path, before.File) {
+	if !inFolderOf(path, before.File) {
 		if known, err = im.known(in, before, true); err != nil {
 			return this, err
 		}
@@ -123,7 +125,7 @@ func (im *importer) source(in input) (sourceFile, error) {
 	return this, nil
 }
 
-// known reports whether an input begins with what was imported from a file.
+// known reports whether an input begins with the lines imported from a file.
 func (im *importer) known(in input, f sourceFile, replaced bool) (bool, error) {
 	if f.Lines == 0 {
 		return true, nil
@@ -138,8 +140,8 @@ func (im *importer) known(in input, f sourceFile, replaced bool) (bool, error) {
 	return im.ingester.Known(im.ctx, from, f.Lines, replaced)
 }
 
-// beside reports whether a file is in the folder of path, under another name.
-func beside(path, file string) bool {
+// inFolderOf reports whether a file is in the folder of path, under another name.
+func inFolderOf(path, file string) bool {
 	dir := filepath.Dir(path)
 	f, err := os.Open(dir)
 	if err != nil {
@@ -162,10 +164,10 @@ func beside(path, file string) bool {
 	return false
 }
 
-// remember keeps what is known of a file, for the next import of it.
+// remember stores the identity of a file for its next import.
 func (im *importer) remember(f sourceFile) {
 	err := im.sources.put(f)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		im.note("warning: %s was not written: %v; a file that is put in the place of %s later may be taken for it", im.sources.name, err, filepath.Base(f.Path))
+		im.note("warning: %s was not written: %v; a file that later replaces %s may be mistaken for it", im.sources.name, err, filepath.Base(f.Path))
 	}
 }

@@ -13,30 +13,32 @@ func (e *env) initCmd() *cobra.Command {
 	var origin string
 	cmd := &cobra.Command{
 		Use:   "init",
-		Short: "Make a new log",
-		Long: `Init makes a new log with its keyring. A log has a name for life, its origin,
-which stands in every checkpoint that it signs. Keep the verifier key that init
-prints outside this machine: with it, anybody can check what the log claims.
+		Short: "Create a new log",
+		Long: `Init creates a new log with its keyring. A log has a permanent name, its origin,
+which every checkpoint of the log contains. Keep the verifier key that init
+prints outside this machine: with it, anybody can verify the log's checkpoints
+and proofs.
 
-The master key, a file among the keys, opens everything. It belongs on another
-disk than the log, in a key store, or in the environment: see --master.` +
-			exits(ends0, "1  it did not, or there is a log already"),
+The master key, a file in the keyring's folder, decrypts everything. Move it to
+another disk than the log's, to a key store, or into the environment: see
+--master.` +
+			exits(ends0, "1  failure, or there is a log already"),
 		Example: "  audittrail init --dir /var/lib/audit --origin example.com/assistant",
 		Args:    takes(),
 		GroupID: groupRecord,
 		RunE:    func(*cobra.Command, []string) error { return e.init(origin) },
 	}
-	cmd.Flags().StringVar(&origin, "origin", "", "`name` of the log for life, such as example.com/assistant (default audittrail/ and a random number)")
+	cmd.Flags().StringVar(&origin, "origin", "", "permanent `name` of the log, such as example.com/assistant (default audittrail/ and a random number)")
 	return cmd
 }
 
 func (e *env) init(origin string) error {
 	log, err := e.openToWrite()
 	if err == nil {
-		return errors.Join(fmt.Errorf("make a log in %s: there is one already; record in it, or name another folder with --dir", e.logDir()), e.close(log))
+		return errors.Join(fmt.Errorf("create a log in %s: there is a log already; record in it, or name another folder with --dir", e.logDir()), e.close(log))
 	}
 	if !absent(err) {
-		return fmt.Errorf("make a log in %s: %w", e.logDir(), err)
+		return fmt.Errorf("create a log in %s: %w", e.logDir(), err)
 	}
 	create := func() (*audittrail.Log, error) { return e.create(origin) }
 	return e.with(create, func(log *audittrail.Log) error {

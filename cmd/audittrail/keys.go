@@ -22,8 +22,8 @@ func (e *env) keysCmd() *cobra.Command {
 	keys := &cobra.Command{
 		Use:   "keys",
 		Short: "Show, replace and back up the log's keys",
-		Long: `Keys has the commands about the keyring: the key that signs checkpoints, the
-master key that opens the keyring, and backups of all of it.` + exits(ends0, ends1),
+		Long: `Keys has the commands for the keyring: the key that signs checkpoints, the
+master key that opens the keyring, and backups of the keyring.` + exits(ends0, ends1),
 		GroupID: groupKeep,
 	}
 	keys.AddCommand(e.keysShowCmd(), e.rotateSignerCmd(), e.rotateMasterCmd(), e.backupCmd(), e.restoreCmd())
@@ -35,11 +35,11 @@ func (e *env) keysShowCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Show the verifier keys of the log",
-		Long: `Show prints the log's verifier key, by which anybody can check its checkpoints
-and proofs, and those that were replaced, with the sizes up to which they count.
-None of them is a secret. Keep the first one outside this machine. With --vkey,
-the key that signs now is printed and nothing else: a file of it can be named
-wherever a key is asked for.` + exits(ends0, ends1),
+		Long: `Show prints the log's verifier key, with which anybody can check its checkpoints
+and proofs, and the replaced keys with the tree sizes for which they count. None
+of them is secret. Keep the first one outside this machine. With --vkey, only
+the current key is printed; a file with this output can be given wherever a
+verifier key is needed.` + exits(ends0, ends1),
 		Example: "  audittrail keys show --vkey > log.vkey\n  audittrail verify --key log.vkey",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
@@ -56,7 +56,7 @@ wherever a key is asked for.` + exits(ends0, ends1),
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&vkey, "vkey", false, "print the verifier key of the log alone")
+	cmd.Flags().BoolVar(&vkey, "vkey", false, "print only the current verifier key")
 	return cmd
 }
 
@@ -101,10 +101,11 @@ func (e *env) rotateSignerCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate-signer",
 		Short: "Replace the key that signs checkpoints",
-		Long: `Rotate-signer makes a new key that signs checkpoints from now on, and destroys
-the old one. A statement signed by both is recorded in the log and published
-with the tree, so that whoever trusts the old key can trust the new one, and old
-checkpoints stay checkable. A copy of the old key can sign nothing that counts.` + exits(ends0, ends1, ends2),
+		Long: `Rotate-signer creates a new key that signs checkpoints from now on, and destroys
+the old key. A statement signed by both keys is recorded in the log and
+published with the tree, so that verifiers that trust the old key can trust the
+new one, and old checkpoints can still be verified. Later signatures by a copy
+of the old key do not count.` + exits(ends0, ends1, ends2),
 		Example: "  audittrail keys rotate-signer",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
@@ -125,11 +126,11 @@ func (e *env) rotateMasterCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate-master",
 		Short: "Replace the master key",
-		Long: `Rotate-master wraps the keyring under a new master key. Without --to, it makes
-one and puts it in the file of the old one. The log is not touched, but for the
-record that says so.
+		Long: `Rotate-master wraps the keyring under a new master key. Without --to, it creates
+one and writes it to the file of the old one. The log gets a record of the
+rotation, and does not change otherwise.
 
-A copy of the keyring from before still opens with the old master key.` + exits(ends0, ends1, ends2),
+Earlier copies of the keyring can still be opened with the old master key.` + exits(ends0, ends1, ends2),
 		Example: `  audittrail keys rotate-master
   audittrail keys rotate-master --to file:/mnt/safe/master.key`,
 		Args: takes(),
@@ -154,7 +155,7 @@ A copy of the keyring from before still opens with the old master key.` + exits(
 			})
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "", "where the new master key is: file:PATH (made if it is not there), env:NAME, exec:COMMAND, passphrase:env:NAME or passphrase:file:PATH")
+	cmd.Flags().StringVar(&to, "to", "", "where the new master key is: file:PATH (created if missing), env:NAME, exec:COMMAND, passphrase:env:NAME or passphrase:file:PATH")
 	e.writerFlags(cmd)
 	return cmd
 }
@@ -169,12 +170,12 @@ func (e *env) backupCmd() *cobra.Command {
 		Use:   "backup",
 		Short: "Back up the keyring",
 		Long: `Backup writes all keys to a file, encrypted (age-encryption.org) to a recipient:
-one that you have, or a new one whose identity goes to --identity-out. Whoever
-has both files can read everything in the log, also what is erased after today,
-so keep them apart from each other and from the log, and no longer than needed:
-the backup expires, and the log records that it exists.
+an existing one, or a new one whose identity is written to --identity-out. With
+both files, everything in the log can be read, including contents that are
+erased later. So keep the two files apart from each other and from the log, and
+no longer than needed: the backup expires, and the log records that it exists.
 
-Backups of the log itself leave its keys out.` + exits(ends0, ends1, ends2),
+Do not include the keys in backups of the log itself.` + exits(ends0, ends1, ends2),
 		Example: `  audittrail keys backup --out keys.age --recipient age1… --expires 30d
   audittrail keys backup --out a/keys.age --identity-out b/keys.identity`,
 		Args: takes(),
@@ -189,7 +190,7 @@ Backups of the log itself leave its keys out.` + exits(ends0, ends1, ends2),
 	f.StringVar(&o.out, "out", "", "`file` of the backup")
 	cmd.PreRunE = oneForm(&o.out, "age")
 	f.StringVar(&o.recipient, "recipient", "", "age `recipient` who can read it")
-	f.StringVar(&o.identityOut, "identity-out", "", "make a recipient, and write its identity to this `file`")
+	f.StringVar(&o.identityOut, "identity-out", "", "create a recipient, and write its identity to this `file`")
 	f.StringVar(&o.expires, "expires", "30d", "how `long` it can be restored: 12h, 30d")
 	e.writerFlags(cmd)
 	return cmd
@@ -207,7 +208,7 @@ func (e *env) backup(o backupOptions) error {
 	if o.recipient != "" {
 		all, err := age.ParseRecipients(strings.NewReader(o.recipient))
 		if err != nil || len(all) != 1 {
-			return fmt.Errorf("read --recipient: it is not an age recipient (age1…)")
+			return fmt.Errorf("read --recipient: the value is not an age recipient (age1…)")
 		}
 		to = all[0]
 	}
@@ -243,14 +244,14 @@ func (e *env) backup(o backupOptions) error {
 	})
 }
 
-// lifeOf reads a duration, which may be in days.
+// lifeOf parses a duration, which may be in days.
 func lifeOf(s string) (time.Duration, error) {
 	var life time.Duration
 	var err error
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		var n int
 		n, err = strconv.Atoi(days)
-		const most = 36500 // beyond which a duration overflows before long
+		const most = 36500 // a time.Duration overflows soon after that
 		if n > most {
 			n = most
 		}
@@ -259,13 +260,13 @@ func lifeOf(s string) (time.Duration, error) {
 		life, err = time.ParseDuration(s)
 	}
 	if err != nil || life <= 0 {
-		return 0, fmt.Errorf("read --expires: %q is not a time like 12h or 30d", s)
+		return 0, fmt.Errorf("read --expires: invalid duration %q: use 12h or 30d", s)
 	}
 	return life, nil
 }
 
-// writeSecret writes a file that nobody else can read and that must not be
-// there yet, durably. After an error there is none.
+// writeSecret writes a new file, durably, that only its owner can read. After an
+// error there is no file.
 func writeSecret(name string, write func(*os.File) error) error {
 	file, err := createSecret(name)
 	if err != nil {
@@ -278,7 +279,7 @@ func writeSecret(name string, write func(*os.File) error) error {
 func createSecret(name string) (*os.File, error) {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return nil, fmt.Errorf("write %s: it exists already; name a new file", name)
+		return nil, fmt.Errorf("write %s: the file exists already; name a new one", name)
 	}
 	if err != nil {
 		return nil, notCreated(name, err)
@@ -287,7 +288,7 @@ func createSecret(name string) (*os.File, error) {
 }
 
 // fillSecret writes a file that createSecret has created, durably, and closes
-// it. After an error the file is gone.
+// it. After an error there is no file.
 func fillSecret(file *os.File, write func(*os.File) error) error {
 	name := file.Name()
 	err := write(file)
@@ -335,10 +336,10 @@ func (e *env) restoreCmd() *cobra.Command {
 	var from, identity string
 	cmd := &cobra.Command{
 		Use:   "restore",
-		Short: "Bring the keyring back from a backup",
-		Long: `Restore makes the keyring from a backup, in a folder that has none. It gets a
-new master key in master.key, unless --master names one. What was erased after
-the backup was made is erased again when the log is opened for writing.` + exits(ends0, ends1),
+		Short: "Restore the keyring from a backup",
+		Long: `Restore restores the keyring from a backup into a folder without a keyring. It
+creates a new master key in master.key, unless --master names one. Erasures
+since the backup are carried out again when the log is next opened for writing.` + exits(ends0, ends1),
 		Example: "  audittrail keys restore --from keys.age --identity keys.identity",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
@@ -363,7 +364,7 @@ func (e *env) restore(from, identityFile string) error {
 	}
 	identities, err := age.ParseIdentities(strings.NewReader(string(text)))
 	if err != nil || len(identities) != 1 {
-		return fmt.Errorf("read %s: it is not a file with one age identity", inputName(identityFile)) // its text is secret
+		return fmt.Errorf("read %s: the file does not contain exactly one age identity", inputName(identityFile)) // its text is secret
 	}
 	o := keyring.Options{FS: vfs.Below(e.logDir(), e.keysDir()), Now: e.now}
 	if spec := e.masterSpec(); spec != "" {

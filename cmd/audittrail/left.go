@@ -9,7 +9,7 @@ import (
 	"audittrail/service"
 )
 
-// leftText lists how much was left out, by reason.
+// leftText lists how many records were left out, by reason.
 func leftText(o *service.LeftOut) string {
 	var parts []string
 	for _, p := range []struct {
@@ -20,7 +20,7 @@ func leftText(o *service.LeftOut) string {
 		{o.Dropped, "dropped record", "dropped records"},
 		{o.Missing, "missing record", "missing records"},
 		{o.Behind, "record cut off the end", "records cut off the end"},
-		{o.Unauthenticated, "record not vouched for", "records not vouched for"},
+		{o.Unauthenticated, "unauthenticated record", "unauthenticated records"},
 		{o.Altered, "altered record", "altered records"},
 		{o.Unread, "record whose content cannot be read", "records whose content cannot be read"},
 		{o.UnknownCalls, "prompt that may be a call", "prompts that may be calls"},
@@ -30,13 +30,13 @@ func leftText(o *service.LeftOut) string {
 		}
 	}
 	if o.Cut {
-		parts = append(parts, "what is beyond the limit")
+		parts = append(parts, "records beyond the limit")
 	}
 	return strings.Join(parts, ", ")
 }
 
-// A leftOut collects what the answer of a command leaves out, and makes that its
-// exit status if --require-complete is given.
+// A leftOut counts the records that the result of a command lacks, and changes
+// the exit status for that if --require-complete is given.
 type leftOut struct {
 	offered, require bool // the command has the flag, and it was given
 	service.LeftOut
@@ -45,10 +45,10 @@ type leftOut struct {
 // requireFlag adds --require-complete to a command that lists or counts.
 func (l *leftOut) requireFlag(cmd *cobra.Command) {
 	cmd.PreRun = func(*cobra.Command, []string) { l.offered = true }
-	cmd.Flags().BoolVar(&l.require, "require-complete", false, "exit status 3 if anything had to be left out of the answer")
+	cmd.Flags().BoolVar(&l.require, "require-complete", false, "exit status 3 if the result is incomplete")
 }
 
-// omitted is what was left out so far, for an answer in JSON; nil if nothing.
+// omitted returns the counts so far, for a result in JSON; nil if all are zero.
 func (e *env) omitted() *service.LeftOut {
 	o := e.left.LeftOut
 	o.Altered = e.skip.number()
@@ -58,8 +58,8 @@ func (e *env) omitted() *service.LeftOut {
 	return &o
 }
 
-// endLeft says what was left out of an answer. Its err says that records were
-// altered, and what the status is then.
+// endLeft prints what the result lacks. err reports altered records, if there
+// are any, and has the exit status for them.
 func (e *env) endLeft(err error) error {
 	o := e.omitted()
 	if o == nil || !e.left.offered {

@@ -26,15 +26,16 @@ func (e *env) logCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log",
 		Short: "Record one event",
-		Long: `Log records one event and prints its receipt once it is durable. Where there is
-no log, it makes one.
+		Long: `Log records one event and prints its receipt once it is durable. If there is no
+log, it creates one.
 
-An event can also come from a file in JSON, or from standard input with
+The event can also be read from a JSON file, or from standard input with
 --file -, which keeps its content off the command line, where other users of the
-machine can see it. Flags then add to it, or take the place of its fields.
+machine can see it. Flags then add fields to the event, or override them.
 
-Content, user and session are sealed; the other fields stand in the clear, and
-so must not hold personal data: see "audittrail help import" for all of them.` +
+Content, user and session are encrypted. The other fields are stored in
+cleartext, and so must not contain personal data: "audittrail help import" lists
+all fields.` +
 			exits(ends0, ends1, ends2+": nothing was recorded", refuses3),
 		Example: `  audittrail log -t prompt -m gpt-4 -u user-001 -p "What is a bond?"
   audittrail log -t response -m gpt-4 --latency-ms 150.5 -r "A loan."
@@ -71,7 +72,7 @@ func typeNames() []string {
 // log records an event and prints its receipt.
 func (e *env) log(ev event.Event) error {
 	event.Fit(&ev)
-	// Before a log is made for it.
+	// Checked before a log is created for the event.
 	if err := event.Validate(&ev); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
@@ -91,8 +92,8 @@ func (e *env) log(ev event.Event) error {
 	})
 	e.closeRecorded(log)
 	if err != nil {
-		// With another status than success, a script would record it again.
-		e.note("warning: it is recorded and durable, as record %d, id %s, hash %s, but this receipt was not written: %s",
+		// With another status than success, a script would record the event again.
+		e.note("warning: the event is recorded and durable, as record %d, id %s, hash %s, but this receipt was not written: %s",
 			receipt.Seq, receipt.ID, receipt.Hash, explain(err))
 	}
 	return nil
@@ -105,18 +106,18 @@ type textFlag struct {
 }
 
 var textFlags = []textFlag{
-	{"type", "t", "what happened: prompt, response, tool_call, …, or x.NAME", func(ev *event.Event) *string { return (*string)(&ev.Type) }},
+	{"type", "t", "type of the event: prompt, response, tool_call, …, or x.NAME", func(ev *event.Event) *string { return (*string)(&ev.Type) }},
 	{"model", "m", "model", func(ev *event.Event) *string { return &ev.ModelID }},
 	{"model-version", "", "version of the model", func(ev *event.Event) *string { return &ev.ModelVersion }},
-	{"provider", "", "who runs the model", func(ev *event.Event) *string { return &ev.Provider }},
+	{"provider", "", "organisation that runs the model", func(ev *event.Event) *string { return &ev.Provider }},
 	{"deployment", "", "deployment of the model", func(ev *event.Event) *string { return &ev.DeploymentID }},
-	{"user", "u", "whom the data is about (sealed)", func(ev *event.Event) *string { return &ev.UserID }},
-	{"actor", "", "who acted, if somebody else: the reviewer (in the keyring alone)", func(ev *event.Event) *string { return &ev.Actor }},
-	{"session", "", "session or conversation (sealed)", func(ev *event.Event) *string { return &ev.SessionID }},
-	{"prompt", "p", "prompt (sealed)", func(ev *event.Event) *string { return &ev.Prompt }},
-	{"response", "r", "response (sealed)", func(ev *event.Event) *string { return &ev.Response }},
-	{"system", "", "system instructions (sealed)", func(ev *event.Event) *string { return &ev.SystemInstructions }},
-	{"error", "", "what went wrong, in words (sealed)", func(ev *event.Event) *string { return &ev.Error }},
+	{"user", "u", "person whom the data is about (encrypted)", func(ev *event.Event) *string { return &ev.UserID }},
+	{"actor", "", "another person who acted, such as a reviewer (only in the keyring)", func(ev *event.Event) *string { return &ev.Actor }},
+	{"session", "", "session or conversation (encrypted)", func(ev *event.Event) *string { return &ev.SessionID }},
+	{"prompt", "p", "prompt (encrypted)", func(ev *event.Event) *string { return &ev.Prompt }},
+	{"response", "r", "response (encrypted)", func(ev *event.Event) *string { return &ev.Response }},
+	{"system", "", "system instructions (encrypted)", func(ev *event.Event) *string { return &ev.SystemInstructions }},
+	{"error", "", "description of the error (encrypted)", func(ev *event.Event) *string { return &ev.Error }},
 	{"trace", "", "trace id, 32 hexadecimal digits", func(ev *event.Event) *string { return &ev.TraceID }},
 	{"span", "", "span id, 16 hexadecimal digits", func(ev *event.Event) *string { return &ev.SpanID }},
 	{"parent-span", "", "span id of the parent", func(ev *event.Event) *string { return &ev.ParentSpanID }},
@@ -125,9 +126,9 @@ var textFlags = []textFlag{
 	{"severity", "", "info, low, medium, high or critical", func(ev *event.Event) *string { return &ev.Severity }},
 	{"category", "", "category of your own", func(ev *event.Event) *string { return &ev.Category }},
 	{"tool", "", "name of the tool", func(ev *event.Event) *string { return &toolOf(ev).Name }},
-	{"call-id", "", "id of the tool call (sealed)", func(ev *event.Event) *string { return &toolOf(ev).CallID }},
+	{"call-id", "", "id of the tool call (encrypted)", func(ev *event.Event) *string { return &toolOf(ev).CallID }},
 	{"producer", "", "program that sends the event", func(ev *event.Event) *string { return &producerOf(ev).ID }},
-	{"id", "", "id of the event: however often it is sent, it is recorded once", func(ev *event.Event) *string { return &ev.ID }},
+	{"id", "", "id of the event: an event with an id is recorded only once", func(ev *event.Event) *string { return &ev.ID }},
 	{"class", "", "retention class", func(ev *event.Event) *string { return &ev.RetentionClass }},
 }
 
@@ -166,23 +167,23 @@ func eventFlags(f *pflag.FlagSet) {
 	for _, c := range countFlags {
 		f.Int64(c.name, 0, c.usage)
 	}
-	f.String("time", "", "`time` when it happened, RFC 3339 (default now)")
-	f.String("latency-ms", "", "how long it took, in `milliseconds`: 150.5")
-	f.String("cost", "", "`amount` that it cost: 0.0123 (in USD) or \"0.0123 EUR\"")
+	f.String("time", "", "`time` of the event, RFC 3339 (default now)")
+	f.String("latency-ms", "", "duration in `milliseconds`: 150.5")
+	f.String("cost", "", "cost, an `amount`: 0.0123 (in USD) or \"0.0123 EUR\"")
 	f.Uint64("producer-seq", 0, "the producer's own `number` of the event")
-	f.String("tool-args", "", "arguments of the tool call, `JSON` (sealed)")
-	f.String("tool-result", "", "result of the tool call, `JSON` (sealed)")
-	f.StringArray("label", nil, "term of your own in the clear, `KEY=VALUE`; may be repeated")
-	f.StringArray("meta", nil, "metadata, `KEY=TEXT` (sealed); may be repeated")
-	f.StringArray("meta-json", nil, "metadata, `KEY=JSON` (sealed); may be repeated")
+	f.String("tool-args", "", "arguments of the tool call, `JSON` (encrypted)")
+	f.String("tool-result", "", "result of the tool call, `JSON` (encrypted)")
+	f.StringArray("label", nil, "label in cleartext, `KEY=VALUE`; may be repeated")
+	f.StringArray("meta", nil, "metadata, `KEY=TEXT` (encrypted); may be repeated")
+	f.StringArray("meta-json", nil, "metadata, `KEY=JSON` (encrypted); may be repeated")
 	f.String("file", "", "`file` of the event in JSON; - is standard input")
-	f.Bool("replace-invalid", false, "replace bytes and escapes that no text can contain, and say so in the record")
+	f.Bool("replace-invalid", false, "replace bytes and escapes that text cannot contain, and count them in the record")
 }
 
-// maxEventFile bounds the file of one event: more than any log takes.
+// maxEventFile bounds the file of one event: more than any log accepts.
 const maxEventFile = 64 << 20
 
-// eventFrom makes an event of the flags, and of the file that they name.
+// eventFrom returns the event that the flags and their file describe.
 func (e *env) eventFrom(f *pflag.FlagSet) (event.Event, error) {
 	ev, replaced, err := e.eventFile(f)
 	if err != nil {
@@ -208,13 +209,13 @@ func (e *env) eventFrom(f *pflag.FlagSet) (event.Event, error) {
 		return ev, err
 	}
 	if ev.Type == "" {
-		return ev, fmt.Errorf("type: missing; say with -t what happened: %s, or x.NAME", strings.Join(typeNames(), ", "))
+		return ev, fmt.Errorf("type: missing; give the type of the event with -t: %s, or x.NAME", strings.Join(typeNames(), ", "))
 	}
 	return ev, exact(&ev, f)
 }
 
-// eventFile reads the event that --file names, if it does.
-// replaced is in how many places --replace-invalid replaced something.
+// eventFile reads the event from the file of --file, if there is one. replaced
+// counts the places that --replace-invalid replaced.
 func (e *env) eventFile(f *pflag.FlagSet) (ev event.Event, replaced int, err error) {
 	name, err := f.GetString("file")
 	if err != nil || name == "" {
@@ -231,8 +232,8 @@ func (e *env) eventFile(f *pflag.FlagSet) (ev event.Event, replaced int, err err
 	ev, err = event.ParseFitting(data)
 	var wrong *event.FieldError
 	if f.Changed("type") && errors.As(err, &wrong) && wrong.Field == "type" {
-		// The flag may give what the file lacks. If the file does have a
-		// type, it stands there twice now, and is refused for that.
+		// The flag may give the type that the file lacks. If the file has a
+		// type, the object now contains two, and is refused for that.
 		kind, _ := json.Marshal(f.Lookup("type").Value.String())
 		rest, isObject := bytes.CutPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
 		if rest = bytes.TrimLeft(rest, " \t\r\n"); isObject && !bytes.HasPrefix(rest, []byte("}")) {
@@ -247,20 +248,20 @@ func (e *env) eventFile(f *pflag.FlagSet) (ev event.Event, replaced int, err err
 	named := errors.As(err, new(*ingest.KindError))
 	err = fmt.Errorf("read the event in %s: %w", inputName(name), err)
 	if invalid > replaced && !named {
-		err = fmt.Errorf("%w; --replace-invalid records it with a replacement character in such places, and says so in the record", err)
+		err = fmt.Errorf("%w; --replace-invalid records the event with a replacement character in such places, and counts them in the record", err)
 	}
 	return ev, replaced, err
 }
 
-// readJSON reads a file of one JSON value, or standard input for "-". It is
-// without the mark that some editors put before text in UTF-8.
+// readJSON reads a file with one JSON value, or standard input for "-", without
+// the byte order mark of some editors.
 func (e *env) readJSON(name string, limit int64) ([]byte, error) {
 	data, err := e.readInput(name, limit)
 	if err != nil {
 		return nil, err
 	}
 	if what := filekind.Name(data); what != "" {
-		return nil, fmt.Errorf("read %s: this is %s, and not JSON in UTF-8", inputName(name), what)
+		return nil, fmt.Errorf("read %s: expected JSON in UTF-8, found %s", inputName(name), what)
 	}
 	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
 }
@@ -279,12 +280,12 @@ func (e *env) readInput(name string, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(in, limit+1))
 	if err != nil {
 		if of := (*fs.PathError)(nil); errors.As(err, &of) {
-			err = of.Err // the name stands in front
+			err = of.Err // the name is printed before it
 		}
 		return nil, fmt.Errorf("read %s: %w", inputName(name), err)
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("read %s: it is longer than %s", inputName(name), display.Bytes(limit))
+		return nil, fmt.Errorf("read %s: the file is longer than %s", inputName(name), display.Bytes(limit))
 	}
 	return data, nil
 }
@@ -296,7 +297,7 @@ func inputName(name string) string {
 	return name
 }
 
-// setFlag gives the event what one flag says.
+// setFlag sets the field of one flag in the event.
 func setFlag(ev *event.Event, f *pflag.FlagSet, flag *pflag.Flag) error {
 	text := flag.Value.String()
 	if i := slices.IndexFunc(textFlags, func(t textFlag) bool { return t.name == flag.Name }); i >= 0 {
@@ -323,7 +324,7 @@ func setFlag(ev *event.Event, f *pflag.FlagSet, flag *pflag.Flag) error {
 	return nil
 }
 
-// setPairs gives the event the KEY=VALUE pairs of a flag.
+// setPairs sets the KEY=VALUE pairs of a flag in the event.
 func setPairs(ev *event.Event, f *pflag.FlagSet, name string) error {
 	pairs, err := f.GetStringArray(name)
 	if err != nil {
@@ -332,7 +333,7 @@ func setPairs(ev *event.Event, f *pflag.FlagSet, name string) error {
 	for _, pair := range pairs {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok || key == "" {
-			return fmt.Errorf("read --%s: it is not KEY=VALUE", name)
+			return fmt.Errorf("read --%s: the value is not of the form KEY=VALUE", name)
 		}
 		if name == "label" {
 			if ev.Labels == nil {
@@ -355,8 +356,8 @@ func setPairs(ev *event.Event, f *pflag.FlagSet, name string) error {
 	return nil
 }
 
-// exact reads the flags whose values are decimals or times as the edge form
-// does, without going through a floating-point number.
+// exact parses the flags whose values are decimals or times like the edge form
+// does, without floating-point numbers.
 func exact(ev *event.Event, f *pflag.FlagSet) error {
 	read := func(name, member, value string) (event.Event, error) {
 		got, err := event.ParseJSON([]byte(`{"type":"prompt","` + member + `":` + value + `}`))
@@ -379,7 +380,7 @@ func exact(ev *event.Event, f *pflag.FlagSet) error {
 	if f.Changed("latency-ms") {
 		text := f.Lookup("latency-ms").Value.String()
 		if !isNumber(text) {
-			return fmt.Errorf("read --latency-ms: %q is not a number of milliseconds", text)
+			return fmt.Errorf("read --latency-ms: invalid number of milliseconds %q: use a number such as 150.5", text)
 		}
 		got, err := read("latency-ms", "latency_ms", text)
 		if err != nil {
@@ -391,7 +392,7 @@ func exact(ev *event.Event, f *pflag.FlagSet) error {
 		text := f.Lookup("cost").Value.String()
 		amount, currency, named := strings.Cut(text, " ")
 		if !isNumber(amount) {
-			return fmt.Errorf(`read --cost: %q is not an amount; write 0.0123 or "0.0123 EUR"`, text)
+			return fmt.Errorf(`read --cost: invalid amount %q: use 0.0123 or "0.0123 EUR"`, text)
 		}
 		if named {
 			amount = fmt.Sprintf(`{"amount":%s,"currency":%q}`, amount, currency)

@@ -14,14 +14,14 @@ import (
 
 func main() { os.Exit(process()) }
 
-// process runs the command line as the system started it. Nothing else of the
-// program looks at the process.
+// process runs the command line of this process. No other function of the
+// program accesses the process.
 func process() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second interrupt ends it at once
-	// Who reads the output may go. That is an error of writing then, and not the
-	// end: what was shown is recorded first.
+	// If the reader of the output closes it, writing fails, but the program must
+	// not end: it still records how much was shown.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	e := &env{
 		ctx: ctx, args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,

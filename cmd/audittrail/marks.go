@@ -7,8 +7,8 @@ import (
 	"audittrail/query"
 )
 
-// Marks of what matches, in the cells of a table. They become the terminal's own
-// marks when the cell has been laid out.
+// Marks around matches in the cells of a table. They are replaced by the escape
+// sequences of the terminal once the cell has been laid out.
 const (
 	markStart = display.MarkStart
 	markEnd   = display.MarkEnd
@@ -21,8 +21,8 @@ func (e *env) colours() bool {
 	return e.outTerminal && !e.noColor && e.getenv("NO_COLOR") == ""
 }
 
-// marked makes the terminal's marks of those in a cell, which may have been cut
-// off within one.
+// marked replaces the marks in a cell, which may have been cut off within one,
+// by escape sequences of the terminal.
 func (e *env) marked(cell string) string {
 	if !strings.ContainsRune(cell, markStart) {
 		return cell

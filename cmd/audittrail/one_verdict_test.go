@@ -92,7 +92,7 @@ func TestOneVerdictBeyond(t *testing.T) {
 					t.Errorf("%v: exit status %d, %s%s; want 3", c, status, out, errs)
 				}
 			}
-			if out, errs, status := runIn(t, dir, "query", "--count-only"); status != exitOK || out != n+"\n" || !strings.Contains(errs, "not vouched for") {
+			if out, errs, status := runIn(t, dir, "query", "--count-only"); status != exitOK || out != n+"\n" || !strings.Contains(errs, "unauthenticated") {
 				t.Errorf("query --count-only: exit status %d, %s%s; want %s records, and a word on what follows", status, out, errs, n)
 			}
 			// An older report is about less than what was added.

@@ -22,33 +22,33 @@ const (
 	asParquet = "parquet" // of exports
 )
 
-// checkOutput refuses a form that there is none of.
+// checkOutput refuses an unknown form.
 func (e *env) checkOutput() error {
 	switch e.output {
 	case asTable, asJSON, asJSONL, asCSV:
 		return nil
 	}
-	return fmt.Errorf("read -o: %q is none of %s, %s, %s and %s", e.output, asTable, asJSON, asJSONL, asCSV)
+	return fmt.Errorf("read -o: unknown form %q: use %s, %s, %s or %s", e.output, asTable, asJSON, asJSONL, asCSV)
 }
 
-// A column is one of a list's. In a table it is so wide; what does not fit is
-// cut off. The last one is as wide as the terminal lets it be.
+// A column describes a column of a list. In a table, text that is longer than
+// width is cut off. The last column takes the rest of the terminal's width.
 type column struct {
 	name  string
 	width int
-	right bool // aligned, as numbers are
-	wrap  bool // what does not fit goes into further lines; for the last one
-	marks bool // cells can have marks of what matches
+	right bool // aligned to the right, like numbers
+	wrap  bool // long text continues on further lines; only for the last column
+	marks bool // cells can contain marks of matches
 }
 
-// A row is one item of a list: a cell for each column, and what stands for all
-// of it in JSON.
+// A row is one item of a list: a cell for each column, and the item's value in
+// JSON.
 type row struct {
 	cells []string
 	value any
 }
 
-// list prints rows as they come, in the form that was asked for.
+// list prints rows as they are yielded, in the form of -o.
 func (e *env) list(columns []column, rows iter.Seq2[row, error]) error {
 	out := bufio.NewWriter(e.stdout)
 	err := e.writeList(out, columns, rows)
@@ -68,7 +68,7 @@ func (e *env) writeList(out *bufio.Writer, columns []column, rows iter.Seq2[row,
 	return end()
 }
 
-// rowWriter returns what prints one row, and what ends the list.
+// rowWriter returns a function that prints one row, and one that ends the list.
 func (e *env) rowWriter(out *bufio.Writer, columns []column) (put func(row) error, end func() error) {
 	names := make([]string, len(columns))
 	for i, c := range columns {
@@ -160,7 +160,7 @@ func (e *env) tableLine(columns []column, cells []string) string {
 // A field is one line of a sheet.
 type field struct{ name, value string }
 
-// sheet prints one thing: its fields for people and in CSV, its value in JSON.
+// sheet prints one item: its fields as a table or in CSV, its value in JSON.
 func (e *env) sheet(value any, fields []field) error {
 	out := bufio.NewWriter(e.stdout)
 	err := e.writeSheet(out, value, fields)
@@ -193,8 +193,9 @@ func (e *env) writeSheet(out io.Writer, value any, fields []field) error {
 	return nil
 }
 
-// forTerminal returns what writes to out, which leads to standard output, what
-// is meant for files: byte for byte, but where a terminal would obey some.
+// forTerminal returns a writer to out, which is standard output, for content
+// that is meant for files. It changes bytes only for a terminal, which would
+// obey control characters.
 func (e *env) forTerminal(out io.Writer) io.Writer {
 	if !e.outTerminal {
 		return out
@@ -212,7 +213,7 @@ const (
 	found = shown.Found
 )
 
-// paint gives text a tone, where the terminal and the user take colours.
+// paint gives text a tone, if the terminal and the user allow colours.
 func (e *env) paint(c shown.Colour, text string) string {
 	if !e.colours() {
 		return text

@@ -10,11 +10,11 @@ import (
 	"syscall"
 )
 
-// errPagerLeft ends what is being shown when whoever read it has seen enough.
+// errPagerLeft ends the output when the user leaves the pager.
 var errPagerLeft = errors.New("the pager was left")
 
-// paged hands show where to write: to standard output, and, if that is a
-// terminal and more than one screen comes of it, to a pager before that.
+// paged calls show with the writer for its output: standard output, or a pager,
+// if standard output is a terminal and the output is longer than one screen.
 func (e *env) paged(off bool, show func(io.Writer) error) error {
 	if off || !e.outTerminal || e.height == 0 || e.output != asTable {
 		return show(e.stdout)
@@ -31,17 +31,17 @@ func (e *env) paged(off bool, show func(io.Writer) error) error {
 	return errors.Join(err, p.close())
 }
 
-// A pager is a program that shows text by the screen. It is started when there
-// is more than one.
+// A pager is a program that shows text one screen at a time. It is started when
+// the output exceeds one screen.
 type pager struct {
 	e       *env
 	command []string
-	given   bool // by the user
+	given   bool // the user named the program
 
-	first bytes.Buffer // what came before it was started
+	first bytes.Buffer // the output before the program was started
 	in    io.WriteCloser
 	cmd   *exec.Cmd
-	plain bool // there is none
+	plain bool // the program could not be started
 }
 
 // Write shows text.
@@ -58,7 +58,7 @@ func (p *pager) Write(text []byte) (int, error) {
 	}
 	if err := p.start(); err != nil {
 		if p.given {
-			p.e.note("show it with $PAGER: %v; it is shown without", err)
+			p.e.note("run $PAGER: %v; the output is shown without a pager", err)
 		}
 		p.plain = true
 		_, err := p.first.WriteTo(p.e.stdout)
@@ -70,7 +70,7 @@ func (p *pager) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// put gives text to the pager.
+// put writes text to the pager.
 func (p *pager) put(text []byte) (int, error) {
 	n, err := p.in.Write(text)
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
@@ -81,7 +81,7 @@ func (p *pager) put(text []byte) (int, error) {
 
 func (p *pager) start() error {
 	if len(p.command) == 0 {
-		return errors.New("it names no program")
+		return errors.New("the variable names no program")
 	}
 	p.cmd = exec.Command(p.command[0], p.command[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = p.e.stdout, p.e.stderr
@@ -99,14 +99,14 @@ func (p *pager) start() error {
 	return nil
 }
 
-// close waits until everything has been read.
+// close waits until the user leaves the pager.
 func (p *pager) close() error {
 	if p.in == nil {
 		_, err := p.first.WriteTo(p.e.stdout)
 		return err
 	}
 	if err := errors.Join(ignoreLeft(p.in.Close()), p.cmd.Wait()); err != nil {
-		return fmt.Errorf("show it with %s: %w; --no-pager does without", p.command[0], err)
+		return fmt.Errorf("run the pager %s: %w; --no-pager shows the output without a pager", p.command[0], err)
 	}
 	return nil
 }

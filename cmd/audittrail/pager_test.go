@@ -54,15 +54,15 @@ func TestPager(t *testing.T) {
 	}{
 		{"more than a screen", "sed s/^/|/", []string{"query"}, 31, true, ""},
 		{"groups", "sed s/^/|/", []string{"query", "--group-by", "label:n"}, 31, true, ""},
-		{"a screen", "sed s/^/|/", []string{"query", "-n", "8"}, 9, false, "audittrail: cut off at 8 records: --limit N shows more, --limit 0 all\n"},
-		{"a line more", "sed s/^/|/", []string{"query", "-n", "9"}, 10, true, "audittrail: cut off at 9 records: --limit N shows more, --limit 0 all\n"},
+		{"a screen", "sed s/^/|/", []string{"query", "-n", "8"}, 9, false, "audittrail: only 8 records listed: --limit N lists more, --limit 0 all\n"},
+		{"a line more", "sed s/^/|/", []string{"query", "-n", "9"}, 10, true, "audittrail: only 9 records listed: --limit N lists more, --limit 0 all\n"},
 		{"switched off", "sed s/^/|/", []string{"query", "--no-pager"}, 31, false, ""},
 		{"JSON lines", "sed s/^/|/", []string{"query", "-o", "jsonl"}, 30, false, ""},
 		{"CSV", "sed s/^/|/", []string{"query", "-o", "csv"}, 31, false, ""},
 		{"a count", "sed s/^/|/", []string{"query", "--count-only"}, 1, false, ""},
 		{"left early", "sed -e s/^/|/ -e 2q", []string{"query"}, 2, true, ""},
-		{"not there", "no-such-pager", []string{"query"}, 31, false, `audittrail: show it with $PAGER: exec: "no-such-pager": executable file not found in $PATH; it is shown without` + "\n"},
-		{"no program", " ", []string{"query"}, 31, false, "audittrail: show it with $PAGER: it names no program; it is shown without\n"},
+		{"not there", "no-such-pager", []string{"query"}, 31, false, `audittrail: run $PAGER: exec: "no-such-pager": executable file not found in $PATH; the output is shown without a pager` + "\n"},
+		{"no program", " ", []string{"query"}, 31, false, "audittrail: run $PAGER: the variable names no program; the output is shown without a pager\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			stdout, stderr, status := onTerminal(t, map[string]string{"PAGER": test.pager}, append([]string{"--dir", dir}, test.args...)...)
@@ -93,7 +93,7 @@ func TestPagerIsLeft(t *testing.T) {
 		t.Errorf("exit status %d, stdout %q, stderr %q", status, stdout, stderr)
 	}
 	stdout, stderr, status = onTerminal(t, map[string]string{"PAGER": "false"}, "--dir", dir, "query", "-n", "50")
-	if want := "audittrail: show it with false: exit status 1; --no-pager does without\n"; status != exitFailed || stderr != want || stdout != "" {
+	if want := "audittrail: run the pager false: exit status 1; --no-pager shows the output without a pager\n"; status != exitFailed || stderr != want || stdout != "" {
 		t.Errorf("exit status %d, stdout %q, stderr %q, want %q", status, stdout, stderr, want)
 	}
 }

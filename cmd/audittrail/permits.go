@@ -10,14 +10,14 @@ import (
 	"audittrail/service"
 )
 
-// permits says which permission a command needs of whoever gives it a token. The
-// longest name that a command begins with counts. Commands that are not here
-// read no log, or ask themselves: see asks.
+// permits has the permission that a token needs for a command. The longest name
+// that is a prefix of the command's counts. Commands that are not listed read no
+// log, or check the token themselves: see asks.
 var permits = map[string]access.Permission{
 	"log":            access.WriteEvents,
 	"import":         access.WriteEvents,
 	"reindex":        access.ManageKeys,
-	"report verify":  access.ViewReports, // before it reads the file
+	"report verify":  access.ViewReports, // checked before the file is read
 	"verify":         access.Verify,
 	"checkpoint":     access.Verify,
 	"consistency":    access.Verify,
@@ -37,16 +37,17 @@ var permits = map[string]access.Permission{
 
 // asks are the commands that check a token themselves.
 var asks = []string{
-	"show", "query", "export", "tail", "disclose", "lineage", "stat", "prove", "access", "gdpr", "hold", "report", // they do
+	"show", "query", "export", "tail", "disclose", "lineage", "stat", "prove", "access", "gdpr", "hold", "report", // these check the token in package service
 }
 
 // free are the commands that need no token.
 var free = []string{
-	"keys restore", "init", "check", "demo", "bench", "man", "version", "completion", "help", // they read no log of anybody
+	"keys restore", "init", "check", "demo", "bench", "man", "version", "completion", "help", // these read no existing log
 	"gdpr certificate verify",
 }
 
-// permissionOf is what a command needs; empty if it asks itself.
+// permissionOf returns the permission that a command needs; empty if the command
+// checks the token itself.
 func permissionOf(cmd *cobra.Command) (p access.Permission, known bool) {
 	name := nameOf(cmd)
 	within := func(group string) bool { return name == group || strings.HasPrefix(name, group+" ") }
@@ -64,7 +65,7 @@ func permissionOf(cmd *cobra.Command) (p access.Permission, known bool) {
 	return p, longest != ""
 }
 
-// asksForToken tells whether a command checks a token itself.
+// asksForToken reports whether a command checks the token itself.
 func asksForToken(cmd *cobra.Command) bool {
 	within := func(group string) bool { return strings.HasPrefix(cmd.CommandPath()+" ", "audittrail "+group+" ") }
 	return slices.ContainsFunc(asks, within) && !slices.ContainsFunc(free, within)
@@ -75,7 +76,7 @@ func asksForToken(cmd *cobra.Command) bool {
 func (e *env) checkToken(cmd *cobra.Command) error {
 	p, _ := permissionOf(cmd)
 	if repair := cmd.Flags().Lookup("repair"); repair != nil && repair.Changed {
-		p = access.ManageKeys // it changes files
+		p = access.ManageKeys // --repair changes files
 	}
 	if p == "" || e.getenv(tokenVar) == "" {
 		return nil
@@ -85,7 +86,7 @@ func (e *env) checkToken(cmd *cobra.Command) error {
 		return err
 	})
 	if absent(err) {
-		return nil // the command says so itself
+		return nil // the command reports the missing log itself
 	}
 	return err
 }

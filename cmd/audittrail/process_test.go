@@ -140,7 +140,7 @@ func TestImportInterrupted(t *testing.T) {
 		t.Errorf("an interrupted import ends with status %d, want 1", got)
 	}
 	_ = in.Close()
-	const want = "audittrail: import standard input: interrupted; 1 event was recorded; run it again, and nothing is recorded twice\n"
+	const want = "audittrail: import standard input: interrupted; 1 event was recorded; run the import again: nothing is recorded twice\n"
 	if got := stderr.String(); got != want {
 		t.Errorf("it says %q, want %q", got, want)
 	}
@@ -218,7 +218,7 @@ func TestReceiptNotWritten(t *testing.T) {
 	dir := t.TempDir()
 	e, _, stderr := newEnv(t, "--dir", dir, "log", "-t", "prompt", "-p", "once")
 	e.stdout = fullDisk{}
-	if status := e.run(); status != exitOK || !strings.Contains(stderr.String(), "warning: it is recorded and durable, as record 0, id ") {
+	if status := e.run(); status != exitOK || !strings.Contains(stderr.String(), "warning: the event is recorded and durable, as record 0, id ") {
 		t.Errorf("log ends with status %d, %s; want 0 and a warning with the receipt", status, stderr)
 	}
 	if got := mustRun(t, "--dir", dir, "query", "--count-only"); got != "1\n" {

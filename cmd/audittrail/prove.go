@@ -14,16 +14,16 @@ import (
 	"audittrail/service"
 )
 
-// outFlag adds --out FILE to a command whose result is a file, and refuses the
-// names of files in other forms.
+// outFlag adds --out FILE to a command whose result is a file, and refuses file
+// names whose ending is that of another form.
 func outFlag(cmd *cobra.Command, out *string, endings ...string) {
 	cmd.PreRunE = oneForm(out, endings...)
-	cmd.Flags().StringVar(out, "out", "", "write it to this `file`, durably and at once (default standard output)")
+	cmd.Flags().StringVar(out, "out", "", "`file` for the result, written durably and as a whole (default standard output)")
 }
 
 // writeOut writes a result to the file of --out, or to standard output. A link
-// is followed, and a device or a pipe is written to: the rename that makes a file
-// whole would put a file in its place, such as that of /dev/null.
+// is followed, and a device or a pipe is written to directly: the rename that
+// makes a file appear as a whole would replace it, even /dev/null.
 func (e *env) writeOut(out string, data []byte, perm fs.FileMode) error {
 	if out == "" {
 		_, err := e.forTerminal(e.stdout).Write(data)
@@ -55,10 +55,10 @@ func (e *env) proveCmd() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "prove " + recordArg,
-		Short: "Prove to a stranger that a record is in the log",
-		Long: `Prove writes a proof that a record is in the log (C2SP tlog-proof), which
-'audittrail check' and other people's tools check without the log: they need the
-proof, the record's line and the log's verifier key. Neither shows the content.` + recordArgHelp +
+		Short: "Prove that a record is in the log",
+		Long: `Prove writes a proof that a record is in the log (C2SP tlog-proof). 'audittrail
+check' and other tools check it without the log: they need the proof, the
+record's line and the log's verifier key. None of these discloses the content.` + recordArgHelp +
 			exits(ends0, ends1, ends2, unknown3),
 		Example: `  audittrail prove 17 --out 17.tlog-proof
   audittrail show --raw 17 > 17.json
@@ -85,10 +85,10 @@ func (e *env) checkpointCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "checkpoint",
 		Short: "Print the newest signed checkpoint",
-		Long: `Checkpoint prints the log's newest checkpoint: how many records there are, and
-the root of the tree over them, signed (C2SP tlog-checkpoint). Keep some of them
-outside this machine. Whoever has one can later tell whether the log still holds
-all that it held then: 'audittrail verify --checkpoint FILE' on the log, or
+		Long: `Checkpoint prints the log's newest checkpoint: the number of records and their
+Merkle root, signed (C2SP tlog-checkpoint). Keep some checkpoints outside this
+machine: with a checkpoint you can later verify that the log still contains all
+records that it covers, with 'audittrail verify --checkpoint FILE' on the log or
 'audittrail check --consistency' without it.` + exits(ends0, ends1, ends2),
 		Example: "  audittrail checkpoint --out /mnt/elsewhere/today.checkpoint",
 		Args:    takes(),
@@ -113,9 +113,10 @@ func (e *env) consistencyCmd() *cobra.Command {
 		Use:   "consistency OLD-CHECKPOINT",
 		Short: "Prove that the log continues an older checkpoint",
 		Long: `Consistency writes a proof that the log, as of its newest checkpoint, begins
-with exactly the records that an older checkpoint covered. Whoever has that one
-and the log's verifier key checks it with 'audittrail check --consistency'.` +
-			exits(ends0, ends1, "2  the log does not begin with what the old checkpoint covered"),
+with exactly the records that an older checkpoint covers. 'audittrail check
+--consistency' checks the proof; it needs the older checkpoint and the log's
+verifier key.` +
+			exits(ends0, ends1, "2  the log does not begin with the records of the old checkpoint"),
 		Example: `  audittrail consistency monday --out proof
   audittrail check --key "$VKEY" --consistency proof --checkpoint monday`,
 		Args:    takes("OLD-CHECKPOINT"),
@@ -142,14 +143,14 @@ func (e *env) discloseCmd() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "disclose " + recordArg,
-		Short: "Give out one record with the key to its content",
-		Long: `Disclose writes one record with its own key, which opens this record and no
-other. Whoever gets it can read the content, and can check that line and content
-belong together: 'audittrail check --disclosed FILE'. With a proof beside it,
-they can also check that it is in the log.
+		Short: "Write one record together with the key to its content",
+		Long: `Disclose writes one record together with its own key, which opens no other
+record. A recipient can read the content, and check with 'audittrail check
+--disclosed FILE' that the line and the content belong together. Together with a
+proof, they can also check that the log contains the record.
 
-What was disclosed cannot be taken back: erasing the person in the log does not
-reach it.` + recordArgHelp + exits(ends0, ends1, ends2, unknown3),
+A disclosure cannot be undone: erasing the person in the log does not affect
+disclosed copies.` + recordArgHelp + exits(ends0, ends1, ends2, unknown3),
 		Example: "  audittrail disclose 17 --out 17.disclosed",
 		Args:    takes(recordArg),
 		GroupID: groupProve,
@@ -175,18 +176,18 @@ func (e *env) treeCmd() *cobra.Command {
 	tree := &cobra.Command{
 		Use:     "tree",
 		Short:   "Publish the tree",
-		Long:    "Tree has the commands about the log's Merkle tree." + exits(ends0, ends1),
+		Long:    "Tree has the commands for the log's Merkle tree." + exits(ends0, ends1),
 		GroupID: groupProve,
 	}
 	export := &cobra.Command{
 		Use:   "export DIR",
 		Short: "Write the tree as the files of a C2SP tlog-tiles log",
 		Long: `Export writes the tree as the files of a C2SP tlog-tiles log: the checkpoint,
-the tiles and the entries, which are hashes and hold no content. Any static file
-server can serve them; auditors, mirrors and witnesses of others read them.
+the tiles and the entries, which are hashes without content. Any static file
+server can serve them to auditors, mirrors and witnesses.
 
-A folder with an older export is brought up to date. An export that was
-interrupted can be run again.` + exits(ends0, ends1, "2  the folder has the tree of another log, or of more than there is now"),
+A folder with an older export is updated. An interrupted export can be run
+again.` + exits(ends0, ends1, "2  the folder has the tree of another log, or of a longer one"),
 		Example: "  audittrail tree export /srv/www/log",
 		Args:    takes("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {

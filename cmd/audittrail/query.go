@@ -16,10 +16,10 @@ import (
 	"audittrail/service"
 )
 
-// defaultLimit is how many records query prints unless told otherwise.
+// defaultLimit is how many records query prints without --limit.
 const defaultLimit = 100
 
-// queryOptions are the flags of query beside those of the selection.
+// queryOptions are the flags of query besides those of the selection.
 type queryOptions struct {
 	*selection
 	limit    int
@@ -36,11 +36,11 @@ func (e *env) queryCmd() *cobra.Command {
 	var o queryOptions
 	cmd := &cobra.Command{
 		Use:   "query",
-		Short: "Find, count and add up records",
+		Short: "Find, count and sum records",
 		Long: `Query lists the records that meet all conditions, the newest first, counts them,
-or adds them up by group. Content that was erased or has expired is found by
-what stands in the clear, and shown as gone. docs/query.md has the languages of
---text and --filter, and the aggregates.
+or aggregates them by group. A record whose content was erased or has expired is
+found by its cleartext fields, and listed without its content. docs/query.md
+describes the languages of --text and --filter, and the aggregates.
 
 ` + whenHelp + exits(ends0, ends1, ends2, ends3),
 		Example: `  audittrail query -m gpt-4 --text '"credit card" -test' --start 7d
@@ -60,12 +60,12 @@ what stands in the clear, and shown as gone. docs/query.md has the languages of
 	o.selection = selectionFlags(cmd)
 	o.callsFlag()
 	f := cmd.Flags()
-	f.IntVarP(&o.limit, "limit", "n", defaultLimit, "most `records` to list; 0 is no limit")
-	f.BoolVar(&o.oldest, "oldest-first", false, "in the order of the log")
-	f.BoolVar(&o.count, "count-only", false, "only how many there are")
+	f.IntVarP(&o.limit, "limit", "n", defaultLimit, "maximum number of `records` to list; 0 lists all")
+	f.BoolVar(&o.oldest, "oldest-first", false, "list in the order of the log")
+	f.BoolVar(&o.count, "count-only", false, "print only the number of records")
 	f.StringSliceVar(&o.by, "group-by", nil, "`fields` to group by: model_id, outcome, user, label:KEY, hour, day, week, month, …")
 	f.StringSliceVar(&o.aggs, "agg", nil, "`aggregates` of each group: count, sum(input_tokens), avg, min, max, p50, p95, p99, distinct(user) (default count)")
-	f.BoolVar(&o.explain, "explain", false, "tell how the answer was found, in its place")
+	f.BoolVar(&o.explain, "explain", false, "print how the result is found, instead of the result")
 	e.skip.skipFlag(cmd)
 	e.left.requireFlag(cmd)
 	f.BoolVar(&o.noPager, "no-pager", false, "do not show long tables with $PAGER, or else less, on a terminal")
@@ -76,11 +76,11 @@ func (o *queryOptions) check(cmd *cobra.Command) error {
 	grouped := len(o.by)+len(o.aggs) > 0
 	switch {
 	case o.limit < 0:
-		return fmt.Errorf("read --limit: it is %d; 0 is no limit", o.limit)
+		return fmt.Errorf("read --limit: invalid limit %d: use 1 or more, or 0 for all", o.limit)
 	case o.count && grouped:
-		return errors.New("--count-only and --group-by are one or the other; --agg count counts each group")
+		return errors.New("--count-only and --group-by are both given: use one of them; --agg count counts each group")
 	case (o.count || grouped) && (cmd.Flags().Changed("limit") || o.oldest):
-		return errors.New("--limit and --oldest-first are for lists of records, not for counts")
+		return errors.New("--limit and --oldest-first are not valid with --count-only or --group-by: leave them out")
 	}
 	return nil
 }
@@ -168,8 +168,8 @@ func (e *env) queryGroups(s *service.Session, q query.Query, g query.Grouping, n
 	})
 }
 
-// widestGroup is the most columns of the terminal that one value of a group
-// takes.
+// widestGroup is the maximum width of one value of a group, in columns of the
+// terminal.
 const widestGroup = 40
 
 // hitColumns are the columns of a list of hits.
@@ -183,11 +183,10 @@ func hitColumns(zone *time.Location) []column {
 	}
 }
 
-// widestHit is how many columns the content of a hit has where there is no
-// terminal.
+// widestHit is the width of a hit's content in columns, if there is no terminal.
 const widestHit = 200
 
-// hitTime is a time with its zone.
+// hitTime returns a time with its zone.
 func hitTime(t time.Time, zone *time.Location) string {
 	return t.In(zone).Format("2006-01-02 15:04:05Z07:00")
 }
@@ -207,7 +206,7 @@ func (e *env) queryList(s *service.Session, q query.Query, o *queryOptions, zone
 		return err
 	}
 	if rest.Cut {
-		e.note("cut off at %s: --limit N shows more, --limit 0 all", display.Count(o.limit, "record", "records"))
+		e.note("only %s listed: --limit N lists more, --limit 0 all", display.Count(o.limit, "record", "records"))
 		rest.Cut = !o.limited
 	}
 	e.noteRemainder(&rest)

@@ -10,7 +10,7 @@ import (
 	"audittrail/service"
 )
 
-// An explanation is what query --explain prints in JSON.
+// An explanation is the result of query --explain in JSON.
 type explanation struct {
 	Hits     uint64           `json:"hits"`
 	Took     float64          `json:"took_ms"`
@@ -35,8 +35,8 @@ type explainedChunk struct {
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// queryExplain runs a query, and tells how it was answered in the place of the
-// answer.
+// queryExplain runs a query, and prints how it was answered instead of its
+// result.
 func (e *env) queryExplain(s *service.Session, q query.Query, o *queryOptions, g query.Grouping) error {
 	q.Limit = o.limit
 	x, err := s.Explain(e.ctx, service.ExplainRequest{Query: q, CountOnly: o.count, Grouping: g, SkipAltered: e.skip.wanted})
@@ -57,7 +57,7 @@ func (e *env) printExplanation(how *query.Explanation, hits uint64, took time.Du
 	}
 	s := sheetBuilder{}
 	s.add("result", display.Count(hits, "record or row", "records or rows"))
-	s.add("took", fmt.Sprintf("%.1f ms, of which %.1f ms to see what there is", x.Took, x.Snapshot))
+	s.add("took", fmt.Sprintf("%.1f ms, of which %.1f ms to open a snapshot", x.Took, x.Snapshot))
 	s.add("opened", display.Count(how.Opened, "record of the log", "records of the log"))
 	for _, c := range how.Chunks {
 		y := explainedChunk{
@@ -80,16 +80,16 @@ func (c explainedChunk) String() string {
 	text := display.Count(uint64(c.Records), "record", "records")
 	switch {
 	case c.Source == "log":
-		return text + " that the index does not have: read from the log, and opened"
+		return text + " not in the index: read from the log, and decrypted"
 	case c.Skipped != "":
-		return text + ", passed over: " + c.Skipped
+		return text + ", skipped: " + c.Skipped
 	}
 	text += fmt.Sprintf(", %s left by the index (%.1f ms)", display.Number(c.Left), c.Looking)
 	if c.Read > 0 {
 		text += fmt.Sprintf(", %s looked at, %s left (%.1f ms)", display.Number(c.Read), display.Number(c.Matched), c.Filtering)
 	}
 	if c.Opens {
-		text += ", which have to be opened"
+		text += ", which have to be decrypted"
 	}
 	return text
 }

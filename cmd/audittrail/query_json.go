@@ -8,15 +8,15 @@ import (
 	"audittrail/query"
 )
 
-// matchJSON is a place where text was found.
+// matchJSON is the place of a text match.
 type matchJSON struct {
 	Field string `json:"field"`
-	Start int    `json:"start"` // bytes of the field; of JSON, of the string in which it stands
+	Start int    `json:"start"` // in bytes of the field, or of the string within a field of JSON
 	End   int    `json:"end"`
-	Text  string `json:"text"` // what stands there
+	Text  string `json:"text"` // the matching text
 }
 
-// withMatches adds the places of a hit to the object that is the record.
+// withMatches adds the matches of a hit to the JSON object of the record.
 func withMatches(object json.RawMessage, matches []query.Match) json.RawMessage {
 	list := make([]matchJSON, 0, len(matches))
 	for _, m := range matches {
@@ -25,7 +25,7 @@ func withMatches(object json.RawMessage, matches []query.Match) json.RawMessage 
 	var b bytes.Buffer
 	b.Write(bytes.TrimSuffix(object, []byte("}")))
 	b.WriteString(`,"matches":`)
-	must(display.JSON(&b, list)) // it is made of texts and numbers
+	must(display.JSON(&b, list)) // texts and numbers can always be encoded
 	b.Truncate(b.Len() - len("\n"))
 	b.WriteByte('}')
 	return b.Bytes()

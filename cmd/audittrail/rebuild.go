@@ -21,22 +21,23 @@ func (e *env) rebuildCmd() *cobra.Command {
 	var o rebuildOptions
 	cmd := &cobra.Command{
 		Use:   "rebuild",
-		Short: "Make a new log of what can be read of an old one",
-		Long: `Rebuild makes a new log, with a chain and keys of its own, of the records of an
-old one that can be read: one that is damaged, or was altered, or is another's.
-They keep their ids, times, retention classes and users. The first record of the
-new log names the old one's origin, size and root, and lists what was not
-carried over, and why. The old log stays as it is: keep it, since only it proves
-what it proved.
+		Short: "Create a new log from the readable records of an old one",
+		Long: `Rebuild creates a new log, with its own chain and keys, from the readable
+records of an old one, which may be damaged, altered, or another organisation's.
+The records keep their ids, times, retention classes and users. The first record
+of the new log contains the old log's origin, size and root, and lists the
+records that were not carried over, with the reasons. The old log does not
+change: keep it, since its proofs are valid only with it.
 
-If signed records are missing from the end of the old log, or records that are
-newer than its keyring cannot be read, they may have ordered an erasure that the
-keyring has not carried out. Nobody can know whose, so that nothing is rebuilt,
-and the status is 3. With --accept-truncated it is, and the first record of the
-new log says how many records were missing.
+If signed records are missing from the end of the old log, or if records that
+are newer than its keyring cannot be read, they may have ordered an erasure that
+the keyring has not carried out, of an unknown person. Rebuild then refuses, and
+the status is 3. With --accept-truncated it continues, and the first record of
+the new log contains the number of missing records.
 
-The new log's folder must be empty. After an interruption, do it again.` +
-			exits(ends0, ends1, "3  signed records are missing, and that was not accepted"),
+The new log's folder must be empty. If the command was interrupted, run it
+again.` +
+			exits(ends0, ends1, "3  signed records are missing, and --accept-truncated was not given"),
 		Example: `  audittrail rebuild --from audit --to audit-2 --reason "a bad sector in May"
   audittrail rebuild --from /mnt/theirs --from-keys /mnt/their-keys \
     --from-master file:their.key --to audit --reason "we took them over"`,
@@ -46,11 +47,11 @@ The new log's folder must be empty. After an interruption, do it again.` +
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.from, "from", "", "`folder` of the old log")
-	f.StringVar(&o.fromKeys, "from-keys", "", "`folder` of its keyring (default keys in that folder)")
-	f.StringVar(&o.fromMaster, "from-master", "", "where its master key is (default $AUDITTRAIL_MASTER, or else master.key among its keys)")
+	f.StringVar(&o.fromKeys, "from-keys", "", "`folder` of the old log's keyring (default keys in that folder)")
+	f.StringVar(&o.fromMaster, "from-master", "", "where the old log's master key is (default $AUDITTRAIL_MASTER, or else master.key in its keyring's folder)")
 	f.StringVar(&o.to, "to", "", "`folder` of the new log")
-	f.StringVar(&o.reason, "reason", "", "`why`, for the first record")
-	f.BoolVar(&o.truncated, "accept-truncated", false, "go on though signed records are missing, which may have ordered erasures")
+	f.StringVar(&o.reason, "reason", "", "`reason`, for the first record of the new log")
+	f.BoolVar(&o.truncated, "accept-truncated", false, "continue although signed records are missing, which may have ordered erasures")
 	must(cmd.MarkFlagRequired("from"))
 	must(cmd.MarkFlagRequired("to"))
 	must(cmd.MarkFlagRequired("reason"))
@@ -110,17 +111,17 @@ func (e *env) rebuild(o rebuildOptions) error {
 		b.add("missing", display.Count(r.Missing, "signed record", "signed records")+", which may have ordered erasures: accepted")
 	}
 	if r.Copies > 0 {
-		b.add("copies", display.Count(r.Copies, "line is of a record that was there before", "lines are of records that were there before"))
+		b.add("copies", display.Count(r.Copies, "line is a copy of an earlier record", "lines are copies of earlier records"))
 	}
 	if r.DamagedLines > 0 {
-		b.add("damaged", display.Count(r.DamagedLines, "line is no record, or was altered", "lines are no records, or were altered"))
+		b.add("damaged", display.Count(r.DamagedLines, "line is not a record, or was altered", "lines are not records, or were altered"))
 	}
 	return e.sheet(r, b.fields)
 }
 
-// lossNames are what the reasons are called for which records are not carried
+// lossNames are the names of the reasons for which records were not carried
 // over.
 var lossNames = map[string]string{
-	"erased": "erased", "expired": "expired", "lost": "without a key", "damaged": "not there, or damaged",
-	"archived": "in archives", "dropped": "dropped", "newer": "not understood", "own": "the old log's own",
+	"erased": "erased", "expired": "expired", "lost": "without a key", "damaged": "missing or damaged",
+	"archived": "in archives", "dropped": "dropped", "newer": "of a newer format", "own": "the old log's own",
 }

@@ -12,15 +12,15 @@ import (
 func (e *env) reindexCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "reindex",
-		Short: "Make the index anew from the log",
-		Long: `Reindex makes the index, which queries are answered from, anew from the log. It
-is never needed: an index that is missing, damaged or of another version is made
-anew by whoever writes the log next, and until then the log is read. It is for
-having that done now, such as after a restore, or before a reader is given the
-folder on media that it cannot write to.
+		Short: "Rebuild the index from the log",
+		Long: `Reindex rebuilds the index, from which queries are answered, from the log. It is
+never required: the next writer rebuilds an index that is missing, damaged or of
+another version, and until then queries read the log. Use it to rebuild the
+index now, such as after a restore, or before the folder is copied to read-only
+media.
 
-Queries of other processes go on meanwhile. After an interruption, what was made
-stays, and the rest follows.` + exits(ends0, ends1),
+Queries of other processes continue meanwhile. After an interruption, the next
+writer indexes the rest.` + exits(ends0, ends1),
 		Example: `  audittrail reindex
   audittrail reindex --dir /mnt/restored/audit`,
 		Args:    takes(),

@@ -12,26 +12,26 @@ import (
 	"audittrail/cmd/audittrail/internal/ingest"
 )
 
-// rejects is the file of lines that import passed over.
+// rejects is the file of lines that import skipped.
 type rejects struct {
 	name string
 	file *os.File
 	out  *bufio.Writer
 }
 
-// A reject is a line that import passed over.
+// A reject is a line that import skipped.
 type reject struct {
 	Line  int     `json:"line"`
 	Error string  `json:"error"`
 	Input *string `json:"input,omitempty"`
-	// Base64 is the input if it is not UTF-8, and so no JSON string can hold it.
+	// Base64 is the input if it is not UTF-8, which JSON strings cannot contain.
 	Base64 string `json:"input_base64,omitempty"`
 }
 
-// openRejects makes the file anew: an import that is run again meets the same
-// lines again. It must not be what is being imported.
+// openRejects creates or empties the file: an import that is run again refuses
+// the same lines again. The file must not be one of the inputs.
 func openRejects(name string, inputs []input) (*rejects, error) {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600) // it holds content
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600) // the file contains content
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func openRejects(name string, inputs []input) (*rejects, error) {
 	info, err := file.Stat()
 	for _, in := range inputs {
 		if err == nil && in.info != nil && os.SameFile(in.info, info) {
-			err = fmt.Errorf("--skip-invalid %s is the file to import; name another one for what is refused", name)
+			err = fmt.Errorf("--skip-invalid %s is the file to import; name another file for refused lines", name)
 		}
 	}
 	if err == nil && info.Mode().IsRegular() {

@@ -17,22 +17,22 @@ import (
 func (e *env) retentionCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retention",
-		Short: "Say how long records stay, and have it done",
-		Long: `Retention has the commands about how long what is recorded stays: the policy,
-what it will do and when, and doing it.` + exits(ends0, ends1),
+		Short: "Set, show and apply the retention policy",
+		Long: `Retention has the commands for how long records stay: to set the retention
+policy, to show what it will do and when, and to apply it.` + exits(ends0, ends1),
 		GroupID: groupKeep,
 	}
 	policy := &cobra.Command{
 		Use:   "policy",
 		Short: "Set and show the retention policy",
-		Long:  "Policy has the commands about the policy by which records are kept." + exits(ends0, ends1),
+		Long:  "Policy has the commands to set and show the retention policy." + exits(ends0, ends1),
 	}
 	policy.AddCommand(e.policySetCmd(), e.policyListCmd())
 	cmd.AddCommand(policy, e.planCmd(), e.applyCmd())
 	return cmd
 }
 
-// governed puts the retention policy in force for what is recorded to a log.
+// governed applies the retention policy to the records appended to a log.
 func (e *env) governed(log *audittrail.Log, err error) (*audittrail.Log, error) {
 	if err != nil {
 		return nil, err
@@ -43,8 +43,8 @@ func (e *env) governed(log *audittrail.Log, err error) (*audittrail.Log, error) 
 	return log, nil
 }
 
-// retention opens the retention of a log, as the configuration has it where the
-// options say nothing.
+// retention opens the retention of a log. The configuration file supplies the
+// options that are not given.
 func (e *env) retention(log *audittrail.Log, o retention.Options) (*retention.Manager, error) {
 	c, err := e.config()
 	if err != nil {
@@ -61,7 +61,7 @@ type policyFlags struct {
 	file  string
 	class retention.Class
 	rule  retention.Rule
-	// As they were given:
+	// As text:
 	keepFor, archiveAfter, dropAfter string
 	labels                           []string
 	first, strict                    bool
@@ -75,15 +75,15 @@ func (e *env) policySetCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set",
 		Short: "Set the retention policy, or a part of it",
-		Long: `Set records a policy, which counts for the events that are accepted from then
-on. It takes the whole of it from a file in TOML or JSON, as 'retention policy
-list -o json' prints it; or one class from flags, and, with --type, --model or
---label, a rule by which events get that class. The class becomes what the flags
-say; the others, and the other rules, stay.
+		Long: `Set records a policy, which applies to events from then on. It reads a whole
+policy from a file in TOML or JSON, in the form that 'retention policy list -o
+json' prints; or it sets one class from flags, and, with --type, --model or
+--label, a rule by which events get that class. Other classes and rules do not
+change.
 
-Periods are written 90d, 26w, 6mo or 10y. A policy that contradicts itself is
-refused. One that is below what a law wants is warned of, and with --strict
-refused.` + exits(ends0, ends1+": nothing was changed"),
+Periods are written 90d, 26w, 6mo or 10y. A contradictory policy is refused. A
+policy that is below a statutory minimum retention causes a warning, and with
+--strict is refused.` + exits(ends0, ends1+"; the policy did not change"),
 		Example: `  audittrail retention policy set --class standard --keep-for 6mo
   audittrail retention policy set --class incidents --keep-for 10y \
     --archive-after 1y --archive-to /mnt/archive --type safety_incident
@@ -96,18 +96,18 @@ refused.` + exits(ends0, ends1+": nothing was changed"),
 	f := cmd.Flags()
 	f.StringVar(&o.file, "file", "", "`file` of the whole policy; - is standard input")
 	f.StringVar(&o.class.Name, "class", "", "`name` of the class")
-	f.StringVar(&o.keepFor, "keep-for", "", "`period` for which contents can be read")
+	f.StringVar(&o.keepFor, "keep-for", "", "`period` after which contents expire")
 	f.StringVar(&o.archiveAfter, "archive-after", "", "`period` after which segments move to an archive")
 	f.StringVar(&o.class.ArchiveTo, "archive-to", "", "`folder` of the archive")
 	f.StringVar(&o.dropAfter, "drop-after", "", "`period` after which segments are removed")
 	f.StringArrayVar(&o.rule.Types, "type", nil, "`type` of events that get the class; may be repeated")
-	f.StringArrayVar(&o.rule.Models, "model", nil, "`model` whose events get it, or 'NAME*'; may be repeated")
-	f.StringArrayVar(&o.labels, "label", nil, "label that its events have, `KEY=VALUE`; may be repeated")
+	f.StringArrayVar(&o.rule.Models, "model", nil, "`model` whose events get the class, or 'NAME*'; may be repeated")
+	f.StringArrayVar(&o.labels, "label", nil, "label of events that get the class, `KEY=VALUE`; may be repeated")
 	f.BoolVar(&o.first, "first", false, "try the rule before the others")
-	f.StringVar(&o.removeClass, "remove-class", "", "`name` of a class to take out, with its rules")
-	f.StringVar(&o.by, "by", "", "`who` sets it, for the record of it (sealed)")
-	f.BoolVar(&o.strict, "strict", false, "refuse what is below a legal floor")
-	f.StringSliceVar(&o.frameworks, "framework", nil, "`law` whose floors count: "+strings.Join(retention.Frameworks(), ", ")+" (default "+strings.Join(retention.DefaultFrameworks, ", ")+")")
+	f.StringVar(&o.removeClass, "remove-class", "", "`name` of a class to remove, with its rules")
+	f.StringVar(&o.by, "by", "", "`person` who sets the policy, which the log records (encrypted)")
+	f.BoolVar(&o.strict, "strict", false, "refuse a policy below a statutory minimum retention")
+	f.StringSliceVar(&o.frameworks, "framework", nil, "`law` whose minimum retention counts: "+strings.Join(retention.Frameworks(), ", ")+" (default "+strings.Join(retention.DefaultFrameworks, ", ")+")")
 	e.writerFlags(cmd)
 	return cmd
 }
@@ -118,7 +118,7 @@ func (e *env) policySet(cmd *cobra.Command, o policyFlags) error {
 		return errors.New("set retention policy: give a whole policy with --file, or one class with --class or --remove-class")
 	}
 	if cmd.Flags().Changed("class") && o.class.Name == "" {
-		return errors.New("set retention policy: --class is empty; give a name")
+		return errors.New("set retention policy: --class is empty; give the name of a class")
 	}
 	if err := o.periods(); err != nil {
 		return fmt.Errorf("set retention policy: %w", err)
@@ -154,7 +154,7 @@ func (e *env) policySet(cmd *cobra.Command, o policyFlags) error {
 	})
 }
 
-// periods reads the flags that are periods and labels.
+// periods parses the flags for periods and labels.
 func (o *policyFlags) periods() error {
 	for _, p := range []struct {
 		flag, text string
@@ -175,7 +175,7 @@ func (o *policyFlags) periods() error {
 	for _, l := range o.labels {
 		key, value, ok := strings.Cut(l, "=")
 		if !ok || key == "" {
-			return errors.New("read --label: it is not KEY=VALUE")
+			return errors.New("read --label: the value is not of the form KEY=VALUE")
 		}
 		if o.rule.Labels == nil {
 			o.rule.Labels = make(map[string]string)
@@ -192,12 +192,12 @@ func (o *policyFlags) periods() error {
 	return nil
 }
 
-// change makes the policy that the flags make of the one in force.
+// change applies the flags to the policy in force.
 func (o *policyFlags) change(m *retention.Manager) (retention.Policy, error) {
 	p, _ := m.Policy()
 	if o.removeClass != "" {
 		if _, ok := p.Class(o.removeClass); !ok {
-			return p, fmt.Errorf("the policy has no class %.64q", o.removeClass)
+			return p, fmt.Errorf("the policy has no class %.64q; 'audittrail retention policy list' lists the classes", o.removeClass)
 		}
 		p = p.Without(o.removeClass)
 	}
@@ -227,7 +227,7 @@ func (e *env) policyListCmd() *cobra.Command {
 		Use:   "list",
 		Short: "Show the retention policy",
 		Long: `List shows the policy in force: its classes, and the rules by which events get
-them. As JSON it is what 'retention policy set --file' takes.` + exits(ends0, ends1),
+them. 'retention policy set --file' accepts the JSON output.` + exits(ends0, ends1),
 		Example: "  audittrail retention policy list -o json > policy.json",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
@@ -262,13 +262,13 @@ func (e *env) showPolicy(m *retention.Manager) error {
 		{name: "archive to", width: 12},
 	}
 	if e.output == asTable && set.Time.IsZero() {
-		e.note("no policy was set: everything is kept for good, in class %s", audittrail.DefaultClass)
+		e.note("no policy was set: everything is kept permanently, in class %s", audittrail.DefaultClass)
 	}
 	err := e.list(columns, func(yield func(row, error) bool) {
 		for _, c := range p.Classes {
 			keep := c.KeepFor.String()
 			if keep == "" && e.output == asTable {
-				keep = "for good"
+				keep = "always"
 			}
 			if !yield(row{[]string{c.Name, keep, c.ArchiveAfter.String(), c.DropAfter.String(), c.ArchiveTo}, c}, nil) {
 				return

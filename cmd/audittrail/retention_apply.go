@@ -21,9 +21,9 @@ func (e *env) planCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what the retention policy will do, and when",
-		Long: `Plan shows what the policy in force wants: which contents expire, which segments
-move to an archive, which are dropped, when, how much that is, and which holds
-are in the way. It changes nothing.` + exits(ends0, ends1),
+		Long: `Plan shows what the policy in force demands: which contents expire, which
+segments are archived or dropped, when, how much data that is, and which legal
+holds prevent it. It changes nothing.` + exits(ends0, ends1),
 		Example: `  audittrail retention plan
   audittrail retention plan --at 2027-12-31 -o json | jq .steps`,
 		Args: takes(),
@@ -36,11 +36,11 @@ are in the way. It changes nothing.` + exits(ends0, ends1),
 			})
 		},
 	}
-	cmd.Flags().StringVar(&at, "at", "", "what would be due at a `time`, RFC 3339 or a date (default now)")
+	cmd.Flags().StringVar(&at, "at", "", "show the steps due at this `time`, RFC 3339 or a date (default now)")
 	return cmd
 }
 
-// A planStep is a step in JSON, with what becomes of it.
+// A planStep is a step with its state, in JSON.
 type planStep struct {
 	retention.Step
 	State string `json:"state"` // due, later, blocked, or done
@@ -95,14 +95,14 @@ func stateAt(s *retention.Step, at time.Time) string {
 	return "due"
 }
 
-// dateFlag reads a time, or a date, which begins at midnight UTC.
+// dateFlag parses a time, or a date, which means midnight UTC.
 func dateFlag(name, text string) (time.Time, error) {
 	for _, form := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(form, text); err == nil {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("read --%s: %.40q is neither a time as 2027-12-31T12:00:00Z nor a date as 2027-12-31", name, text)
+	return time.Time{}, fmt.Errorf("read --%s: invalid time %.40q: use 2027-12-31T12:00:00Z or 2027-12-31", name, text)
 }
 
 func (e *env) plan(log *audittrail.Log, at string) error {
@@ -139,7 +139,7 @@ func (e *env) plan(log *audittrail.Log, at string) error {
 			kept.Records, kept.Bytes = kept.Records+n.Records, kept.Bytes+n.Bytes
 		}
 		if kept.Records > 0 {
-			e.note("%s (%s) in classes that the policy lets stay readable for good", display.Count(kept.Records, "record", "records"), display.Bytes(kept.Bytes))
+			e.note("%s (%s) in classes that the policy keeps readable permanently", display.Count(kept.Records, "record", "records"), display.Bytes(kept.Bytes))
 		}
 	}
 	return e.list(stepColumns, func(yield func(row, error) bool) {
@@ -155,18 +155,18 @@ func (e *env) applyCmd() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "apply",
-		Short: "Do what is due by the retention policy",
-		Long: `Apply does what 'retention plan' shows as due: it destroys the keys of classes'
-months that are over, moves segments to archives, and drops others. What it does
-is recorded. It can be stopped at any point: the next time it goes on. Run it
-every day, from a timer.` + exits(ends0, ends1),
+		Short: "Apply the retention policy now",
+		Long: `Apply carries out the steps that 'retention plan' shows as due: it destroys the
+keys of expired months of retention classes, moves segments to archives, and
+drops segments. Each step is recorded. It can be interrupted at any time: the
+next run continues. Run it every day, from a timer.` + exits(ends0, ends1),
 		Example: "  audittrail retention apply",
 		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
 			return e.with(e.openToWrite, func(log *audittrail.Log) error { return e.apply(log, reason) })
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "`why`, for the records of it (default: the retention policy)")
+	cmd.Flags().StringVar(&reason, "reason", "", "`reason`, which the log records (default: the retention policy)")
 	e.writerFlags(cmd)
 	return cmd
 }
@@ -192,7 +192,7 @@ func (e *env) apply(log *audittrail.Log, reason string) error {
 		at := plan.At
 		blocked := slices.DeleteFunc(plan.Steps, func(s retention.Step) bool { return stateAt(&s, at) != "blocked" })
 		if len(blocked) > 0 {
-			e.note("%s not done: see 'audittrail retention plan'", display.Count(len(blocked), "step is due and was", "steps are due and were"))
+			e.note("%s not carried out: see 'audittrail retention plan'", display.Count(len(blocked), "step is due and was", "steps are due and were"))
 		} else if len(done) == 0 {
 			e.note("nothing is due")
 		}

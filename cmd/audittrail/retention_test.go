@@ -84,7 +84,7 @@ func TestRetention(t *testing.T) {
 		if out, _ := run("archive", "list", "-o", "csv"); strings.Count(out, ",archived,"+away) < 2 {
 			t.Errorf("archive list: %s", out)
 		}
-		if out, _ := run("verify"); !strings.Contains(out, "in archives that were checked") {
+		if out, _ := run("verify"); !strings.Contains(out, "checked in archives") {
 			t.Errorf("verify: %s", out)
 		}
 		time.Sleep(200 * 24 * time.Hour)
@@ -104,7 +104,7 @@ func TestRetention(t *testing.T) {
 			t.Errorf("apply: %s", out)
 		}
 		time.Sleep(600 * 24 * time.Hour)
-		if out, said := run("retention", "apply", "--accept-clock"); strings.Contains(out, "drop") || !strings.Contains(said, "steps are due and were not done") {
+		if out, said := run("retention", "apply", "--accept-clock"); strings.Contains(out, "drop") || !strings.Contains(said, "steps are due and were not carried out") {
 			t.Errorf("apply past a hold: %s%s", out, said)
 		}
 		if out, _ := run("retention", "plan"); !strings.Contains(out, "blocked  drop") || !strings.Contains(strings.Join(strings.Fields(out), " "), "a legal hold keeps records of the segment; held by "+hold.ID) {
@@ -126,7 +126,7 @@ func TestRetention(t *testing.T) {
 			args []string
 			want string
 		}{
-			{[]string{"retention", "plan", "--at", "soon"}, `read --at: "soon" is neither a time`},
+			{[]string{"retention", "plan", "--at", "soon"}, `read --at: invalid time "soon": use `},
 			{[]string{"retention", "apply", "now"}, "takes no argument"},
 		} {
 			e, _, stderr := newEnv(t, append([]string{"--dir", audit}, c.args...)...)

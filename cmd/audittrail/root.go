@@ -14,12 +14,12 @@ import (
 )
 
 const about = `AuditTrail is a flight recorder for AI systems. It records every prompt,
-response and tool call, proves that nothing was altered, and forgets a person
-on request without breaking the proof.
+response and tool call, proves that nothing was altered, and erases a person's
+data on request without breaking the proof.
 
-  audittrail demo          see all of it in ten seconds
+  audittrail demo          show everything in ten seconds
   audittrail log -t prompt -m gpt-4 -p "Hello"
-                           record an event (this makes a log in ./audit)
+                           record an event (this creates a log in ./audit)
   audittrail verify        check every record
 
 The log is the folder of --dir, or else of $AUDITTRAIL_DIR, or else ./audit.`
@@ -46,22 +46,22 @@ func (e *env) rootCmd() *cobra.Command {
 			return err
 		},
 	}
-	// So that the help fits a terminal.
+	// Wrapped so that the help fits a terminal.
 	root.SetUsageTemplate(strings.NewReplacer(
 		".FlagUsages", ".FlagUsagesWrapped 80", " for more information about a command.", " for more.",
 	).Replace(root.UsageTemplate()))
 	f := root.PersistentFlags()
 	f.StringVar(&e.dir, "dir", "", "`folder` of the log (default $AUDITTRAIL_DIR, or else ./audit)")
-	f.StringVar(&e.keys, "keys", "", "`folder` of its keyring (default keys in that folder)")
-	f.StringVar(&e.master, "master", "", "where the master key is: file:PATH, env:NAME, exec:COMMAND, or a passphrase of it, passphrase:env:NAME or passphrase:file:PATH (default $AUDITTRAIL_MASTER, or else master.key among the keys)")
+	f.StringVar(&e.keys, "keys", "", "`folder` of the log's keyring (default keys in the log's folder)")
+	f.StringVar(&e.master, "master", "", "where the master key is: file:PATH, env:NAME, exec:COMMAND, or its passphrase, passphrase:env:NAME or passphrase:file:PATH (default $AUDITTRAIL_MASTER, or else master.key in the keyring's folder)")
 	f.StringVarP(&e.output, "output", "o", asTable, "`form` of the result: table, json, jsonl or csv")
-	f.BoolVar(&e.noColor, "no-color", false, "no colours, as with $NO_COLOR")
+	f.BoolVar(&e.noColor, "no-color", false, "print no colours, as with $NO_COLOR")
 	root.AddGroup(
 		&cobra.Group{ID: groupRecord, Title: "Record:"},
 		&cobra.Group{ID: groupRead, Title: "Read:"},
 		&cobra.Group{ID: groupProve, Title: "Prove:"},
-		&cobra.Group{ID: groupPeople, Title: "Who may see it, and who is forgotten:"},
-		&cobra.Group{ID: groupKeep, Title: "Look after it:"},
+		&cobra.Group{ID: groupPeople, Title: "Access and data protection:"},
+		&cobra.Group{ID: groupKeep, Title: "Maintenance:"},
 	)
 	root.SetHelpCommandGroupID(groupKeep)
 	root.SetCompletionCommandGroupID(groupKeep)
@@ -82,39 +82,39 @@ func (e *env) rootCmd() *cobra.Command {
 	return root
 }
 
-// refuseOthers refuses the name of a command that there is not, in the place of
-// one that belongs to a group, which by itself would be help and success.
+// refuseOthers refuses the name of an unknown command after that of a group of
+// commands, for which cobra would print help and succeed.
 func (e *env) refuseOthers(root *cobra.Command) error {
 	cmd, rest, err := root.Find(e.args)
 	if err != nil || cmd.Runnable() || !cmd.HasParent() {
-		return nil // which the command itself has a word for
+		return nil // the command itself checks its arguments
 	}
 	for _, arg := range rest {
 		if !strings.HasPrefix(arg, "-") {
 			return subcommands(cmd, []string{arg})
 		}
 		if arg == "-h" || arg == "--help" || !strings.Contains(arg, "=") {
-			return nil // what follows may be its value
+			return nil // the next argument may be the value of the flag
 		}
 	}
 	return nil
 }
 
-// flagError says in words what is wrong with the value of a flag.
+// flagError describes what is wrong with the value of a flag.
 func flagError(err error) error {
 	var bad *pflag.InvalidValueError
 	if !errors.As(err, &bad) {
 		return err
 	}
-	wants := map[string]string{
-		"bool":   "neither true nor false",
-		"int":    "no whole number, or too large a one",
-		"uint64": "no whole number from 0 on, or too large a one",
+	use := map[string]string{
+		"bool":   "true or false",
+		"int":    "a whole number that is not too large",
+		"uint64": "a whole number from 0 on that is not too large",
 	}[bad.GetFlag().Value.Type()]
-	if wants == "" {
+	if use == "" {
 		return err
 	}
-	return fmt.Errorf("read --%s: %q is %s", bad.GetFlag().Name, bad.GetValue(), wants)
+	return fmt.Errorf("read --%s: invalid value %q: use %s", bad.GetFlag().Name, bad.GetValue(), use)
 }
 
 // The groups of commands in the help.
@@ -145,32 +145,33 @@ func (e *env) run() int {
 	return statusOf(err)
 }
 
-// takes says which arguments a command takes, and refuses others.
+// takes returns a check that a command gets the arguments with these names.
 func takes(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == len(names) {
 			return nil
 		}
-		want := "no argument"
+		need := "no argument"
 		if len(names) > 0 {
-			want = strings.Join(names, " and ")
+			need = strings.Join(names, " and ")
 		}
-		return fmt.Errorf("%s takes %s: %s given; see '%[1]s --help'", cmd.CommandPath(), want, display.Count(len(args), "was", "were"))
+		return fmt.Errorf("%s takes %s: %s given; see '%[1]s --help'", cmd.CommandPath(), need, display.Count(len(args), "was", "were"))
 	}
 }
 
-// must ends the program on what only a mistake in its own tables can cause.
+// must panics on an error that only a mistake in the program's own tables can
+// cause.
 func must(err error) {
 	if err != nil {
 		panic("audittrail: " + err.Error())
 	}
 }
 
-// defaultLockWait is how long a command waits for the writer's lock to pass on.
+// defaultLockWait is how long a command waits for the writer's lock.
 const defaultLockWait = time.Minute
 
 // writerFlags adds the flags of commands that write to the log.
 func (e *env) writerFlags(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&e.acceptClock, "accept-clock", false, "go on although the clock is far ahead of the last record")
-	cmd.Flags().DurationVar(&e.lockWait, "lock-wait", defaultLockWait, "how `long` to wait for other writers, each of which ends soon, to take turns; one that stays is not waited for")
+	cmd.Flags().BoolVar(&e.acceptClock, "accept-clock", false, "record although the clock is far ahead of the last record")
+	cmd.Flags().DurationVar(&e.lockWait, "lock-wait", defaultLockWait, "`time` to wait for other commands that write; a process that keeps the log open is not waited for")
 }

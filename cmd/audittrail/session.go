@@ -13,8 +13,7 @@ import (
 	"audittrail/service"
 )
 
-// serviceOptions are what the configuration says about who may do what, and what
-// is recorded of it.
+// serviceOptions returns the roles and recording rules of the configuration file.
 func (e *env) serviceOptions() (service.Options, error) {
 	c, err := e.config()
 	if err != nil {
@@ -42,8 +41,9 @@ func (e *env) serviceOptions() (service.Options, error) {
 	return o, nil
 }
 
-// reading opens the log concurrently with its writer, and hands use the session of
-// the caller: of the holder of the token in the environment, or of the operator.
+// reading opens the log concurrently with its writer, and calls use with the
+// session of the caller: of the holder of the token in the environment, or else
+// of the operator.
 func (e *env) reading(use func(*service.Session) error) error {
 	return namesToken(e.serveReading(use, e.caller))
 }
@@ -78,7 +78,7 @@ func (e *env) serveReading(use func(*service.Session) error, who func(*service.S
 	return err
 }
 
-// roles hands use the roles that there are.
+// roles calls use with all roles.
 func (e *env) roles(use func([]access.Role) error) error {
 	o, err := e.serviceOptions()
 	if err != nil {
@@ -94,7 +94,7 @@ func (e *env) roles(use func([]access.Role) error) error {
 	})
 }
 
-// writing opens the log for writing, and hands use the session of the caller.
+// writing opens the log for writing, and calls use with the session of the caller.
 func (e *env) writing(use func(*service.Session) error) error {
 	o, err := e.serviceOptions()
 	if err != nil {
@@ -105,7 +105,7 @@ func (e *env) writing(use func(*service.Session) error) error {
 	}))
 }
 
-// namesToken says in a denial that it is about the token in the environment.
+// namesToken adds to a denial that it concerns the token in the environment.
 func namesToken(err error) error {
 	denied := (*service.DeniedError)(nil)
 	if errors.As(err, &denied) && denied.Part == "" && !denied.Record {
@@ -114,7 +114,7 @@ func namesToken(err error) error {
 	return err
 }
 
-// serve hands use a session, and closes the service.
+// serve calls use with a session, and closes the service.
 func (e *env) serve(svc *service.Service, who func(*service.Service) (*service.Session, error), use func(*service.Session) error) error {
 	s, err := who(svc)
 	if err != nil {
@@ -125,12 +125,12 @@ func (e *env) serve(svc *service.Service, who func(*service.Service) (*service.S
 	return errors.Join(err, svc.Close())
 }
 
-// noteUnrecorded tells the user what has no record in the log.
+// noteUnrecorded prints which actions were not recorded in the log.
 func (e *env) noteUnrecorded(s *service.Session) {
 	for _, u := range s.RecordErrors() {
 		switch {
 		case u.Recorded:
-			e.note("warning: it is recorded and durable, but closing the log failed: %s; the next command that writes finishes that", explain(u.Err))
+			e.note("warning: the change is recorded and durable, but closing the log failed: %s; the next command that writes finishes the work", explain(u.Err))
 		case errors.Is(u.Err, audittrail.ErrLocked):
 			e.note("%s was not recorded: another process has the log open for writing", u.What)
 		default:
@@ -139,8 +139,7 @@ func (e *env) noteUnrecorded(s *service.Session) {
 	}
 }
 
-// flagDenied names the flag of a command in the error that denies what it asks
-// for.
+// flagDenied names the flag in the error that denies the use of a field.
 func flagDenied(err error) error {
 	denied := (*service.DeniedError)(nil)
 	if !errors.As(err, &denied) || denied.Part == "" {
@@ -149,15 +148,15 @@ func flagDenied(err error) error {
 	return fmt.Errorf("--%s: %w", strings.Replace(denied.Part, "group by", "group-by", 1), denied.Unwrap())
 }
 
-// noteUnknown tells the user which users of a query the log does not know.
+// noteUnknown prints which users of a query the log does not know.
 func (e *env) noteUnknown(users []service.Lookup) {
 	for _, u := range users {
 		e.noteNear(u)
 	}
 }
 
-// noteRemainder tells the user what an answer does not say, and keeps it for its
-// JSON form and the exit status.
+// noteRemainder prints what a result lacks, and keeps it for the JSON form and
+// the exit status.
 func (e *env) noteRemainder(r *service.Remainder) {
 	e.left.LeftOut = r.LeftOut
 	e.skip.add(r.Skipped)
@@ -167,10 +166,10 @@ func (e *env) noteRemainder(r *service.Remainder) {
 	}
 }
 
-// noteUnknownCalls says of how many records it is not known whether they count
-// calls.
+// noteUnknownCalls prints for how many records it is unknown whether they count
+// as calls.
 func (e *env) noteUnknownCalls(n uint64) {
 	if n > 0 {
-		e.note("of %s it is not known whether they are calls, and they are left out: format 1 does not say whether a prompt carries its answer, and the content is out of reach", display.Count(n, "prompt", "prompts"))
+		e.note("%s left out, since it is unknown whether they are calls: in format 1 only the content says whether a prompt includes its answer, and the content cannot be read", display.Count(n, "prompt", "prompts"))
 	}
 }

@@ -24,19 +24,19 @@ const recordArg = "SEQ|ID"
 
 const recordArgHelp = `
 
-A number is a sequence number, all else an id, be it the record's UUID or the id
-that the event came with. Write an id that is a number as id:17.`
+A number is a sequence number; any other text is an id, either the record's UUID
+or the id of the event. Write an id that is a number as id:17.`
 
 func (e *env) showCmd() *cobra.Command {
 	var raw bool
 	cmd := &cobra.Command{
 		Use:   "show " + recordArg,
 		Short: "Show one record",
-		Long: `Show prints one record, with its content if the keyring is there and the content
-was not erased. The record is checked against its hash and against the tree.
+		Long: `Show prints one record, with its content if the keyring is available and the
+content was not erased. It compares the record with its hash and with the tree.
 
-A line beyond the newest checkpoint for which nobody vouches is shown as it
-stands, marked as unauthenticated, and the exit status is 3.` + recordArgHelp +
+An unauthenticated line beyond the newest checkpoint is shown as stored, and
+marked as unauthenticated; the exit status is 3.` + recordArgHelp +
 			exits(ends0, ends1, ends2, unknown3),
 		Example: `  audittrail show 17
   audittrail show 17 -o json
@@ -59,7 +59,7 @@ stands, marked as unauthenticated, and the exit status is 3.` + recordArgHelp +
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&raw, "raw", false, "print the line as it stands on disk, as check wants it")
+	cmd.Flags().BoolVar(&raw, "raw", false, "print the line as stored on disk, in the form that check takes")
 	return cmd
 }
 
@@ -71,8 +71,8 @@ func (e *env) show(r *record.Record, raw bool) error {
 	return e.sheet(recordJSON(r), recordFields(r))
 }
 
-// recordJSON is a record with the event under the names that import takes, and
-// beside them what the log made of it.
+// recordJSON is a record in JSON: the event in the form that import accepts,
+// together with the log's metadata.
 func recordJSON(r *record.Record) json.RawMessage {
 	own := struct {
 		Seq     uint64         `json:"seq"`
@@ -94,12 +94,12 @@ func recordJSON(r *record.Record) json.RawMessage {
 		r.Parts.Names(), r.Source, actorText(r), r.Domain, r.Withheld, r.Call.String(),
 	}
 	head, err := json.Marshal(own)
-	must(err) // it is made of texts and numbers
+	must(err) // texts and numbers can always be encoded
 	out := bytes.TrimSuffix(head, []byte("}"))
 	return shown.JSON(append(append(out, ','), event.AppendJSON(nil, &r.Event)[1:]...))
 }
 
-// actorText is the subject of the person who acted, or nothing.
+// actorText returns the subject of the person who acted, or an empty text.
 func actorText(r *record.Record) string {
 	if r.Actor == (record.Subject{}) {
 		return ""
@@ -107,8 +107,8 @@ func actorText(r *record.Record) string {
 	return r.Actor.String()
 }
 
-// recordFields is a record as a person reads it: what happened first, and what
-// the log made of it last.
+// recordFields returns the fields of a record for people: first the event, and
+// last the log's metadata.
 func recordFields(r *record.Record) []field {
 	ev := &r.Event
 	var s sheetBuilder
@@ -171,29 +171,29 @@ func recordFields(r *record.Record) []field {
 	return s.fields
 }
 
-// contentText says whether the content can be read, and if not, why.
+// contentText says whether the content can be read, or why not.
 func contentText(r *record.Record) string {
 	size := display.Bytes(int64(r.Size))
 	switch r.State {
 	case record.Readable:
 		return "readable, " + size
 	case record.Sealed:
-		return "sealed, " + size + ": the keyring is not here, or without its master key"
+		return "sealed, " + size + ": the keyring is not available, or without its master key"
 	case record.Erased:
-		return "erased: its data subject was forgotten"
+		return "erased: its data subject was erased"
 	case record.Expired:
-		return "expired: its retention class's month has ended"
+		return "expired: the retention period of its class and month has ended"
 	case record.Lost:
-		return "lost: its key is absent, and nothing says that it was destroyed"
+		return "lost: its key is missing, although no record says that it was destroyed"
 	case record.Unauthenticated:
-		return "unauthenticated: beyond the newest checkpoint, and nobody vouches for any of this"
+		return "unauthenticated: beyond the newest checkpoint, and under no key of the log"
 	case record.Restricted:
-		return "restricted, " + size + ": it is there, and not for you to see"
+		return "restricted, " + size + ": you are not permitted to see it"
 	}
 	return r.State.String()
 }
 
-// plain is a JSON value for people: a string without its quotes.
+// plain returns a JSON value for people: a string without its quotes.
 func plain(raw json.RawMessage) string {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
@@ -202,7 +202,7 @@ func plain(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// A sheetBuilder leaves out what is absent.
+// A sheetBuilder collects fields, and leaves out empty ones.
 type sheetBuilder struct{ fields []field }
 
 func (s *sheetBuilder) add(name, value string) {
@@ -211,7 +211,7 @@ func (s *sheetBuilder) add(name, value string) {
 	}
 }
 
-// numbers adds what was measured.
+// numbers adds the measured values.
 func (s *sheetBuilder) numbers(ev *event.Event) {
 	if ev.Latency != nil {
 		s.add("latency", strconv.FormatFloat(float64(*ev.Latency)/float64(time.Millisecond), 'f', -1, 64)+" ms")

@@ -10,7 +10,7 @@ import (
 	"audittrail/cmd/audittrail/internal/display"
 )
 
-// skipped are the records that were passed over, since they were altered.
+// skipped are the altered records that were skipped.
 type skipped struct {
 	wanted bool
 	seqs   map[uint64]bool
@@ -18,10 +18,10 @@ type skipped struct {
 
 // skipFlag adds --skip-altered to a command that shows records.
 func (s *skipped) skipFlag(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&s.wanted, "skip-altered", false, "go on past records that were altered, and say which: the status is 2 then")
+	cmd.Flags().BoolVar(&s.wanted, "skip-altered", false, "skip altered records and list them; the exit status is then 2")
 }
 
-// add adds records that were passed over.
+// add adds skipped records.
 func (s *skipped) add(seqs []uint64) {
 	for _, seq := range seqs {
 		if s.seqs == nil {
@@ -31,12 +31,12 @@ func (s *skipped) add(seqs []uint64) {
 	}
 }
 
-// number is how many were passed over.
+// number returns how many were skipped.
 func (s *skipped) number() uint64 {
 	return uint64(len(s.seqs))
 }
 
-// end returns err, or what says that records were passed over.
+// end returns err, or an error that lists the skipped records.
 func (s *skipped) end(err error) error {
 	if err != nil || len(s.seqs) == 0 {
 		return err
@@ -55,5 +55,5 @@ func (s *skipped) end(err error) error {
 	if len(seqs) > most {
 		more = ", …"
 	}
-	return &exitError{exitAltered, fmt.Errorf("%s left out, which the log was altered in: %s%s; run verify, which says how", display.Count(uint64(len(seqs)), "record was", "records were"), strings.Join(names, ", "), more)}
+	return &exitError{exitAltered, fmt.Errorf("%s altered and left out: %s%s; run verify, which describes the alterations", display.Count(uint64(len(seqs)), "record was", "records were"), strings.Join(names, ", "), more)}
 }

@@ -15,8 +15,8 @@ import (
 func (e *env) statCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:     "stat",
-		Short:   "Say what is in the log",
-		Long:    "Stat says how many records there are, from when to when, how large they are, and\nwhat the newest checkpoint covers." + exits(ends0, ends1, ends2),
+		Short:   "Show the size of the log, and what the checkpoint covers",
+		Long:    "Stat shows the number of records, their times and sizes, and how many of them\nthe newest checkpoint covers." + exits(ends0, ends1, ends2),
 		Example: "  audittrail stat --dir /var/lib/audit -o json",
 		Args:    takes(),
 		GroupID: groupRead,
@@ -31,7 +31,7 @@ func (e *env) statCmd() *cobra.Command {
 	}
 }
 
-// A statistic is what stat prints in JSON.
+// A statistic is the result of stat in JSON.
 type statistic struct {
 	Origin     string     `json:"origin"`
 	Records    uint64     `json:"records"`
@@ -47,9 +47,9 @@ type statistic struct {
 	} `json:"checkpoint"`
 	Subjects *int `json:"subjects"`
 	Writer   bool `json:"writer"`
-	// Records beyond these that nobody vouches for.
+	// Unauthenticated records beyond these.
 	Unauthenticated uint64 `json:"unauthenticated,omitempty"`
-	// Of these, records that are not there, and no record says why.
+	// Ranges of these records that are missing, although no record says why.
 	Missing uint64 `json:"missing,omitempty"`
 }
 
@@ -68,7 +68,7 @@ func (e *env) stat(session *service.Session) error {
 	b.add("bytes", fmt.Sprintf("%s (%s)", display.Number(s.Bytes), display.Bytes(s.Bytes)))
 	b.add("segments", display.Number(s.Segments))
 	if s.Beyond.Records > 0 {
-		b.add("not vouched for", display.Count(s.Beyond.Records, "more record", "more records")+" beyond these, which no figure counts")
+		b.add("unauthenticated", display.Count(s.Beyond.Records, "more record", "more records")+" beyond these, which are in no other number")
 	}
 	for _, r := range s.Beyond.Missing {
 		out.Missing += r[1] - r[0]
@@ -87,16 +87,16 @@ func (e *env) stat(session *service.Session) error {
 			Size uint64    `json:"size"`
 			Root tlog.Hash `json:"root"`
 		}{s.Signed.Size, s.Signed.Root}
-		behind := "all of them"
+		covered := "all of them"
 		if s.Beyond.Behind > 0 {
-			behind = display.Number(s.Beyond.Behind) + " more than there are: run audittrail verify"
+			covered = display.Number(s.Beyond.Behind) + " more than the log has: run audittrail verify"
 		} else if s.Signed.Size < s.Records {
-			behind = "all but the last " + display.Number(s.Records-s.Signed.Size)
+			covered = "all but the last " + display.Number(s.Records-s.Signed.Size)
 		}
 		if s.Beyond.Unchecked != "" {
-			behind += "; its signature was not checked: " + s.Beyond.Unchecked
+			covered += "; its signature was not checked: " + s.Beyond.Unchecked
 		}
-		b.add("checkpoint", fmt.Sprintf("covers %s: %s", display.Count(s.Signed.Size, "record", "records"), behind))
+		b.add("checkpoint", fmt.Sprintf("covers %s: %s", display.Count(s.Signed.Size, "record", "records"), covered))
 		b.add("root", s.Signed.Root.String())
 	}
 	if s.Subjects >= 0 {
@@ -111,7 +111,7 @@ func (e *env) stat(session *service.Session) error {
 	return e.sheet(out, b.fields)
 }
 
-// ageText writes a duration as people say it: in its largest unit.
+// ageText returns a duration in its largest unit.
 func ageText(d time.Duration) string {
 	switch {
 	case d < time.Minute:

@@ -25,8 +25,8 @@ func (e *env) tailCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tail",
 		Short: "List the newest records",
-		Long: `Tail lists the newest records, oldest first, and with -f every further one when
-it is durable, until it is interrupted. It works beside the process that writes,
+		Long: `Tail lists the newest records, oldest first, and with -f every new record once
+it is durable, until it is interrupted. It can run concurrently with the writer,
 and takes the conditions of query.
 
 ` + whenHelp +
@@ -37,7 +37,7 @@ and takes the conditions of query.
 		GroupID: groupRead,
 		RunE: func(*cobra.Command, []string) error {
 			if follow && e.left.require {
-				return errors.New("tail: --require-complete is not for --follow, which has no end")
+				return errors.New("tail: --require-complete is not valid with --follow, which never completes; leave one of them out")
 			}
 			q, zone, err := selected.read(e.now())
 			if err != nil {
@@ -55,7 +55,7 @@ and takes the conditions of query.
 	cmd.Flags().Uint64VarP(&n, "lines", "n", 10, "`number` of records")
 	e.skip.skipFlag(cmd)
 	e.left.requireFlag(cmd)
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is recorded from now on")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "continue with records that are appended from now on")
 	return cmd
 }
 
@@ -80,7 +80,7 @@ func recordRow(r *record.Record, zone *time.Location) row {
 	}
 }
 
-// gist is the beginning of what a record says.
+// gist returns the beginning of a record's content.
 func gist(r *record.Record) string {
 	ev := &r.Event
 	if r.State != record.Readable {
@@ -124,7 +124,7 @@ func (e *env) tail(s *service.Session, q query.Query, zone *time.Location, n uin
 	}
 	err = e.writeList(out, recordColumns(zone), iter.Seq2[row, error](rows))
 	if follow && e.ctx.Err() != nil && errors.Is(err, e.ctx.Err()) {
-		err = nil // that is how it ends
+		err = nil // an interruption is the normal end
 	}
 	if err = errors.Join(err, out.Flush()); err != nil {
 		return err

@@ -15,25 +15,25 @@ import (
 	"audittrail/service"
 )
 
-// A userList is the users that a command is about.
+// A userList is the users whom a command concerns.
 type userList struct {
 	ids   []string
-	lines []int // of each in the file; nil if there is none
+	lines []int // the line of each user in the file; nil without a file
 }
 
 const maxUsersFile = 256 << 20
 
-// readUsers reads a file of user ids, one a line. What they are is for the log
-// to know: blanks within a line count.
+// readUsers reads a file of user ids, one per line. Blanks within a line are part
+// of the id.
 func (e *env) readUsers(name string, limit int) (*userList, error) {
 	text, err := e.readInput(name, maxUsersFile)
 	if err != nil {
 		return nil, err
 	}
 	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) || bytes.IndexByte(text, 0) >= 0 {
-		return nil, fmt.Errorf("read %s: it is UTF-16, or no text; save it as UTF-8", inputName(name))
+		return nil, fmt.Errorf("read %s: the file is not UTF-8 text; save it as UTF-8", inputName(name))
 	}
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // which some editors put in front
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // some editors write a byte order mark
 	users := new(userList)
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(nil, event.MaxPerson+2)
@@ -50,14 +50,14 @@ func (e *env) readUsers(name string, limit int) (*userList, error) {
 		}
 		users.ids, users.lines = append(users.ids, user), append(users.lines, n)
 		if len(users.ids) > limit {
-			return nil, fmt.Errorf("read %s: it has more than %s", inputName(name), display.Count(limit, "user", "users"))
+			return nil, fmt.Errorf("read %s: the file has more than %s; split it", inputName(name), display.Count(limit, "user", "users"))
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read %s: a line is longer than any user id", inputName(name))
 	}
 	if len(users.ids) == 0 {
-		return nil, fmt.Errorf("read %s: it names no user; write one a line", inputName(name))
+		return nil, fmt.Errorf("read %s: the file names no user; write one per line", inputName(name))
 	}
 	return users, nil
 }
@@ -78,14 +78,14 @@ func (e *env) usersOf(cmd *cobra.Command, one *userArgs, file string, args []str
 	return users, nil
 }
 
-// A lookup is what the log knows of the users that a command is about.
+// A lookup is what the log knows of the users whom a command concerns.
 type lookup struct {
 	*userList
-	near    []int // of each: known users of a near spelling
-	missing []int // indexes of those on whom nothing is held, in order
+	near    []int // of each: the number of known users with a similar id
+	missing []int // indexes of users about whom nothing is stored, in order
 }
 
-// lookupOf puts together users and what the log knows of them.
+// lookupOf combines users with what the log knows of them.
 func lookupOf(users *userList, found []service.Lookup) *lookup {
 	l := &lookup{userList: users, near: make([]int, len(found))}
 	for i, f := range found {
@@ -97,7 +97,7 @@ func lookupOf(users *userList, found []service.Lookup) *lookup {
 	return l
 }
 
-// nearTotal is how many known users have a spelling near one of those.
+// nearTotal returns how many known users have an id similar to one of the list.
 func (l *lookup) nearTotal() int {
 	n := 0
 	for _, i := range l.near {
@@ -106,16 +106,16 @@ func (l *lookup) nearTotal() int {
 	return n
 }
 
-// nearText says how many users of a near spelling there are, not which.
+// nearText says how many users have a similar id, without naming them.
 func nearText(n int) string {
 	return display.Count(n, "known user differs", "known users differ") + " only in case, blanks or accents"
 }
 
-// maxListed is how many of many a message names.
+// maxListed is how many lines a message lists.
 const maxListed = 20
 
-// noteLookup says which of the users were not found, by their lines in the file,
-// and how many known ones have a near spelling. It never says who.
+// noteLookup lists the users that were not found, by their lines in the file, and
+// counts known users with a similar id. It never names anybody.
 func (e *env) noteLookup(l *lookup) {
 	if l.lines == nil {
 		if len(l.missing) > 0 {
@@ -155,13 +155,13 @@ func (e *env) noteLookup(l *lookup) {
 	}
 }
 
-// noteNear says of one user what noteLookup says, for a command that looks for
-// them and does not have to find them.
+// noteNear counts the users with an id similar to that of one user, for a command
+// that accepts an unknown user.
 func (e *env) noteNear(found service.Lookup) {
 	e.noteLookup(lookupOf(&userList{ids: []string{found.User}}, []service.Lookup{found}))
 }
 
-// flagged names the flag of a command in an error about what a request lacks.
+// flagged names the flag in the error of a request that lacks something.
 func flagged(err error) error {
 	switch {
 	case errors.Is(err, service.ErrApprovalNeeded):
@@ -172,4 +172,4 @@ func flagged(err error) error {
 	return err
 }
 
-const forceUsage = "take a reason although it names the user"
+const forceUsage = "accept a reason although it names the user"

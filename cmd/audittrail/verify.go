@@ -24,25 +24,24 @@ func (e *env) verifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check every record against the chain and the signed tree",
-		Long: `Verify checks the hash of every record, the chain from each to the next, and the
-tree over all of them against its signed checkpoint, and archives, where they
-can be reached. It needs no key to do so, works beside the process that writes,
-and changes nothing. It names the first record that is not what it was, goes on,
-and says how many there are.
+		Long: `Verify checks the hash of every record, the chain between records, the Merkle
+tree over all of them against its signed checkpoint, and the archives that can
+be read. It needs no key, changes nothing, and can run concurrently with the
+writer. It names the first altered record, continues, and counts the others.
 
-What it takes for the log's signer is what the keyring, or the log's folder,
-says. Name the verifier key that you keep elsewhere with --key, and whoever
-replaced log, keys and all does not pass; give a checkpoint that you keep
-elsewhere with --checkpoint, and a log that was cut off since does not either.
+The log's signer is taken from the keyring or the log's folder. To detect that
+the log was replaced together with its keys, name the verifier key that you keep
+elsewhere with --key; to detect that its end was cut off, give a checkpoint that
+you keep elsewhere with --checkpoint.
 
-Kinds of problems: modified, missing, inserted, reordered, truncated and
-rewritten are alterations, and are listed first. The others are none: torn is a
-last write that was interrupted, lost a content whose key is gone, derived a
-file that is made from the log and is not what the log makes of it, and
-unauthenticated a line behind the signed ones that nothing vouches for: the
-status is 3 if there is nothing worse. unreadable is a file that cannot be read:
-the status is 1.` +
-			exits("0  intact", "1  it could not be checked", "2  altered", "3  intact, but the answer is not whole or not vouched for"),
+Findings of the kinds modified, missing, inserted, reordered, truncated and
+rewritten are alterations, and are listed first. Four kinds are not, and give
+the status 3 if there is nothing worse: torn (the last write was interrupted),
+lost (the key to a content is missing), derived (a file that is derived from the
+log differs from what the log gives) and unauthenticated (a line beyond the
+newest checkpoint is under no key of the log). unreadable (a file cannot be
+read) gives the status 1.` +
+			exits("0  intact", "1  the check could not be completed", "2  altered", "3  intact, but the check is incomplete, or records are unauthenticated"),
 		Example: `  audittrail verify
   audittrail verify --key log.vkey --checkpoint monday.checkpoint
   audittrail verify -o json | jq .errors`,
@@ -57,7 +56,7 @@ the status is 1.` +
 	return cmd
 }
 
-// A verdict is what verify prints in JSON.
+// A verdict is the result of verify in JSON.
 type verdict struct {
 	Valid          bool                    `json:"valid"`
 	Records        uint64                  `json:"records"`
@@ -67,11 +66,11 @@ type verdict struct {
 	ErrorCount     uint64                  `json:"error_count"`
 	Altered        bool                    `json:"altered"`
 	Verdict        audittrail.Verdict      `json:"verdict"` // intact, limited, unchecked or altered
-	Counts         map[finding.Kind]uint64 `json:"counts"`  // of the errors, also of those that are not listed
+	Counts         map[finding.Kind]uint64 `json:"counts"`  // of all findings, including those that are not listed
 	Missing        []string                `json:"missing"`
 	Left           uint64                  `json:"left"`     // archived or dropped
-	Archived       uint64                  `json:"archived"` // of these, in archives that were checked
-	// Contents that are gone, and those that only a hold keeps.
+	Archived       uint64                  `json:"archived"` // of these, records in archives that were checked
+	// Contents that were erased or have expired, or that only a hold keeps.
 	Erased  uint64 `json:"erased"`
 	Expired uint64 `json:"expired"`
 	Held    uint64 `json:"held"`
@@ -118,7 +117,7 @@ func (e *env) verify(o verifyOptions) error {
 	return ended(statusOfVerdict(v.Verdict()))
 }
 
-// problemColumns are the columns of what is wrong with a log.
+// problemColumns are the columns of the list of findings.
 var problemColumns = []column{
 	{name: "seq", width: 8, right: true},
 	{name: "kind", width: 10},
@@ -144,7 +143,7 @@ func (e *env) listVerdict(v *audittrail.Verification) error {
 	})
 }
 
-// sayVerdict tells a person what was checked, and what came of it.
+// sayVerdict prints what was checked, and the result, for people.
 func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds float64) error {
 	if _, err := fmt.Fprintln(e.stdout, e.headline(v)); err != nil {
 		return err
@@ -156,7 +155,7 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 	}
 	b.add("checked", fmt.Sprintf("%s, %s, in %.2f s", what, display.Bytes(int64(v.Bytes)), seconds))
 	if v.Removed > 0 {
-		b.add("not here", fmt.Sprintf("%s, as the log says; of these, %s in archives that were checked",
+		b.add("not here", fmt.Sprintf("%s, archived or dropped according to the log; %s of these checked in archives",
 			display.Count(v.Removed, "record", "records"), display.Number(v.Archived)))
 	}
 	if v.CheckpointSize > 0 {
@@ -204,7 +203,7 @@ func (e *env) sayVerdict(v *audittrail.Verification, o *verifyOptions, seconds f
 	return nil
 }
 
-// headline is the verdict in a sentence.
+// headline returns the verdict in a sentence.
 func (e *env) headline(v *audittrail.Verification) string {
 	limits := display.OneLine(strings.Join(v.Caveats(), "; "))
 	switch v.Verdict() {
@@ -218,7 +217,7 @@ func (e *env) headline(v *audittrail.Verification) string {
 	return "The log is " + e.paint(good, "intact") + "."
 }
 
-// kindsText says how many alterations were found, and what besides.
+// kindsText counts the alterations of each kind, and adds other findings.
 func kindsText(v *audittrail.Verification) string {
 	text := display.Count(v.Alterations(), "alteration", "alterations")
 	if limits := v.Caveats(); len(limits) > 0 {

@@ -14,7 +14,7 @@ func (e *env) versionCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version of this program",
-		Long:    "Version prints the version of this program, of the Go that built it, and of the\nrecord format that it writes." + exits(ends0),
+		Long:    "Version prints the version of this program, of the Go release that built it, and\nof the record format that it writes." + exits(ends0),
 		Example: "  audittrail version -o json",
 		Args:    cobra.NoArgs,
 		GroupID: groupKeep,

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// vkeys returns the verifier keys that the values of --key name: each is a key,
-// or a file with keys, one a line, as keys show --vkey prints them. What keys
-// show -o json printed will do as well.
+// vkeys returns the verifier keys in the values of --key: each is a key, or a
+// file with keys, one per line, as keys show --vkey prints them. The output of
+// keys show -o json is accepted, too.
 func (e *env) vkeys(values []string) ([]string, error) {
 	var keys []string
 	for _, value := range values {
 		value = strings.TrimSpace(value)
 		if value == "" {
-			return nil, errors.New("read --key: it is empty; give a verifier key, or a file with one")
+			return nil, errors.New("read --key: the value is empty; give a verifier key, or a file with one")
 		}
 		text, err := e.readInput(value, maxSmallFile)
 		switch {
@@ -29,7 +29,7 @@ func (e *env) vkeys(values []string) ([]string, error) {
 		case isVKey(value):
 			keys = append(keys, value)
 		case errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("read --key %q: it is neither a verifier key nor a file; 'audittrail keys show --vkey' prints the key where the log is", value)
+			return nil, fmt.Errorf("read --key %q: the value is neither a verifier key nor a file; 'audittrail keys show --vkey' prints the key on the log's machine", value)
 		default:
 			return nil, fmt.Errorf("read --key: %w", err)
 		}
@@ -52,7 +52,7 @@ func keysIn(text []byte) ([]string, error) {
 		case line == "", strings.HasPrefix(line, "#"):
 		case isVKey(line):
 			keys = append(keys, line)
-		default: // not repeated: it may be a secret, by mistake
+		default: // never print the line: it may be a secret, by mistake
 			return nil, fmt.Errorf("line %d is not a verifier key", n+1)
 		}
 	}
@@ -62,8 +62,8 @@ func keysIn(text []byte) ([]string, error) {
 	return keys, nil
 }
 
-// isVKey reports whether s has the form of a verifier key, a name, a hash and a
-// key. Whether it is one, the reader of the key finds out.
+// isVKey reports whether s has the form of a verifier key: a name, a hash and a
+// key. The key itself is checked when it is parsed.
 func isVKey(s string) bool {
 	parts := strings.SplitN(s, "+", 3)
 	return len(parts) == 3 && parts[0] != "" && len(parts[1]) == 8 && parts[2] != "" && !strings.ContainsAny(s, " \n")

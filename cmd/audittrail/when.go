@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// whenHelp says in the help of a command how times are written.
+// whenHelp describes in the help of a command how to write times.
 const whenHelp = `Times are RFC 3339, a date or a date and time in --zone, today, yesterday, or
-how long ago: 90m, 24h, 7d, 2w. The start is included, the end is not.`
+how long ago: 90m, 24h, 7d, 2w. The start is inclusive, the end exclusive.`
 
-// zoneOf reads the time zone of --zone.
+// zoneOf parses the time zone of --zone.
 func zoneOf(name string) (*time.Location, error) {
 	switch name {
 	case "":
@@ -21,7 +21,7 @@ func zoneOf(name string) (*time.Location, error) {
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, fmt.Errorf("read --zone: %q is no time zone such as Europe/Berlin, UTC or local", name)
+		return nil, fmt.Errorf("read --zone: unknown time zone %q: use a name such as Europe/Berlin, UTC or local", name)
 	}
 	return zone, nil
 }
@@ -29,12 +29,12 @@ func zoneOf(name string) (*time.Location, error) {
 // timeForms are the forms of a time that names no offset.
 var timeForms = []string{"2006-01-02", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02T15:04:05"}
 
-// ago are the units of how long ago something was.
+// ago are the units of times that are given as how long ago.
 var ago = map[byte]time.Duration{
 	's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour,
 }
 
-// parseWhen reads the time that a flag gives; an empty one is no time.
+// parseWhen parses the time that a flag gives; an empty value gives none.
 func parseWhen(flag, text string, now time.Time, zone *time.Location) (time.Time, error) {
 	now = now.In(zone)
 	switch text {
@@ -44,7 +44,7 @@ func parseWhen(flag, text string, now time.Time, zone *time.Location) (time.Time
 		return now, nil
 	case "today":
 		text = now.Format(time.DateOnly)
-	case "yesterday": // which has a noon, if not always a midnight
+	case "yesterday": // every day has a noon, but not every day has a midnight
 		text = time.Date(now.Year(), now.Month(), now.Day()-1, 12, 0, 0, 0, zone).Format(time.DateOnly)
 	}
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
@@ -62,11 +62,12 @@ func parseWhen(flag, text string, now time.Time, zone *time.Location) (time.Time
 			return now.Add(-time.Duration(n) * unit), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("read --%s: %q is no time: write 2026-11-02T15:04:05Z, 2026-11-02, yesterday, or how long ago, such as 7d", flag, text)
+	return time.Time{}, fmt.Errorf("read --%s: invalid time %q: use 2026-11-02T15:04:05Z, 2026-11-02, yesterday, or how long ago, such as 7d", flag, text)
 }
 
-// behindGap is the time t that a clock says is text, or if the clock was put
-// forward over that, when it was: so a day without a midnight begins.
+// behindGap returns t if a clock shows text at t. If the clock was put forward
+// past text, it returns the moment of that change, at which a day without a
+// midnight begins.
 func behindGap(t time.Time, form, text string) time.Time {
 	shown := t.Format(form)
 	from, to := t.ZoneBounds()

@@ -22,7 +22,7 @@ func TestWriteWhole(t *testing.T) {
 		{"done", func(*testing.T, string, *os.File) error { return nil }, "", "half"},
 		{"appears", func(t *testing.T, name string, _ *os.File) error {
 			return os.WriteFile(name, []byte("somebody else's"), 0o600)
-		}, "it exists already", "somebody else's"},
+		}, "the file exists already", "somebody else's"},
 		{"full disk", func(*testing.T, string, *os.File) error { return syscall.ENOSPC }, "no space left", ""},
 		{"interrupted", func(*testing.T, string, *os.File) error { return context.Canceled }, "canceled", ""},
 	} {

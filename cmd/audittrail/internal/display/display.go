@@ -14,8 +14,8 @@ import (
 	"audittrail/internal/shown"
 )
 
-// Visible spells out the characters that a terminal would obey, or that nobody
-// would see, but for line feeds and tabs.
+// Visible replaces characters that a terminal would obey, or that are invisible,
+// by escapes, except for line feeds and tabs.
 func Visible(s string) string { return shown.Text(s, "\n\t") }
 
 // OneLine is Visible for the cell of a table.
@@ -26,8 +26,8 @@ func OneLine(s string) string {
 	return shown.Text(s, "")
 }
 
-// Marks around part of a text, for what lays it out to find. They are no
-// characters (Unicode sets them aside for use within a program), and have no
+// Marks around part of a text, which code that lays out the text finds. They are
+// not characters (Unicode reserves them for use within a program), and have no
 // width.
 const (
 	MarkStart = '\ufdd0'
@@ -39,7 +39,7 @@ func Fit(s string, width int) string {
 	if len(s) <= width || Columns(s) <= width {
 		return s
 	}
-	at := 1 // of the mark that something is missing
+	at := 1 // width of the ellipsis
 	for i, r := range s {
 		if at += columnsOfRune(r); at > width {
 			return s[:i] + "…"
@@ -94,7 +94,7 @@ func columnsOfRune(r rune) int {
 	return 1
 }
 
-// Number writes a count with its thousands apart.
+// Number returns a count with separated thousands.
 func Number[N ~int | ~int64 | ~uint64](n N) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
@@ -103,7 +103,7 @@ func Number[N ~int | ~int64 | ~uint64](n N) string {
 	return s
 }
 
-// Bytes writes a number of bytes as people do.
+// Bytes returns a number of bytes with a unit.
 func Bytes(n int64) string {
 	const unit = 1000
 	if n < unit {
@@ -116,12 +116,12 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.1f %cB", f, "kMGTP"[i])
 }
 
-// Count names a number of things.
+// Count returns a number with the noun that it counts.
 func Count[N ~int | ~int64 | ~uint64](n N, one, many string) string {
 	return Number(n) + " " + OneOrMany(n, one, many)
 }
 
-// OneOrMany returns the word for so many.
+// OneOrMany returns the singular or the plural word for a number.
 func OneOrMany[N ~int | ~int64 | ~uint64](n N, one, many string) string {
 	if n == 1 {
 		return one
@@ -129,7 +129,7 @@ func OneOrMany[N ~int | ~int64 | ~uint64](n N, one, many string) string {
 	return many
 }
 
-// Time writes a time for people: in UTC, to the millisecond.
+// Time returns a time for people: in UTC, to the millisecond.
 func Time(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -154,7 +154,7 @@ func Wrap(s string, width int) []string {
 	return append(lines, line)
 }
 
-// JSON prints a value in one line, in which all that is text can be seen.
+// JSON prints a value in one line, with invisible characters escaped.
 func JSON(out io.Writer, value any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

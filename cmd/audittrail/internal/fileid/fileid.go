@@ -1,15 +1,15 @@
-// Package fileid tells files apart whatever their names are.
+// Package fileid identifies files independently of their names.
 package fileid
 
 import "fmt"
 
-// An ID is what a file is to its file system: the device and the number that it
-// has there, and when it was created, where that can be known. A file that is
-// renamed keeps it. One that is put in its place has another, save that a
-// system which does not tell times of creation may give a number again.
+// An ID identifies a file to its file system: the device, the number of the file
+// there, and the time of its creation, if the system has it. A renamed file keeps
+// its ID. A file that takes its place has another one, except that a system
+// without creation times can use a number again.
 type ID struct {
 	device, number uint64
-	born           int64 // nanoseconds since 1970; 0 if it cannot be known
+	born           int64 // nanoseconds since 1970; 0 if unknown
 }
 
 // String returns the ID as text. Equal IDs have equal texts.

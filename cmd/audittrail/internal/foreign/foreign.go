@@ -1,9 +1,9 @@
 // Package foreign reads lines that other programs wrote about calls of models,
-// and names the lines that it knows and does not read.
+// and recognizes further kinds of lines, which it does not read.
 //
-// How a line becomes an event is data: the tables of this package say which
-// member goes where. What no table has a place for is kept, encrypted, as the
-// metadata "imported"; "imported_from" names the program.
+// Tables define how a line becomes an event: which member becomes which field.
+// Members that no table mentions are kept, encrypted, as the metadata
+// "imported"; "imported_from" names the program.
 package foreign
 
 import (
@@ -20,8 +20,8 @@ import (
 	"audittrail/internal/cjson"
 )
 
-// An Error says what a line is, if it is not the form that was expected, and
-// what to do with it.
+// An Error reports that a line has another form than expected, and says what to
+// do with it.
 type Error struct {
 	What string // "LiteLLM's spend log"
 	Do   string
@@ -29,7 +29,7 @@ type Error struct {
 
 func (e *Error) Error() string { return "this is " + e.What + ": " + e.Do }
 
-// Formats returns the names of the formats that Parse takes.
+// Formats returns the names of the formats that Parse accepts.
 func Formats() []string {
 	var names []string
 	for _, t := range tables {
@@ -38,7 +38,7 @@ func Formats() []string {
 	return names
 }
 
-// Name returns what a line is, as an *Error, or nil if nothing is known of it.
+// Name returns the kind of a line as an *Error, or nil for an unknown kind.
 func Name(line []byte) error {
 	keys := members(line)
 	for _, t := range tables {
@@ -54,10 +54,10 @@ func Name(line []byte) error {
 	return nil
 }
 
-// IsRecord reports whether a line stands as it is in a log: whether it is a
-// record, and its content encrypted.
+// IsRecord reports whether a line is a record as a log stores it, with encrypted
+// content.
 func IsRecord(line []byte) bool {
-	// Nearly all other lines are told apart without parsing them.
+	// Nearly all other lines are excluded without parsing them.
 	return bytes.Contains(line, []byte(`"prev"`)) && hasAll(members(line), recordLine.has)
 }
 
@@ -96,10 +96,11 @@ func onlyThese(keys, has, may []string) bool {
 func Parse(format string, line []byte) (event.Event, error) {
 	i := slices.IndexFunc(tables, func(t *table) bool { return t.name == format })
 	if i < 0 {
-		return event.Event{}, fmt.Errorf("unknown format %q; there are %s", format, strings.Join(Formats(), ", "))
+		return event.Event{}, fmt.Errorf("unknown format %q: use one of %s", format, strings.Join(Formats(), ", "))
 	}
 	t := tables[i]
-	// Strictly first: encoding/json takes repeated members, and replaces bytes.
+	// Checked strictly first: encoding/json accepts repeated members, and replaces
+	// invalid bytes.
 	d := cjson.NewDecoder(line)
 	if err := d.Skip(); err != nil {
 		return event.Event{}, err
@@ -126,7 +127,7 @@ func Parse(format string, line []byte) (event.Event, error) {
 	return t.event(root)
 }
 
-// event makes the event of a line.
+// event returns the event of a line.
 func (t *table) event(root map[string]any) (event.Event, error) {
 	out := make(map[string]any)
 	for k, v := range t.fixed {
@@ -179,8 +180,8 @@ func (r *typeRule) matches(root map[string]any) bool {
 	return r.values == nil || slices.Contains(r.values, s)
 }
 
-// read returns the value of the field that r is for, nil if there is none, and
-// which members it says all of.
+// read returns the value of r's field, or nil if there is none, and the members
+// whose information the value contains completely.
 func (r *rule) read(t *table, root map[string]any) (v any, used []string, err error) {
 	if r.as == since {
 		return r.readSince(root)
@@ -236,7 +237,7 @@ func (r *rule) convert(t *table, found any) (any, error) {
 		return readTime(found)
 	}
 	if v := structured(found); v != nil {
-		b, err := json.Marshal(v) // a copy, from which nothing is taken out
+		b, err := json.Marshal(v) // a copy, which later removals do not affect
 		return json.RawMessage(b), err
 	}
 	return nil, nil
@@ -266,7 +267,7 @@ func scalar(v any) (string, bool) {
 	return "", false
 }
 
-// structured returns a value, or what a string contains, or nil for an empty one.
+// structured returns a value, or the JSON in a string, or nil for an empty one.
 func structured(v any) any {
 	switch s := v.(type) {
 	case string:
@@ -300,15 +301,15 @@ func readTime(v any) (any, error) {
 	return t.UTC().Format(time.RFC3339Nano), nil
 }
 
-// forms are how programs write a time, besides RFC 3339. Without an offset it is
-// UTC.
+// forms are the forms of a time in programs, besides RFC 3339. A time without an
+// offset is in UTC.
 var forms = []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05"}
 
 // milliseconds is the least number that counts milliseconds since 1970 rather than
 // seconds: as seconds, it is in the year 5138.
 const milliseconds = 1e11
 
-// parseTime reads a time, or a number of seconds or milliseconds since 1970.
+// parseTime parses a time, or a number of seconds or milliseconds since 1970.
 func parseTime(v any) (time.Time, error) {
 	if s, ok := v.(string); ok {
 		if len(s) > len("2006-01-02") && s[len("2006-01-02")] == ' ' {
@@ -374,7 +375,7 @@ func at(root map[string]any, path string) (any, bool) {
 	return v, v != nil
 }
 
-// remove takes the member at a path out, and the objects that it leaves empty.
+// remove removes the member at a path, and the objects that become empty.
 func remove(in map[string]any, path []string) {
 	if len(path) == 1 {
 		delete(in, path[0])

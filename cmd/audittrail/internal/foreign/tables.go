@@ -1,6 +1,6 @@
 package foreign
 
-// How the value of a rule is read.
+// The ways to read the value of a rule.
 type how int
 
 const (
@@ -8,24 +8,24 @@ const (
 	said              // a string; anything else is left for another rule
 	unsaid            // any JSON but a string
 	count             // a whole number, which may be in a string
-	amount            // a decimal number, which may be in a string; the original is kept with what is left
+	amount            // a decimal number, which may be in a string; the original is kept as metadata, too
 	when              // RFC 3339, without an offset UTC; or seconds or milliseconds since 1970
-	value             // any JSON; a string that contains an object or an array is that
+	value             // any JSON; a string with an object or an array is parsed
 	since             // the time from the first member to the second, in milliseconds
-	named             // a string, behind the format's name: an id of that program
+	named             // a string, prefixed with the format's name: an id of that program
 )
 
-// A rule says which member a field of the edge form is read from: the first of
-// from that is there. A path is the names of members, with dots; a number is
-// an element of an array.
+// A rule says from which member a field of the edge form is read: the first of
+// from that exists. A path consists of the names of members, with dots; a number
+// is an element of an array.
 type rule struct {
 	field string
 	as    how
 	from  []string
 }
 
-// A typeRule gives an event its type where a member has one of some values,
-// or, without values, where it is there. The first that matches counts.
+// A typeRule gives an event its type if a member has one of some values, or,
+// without values, if the member exists. The first rule that matches counts.
 type typeRule struct {
 	member string
 	values []string
@@ -34,14 +34,14 @@ type typeRule struct {
 	outcome string
 }
 
-// A table is how the lines of one program become events.
+// A table defines how the lines of one program become events.
 type table struct {
 	name string   // of the --from flag
-	what string   // as messages say it
-	has  []string // the members by which a line is known; "a|b" is one of two
-	// fixed are fields that all its events have.
+	what string   // its name in messages
+	has  []string // the members by which a line is recognized; "a|b" is one of two
+	// fixed are fields that all events of the table have.
 	fixed map[string]string
-	types []typeRule // the last one matches always
+	types []typeRule // the last rule always matches
 	rules []rule
 }
 
@@ -51,7 +51,7 @@ var invocations = []string{
 	"Converse", "ConverseStream", "StartAsyncInvoke", "CreateModelInvocationJob",
 }
 
-// tables are the formats that import takes with --from.
+// tables are the formats that import accepts with --from.
 // docs/tutorial-any-language.md shows them.
 var tables = []*table{
 	{
@@ -153,21 +153,21 @@ var tables = []*table{
 	},
 }
 
-// A kind is what import recognises, says what it is of, and does not take.
+// A kind is a kind of lines that import recognizes and refuses.
 type kind struct {
 	what string
 	do   string
 	has  []string
-	only bool // it has no other members than has and may
+	only bool // the line has no other members than has and may
 	may  []string
 }
 
-const laterTraces = "trace exports are not imported yet: have the application log its calls, or export them as events (audittrail help import)"
+const laterTraces = "trace exports cannot be imported yet: let the application log its calls, or export them as events (audittrail help import)"
 
-// recordLine is a line as it stands in a log. A plain hash-chained logger has
-// some of its members, and never all.
+// recordLine is a line as stored in a log. Lines of a plain hash-chained logger
+// have some of its members, and never all.
 var recordLine = kind{
-	what: "a line of a log's own file, whose content is encrypted", do: "export that log, and import what this writes: audittrail export --dir LOG --out FILE",
+	what: "a line of a log's own file, whose content is encrypted", do: "export that log, and import the resulting file: audittrail export --dir LOG --out FILE",
 	has: []string{"v", "seq", "logged", "subject", "class", "body", "prev", "hash"},
 }
 
@@ -178,7 +178,7 @@ var kinds = []kind{
 	{what: "a trace export of LangSmith", do: laterTraces, has: []string{"run_type", "inputs|outputs|dotted_order"}},
 	{what: "a span of a trace", do: laterTraces, has: []string{"traceId|trace_id|context", "spanId|span_id|parent_id", "attributes"}},
 	{
-		what: "a CloudTrail file", do: "take its events apart: jq -c '.Records[]' FILE | audittrail import --from cloudtrail --source NAME -",
+		what: "a CloudTrail file", do: "extract its events: jq -c '.Records[]' FILE | audittrail import --from cloudtrail --source NAME -",
 		has: []string{"Records"}, only: true,
 	},
 	{

@@ -8,24 +8,25 @@ import (
 	"sync"
 )
 
-// A batch is recorded whole or not at all. It is full at either limit.
+// A batch is recorded as a whole or not at all. It is full at either limit.
 const (
 	batchLines = 1000
 	batchBytes = 1 << 20
 )
 
-// byteOrderMark is what Windows editors put at the start of a file. It is no JSON.
+// byteOrderMark is written by Windows editors at the start of a file, and is not
+// JSON.
 const byteOrderMark = "\xef\xbb\xbf"
 
 // lines are lines of one input that go into the log together.
 type lines struct {
-	text  []byte // of all, one behind the other
+	text  []byte // of all lines, concatenated
 	items []inputLine
 }
 
 type inputLine struct {
 	number int  // in its input, from 1
-	open   bool // it has no line end
+	open   bool // the line has no line end
 	end    int  // in text
 	err    error
 }
@@ -43,14 +44,14 @@ func (l *lines) full() bool { return len(l.items) >= batchLines || len(l.text) >
 
 // A feed reads an input in the background and hands its lines over in batches.
 type feed struct {
-	// eager hands over what there is, since more may be long in coming:
-	// while one batch is being recorded, the next one fills.
+	// eager hands over a batch before it is full, since more lines may take
+	// long: while one batch is being recorded, the next one fills.
 	eager bool
 
 	mu      sync.Mutex
 	changed sync.Cond // one of the fields below
 	filling *lines
-	spare   *lines // memory of one that was used up
+	spare   *lines // memory of a batch that was recorded
 	err     error  // why there are no more lines; io.EOF at the end
 }
 
@@ -64,9 +65,9 @@ func startFeed(r io.Reader, eager bool) *feed {
 }
 
 func (f *feed) read(r *bufio.Reader) {
-	var long []byte // of a line that the reader's buffer does not hold
+	var long []byte // a line that is longer than the reader's buffer
 	if mark, err := r.Peek(3); err == nil && string(mark) == byteOrderMark {
-		_, _ = r.Discard(3) // it was there a line ago
+		_, _ = r.Discard(3) // these bytes were just peeked at
 	}
 	for number := 1; ; number++ {
 		line, err := r.ReadSlice('\n')
@@ -85,7 +86,7 @@ func (f *feed) read(r *bufio.Reader) {
 			line = long
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			f.stop(err) // the line may be half of one
+			f.stop(err) // the line may be incomplete
 			return
 		}
 		line, ended := bytes.CutSuffix(line, []byte("\n"))
@@ -103,8 +104,7 @@ func (f *feed) read(r *bufio.Reader) {
 	}
 }
 
-// put adds a line, and waits for room to do so. It reports whether more are
-// wanted.
+// put adds a line, and waits for room first. It reports whether to continue.
 func (f *feed) put(line []byte, item inputLine) bool {
 	if item.err == nil && len(bytes.TrimLeft(line, " \t")) == 0 {
 		return true
@@ -147,7 +147,7 @@ func (f *feed) next() (*lines, error) {
 	return out, nil
 }
 
-// free takes back the memory of lines that are used up.
+// free takes the memory of lines that were recorded, for the next batch.
 func (f *feed) free(l *lines) {
 	if cap(l.text) > 4*batchBytes {
 		return
@@ -158,7 +158,7 @@ func (f *feed) free(l *lines) {
 	f.spare = l
 }
 
-// stop ends the feed: next hands over what has been read, and then err.
+// stop ends the feed: next returns the lines that have been read, and then err.
 func (f *feed) stop(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

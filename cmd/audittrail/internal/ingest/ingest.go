@@ -1,9 +1,9 @@
 // Package ingest records lines of JSON in a log: it reads, parses and appends
-// them at once, each batch behind the other, and keeps their order.
+// batches of them in a pipeline, and keeps their order.
 //
-// A batch is recorded whole or not at all. An event without an id gets one that
-// is made of where its line stands, if the input has a name, so that reading the
-// same input again records nothing twice.
+// A batch is recorded as a whole or not at all. If the input has a name, an event
+// without an id gets one that is derived from the place of its line, so that
+// reading the same input again records nothing twice.
 package ingest
 
 import (
@@ -20,14 +20,14 @@ import (
 // MaxLine bounds a line, in bytes.
 const MaxLine = 64 << 20
 
-// ErrLineLength means that a line is longer than MaxLine. Its text is not kept.
+// ErrLineLength reports that a line is longer than MaxLine. Its text is not kept.
 var ErrLineLength = fmt.Errorf("the line is longer than %d MiB", MaxLine>>20)
 
-// ErrNoUser means that a line of another program has content and names no user,
-// so that no erasure would reach it.
-var ErrNoUser = errors.New("it names no user, and so no erasure of a person would reach its content: --no-user records it all the same, under the log's own key")
+// ErrNoUser reports that a line of another program has content and names no user,
+// so that no erasure could reach it.
+var ErrNoUser = errors.New("the line names no user, and so no erasure of a person could reach its content: --no-user records it anyway, under the log's own key")
 
-// A LineError names the line that was refused.
+// A LineError reports that a line was refused.
 type LineError struct {
 	Line int // in its input, from 1
 	Err  error
@@ -38,61 +38,61 @@ func (e *LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e
 // Unwrap returns the reason.
 func (e *LineError) Unwrap() error { return e.Err }
 
-// An Input is what lines come from.
+// An Input is a source of lines.
 type Input struct {
 	io.Reader
-	// Source names the input for all time: the same line at the same place of
-	// the same source is the same event. Without a name, lines without an id
-	// are new events whenever they are read.
+	// Source is the permanent name of the input: the same line at the same
+	// place of the same source is the same event. Without a name, lines without
+	// an id are new events whenever they are read.
 	Source string
-	// Eager records what has arrived, rather than wait for more.
+	// Eager records lines that have arrived, rather than wait for more.
 	Eager bool
-	// From names the program whose lines these are; without it, they are
+	// From names the program that wrote the lines; without it, the lines are
 	// events, or records that a plain logger or an export wrote.
 	From string
-	// NoUser takes lines of other programs whose content names no user.
+	// NoUser accepts content without a user in lines of other programs.
 	NoUser bool
-	// ReplaceInvalid takes lines with bytes or escapes that no text can contain.
-	// They are replaced, and the record says in how many places.
+	// ReplaceInvalid accepts lines with bytes or escapes that text cannot
+	// contain. They are replaced, and the record counts them.
 	ReplaceInvalid bool
 }
 
 // An Ingester records the lines of inputs.
 type Ingester struct {
 	Log *audittrail.Log
-	// Recorded is told the receipt of every line, in order, once it is durable.
+	// Recorded gets the receipt of every line, in order, once it is durable.
 	Recorded func(audittrail.Receipt) error
-	// Refused is told of the lines that are no events, in between, and the
-	// intake goes on. If it is nil, the first such line ends it.
+	// Refused gets the lines that are not events, in order with the receipts,
+	// and the ingester continues. If it is nil, the first such line ends Read.
 	Refused func(line int, text []byte, reason error) error
-	// Done is told after each batch how many bytes have been gone over.
+	// Done gets the number of bytes processed, after each batch.
 	Done func(bytes int64) error
 
 	bytes int64
 	lines int
 }
 
-// Lines returns the number of the last line of the last input that was gone
-// over for good: recorded, refused, or blank before such a one.
+// Lines returns the number of the last line of the last input that was processed
+// permanently: recorded, refused, or blank before such a line.
 func (in *Ingester) Lines() int { return in.lines }
 
-// A parsed line is an event, or the reason why there is none.
+// A parsed is the event of a line, or the reason why it has none.
 type parsed struct {
 	event   event.Event
 	err     error
 	receipt audittrail.Receipt
 }
 
-// A load is a batch on its way into the log.
+// A load is a batch that is being recorded.
 type load struct {
 	*lines
 	parsed []parsed
-	err    error // why there is no further one
+	err    error // why there is no further batch
 }
 
 // Read records the lines of an input. While one batch is being recorded, the
-// next is parsed, and the one behind it is read. If ctx ends, what was read so
-// far is recorded still.
+// next one is parsed, and the one after it is read. If ctx ends, the lines that
+// were read so far are still recorded.
 //
 // If a line is refused, the error is a *LineError.
 func (in *Ingester) Read(ctx context.Context, from Input) error {
@@ -119,12 +119,12 @@ func (in *Ingester) Read(ctx context.Context, from Input) error {
 	var failed error
 	for l := range loads {
 		switch {
-		case failed != nil: // let the parser come to its end
+		case failed != nil: // drain the batches, so that the parser ends
 		case l.err != nil:
 			failed = l.err
 		default:
-			// An interruption lets the batch end: it would not be known
-			// otherwise whether it was recorded.
+			// An interruption does not cancel the batch: otherwise it would be
+			// unknown whether the batch was recorded.
 			if failed = in.record(context.WithoutCancel(ctx), &l); failed != nil {
 				f.stop(failed)
 			}
@@ -137,8 +137,8 @@ func (in *Ingester) Read(ctx context.Context, from Input) error {
 	return failed
 }
 
-// record puts one batch into the log, and tells what became of it. A last line
-// that has no end does not hold up those before it.
+// record appends one batch to the log, and reports the result of each line. The
+// lines before an incomplete last line are recorded.
 func (in *Ingester) record(ctx context.Context, l *load) error {
 	good := make([]int, 0, len(l.parsed))
 	var half error
@@ -149,7 +149,7 @@ func (in *Ingester) record(ctx context.Context, l *load) error {
 		case in.Refused != nil:
 		case errors.Is(err, ErrHalfLine):
 			half = &LineError{l.items[i].number, err}
-			l.parsed = l.parsed[:i] // it is the last one
+			l.parsed = l.parsed[:i] // the incomplete line is the last one
 		default:
 			return &LineError{l.items[i].number, err}
 		}
@@ -175,8 +175,8 @@ func (in *Ingester) record(ctx context.Context, l *load) error {
 	return errors.Join(in.Done(in.bytes), half)
 }
 
-// append records the events of the lines that are good. If lines that the log
-// refuses are to be passed over, it finds them by halves.
+// append records the events of the valid lines. If lines that the log refuses are
+// to be skipped, it finds them by bisection.
 func (in *Ingester) append(ctx context.Context, l *load, good []int) error {
 	if len(good) == 0 {
 		return nil
@@ -211,8 +211,8 @@ func (in *Ingester) append(ctx context.Context, l *load, good []int) error {
 	return in.append(ctx, l, good[half:])
 }
 
-// refused tells whether the log refused an event for what it is, rather than
-// failed to take it.
+// refused reports whether the log refused an event as invalid, rather than failed
+// to append it.
 func refused(err error) bool {
 	var field *event.FieldError
 	var conflict *audittrail.IDConflictError

@@ -11,20 +11,20 @@ import (
 	"audittrail"
 )
 
-// How much of an input is looked at to find out whether it was imported before,
-// and how many different lines tell one file from another.
+// How much of an input is read to find out whether it was imported before, and
+// how many different lines distinguish one file from another.
 const (
 	lookLines = 1000
 	telling   = 10
 )
 
-// Known reports whether an input begins with the lines that were imported from
-// a file of its Source before, of which there were so many: whether most of its
-// first lines are on record, and either these could hardly be another file's,
-// since they contain times or ids or differ among themselves, or replaced is
-// false and the input is not shorter than what was imported.
+// Known reports whether an input begins with the lines that were imported before
+// from a file with the same Source; lines is their number. This is so if most of
+// its first lines are on record, and one of two conditions holds: these lines are
+// distinctive, since they contain times or ids or differ among themselves; or
+// replaced is false and the input is not shorter than the earlier one.
 //
-// It reads from.Reader, which is not to be imported afterwards.
+// It reads from.Reader, which must not be imported afterwards.
 func (in *Ingester) Known(ctx context.Context, from Input, lines int, replaced bool) (bool, error) {
 	r := bufio.NewReaderSize(from.Reader, 256<<10)
 	different := make(map[[32]byte]bool)

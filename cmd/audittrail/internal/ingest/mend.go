@@ -14,14 +14,14 @@ import (
 // many places of it were replaced.
 const Replaced = "replaced_invalid"
 
-// Mend returns line with what no JSON string can contain replaced by U+FFFD:
-// bytes that are not UTF-8, and escapes of half a surrogate pair. A control
-// character in a string becomes its escape, and so is kept. n is the number of
-// places; where it is 0, line itself is returned.
+// Mend returns line with everything that a JSON string cannot contain replaced by
+// U+FFFD: bytes that are not UTF-8, and escapes of half a surrogate pair. A
+// control character in a string is replaced by its escape, and so is kept. n is
+// the number of places; if it is 0, line itself is returned.
 func Mend(line []byte) (mended []byte, n int) {
 	const replacement = "\xef\xbf\xbd"
 	inString := false
-	from := 0 // of what is not in mended yet
+	from := 0 // start of the text that is not in mended yet
 	put := func(i int, with string, width int) {
 		mended = append(append(mended, line[from:i]...), with...)
 		from = i + width
@@ -43,7 +43,7 @@ func Mend(line []byte) (mended []byte, n int) {
 			put(i, `\u00`+string("0123456789abcdef"[c>>4])+string("0123456789abcdef"[c&15]), 1)
 			i++
 		case inString && c == '\\':
-			width := 1 // what follows need not be an escape
+			width := 1 // the next bytes need not be an escape
 			if i+1 < len(line) && (line[i+1] == '"' || line[i+1] == '\\') {
 				width = 2
 			} else if r, ok := escaped(line[i:]); ok {
@@ -67,7 +67,7 @@ func Mend(line []byte) (mended []byte, n int) {
 	return append(mended, line[min(from, len(line)):]...), n
 }
 
-// escaped reads \uXXXX at the start of b.
+// escaped parses \uXXXX at the start of b.
 func escaped(b []byte) (rune, bool) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return 0, false
@@ -76,10 +76,10 @@ func escaped(b []byte) (rune, bool) {
 	return rune(n), err == nil
 }
 
-// SayReplaced has an event say that n places of its line were replaced.
+// SayReplaced adds to an event that n places of its line were replaced.
 func SayReplaced(e *event.Event, n int) error {
 	if _, taken := e.Metadata[Replaced]; taken {
-		return &event.FieldError{Field: "metadata", Problem: fmt.Sprintf("has a key %q, which is where --replace-invalid says what it did", Replaced)}
+		return &event.FieldError{Field: "metadata", Problem: fmt.Sprintf("has the key %q, which is reserved for the count of --replace-invalid", Replaced)}
 	}
 	if e.Metadata == nil {
 		e.Metadata = make(map[string]json.RawMessage, 1)

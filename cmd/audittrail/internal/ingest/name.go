@@ -9,14 +9,16 @@ import (
 	"audittrail/internal/filekind"
 )
 
-// ErrHalfLine means that the last line of an input has no end: it is cut off,
+// ErrHalfLine reports that the last line of an input has no end: it is cut off,
 // or another process is still writing it.
 var ErrHalfLine = errors.New("the last line has no end: it was cut off, or is still being written")
 
-// A KindError says what an input is instead of one JSON object a line.
+// A KindError reports that an input is not one JSON object per line, but of
+// another kind.
 type KindError = foreign.Error
 
-// unpacked is what to do with files that contain others, and with other text.
+// unpacked says what to do with compressed files, archives and other encodings of
+// text.
 var unpacked = map[string]string{
 	filekind.Gzip:  "import what it contains: gunzip -c FILE | audittrail import --source NAME -",
 	filekind.Zstd:  "import what it contains: zstd -dc FILE | audittrail import --source NAME -",
@@ -30,21 +32,21 @@ var unpacked = map[string]string{
 
 var (
 	array = KindError{What: "a JSON array", Do: "write its elements as lines: jq -c '.[]' FILE | audittrail import --source NAME -"}
-	piece = KindError{What: "a line of a JSON array, with a comma behind its object", Do: "write each object as one line: jq -c '.[]' FILE | audittrail import --source NAME -"}
+	piece = KindError{What: "a line of a JSON array, with a comma after its object", Do: "write each object as one line: jq -c '.[]' FILE | audittrail import --source NAME -"}
 	cut   = KindError{What: "JSON over several lines", Do: "write each object as one line: jq -c . FILE | audittrail import --source NAME -"}
-	csv   = KindError{What: "CSV", Do: "write each row as one JSON object a line, with the names of the columns as those of the fields"}
-	text  = KindError{What: "text that is not JSON", Do: "write each event as one JSON object a line"}
+	csv   = KindError{What: "CSV", Do: "write each row as one JSON object per line, with the names of the columns as those of the fields"}
+	text  = KindError{What: "text that is not JSON", Do: "write each event as one JSON object per line"}
 )
 
-// nameLine returns what the line is that was refused for err: another kind of
-// file, a line of another program, or err. Where it was read as a line of the
-// program from, err says which program it is of.
+// nameLine returns an error with the kind of a line that was refused for err:
+// another kind of file, a line of another program, or else err. If the line was
+// read as one of the program from, err already names the program.
 func nameLine(line []byte, number int, from string, err error) error {
 	if number == 1 {
 		if what := filekind.Name(line); what != "" {
 			do, ok := unpacked[what]
 			if !ok {
-				do = "write what it says as JSON, one object a line"
+				do = "convert its contents to JSON, one object per line"
 			}
 			return &KindError{What: what, Do: do}
 		}
@@ -79,8 +81,8 @@ func nameLine(line []byte, number int, from string, err error) error {
 	return err
 }
 
-// NameEvent returns what a file is that was refused for err as that of one event:
-// other text, several events, or err.
+// NameEvent returns an error with the kind of a file that was refused for err as
+// the file of one event: other text, several events, or else err.
 func NameEvent(data []byte, err error) error {
 	line := bytes.TrimSpace(data)
 	if len(line) == 0 {
@@ -93,7 +95,7 @@ func NameEvent(data []byte, err error) error {
 	case first == '[':
 		return &array
 	case first == '{' && many:
-		return &KindError{What: "more than one event", Do: "audittrail import takes a file of them, one a line"}
+		return &KindError{What: "more than one event", Do: "audittrail import reads a file of them, one per line"}
 	case first == '{' && wrong == nil && d.End() == nil:
 		if kind := foreign.Name(line); kind != nil {
 			return kind
@@ -110,13 +112,13 @@ func atEnd(err error, line []byte) bool {
 	return errors.As(err, &at) && at.Offset == len(line)
 }
 
-// betweenTokens reports whether line breaks off where a pretty-printed object
-// has line ends.
+// betweenTokens reports whether line ends where a pretty-printed object has line
+// ends.
 func betweenTokens(err error, line []byte) bool {
 	return atEnd(err, line) && bytes.ContainsRune([]byte("{[,"), rune(line[len(line)-1]))
 }
 
-// isHeader reports whether line looks like the names of a table's columns.
+// isHeader reports whether line looks like the column names of a table.
 func isHeader(line []byte) bool {
 	for _, comma := range []string{",", ";", "\t"} {
 		names := bytes.Split(line, []byte(comma))

@@ -13,11 +13,11 @@ import (
 	"audittrail/event"
 )
 
-// idDomain separates the ids that are derived here from all other hashes.
-// It reaches the disk: with another one, lines would be recorded twice.
+// idDomain separates the ids that are derived here from all other hashes. It
+// reaches the disk: if it changed, lines would be recorded twice.
 const idDomain = "audittrail/v1 import id"
 
-// parseLines reads events, on all processors where there are many.
+// parseLines parses events, on all processors if there are many.
 func parseLines(l *lines, in *Input) []parsed {
 	out := make([]parsed, len(l.items))
 	const few = 32
@@ -37,7 +37,7 @@ func parseLines(l *lines, in *Input) []parsed {
 	return out
 }
 
-// parse reads the event of a line.
+// parse parses the event of a line.
 func (in *Input) parse(line []byte, at inputLine) (event.Event, error) {
 	text, replaced := line, 0
 	if in.ReplaceInvalid {
@@ -51,7 +51,7 @@ func (in *Input) parse(line []byte, at inputLine) (event.Event, error) {
 		err = nameLine(text, at.number, in.From, err)
 		if !in.ReplaceInvalid {
 			if _, n := Mend(line); n > 0 && !errors.As(err, new(*KindError)) {
-				err = fmt.Errorf("%w; --replace-invalid records it with a replacement character in such places, and says so in the record", err)
+				err = fmt.Errorf("%w; --replace-invalid records the event with a replacement character in such places, and counts them in the record", err)
 			}
 		}
 		return ev, err
@@ -70,16 +70,16 @@ func (in *Input) parse(line []byte, at inputLine) (event.Event, error) {
 	return ev, nil
 }
 
-// event reads a line in the form that the input has.
+// event parses a line in the form of the input.
 func (in *Input) event(line []byte) (event.Event, error) {
 	if in.From != "" {
 		return foreign.Parse(in.From, line)
 	}
 	ev, err := event.ParseFitting(line)
 	if err != nil && !foreign.IsRecord(line) {
-		// What is wrong with it may be that it was exported, or is of another
-		// logger. A log's own line is chained by hashes, too: taken for one of
-		// another logger, it would be an event without its content.
+		// The line may have been exported, or be that of another logger. A
+		// log's own line is excluded: it is chained by hashes, too, and taken
+		// for a line of another logger, it would be an event without content.
 		for _, parse := range []func([]byte) (event.Event, bool, error){event.ParseExported, event.ParsePlain} {
 			if other, is, otherErr := parse(line); is {
 				return other, otherErr
@@ -89,17 +89,18 @@ func (in *Input) event(line []byte) (event.Event, error) {
 	return ev, err
 }
 
-// hasContent reports whether an event of another program says anything that is
-// encrypted, beyond which program that was.
+// hasContent reports whether an event of another program has encrypted fields
+// besides the name of that program.
 func hasContent(e *event.Event) bool {
 	return e.Prompt != "" || e.Response != "" || e.SystemInstructions != "" || e.Error != "" || e.SessionID != "" ||
 		len(e.InputMessages) > 0 || len(e.OutputMessages) > 0 || e.Tool != nil || len(e.Metadata) > 1
 }
 
-// lineID derives the id of an event that has none from where it stands, so
-// that it is the same one whenever the same line is imported. It is no UUID on
-// purpose: the log seals it, and derives the record's id with a key. In the
-// clear, a hash of the line would confirm what somebody guesses of its content.
+// lineID derives the id of an event without one from the place and bytes of its
+// line, so that it is the same whenever the same line is imported. It is
+// deliberately not a UUID: the log encrypts it, and derives the record's id with
+// a key. A hash of the line in cleartext would let anybody confirm a guess of
+// its content.
 func lineID(source string, number int, line []byte) string {
 	h := sha256.New()
 	head := make([]byte, 0, 256)

@@ -1,6 +1,6 @@
 // Package table writes records as Parquet files: docs/format/export.md has the
-// columns. It writes as it goes, and holds one row group in memory, which is
-// bounded in rows and in bytes.
+// columns. It writes records as they come, and keeps one row group in memory,
+// which is bounded in rows and in bytes.
 package table
 
 import (
@@ -32,8 +32,8 @@ type Writer struct {
 	rows, bytes int // of the row group
 }
 
-// NewWriter begins a file. Without contents it has the columns of what stands in
-// the clear alone.
+// NewWriter begins a file. Without contents it has only the columns of cleartext
+// fields.
 func NewWriter(w io.Writer, contents bool) *Writer {
 	if contents {
 		return newWriter(w, func(r *record.Record) full { return full{clearOf(r), contentOf(&r.Event)} })
@@ -70,7 +70,7 @@ func (w *Writer) Write(r *record.Record) error {
 	return nil
 }
 
-// Close ends the file. After an error of Write there is none.
+// Close ends the file. After an error of Write there is no valid file.
 func (w *Writer) Close() error {
 	if err := w.end(); err != nil {
 		return fmt.Errorf("end a Parquet file: %w", err)
@@ -78,7 +78,7 @@ func (w *Writer) Close() error {
 	return nil
 }
 
-// A clearPart is what stands in the clear.
+// A clearPart has the cleartext fields of a row.
 type clearPart struct {
 	Seq          int64             `parquet:"seq"`
 	UUID         string            `parquet:"uuid"`
@@ -122,7 +122,7 @@ type clearPart struct {
 	Labels       map[string]string `parquet:"labels,optional" parquet-key:",dict" parquet-value:",dict"`
 }
 
-// A contentPart is what is sealed.
+// A contentPart has the encrypted fields of a row.
 type contentPart struct {
 	ID        string          `parquet:"id,optional"`
 	User      string          `parquet:"user_id,optional,dict"`
@@ -140,7 +140,7 @@ type contentPart struct {
 	Metadata  json.RawMessage `parquet:"metadata,json,optional"`
 }
 
-// A full row has both.
+// A full is a row with both parts.
 type full struct {
 	clearPart
 	contentPart
@@ -182,7 +182,7 @@ func clearOf(r *record.Record) clearPart {
 	return c
 }
 
-// micros is a time in microseconds since 1970, in whole ones.
+// micros returns a time in whole microseconds since 1970.
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
 func contentOf(ev *event.Event) contentPart {
@@ -197,7 +197,7 @@ func contentOf(ev *event.Event) contentPart {
 	return c
 }
 
-// metadataOf is the metadata as one JSON object, of values as they came.
+// metadataOf returns the metadata as one JSON object, with unchanged values.
 func metadataOf(ev *event.Event) json.RawMessage {
 	if len(ev.Metadata) == 0 {
 		return nil
@@ -206,12 +206,12 @@ func metadataOf(ev *event.Event) json.RawMessage {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(ev.Metadata); err != nil {
-		panic("table: " + err.Error()) // it was read as JSON
+		panic("table: " + err.Error()) // the values were parsed as JSON before
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// sizeOf is about how many bytes an event takes in memory.
+// sizeOf returns about how many bytes an event takes in memory.
 func sizeOf(ev *event.Event) int {
 	n := 256 + len(ev.Prompt) + len(ev.Response) + len(ev.SystemInstructions) + len(ev.InputMessages) + len(ev.OutputMessages) + len(ev.Error)
 	if t := ev.Tool; t != nil {
