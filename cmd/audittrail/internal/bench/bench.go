@@ -18,17 +18,17 @@ import (
 	"audittrail/internal/shown"
 )
 
-// Options say where is measured, and how it is shown.
+// Options say where bench measures, and how it prints results.
 type Options struct {
-	Dir     string // within which a folder is made; if empty, the present one
+	Dir     string // in which a folder is created; if empty, the current one
 	Out     io.Writer
-	JSON    bool      // and not for people
-	Colours bool      // Out takes them
-	Stages  io.Writer // a terminal that shows what is being measured; nil for none
+	JSON    bool      // print JSON, and not text
+	Colours bool      // Out shows colours
+	Stages  io.Writer // a terminal that shows the present measurement; nil for none
 	Now     func() time.Time
 }
 
-// paint gives text a colour, where the terminal takes colours.
+// paint gives text a colour, if the terminal shows colours.
 func (o *Options) paint(c shown.Colour, text string) string {
 	if !o.Colours {
 		return text
@@ -36,15 +36,15 @@ func (o *Options) paint(c shown.Colour, text string) string {
 	return shown.Paint(c, text)
 }
 
-// A Load is how much is measured with.
+// A Load is the amount of work to measure.
 type Load struct {
-	Events  int  // to append
-	Writers int  // that append at the same time
+	Events  int  // number of events to append
+	Writers int  // number of concurrent writers
 	Size    int  // of an event in bytes, as JSON
-	Keep    bool // leave the log there
+	Keep    bool // keep the log
 }
 
-// The limits of what bench can be asked for.
+// The limits of a Load.
 const (
 	maxEvents  = 100_000_000
 	maxWriters = 100_000
@@ -62,14 +62,14 @@ func (o *Load) check() error {
 		{"size", o.Size, minSize, maxSize},
 	} {
 		if n.got < n.min || n.got > n.max {
-			return fmt.Errorf("read --%s: it is %d, want %s to %s", n.name, n.got, display.Number(n.min), display.Number(n.max))
+			return fmt.Errorf("read --%s: invalid number %d: use %s to %s", n.name, n.got, display.Number(n.min), display.Number(n.max))
 		}
 	}
 	return nil
 }
 
-// Run measures a log of its own with a load, prints what it measured, and removes
-// the log, unless it is to be kept.
+// Run measures a new log with a load, prints the results, and removes the log,
+// unless the load says to keep it.
 func Run(ctx context.Context, to Options, o Load) error {
 	if err := o.check(); err != nil {
 		return err
@@ -91,17 +91,16 @@ func Run(ctx context.Context, to Options, o Load) error {
 	removed := remove()
 	switch {
 	case removed != nil:
-		return errors.Join(err, fmt.Errorf("remove what it made: %w", removed))
+		return errors.Join(err, fmt.Errorf("remove the temporary log: %w", removed))
 	case ctx.Err() != nil:
-		return errors.New("interrupted; what it made is removed")
+		return errors.New("interrupted; the temporary log was removed")
 	case err != nil:
 		return err
 	}
 	return b.print(&b.result)
 }
 
-// makeFolder makes the folder that is worked in, and returns what removes it
-// again.
+// makeFolder creates the working folder, and returns a function that removes it.
 func makeFolder(parent string) (dir string, remove func() error, err error) {
 	parent = cmp.Or(parent, ".")
 	if err := holdsNoLog(parent); err != nil {
@@ -130,7 +129,7 @@ func holdsNoLog(dir string) error {
 			return err
 		}
 		if len(found) > 0 {
-			return fmt.Errorf("work in %s: it holds a log; name another folder on its disk with --dir", dir)
+			return fmt.Errorf("work in %s: the folder contains a log; name another folder on the same disk with --dir", dir)
 		}
 	}
 	return nil

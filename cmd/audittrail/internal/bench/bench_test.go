@@ -156,8 +156,8 @@ func TestBenchLeavesLogsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	o, _ := in(dir, new(hurry))
-	if err := Run(t.Context(), o, few(50)); err == nil || !strings.Contains(err.Error(), "holds a log") {
-		t.Errorf("bench in the folder of a log: %v, want it refused", err)
+	if err := Run(t.Context(), o, few(50)); err == nil || !strings.Contains(err.Error(), "contains a log") {
+		t.Errorf("bench in the folder of a log: %v, want a refusal", err)
 	}
 	after, err := os.ReadDir(dir)
 	if err != nil || len(after) != len(before) {
@@ -206,7 +206,7 @@ func TestBenchRefuses(t *testing.T) {
 		dir := t.TempDir()
 		o, out := in(dir, new(hurry))
 		if err := Run(t.Context(), o, load); err == nil || out.Len() > 0 {
-			t.Errorf("bench with %+v: %v, want it refused", load, err)
+			t.Errorf("bench with %+v: %v, want a refusal", load, err)
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 			t.Errorf("bench with %+v left %v, %v", load, left, err)

@@ -17,12 +17,12 @@ import (
 	"audittrail/internal/vfs"
 )
 
-// A QueryLoad is how much is measured queries with.
+// A QueryLoad is the amount of work to measure queries with.
 type QueryLoad struct {
 	Events  int  // of the log
-	Chosen  bool // Events were asked for: a log that was kept must have as many
-	Keep    bool // leave the log there, for another run
-	Rebuild bool // also measure how long making the index again takes
+	Chosen  bool // Events were given: a kept log must have as many
+	Keep    bool // keep the log for another run
+	Rebuild bool // also measure how long rebuilding the index takes
 }
 
 // A queryBench is one run of bench query.
@@ -35,7 +35,7 @@ type queryBench struct {
 
 const (
 	queryFolder = "audittrail-bench-query"
-	queryMade   = "made.json" // what was measured while the log was made, and that it is whole
+	queryMade   = "made.json" // the measurements of making the log, and a mark that it is complete
 	querySeed   = 1
 
 	minQueryEvents = 1000
@@ -44,11 +44,11 @@ const (
 
 func (q *queryBench) indexDir() string { return filepath.Join(q.logDir(), "index") }
 
-// RunQuery measures queries of a log of its own, prints what it measured, and
-// removes the log, unless it is to be kept or was there.
+// RunQuery measures queries of a log, prints the results, and removes the log,
+// unless the load says to keep it or it was kept before.
 func RunQuery(ctx context.Context, to Options, o QueryLoad) error {
 	if o.Events < minQueryEvents || o.Events > maxEvents {
-		return fmt.Errorf("read --events: it is %d, want %s to %s", o.Events, display.Number(minQueryEvents), display.Number(maxEvents))
+		return fmt.Errorf("read --events: invalid number %d: use %s to %s", o.Events, display.Number(minQueryEvents), display.Number(maxEvents))
 	}
 	parent := cmp.Or(to.Dir, ".")
 	if err := holdsNoLog(parent); err != nil {
@@ -72,9 +72,9 @@ func RunQuery(ctx context.Context, to Options, o QueryLoad) error {
 		removed := os.RemoveAll(dir)
 		switch {
 		case removed != nil:
-			return errors.Join(err, fmt.Errorf("remove what it made: %w", removed))
+			return errors.Join(err, fmt.Errorf("remove the temporary log: %w", removed))
 		case ctx.Err() != nil:
-			return errors.New("interrupted; what it made is removed")
+			return errors.New("interrupted; the temporary log was removed")
 		}
 	} else {
 		q.result.Kept = dir
@@ -85,12 +85,12 @@ func RunQuery(ctx context.Context, to Options, o QueryLoad) error {
 	return q.printQuery(&q.result)
 }
 
-// there reads what is known of a log that was kept, if there is one.
+// there reads the measurements of a kept log, if there is one.
 func (q *queryBench) there() (bool, error) {
 	text, err := vfs.ReadFile(vfs.OS, filepath.Join(q.dir, queryMade), 1<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(q.dir); err == nil {
-			return false, fmt.Errorf("work in %s: it is there, but not the whole of it; remove it", q.dir)
+			return false, fmt.Errorf("work in %s: the folder contains an incomplete log of bench query; remove the folder", q.dir)
 		}
 		return false, nil
 	}
@@ -98,16 +98,16 @@ func (q *queryBench) there() (bool, error) {
 		return false, err
 	}
 	if err := json.Unmarshal(text, &q.result); err != nil {
-		return false, fmt.Errorf("read %s: it is not what bench query writes; remove the folder", filepath.Join(q.dir, queryMade))
+		return false, fmt.Errorf("read %s: the file was not written by bench query; remove the folder", filepath.Join(q.dir, queryMade))
 	}
 	if n := q.result.Events; n < minQueryEvents || q.o.Chosen && n != q.o.Events {
-		return false, fmt.Errorf("use the log in %s again: it has %s events, not %s; remove it, or leave --events out",
+		return false, fmt.Errorf("use the log in %s again: the log has %s events, not %s; remove it, or leave --events out",
 			q.dir, display.Number(n), display.Number(q.o.Events))
 	}
 	return true, nil
 }
 
-// run makes what is not there, and measures.
+// run makes the log if there is none, and measures.
 func (q *queryBench) run(made bool) error {
 	if !made {
 		if err := q.make(); err != nil {

@@ -27,10 +27,10 @@ func (o *Options) printQuery(r *queryResult) error {
 		display.Count(r.Events, "event", "events"), display.Bytes(int64(m.EventBytes)), display.Count(r.Cores, "core", "cores"), r.System)
 	line("append", "%s events/s without an index, %s with one (first %s)", rateText(m.Plain), rateText(m.Beside), display.Number(m.Compared))
 	line("", "%s events/s in all, %s the last tenth", rateText(m.All), rateText(m.LastTenth))
-	line("", "%s events/s made up alone, which is part of these times", rateText(m.Maker))
+	line("", "%s events/s generated alone, which is part of these times", rateText(m.Maker))
 	line("index", "%s records/s until all were in it, %s ms after the last", rateText(m.Indexed), msText(m.Lag))
 	if r.Anew != nil {
-		line("", "%s records/s made anew from the log, in %v", rateText(r.Anew.PerSecond), r.Anew.Took.Round(time.Millisecond))
+		line("", "%s records/s rebuilt from the log, in %v", rateText(r.Anew.PerSecond), r.Anew.Took.Round(time.Millisecond))
 	}
 	line("disk", "%.0f bytes of index and %.0f of log for each event", m.Index, m.Log)
 	line("open", "%s ms to read  %s ms to write, log and index", msText(r.Open.Read), msText(r.Open.Write))

@@ -57,7 +57,7 @@ func TestBenchQueryMeasuresEverything(t *testing.T) {
 	if err := os.Remove(filepath.Join(kept, queryMade)); err != nil {
 		t.Fatal(err)
 	}
-	if err := RunQuery(t.Context(), o, QueryLoad{Events: 100_000}); err == nil || !strings.Contains(err.Error(), "not the whole") {
+	if err := RunQuery(t.Context(), o, QueryLoad{Events: 100_000}); err == nil || !strings.Contains(err.Error(), "incomplete log") {
 		t.Errorf("bench query with half a log: %v", err)
 	}
 }

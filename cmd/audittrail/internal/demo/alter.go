@@ -16,9 +16,8 @@ import (
 	"audittrail/record"
 )
 
-// prove hands a proof of the incident's record to a stranger. The stranger
-// has the record's line and the log's public key, and neither the log nor a
-// secret.
+// prove gives a proof of the incident's record to an auditor. The auditor has the
+// record's line and the log's public key, and neither the log nor a secret.
 func (d *demo) prove(ctx context.Context) error {
 	seq := d.incident.Seq
 	proof, err := d.log.Prove(ctx, seq)
@@ -43,9 +42,9 @@ func (d *demo) prove(ctx context.Context) error {
 		return fmt.Errorf("check the proof of record %d: %w", seq, err)
 	}
 	if _, err := d.check("changed.json"); !errors.Is(err, check.ErrAltered) {
-		return fmt.Errorf("check the proof against a changed line: %w, want that it was altered", err)
+		return fmt.Errorf("check the proof with a changed line: got %w, expected an alteration", err)
 	}
-	d.title(4, fmt.Sprintf("Proved to a stranger: record %d is in this log; its content stays sealed", seq))
+	d.title(4, fmt.Sprintf("Proved to an auditor: record %d is in this log; its content stays encrypted", seq))
 	d.line("An auditor gets that line (%s), a proof (%s) and the log's", display.Bytes(int64(len(line))), display.Bytes(int64(len(proof))))
 	d.text("public key, but neither the log nor a secret, and runs:\n")
 	d.line("$ audittrail check --key log.vkey --proof %d.tlog-proof %[1]d.json", seq)
@@ -59,8 +58,8 @@ func (d *demo) prove(ctx context.Context) error {
 	return nil
 }
 
-// check checks a line against the proof of the incident's record, as 'audittrail
-// check' does, from what the stranger got, and returns what that prints.
+// check checks the proof of the incident's record for a line, like 'audittrail
+// check' does, from the auditor's files, and returns the output.
 func (d *demo) check(name string) (said string, err error) {
 	file, err := os.ReadFile(filepath.Join(d.side, name))
 	if err != nil {
@@ -84,19 +83,19 @@ func (d *demo) check(name string) (said string, err error) {
 	return check.InLog(tail.Seq, p), nil
 }
 
-// earlierTree is the folder of the tree as it was before the incident.
+// earlierTree is the folder with a copy of the tree from before the incident.
 const earlierTree = "earlier-tree"
 
-// An attack is one way to make the incident go away. It gets the lines of the
-// log, each with its LF, and the incident's place among them.
+// An attack is one way to remove the incident from the log. It gets the lines of
+// the log, each with its LF, and the incident's place among them.
 type attack struct {
-	kind string // as which verify must report it
+	kind string // the kind of finding that verify must report
 	what string
-	tree string // where the copy's tree comes from, if not from the log
+	tree string // the folder of the copy's tree, if it is not the log's
 	do   func(lines [][]byte, at int) [][]byte
 }
 
-// attacks returns the attacks that are shown.
+// attacks returns the attacks.
 func attacks() []attack {
 	return []attack{
 		{"modified", "the record's severity changed from critical to low", "", func(lines [][]byte, at int) [][]byte {
@@ -110,19 +109,19 @@ func attacks() []attack {
 		{"missing", "the record taken out", "", func(lines [][]byte, at int) [][]byte {
 			return slices.Delete(lines, at, at+1)
 		}},
-		{"truncated", "log, tree and checkpoint put back as they were before", earlierTree, func(lines [][]byte, at int) [][]byte {
+		{"truncated", "log, tree and checkpoint replaced by an earlier copy", earlierTree, func(lines [][]byte, at int) [][]byte {
 			return lines[:at]
 		}},
 	}
 }
 
-// playedDown is the incident's line with the incident made small.
+// playedDown returns the incident's line with a lower severity.
 func playedDown(line []byte) []byte {
 	return bytes.Replace(line, []byte(`"severity":"critical"`), []byte(`"severity":"low"`), 1)
 }
 
-// chainedAgain computes the hashes from a line to the end of the log, as
-// somebody can who may write to the disk and has no key.
+// chainedAgain computes the hashes from a line to the end of the log, which
+// needs access to the disk but no key.
 func chainedAgain(lines [][]byte, from int) [][]byte {
 	for i := from; i < len(lines); i++ {
 		line := bytes.TrimSuffix(lines[i], []byte("\n"))
@@ -137,9 +136,9 @@ func chainedAgain(lines [][]byte, from int) [][]byte {
 	return lines
 }
 
-// alter alters copies of the log, and shows what verify says.
+// alter alters copies of the log, and shows what verify finds.
 func (d *demo) alter(ctx context.Context) error {
-	d.title(5, "Caught: somebody who can write to the disk wants the incident gone")
+	d.title(5, "Detected: an attacker with access to the disk removes the incident")
 	const form = "%-56s%s"
 	d.line("%s", d.paint(dim, fmt.Sprintf(form, "done to a copy of the log", "what verify says")))
 	v, err := d.attacked(ctx, attack{kind: "untouched", do: func(lines [][]byte, _ int) [][]byte { return lines }})
@@ -147,7 +146,7 @@ func (d *demo) alter(ctx context.Context) error {
 		return err
 	}
 	if !v.Valid() || v.Records != d.records {
-		return errors.New("verify an untouched copy: it is not valid")
+		return errors.New("verify an untouched copy: the copy is not valid")
 	}
 	d.line(form, "nothing", d.paint(good, display.Number(v.Records)+" records intact"))
 	for _, a := range d.attacks {
@@ -156,23 +155,23 @@ func (d *demo) alter(ctx context.Context) error {
 			return fmt.Errorf("alter a copy (%s): %w", a.kind, err)
 		}
 		if len(v.Findings) == 0 {
-			return fmt.Errorf("verify a copy with %s: it was not caught", a.what)
+			return fmt.Errorf("verify a copy with %s: the alteration was not detected", a.what)
 		}
 		p := v.Findings[0]
 		if string(p.Kind) != a.kind || p.Seq != d.incident.Seq {
-			return fmt.Errorf("verify a copy with %s: it says that record %d is %s, want record %d %s",
+			return fmt.Errorf("verify a copy with %s: found record %d %s, expected record %d %s",
 				a.what, p.Seq, p.Kind, d.incident.Seq, a.kind)
 		}
 		d.line(form, a.what, d.paint(bad, fmt.Sprintf("record %d %s", p.Seq, p.Kind)))
 	}
 	d.line("")
-	d.text(`All that the auditor needs for this was kept from before: the log's public
+	d.text(`The auditor needs only what was kept from before the attack: the log's public
 key, and its last signed checkpoint.`)
 	return nil
 }
 
-// attacked makes a copy of the log that lacks the keys, does the attack to it,
-// and has it verified by somebody who kept the public key and a checkpoint.
+// attacked makes a copy of the log without the keys, attacks it, and verifies it
+// with the public key and the checkpoint from before.
 func (d *demo) attacked(ctx context.Context, a attack) (*audittrail.Verification, error) {
 	dir := filepath.Join(d.side, a.kind)
 	tree := filepath.Join(d.dir, "tree")

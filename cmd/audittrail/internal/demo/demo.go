@@ -1,6 +1,6 @@
 // Package demo demonstrates a log: it records a day of an AI product, verifies it,
-// proves a record to a stranger, and alters copies of the log to show each
-// alteration found.
+// proves a record to an auditor, and alters copies of the log to show that each
+// alteration is detected.
 package demo
 
 import (
@@ -25,7 +25,7 @@ import (
 // demoOrigin is the name of the demonstration's log.
 const demoOrigin = "example.com/claims-assistant"
 
-// Options say where a demonstration takes place, and how it is shown.
+// Options say where a demonstration creates its log, and how it prints.
 type Options struct {
 	Dir     string // of the log, which stays there; if empty, a temporary one
 	Out     io.Writer
@@ -33,7 +33,7 @@ type Options struct {
 	Now     func() time.Time
 }
 
-// A demo is a demonstration on its way.
+// A demo is a running demonstration.
 type demo struct {
 	Options
 	attacks []attack
@@ -51,8 +51,7 @@ type demo struct {
 	checkpoint []byte
 }
 
-// Run gives the demonstration. The error says what of it did not hold, or could
-// not be done.
+// Run runs the demonstration. The error says which step failed.
 func Run(ctx context.Context, o Options) error {
 	return (&demo{Options: o, attacks: attacks()}).run(ctx)
 }
@@ -66,15 +65,15 @@ func (d *demo) run(ctx context.Context) error {
 	d.say("%s\n", d.paint(bold, "AuditTrail, a flight recorder for AI systems, on a day that went wrong"))
 	err = errors.Join(d.steps(ctx), remove())
 	if err != nil {
-		// The steps that held are shown; the error tells the rest.
+		// The steps that succeeded are shown; the error describes the failed one.
 		return errors.Join(err, d.flush())
 	}
 	d.farewell(d.Now().Sub(began))
 	return d.flush()
 }
 
-// makeFolders makes the folders, and returns what removes those that are not
-// to stay.
+// makeFolders creates the folders, and returns a function that removes the
+// temporary ones.
 func (d *demo) makeFolders() (remove func() error, err error) {
 	if d.Dir == "" {
 		dir, err := os.MkdirTemp("", "audittrail-demo-")
@@ -90,13 +89,12 @@ func (d *demo) makeFolders() (remove func() error, err error) {
 		return nil, err
 	}
 	if len(names) > 0 {
-		return nil, fmt.Errorf("make a log in %s: the folder is not empty; name a new one", d.dir)
+		return nil, fmt.Errorf("create a log in %s: the folder is not empty; name a new one", d.dir)
 	}
 	return func() error { return nil }, os.MkdirAll(d.side, 0o755)
 }
 
-// steps does what the demonstration consists of, and shows each step when it
-// is done.
+// steps runs the steps of the demonstration, and shows each one when it is done.
 func (d *demo) steps(ctx context.Context) error {
 	log, err := audittrail.Open(d.dir, audittrail.Options{Create: true, Origin: demoOrigin})
 	if err != nil {
@@ -121,7 +119,7 @@ func (d *demo) steps(ctx context.Context) error {
 	return d.flush()
 }
 
-// record records the day, and shows what it was.
+// record records the day, and shows a summary.
 func (d *demo) record(ctx context.Context) error {
 	events := eventsOf(d.Now())
 	at := slices.IndexFunc(events, func(ev event.Event) bool { return ev.Type == event.SafetyIncident })
@@ -130,8 +128,8 @@ func (d *demo) record(ctx context.Context) error {
 		return err
 	}
 	took := d.Now().Sub(began)
-	// Somebody has a copy of the tree as it was before the incident, with its
-	// signed checkpoint: to put it back will be one of the attacks.
+	// A copy of the tree from before the incident, with its signed checkpoint:
+	// one of the attacks restores it.
 	if _, err := d.log.Checkpoint(ctx); err != nil {
 		return err
 	}
@@ -143,7 +141,7 @@ func (d *demo) record(ctx context.Context) error {
 		return err
 	}
 	took += d.Now().Sub(began)
-	// From here on, all that is shown is read back from the log.
+	// From here on, everything that is shown is read from the log.
 	var sum daySummary
 	for r, err := range d.log.Records(ctx, 0, ^uint64(0)) {
 		if err != nil {
@@ -158,12 +156,12 @@ func (d *demo) record(ctx context.Context) error {
 	d.title(1, "Recorded: a working day of an insurance company's claims assistant")
 	sum.print(d, took)
 	if d.incident == nil || d.records != uint64(len(events)) {
-		return fmt.Errorf("read the day back: %s, want %s, one of them the incident", display.Count(d.records, "record", "records"), display.Number(len(events)))
+		return fmt.Errorf("read the day: got %s, expected %s, one of them the incident", display.Count(d.records, "record", "records"), display.Number(len(events)))
 	}
 	return nil
 }
 
-// verify checks the log as it should be.
+// verify verifies the unaltered log.
 func (d *demo) verify(ctx context.Context) error {
 	keys, err := d.log.Keys()
 	if err != nil {
@@ -186,16 +184,16 @@ log signs: the signed checkpoint.`)
 	return nil
 }
 
-// show shows the incident's record, as it stands and as it reads.
+// show shows the incident's record, as stored and as decrypted.
 func (d *demo) show(ctx context.Context) error {
 	r, err := d.log.Get(ctx, d.incident.Seq)
 	if err != nil {
 		return err
 	}
-	// The demonstration says that none of the content is on disk.
+	// The demonstration states that no content is on disk in cleartext.
 	for _, secret := range []string{r.Event.UserID, r.Event.Prompt, r.Event.Response} {
 		if secret == "" || bytes.Contains(r.Line(), []byte(secret)) {
-			return errors.New("show a record: its content is not sealed")
+			return errors.New("show a record: the content is not encrypted")
 		}
 	}
 	d.title(3, fmt.Sprintf("On disk: record %d, the incident, is one line of JSON (wrapped, shortened)", r.Seq))
@@ -205,8 +203,8 @@ func (d *demo) show(ctx context.Context) error {
 	}
 	d.line("%s", strings.Join(d.wrapMembers(members), "\n   "))
 	d.line("")
-	d.text(`What is counted and filtered is in the clear; who it was and what was said is
-encrypted, in the body. Whoever has the keys reads:`)
+	d.text(`Fields for counting and filtering are stored in cleartext; the user and the
+content are encrypted, in the body. With the keys, one reads:`)
 	d.line("")
 	for _, f := range []struct{ name, value string }{{"user", r.Event.UserID}, {"prompt", r.Event.Prompt}, {"response", r.Event.Response}} {
 		for _, l := range display.Wrap(display.Visible(f.value), textWidth-10) {
@@ -217,11 +215,11 @@ encrypted, in the body. Whoever has the keys reads:`)
 	return nil
 }
 
-// farewell says what came of it, and what to do next.
+// farewell sums up the results, and says what to do next.
 func (d *demo) farewell(took time.Duration) {
 	d.title(6, fmt.Sprintf("What that means (all of it took %s)", tookText(took)))
-	d.line("%s  who keeps a checkpoint sees any change or cut in what it covers.", d.paint(good, "Proved:    "))
-	d.line("%s  that what the application reported is true, or was everything.", d.paint(wary, "Not proved:"))
+	d.line("%s  a kept checkpoint reveals any change of the records it covers.", d.paint(good, "Proved:    "))
+	d.line("%s  that the application reported the truth, or reported everything.", d.paint(wary, "Not proved:"))
 	d.line("")
 	next := [][2]string{
 		{`audittrail log -t prompt -m gpt-4o -p "Hello"`, "record something yourself"},
@@ -238,7 +236,7 @@ func (d *demo) farewell(took time.Duration) {
 				quoted(filepath.Join(d.side, d.attacks[1].kind)), quoted(filepath.Join(d.dir, "keys"))), ""},
 		}
 	} else {
-		d.line("The folder was temporary, and is gone. Next:")
+		d.line("The temporary folder was removed. Next:")
 	}
 	for _, n := range next {
 		d.line("%s", strings.TrimRight(fmt.Sprintf("  %-47s%s", n[0], d.paint(dim, n[1])), " "))

@@ -15,7 +15,7 @@ import (
 	"audittrail/record"
 )
 
-// The colours of what is shown.
+// The colours of the output.
 const (
 	bold = shown.Bold // of headings
 	good = shown.Green
@@ -28,7 +28,7 @@ const (
 // fit a terminal of 80.
 const textWidth = 77
 
-// paint gives text a colour, where the terminal takes colours.
+// paint gives text a colour, if the terminal shows colours.
 func (d *demo) paint(c shown.Colour, text string) string {
 	if !d.Colours {
 		return text
@@ -38,7 +38,7 @@ func (d *demo) paint(c shown.Colour, text string) string {
 
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(&d.buf, format, args...) }
 
-// flush shows what was said.
+// flush prints the collected output.
 func (d *demo) flush() error {
 	if d.buf.Len() == 0 {
 		return nil
@@ -70,7 +70,7 @@ func (d *demo) title(n int, text string) {
 	d.say("\n%s\n\n", d.paint(bold, fmt.Sprintf("%d  %s", n, text)))
 }
 
-// A daySummary is what the records of the day add up to.
+// A daySummary is the sums of the records of a day.
 type daySummary struct {
 	records uint64
 	users   map[string]bool
@@ -126,7 +126,7 @@ func (s *daySummary) print(d *demo, took time.Duration) {
 	d.line("")
 	d.line("%s records about %d people in %d languages: every prompt, answer, tool",
 		display.Number(s.records), len(s.users), len(s.langs))
-	d.line("call and decision. All were safely on disk after %s. What stands out:", tookText(took))
+	d.line("call and decision. All were safely on disk after %s. The highlights:", tookText(took))
 	d.line("")
 	for _, n := range s.notes {
 		kind := fmt.Sprintf("%-18s", n[1])

@@ -125,9 +125,9 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// TestIDs holds the ids of lines that have none against those that were given
-// when the format was made: with other ones, what is imported again would be
-// recorded twice.
+// TestIDs compares the generated ids of lines with those of the first version of
+// the format: with other ids, lines that are imported again would be recorded
+// twice.
 func TestIDs(t *testing.T) {
 	log := logtest.New(t)
 	text := `{"type":"prompt","prompt":"What is a bond?"}` + "\n\n" + `{"type":"prompt","prompt":"What is a bond?"}`
@@ -190,7 +190,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestStop checks that a batch with a bad line leaves nothing behind.
+// TestStop checks that nothing of a batch with an invalid line is recorded.
 func TestStop(t *testing.T) {
 	log := logtest.New(t)
 	good := strings.Repeat(`{"type":"prompt"}`+"\n", 1500)

@@ -76,7 +76,7 @@ func written(t *testing.T, contents bool, records ...*record.Record) *parquet.Fi
 	return f
 }
 
-// rows are what stands in a file, null left out, and the keys and values of a
+// rows are the values of a file, without nulls, and with the keys and values of a
 // map one after the other.
 func rows(t *testing.T, f *parquet.File) []map[string]string {
 	t.Helper()
@@ -154,7 +154,7 @@ func TestNoRecords(t *testing.T) {
 	}
 }
 
-// What is held in memory is one row group.
+// A writer has at most one row group in memory.
 func TestRowGroupsAreBounded(t *testing.T) {
 	small := recorded(t, event.Event{Type: event.Prompt, Prompt: "x"})[0]
 	var many []*record.Record
