@@ -137,7 +137,7 @@ func (e *env) grant(cmd *cobra.Command, o grantOptions, args []string) error {
 		})
 		if err != nil {
 			// Nobody received the token, so the grant is revoked.
-			return fmt.Errorf("access grant: the grant %s is recorded, but its token was not written, and cannot be shown again: revoke it, and grant anew: %w", g.ID, err)
+			return fmt.Errorf("access grant: the grant %s is recorded, but its token could not be printed, and cannot be printed again: revoke the grant, and make a new one: %w", g.ID, err)
 		}
 		return nil
 	})

@@ -18,9 +18,10 @@ func edited(t *testing.T, name string, change func([]byte) []byte) {
 	}
 }
 
-// A published checkpoint with any bit flipped is damaged, as long as the keyring
-// knows of what it claims to cover: the log goes on, and the file is kept. Where it
-// claims more, somebody has to say that there is no newer keyring.
+// A published checkpoint with any bit flipped is damaged, if the keyring has
+// signed as many records as it claims to cover: the log continues, and the file is
+// kept. If it claims more records, the user has to confirm that there is no newer
+// keyring.
 func TestCheckpointBits(t *testing.T) {
 	plain := forgedLog(t)
 	key := strings.TrimSpace(mustRun(t, "--dir", plain, "keys", "show", "--vkey"))
@@ -76,7 +77,7 @@ func TestCheckpointBits(t *testing.T) {
 	}
 }
 
-// Whoever changes a line as well as the checkpoint has altered the log.
+// A change of a line as well as of the checkpoint is an alteration of the log.
 func TestCheckpointBitAndLine(t *testing.T) {
 	dir := forgedLog(t)
 	edited(t, filepath.Join(dir, "tree", "checkpoint"), unsigned)

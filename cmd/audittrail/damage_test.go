@@ -40,7 +40,7 @@ var damages = []struct {
 		return g
 	}},
 	{"another's", func(_, other []byte) []byte { return other }},
-	{"folder", nil}, // stands in its place, so that it cannot be read
+	{"folder", nil}, // a folder takes the file's place, so that it cannot be read
 }
 
 func damageLog(t *testing.T) string {

@@ -151,8 +151,8 @@ func (f *forger) gone(kind, to string) []byte {
 	return []byte(strings.Replace(s, `,"source":`, labels+`,"source":`, 1))
 }
 
-// answers are commands whose answers do not change by what nobody vouches for,
-// with the keyring and without.
+// answers are commands whose results unauthenticated lines do not change, with
+// the keyring and without.
 var answers, answersWithoutKeys = []string{
 	"query", "query -o json", "query -o csv --oldest-first", "query --count-only", "query --group-by type,model_id -o json",
 	"query --group-by user", "query --text secret", "tail", "tail -n 1", "tail -o jsonl", "export", "export --format csv",
@@ -164,8 +164,8 @@ var answers, answersWithoutKeys = []string{
 	"archive list", "lineage",
 }
 
-// A line that nobody vouches for is in no answer, is marked where it is shown,
-// governs nothing, is said to be there, and is never signed.
+// An unauthenticated line is in no result, is marked by show, governs nothing, is
+// reported, and is never signed.
 func TestForgedBeyondTheCheckpoint(t *testing.T) {
 	plain := forgedLog(t)
 	nowhere := []string{"--keys", filepath.Join(t.TempDir(), "nowhere")}
@@ -291,7 +291,8 @@ func TestForgedBeyondTheCheckpoint(t *testing.T) {
 	}
 }
 
-// Whole files behind the log's end, of lines and of none, keep nobody from it.
+// Additional files after the log's end, with lines or empty, keep no reader and no
+// writer from the log.
 func TestForgedSegments(t *testing.T) {
 	dir := forgedLog(t)
 	f := readLines(t, dir)
@@ -323,7 +324,7 @@ func TestForgedSegments(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "log", strings.Repeat("0", 18)+"99.remnant"), []byte("junk"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	// The writer puts it aside: later records would come to stand behind its name.
+	// The writer renames the file: otherwise later records would follow its name.
 	mustRun(t, "--dir", dir, "log", "-t", "prompt", "-p", "next")
 	if _, err := os.Stat(filepath.Join(dir, "log", strings.Repeat("0", 18)+"99.remnant")); !os.IsNotExist(err) {
 		t.Errorf("the remnant behind the end is still there: %v", err)
@@ -343,7 +344,7 @@ func readFile(t *testing.T, name string) string {
 	return string(b)
 }
 
-// A checkpoint that the log's keys did not sign vouches for nothing.
+// A checkpoint that the log's keys did not sign authenticates nothing.
 func TestForgedCheckpoint(t *testing.T) {
 	dir := forgedLog(t)
 	f := readLines(t, dir)

@@ -9,8 +9,8 @@ import (
 	"audittrail/cmd/audittrail/internal/display"
 )
 
-// TestHelp holds every command against what its help must have: lines that fit
-// a terminal, an example, and the exit statuses.
+// TestHelp checks that the help of every command has lines that fit a terminal, an
+// example, and the exit statuses.
 func TestHelp(t *testing.T) {
 	e, _, _ := newEnv(t)
 	var look func(cmd *cobra.Command)

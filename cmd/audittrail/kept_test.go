@@ -276,9 +276,9 @@ func readDifferences(t *testing.T, file string) map[string][]difference {
 	return all
 }
 
-// TestKeptLogsSayTheSame checks that every command says of a log that an older
-// version made what that version said, except where the file differences.txt
-// beside it has the difference with its reason.
+// TestKeptLogsSayTheSame checks that every command prints about a log of an older
+// version what that version printed, except for the differences that the file
+// differences.txt in the log's folder lists with their reasons.
 func TestKeptLogsSayTheSame(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the archive of the kept logs is found through /proc/self/cwd")

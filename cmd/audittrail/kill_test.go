@@ -21,8 +21,8 @@ import (
 )
 
 // TestKill kills a process that imports under load, at random moments, and
-// checks what it had acknowledged. AUDITTRAIL_EXPLORE is for how many minutes
-// to go on.
+// checks the records that it had acknowledged. AUDITTRAIL_EXPLORE is the number
+// of minutes to continue.
 func TestKill(t *testing.T) {
 	rounds, until := 10, time.Time{}
 	if minutes, err := strconv.ParseFloat(os.Getenv("AUDITTRAIL_EXPLORE"), 64); err == nil {
@@ -123,8 +123,8 @@ func (k *killed) event(n int) string {
 	return fmt.Sprintf(`{"type":"prompt","model_id":"gpt-4","user_id":"user-%d","prompt":"%s"}`+"\n", n%100+n/1000, prompt(n))
 }
 
-// check verifies the log as the dead process left it, brings it in order, and
-// holds it against what was acknowledged and what was sent.
+// check verifies the log after the process was killed, recovers it, and compares
+// it with the acknowledged events and the events sent.
 func (k *killed) check(t *testing.T, round int) {
 	t.Helper()
 	verify, stdout, stderr := newEnv(t, "--dir", k.dir, "verify")

@@ -22,8 +22,8 @@ func resealed(line []byte, from, to string) []byte {
 	return fmt.Appendf(nil, "%s,\"hash\":\"%s\"}\n", covered, hex.EncodeToString(sum[:]))
 }
 
-// behinds are what somebody without keys, or a disk, may leave behind the signed
-// lines that no interrupted write does.
+// behinds are damages after the signed lines that an attacker without keys, or a
+// disk, can cause, and an interrupted write cannot.
 var behinds = map[string]func(f *forger){
 	"the last line again":   func(f *forger) { f.lines = append(f.lines, f.lines[len(f.lines)-1]) },
 	"the first line again":  func(f *forger) { f.lines = append(f.lines, f.lines[0]) },
@@ -62,8 +62,8 @@ func (f *forger) before(line []byte) {
 	f.lines = append(f.lines[:n:n], append(line, '\n'), f.lines[n])
 }
 
-// Of what lies beyond the newest checkpoint everybody says the same: nothing was
-// altered, and nobody vouches for it.
+// All commands agree on lines beyond the newest checkpoint: nothing was altered,
+// and the lines are unauthenticated.
 func TestOneVerdictBeyond(t *testing.T) {
 	plain := forgedLog(t)
 	key := strings.TrimSpace(mustRun(t, "--dir", plain, "keys", "show", "--vkey"))
@@ -229,15 +229,15 @@ func TestTombstoneThatNoRecordNames(t *testing.T) {
 	}
 }
 
-// A checkpoint that calls itself newer than what vouches for the log does not keep
-// verify from coming to an end: it looks again only as long as more is signed.
+// A forged checkpoint that claims to be newer does not make verify run without
+// end: it repeats the check only as long as more is signed.
 func TestVerifyEnds(t *testing.T) {
 	dir := forgedLog(t)
 	key := strings.TrimSpace(mustRun(t, "--dir", dir, "keys", "show", "--vkey"))
 	kept := filepath.Join(t.TempDir(), "checkpoint")
 	mustRun(t, "--dir", dir, "checkpoint", "--out", kept)
 	f := readLines(t, dir)
-	f.lines = append(f.lines, f.lines[0]) // nobody vouches for it, with keys and without
+	f.lines = append(f.lines, f.lines[0]) // unauthenticated, with keys and without
 	f.write(t, dir)
 	edited(t, filepath.Join(dir, "tree", "checkpoint"), func(b []byte) []byte {
 		return bytes.Replace(b, []byte("\n"+strconv.Itoa(forgedLogSize)+"\n"), []byte("\n1000\n"), 1)
@@ -249,8 +249,8 @@ func TestVerifyEnds(t *testing.T) {
 	}
 }
 
-// The name of a file behind the end counts for nothing, not even in how much is left
-// out.
+// The name of a file after the end has no effect, not even on the number of
+// records left out.
 func TestSegmentFarBehind(t *testing.T) {
 	dir := forgedLog(t)
 	f := readLines(t, dir)

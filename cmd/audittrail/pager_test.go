@@ -85,7 +85,7 @@ func TestPager(t *testing.T) {
 	}
 }
 
-// Who leaves the pager has not read the rest: it is not looked for either.
+// After the user has left the pager, the rest of the result is not computed.
 func TestPagerIsLeft(t *testing.T) {
 	dir := aLog(t, 3000, func(i int) string { return strings.Repeat("word ", 200) })
 	stdout, stderr, status := onTerminal(t, map[string]string{"PAGER": "sed 1q"}, "--dir", dir, "query", "-n", "0")
@@ -98,7 +98,7 @@ func TestPagerIsLeft(t *testing.T) {
 	}
 }
 
-// Words that match are marked on a terminal, where colours are wanted.
+// Words that match are marked on a terminal, if colours are enabled.
 func TestMarks(t *testing.T) {
 	long := strings.Repeat("padding ", 30)
 	dir := aLog(t, 1, func(int) string { return long + "what is a \ufdd0bond\ufdd1 and a bond? " + long })

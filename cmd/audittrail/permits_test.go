@@ -14,7 +14,7 @@ import (
 	"audittrail/access"
 )
 
-// TestPermits knows of every command what it needs of whoever gives it a token.
+// TestPermits lists for every command the permission that a token needs.
 func TestPermits(t *testing.T) {
 	e, _, _ := newEnv(t)
 	var look func(*cobra.Command)
@@ -29,7 +29,7 @@ func TestPermits(t *testing.T) {
 	look(e.rootCmd())
 }
 
-// What a command makes of a token that has all that it needs, and a scope.
+// The ways in which commands treat a token with the permission and a scope.
 const (
 	refuses = "refuses" // the command is about more than the scope
 	keeps   = "keeps"   // it shows what is in the scope

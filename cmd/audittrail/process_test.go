@@ -173,7 +173,7 @@ func TestSecondWriter(t *testing.T) {
 	}
 	mustRun(t, "--dir", dir, "verify")
 	doctor, stdout, _ := newEnv(t, "--dir", dir, "doctor")
-	if got := doctor.run(); got != exitLimited { // the master key lies beside the data
+	if got := doctor.run(); got != exitLimited { // the master key is stored with the data
 		t.Errorf("doctor beside the writer: status %d, %s", got, stdout)
 	}
 	if want := fmt.Sprintf("pid %d", os.Getpid()); !strings.Contains(stdout.String(), want) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Who is restricted stands by their subject id wherever users are told apart.
+// A restricted user is listed by subject id wherever results name users.
 func TestGroupsHideTheRestricted(t *testing.T) {
 	dir := t.TempDir()
 	mustRun(t, "--dir", dir, "log", "-t", "prompt", "-u", "annrestricted", "-p", "secret")

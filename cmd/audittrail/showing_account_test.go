@@ -57,8 +57,8 @@ func readLog(t *testing.T, n int) string {
 	return dir
 }
 
-// What is shown is recorded before the first byte of it leaves, and how much it
-// was behind the last one, however the command ends.
+// A read is recorded before its first byte is written, and its extent after the
+// last byte, however the command ends.
 func TestReadsAreRecordedFirst(t *testing.T) {
 	const n = 400 // more than any buffer on the way holds
 	gone := &fs.PathError{Op: "write", Path: os.Stdout.Name(), Err: syscall.EPIPE}

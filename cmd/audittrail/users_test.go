@@ -43,8 +43,8 @@ func TestEraseAsks(t *testing.T) {
 	}
 }
 
-// A file of users that is not UTF-8 is refused, and one that an editor has put a
-// byte order mark in front of is taken for what it is.
+// A file of users that is not UTF-8 is refused, and a byte order mark at its start
+// is ignored.
 func TestUsersFile(t *testing.T) {
 	dir := t.TempDir()
 	mustRun(t, "--dir", dir, "log", "-t", "prompt", "-u", "ann", "-p", "x")

@@ -375,8 +375,8 @@ func (l *layout) add(text string) {
 	l.write(name, append(l.read(name), text...))
 }
 
-// hole leaves the records up to one unsigned, damages that, and gives the one
-// behind it a place in its batch.
+// hole leaves the records from at on unsigned, damages record at, and changes the
+// place of a later record in its batch.
 func (l *layout) hole(at, behind, place int) {
 	l.t.Helper()
 	l.sign(at)
@@ -405,7 +405,7 @@ func (l *layout) drop(seq int) {
 	l.insert(seq, "")
 }
 
-// insert puts text in front of a line, or if it is empty in its place.
+// insert puts text before a line, or replaces an empty line by it.
 func (l *layout) insert(seq int, text string) {
 	l.t.Helper()
 	line := l.lines[seq]
@@ -482,9 +482,9 @@ func (l *layout) rotate(size int, trustNew bool) {
 	}
 }
 
-// real makes a log anew, and has its first segment archived in the folder that
-// it returns, or dropped. With "never" the segment is there again, as remains
-// that no record tells of.
+// real creates the log again, and archives its first segment in the folder that
+// it returns, or drops it. With "never", the log is as before, except that the
+// first segment is replaced by a tombstone that no record mentions.
 func (l *layout) real(drop bool, what string) (archive string) {
 	l.t.Helper()
 	t := l.t

@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// TestWriteWhole puts nothing over a file that appears while it writes, and
-// leaves nothing behind when the disk is full or somebody interrupts it.
+// TestWriteWhole checks that no file that appears meanwhile is overwritten, and
+// that no file remains if the disk is full or the write is interrupted.
 func TestWriteWhole(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		write func(t *testing.T, name string, f *os.File) error
 		says  string
-		left  string // what stands under the name afterwards
+		left  string // the content of the file afterwards
 	}{
 		{"done", func(*testing.T, string, *os.File) error { return nil }, "", "half"},
 		{"appears", func(t *testing.T, name string, _ *os.File) error {
