@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-// A room is what one package may stand on.
+// A room lists the packages that one package may import.
 type room struct {
 	ours   []string // our packages, as paths in this module; "." is the root
 	theirs []string // modules of others, besides the standard library and golang.org/x
@@ -263,7 +263,7 @@ func sources(t *testing.T) []source {
 	return all
 }
 
-// TestImportsPointDown holds every import against the table.
+// TestImportsPointDown compares every import with the table.
 func TestImportsPointDown(t *testing.T) {
 	for _, s := range sources(t) {
 		r, ok := rooms[s.dir]

@@ -35,7 +35,7 @@ var guides = []struct {
 // TestGuides does what a reader of the guides does. In them,
 //
 //	```sh      is run in a clone of this repository,
-//	```output  is what the commands in front of it print, where … stands for
+//	```output  is the output of the commands before it, where … stands for
 //	           any text in a line, on a line of its own for any lines, and any
 //	           number of spaces for any other,
 //
@@ -115,7 +115,7 @@ func readBlocks(page string) ([]block, error) {
 	return blocks, nil
 }
 
-// done stands in the output behind what a block printed.
+// done marks the end of the output of a block.
 const done = "=== done with the block at line "
 
 // follow runs the blocks of a page and compares what they print.
@@ -275,7 +275,7 @@ func anchors(page string) string {
 	return names.String()
 }
 
-// TestCommandsAreListed holds docs/cli.md against the commands that there are.
+// TestCommandsAreListed compares docs/cli.md with the existing commands.
 func TestCommandsAreListed(t *testing.T) {
 	dir := t.TempDir()
 	if out, err := exec.Command("go", "run", "-buildvcs=false", "./cmd/audittrail", "man", "--out", dir).CombinedOutput(); err != nil {

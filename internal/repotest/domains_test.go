@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestDomainStrings holds the domain strings in the code against their table:
-// each stands in both, and is defined once.
+// TestDomainStrings compares the domain strings in the code with their table:
+// each is in both, and is defined once.
 func TestDomainStrings(t *testing.T) {
 	pattern := regexp.MustCompile("audittrail/v1 [a-z ]+[a-z]")
 	table, err := os.ReadFile("docs/format/domains.md")

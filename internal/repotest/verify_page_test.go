@@ -13,7 +13,7 @@ import (
 	"audittrail/internal/logtest"
 )
 
-// auditCopy makes a log on the disk, with what docs/verify.md needs beside it,
+// auditCopy creates a log on the disk, with the files that docs/verify.md needs,
 // and returns the folder and the log's verifier key.
 func auditCopy(t *testing.T) (dir, vkey string) {
 	t.Helper()

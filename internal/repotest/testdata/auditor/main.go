@@ -1,5 +1,5 @@
-// Auditor checks a copy of a log as an outsider can, who has no keys of it but
-// the verifier key:
+// Auditor checks a copy of a log without its keys, like an outsider with only the
+// verifier key:
 //
 //	auditor VKEY DIR [PROOF | OLD-CHECKPOINT CONSISTENCY-PROOF]
 //
