@@ -40,19 +40,18 @@ func (e *env) reportCmd() *cobra.Command {
 	var o reportOptions
 	cmd := &cobra.Command{
 		Use:   "report",
-		Short: "Make a compliance report",
+		Short: "Compute a compliance report",
 		Long: `Report computes a compliance report from the log: a summary for the terminal, or
 a file in --format. It begins with what needs attention. Every figure names the
-query that gives it, and every section ends with what the log does not evidence.
-The JSON form is signed with the log's key, PDF and HTML carry it, and 'report
-verify' computes it again. docs/reports.md says what each section contains.
+query that gives it, and every section ends with its limitations. The JSON form
+is signed with the log's key, PDF and HTML files contain it, and 'report verify'
+computes it again. docs/reports.md describes each section.
 
 ` + strings.Join(shown.Wrap("Types: "+strings.Join(report.Types(), ", ")+".", 80), "\n") + `
 ` + strings.Join(shown.Wrap("Frameworks: "+strings.Join(report.Frameworks(), ", ")+"; --rules adds a file of your own.", 80), "\n") + `
 
-A report has no names of people. With --pseudonyms it has the subject ids of
-single people in the log, by which they can be told apart and, with the keyring,
-found.
+A report contains no names of people. With --pseudonyms it lists people by their
+subject ids in the log, from which the keyring can find the names.
 
 A report counts the records of the newest checkpoint, or the first N with
 --at N; the same log, size, period and program give the same bytes. Before it is
@@ -79,7 +78,7 @@ written, the log records that it was made, if no other process is writing.
 	f := cmd.Flags()
 	f.StringVar(&o.kind, "type", report.Full, "which `report`")
 	timeFlags(f, &o.start, &o.end, &o.zone)
-	f.StringVarP(&o.model, "model", "m", "", "only events of this model, where that means something")
+	f.StringVarP(&o.model, "model", "m", "", "count only events of this model, in sections about models")
 	f.StringVar(&o.format, "format", "", "`form` of the report: html, pdf, md, json or csv (default what --out ends in, or else that of -o)")
 	f.StringVar(&o.out, "out", "", "`file` to write (default standard output); for csv, a folder gets a file for each table")
 	f.StringSliceVar(&o.frameworks, "framework", nil, "`rules` to compare the log with (default all that come with the program)")
@@ -94,8 +93,7 @@ written, the log records that it was made, if no other process is writing.
 	return cmd
 }
 
-// rules reads the rules that were asked for: all that come with the program, if
-// none were.
+// rules reads the rules of --framework, or else all that come with the program.
 func (e *env) rules(o *report.Options, frameworks, own []string) error {
 	var err error
 	if o.Rules, err = report.BuiltinRules(frameworks...); err != nil {
@@ -141,7 +139,7 @@ func (e *env) witness(o *report.Options, name string, keys []string) error {
 	case name == "" && len(keys) == 0:
 		return nil
 	case name == "" || len(keys) == 0:
-		return errors.New("read --checkpoint and --witness: give both, or none: a checkpoint is witnessed by a key that you know")
+		return errors.New("read --checkpoint and --witness: only one is given; give both, since the checkpoint is verified with the witness's key")
 	}
 	keys, err := e.vkeys(keys)
 	if err != nil {
@@ -179,25 +177,25 @@ func (e *env) reportForm(cmd *cobra.Command, o *reportOptions) (string, error) {
 	flag, given := "--format", o.format
 	if cmd.Flags().Changed("output") {
 		if given != "" && given != e.output {
-			return "", fmt.Errorf("read --format: it says %s, and -o says %s; give one of the two", given, e.output)
+			return "", fmt.Errorf("read --format: --format %s and -o %s differ; give one of the two", given, e.output)
 		}
 		if given == "" {
 			flag, given = "-o", e.output
 		}
 	}
 	if given != "" && !slices.ContainsFunc(reportForms, func(f fileForm) bool { return f.name == given }) {
-		return "", fmt.Errorf("read %s: %q is none of html, pdf, md, json and csv", flag, given)
+		return "", fmt.Errorf("read %s: unknown form %q: use html, pdf, md, json or csv", flag, given)
 	}
 	if isFolder(o.out) {
 		if given != "" && given != asCSV {
-			return "", fmt.Errorf("read --out: %s is a folder, which csv alone is written to, and %s says %s", o.out, flag, given)
+			return "", fmt.Errorf("read --out: %s is a folder, to which only csv can be written, and %s says %s; name a file", o.out, flag, given)
 		}
 		return asCSV, nil
 	}
 	return chooseForm(o.out, flag, given, asTable, reportForms)
 }
 
-// isFolder tells whether a name is one of a folder that there is, or is to be.
+// isFolder reports whether a name is that of a folder, existing or to be created.
 func isFolder(name string) bool {
 	info, err := os.Stat(name)
 	return strings.HasSuffix(name, "/") || name != "" && err == nil && info.IsDir()
@@ -206,7 +204,7 @@ func isFolder(name string) bool {
 func (e *env) report(o reportOptions) error {
 	form := o.format
 	if form == asPDF && o.out == "" && e.outTerminal {
-		return errors.New("report: a PDF is nothing for a terminal: name a file with --out")
+		return errors.New("report: a terminal cannot show a PDF: name a file with --out")
 	}
 	zone, err := zoneOf(o.zone)
 	if err != nil {
@@ -264,7 +262,7 @@ func (e *env) computing(progress *func(done, total uint64)) (end func()) {
 	}
 }
 
-// writeReport writes a report in its form where it was asked for.
+// writeReport writes a report in its form to --out, or to standard output.
 func (e *env) writeReport(r *report.Report, form, out string) error {
 	if isFolder(out) {
 		if err := os.MkdirAll(out, 0o755); err != nil {
@@ -286,7 +284,7 @@ func (e *env) writeReport(r *report.Report, form, out string) error {
 	return e.renderReport(e.forTerminal(e.stdout), r, form)
 }
 
-// writeNew writes a file that is not there yet.
+// writeNew writes a new file.
 func writeNew(name string, data []byte) error {
 	w, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

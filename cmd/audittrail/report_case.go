@@ -21,16 +21,16 @@ func (e *env) reportCaseCmd() *cobra.Command {
 	var o caseOptions
 	cmd := &cobra.Command{
 		Use:   "case " + recordArg + " | --trace ID | --user USER",
-		Short: "Tell one case: a decision, a trace or a person",
-		Long: fmt.Sprintf(`Case makes a report on one case: questions and answers, the model and the data
-that it was made of, reviews and actions. The case is a record with all others
-of its trace, or a trace, or all records about a person. The report has the
-first %d of these records.
+		Short: "Report on one case: a decision, a trace or a person",
+		Long: fmt.Sprintf(`Case computes a report on one case: questions and answers, the model with its
+datasets, reviews and actions. The case is a record with all others of its
+trace, or a trace, or all records about a person. The report has the first %d
+of these records.
 
-It shows contents: like 'audittrail show', it shows what the token may read, and
-records that it was read. People are named in these contents alone. The JSON
-form is signed; 'report verify' checks that, and that the log has each of its
-records.`, report.MaxCase) + recordArgHelp +
+It shows contents: like 'audittrail show', only those that the token permits,
+and the log records the read. Only these contents name people. The JSON form is
+signed; 'report verify' checks the signature, and that the log contains each of
+the records.`, report.MaxCase) + recordArgHelp +
 			exits(ends0, ends1, "2  the report was made, and the log was altered", "3  something is missing from it, or nothing is recorded of the case", ends4),
 		Example: `  audittrail report case 17
   audittrail report case --trace 4bf92f3577b34da6a3ce929d0e0e4736 --out case.pdf
@@ -55,7 +55,7 @@ records.`, report.MaxCase) + recordArgHelp +
 	return cmd
 }
 
-// of reads whom or what the case is about: exactly one thing.
+// of reads the subject of the case: a record, a trace or a user.
 func (o *caseOptions) of(e *env, args []string) error {
 	given := len(args)
 	for _, text := range []string{o.trace, o.user, o.users.file} {
@@ -81,7 +81,7 @@ func (e *env) reportCase(o caseOptions, args []string) error {
 		return fmt.Errorf("report case: %w", err)
 	}
 	if o.format == asPDF && o.out == "" && e.outTerminal {
-		return errors.New("report case: a PDF is nothing for a terminal: name a file with --out")
+		return errors.New("report case: a terminal cannot show a PDF: name a file with --out")
 	}
 	q := service.CaseRequest{
 		Trace: o.trace, User: o.user, Form: o.format, NoRecord: o.noRecord,

@@ -151,7 +151,7 @@ func (e *env) sayVerification(r *report.Report, v *report.Verification) error {
 // sayRecords says whether the log has the records of a report on a case.
 func (e *env) sayRecords(v *report.Verification) {
 	for _, seq := range v.Changed {
-		e.note("report verify: record %d of the log is another than the report has", seq)
+		e.note("report verify: record %d of the log differs from the one in the report", seq)
 	}
 	if len(v.Changed) == 0 && v.Unsigned == nil {
 		e.note("report verify: the log's key signed this report on a case, and the log has its %s; what they say was not opened again: 'audittrail report case' makes the report again, and 'audittrail show' shows each of them",
