@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-// A ConflictError means that an id is that of another thing.
+// A ConflictError reports that an id belongs to another entity.
 type ConflictError struct {
 	ID     string
 	Seq    uint64   // of the record that registered it
-	Kind   Kind     // what it is
-	Fields []string // in which the two differ; none if they are of two kinds
+	Kind   Kind     // the kind of that entity
+	Fields []string // the fields in which the two differ; none if their kinds differ
 }
 
 func (e *ConflictError) Error() string {
 	if len(e.Fields) == 0 {
-		return fmt.Sprintf("the id %s is that of a %s, registered by record %d: give this one another", e.ID, e.Kind, e.Seq)
+		return fmt.Sprintf("the id %s belongs to a %s, registered by record %d; choose another id", e.ID, e.Kind, e.Seq)
 	}
-	return fmt.Sprintf("%s is registered already, by record %d, with another %s: what is registered stays as it is; give this one another version or id",
+	return fmt.Sprintf("%s is already registered by record %d, with another %s; a registered entity cannot change: choose another version or id",
 		e.ID, e.Seq, strings.Join(e.Fields, ", "))
 }
 
-// A ReferenceError means that a thing names another that is not there, or is
-// not of the right kind.
+// A ReferenceError reports that an entity refers to another that is not
+// registered, or has the wrong kind.
 type ReferenceError struct {
 	Field, ID string
 	Want      []Kind
-	Got       Kind // empty if nothing is there
+	Got       Kind // empty if no such entity is registered
 }
 
 func (e *ReferenceError) Error() string {
@@ -41,12 +41,12 @@ func (e *ReferenceError) Error() string {
 	if e.Got == "" {
 		return fmt.Sprintf("%s: no %s %s is registered: register it first", e.Field, want, quoted(e.ID))
 	}
-	return fmt.Sprintf("%s: %s is a %s, and a %s is wanted", e.Field, e.ID, e.Got, want)
+	return fmt.Sprintf("%s: %s is a %s; use a %s", e.Field, e.ID, e.Got, want)
 }
 
-// A CycleError means that things would be made of themselves.
+// A CycleError reports that entities would be made of themselves.
 type CycleError struct {
-	Path []string // ids, from a thing back to itself
+	Path []string // ids, from an entity back to itself
 }
 
 func (e *CycleError) Error() string {
@@ -57,8 +57,8 @@ func (e *CycleError) Error() string {
 	return "a cycle: " + strings.Join(path, " -> ")
 }
 
-// A RetiredError means that something happens to a model version or a
-// deployment at a time when it has ended.
+// A RetiredError reports a use of a model version or a deployment at a time
+// when it has ended.
 type RetiredError struct {
 	ID      string
 	At      time.Time
@@ -69,8 +69,8 @@ func (e *RetiredError) Error() string {
 	return fmt.Sprintf("%s was retired %s: %s", e.ID, e.At.UTC().Format(time.RFC3339), e.Problem)
 }
 
-// admit says whether a complete thing may join the graph, at the time when it
-// is registered. If it is there already, it returns its node.
+// admit decides whether a complete entity may join the graph at the time of its
+// registration. If it is already registered, admit returns its node.
 func (g *Graph) admit(t Entity, now time.Time) (*Node, error) {
 	id := t.Identity()
 	if n, ok := g.Node(id); ok {
@@ -93,7 +93,7 @@ func (g *Graph) admit(t Entity, now time.Time) (*Node, error) {
 	return nil, nil
 }
 
-// refer says whether the thing with an id may refer to another.
+// refer decides whether the entity with an id may refer to another.
 func (g *Graph) refer(id string, f field, ref string) error {
 	if ref == id {
 		return &CycleError{[]string{id, id}}
@@ -108,7 +108,7 @@ func (g *Graph) refer(id string, f field, ref string) error {
 	return nil
 }
 
-// compare says whether a thing is the one that its node has.
+// compare checks that an entity is the same as the one of a node.
 func (g *Graph) compare(n *Node, t Entity) error {
 	if n.Kind != t.Kind() {
 		return &ConflictError{ID: n.ID, Seq: n.Seq, Kind: n.Kind}
@@ -126,7 +126,8 @@ func (g *Graph) compare(n *Node, t Entity) error {
 	return conflict
 }
 
-// deployable refuses what would answer after its model was retired.
+// deployable refuses a deployment that would be active after its model was
+// retired.
 func (g *Graph) deployable(d *Deployment, now time.Time) error {
 	model, _ := g.Node(d.Model)
 	if model.Retired == nil {
@@ -146,8 +147,9 @@ func (g *Graph) deployable(d *Deployment, now time.Time) error {
 	return nil
 }
 
-// retirable says whether something may be retired, at a time that is now if it
-// has none, and returns its node and whether the same retirement is there already.
+// retirable decides whether an entity may be retired, at a time that is now if
+// none is given. It returns the entity's node and whether the same retirement
+// is already registered.
 func (g *Graph) retirable(r *Retirement, now time.Time) (n *Node, same bool, err error) {
 	n, ok := g.Node(r.Entity)
 	switch {

@@ -10,10 +10,10 @@ import (
 	"audittrail/event"
 )
 
-// MaxBatch is how many things RegisterAll takes at once.
+// MaxBatch is how many entities RegisterAll takes at once.
 const MaxBatch = 200_000
 
-// An EntityError names the entity for which several are refused.
+// An EntityError names the entity for which a batch is refused.
 type EntityError struct {
 	ID  string
 	Err error
@@ -24,29 +24,30 @@ func (e *EntityError) Error() string { return e.ID + ": " + e.Err.Error() }
 // Unwrap returns the reason.
 func (e *EntityError) Unwrap() error { return e.Err }
 
-// RegisterAll registers things that may refer to each other, in whatever order
-// they stand: each after those that it refers to, and else in that order. All
-// of them are checked before the first is recorded, and a *[EntityError] names
-// what is refused. A training run that is registered already, and of which more
-// is said now and nothing else, is recorded again: runs become known bit by bit.
-// They are recorded together, or thousands at a time if they are many. If it is
-// interrupted, do it again: what was registered is there already.
+// RegisterAll registers entities that may refer to each other, in any order:
+// each is registered after those that it refers to, and otherwise in the given
+// order. All of them are checked before the first is recorded, and an
+// *[EntityError] names the one that is refused. A training run that is already
+// registered is recorded again if the new entity only adds to it, since runs
+// become known step by step. The entities are recorded together, or in batches
+// of thousands if there are many. After an interruption, call it again:
+// entities that were registered stay registered.
 func (t *Tracker) RegisterAll(ctx context.Context, things []Entity) ([]Registered, error) {
 	ordered, err := arrange(things)
 	if err != nil {
-		return nil, fmt.Errorf("register things: %w", err)
+		return nil, fmt.Errorf("register entities: %w", err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.refresh(ctx); err != nil {
-		return nil, fmt.Errorf("register things: %w", err)
+		return nil, fmt.Errorf("register entities: %w", err)
 	}
 	r, err := t.rehearse(ordered, time.Now())
 	if err == nil {
 		err = t.record(ctx, r)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("register things: %w", err)
+		return nil, fmt.Errorf("register entities: %w", err)
 	}
 	out := make([]Registered, len(things))
 	for i, thing := range things {
@@ -55,21 +56,21 @@ func (t *Tracker) RegisterAll(ctx context.Context, things []Entity) ([]Registere
 	return out, nil
 }
 
-// CheckAll says what RegisterAll would do, and records nothing: things that are
-// not registered yet have no record.
+// CheckAll returns the result of RegisterAll without recording anything:
+// entities that are not registered yet have no record.
 func (t *Tracker) CheckAll(ctx context.Context, things []Entity) ([]Registered, error) {
 	ordered, err := arrange(things)
 	if err != nil {
-		return nil, fmt.Errorf("check things: %w", err)
+		return nil, fmt.Errorf("check entities: %w", err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.refresh(ctx); err != nil {
-		return nil, fmt.Errorf("check things: %w", err)
+		return nil, fmt.Errorf("check entities: %w", err)
 	}
 	r, err := t.rehearse(ordered, time.Now())
 	if err != nil {
-		return nil, fmt.Errorf("check things: %w", err)
+		return nil, fmt.Errorf("check entities: %w", err)
 	}
 	out := make([]Registered, len(things))
 	for i, thing := range things {
@@ -79,10 +80,10 @@ func (t *Tracker) CheckAll(ctx context.Context, things []Entity) ([]Registered, 
 	return out, nil
 }
 
-// arrange completes things and puts them in order.
+// arrange completes entities and sorts them.
 func arrange(things []Entity) ([]Entity, error) {
 	if len(things) > MaxBatch {
-		return nil, fmt.Errorf("%d of them: at most %d are possible at once", len(things), MaxBatch)
+		return nil, fmt.Errorf("%d entities; register at most %d at once", len(things), MaxBatch)
 	}
 	for _, thing := range things {
 		if err := Complete(thing); err != nil {
@@ -99,8 +100,8 @@ func nameOf(t Entity) string {
 	return "a " + string(t.Kind())
 }
 
-// order puts things behind those of them that they refer to. Things that stand
-// there twice are there once.
+// order sorts entities so that each comes after those of them that it refers
+// to. An entity that is given twice is returned once.
 func order(things []Entity) ([]Entity, error) {
 	o := &ordering{byID: make(map[string]Entity, len(things)), met: make(map[string]bool, len(things))}
 	for _, thing := range things {
@@ -108,7 +109,7 @@ func order(things []Entity) ([]Entity, error) {
 		if other, ok := o.byID[id]; ok {
 			n := &Node{ID: id, Kind: other.Kind(), Entity: other}
 			if err := (*Graph)(nil).compare(n, thing); err != nil {
-				return nil, &EntityError{id, fmt.Errorf("it stands there twice, and the two differ")}
+				return nil, &EntityError{id, fmt.Errorf("the id is given twice, with different fields")}
 			}
 			continue
 		}
@@ -122,14 +123,14 @@ func order(things []Entity) ([]Entity, error) {
 	return o.out, nil
 }
 
-// An ordering is what order has done so far.
+// An ordering is the state of order.
 type ordering struct {
 	byID map[string]Entity
-	met  map[string]bool // whether it has its place; false while that is looked for
+	met  map[string]bool // whether the entity has its place; false while its place is searched
 	out  []Entity
 }
 
-// A waiting thing has references that have no place yet.
+// A waiting entity has references that have no place yet.
 type waiting struct {
 	thing Entity
 	refs  []string
@@ -144,8 +145,8 @@ func (o *ordering) meet(t Entity) waiting {
 	return waiting{t, refs}
 }
 
-// place puts a thing behind those that it refers to. It keeps its own stack,
-// since references may be as deep as there are things.
+// place puts an entity after those that it refers to. It keeps its own stack,
+// since references may be nested as deeply as there are entities.
 func (o *ordering) place(begin Entity) error {
 	if _, met := o.met[begin.Identity()]; met {
 		return nil
@@ -174,7 +175,8 @@ func (o *ordering) place(begin Entity) error {
 	return nil
 }
 
-// cycleOf is the cycle that ends on a stack with a reference to what is in it.
+// cycleOf returns the cycle that is closed by a reference from the top of a
+// stack to an entity in it.
 func cycleOf(stack []waiting, ref string) error {
 	path := []string{ref}
 	for i := len(stack) - 1; i >= 0; i-- {
@@ -186,16 +188,16 @@ func cycleOf(stack []waiting, ref string) error {
 	return &CycleError{path}
 }
 
-// A rehearsal is what is known of things before they are recorded.
+// A rehearsal is the state of a batch before it is recorded.
 type rehearsal struct {
-	graph *Graph // with all of them
+	graph *Graph // the graph with all entities of the batch
 	now   time.Time
-	done  map[string]Registered // those that are there already
-	fresh []Entity              // the others
-	more  map[string]*Node      // of these, what is registered and says less
+	done  map[string]Registered // the entities that are already registered
+	fresh []Entity              // the other entities
+	more  map[string]*Node      // of these, the nodes of runs of which less was known
 }
 
-// rehearse admits things to a copy of the graph; called with mu held.
+// rehearse adds entities to a copy of the graph. The caller holds mu.
 func (t *Tracker) rehearse(things []Entity, now time.Time) (*rehearsal, error) {
 	r := &rehearsal{graph: t.graph.clone(), now: now, done: make(map[string]Registered), more: make(map[string]*Node)}
 	for _, thing := range things {
@@ -225,13 +227,14 @@ func (t *Tracker) rehearse(things []Entity, now time.Time) (*rehearsal, error) {
 }
 
 const (
-	// together is how many things are recorded at a time.
+	// together is how many entities are recorded at a time.
 	together = 4096
-	// togetherBytes bounds what they say, but for the last of them.
+	// togetherBytes bounds the size of the entities that are recorded at a
+	// time, except for the last of them.
 	togetherBytes = 32 << 20
 )
 
-// record records what was rehearsed; called with mu held.
+// record records the entities of a rehearsal. The caller holds mu.
 func (t *Tracker) record(ctx context.Context, r *rehearsal) error {
 	for left := r.fresh; len(left) > 0; {
 		var events []event.Event

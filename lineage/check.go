@@ -12,10 +12,10 @@ import (
 	"audittrail/internal/cjson"
 )
 
-// checkAll returns the first thing wrong with a complete thing.
+// checkAll returns the first error in a complete entity.
 func checkAll(t Entity, fields []field) error {
 	size := 0
-	var derived error // the id is made of other fields, whose errors say more
+	var derived error // the id is derived from other fields, whose errors tell more
 	for _, f := range fields {
 		if err := f.check(); err != nil && f.name == "id" {
 			derived = err
@@ -29,7 +29,7 @@ func checkAll(t Entity, fields []field) error {
 		}
 	}
 	if size > MaxValues {
-		return problem("attributes", "with parameters, metrics and environment %d bytes; at most %d are allowed", size, MaxValues)
+		return problem("attributes", "%d bytes together with parameters, metrics and environment; use at most %d", size, MaxValues)
 	}
 	if err := t.check(); err != nil {
 		return err
@@ -43,7 +43,7 @@ func (f field) check() error {
 		return checkString(f.name, *v, f.as)
 	case *[]string:
 		if len(*v) > MaxRefs {
-			return problem(f.name, "%d of them; at most %d are allowed", len(*v), MaxRefs)
+			return problem(f.name, "%d values; use at most %d", len(*v), MaxRefs)
 		}
 		for _, s := range *v {
 			if s == "" {
@@ -55,7 +55,7 @@ func (f field) check() error {
 		}
 	case **int64:
 		if n := *v; n != nil && (*n < 0 || *n > event.MaxInt) {
-			return problem(f.name, "%d; 0 to 2^53-1 are allowed", *n)
+			return problem(f.name, "%d; use 0 to 2^53-1", *n)
 		}
 	case *time.Time:
 		if y := v.Year(); !v.IsZero() && (y < 1 || y > 9999) {
@@ -63,11 +63,11 @@ func (f field) check() error {
 		}
 	case *map[string]json.RawMessage:
 		if len(*v) > MaxKeys {
-			return problem(f.name, "%d keys; at most %d are allowed", len(*v), MaxKeys)
+			return problem(f.name, "%d keys; use at most %d", len(*v), MaxKeys)
 		}
 		for key, raw := range *v {
 			if !utf8.ValidString(key) {
-				return problem(f.name, "a key that is no UTF-8")
+				return problem(f.name, "a key is not valid UTF-8")
 			}
 			if _, err := cjson.AppendCanonical(nil, raw); err != nil {
 				return problem(f.name, "%s: %v", quoted(key), err)
@@ -88,17 +88,17 @@ func checkString(name, s string, as shape) error {
 		limit = event.MaxClear
 	}
 	if len(s) > limit {
-		return problem(name, "%d bytes; at most %d are allowed", len(s), limit)
+		return problem(name, "%d bytes; use at most %d", len(s), limit)
 	}
 	if !utf8.ValidString(s) {
-		return problem(name, "no valid UTF-8")
+		return problem(name, "not valid UTF-8")
 	}
 	if as != text {
 		if i := strings.IndexFunc(s, unicode.IsControl); i >= 0 {
 			return problem(name, "a control character at byte %d", i)
 		}
 		if strings.TrimSpace(s) != s {
-			return problem(name, "blanks around it")
+			return problem(name, "leading or trailing blanks")
 		}
 	}
 	if as == digest && s != "" && !validDigest(s) {
@@ -117,8 +117,8 @@ func validDigest(s string) bool {
 	return len(hex) >= 32 && len(hex) <= 128 && len(hex)%2 == 0 && strings.Trim(hex, "0123456789abcdef") == ""
 }
 
-// NormalDigest gives the digest of a file the form that it is kept in: 64 bare
-// hexadecimal digits are SHA-256, and capitals are small.
+// NormalDigest returns the digest of a file in canonical form: 64 bare
+// hexadecimal digits are SHA-256, and capitals become lower case.
 func NormalDigest(s string) string {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" {
@@ -127,8 +127,8 @@ func NormalDigest(s string) string {
 	return s
 }
 
-// normalize gives the fields of a thing the form that they are kept in. What
-// they point to is replaced, never written to: it is the caller's.
+// normalize brings the fields of an entity into canonical form. It replaces
+// what they point to and never writes to it, since it belongs to the caller.
 func normalize(fields []field) {
 	for _, f := range fields {
 		switch v := f.value.(type) {
@@ -161,7 +161,7 @@ func normalValues(values map[string]json.RawMessage) map[string]json.RawMessage 
 	for key, raw := range values {
 		canonical, err := cjson.AppendCanonical(nil, raw)
 		if err != nil {
-			canonical = raw // check says what is wrong
+			canonical = raw // check reports the error
 		}
 		out[key] = canonical
 	}
@@ -186,7 +186,7 @@ func (d *Dataset) check() error { return need("name", d.Name) }
 
 func (r *TrainingRun) check() error {
 	if r.Name == "" && r.Model == "" && len(r.Datasets) == 0 {
-		return problem("name", "missing, as are a model and datasets")
+		return problem("name", "missing, and so are model and datasets")
 	}
 	return checkSpan("start", "end", r.Start, r.End)
 }

@@ -15,18 +15,18 @@ import (
 	"audittrail/internal/cjson"
 )
 
-// Limits of what is registered. They are part of the format: a decoder refuses
-// what exceeds them.
+// Limits on entities. They are part of the format: a decoder refuses an entity
+// that exceeds them.
 const (
 	MaxID     = 230     // bytes of an id; of a deployment's, event.MaxClear
 	MaxLine   = 4096    // bytes of a field of one line
 	MaxText   = 1 << 20 // bytes of a description, an intended use, a reason or a template
-	MaxRefs   = 10_000  // things that one field names
+	MaxRefs   = 10_000  // entities that one field names
 	MaxKeys   = 10_000  // keys of attributes, parameters, metrics or environment
-	MaxValues = 4 << 20 // bytes of these together
+	MaxValues = 4 << 20 // bytes of all these values together
 )
 
-// A FieldError says which field of a thing is refused, and why.
+// A FieldError reports which field of an entity is invalid, and why.
 type FieldError struct {
 	Field   string
 	Problem string
@@ -38,8 +38,8 @@ func problem(name, format string, args ...any) error {
 	return &FieldError{Field: name, Problem: fmt.Sprintf(format, args...)}
 }
 
-// Encode returns the one encoding of a complete thing: canonical JSON of what
-// is known of it. See docs/format/lineage.md.
+// Encode returns the canonical encoding of a complete entity: canonical JSON of
+// its fields that are not empty. See docs/format/lineage.md.
 func Encode(t Entity) []byte { return encode(t.fields()) }
 
 func encode(fields []field) []byte {
@@ -96,21 +96,21 @@ func (f field) append(out []byte) []byte {
 	panic("lineage: a field of an unknown type")
 }
 
-// ErrFormat means that bytes are not the one encoding of a thing.
+// ErrFormat reports that bytes are not the canonical encoding of an entity.
 var ErrFormat = errors.New("not the stored form")
 
-// Decode reads what [Encode] writes, and nothing else.
+// Decode decodes the output of [Encode], and refuses any other encoding.
 func Decode(k Kind, data []byte) (Entity, error) {
 	t := New(k)
 	if t == nil {
-		return nil, fmt.Errorf("read a thing: there is no kind %q", k)
+		return nil, fmt.Errorf("read an entity: unknown kind %q", k)
 	}
 	fields := t.fields()
 	if err := decode(fields, data); err != nil {
 		return nil, fmt.Errorf("read a %s: %w", k, err)
 	}
 	if t.Identity() == "" {
-		return nil, fmt.Errorf("read a %s: %w: it lacks its id", k, ErrFormat)
+		return nil, fmt.Errorf("read a %s: %w: the id is missing", k, ErrFormat)
 	}
 	normalize(fields)
 	if err := checkAll(t, fields); err != nil {
@@ -122,7 +122,7 @@ func Decode(k Kind, data []byte) (Entity, error) {
 	return t, nil
 }
 
-// decodeRetirement reads the details of a model_retired event.
+// decodeRetirement decodes the details of a model_retired event.
 func decodeRetirement(data []byte) (*Retirement, error) {
 	r := new(Retirement)
 	if err := decode(r.fields(), data); err != nil {
@@ -137,13 +137,13 @@ func decodeRetirement(data []byte) (*Retirement, error) {
 	return r, nil
 }
 
-// ParseJSON reads a thing as people and programs write it: any JSON spelling,
-// and times as RFC 3339 or as dates. A field that is not known is refused, with
+// ParseJSON parses an entity as people and programs write it: any form of JSON,
+// with times in RFC 3339 form or as dates. An unknown field is refused, with
 // the advice to put it into the attributes.
 func ParseJSON(k Kind, data []byte) (Entity, error) {
 	t := New(k)
 	if t == nil {
-		return nil, fmt.Errorf("read a thing: there is no kind %q; there are %s", k, kindNames())
+		return nil, fmt.Errorf("read an entity: unknown kind %q: use %s", k, kindNames())
 	}
 	if err := decode(t.fields(), data); err != nil {
 		return nil, fmt.Errorf("read a %s: %w", k, err)
@@ -151,8 +151,8 @@ func ParseJSON(k Kind, data []byte) (Entity, error) {
 	return t, nil
 }
 
-// Update reads fields as [ParseJSON] does into a thing that is not complete yet.
-// They take the place of what it has in them.
+// Update parses fields as [ParseJSON] does, and replaces those of an entity
+// that is not complete yet.
 func Update(t Entity, data []byte) error {
 	if err := decode(t.fields(), data); err != nil {
 		return fmt.Errorf("read a %s: %w", t.Kind(), err)
@@ -183,7 +183,7 @@ func decode(fields []field, data []byte) error {
 		for i, f := range fields {
 			names[i] = f.name
 		}
-		return problem(quoted(key), "unknown; there are %s: put what is none of these into attributes", strings.Join(names, ", "))
+		return problem(quoted(key), "unknown field; use %s, or put it into attributes", strings.Join(names, ", "))
 	})
 	if err != nil {
 		return err
@@ -199,7 +199,7 @@ func inField(name string, err error) error {
 	return problem(name, "%v", err)
 }
 
-// quoted quotes a name from outside, as much of it as a message can take.
+// quoted quotes a name from outside, shortened for a message.
 func quoted(s string) string {
 	const limit = 64
 	if len(s) > limit {
@@ -256,8 +256,8 @@ func readValues(name string, d *cjson.Decoder) (map[string]json.RawMessage, erro
 	return values, err
 }
 
-// ParseTime reads a time in RFC 3339, or a date, which is its beginning in
-// UTC.
+// ParseTime parses a time in RFC 3339 form, or a date, which is its beginning
+// in UTC.
 func ParseTime(s string) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
 		t, err := time.Parse(layout, s)
@@ -269,5 +269,5 @@ func ParseTime(s string) (time.Time, error) {
 		}
 		return t.UTC(), nil
 	}
-	return time.Time{}, fmt.Errorf("%s is no time: write 2026-11-25T09:00:00Z or 2026-11-25", quoted(s))
+	return time.Time{}, fmt.Errorf("invalid time %s: use 2026-11-25T09:00:00Z or 2026-11-25", quoted(s))
 }

@@ -66,7 +66,7 @@ func TestVectors(t *testing.T) {
 
 func TestParseJSONRefuses(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
-		{`{"nmae":"x"}`, `"nmae": unknown; there are attributes`},
+		{`{"nmae":"x"}`, `"nmae": unknown field; use attributes`},
 		{`{"name":1}`, "name: "},
 		{`{"name":"x","created":"yesterday"}`, "created: "},
 		{`{"name":"x","sources":"y"}`, "sources: "},
@@ -77,7 +77,7 @@ func TestParseJSONRefuses(t *testing.T) {
 			t.Errorf("ParseJSON(%s): %v, want %q", c.in, err, c.want)
 		}
 	}
-	if _, err := lineage.ParseJSON("house", nil); err == nil || !strings.Contains(err.Error(), `no kind "house"; there are dataset`) {
+	if _, err := lineage.ParseJSON("house", nil); err == nil || !strings.Contains(err.Error(), `unknown kind "house": use dataset`) {
 		t.Errorf("an unknown kind: %v", err)
 	}
 }

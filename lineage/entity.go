@@ -7,10 +7,10 @@ import (
 	"audittrail/event"
 )
 
-// A Kind says what sort of thing stands in the graph.
+// A Kind is the kind of an entity.
 type Kind string
 
-// The kinds of things, in the order in which one leads to another.
+// The kinds of entities, each after those that it can be made from.
 const (
 	KindDataset    Kind = "dataset"
 	KindPrompt     Kind = "prompt"
@@ -28,23 +28,23 @@ func Kinds() []Kind {
 // An Entity is a *[Dataset], *[PromptTemplate], *[TrainingRun], *[ModelVersion],
 // *[Evaluation] or *[Deployment].
 type Entity interface {
-	// Kind says which.
+	// Kind returns the entity's kind.
 	Kind() Kind
-	// Identity returns the thing's id, derived from what it is if it has none,
-	// once it is complete.
+	// Identity returns the entity's id. Without a given id, it is derived from
+	// the other fields when the entity is completed.
 	Identity() string
-	// Label names the thing for people: "tickets@2026-10".
+	// Label names the entity for people: "tickets@2026-10".
 	Label() string
 
 	fields() []field
-	complete()    // gives it the form that it is kept in
-	check() error // what its fields alone do not show
+	complete()    // brings the entity into canonical form
+	check() error // checks what the fields one by one do not show
 }
 
-// A Dataset is data that something was, or can be, made of.
+// A Dataset is data that other entities were, or can be, made from.
 //
-// In all things an empty field means that nothing is known. Fields that name
-// other things hold their ids.
+// In all entities an empty field means that the value is not known. Fields that
+// refer to other entities contain their ids.
 type Dataset struct {
 	ID          string // derived if empty: dataset:NAME@VERSION
 	Name        string
@@ -58,21 +58,22 @@ type Dataset struct {
 	Location     string
 	Licence      string
 	Owner        string
-	PersonalData *bool    // whether it holds personal data
-	Sources      []string // datasets that it was made from
-	Run          string   // the run that made it
+	PersonalData *bool    // whether the dataset contains personal data
+	Sources      []string // datasets that the dataset was made from
+	Run          string   // the run that made the dataset
 	Created      time.Time
-	Attributes   map[string]json.RawMessage // what no field is for
+	Attributes   map[string]json.RawMessage // details without a field of their own
 }
 
-// A TrainingRun is one execution that made something out of data.
+// A TrainingRun is one execution that made a model version or a dataset from
+// data.
 type TrainingRun struct {
 	ID          string // derived if empty: run:NAME, or run: and a hash
 	Name        string
 	Description string
-	Model       string   // the name of the model that it trains
-	Datasets    []string // what it was fed
-	BaseModel   string   // the model version that it began with
+	Model       string   // the name of the trained model
+	Datasets    []string // the input datasets
+	BaseModel   string   // the model version that was trained further
 	Code        string   // a commit, an image, a notebook
 	Owner       string
 	Parameters  map[string]json.RawMessage
@@ -82,44 +83,45 @@ type TrainingRun struct {
 	Attributes  map[string]json.RawMessage
 }
 
-// A ModelVersion is one version of a model. Its name and version stand in the
-// clear in the log, since calls carry them.
+// A ModelVersion is one version of a model. Its name and version are stored in
+// cleartext, as in the calls that carry them.
 type ModelVersion struct {
 	ID          string // derived if empty: model:NAME@VERSION
 	Name        string
 	Version     string
 	Description string
-	Run         string   // the training run that it came from
-	Datasets    []string // what it was trained on, beside what the run names
-	Parent      string   // the model version that it was made from
+	Run         string   // the training run that made the model version
+	Datasets    []string // training datasets besides those of the run
+	Parent      string   // the model version from which this one was made
 	Digest      string   // as in Dataset
 	Format      string
 	Location    string
 	Licence     string
 	Owner       string
-	RiskTier    string // such as "high", as a law or the organisation has it
+	RiskTier    string // such as "high", as a law or the organisation defines it
 	IntendedUse string
 	Created     time.Time
 	Attributes  map[string]json.RawMessage
 }
 
-// A Deployment is a model version that answers, somewhere, for some time. Its
-// id stands in the clear in the log, since calls carry it.
+// A Deployment is a model version that answers calls, in some environment, for
+// some time. Its id is stored in cleartext, as in the calls that carry it.
 type Deployment struct {
 	ID          string // derived if empty: deployment:NAME@VERSION/ENVIRONMENT
 	Model       string // the id of the model version
 	Environment string
 	Endpoint    string
-	Prompts     []string // prompt templates that it is used with
+	Prompts     []string // prompt templates of the deployment
 	Owner       string
-	// From (inclusive) and To (exclusive) bound when it answers. Without From,
-	// it is known to from when it was registered on; without To, it does until
-	// it is retired.
+	// From (inclusive) and To (exclusive) bound the time in which the
+	// deployment is active. Without From, it is known to be active from its
+	// registration on; without To, it is active until it is retired.
 	From, To   time.Time
 	Attributes map[string]json.RawMessage
 }
 
-// A PromptTemplate is text that is sent to a model around what the user says.
+// A PromptTemplate is text that is sent to a model together with the user's
+// input.
 type PromptTemplate struct {
 	ID          string // derived if empty: prompt:NAME@VERSION
 	Name        string
@@ -128,8 +130,8 @@ type PromptTemplate struct {
 	Text        string
 	Digest      string
 	Owner       string
-	Parent      string   // the template that it was made from
-	Datasets    []string // where its examples are from
+	Parent      string   // the template from which this one was made
+	Datasets    []string // the datasets of its examples
 	Attributes  map[string]json.RawMessage
 }
 
@@ -139,12 +141,12 @@ type Evaluation struct {
 	Name        string
 	Description string
 	Model       string   // the id of the model version
-	Datasets    []string // what it was measured on
-	Prompts     []string // prompt templates that it was measured with
+	Datasets    []string // the datasets of the measurement
+	Prompts     []string // the prompt templates of the measurement
 	Metrics     map[string]json.RawMessage
 	Result      string // such as "passed"
 	Evaluator   string
-	Report      string // where the report is
+	Report      string // the place of the report
 	Digest      string // of the report
 	Start, End  time.Time
 	Attributes  map[string]json.RawMessage
@@ -176,7 +178,7 @@ func (*PromptTemplate) Kind() Kind { return KindPrompt }
 // Kind returns [KindEvaluation].
 func (*Evaluation) Kind() Kind { return KindEvaluation }
 
-// New returns an empty thing of a kind, or nil if there is no such kind.
+// New returns an empty entity of a kind, or nil for an unknown kind.
 func New(k Kind) Entity {
 	switch k {
 	case KindDataset:
@@ -195,8 +197,8 @@ func New(k Kind) Entity {
 	return nil
 }
 
-// forms says for each kind by which event a thing is registered, and under
-// which key of its metadata. It is part of the format.
+// forms maps each kind to the type of the event that registers an entity, and
+// to the key of the event's metadata. It is part of the format.
 var forms = map[Kind]struct {
 	event event.Type
 	key   string
@@ -209,17 +211,17 @@ var forms = map[Kind]struct {
 	KindEvaluation: {event.EvaluationRegistered, "evaluation"},
 }
 
-// retirementKey is where a model_retired event has its details. It is part of
-// the format.
+// retirementKey is the key of the metadata with the details of a model_retired
+// event. It is part of the format.
 const retirementKey = "retirement"
 
-// eventTypes are those of all events of lineage.
+// eventTypes are the types of all events of lineage.
 var eventTypes = []event.Type{
 	event.DatasetRegistered, event.TrainingRunRegistered, event.ModelVersionRegistered, event.ModelDeployed,
 	event.ModelRetired, event.PromptRegistered, event.EvaluationRegistered,
 }
 
-// kindOf is the kind of thing that an event registers.
+// kindOf returns the kind of the entity that an event registers.
 func kindOf(t event.Type) (Kind, bool) {
 	for kind, form := range forms {
 		if form.event == t {

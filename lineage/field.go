@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// A field is one named value of a thing: how it is written, checked, compared
+// A field is one named value of an entity: how it is written, checked, compared
 // and shown, and which edges of the graph it makes.
 type field struct {
 	name  string
-	value any   // points into the thing; the types are those of the cases below
+	value any   // points into the entity; the types are those of the cases below
 	as    shape // of text
 	edge  *reference
 }
 
-// shape tells what a text may be.
+// A shape is the form that a text must have.
 type shape uint8
 
 const (
@@ -23,19 +23,19 @@ const (
 	text                 // anything
 	ident                // an id
 	digest               // ALGORITHM:HEX
-	clearly              // one line that stands in the clear in the log
+	clearly              // one line that the log stores in cleartext
 )
 
-// A reference is a field that names other things.
+// A reference is a field that names other entities.
 type reference struct {
-	role  string // what these are to the thing
-	kinds []Kind // what they may be
+	role  string // the role of those entities for this one
+	kinds []Kind // the kinds that they may have
 }
 
 func refers(role string, kinds ...Kind) *reference { return &reference{role, kinds} }
 
-// The roles of references: what stands upstream of an edge is this to what
-// stands downstream of it.
+// The roles of references: the upstream entity of an edge has this role for the
+// downstream one.
 var (
 	isSource   = refers("source", KindDataset)
 	isProducer = refers("producer", KindRun)
@@ -50,7 +50,7 @@ var (
 	isRetired  = refers("retired", KindModel, KindDeployment)
 )
 
-// The fields of each kind stand in the order of their names, in which they are
+// The fields of each kind are sorted by name, the order in which they are
 // written.
 
 func (d *Dataset) fields() []field {
@@ -170,25 +170,25 @@ func (r *Retirement) fields() []field {
 	}
 }
 
-// A FieldType says what a field holds, and so how it is written in JSON.
+// A FieldType is the type of a field's value, and so its form in JSON.
 type FieldType string
 
 // The types of fields.
 const (
 	TypeText   FieldType = "text"
-	TypeID     FieldType = "id"     // of another thing
-	TypeIDs    FieldType = "ids"    // of other things, an array
+	TypeID     FieldType = "id"     // of another entity
+	TypeIDs    FieldType = "ids"    // of other entities, an array
 	TypeCount  FieldType = "count"  // a number
 	TypeBool   FieldType = "bool"   // true or false
 	TypeTime   FieldType = "time"   // a text
 	TypeValues FieldType = "values" // an object with any values
 )
 
-// A Field describes one of the fields that things of a kind have.
+// A Field describes one of the fields of a kind.
 type Field struct {
 	Name   string
 	Type   FieldType
-	Refers []Kind // what the things may be whose ids it holds
+	Refers []Kind // the kinds of the entities whose ids the field contains
 }
 
 // Fields describes the fields of a kind, in the order of their names.
@@ -225,7 +225,7 @@ func Fields(k Kind) []Field {
 	return out
 }
 
-// absent reports whether a field says nothing.
+// absent reports whether a field is empty.
 func (f field) absent() bool {
 	switch v := f.value.(type) {
 	case *string:

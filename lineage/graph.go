@@ -11,16 +11,16 @@ import (
 	"audittrail/record"
 )
 
-// A Node is a thing in the graph.
+// A Node is an entity in the graph.
 type Node struct {
 	ID     string
 	Kind   Kind
-	Entity Entity // not to be changed
+	Entity Entity // must not be modified
 
 	Seq        uint64 // of the record that registered it
 	Hash       record.Hash
-	Registered time.Time   // when it was logged
-	Retired    *Retirement // what ended it, if something did
+	Registered time.Time   // when the record was logged
+	Retired    *Retirement // the retirement of the entity, if any
 
 	at       int
 	up, down []edge
@@ -35,14 +35,14 @@ type edge struct {
 	role string
 }
 
-// An Edge leads from what something was made of to what was made of it.
+// An Edge leads from an entity to one that was made from it.
 type Edge struct {
 	From, To *Node
-	Role     string // what From is to To: "input", "base", "model", …
+	Role     string // the role of From for To: "input", "base", "model", …
 }
 
-// A Graph is what was registered, at one moment. It does not change, and may be
-// used by many goroutines.
+// A Graph contains the entities that were registered at one moment. It does not
+// change, and may be used by many goroutines.
 type Graph struct {
 	nodes  []*Node
 	index  map[string]int
@@ -51,8 +51,8 @@ type Graph struct {
 	faults []InvalidRecord
 }
 
-// An InvalidRecord is a record of lineage that could not be taken into the graph:
-// because it cannot be read, or because it contradicts what stands before it.
+// An InvalidRecord is a record of lineage that could not be added to the graph:
+// it cannot be read, or it contradicts an earlier record.
 type InvalidRecord struct {
 	Seq     uint64 `json:"seq"`
 	Problem string `json:"problem"`
@@ -62,7 +62,7 @@ func newGraph() *Graph {
 	return &Graph{index: make(map[string]int), models: make(map[string][]int)}
 }
 
-// clone copies the graph, but for the things themselves.
+// clone copies the graph, except for the entities themselves.
 func (g *Graph) clone() *Graph {
 	c := &Graph{
 		nodes: make([]*Node, len(g.nodes)), index: maps.Clone(g.index), models: make(map[string][]int, len(g.models)),
@@ -83,14 +83,14 @@ func (g *Graph) clone() *Graph {
 // Len returns the number of nodes.
 func (g *Graph) Len() int { return len(g.nodes) }
 
-// InvalidRecords returns the records that could not be taken in.
+// InvalidRecords returns the records that could not be added.
 func (g *Graph) InvalidRecords() []InvalidRecord { return g.faults }
 
-// Nodes yields all nodes, in the order in which they were registered: what
-// something was made of comes before it.
+// Nodes yields all nodes, in the order in which they were registered: upstream
+// entities come first.
 func (g *Graph) Nodes() iter.Seq[*Node] { return slices.Values(g.nodes) }
 
-// Node returns the node that has an id.
+// Node returns the node with an id.
 func (g *Graph) Node(id string) (*Node, bool) {
 	at, ok := g.index[id]
 	if !ok {
@@ -99,7 +99,7 @@ func (g *Graph) Node(id string) (*Node, bool) {
 	return g.nodes[at], true
 }
 
-// Edges yields all edges, grouped by where they lead.
+// Edges yields all edges, grouped by their downstream end.
 func (g *Graph) Edges() iter.Seq[Edge] {
 	return func(yield func(Edge) bool) {
 		for _, n := range g.nodes {
@@ -147,9 +147,10 @@ func (g *Graph) Versions(model string) []*Node {
 	return out
 }
 
-// ActivePeriod is when a deployment of this graph answers: from (inclusive) to
-// (exclusive), which is zero if it still does. A from that nobody gave is when it
-// was registered, which is not when it began.
+// ActivePeriod returns when a deployment of this graph is active: from
+// (inclusive) to (exclusive), which is zero if the deployment is still active.
+// If no beginning was given, from is the time of the registration, and the
+// deployment may have begun earlier.
 func (g *Graph) ActivePeriod(deployment *Node) (from, to time.Time, given bool) {
 	d := deployment.Entity.(*Deployment)
 	from, to, given = d.From, d.To, true
@@ -162,13 +163,13 @@ func (g *Graph) ActivePeriod(deployment *Node) (from, to time.Time, given bool) 
 		}
 	}
 	end(deployment.Retired)
-	if model, ok := g.Node(d.Model); ok { // not in every Subgraph
+	if model, ok := g.Node(d.Model); ok { // a Subgraph may lack the model
 		end(model.Retired)
 	}
 	return from, to, given
 }
 
-// add puts a complete thing in, whose references all lead somewhere.
+// add adds a complete entity whose references are all in the graph.
 func (g *Graph) add(n *Node) {
 	n.at = len(g.nodes)
 	for _, f := range n.Entity.fields() {
@@ -186,25 +187,25 @@ func (g *Graph) add(n *Node) {
 	}
 }
 
-// A NodeDepth is a node that a walk came to, and how many edges away it is.
+// A NodeDepth is a node that a walk reached, with its distance in edges.
 type NodeDepth struct {
 	*Node
 	Depth int
 }
 
-// A Direction is that of a walk.
+// A Direction is the direction of a walk.
 type Direction int
 
 // The directions of walks.
 const (
-	Upstream   Direction = 1 << iota // to what something was made of
-	Downstream                       // to what was made of it
+	Upstream   Direction = 1 << iota // to inputs
+	Downstream                       // to outputs
 )
 
 // Walk returns the nodes that can be reached from others in a direction, the
-// nearest first, those where it begins included. A depth of 0 is no limit. With
-// both directions it is all that stands upstream and all that stands downstream,
-// not what else these are connected with.
+// nearest first, the starting nodes included. A depth of 0 sets no limit. With
+// both directions, it returns everything upstream and everything downstream,
+// but not the other connections of these nodes.
 func (g *Graph) Walk(from []*Node, dir Direction, depth int) []NodeDepth {
 	var out []NodeDepth
 	seen := make([]bool, len(g.nodes))
@@ -243,7 +244,7 @@ func (g *Graph) Walk(from []*Node, dir Direction, depth int) []NodeDepth {
 	return out
 }
 
-// Path returns a shortest way downstream from one node to another, both
+// Path returns a shortest path downstream from one node to another, both
 // included, or nil if there is none.
 func (g *Graph) Path(from, to *Node) []Edge {
 	before := make([]int, len(g.nodes)) // where the walk came from, plus one
@@ -303,12 +304,12 @@ func (g *Graph) Subgraph(some []NodeDepth) *Graph {
 	return sub
 }
 
-// A NameError says that a name leads to no thing, or to several where one is
-// wanted.
+// A NameError reports that a name matches no entity, or several where one is
+// needed.
 type NameError struct {
 	Name  string
-	Kinds []Kind   // of what was looked for; none is any
-	Ids   []string // the several things, or else some with similar names
+	Kinds []Kind   // the kinds that were searched; none means all
+	Ids   []string // the entities that match, or else some with similar names
 	Many  bool
 }
 
@@ -322,7 +323,7 @@ func (e *NameError) Error() string {
 		what = strings.Join(names, " or ")
 	}
 	if e.Many {
-		return fmt.Sprintf("%s is the name of several: %s; say which", quoted(e.Name), strings.Join(e.Ids, ", "))
+		return fmt.Sprintf("%s is ambiguous: %s; name one of them", quoted(e.Name), strings.Join(e.Ids, ", "))
 	}
 	text := fmt.Sprintf("no %s %s is registered", what, quoted(e.Name))
 	if len(e.Ids) > 0 {
@@ -331,9 +332,9 @@ func (e *NameError) Error() string {
 	return text
 }
 
-// Find returns the things that a person may mean by a name: an id, with or
-// without its kind in front, NAME@VERSION, or a NAME, which is all of its
-// versions. If there is none, the error is a *[NameError].
+// Find returns the entities that match a name: an id, with or without its kind
+// as a prefix, NAME@VERSION, or NAME, which matches all of its versions. If
+// none matches, the error is a *[NameError].
 func (g *Graph) Find(name string, kinds ...Kind) ([]*Node, error) {
 	wanted := func(n *Node) bool { return len(kinds) == 0 || slices.Contains(kinds, n.Kind) }
 	if n, ok := g.Node(name); ok && wanted(n) {
@@ -364,7 +365,7 @@ func (g *Graph) Find(name string, kinds ...Kind) ([]*Node, error) {
 	return nil, &NameError{Name: name, Kinds: kinds, Ids: near}
 }
 
-// FindOne returns the one thing that a person may mean by a name, as Find does.
+// FindOne returns the one entity that matches a name, as Find does.
 func (g *Graph) FindOne(name string, kinds ...Kind) (*Node, error) {
 	found, err := g.Find(name, kinds...)
 	if err != nil {

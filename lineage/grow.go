@@ -11,13 +11,14 @@ import (
 	"audittrail/event"
 )
 
-// continuesKey is the member of the metadata of an event that says more of a run:
-// the sequence number of the record that said the least before it. It reaches the
-// disk.
+// continuesKey is the member of the metadata of an event that adds to a run:
+// the sequence number of the first record of the run that the event extends. It
+// is stored on disk.
 const continuesKey = "continues"
 
-// grows reports whether a run says all that another says, and more. What their
-// attributes are does not count: these are of other programs, and may change.
+// grows reports whether a run contains everything that another contains, and
+// more. Attributes are not compared: other programs write them, and they may
+// change.
 func grows(old, more *TrainingRun) bool {
 	was, is := *old, *more
 	was.Attributes, is.Attributes = nil, nil
@@ -31,7 +32,8 @@ func grows(old, more *TrainingRun) bool {
 	return true
 }
 
-// within reports whether a field of several values has all that it had.
+// within reports whether a field of several values still has all earlier
+// values.
 func within(name string, was, is *TrainingRun) bool {
 	switch name {
 	case "datasets":
@@ -55,9 +57,9 @@ func hasAll(was, is map[string]json.RawMessage) bool {
 	return true
 }
 
-// extend says whether a complete thing may take the place of the node of its id,
-// as a run of which more became known, and returns that node. It is nil if the
-// thing is no such run.
+// extend decides whether a complete entity may replace the one of its node, as
+// a run of which more became known, and returns that node. It returns nil for
+// any other entity.
 func (g *Graph) extend(t Entity) (*Node, error) {
 	n, ok := g.Node(t.Identity())
 	if !ok || g.compare(n, t) == nil {
@@ -99,8 +101,8 @@ func (g *Graph) extend(t Entity) (*Node, error) {
 	return n, nil
 }
 
-// put puts a thing in the place of that of a node, which extend returned. What
-// something was made of still comes before it.
+// put replaces the entity of a node that extend returned. Upstream entities
+// still come first.
 func (g *Graph) put(n *Node, t Entity) {
 	n.Entity = t
 	nodes := g.nodes
@@ -126,7 +128,8 @@ func (g *Graph) put(n *Node, t Entity) {
 		if met[begin.ID] {
 			continue
 		}
-		// Its own stack, since references may be as deep as there are things.
+		// It keeps its own stack, since references may be nested as deeply as
+		// there are entities.
 		for stack := []open{enter(begin)}; len(stack) > 0; {
 			top := &stack[len(stack)-1]
 			if len(top.refs) == 0 {
@@ -145,7 +148,7 @@ func (g *Graph) put(n *Node, t Entity) {
 	}
 }
 
-// extensionOf is the event that says more of the thing of a node.
+// extensionOf returns the event that adds to the entity of a node.
 func extensionOf(n *Node, thing Entity, g *Graph, now time.Time) event.Event {
 	e := eventOf(thing, g, now)
 	seq := strconv.FormatUint(n.Seq, 10)

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// idDomain stands in front of what an id is derived from by hashing. It is
+// idDomain is the prefix of the bytes that are hashed to derive an id. It is
 // part of the format.
 const idDomain = "audittrail/v1 lineage id\x00"
 
-// hashed is the end of an id of a thing that has no other: it says all that is
-// known of the thing.
+// hashed returns the end of the id of an entity that has no other: the hash of
+// everything that is known about the entity.
 func hashed(t Entity) string {
 	sum := sha256.Sum256(append([]byte(idDomain+string(t.Kind())+"\x00"), Encode(t)...))
 	return hex.EncodeToString(sum[:8])
@@ -133,12 +133,12 @@ func (e *Evaluation) complete() {
 	}
 }
 
-// Complete gives a thing its id, if it has none, and the form that it is kept
-// in, and returns what is wrong with it.
+// Complete gives an entity its id, if it has none, and its canonical form, and
+// returns what is invalid in it.
 func Complete(t Entity) error {
 	t.complete()
 	if err := need("id", t.Identity()); err != nil {
-		return cmp.Or(t.check(), err) // why none could be derived
+		return cmp.Or(t.check(), err) // why no id could be derived
 	}
 	return checkAll(t, t.fields())
 }

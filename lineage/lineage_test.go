@@ -166,14 +166,14 @@ func TestRefusals(t *testing.T) {
 		{"nothing at all", &lineage.TrainingRun{}, "name: missing"},
 		{"long name", &lineage.ModelVersion{Name: long}, "name: 129 bytes"},
 		{"control character", &lineage.Dataset{Name: "a\nb"}, "a control character at byte 1"},
-		{"blanks", &lineage.Dataset{Name: " a"}, "blanks around it"},
+		{"blanks", &lineage.Dataset{Name: " a"}, "leading or trailing blanks"},
 		{"bad digest", &lineage.Dataset{Name: "a", Digest: "sha256:zz"}, "not ALGORITHM:HEX"},
 		{"bad attribute", &lineage.Dataset{Name: "a", Attributes: map[string]json.RawMessage{"k": json.RawMessage("{")}}, `"k"`},
 		{"ends before it starts", &lineage.TrainingRun{Name: "r", Start: day(2), End: day(1)}, "is before start"},
 		{"another thing", &lineage.Dataset{Name: "tickets", Version: "2", Licence: "MIT"}, "with another licence, sources"},
-		{"another kind", &lineage.ModelVersion{ID: "dataset:crawl@1", Name: "m"}, "is that of a dataset"},
+		{"another kind", &lineage.ModelVersion{ID: "dataset:crawl@1", Name: "m"}, "belongs to a dataset"},
 		{"a reference to nothing", &lineage.TrainingRun{Name: "r", Datasets: []string{"dataset:nope"}}, `no dataset "dataset:nope" is registered`},
-		{"a reference to another kind", &lineage.TrainingRun{Name: "r", Datasets: []string{"model:bot@3"}}, "is a model, and a dataset is wanted"},
+		{"a reference to another kind", &lineage.TrainingRun{Name: "r", Datasets: []string{"model:bot@3"}}, "is a model; use a dataset"},
 		{"its own source", &lineage.Dataset{ID: "d", Name: "d", Sources: []string{"d"}}, "a cycle: d -> d"},
 		{"deployed after it was retired", &lineage.Deployment{Model: "old"}, "cannot be deployed any more"},
 		{"deployed beyond its retirement", &lineage.Deployment{Model: "old", From: day(1), To: day(6)}, "cannot last"},
@@ -190,7 +190,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"nothing", lineage.Retirement{}, "thing: missing"},
 		{"what is not there", lineage.Retirement{Entity: "x"}, "is registered"},
-		{"a dataset", lineage.Retirement{Entity: "dataset:crawl@1"}, "a model or deployment is wanted"},
+		{"a dataset", lineage.Retirement{Entity: "dataset:crawl@1"}, "use a model or deployment"},
 		{"twice", lineage.Retirement{Entity: "old", At: day(6)}, "cannot be retired twice"},
 		{"before it begins", lineage.Retirement{Entity: "model:bot@3", At: day(1)}, "is before"},
 	} {
@@ -246,8 +246,8 @@ func TestRegisterAll(t *testing.T) {
 		t.Errorf("a cycle: %v", err)
 	}
 	_, err = tr.RegisterAll(t.Context(), []lineage.Entity{&lineage.Dataset{Name: "n"}, &lineage.Dataset{Name: "n", Licence: "MIT"}})
-	if err == nil || !strings.Contains(err.Error(), "the two differ") {
-		t.Errorf("two things under one id: %v", err)
+	if err == nil || !strings.Contains(err.Error(), "with different fields") {
+		t.Errorf("two entities under one id: %v", err)
 	}
 	if size, err := log.Size(); err != nil || size != 7 {
 		t.Errorf("the log has %d records, %v; want 7", size, err)

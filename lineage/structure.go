@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// structural are the fields of things that say what is there and how one leads
-// to another. All others are what somebody wrote about it, or where it is.
+// structural are the fields that tell which entities there are and how they are
+// connected. All other fields describe an entity, or its place.
 var structural = []string{
 	"base_model", "created", "datasets", "digest", "end", "environment", "format", "from", "id", "licence", "model", "name",
 	"parent", "personal_data", "prompts", "record_count", "risk_tier", "run", "sources", "start", "to", "version",
@@ -14,8 +14,8 @@ var structural = []string{
 
 // Structure returns the graph for a reader who may not read contents: ids,
 // names, versions, references, digests, times, formats, licences, risk tiers,
-// and whether there are personal data. Texts, values, owners, places and reasons
-// are left out.
+// and whether there are personal data. It leaves out texts, values, owners,
+// places and reasons.
 func (g *Graph) Structure() *Graph {
 	c := g.clone()
 	for _, n := range c.nodes {
@@ -27,7 +27,7 @@ func (g *Graph) Structure() *Graph {
 	return c
 }
 
-// bare copies a thing with its structural fields alone.
+// bare copies an entity with its structural fields only.
 func bare(t Entity) Entity {
 	out := New(t.Kind())
 	to := out.fields()
@@ -39,7 +39,7 @@ func bare(t Entity) Entity {
 	return out
 }
 
-// take copies a value that is no object of anybody's own making.
+// take copies a value whose members are all known.
 func (f field) take(from field) {
 	switch v := f.value.(type) {
 	case *string:

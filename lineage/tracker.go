@@ -13,31 +13,31 @@ import (
 	"audittrail/record"
 )
 
-// A Log is what a tracker needs of an [audittrail.Log].
+// A Log has the methods of an [audittrail.Log] that a tracker needs.
 type Log interface {
 	AppendGovernance(context.Context, event.Event) (audittrail.Receipt, error)
 	AppendGovernanceBatch(context.Context, []event.Event) ([]audittrail.Receipt, error)
 	GovernanceRecords(context.Context, uint64, ...event.Type) iter.Seq2[*record.Record, error]
 }
 
-// A Tracker registers things in a log and keeps the graph of them. Its methods
-// may be called from many goroutines. A log has one tracker in the process that
-// writes to it; in those that read, any number.
+// A Tracker registers entities in a log and keeps their graph. Its methods may
+// be called from many goroutines. The process that writes to a log has one
+// tracker; readers may have any number.
 type Tracker struct {
 	log Log
 
-	mu    sync.Mutex // held while something is registered; guards all below
+	mu    sync.Mutex // held while entities are registered; guards all below
 	graph *Graph
-	next  uint64 // the first record that the graph does not reflect yet
-	view  *Graph // a copy for callers, as long as it is true
+	next  uint64 // the first record that is not in the graph yet
+	view  *Graph // a copy for callers, until the graph changes
 }
 
-// A Registered thing has an id and a record.
+// A Registered is the id and the record of a registered entity.
 type Registered struct {
 	ID   string      `json:"id"`
 	Seq  uint64      `json:"seq"`
 	Hash record.Hash `json:"hash"`
-	// Duplicate is true if the same thing was there before.
+	// Duplicate is true if the same entity was registered before.
 	Duplicate bool `json:"-"`
 }
 
@@ -52,9 +52,9 @@ func Open(ctx context.Context, log Log) (*Tracker, error) {
 	return t, nil
 }
 
-// Graph returns the graph as it is now, with what others have registered. As
-// long as nothing is, it returns the same one; making a new one takes time that
-// grows with the graph.
+// Graph returns the current graph, including what other processes have
+// registered. While nothing is registered, it returns the same graph; the time
+// to make a new one grows with the graph.
 func (t *Tracker) Graph(ctx context.Context) (*Graph, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -67,7 +67,8 @@ func (t *Tracker) Graph(ctx context.Context) (*Graph, error) {
 	return t.view, nil
 }
 
-// refresh takes in what was recorded since; called with mu held.
+// refresh adds the records since the last call to the graph. The caller holds
+// mu.
 func (t *Tracker) refresh(ctx context.Context) error {
 	for r, err := range t.log.GovernanceRecords(ctx, t.next, eventTypes...) {
 		if err != nil {
@@ -81,7 +82,7 @@ func (t *Tracker) refresh(ctx context.Context) error {
 	return nil
 }
 
-// take takes a record into the graph.
+// take adds a record to the graph.
 func (t *Tracker) take(r *record.Record) error {
 	kind, ok := kindOf(r.Event.Type)
 	if !ok && r.Event.Type != event.ModelRetired {
@@ -91,9 +92,9 @@ func (t *Tracker) take(r *record.Record) error {
 	var err error
 	switch {
 	case r.State == record.Sealed:
-		return audittrail.ErrNoKeys // nothing of it can be read
+		return audittrail.ErrNoKeys // no content can be read
 	case r.State != record.Readable:
-		err = fmt.Errorf("its content is %s", r.State)
+		err = fmt.Errorf("the content is %s", r.State)
 	case ok:
 		err = t.takeThing(r, kind)
 	default:
@@ -158,7 +159,7 @@ func (t *Tracker) RegisterModelVersion(ctx context.Context, m ModelVersion) (Reg
 	return t.Register(ctx, &m)
 }
 
-// DeployModel registers that a model version answers somewhere.
+// DeployModel registers a deployment of a model version.
 func (t *Tracker) DeployModel(ctx context.Context, d Deployment) (Registered, error) {
 	return t.Register(ctx, &d)
 }
@@ -173,9 +174,10 @@ func (t *Tracker) RegisterEvaluation(ctx context.Context, e Evaluation) (Registe
 	return t.Register(ctx, &e)
 }
 
-// Register registers a thing of any kind, and completes it. The same thing
-// again is the same thing. It is refused with a *[FieldError], a
-// *[ConflictError], a *[ReferenceError], a *[CycleError] or a *[RetiredError].
+// Register registers an entity of any kind, and completes it. Registering the
+// same entity again changes nothing. An entity is refused with a *[FieldError],
+// a *[ConflictError], a *[ReferenceError], a *[CycleError] or a
+// *[RetiredError].
 func (t *Tracker) Register(ctx context.Context, thing Entity) (Registered, error) {
 	fail := func(err error) (Registered, error) {
 		return Registered{}, fmt.Errorf("register %s: %w", thing.Kind(), err)
@@ -206,8 +208,8 @@ func (t *Tracker) Register(ctx context.Context, thing Entity) (Registered, error
 	return Registered{ID: thing.Identity(), Seq: receipt.Seq, Hash: receipt.Hash}, nil
 }
 
-// eventOf is the event that registers a thing, which was admitted to a graph, at
-// the time of that.
+// eventOf returns the event that registers an entity, which was admitted to a
+// graph at that time.
 func eventOf(thing Entity, g *Graph, now time.Time) event.Event {
 	form := forms[thing.Kind()]
 	e := event.Event{
@@ -226,7 +228,8 @@ func eventOf(thing Entity, g *Graph, now time.Time) event.Event {
 	return e
 }
 
-// nameModel gives an event the name and version of a model that is there.
+// nameModel gives an event the name and version of a model version in the
+// graph.
 func (g *Graph) nameModel(e *event.Event, id string) {
 	if n, ok := g.Node(id); ok {
 		if m, ok := n.Entity.(*ModelVersion); ok {
@@ -236,7 +239,7 @@ func (g *Graph) nameModel(e *event.Event, id string) {
 }
 
 // RetireModel ends a model version with all its deployments, or one deployment,
-// at the time that is given or else now.
+// at the given time or, if it is zero, now.
 func (t *Tracker) RetireModel(ctx context.Context, r Retirement) (Registered, error) {
 	fail := func(err error) (Registered, error) {
 		return Registered{}, fmt.Errorf("retire: %w", err)

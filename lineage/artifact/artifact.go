@@ -1,6 +1,6 @@
 // Package artifact computes the digests of datasets and models on disk, as
-// docs/format/lineage.md defines them: of a file, its SHA-256, SHA-384 or
-// SHA-512; of a folder, the SHA-256 of a manifest of the files in it.
+// docs/format/lineage.md defines them: for a file, its SHA-256, SHA-384 or
+// SHA-512; for a folder, the SHA-256 of a manifest of its files.
 package artifact
 
 import (
@@ -21,20 +21,20 @@ import (
 	"unicode/utf8"
 )
 
-// Folder is the algorithm of a folder.
+// Folder is the algorithm for folders.
 const Folder = "dir-sha256"
 
 // MaxFiles is how many files a folder may have.
 const MaxFiles = 5_000_000
 
-// hashes are the algorithms of a file. They are part of the format.
+// hashes are the algorithms for files. They are part of the format.
 var hashes = map[string]func() hash.Hash{
 	"sha256": sha256.New,
 	"sha384": sha512.New384,
 	"sha512": sha512.New,
 }
 
-// A KindError means that an artifact is not what an algorithm is for.
+// A KindError reports that an algorithm does not apply to an artifact.
 type KindError struct {
 	Algorithm string
 	Name      string
@@ -43,7 +43,7 @@ type KindError struct {
 
 func (e *KindError) Error() string {
 	if e.Algorithm == "" {
-		return fmt.Sprintf("%s is %s: digests are of files and folders", e.Name, e.Got)
+		return fmt.Sprintf("%s is %s; a digest needs a file or a folder", e.Name, e.Got)
 	}
 	want := "a file"
 	if e.Algorithm == Folder {
@@ -52,7 +52,7 @@ func (e *KindError) Error() string {
 	return fmt.Sprintf("%s is %s, and %s is of %s", e.Name, e.Got, e.Algorithm, want)
 }
 
-// A Progress is told how many bytes of how many have been read.
+// A Progress is called with the bytes that have been read, and the total.
 type Progress func(done, total uint64)
 
 // Digest returns the digest of a file or a folder by an algorithm: "sha256" and
@@ -70,7 +70,7 @@ func Digest(ctx context.Context, name, algorithm string, progress Progress) (str
 
 func digest(ctx context.Context, name, algorithm string, progress Progress) (string, error) {
 	if algorithm != "" && algorithm != Folder && hashes[algorithm] == nil {
-		return "", fmt.Errorf("%s is an algorithm that this program has not; it has sha256, sha384, sha512 and %s", algorithm, Folder)
+		return "", fmt.Errorf("unknown algorithm %s: use sha256, sha384, sha512 or %s", algorithm, Folder)
 	}
 	info, err := os.Stat(name)
 	if err != nil {
@@ -94,8 +94,8 @@ func digest(ctx context.Context, name, algorithm string, progress Progress) (str
 	return algorithm + ":" + sum, err
 }
 
-// bare is an error of the file system without the name that the message has
-// already.
+// bare returns an error of the file system without the file name, which the
+// message already contains.
 func bare(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
@@ -104,7 +104,7 @@ func bare(err error) error {
 	return err
 }
 
-// A reader hashes files, and tells how far it is.
+// A reader hashes files, and reports progress.
 type reader struct {
 	ctx         context.Context
 	done, total uint64
@@ -117,7 +117,7 @@ func (r *reader) file(name string, h hash.Hash) (sum string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = f.Close() }() // nothing was written
+	defer func() { _ = f.Close() }() // the file was only read
 	if r.buf == nil {
 		r.buf = make([]byte, 1<<20)
 	}
@@ -126,7 +126,7 @@ func (r *reader) file(name string, h hash.Hash) (sum string, err error) {
 			return "", err
 		}
 		n, err := f.Read(r.buf)
-		h.Write(r.buf[:n]) // a hash takes everything
+		h.Write(r.buf[:n]) // writing to a hash never fails
 		r.done += uint64(n)
 		r.progress(r.done, max(r.done, r.total))
 		if err == io.EOF {
@@ -138,7 +138,7 @@ func (r *reader) file(name string, h hash.Hash) (sum string, err error) {
 	}
 }
 
-// folder is the SHA-256 of the manifest of a folder.
+// folder returns the SHA-256 of the manifest of a folder.
 func folder(ctx context.Context, root string, progress Progress) (string, error) {
 	files, total, err := list(ctx, root)
 	if err != nil {
@@ -153,15 +153,15 @@ func folder(ctx context.Context, root string, progress Progress) (string, error)
 		if err != nil {
 			return "", err
 		}
-		_, _ = io.WriteString(manifest, sum+"  "+name+"\n") // a hash takes everything
+		_, _ = io.WriteString(manifest, sum+"  "+name+"\n") // writing to a hash never fails
 	}
 	return hex.EncodeToString(manifest.Sum(nil)), nil
 }
 
 // list returns the paths of the files in a folder, in the order of a manifest,
-// and their bytes.
+// and their total size.
 func list(ctx context.Context, root string) (files []string, total uint64, err error) {
-	// A link to the folder itself is no link in it.
+	// A link to the folder itself is not a link inside it.
 	root, err = filepath.EvalSymlinks(root)
 	if err != nil {
 		return nil, 0, err
@@ -178,18 +178,18 @@ func list(ctx context.Context, root string) (files []string, total uint64, err e
 			return err
 		}
 		rel = filepath.ToSlash(rel)
-		info, err := os.Stat(path) // of what a link leads to
+		info, err := os.Stat(path) // of the target of a link
 		switch {
 		case err != nil:
 			return err
 		case !utf8.ValidString(rel) || strings.ContainsFunc(rel, func(r rune) bool { return unicode.IsControl(r) || r == '\\' }):
-			return fmt.Errorf("a file in it has a name that cannot stand in a manifest, %q: rename it", rel)
+			return fmt.Errorf("the file name %q is not allowed in a manifest; rename it", rel)
 		case info.IsDir():
-			return fmt.Errorf("%s in it is a link to a folder: put the folder in its place", rel)
+			return fmt.Errorf("%s is a link to a folder; replace it with the folder", rel)
 		case !info.Mode().IsRegular():
-			return fmt.Errorf("%s in it is neither a file nor a folder: take it out", rel)
+			return fmt.Errorf("%s is neither a file nor a folder; remove it", rel)
 		case len(files) == MaxFiles:
-			return fmt.Errorf("it has more than %d files; take the digest of an archive of it", MaxFiles)
+			return fmt.Errorf("more than %d files; compute the digest of an archive of the folder", MaxFiles)
 		}
 		files = append(files, rel)
 		total += uint64(info.Size())

@@ -78,7 +78,7 @@ func Draw(w io.Writer, g *lineage.Graph, o Options) error {
 	o.Width = max(o.Width, MinWidth)
 	draw, ok := forms[o.Form]
 	if !ok {
-		return fmt.Errorf("draw the lineage: there is no form %q; there are %v", o.Form, Forms())
+		return fmt.Errorf("draw the lineage: unknown form %q: use one of %v", o.Form, Forms())
 	}
 	p := &pen{bufio.NewWriter(w)}
 	if err := draw(p, sceneOf(g), o); err != nil {

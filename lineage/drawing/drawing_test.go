@@ -168,7 +168,7 @@ func TestSame(t *testing.T) {
 func TestRefused(t *testing.T) {
 	g := graphOf(t, bot())
 	err := drawing.Draw(io.Discard, g, drawing.Options{Form: "png"})
-	if err == nil || !strings.Contains(err.Error(), `there is no form "png"`) {
+	if err == nil || !strings.Contains(err.Error(), `unknown form "png"`) {
 		t.Errorf("png: %v", err)
 	}
 	full := errors.New("no space left")

@@ -38,7 +38,7 @@ type SizeError struct {
 }
 
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("%s and %s are too many for %s, or too far apart: a picture has at most %s and %s; draw a part of them, or text, dot or json, which take all",
+	return fmt.Sprintf("%s and %s are too many for %s, or too far apart: a picture has at most %s and %s; draw a part of the graph, or use text, dot or json, which have no limit",
 		count(e.Nodes, "thing", "things"), count(e.Edges, "link", "links"), e.Form,
 		count(MaxNodes, "thing", "things"), count(MaxEdges, "link", "links"))
 }

@@ -100,7 +100,7 @@ func Detect(data []byte) (Format, error) {
 			return f.name, nil
 		}
 	}
-	return "", fmt.Errorf("recognize the document: it is none of %s: name its format", document.List(Readable()))
+	return "", fmt.Errorf("recognize the document: not one of %s; name its format", document.List(Readable()))
 }
 
 // A Document is what was read.
@@ -120,12 +120,12 @@ func Read(name Format, data []byte, known *lineage.Graph) (*Document, error) {
 		data, unknown := document.Finite(data)
 		items, notes, err := f.read(data, known)
 		if unknown > 0 {
-			notes = append(notes, fmt.Sprintf("NaN or Infinity stands in %d places: these values are not known", unknown))
+			notes = append(notes, fmt.Sprintf("NaN or Infinity in %d places: these values count as not known", unknown))
 		}
 		if err == nil && len(items) == 0 {
-			err = document.Errorf("", "nothing in it is lineage")
+			err = document.Errorf("", "the document contains no lineage")
 			for _, n := range notes {
-				err = document.Errorf("", "nothing in it can be registered; %s", n)
+				err = document.Errorf("", "nothing in the document can be registered; %s", n)
 			}
 		}
 		if err != nil {
@@ -135,7 +135,7 @@ func Read(name Format, data []byte, known *lineage.Graph) (*Document, error) {
 		d.settle(known)
 		return d, nil
 	}
-	return nil, fmt.Errorf("read %q: there are %s", name, document.List(Readable()))
+	return nil, fmt.Errorf("read %q: unknown format; use %s", name, document.List(Readable()))
 }
 
 // Write writes things, in the order of the graph, and returns what it left out.
@@ -145,7 +145,7 @@ func Write(w io.Writer, name Format, nodes []*lineage.Node) ([]string, error) {
 			return f.write(w, nodes)
 		}
 	}
-	return nil, fmt.Errorf("write %q: there are %s", name, document.List(Writable()))
+	return nil, fmt.Errorf("write %q: unknown format; use %s", name, document.List(Writable()))
 }
 
 // settle puts what is registered in the place of what says the same or less.

@@ -177,7 +177,7 @@ func TestAlteredBesideExtension(t *testing.T) {
 				t.Fatalf("%s: there is no %s", f, alter[0])
 			}
 			altered := append(append(bytes.Clone(data[:at]), alter[1]...), data[at+len(alter[0]):]...)
-			if _, err := exchange.Read(f, altered, nil); err == nil || !strings.Contains(err.Error(), "differs from what the extension says") {
+			if _, err := exchange.Read(f, altered, nil); err == nil || !strings.Contains(err.Error(), "differs from the extension") {
 				t.Errorf("%s: %s for %s: %v", f, alter[1], alter[0], err)
 			}
 		}
@@ -209,51 +209,51 @@ func TestRefused(t *testing.T) {
 		format   exchange.Format
 		in, want string
 	}{
-		{exchange.OpenLineage, "", "read openlineage: it is empty"},
+		{exchange.OpenLineage, "", "read openlineage: the document is empty"},
 		{exchange.OpenLineage, "{\n \"a\":1,\n \"a\":2}", "read openlineage: line 3, byte 2: duplicate key"},
 		{exchange.OpenLineage, strings.Repeat("[", 100), "nested more than 64 deep"},
-		{exchange.OpenLineage, "[]", "read openlineage: nothing in it is lineage"},
-		{exchange.OpenLineage, `[7]`, "event 1: an object is wanted, found a number"},
+		{exchange.OpenLineage, "[]", "read openlineage: the document contains no lineage"},
+		{exchange.OpenLineage, `[7]`, "event 1: expected an object, found a number"},
 		{exchange.OpenLineage, `{"producer":"x"}`, "event 1.eventTime: missing"},
-		{exchange.OpenLineage, event(`"eventTime":"yesterday"`), `event 1.eventTime: "yesterday" is no time`},
-		{exchange.OpenLineage, event(`"schemaURL":"https://openlineage.io/spec/3-0-0/OpenLineage.json#/$defs/RunEvent"`), "event 1.schemaURL: version 3-0-0 of OpenLineage is not known"},
-		{exchange.OpenLineage, event(`"schemaURL":"x"`), "event 1.schemaURL: it names no version of OpenLineage"},
-		{exchange.OpenLineage, event(`"run":{"runId":"7"}`), "event 1.run.runId: it is no UUID"},
+		{exchange.OpenLineage, event(`"eventTime":"yesterday"`), `event 1.eventTime: invalid time "yesterday"`},
+		{exchange.OpenLineage, event(`"schemaURL":"https://openlineage.io/spec/3-0-0/OpenLineage.json#/$defs/RunEvent"`), "event 1.schemaURL: unknown version 3-0-0 of OpenLineage"},
+		{exchange.OpenLineage, event(`"schemaURL":"x"`), "event 1.schemaURL: the version of OpenLineage is missing"},
+		{exchange.OpenLineage, event(`"run":{"runId":"7"}`), "event 1.run.runId: not a UUID"},
 		{exchange.OpenLineage, event(`"run":{}`), "event 1.run.runId: missing"},
-		{exchange.OpenLineage, event(`"eventType":"DONE"`), "event 1.eventType: it is none of START"},
-		{exchange.OpenLineage, event(`"inputs":{}`), "event 1.inputs: an array is wanted, found an object"},
+		{exchange.OpenLineage, event(`"eventType":"DONE"`), "event 1.eventType: use START"},
+		{exchange.OpenLineage, event(`"inputs":{}`), "event 1.inputs: expected an array, found an object"},
 		{exchange.OpenLineage, event(`"inputs":[7` + strings.Repeat(",7", lineage.MaxRefs) + `]`), "event 1.inputs: 10001 of them; at most 10000 are read"},
 		{exchange.OpenLineage, event(`"inputs":[{"namespace":"n"}]`), "event 1.inputs[0].name: missing"},
-		{exchange.OpenLineage, event(`"outputs":[{"namespace":"n","name":"d","facets":{"audittrail_thing":{"kind":"dataset","details":{"name":"d"}}}}]`), "event 1.outputs[0].facets.audittrail_thing.details: it lacks its id"},
-		{exchange.OpenLineage, event(`"outputs":[{"namespace":"n","name":"d","facets":{"audittrail_thing":{"kind":"cat","details":{"id":"d"}}}}]`), `there is no kind "cat"`},
-		{exchange.CycloneDX, bill(`"specVersion":"1.4"`), `specVersion: version "1.4" of CycloneDX is not read; 1.5, 1.6 and 1.7 are`},
-		{exchange.CycloneDX, bill(`"specVersion":"2.0"`), `specVersion: version "2.0" of CycloneDX is not read`},
+		{exchange.OpenLineage, event(`"outputs":[{"namespace":"n","name":"d","facets":{"audittrail_thing":{"kind":"dataset","details":{"name":"d"}}}}]`), "event 1.outputs[0].facets.audittrail_thing.details: the id is missing"},
+		{exchange.OpenLineage, event(`"outputs":[{"namespace":"n","name":"d","facets":{"audittrail_thing":{"kind":"cat","details":{"id":"d"}}}}]`), `unknown kind "cat"`},
+		{exchange.CycloneDX, bill(`"specVersion":"1.4"`), `specVersion: unknown version "1.4" of CycloneDX; the versions that can be read are 1.5, 1.6 and 1.7`},
+		{exchange.CycloneDX, bill(`"specVersion":"2.0"`), `specVersion: unknown version "2.0" of CycloneDX`},
 		{exchange.CycloneDX, bill(`"bomFormat":"SPDX"`), "bomFormat: it is not CycloneDX"},
 		{exchange.CycloneDX, bill(`"serialNumber":7`), "serialNumber: found a number, which CycloneDX does not have there"},
 		{exchange.CycloneDX, bill(`"components":[{"type":"data"}]`), "components[0].name: missing"},
-		{exchange.CycloneDX, bill(`"components":[{"type":"library","name":"a"}]`), "nothing in it is lineage"},
-		{exchange.CycloneDX, bill(`"components":[{"type":"data","name":"a","bom-ref":"1"},{"type":"file","name":"b","bom-ref":"1"}]`), `components[1].bom-ref: "1" stands at another component, too`},
+		{exchange.CycloneDX, bill(`"components":[{"type":"library","name":"a"}]`), "the document contains no lineage"},
+		{exchange.CycloneDX, bill(`"components":[{"type":"data","name":"a","bom-ref":"1"},{"type":"file","name":"b","bom-ref":"1"}]`), `components[1].bom-ref: "1" is also used by another component`},
 		{exchange.CycloneDX, bill(`"components":[{"type":"machine-learning-model","name":"a","modelCard":{"modelParameters":{"datasets":[{"ref":"d"}]}}}]`), `components[0].modelCard.modelParameters.datasets[0].ref: nothing in the bill has the bom-ref "d"`},
 		{exchange.CycloneDX, bill(`"components":[{"type":"data","name":"a","hashes":[{"alg":"SHA-256","content":"xyz"}]}]`), `components[0]: digest: "sha256:xyz" is not ALGORITHM:HEX`},
 		{exchange.CycloneDX, bill(`"components":[{"type":"data","name":"a","properties":[{"name":"audittrail:thing","value":"{"}]}]`), "components[0].properties: audittrail:thing: line 1"},
 		{exchange.CycloneDX, bill("") + "{}", "2 JSON values"},
-		{exchange.MLflow, `{"a":1}`, "it is neither a run nor a registered model"},
+		{exchange.MLflow, `{"a":1}`, "the object is neither a run nor a registered model"},
 		{exchange.MLflow, `[{"run":{"info":{}}},7]`, "value 1.run.info.run_uuid: missing"},
-		{exchange.MLflow, run(`"info":{"run_id":"r","start_time":"soon"}`), "info.start_time: it is no number of milliseconds"},
-		{exchange.MLflow, run(`"data":{"params":[{"key":"a","value":"1"},{"key":"a","value":"2"}]}`), `data.params[1].key: "a" stands there twice`},
-		{exchange.MLflow, run(`"data":{"params":{"a":1}}`), `data.params: the value of "a" is no string`},
+		{exchange.MLflow, run(`"info":{"run_id":"r","start_time":"soon"}`), "info.start_time: not a number of milliseconds"},
+		{exchange.MLflow, run(`"data":{"params":[{"key":"a","value":"1"},{"key":"a","value":"2"}]}`), `data.params[1].key: "a" is given twice`},
+		{exchange.MLflow, run(`"data":{"params":{"a":1}}`), `data.params: the value of "a" is not a string`},
 		{exchange.MLflow, run(`"inputs":{"dataset_inputs":[{"dataset":{"digest":"7"}}]}`), "inputs.dataset_inputs[0].dataset.name: missing"},
 		{exchange.MLflow, run(`"info":{"run_id":"r","status":"RUNNING"}`), "has not ended"},
-		{exchange.MLflow, run(`"data":{"tags":{"audittrail.thing":"[]"}}`), `"audittrail.thing": an object is wanted`},
-		{exchange.Croissant, `{"@type":"Person"}`, "@type: it is no Dataset"},
+		{exchange.MLflow, run(`"data":{"tags":{"audittrail.thing":"[]"}}`), `"audittrail.thing": expected an object`},
+		{exchange.Croissant, `{"@type":"Person"}`, "@type: not a Dataset"},
 		{exchange.Croissant, titanic(`"conformsTo":null`), "conformsTo: missing"},
-		{exchange.Croissant, titanic(`"conformsTo":"http://mlcommons.org/croissant/9.0"`), `conformsTo: "http://mlcommons.org/croissant/9.0" is not read; http://mlcommons.org/croissant/1.0 and http://mlcommons.org/croissant/1.1 are`},
+		{exchange.Croissant, titanic(`"conformsTo":"http://mlcommons.org/croissant/9.0"`), `conformsTo: unknown version "http://mlcommons.org/croissant/9.0"; the versions that can be read are http://mlcommons.org/croissant/1.0 and http://mlcommons.org/croissant/1.1`},
 		{exchange.Croissant, titanic(`"name":""`), "name: missing"},
-		{exchange.Croissant, titanic(`"distribution":5`), "distribution: an array is wanted"},
-		{exchange.Croissant, titanic(`"distribution":[{"@id":"a"},{"@id":"a"}]`), `distribution[1].@id: "a" stands at something else, too`},
+		{exchange.Croissant, titanic(`"distribution":5`), "distribution: expected an array"},
+		{exchange.Croissant, titanic(`"distribution":[{"@id":"a"},{"@id":"a"}]`), `distribution[1].@id: "a" is also used elsewhere`},
 		{exchange.Croissant, titanic(`"distribution":[{"@id":"a","containedIn":{"@id":"zip"}}]`), `distribution[0].containedIn: nothing in the description has the @id "zip"`},
 		{exchange.Croissant, titanic(`"distribution":[]`), `recordSet[0].field[0].source.fileObject: nothing in the description has the @id "passengers.csv"`},
-		{"csv", "{}", `read "csv": there are`},
+		{"csv", "{}", `read "csv": unknown format; use`},
 	} {
 		_, err := exchange.Read(tt.format, []byte(tt.in), nil)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -338,15 +338,15 @@ func fuzz(f *testing.F, format exchange.Format, seeds ...string) {
 // TestNoJSON names documents that are not JSON for what they are.
 func TestNoJSON(t *testing.T) {
 	for in, want := range map[string]string{
-		"\x1f\x8b\x08\x00":                          "this is a gzip file, and not JSON in UTF-8",
-		"PK\x03\x04":                                "this is a zip file, and not JSON in UTF-8",
-		"\xff\xfe{\x00":                             "this is UTF-16 text, and not JSON in UTF-8",
-		"<?xml version=\"1.0\"?><bom/>":             "this is an XML file, and not JSON in UTF-8",
-		"bomFormat: CycloneDX":                      "this is text that is not JSON",
-		"name,version\n":                            "this is text that is not JSON",
+		"\x1f\x8b\x08\x00":                          "the document is a gzip file, not JSON in UTF-8",
+		"PK\x03\x04":                                "the document is a zip file, not JSON in UTF-8",
+		"\xff\xfe{\x00":                             "the document is UTF-16 text, not JSON in UTF-8",
+		"<?xml version=\"1.0\"?><bom/>":             "the document is an XML file, not JSON in UTF-8",
+		"bomFormat: CycloneDX":                      "the document is text, not JSON",
+		"name,version\n":                            "the document is text, not JSON",
 		"{\"bomFormat\":\"CycloneDX\",}":            "line 1, byte 26: expected a key",
 		"{\"bomFormat\":\"CycloneDX\"}\nPK\x03\x04": "line 2, byte 1: expected a value, found no value",
-		"\ufeff": "it is empty",
+		"\ufeff": "the document is empty",
 	} {
 		if _, err := exchange.Detect([]byte(in)); err == nil || err.Error() != "recognize the document: "+want {
 			t.Errorf("Detect(%q) = %v, want %s", in, err, want)

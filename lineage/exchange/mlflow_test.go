@@ -124,7 +124,7 @@ func TestMLflowRoundTrip(t *testing.T) {
 		}
 	}
 	altered := strings.Replace(b.String(), `"answers"`, `"lies"`, 1)
-	if _, err := exchange.Read(exchange.MLflow, []byte(altered), nil); err == nil || !strings.Contains(err.Error(), "differs from what the extension says") {
+	if _, err := exchange.Read(exchange.MLflow, []byte(altered), nil); err == nil || !strings.Contains(err.Error(), "differs from the extension") {
 		t.Errorf("an altered description: %v", err)
 	}
 }

@@ -97,7 +97,7 @@ func TestInToto(t *testing.T) {
 		t.Errorf("statements (-want +got):\n%s", diff)
 	}
 	all := strings.Join(left, "\n")
-	for _, want := range []string{"dataset:crawl: no digest", "p2: the standard's library does not take it", "run:bot-3: no digest", "e: no digest"} {
+	for _, want := range []string{"dataset:crawl: no digest", "p2: the standard's library refuses the statement", "run:bot-3: no digest", "e: no digest"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is not among what was left out:\n%s", want, all)
 		}

@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	// fewPieces is up to how many pieces calls are counted by a query for each,
-	// which can be asked again from the command line.
+	// fewPieces is the largest number of periods whose calls are counted by a
+	// query for each, which a user can repeat on the command line.
 	fewPieces = 16
-	// mostCells bounds the rows that one query over many pieces has: for each
-	// name and each time that divides another's calls.
+	// mostCells bounds the rows of one query over many periods: one for each
+	// name and each time that divides the calls of another.
 	mostCells = 50_000
 )
 
-// divide counts the calls of names that were answered by one thing at one time
-// and by another at another.
+// divide counts the calls of names that different entities answered at
+// different times.
 func (u *Usage) divide(ctx context.Context, divided map[names][]CallGroup) error {
 	order := slices.SortedFunc(maps.Keys(divided), func(a, b names) int {
 		return cmp.Or(cmp.Compare(a.model, b.model), cmp.Compare(a.version, b.version), cmp.Compare(a.deployment, b.deployment))
@@ -33,7 +33,7 @@ func (u *Usage) divide(ctx context.Context, divided map[names][]CallGroup) error
 	if total <= fewPieces {
 		return u.pieceByPiece(ctx, order, divided)
 	}
-	// Those without a model are asked for by their deployments, and apart.
+	// Names without a model are queried by their deployments, and separately.
 	nameless := slices.IndexFunc(order, func(n names) bool { return n.model != "" })
 	if nameless < 0 {
 		nameless = len(order)
@@ -55,8 +55,8 @@ func (u *Usage) divide(ctx context.Context, divided map[names][]CallGroup) error
 	return nil
 }
 
-// together counts the calls of some names, which all have a model or all have
-// none, in all their pieces.
+// together counts the calls of some names in all their periods. The names
+// either all have a model or all have none.
 func (u *Usage) together(ctx context.Context, some []names, divided map[names][]CallGroup) error {
 	q, g := u.query, query.Grouping{By: append(slices.Clone(byNames), "cut"), Aggregates: ofCalls}
 	var models, deployments []string
@@ -105,8 +105,7 @@ func (u *Usage) together(ctx context.Context, some []names, divided map[names][]
 	return nil
 }
 
-// pieceByPiece counts the calls of some names by a query for each stretch of
-// time.
+// pieceByPiece counts the calls of some names by a query for each period.
 func (u *Usage) pieceByPiece(ctx context.Context, order []names, divided map[names][]CallGroup) error {
 	cache := make(map[string]map[names]*CallGroup)
 	for _, n := range order {

@@ -1,10 +1,11 @@
-// Package usage says which recorded calls the things of a lineage answered.
+// Package usage finds the calls that the entities of a lineage answered.
 //
-// Calls find their model version by the names that they carry, at the time when
-// they happened: see [MatchCall]. [Compute] does so for all that a log holds, and what it
-// returns tells by [Usage.Impact] what came of a dataset, and which calls nobody
-// knows a model of. [Explain] tells what stands behind one answer.
+// A call leads to its model version by the names that it carries, at the time
+// when it happened: see [MatchCall]. [Compute] does that for all calls of a
+// log. Its result tells what depends on a dataset ([Usage.Impact]), and which
+// calls have no registered model ([Usage.Unregistered]). [Explain] returns the
+// lineage of one answer.
 //
-// It counts calls by grouping them, so that it costs as much as there are names,
-// and not as there are calls.
+// Calls are counted in groups, so that the cost depends on the number of names,
+// not of calls.
 package usage

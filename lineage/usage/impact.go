@@ -11,42 +11,43 @@ import (
 	"audittrail/record"
 )
 
-// An Impact is what came of some things.
+// An Impact lists what depends on some entities.
 type Impact struct {
 	Roots       []*lineage.Node
-	Descendants []lineage.NodeDepth // all that is downstream of them, nearest first
+	Descendants []lineage.NodeDepth // all entities downstream of them, nearest first
 
 	Groups   []CallGroup // the calls that versions and deployments among them answered
 	Calls    uint64
-	Possible uint64 // calls besides, that may have been answered by one of several versions
+	Possible uint64 // further calls that one of several versions may have answered
 	Users    []UserCalls
 	Days     []DayCalls
 
-	Unregistered []CallGroup // calls of which nobody knows what stands behind them
+	Unregistered []CallGroup // calls whose model version is not registered
 }
 
-// A UserCalls is how many calls are about a person, who is named by the subject
-// id once erased.
+// A UserCalls counts the calls about a person, who is named by the subject id
+// once erased.
 type UserCalls struct {
 	User  string `json:"user"`
 	Calls uint64 `json:"calls"`
 }
 
-// A DayCalls is how many calls happened on a day, in UTC.
+// A DayCalls counts the calls on a day, in UTC.
 type DayCalls struct {
 	Day   string `json:"day"`
 	Calls uint64 `json:"calls"`
 }
 
-// Impact finds what came of some things of the graph: what was made of them,
-// and which of the calls were answered by that.
+// Impact finds what depends on some entities of the graph: the entities
+// downstream of them, and the calls that these answered.
 func (u *Usage) Impact(ctx context.Context, of []*lineage.Node) (*Impact, error) {
 	im := &Impact{Roots: of, Descendants: u.graph.Walk(of, lineage.Downstream, 0), Unregistered: u.Unregistered()}
 	reached := make(map[*lineage.Node]bool, len(im.Descendants))
 	for _, r := range im.Descendants {
 		reached[r.Node] = true
 	}
-	// Of a deployment or a template, only what went through it.
+	// For a deployment or a template, only the calls that went through it
+	// count.
 	for _, s := range u.Groups {
 		switch m := s.Match; {
 		case m.Model != nil && (reached[m.Model] || m.Deployment != nil && reached[m.Deployment]):
@@ -81,15 +82,15 @@ func (u *Usage) Impact(ctx context.Context, of []*lineage.Node) (*Impact, error)
 	return im, nil
 }
 
-// An Explanation is what stands behind one recorded answer.
+// An Explanation is the lineage of one recorded answer.
 type Explanation struct {
 	Seq      uint64
 	Call     Call
 	Match    Match
-	Upstream []lineage.NodeDepth // what the model version was made of, and the deployment stands on
+	Upstream []lineage.NodeDepth // the entities upstream of the model version and the deployment
 }
 
-// Explain finds what stands behind a record.
+// Explain returns the lineage of a record's answer.
 func Explain(g *lineage.Graph, r *record.Record) Explanation {
 	x := Explanation{Seq: r.Seq, Call: Call{r.Event.ModelID, r.Event.ModelVersion, r.Event.DeploymentID, r.Event.Time}}
 	x.Match = MatchCall(g, x.Call)

@@ -8,7 +8,7 @@ import (
 	"audittrail/lineage"
 )
 
-// A Call is what a recorded call says about where it went.
+// A Call contains the names that a recorded call carries.
 type Call struct {
 	ModelID      string
 	ModelVersion string
@@ -16,47 +16,46 @@ type Call struct {
 	Time         time.Time
 }
 
-// A Certainty says how well a call found its model version.
+// A Certainty says how reliably a call's model version is known.
 type Certainty string
 
 const (
-	// Exact is a version, or a deployment, that the call names.
+	// Exact means a version or a deployment that the call names.
 	Exact Certainty = "exact"
-	// Inferred is the one version of the model that answered at the time, or
-	// the only one that there is.
+	// Inferred means the one version of the model that was active at the time,
+	// or its only version.
 	Inferred Certainty = "inferred"
-	// Ambiguous is one of several versions, of which nothing says which.
+	// Ambiguous means one of several versions, with nothing to tell which.
 	Ambiguous Certainty = "ambiguous"
-	// Unregistered is a model, a version or a deployment that nobody has
-	// registered.
+	// Unregistered means a model, version or deployment that is not registered.
 	Unregistered Certainty = "unregistered"
-	// Unnamed is a record that names no model.
+	// Unnamed means a record that names no model.
 	Unnamed Certainty = "unnamed"
 )
 
-// A Match is what a call was answered by.
+// A Match is the model version and deployment that answered a call.
 type Match struct {
 	Certainty  Certainty
 	Model      *lineage.Node   // nil unless Exact or Inferred
-	Deployment *lineage.Node   // nil where it is not known
-	Candidates []*lineage.Node // the versions that an Ambiguous call may have gone to
+	Deployment *lineage.Node   // nil if it is not known
+	Candidates []*lineage.Node // the versions that may have answered an Ambiguous call
 	Reason     string          // in words
 }
 
-// live reports whether a deployment is known to answer at a time.
+// live reports whether a deployment is known to be active at a time.
 func live(g *lineage.Graph, n *lineage.Node, t time.Time) bool {
 	from, to, _ := g.ActivePeriod(n)
 	return !t.Before(from) && (to.IsZero() || t.Before(to))
 }
 
-// maybe reports whether a deployment can have answered at a time: it has not
-// ended, and nobody said when it began.
+// maybe reports whether a deployment may have been active at a time: it had not
+// ended, and its beginning is not known.
 func maybe(g *lineage.Graph, n *lineage.Node, t time.Time) bool {
 	from, to, given := g.ActivePeriod(n)
 	return (!given || !t.Before(from)) && (to.IsZero() || t.Before(to))
 }
 
-// deployments are those of a model version.
+// deployments returns the deployments of a model version.
 func deployments(g *lineage.Graph, model *lineage.Node) []*lineage.Node {
 	var out []*lineage.Node
 	for e := range g.Downstream(model) {
@@ -67,26 +66,30 @@ func deployments(g *lineage.Graph, model *lineage.Node) []*lineage.Node {
 	return out
 }
 
-// modelOf is the model version of a deployment.
+// modelOf returns the model version of a deployment.
 func modelOf(g *lineage.Graph, deployment *lineage.Node) *lineage.Node {
 	n, _ := g.Node(deployment.Entity.(*lineage.Deployment).Model)
 	return n
 }
 
-// MatchCall finds what a call was answered by.
+// MatchCall finds the model version and deployment that answered a call.
 //
-//  1. A deployment id that is registered leads to its model version, unless the
-//     call names another model or version beside it, or the deployment had
-//     ended, or had not begun, at the time of the call.
-//  2. Otherwise model and version lead to the model version of that name and
-//     version, also without a deployment that was live.
-//  3. Without a version, the model's one version with a deployment that was live
-//     at the time is inferred; if none was, the one that may have been, since
-//     nobody said when it began; if there is but one version, that.
+// 1. A registered deployment id leads to its model version, unless the call
+// also
+//    names another model or version, or the deployment was not active at the
+//    time of the call.
+// 2. Otherwise model and version lead to the model version of that name and
+//    version, even if none of its deployments was active.
+// 3. Without a version, the model's one version with a deployment that was
+// active
+//    at the time is inferred; without one, the version whose deployment may have
+//    been active, since its beginning is not known; without one, the only version
+//    of the model.
 //
-// A model may also be named by its version's id, or as NAME@VERSION. Where the
-// version is found and the deployment is not, it is the one whose environment
-// the deployment id names, or else the only one of that version that was live.
+// A model may also be named by its version's id, or as NAME@VERSION. If the
+// version is found and the deployment is not, the deployment is the one whose
+// environment the deployment id names, or the only one of that version that was
+// active.
 func MatchCall(g *lineage.Graph, c Call) Match {
 	if c.ModelID == "" && c.DeploymentID == "" {
 		return Match{Certainty: Unnamed, Reason: "the record names neither a model nor a deployment"}
@@ -96,14 +99,14 @@ func MatchCall(g *lineage.Graph, c Call) Match {
 		model := modelOf(g, n)
 		switch {
 		case !agrees(model, c):
-			reason = fmt.Sprintf("deployment %s is one of %s, not of what the call names; ", n.ID, model.ID)
+			reason = fmt.Sprintf("deployment %s belongs to %s, not to the model that the call names; ", n.ID, model.ID)
 		case !maybe(g, n, c.Time):
 			reason = fmt.Sprintf("deployment %s did not answer at that time; ", n.ID)
 		default:
 			return Match{Certainty: Exact, Model: model, Deployment: n, Reason: "the call names the deployment"}
 		}
 	} else if c.DeploymentID != "" && c.ModelID == "" {
-		return Match{Certainty: Unregistered, Reason: "nobody has registered the deployment"}
+		return Match{Certainty: Unregistered, Reason: "the deployment is not registered"}
 	}
 	if c.ModelID == "" {
 		return Match{Certainty: Unregistered, Reason: reason + "and the call names no model"}
@@ -116,8 +119,8 @@ func MatchCall(g *lineage.Graph, c Call) Match {
 	return m
 }
 
-// agrees reports whether a call that names a deployment names its model, or no
-// other.
+// agrees reports whether a call that names a deployment names the deployment's
+// model, or no model.
 func agrees(model *lineage.Node, c Call) bool {
 	m := model.Entity.(*lineage.ModelVersion)
 	if c.ModelID != "" && c.ModelID != m.Name && c.ModelID != model.ID && c.ModelID != m.Label() {
@@ -134,7 +137,7 @@ func findModel(g *lineage.Graph, c Call) Match {
 				return Match{Certainty: Exact, Model: n, Reason: "the call names the version"}
 			}
 		}
-		return Match{Certainty: Unregistered, Reason: "nobody has registered the model"}
+		return Match{Certainty: Unregistered, Reason: "the model is not registered"}
 	}
 	if c.ModelVersion != "" {
 		for _, n := range versions {
@@ -142,7 +145,7 @@ func findModel(g *lineage.Graph, c Call) Match {
 				return Match{Certainty: Exact, Model: n, Reason: "the call names model and version"}
 			}
 		}
-		return Match{Certainty: Unregistered, Reason: "nobody has registered this version of the model"}
+		return Match{Certainty: Unregistered, Reason: "this version of the model is not registered"}
 	}
 	for _, way := range []struct {
 		test   func(*lineage.Graph, *lineage.Node, time.Time) bool
@@ -167,8 +170,8 @@ func findModel(g *lineage.Graph, c Call) Match {
 	return Match{Certainty: Ambiguous, Candidates: versions, Reason: "the model has several versions, and the call names none"}
 }
 
-// guessDeployment finds the deployment of a model version that a call went to,
-// if there is but one.
+// guessDeployment finds the deployment of a model version that answered a call,
+// if only one can have.
 func guessDeployment(g *lineage.Graph, model *lineage.Node, c Call) *lineage.Node {
 	var found []*lineage.Node
 	for _, d := range deployments(g, model) {
@@ -185,8 +188,8 @@ func guessDeployment(g *lineage.Graph, model *lineage.Node, c Call) *lineage.Nod
 	return nil
 }
 
-// turns are the times, in order, at which a call of these names may begin to
-// match something else.
+// turns returns the times, in order, at which a call of these names may begin
+// to match another version.
 func turns(g *lineage.Graph, c Call) []time.Time {
 	var out []time.Time
 	note := func(n *lineage.Node) {

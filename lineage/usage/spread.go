@@ -11,17 +11,18 @@ import (
 	"audittrail/query"
 )
 
-// A portion is calls that one query counts.
+// A portion is a set of calls that one query counts.
 type portion struct {
 	query query.Query
-	// only are the names of the calls that count, and when these happened, if the
-	// query finds others, too. Where it counts by cuts, it finds other times.
+	// only lists the names of the calls that count, and when these happened, if
+	// the query also finds other calls. A query that groups by boundaries also
+	// finds other times.
 	only map[names][]CallGroup
 	cuts []time.Time
 }
 
-// counts tells whether a row counts, which names what is counted first, then,
-// where that matters, what the calls carry and when they happened.
+// counts reports whether a row counts. The row has the grouping value first,
+// then, if needed, the names of the calls and when they happened.
 func (p *portion) counts(row []query.Value) bool {
 	if p.only == nil {
 		return true
@@ -36,10 +37,10 @@ func (p *portion) counts(row []query.Value) bool {
 	})
 }
 
-// mostAsked is how many models one query asks for, which has a limit.
+// mostAsked is how many models one query may name, which has a limit.
 const mostAsked = 50_000
 
-// spread counts the calls of some streams by user or by day. Calls that are
+// spread counts the calls of some call groups by user or by day. Calls that are
 // about nobody count for no user.
 func (u *Usage) spread(ctx context.Context, streams []CallGroup, by string) (map[string]uint64, error) {
 	out := make(map[string]uint64)
@@ -64,10 +65,10 @@ func (u *Usage) spread(ctx context.Context, streams []CallGroup, by string) (map
 	return out, nil
 }
 
-// portions divides streams into as few queries as find nothing else. To tell a
-// user's name costs more than to count their calls, so that rows are few is what
-// makes them fast: first what can be asked for as all calls of some models, then
-// as all calls of some versions of them, and only then one by one.
+// portions divides call groups into as few queries as possible that find no
+// other calls. Looking up a user's name takes longer than counting calls, so
+// the fewer rows, the faster: first it takes the models all of whose calls
+// count, then the versions all of whose calls count, and then single groups.
 func (u *Usage) portions(streams []CallGroup) []portion {
 	q := u.query
 	if q.Types = u.types(streams); len(q.Types) == 0 {
@@ -80,7 +81,8 @@ func (u *Usage) portions(streams []CallGroup) []portion {
 		p.query.Models = models
 		out = append(out, p)
 	}
-	// Versions that are whole, of the models that have the same such ones.
+	// These versions count as a whole; models with the same set of them share a
+	// query.
 	label := func(s CallGroup) string {
 		if s.ModelID == "" || s.ModelVersion == "" {
 			return ""
@@ -113,7 +115,7 @@ func (u *Usage) portions(streams []CallGroup) []portion {
 	return append(out, u.portionsByName(q, rest)...)
 }
 
-// types are the types of the calls of some streams.
+// types returns the types of the calls of some call groups.
 func (u *Usage) types(streams []CallGroup) []event.Type {
 	some := make(map[event.Type]bool)
 	for _, s := range streams {
@@ -124,8 +126,8 @@ func (u *Usage) types(streams []CallGroup) []event.Type {
 	return slices.Sorted(maps.Keys(some))
 }
 
-// whole returns the labels all of whose calls are in streams, sorted, and the
-// streams of others. An empty label is that of no other.
+// whole returns the labels all of whose calls are in the call groups, sorted,
+// and the groups with other labels. An empty label counts as incomplete.
 func (u *Usage) whole(streams []CallGroup, label func(CallGroup) string) (labels []string, rest []CallGroup) {
 	total, mine := make(map[string]uint64), make(map[string]uint64)
 	for _, s := range u.Groups {
@@ -148,15 +150,15 @@ func (u *Usage) whole(streams []CallGroup, label func(CallGroup) string) (labels
 	return labels, rest
 }
 
-// fewStretches is up to how many queries ask for a stretch of time each.
+// fewStretches is the largest number of periods that are queried one by one.
 const fewStretches = 4
 
-// mostRows bounds the rows of a query that counts many stretches of time at once:
-// as many as there are calls.
+// mostRows bounds the rows of a query that counts many periods at once: there
+// can be as many rows as calls.
 const mostRows = 300_000
 
-// portionsByName asks for streams by their names. Where there are many stretches
-// of time, those of models without too many calls are asked for at once.
+// portionsByName queries call groups by their names. If there are many periods,
+// models with few enough calls are queried at once.
 func (u *Usage) portionsByName(q query.Query, streams []CallGroup) []portion {
 	few := portionsByStretch(q, streams)
 	if len(few) <= fewStretches {
@@ -181,7 +183,7 @@ func (u *Usage) portionsByName(q query.Query, streams []CallGroup) []portion {
 		}
 		batch, rows = nil, 0
 	}
-	for _, s := range streams { // those that name the same stand together
+	for _, s := range streams { // groups of the same names are adjacent
 		n := asked(s)
 		if total[n] > mostRows {
 			large = append(large, s)
@@ -199,8 +201,8 @@ func (u *Usage) portionsByName(q query.Query, streams []CallGroup) []portion {
 	return append(out, portionsByStretch(q, large)...)
 }
 
-// portionByCuts asks for streams at once, which all have a model or all have
-// none.
+// portionByCuts queries several call groups at once, which either all have a
+// model or all have none.
 func portionByCuts(q query.Query, streams []CallGroup) portion {
 	p := portion{query: q, only: make(map[names][]CallGroup), cuts: []time.Time{}}
 	var models, deployments []string
@@ -222,13 +224,13 @@ func portionByCuts(q query.Query, streams []CallGroup) portion {
 	} else {
 		p.query.Models = distinct(models)
 	}
-	if len(p.cuts) == 0 { // none of them is divided
+	if len(p.cuts) == 0 { // no group is divided by time
 		p.cuts = nil
 	}
 	return p
 }
 
-// portionsByStretch asks for streams of one model in one stretch of time
+// portionsByStretch queries the call groups of one model in one period
 // together.
 func portionsByStretch(q query.Query, streams []CallGroup) []portion {
 	type stretch struct {
@@ -257,7 +259,7 @@ func portionsByStretch(q query.Query, streams []CallGroup) []portion {
 		for n := range p.only {
 			versions, deployments = append(versions, n.version), append(deployments, n.deployment)
 		}
-		// A query can ask for names, but not for their absence.
+		// A query can select names, but not their absence.
 		if !slices.Contains(versions, "") {
 			p.query.Versions = distinct(versions)
 		}

@@ -11,33 +11,34 @@ import (
 	"audittrail/query"
 )
 
-// An Engine counts what a log holds, as a *[query.Engine] does.
+// An Engine counts records, as a *[query.Engine] does.
 type Engine interface {
 	Group(context.Context, query.Query, query.Grouping) (*query.Table, error)
 }
 
-// A CallGroup is the calls that carry the same names and were answered by the same
-// model version. What a call is, event.Call says.
+// A CallGroup is the calls that carry the same names and were answered by the
+// same model version. event.Call defines a call.
 type CallGroup struct {
 	ModelID      string
 	ModelVersion string
 	DeploymentID string
-	// From (inclusive) and To (exclusive) bound the stream where calls of these
-	// names are answered by one thing at one time and by another at another.
+	// From (inclusive) and To (exclusive) bound the group if calls of its names
+	// were answered by different entities at different times.
 	From, To time.Time
 
 	Calls       uint64
-	Types       map[string]uint64 // of them, by type of event
+	Types       map[string]uint64 // the number of calls, by type of event
 	First, Last time.Time
 	Match       Match
 }
 
-// names are what calls of a stream carry.
+// names are the names that the calls of a group carry.
 type names struct{ model, version, deployment string }
 
 func (n names) at(t time.Time) Call { return Call{n.model, n.version, n.deployment, t} }
 
-// A Usage is who answered the calls that a log holds.
+// A Usage tells which model versions and deployments answered the calls of a
+// log.
 type Usage struct {
 	graph   *lineage.Graph
 	engine  Engine
@@ -46,7 +47,8 @@ type Usage struct {
 	Unnamed uint64      // calls that name neither model nor deployment
 }
 
-// Compute finds out who answered the calls that match a query.
+// Compute finds the model versions and deployments that answered the calls
+// which match a query.
 func Compute(ctx context.Context, g *lineage.Graph, e Engine, q query.Query) (*Usage, error) {
 	q.Calls = true
 	u := &Usage{graph: g, engine: e, query: q}
@@ -78,7 +80,7 @@ func Compute(ctx context.Context, g *lineage.Graph, e Engine, q query.Query) (*U
 	return u, nil
 }
 
-// count adds up calls by the names that they carry.
+// count counts calls by the names that they carry.
 func (u *Usage) count(ctx context.Context, q query.Query) (map[names]*CallGroup, error) {
 	table, err := u.engine.Group(ctx, q, query.Grouping{By: byNames, Aggregates: ofCalls})
 	if err != nil {
@@ -95,13 +97,14 @@ func (u *Usage) count(ctx context.Context, q query.Query) (map[names]*CallGroup,
 	return all, nil
 }
 
-// How calls are counted.
+// These are the groupings for counting calls.
 var (
 	byNames = []string{"model_id", "model_version", "deployment_id", "type"}
 	ofCalls = []string{"count", "min(time)", "max(time)"}
 )
 
-// add adds calls of a type: their number, the first and the last.
+// add adds calls of a type: their number, and the times of the first and the
+// last.
 func (s *CallGroup) add(kind query.Value, calls []query.Value) {
 	n, first, last := uint64(calls[0].Int()), calls[1].Time(), calls[2].Time()
 	if s.Types == nil {
@@ -117,8 +120,8 @@ func (s *CallGroup) add(kind query.Value, calls []query.Value) {
 	}
 }
 
-// pieces are the stretches of time between two times, both included, in which
-// calls of the same names match the same.
+// pieces returns the periods between two times, both included, in which all
+// calls of the same names match the same entities.
 func pieces(g *lineage.Graph, n names, first, last time.Time) []CallGroup {
 	out := []CallGroup{{Match: MatchCall(g, n.at(first))}}
 	for _, turn := range turns(g, n.at(first)) {
@@ -137,8 +140,8 @@ func pieces(g *lineage.Graph, n names, first, last time.Time) []CallGroup {
 	return out
 }
 
-// within narrows a query to a stretch of time and to a model, or else to a
-// deployment. It reports whether anything can be left.
+// within narrows a query to a period and to a model or, without one, to a
+// deployment. It reports whether anything can match.
 func within(q query.Query, n names, p CallGroup) (query.Query, bool) {
 	if p.From.After(q.Start) {
 		q.Start = p.From
@@ -154,8 +157,8 @@ func within(q query.Query, n names, p CallGroup) (query.Query, bool) {
 	return q, q.Start.IsZero() || q.End.IsZero() || q.Start.Before(q.End)
 }
 
-// Unregistered returns the streams of calls that found no model version,
-// because nobody registered it, or because it may be one of several.
+// Unregistered returns the call groups without a model version, because it is
+// not registered, or because it may be one of several.
 func (u *Usage) Unregistered() []CallGroup {
 	var out []CallGroup
 	for _, s := range u.Groups {

@@ -47,15 +47,15 @@ func Read(data []byte, _ *lineage.Graph) ([]document.Item, []string, error) {
 
 func read(r *document.Reader) (lineage.Entity, []string, error) {
 	if of := texts(r.Object["@type"]); r.Err() == nil && !slices.ContainsFunc(of, func(s string) bool { return last(s) == "Dataset" }) {
-		r.Fail("@type", "it is no Dataset")
+		r.Fail("@type", "not a Dataset")
 	}
 	conforms := append(texts(r.Object["conformsTo"]), texts(r.Object["dct:conformsTo"])...)
 	switch {
 	case r.Err() != nil:
 	case len(conforms) == 0:
-		r.Fail("conformsTo", "missing; %s are read", document.List(versions))
+		r.Fail("conformsTo", "missing; the versions that can be read are %s", document.List(versions))
 	case !slices.ContainsFunc(conforms, isVersion):
-		r.Fail("conformsTo", "%.64q is not read; %s are", conforms[0], document.List(versions))
+		r.Fail("conformsTo", "unknown version %.64q; the versions that can be read are %s", conforms[0], document.List(versions))
 	}
 	if len(texts(r.Object["name"])) == 0 {
 		r.Fail("name", "missing")
@@ -121,7 +121,7 @@ func files(d *document.Draft, r *document.Reader) (notes []string) {
 			alone++
 			digest := strings.ToLower(first(f.Object["sha256"]))
 			if digest != "" && !sha256.MatchString(digest) {
-				notes = append(notes, fmt.Sprintf("%s: %.64q is not a digest, and is kept as it stands", document.Join(f.Place, "sha256"), digest))
+				notes = append(notes, fmt.Sprintf("%s: %.64q is not a digest, and is kept unchanged", document.Join(f.Place, "sha256"), digest))
 				digest = ""
 			}
 			digests = append(digests, digest)
@@ -143,7 +143,7 @@ func checkRefs(r *document.Reader) {
 		for _, o := range r.EachOrOne(list) {
 			id := o.String("@id")
 			if id != "" && ids[id] {
-				o.Fail("@id", "%.64q stands at something else, too", id)
+				o.Fail("@id", "%.64q is also used elsewhere", id)
 			}
 			ids[id] = true
 		}

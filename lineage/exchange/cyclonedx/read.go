@@ -72,7 +72,7 @@ func (x *reader) check() error {
 		r.Fail("bomFormat", "it is not %s", cdx.BOMFormat)
 	}
 	if v := r.Need("specVersion"); !slices.Contains(versions, v) {
-		r.Fail("specVersion", "version %.16q of CycloneDX is not read; %s are", v, document.List(versions))
+		r.Fail("specVersion", "unknown version %.16q of CycloneDX; the versions that can be read are %s", v, document.List(versions))
 	}
 	if err := r.Err(); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (x *reader) check() error {
 		return document.Errorf(wrong.Field, "found a %s, which CycloneDX does not have there", wrong.Value)
 	}
 	if err != nil {
-		return document.Errorf("", "it is no bill of materials: %v", err)
+		return document.Errorf("", "not a bill of materials: %v", err)
 	}
 	return nil
 }
@@ -199,7 +199,7 @@ func (x *reader) own(p *part, o document.Object) document.Object {
 	p.own = true
 	place := document.Join(p.r.Place, "properties."+extension)
 	if len(found) > 1 {
-		p.r.Fail("properties", "%s stands there twice", extension)
+		p.r.Fail("properties", "%s is given twice", extension)
 		return about
 	}
 	v, err := document.Parse([]byte(found[0]))
@@ -220,7 +220,7 @@ func (x *reader) refer(p *part) {
 		return
 	}
 	if x.refs[ref] != nil {
-		p.r.Fail("bom-ref", "%.64q stands at another component, too", ref)
+		p.r.Fail("bom-ref", "%.64q is also used by another component", ref)
 	}
 	x.refs[ref] = p
 }
@@ -480,7 +480,7 @@ func (x *reader) depend() {
 			s, ok := on.(string)
 			place := fmt.Sprintf("%s[%d]", document.Join(d.Place, "dependsOn"), i)
 			if !ok {
-				x.r.FailAt(place, "a bom-ref is wanted")
+				x.r.FailAt(place, "expected a bom-ref")
 				continue
 			}
 			known(s, place)

@@ -81,7 +81,7 @@ func Parse(data []byte) ([]any, error) {
 		values = append(values, v)
 	}
 	if len(values) == 0 {
-		return nil, Errorf("", "it is empty")
+		return nil, Errorf("", "the document is empty")
 	}
 	return values, nil
 }
@@ -95,10 +95,10 @@ func at(data []byte, first bool, err error) error {
 	}
 	if first {
 		if what := filekind.Name(data); what != "" {
-			return Errorf("", "this is %s, and not JSON in UTF-8", what)
+			return Errorf("", "the document is %s, not JSON in UTF-8", what)
 		}
 		if text := bytes.TrimSpace(data); len(text) == 0 || text[0] != '{' && text[0] != '[' {
-			return Errorf("", "this is text that is not JSON")
+			return Errorf("", "the document is text, not JSON")
 		}
 	}
 	before := data[:min(e.Offset, len(data))]
@@ -173,7 +173,7 @@ func Join(place, name string) string {
 func (r *Reader) object(place string, v any) Object {
 	o, ok := v.(Object)
 	if !ok {
-		r.FailAt(place, "an object is wanted, found %s", kind(v))
+		r.FailAt(place, "expected an object, found %s", kind(v))
 		return Object{}
 	}
 	return o
@@ -206,7 +206,7 @@ func (r *Reader) String(name string) string {
 	}
 	s, ok := v.(string)
 	if !ok {
-		r.Fail(name, "a string is wanted, found %s", kind(v))
+		r.Fail(name, "expected a string, found %s", kind(v))
 	}
 	return s
 }
@@ -237,7 +237,7 @@ func (r *Reader) Array(name string) []any {
 	}
 	a, ok := v.([]any)
 	if !ok {
-		r.Fail(name, "an array is wanted, found %s", kind(v))
+		r.Fail(name, "expected an array, found %s", kind(v))
 	}
 	return a
 }

@@ -125,7 +125,7 @@ func FromExtension(place string, v any) (lineage.Entity, error) {
 	d := NewDraft(lineage.Kind(r.Need("kind")), r.Inner("details").Place)
 	d.Fields = r.Inner("details").Object
 	if id, _ := d.Fields["id"].(string); id == "" {
-		r.Fail("details", "it lacks its id")
+		r.Fail("details", "the id is missing")
 	}
 	for name := range r.Object {
 		if name != "kind" && name != "details" {

@@ -71,7 +71,7 @@ func Within(place string, want, o Object) error {
 	for _, k := range slices.Sorted(maps.Keys(want)) {
 		v, there := o[k]
 		if !there {
-			return Errorf(Join(place, k), "missing, though the extension has it: take the extension out to read the document without it")
+			return Errorf(Join(place, k), "missing, although the extension has it: remove the extension to read the document without it")
 		}
 		a, isObject := want[k].(Object)
 		b, both := v.(Object)
@@ -81,7 +81,7 @@ func Within(place string, want, o Object) error {
 				return err
 			}
 		case !reflect.DeepEqual(want[k], v):
-			return Errorf(Join(place, k), "it differs from what the extension says: take the extension out to read the document without it")
+			return Errorf(Join(place, k), "the value differs from the extension: remove the extension to read the document without it")
 		}
 	}
 	return nil

@@ -38,7 +38,7 @@ func Write(w io.Writer, nodes []*lineage.Node) (left []string, err error) {
 	for _, n := range nodes {
 		o := x.statement(n.Entity)
 		if o == nil {
-			left = append(left, n.ID+": no digest says which artifact it is")
+			left = append(left, n.ID+": no digest identifies the artifact")
 			continue
 		}
 		raw, err := document.Encode(o)
@@ -46,7 +46,7 @@ func Write(w io.Writer, nodes []*lineage.Node) (left []string, err error) {
 			return left, err
 		}
 		if err := check(raw); err != nil {
-			left = append(left, fmt.Sprintf("%s: the standard's library does not take it: %v", n.ID, err))
+			left = append(left, fmt.Sprintf("%s: the standard's library refuses the statement: %v", n.ID, err))
 			continue
 		}
 		if _, err := w.Write(append(raw, '\n')); err != nil {

@@ -61,7 +61,7 @@ func timeOf(r *document.Reader, name string) time.Time {
 	}
 	n, err := strconv.ParseInt(fmt.Sprint(r.Object[name]), 10, 64)
 	if err != nil || n < 0 || n > 253402300799999 {
-		r.Fail(name, "it is no number of milliseconds since 1970, before the year 10000")
+		r.Fail(name, "not a number of milliseconds since 1970, before the year 10000")
 		return time.Time{}
 	}
 	if n == 0 {
@@ -88,7 +88,7 @@ func pairs(r *document.Reader, name string) document.Object {
 		for _, p := range r.Each(name) {
 			key := keyOf(p)
 			if _, twice := out[key]; twice {
-				p.Fail("key", "%.64q stands there twice", key)
+				p.Fail("key", "%.64q is given twice", key)
 			}
 			out[key] = p.String("value")
 		}

@@ -77,10 +77,10 @@ func Read(data []byte, _ *lineage.Graph) ([]document.Item, []string, error) {
 			}
 		}
 		if !found {
-			r.FailAt(place, "it is neither a run nor a registered model nor a version of one")
+			r.FailAt(place, "the object is neither a run nor a registered model nor a model version")
 		}
 		if r.Has("next_page_token") {
-			x.notes = append(x.notes, "there is a next page: this is not all")
+			x.notes = append(x.notes, "the document is not complete: a next page follows")
 		}
 		if x.err == nil {
 			x.err = r.Err()
@@ -128,7 +128,7 @@ func own(place, tag string, kind lineage.Kind, about document.Object, want func(
 		return nil, err
 	}
 	if t.Kind() != kind {
-		return nil, document.Errorf(at, "it is a %s, and a %s is wanted", t.Kind(), kind)
+		return nil, document.Errorf(at, "the extension has a %s; expected a %s", t.Kind(), kind)
 	}
 	if err := document.Within(place, want(t), about); err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (x *reader) run(r *document.Reader) {
 	for _, name := range []string{"params", "tags"} {
 		for key, v := range inner(inner(about, "data"), name) {
 			if !isString(v) {
-				r.Inner("data").Fail(name, "the value of %.64q is no string", key)
+				r.Inner("data").Fail(name, "the value of %.64q is not a string", key)
 			}
 		}
 	}
@@ -171,7 +171,7 @@ func (x *reader) run(r *document.Reader) {
 		delete(about, "data")
 	}
 	if status := info.String("status"); !mine && (status == "RUNNING" || status == "SCHEDULED") {
-		x.notes = append(x.notes, fmt.Sprintf("%s: the run %s has not ended: passed over, import it when it has", r.Place, id))
+		x.notes = append(x.notes, fmt.Sprintf("%s: the run %s has not ended and was skipped; import it after its end", r.Place, id))
 		return
 	}
 	ids, context := x.inputs(r)
@@ -187,7 +187,7 @@ func (x *reader) run(r *document.Reader) {
 	if run, ok := t.(*lineage.TrainingRun); ok && err == nil {
 		for _, in := range ids {
 			if _, there := slices.BinarySearch(run.Datasets, in); !there { // they are sorted
-				err = document.Errorf(document.Join(r.Place, "inputs"), "the extension of the run does not name %s: take the extension out to read the document without it", in)
+				err = document.Errorf(document.Join(r.Place, "inputs"), "the extension of the run does not name %s: remove the extension to read the document without it", in)
 			}
 		}
 	}
@@ -305,7 +305,7 @@ func (x *reader) model(r *document.Reader) {
 	rest := document.Without(r.Object, "latest_versions", "name")
 	versions := r.Each("latest_versions")
 	if len(versions) == 0 {
-		x.notes = append(x.notes, document.Join(r.Place, "latest_versions")+": the model has no version: passed over")
+		x.notes = append(x.notes, document.Join(r.Place, "latest_versions")+": the model has no version and was skipped")
 	}
 	for _, v := range versions {
 		x.version(v, rest)

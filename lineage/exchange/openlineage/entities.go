@@ -206,7 +206,7 @@ func (x *reader) ownRun(one *run) (lineage.Entity, error) {
 	}
 	for _, u := range one.inputs {
 		if id, kind := x.idOf(u.key); kind != "" && !refs[id] {
-			return nil, document.Errorf(u.reader.Place, "the extension of the run does not name %s: take the extension out to read the document without it", id)
+			return nil, document.Errorf(u.reader.Place, "the extension of the run does not name %s: remove the extension to read the document without it", id)
 		}
 	}
 	return document.Keep(t, one.place, format, document.Minus(about, want))

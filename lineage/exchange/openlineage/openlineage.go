@@ -40,11 +40,11 @@ func checkVersion(r *document.Reader) {
 	}
 	m := versionOf.FindStringSubmatch(url)
 	if m == nil {
-		r.Fail("schemaURL", "it names no version of OpenLineage, such as %sRunEvent", spec)
+		r.Fail("schemaURL", "the version of OpenLineage is missing; use a schema such as %sRunEvent", spec)
 		return
 	}
 	if major, err := strconv.Atoi(m[1]); err != nil || major > newestMajor {
-		r.Fail("schemaURL", "version %s-%s-%s of OpenLineage is not known; versions up to %d are", m[1], m[2], m[3], newestMajor)
+		r.Fail("schemaURL", "unknown version %s-%s-%s of OpenLineage; versions up to %d can be read", m[1], m[2], m[3], newestMajor)
 	}
 }
 

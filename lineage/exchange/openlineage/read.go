@@ -109,14 +109,14 @@ func (x *reader) event(r *document.Reader) {
 	case r.Has("job"):
 		x.jobEvent(r, at)
 	default:
-		r.Fail("", "it has neither a run nor a dataset nor a job, and so is no event of OpenLineage")
+		r.Fail("", "not an OpenLineage event: it has no run, no dataset and no job")
 	}
 }
 
 func (x *reader) runEvent(r *document.Reader, at time.Time) {
 	id := strings.ToLower(r.Inner("run").Need("runId"))
 	if !uuid.MatchString(id) {
-		r.Inner("run").Fail("runId", "it is no UUID")
+		r.Inner("run").Fail("runId", "not a UUID")
 	}
 	j := r.Inner("job")
 	j.Need("namespace")
@@ -138,7 +138,7 @@ func (x *reader) runEvent(r *document.Reader, at time.Time) {
 		one.place = r.Place
 	case "RUNNING", "OTHER", "":
 	default:
-		r.Fail("eventType", "it is none of START, RUNNING, COMPLETE, ABORT, FAIL and OTHER")
+		r.Fail("eventType", "use START, RUNNING, COMPLETE, ABORT, FAIL or OTHER")
 	}
 	about := document.Without(r.Object, "eventTime", "inputs", "outputs")
 	if facets := r.Inner("run").Inner("facets"); facets.Has(extension) {
@@ -167,7 +167,7 @@ func (x *reader) jobEvent(r *document.Reader, at time.Time) {
 	facets := r.Inner("job").Inner("facets")
 	one := &run{place: r.Place, about: document.Without(r.Object, "eventTime", "inputs", "outputs"), last: at}
 	if facets.Object[extension] == nil {
-		x.notes = append(x.notes, r.Place+": a job without a run says what could be made, not what was: passed over")
+		x.notes = append(x.notes, r.Place+": a job without a run describes what could be made, not what was made, and was skipped")
 		return
 	}
 	one.extension = facets.Inner(extension).Object
@@ -206,7 +206,7 @@ func (x *reader) finish() error {
 	var done []*run
 	for _, one := range x.order {
 		if one.end.IsZero() && one.extension == nil {
-			x.notes = append(x.notes, fmt.Sprintf("%s: the run %s has not ended: it is registered as far as it is known; import its further events when they are there, and what they say is added", one.place, one.id))
+			x.notes = append(x.notes, fmt.Sprintf("%s: the run %s has not ended and is registered as far as it is known; import its later events to add to it", one.place, one.id))
 		}
 		done = append(done, one)
 	}
