@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 )
 
@@ -62,9 +63,12 @@ func keysIn(text []byte) ([]string, error) {
 	return keys, nil
 }
 
-// isVKey reports whether s has the form of a verifier key: a name, a hash and a
-// key. The key itself is checked when it is parsed.
+// isVKey reports whether s has the form of a verifier key: a name, a hash in
+// hexadecimal digits and a key. The key itself is checked when it is parsed. A line
+// of a log, in which base64 may have a "+" anywhere, has no such hash.
 func isVKey(s string) bool {
 	parts := strings.SplitN(s, "+", 3)
-	return len(parts) == 3 && parts[0] != "" && len(parts[1]) == 8 && parts[2] != "" && !strings.ContainsAny(s, " \n")
+	return len(parts) == 3 && parts[0] != "" && hash8.MatchString(parts[1]) && parts[2] != "" && !strings.ContainsAny(s, " \n\"{")
 }
+
+var hash8 = regexp.MustCompile(`^[0-9a-f]{8}$`)

@@ -74,20 +74,15 @@ func modelOf(g *lineage.Graph, deployment *lineage.Node) *lineage.Node {
 
 // MatchCall finds the model version and deployment that answered a call.
 //
-// 1. A registered deployment id leads to its model version, unless the call
-// also
-//
-//	names another model or version, or the deployment was not active at the
-//	time of the call.
+//  1. A registered deployment id leads to its model version, unless the call
+//     also names another model or version, or the deployment was not active at
+//     the time of the call.
 //  2. Otherwise model and version lead to the model version of that name and
 //     version, even if none of its deployments was active.
 //  3. Without a version, the model's one version with a deployment that was
-//
-// active
-//
-//	at the time is inferred; without one, the version whose deployment may have
-//	been active, since its beginning is not known; without one, the only version
-//	of the model.
+//     active at the time is inferred; without one, the version whose deployment
+//     may have been active, since its beginning is not known; without one, the
+//     only version of the model.
 //
 // A model may also be named by its version's id, or as NAME@VERSION. If the
 // version is found and the deployment is not, the deployment is the one whose
