@@ -40,7 +40,7 @@ func (l indexed) Unapplied() (uint64, bool, error) { return l.eraser.newestUnapp
 // makeIndex creates the index of a log whose files are open; no record is
 // indexed yet.
 func (l *Log) makeIndex() {
-	o := index.TunedOptions(&l.opts)
+	o := index.TunedOptions(&l.opts.indexTuning)
 	o.Write = l.lock != nil
 	if o.FS == nil {
 		o.FS = l.opts.fs
