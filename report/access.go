@@ -53,7 +53,7 @@ func (m *maker) access(s *document.Section) error {
 	figure(s, "reads", "Times that content was read", document.CountOf(by[string(event.ContentRead)]), "", t.source)
 	figure(s, "exports", "Exports", document.CountOf(by[string(event.DataExported)]), "", t.source)
 	figure(s, "reports", "Reports made", document.CountOf(by[string(event.ReportMade)]), "", t.source)
-	add(s, "by_kind", "What was done with the log", columns("what", "of what", "times+", "people+", "first", "last"), rows, "People: those whose tokens were used; whoever holds the files is none of them.", t.source)
+	add(s, "by_kind", "What was done with the log", columns("what", "of what", "times+", "people+", "first", "last"), rows, "People: the holders of the tokens that were used. Use of the files without a token is not counted.", t.source)
 	if err := m.readings(s, q); err != nil {
 		return err
 	}
@@ -121,9 +121,9 @@ func (m *maker) inForce(s *document.Section, accounts query.Query) error {
 	if !end.IsZero() {
 		when = "at " + document.TimeOf(end).String()
 	}
-	figure(s, "in_force", "Grants in force", document.CountOf(len(live)), "At the end of the period, "+when+": neither revoked nor expired, and of nobody who was forgotten.", q)
+	figure(s, "in_force", "Grants in force", document.CountOf(len(live)), "At the end of the period, "+when+": neither revoked nor expired, and their holders not erased.", q)
 	add(s, "in_force_table", "Who has access now", m.columns("token", "holder", "role", "scope", "expires", "last use on record", "granted", "by"), rows,
-		"Now is the end of the period. 'audittrail access list' leads from a token to its holder. On record are readings, exports, answers, and what governs the log; not what was written. Whoever holds the files and the master key has access without a grant.", q, source)
+		"Now is the end of the period. 'audittrail access list' leads from a token to its holder. On record are readings, exports, answers, and what governs the log; not what was written. A person with the files and the master key has access without a grant.", q, source)
 	return nil
 }
 
@@ -154,8 +154,8 @@ func (m *maker) subjectOf(g *access.Grant) document.Value {
 // used.
 const maxUses = 10_000
 
-// lastUses is when each grant was last used, by what is on record: a hint that
-// is kept beside the log is not of the log, and is not read.
+// lastUses is when each grant was last used, according to records: the hint
+// that is kept outside the log is not part of it, and is not read.
 func (m *maker) lastUses(live []*access.Grant, accounts query.Query, end time.Time) (map[string]document.Value, string, error) {
 	waiting, last := make(map[string]bool), make(map[string]time.Time)
 	for _, g := range live {
@@ -244,7 +244,7 @@ func (m *maker) readings(s *document.Section, q query.Query) error {
 		}
 		rows = append(rows, row)
 	}
-	add(s, "readings", "What was read and exported", m.columns("time", "what", "holder", "token", "with", "records+", "first record+", "last record+"), rows, "local is whoever holds the files. 'audittrail access history --reads' leads from a token to its holder.", source)
+	add(s, "readings", "What was read and exported", m.columns("time", "what", "holder", "token", "with", "records+", "first record+", "last record+"), rows, "local: a person with the files, without a token. 'audittrail access history --reads' leads from a token to its holder.", source)
 	return nil
 }
 
@@ -296,8 +296,8 @@ func distinctText(all []string) document.Value {
 	return document.TextOf(strings.Join(slices.Compact(all), ", "))
 }
 
-// pseudonym is what stands in a record for the person whom it is about; nothing
-// if it is about nobody.
+// pseudonym returns the subject id of a record; nothing if the record is about
+// no person.
 func (m *maker) pseudonym(r *record.Record) document.Value {
 	if m.people.known && r.Subject == m.people.own || r.Subject == (record.Subject{}) {
 		return document.Value{}

@@ -75,7 +75,7 @@ func spanOf(from, to time.Time) string {
 	return "month"
 }
 
-// place is where a span is on the axis. What has no place is counted.
+// place returns the position of a span on the axis. Spans without one are counted.
 func (x *axis) place(label query.Value, n int64) (int, bool) {
 	i, ok := x.at[label.String()]
 	if !ok {

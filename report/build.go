@@ -158,7 +158,7 @@ func (m *maker) count(text string, q query.Query) (uint64, string, error) {
 	return n, m.source("count", text, &q, query.Grouping{}, n), nil
 }
 
-// ask adds records up. What was asked before is not asked again.
+// ask adds records up. The answer to each query is kept.
 func (m *maker) ask(q query.Query, g query.Grouping) (*query.Table, error) {
 	key, err := json.Marshal(describe(&q, g))
 	if err != nil {
@@ -208,8 +208,8 @@ func (m *maker) group(text string, q query.Query, by []string, aggregates ...str
 	return t, nil
 }
 
-// n is a whole number of a row: of the count, 0, or the aggregate so many
-// behind it.
+// n is a whole number of a row: of the count, 0, or of the aggregate with
+// that number after it.
 func (t *table) n(row, aggregate int) int64 { return t.rows[row][t.by+aggregate].Int() }
 
 // total is the sum of a column.
@@ -275,7 +275,7 @@ func figure(s *document.Section, id, label string, v document.Value, note string
 // maxRows is how many rows of a table a report shows.
 const maxRows = 500
 
-// columns are those of a table: names with a + behind them are numeric.
+// columns are those of a table: names that end in + are numeric.
 func columns(names ...string) []document.Column {
 	all := make([]document.Column, len(names))
 	for i, n := range names {

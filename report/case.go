@@ -26,9 +26,8 @@ const CaseType = "case"
 type Case struct {
 	// Description is what the case is, in words: "the trace 4bf9…".
 	Description string
-	// Records are those of the case as whoever asks for the report may see them,
-	// in the order of the log: content that they may not see is hidden. More says
-	// that there are others, behind these.
+	// Records are those of the case, in the order of the log, as the caller may see
+	// them: other content is redacted. More says that others follow.
 	Records []*record.Record
 	More    bool
 }
@@ -36,10 +35,10 @@ type Case struct {
 // MaxCase is how many records a report on a case has at most.
 const MaxCase = maxRows
 
-// buildCase computes the report on one case: what was asked and answered, by which
-// model, made of which data, who looked at it, and what was done. The records
-// stand in it with their contents and hashes. Of o, it heeds the program, the
-// size, Redacted, Pseudonyms and Progress.
+// buildCase computes the report on one case: questions and answers, the
+// model with the data it was trained on, reviews, and actions. It contains the
+// records with their contents and hashes. Of o, it uses the program, the size,
+// Redacted, Pseudonyms and Progress.
 func buildCase(ctx context.Context, log *audittrail.Log, o Options, c Case) (*document.Report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -74,9 +73,9 @@ func (m *maker) caseSections(c *Case) error {
 	m.verify()() // what it found stands first
 	m.doc.Notices = append(m.doc.Notices, after...)
 	c.Records = slices.DeleteFunc(slices.Clone(c.Records), func(r *record.Record) bool { return r.Seq >= m.o.Size })
-	source := m.source("find", "the records of the case, as whoever asked for the report may see them", nil, query.Grouping{}, uint64(len(c.Records)))
+	source := m.source("find", "the records of the case, as far as the person who asked for the report may see them", nil, query.Grouping{}, uint64(len(c.Records)))
 	for _, k := range []kind{
-		{"case", "Case", "What the log has of " + c.Description + ": what was asked and answered, by which model and from which data, who looked at it, and what was done.", func(m *maker, s *document.Section) error {
+		{"case", "Case", "What the log has of " + c.Description + ": questions and answers, the model and its data, reviews, and actions.", func(m *maker, s *document.Section) error {
 			m.caseSection(s, c, source)
 			return nil
 		}},
@@ -198,7 +197,7 @@ func (m *maker) caseWords(s *document.Section, c *Case, source string) {
 	add(s, "words", "What was asked, and what was answered", columns("time", "record+", "what", "words"), rows, "", source)
 }
 
-// joined puts texts behind one another, a line each.
+// joined joins texts, one on each line.
 func joined(texts ...string) string {
 	return strings.Join(slices.DeleteFunc(texts, func(t string) bool { return t == "" }), "\n")
 }
@@ -229,7 +228,7 @@ func (m *maker) caseModels(s *document.Section, c *Case, source string) {
 	for _, n := range names {
 		state, data, runs := document.StateOf(document.Warning, "not registered"), []string{}, []string{}
 		if m.graphErr != nil {
-			state = document.StateOf(document.Warning, "not known: what was registered cannot be read")
+			state = document.StateOf(document.Warning, "not known: the registered entities cannot be read")
 		} else if node := m.versionOf(n.model, n.version); node != nil {
 			state = document.StateOf(document.Good, "registered")
 			if node.Retired != nil {
@@ -249,8 +248,8 @@ func (m *maker) caseModels(s *document.Section, c *Case, source string) {
 			state, distinctText(runs), distinctText(data),
 		})
 	}
-	add(s, "models", "By which model, made of which data", columns("model", "version", "provider", "deployment", "records+", "answers+", "state", "runs", "datasets"), rows,
-		"Answers: records that carry an answer, or an error in its place. Runs and datasets: all that stand behind the version, as they were registered.", source, q)
+	add(s, "models", "The model and its data", columns("model", "version", "provider", "deployment", "records+", "answers+", "state", "runs", "datasets"), rows,
+		"Answers: records that carry an answer, or an error in its place. Runs and datasets: all upstream of the version, as registered.", source, q)
 }
 
 // versionOf is the registered version of a model, or nil.
@@ -296,7 +295,7 @@ func (m *maker) caseReviews(s *document.Section, c *Case, source string) {
 		rows = append(rows, []document.Value{document.TimeOf(e.Time), document.CountOf(r.Seq), document.TextOf(words(string(e.Type))), who, verdict, document.TextOf(e.Category), text})
 	}
 	figure(s, "reviews", "Reviews by people", document.CountOf(reviews), "", source)
-	add(s, "looked", "Who looked at it", columns("time", "record+", "what", "who", "verdict", "category", "words"), rows, "Who read its records in the log, 'audittrail access history --reads' tells.", source)
+	add(s, "looked", "Who looked at it", columns("time", "record+", "what", "who", "verdict", "category", "words"), rows, "'audittrail access history --reads' lists the people who read its records in the log.", source)
 }
 
 // metadataText is the further details of an event, sorted.
@@ -354,7 +353,7 @@ func (m *maker) caseActs(s *document.Section, c *Case, source string) {
 func caseRecords(r *document.Report) (map[uint64]string, error) {
 	s := r.Section("case")
 	if s == nil {
-		return nil, errors.New("it is no report on a case")
+		return nil, errors.New("the report is not about a case")
 	}
 	all := make(map[uint64]string)
 	for _, t := range s.Tables {

@@ -11,7 +11,7 @@ import (
 // beyond the records that count.
 const (
 	notAltered = "The log was not altered, but "
-	goesOn     = "The log goes on beyond its newest checkpoint"
+	goesOn     = "The log has lines after its newest checkpoint"
 	lacked     = "The check of the log lacked something: "
 )
 

@@ -138,6 +138,6 @@ func (m *maker) skew(s *document.Section) error {
 	if n, source, err = m.count("events that came late", q); err != nil {
 		return err
 	}
-	figure(s, "late", "Events that came late", document.CountOf(n), "The log took them more than an hour after their time: imported, delayed, or from a clock behind.", source)
+	figure(s, "late", "Events that came late", document.CountOf(n), "The log took them more than an hour after their time: imported, delayed, or from a clock that is slow.", source)
 	return nil
 }

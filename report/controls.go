@@ -29,7 +29,7 @@ func (m *maker) controls(s *document.Section) error {
 		}
 		add(s, "matrix_"+p.ID, cmp.Or(p.Full, p.Title), columns("place", "control", "asks", "state", "why", "remains to be shown", "applies from"), found.rows, note, q)
 		if len(found.tests) > 0 {
-			add(s, "tests_"+p.ID, p.Title+": the tests behind the states", columns("place", "figure", "value", "asked", "result", "why not decided"), found.tests, "", q)
+			add(s, "tests_"+p.ID, p.Title+": the tests of the controls", columns("place", "figure", "value", "asked", "result", "why not decided"), found.tests, "", q)
 		}
 	}
 	for _, state := range rules.States() {

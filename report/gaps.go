@@ -42,19 +42,19 @@ var gaps = map[string][]string{
 	},
 	"incidents": {
 		"Whether an incident is serious in the meaning of a law: its producer says so with the label serious_incident, or nobody does.",
-		"What an authority received; a report counts as made when an event says so.",
+		"The reports that an authority received: a report counts as made when an event says so.",
 	},
 	"privacy": {
 		"Requests that never reached the log, and personal data outside it.",
-		"What was disclosed before it was erased.",
+		"Disclosures before an erasure.",
 	},
 	"access": {
-		"What was done with the files themselves: who holds them and the master key stands outside access control.",
-		"What a reader did with what they saw.",
+		"Use of the files themselves: access control does not apply to a person with the files and the master key.",
+		"Use of content by its readers, after they had read it.",
 	},
 	"case": {
-		"What was said or done where no event was submitted.",
-		"That what was said is true, and that who is named acted.",
+		"Statements and actions of which no event was submitted.",
+		"Whether the statements are true, and whether the people named acted themselves.",
 		"Content that was erased, has expired or is restricted, and records that have left the log.",
 	},
 	"controls": {

@@ -35,7 +35,7 @@ type Report struct {
 
 // Generate computes the report that o asks for, and signs it with the log's key;
 // a report on a log that was opened without its keyring has no signature. The
-// report says what is wrong with the log; an error means that there is no report.
+// report says what is wrong with the log; after an error there is no report.
 //
 // Generate does not check permissions: o.Redacted leaves out what only readers of
 // contents may see. It records nothing: see [Report.Record].

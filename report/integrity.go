@@ -48,7 +48,7 @@ func (m *maker) judgeCheck() {
 		m.worse(document.Incomplete, document.Warning, notAltered+limits+": see the integrity section.")
 	}
 	if n := v.Count(finding.Unauthenticated); n > 0 {
-		m.worse(document.Incomplete, document.Warning, goesOn+", and nobody vouches for what is there. It is in no figure: 'audittrail verify' names it.")
+		m.worse(document.Incomplete, document.Warning, goesOn+", which are not authenticated. They are not part of any figure: 'audittrail verify' names them.")
 	}
 	for _, missing := range v.Limitations {
 		m.worse(document.Incomplete, document.Warning, lacked+missing+".")

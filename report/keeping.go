@@ -49,7 +49,7 @@ func (m *maker) retention(s *document.Section) error {
 	if why != "" {
 		shortfalls, short = document.Value{}, nil
 	}
-	figure(s, "shortfalls", "Classes that keep too short", shortfalls, cmp.Or(why, "Against the floors of the selected rules. A class without a period is kept for good."), q)
+	figure(s, "shortfalls", "Classes that keep too short", shortfalls, cmp.Or(why, "Compared with the statutory minimums of the selected rules. A class without a period is kept permanently."), q)
 	for _, law := range frameworks {
 		count, n := shortfalls, 0
 		for _, f := range short {
@@ -74,7 +74,7 @@ func (m *maker) retention(s *document.Section) error {
 	rows = nil
 	for i, r := range t.rows {
 		name, _, err := record.SplitClass(r[0].String())
-		keeps := "for good"
+		keeps := "permanently"
 		if c, ok := policy.Class(name); err == nil && ok && !c.KeepFor.IsZero() {
 			keeps = c.KeepFor.String()
 		} else if why != "" && name != audittrail.GovernanceClass {
@@ -125,8 +125,8 @@ func (m *maker) titleOf(id string) string {
 	return id
 }
 
-// holds counts what stands against erasure and expiry: those that were placed
-// and not released among the records that count.
+// holds lists the legal holds that prevent erasure and expiry: those that were
+// placed and not released, among the records that count.
 func (m *maker) holds(s *document.Section) {
 	q := m.administrative(event.HoldPlaced, event.HoldReleased)
 	n, note := document.CountOf(len(m.holdsInForce())), ""
@@ -183,8 +183,8 @@ func (m *maker) floors(s *document.Section, frameworks []string) {
 	add(s, "floors", "Floors", columns("rule", "at least", "of", "applies from", "source"), rows, "", q)
 }
 
-// erasureDetails are what the record of an erasure holds. Who asked for it and
-// why may name people, and is not read here.
+// erasureDetails are the details of the record of an erasure. The person
+// who asked for it and the reason are not read: they may name people.
 type erasureDetails struct {
 	Approval string   `json:"approval"`
 	Basis    string   `json:"basis"`
@@ -197,9 +197,9 @@ func subjectsOf(r *record.Record) []string {
 	return d.Subjects
 }
 
-// forgotten is how many people were erased by the records that count, and how
-// many of these records cannot be read, which would tell.
-func (m *maker) forgotten() (people, sealed int) {
+// erasedPeople returns how many people were erased by the records that count, and how
+// many of these records cannot be read.
+func (m *maker) erasedPeople() (people, sealed int) {
 	for _, r := range m.of(event.SubjectErased) {
 		if r.State != record.Readable {
 			sealed++
@@ -236,13 +236,13 @@ func (m *maker) privacy(s *document.Section) error {
 		rows = append(rows, []document.Value{document.TimeOf(r.Event.Time), document.CountOf(r.Seq), subjects, document.TextOf(d.Basis), document.CodeOf(d.Approval), document.CodeOf(r.Hash.String())})
 	}
 	figure(s, "erasures", "Erasures", document.CountOf(len(erasures)), "", q)
-	people, sealed := m.forgotten()
+	people, sealed := m.erasedPeople()
 	forgotten, bases, note := document.CountOf(people), document.CountOf(baseless), ""
 	if sealed > 0 {
 		forgotten, bases, note = document.Value{}, document.Value{}, fmt.Sprintf("Not known: %s cannot be read.", plural(sealed, "record of an erasure", "records of erasures"))
 	}
 	figure(s, "erasures_without_basis", "Erasures that name no legal basis", bases, note, q)
-	figure(s, "forgotten", "Data subjects forgotten", forgotten, note, q)
+	figure(s, "forgotten", "Data subjects erased", forgotten, note, q)
 	answers := m.base(event.SubjectAccessAnswered)
 	answers.Models = nil
 	answered, source, err := m.count("answers to requests for access", answers)
@@ -251,7 +251,7 @@ func (m *maker) privacy(s *document.Section) error {
 	}
 	figure(s, "access_answers", "Requests for access answered", document.CountOf(answered), "", source)
 	figure(s, "restrictions", "People whose data is restricted", document.CountOf(m.restrictions()), "Restrictions that were not lifted. A person who was erased counts, if the restriction was in force then.", m.administrative(event.SubjectRestricted, event.RestrictionLifted))
-	figure(s, "approvals", "Approvals by a second person", document.CountOf(len(m.of(event.ErasureApproved))), "", m.administrative(event.ErasureApproved))
+	figure(s, "approvals", "Four-eyes approvals", document.CountOf(len(m.of(event.ErasureApproved))), "", m.administrative(event.ErasureApproved))
 	figure(s, "expirations", "Expirations", document.CountOf(len(m.of(event.ClassExpired))), "", m.administrative(event.ClassExpired))
 	add(s, "erased", "Erasures", columns("time", "record+", "subjects+", "basis", "approval", "hash of the record"), rows, "'audittrail gdpr certificate verify' checks a certificate against the record.", q)
 	return m.governed(s, "acts", "Restrictions, approvals and expirations", event.SubjectRestricted, event.RestrictionLifted, event.ErasureApproved, event.ClassExpired)

@@ -98,7 +98,7 @@ func (c *callers) sources() []string {
 // An origin is what a version of a model was made of, and what came of it.
 type origin struct {
 	*lineage.Node
-	data  bool // whether a dataset stands behind it
+	data  bool // whether a dataset is upstream of it
 	calls uint64
 }
 
@@ -111,7 +111,7 @@ func (m *maker) lineage(s *document.Section) error {
 	}
 	q := m.administrative(lineageTypes...)
 	counts := make(map[lineage.Kind]int)
-	data := make(map[string]bool) // the things that a dataset stands behind
+	data := make(map[string]bool) // the entities downstream of a dataset
 	var versions []*origin
 	unused := 0
 	for n := range m.graph.Nodes() { // what something was made of comes before it
@@ -150,7 +150,7 @@ func (m *maker) lineage(s *document.Section) error {
 			orphans++
 		}
 	}
-	figure(s, "versions_without_data", "Versions with no dataset behind them", document.CountOf(orphans), "Neither they name one, nor their run, nor what they were made from.", q)
+	figure(s, "versions_without_data", "Versions without a dataset upstream", document.CountOf(orphans), "Neither they name one, nor their run, nor what they were made from.", q)
 	figure(s, "datasets_unused", "Datasets that nothing names", document.CountOf(unused), "", q)
 	if err := m.answered(s, versions); err != nil {
 		return err
@@ -261,7 +261,7 @@ func (m *maker) origins(s *document.Section, versions []*origin, source string) 
 			document.CountOf(deployed), state, m.callCount(int64(v.calls)),
 		})
 	}
-	add(s, "versions_table", "From data to answers", columns("version", "datasets+", "runs+", "made from+", "evaluations+", "deployments+", "state", "calls+"), rows, "Datasets, runs and versions: all that stand behind it.", source)
+	add(s, "versions_table", "From data to answers", columns("version", "datasets+", "runs+", "made from+", "evaluations+", "deployments+", "state", "calls+"), rows, "Datasets, runs and versions: all upstream of the version.", source)
 	if len(versions) > maxRows {
 		s.Tables[len(s.Tables)-1].Total = uint64(len(versions))
 	}
@@ -288,7 +288,7 @@ const maxDrawn = 24
 func (m *maker) graphOf(s *document.Section, versions []*origin, orphans int, source string) {
 	g := document.Graph{ID: s.ID + ".graph", Title: "From datasets to deployments", Sources: []string{source}}
 	if orphans > 0 {
-		g.Note = "Marked: versions with no dataset behind them."
+		g.Note = "Marked: versions without a dataset upstream."
 	}
 	of := m.graph
 	if !fits(columnsOf(of.Nodes())) {
@@ -318,7 +318,7 @@ func (m *maker) graphOf(s *document.Section, versions []*origin, orphans int, so
 	}
 }
 
-// columnsOf is how many things stand in each column.
+// columnsOf returns the number of entities in each column.
 func columnsOf(things iter.Seq[*lineage.Node]) (n [4]int) {
 	for t := range things {
 		n[layers[t.Kind].layer]++
@@ -380,7 +380,7 @@ func (m *maker) registrations(s *document.Section, source string) {
 	for _, f := range m.graph.InvalidRecords() {
 		rows = append(rows, []document.Value{document.CountOf(f.Seq), document.TextOf(f.Problem)})
 	}
-	figure(s, "faults", "Records that could not be used", document.CountOf(len(rows)), "They cannot be read, or contradict what stands before them.", source)
+	figure(s, "faults", "Records that could not be used", document.CountOf(len(rows)), "They cannot be read, or contradict records before them.", source)
 	if len(rows) > 0 {
 		add(s, "unusable", "Records that could not be used", columns("record+", "why"), rows, "", source)
 	}

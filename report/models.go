@@ -73,7 +73,7 @@ func (m *maker) inventory(s *document.Section) error {
 	figure(s, "unregistered", "Used and never registered", document.CountOf(unregistered), "", t.source, q)
 	afterwards, note := document.CountOf(late), ""
 	if m.graphErr != nil && len(m.of(event.ModelRetired)) > 0 {
-		afterwards, note = document.Value{}, "Not known: what was retired, and when, cannot be read: "+m.graphErr.Error()+"."
+		afterwards, note = document.Value{}, "Not known: the records of retirements cannot be read: "+m.graphErr.Error()+"."
 	}
 	figure(s, "after_retirement", "Used after they were retired", afterwards, note, t.source, q)
 	figure(s, "unused", "Registered and not used in the period", document.CountOf(unused), "", t.source, q)
@@ -102,7 +102,7 @@ func (v version) state(last time.Time) document.Value {
 }
 
 // registered are the versions of models by name and version, and how many were
-// registered. Without the keyring, only what stands in the clear is known.
+// registered. Without the keyring, only cleartext fields are known.
 func (m *maker) registered() (map[[2]string]version, int) {
 	all, count := make(map[[2]string]version), 0
 	if m.graphErr != nil {

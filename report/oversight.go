@@ -141,8 +141,8 @@ func (m *maker) oversight(s *document.Section) error {
 	return m.evaluations(s)
 }
 
-// byReviewer lists reviewers, those with the most reviews first. Who they are
-// only a report with pseudonyms says.
+// byReviewer lists reviewers, those with the most reviews first. Only a
+// report with pseudonyms tells them apart by subject id.
 func (m *maker) byReviewer(s *document.Section, list []*record.Record, source, newest string) {
 	by, last := make(map[record.Subject]reviewCounts), make(map[record.Subject]time.Time)
 	for _, r := range list {

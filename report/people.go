@@ -40,7 +40,7 @@ func (m *maker) peopleValue(v query.Value) (document.Value, string) {
 	if m.people.known || v.Kind() == query.Absent || v.Int() == 0 {
 		return countValue(v), ""
 	}
-	return document.Value{}, fmt.Sprintf("Not known: %s stand in the records, and which of them is the log's own, for what is about nobody, only the keyring tells.",
+	return document.Value{}, fmt.Sprintf("Not known: the records have %s, and only the keyring tells which of them is the log's own, of records that are about no person.",
 		plural(int(v.Int()), "subject", "subjects"))
 }
 

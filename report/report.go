@@ -1,11 +1,11 @@
-// Package report computes compliance reports from a log: what was recorded,
-// whether it is intact and complete, how long it stays, which models ran and
-// what they were made of, who oversaw them, what went wrong, and which controls
-// of which laws and standards all that speaks to.
+// Package report computes compliance reports from a log: its scope,
+// integrity and completeness, retention, the models that ran and their lineage,
+// human oversight, incidents, and the controls of laws and standards for which
+// this is evidence.
 //
 // A report counts the records below one size of the log, and no later ones; it
 // reads no clock, and the same log, size, period and program give the same
-// bytes. What the log does not evidence is said at the end of every section.
+// bytes. Every section ends with its limitations.
 //
 // It does not promise that anybody complies with anything. That the log was
 // altered, cut or emptied is said at the top, and the report is still made.
@@ -43,7 +43,7 @@ var kinds = []kind{
 	{"scope", "Scope", "Which systems, producers and kinds of events the log holds for the period. Figures are computed from the records that the checkpoint covers; events count by when they happened.", (*maker).scope},
 	{"integrity", "Integrity", "Every record was checked against its own hash, the chain, and the signed Merkle tree.", (*maker).integrity},
 	{"completeness", "Completeness", "Whether producers' own sequence numbers have gaps, and which calls were begun and never answered.", (*maker).completeness},
-	{"retention", "Retention", "How long records stay by policy, held against the floors that laws name; holds, expirations, archives and what was dropped.", (*maker).retention},
+	{"retention", "Retention", "How long records stay by policy, compared with the statutory minimums; holds, expirations, archives and what was dropped.", (*maker).retention},
 	{"inventory", "Model inventory", "Models and versions that were used or registered.", (*maker).inventory},
 	{"lineage", "Lineage", "From datasets over training runs and versions to deployments, as they were registered.", (*maker).lineage},
 	{"usage", "Usage", "Calls of models: requests that were answered, or failed, each counted once, whether its question and its answer are one event or two.", (*maker).usage},
@@ -51,8 +51,8 @@ var kinds = []kind{
 	{"safety", "Safety", "Results of guardrails, refusals, denied tools, and safety incidents by severity and category.", (*maker).safety},
 	{"incidents", "Incidents", "Safety incidents one by one, with the time by which each must be reported, where its producer said what kind it is.", (*maker).incidents},
 	{"privacy", "Privacy", "Data subjects, erasures, restrictions, expirations, and answers to requests for access.", (*maker).privacy},
-	{"access", "Access", "Who was granted and refused access to the log, and what was read, exported and reported from it.", (*maker).access},
-	{"controls", "Control matrix", "What this log shows of each control of the selected rules, and the tests behind it. A state is about evidence in this log, not about compliance: evidenced (every test that the log can decide holds, and there was something to decide), failed (a test does not hold), no occurrences (nothing happened that the control is about), not applicable (the organisation says so, with its reason), outside the log (no log can show it, or its figures are not known).", (*maker).controls},
+	{"access", "Access", "Grants and denials of access to the log, and readings, exports and reports from it.", (*maker).access},
+	{"controls", "Control matrix", "The state of each control of the selected rules by the evidence in this log, and its tests. A state is about evidence in this log, not about compliance: evidenced (every test that the log can decide holds, and there was something to decide), failed (a test does not hold), no occurrences (nothing happened that the control is about), not applicable (the organisation says so, with its reason), outside the log (no log can show it, or its figures are not known).", (*maker).controls},
 }
 
 // MethodVersion numbers the definitions of figures. A report by other ones is not
@@ -60,8 +60,8 @@ var kinds = []kind{
 // calls as event.Call has them; before, it was not written. Method 3 counts
 // people without the log's own subject, and reviewers by actor; it gives each
 // control a state by what its tests have to decide, and lists what needs
-// attention.
-const MethodVersion = 3
+// attention. Method 4 has the words of the glossary.
+const MethodVersion = 4
 
 // Types returns what a report can be of.
 func Types() []string {
@@ -90,10 +90,10 @@ type Options struct {
 	Witnesses  []string
 	Program    string // version of the program
 	// Size is how many records count; if 0, those of the newest checkpoint, and
-	// then what follows it that nobody vouches for is mentioned.
+	// unauthenticated lines after it are mentioned.
 	Size uint64
-	// Redacted leaves out what is for readers of contents alone: what was written
-	// about registered things.
+	// Redacted leaves out what needs the permission to read contents: the texts
+	// about registered entities.
 	Redacted bool
 	// Pseudonyms has the subject ids of single people in the tables by person.
 	// Without it, these have numbers alone.
@@ -104,7 +104,7 @@ type Options struct {
 	testOnlyExact int64 // if not 0, instead of exactDistinct
 }
 
-// ErrType means that there is no report of that type.
+// ErrType reports an unknown type of report.
 var ErrType = errors.New("no such report")
 
 // A maker makes one report.
@@ -132,8 +132,8 @@ type maker struct {
 	only      *uint64 // the same, if no call is known; else 0
 }
 
-// build computes a report. What is wrong with the log is in the report; the error
-// is for when there can be none.
+// build computes a report. Findings about the log are in the report; an error
+// says that there can be no report.
 func build(ctx context.Context, log *audittrail.Log, o Options) (*document.Report, error) {
 	if o.Type == "" {
 		o.Type = Full
@@ -166,7 +166,7 @@ func build(ctx context.Context, log *audittrail.Log, o Options) (*document.Repor
 		m.doc.Sections = m.doc.Sections[len(m.doc.Sections)-1:]
 	}
 	m.attention()
-	// What was encoded and read again is in the form that a file has it in.
+	// Encoding and decoding gives the report the form that it has in a file.
 	b, err := m.doc.Encode()
 	if err == nil {
 		m.doc, err = document.Decode(b)
@@ -177,8 +177,8 @@ func build(ctx context.Context, log *audittrail.Log, o Options) (*document.Repor
 	return m.doc, nil
 }
 
-// sections computes them. The check of the log goes on beside those that do not
-// need what it finds.
+// sections computes them. The check of the log runs concurrently with those
+// that do not need its result.
 func (m *maker) sections(cancel func()) error {
 	found := make(chan func())
 	go func() { found <- m.verify() }()
@@ -280,7 +280,7 @@ func (m *maker) begin() error {
 	return nil
 }
 
-// look finds what must stand at the top, besides what the check of the log finds.
+// look finds the notices for the top, other than those of the check of the log.
 func (m *maker) look() {
 	if types, err := m.byType(); err == nil {
 		switch {
@@ -312,11 +312,11 @@ func (m *maker) look() {
 	if m.gone > 0 {
 		m.notice(document.Warning, fmt.Sprintf("%s left the log by retention (archived or dropped): their hashes are still in the tree, but they are in no figure below but those of what governs the log.", plural(int(m.gone), "record has", "records have")))
 	}
-	switch people, sealed := m.forgotten(); {
+	switch people, sealed := m.erasedPeople(); {
 	case sealed > 0:
-		m.notice(document.Plain, fmt.Sprintf("People were forgotten (erased), by %s: how many is not known, since what these say cannot be read.", plural(sealed, "record", "records")))
+		m.notice(document.Plain, fmt.Sprintf("Data subjects were erased, by %s: how many is not known, as the content of these cannot be read.", plural(sealed, "record", "records")))
 	case people > 0:
-		m.notice(document.Plain, fmt.Sprintf("%s forgotten (erased): the content is gone, and the records are still counted by what stands in the clear.", plural(people, "data subject", "data subjects")))
+		m.notice(document.Plain, fmt.Sprintf("%s erased: the content is permanently unreadable, and the records are still counted by their cleartext fields.", plural(people, "data subject", "data subjects")))
 	}
 }
 
@@ -394,7 +394,7 @@ func (m *maker) boundCalls(s *document.Section) error {
 			return err
 		}
 		if n > 0 {
-			f.Value, f.Note = document.Value{}, fmt.Sprintf("%swhether %s is not told in the clear.", document.Unknown, plural(int(n), "prompt is a call", "prompts are calls"))
+			f.Value, f.Note = document.Value{}, fmt.Sprintf("%swhether %s is not told by a cleartext field.", document.Unknown, plural(int(n), "prompt is a call", "prompts are calls"))
 		}
 	}
 	return nil

@@ -230,7 +230,7 @@ func noticed(r *document.Report, text string) bool {
 	return slices.ContainsFunc(r.Notices, func(n document.Notice) bool { return strings.Contains(n.Text, text) })
 }
 
-// Of who was forgotten, the structure is counted, and it is said.
+// TestErased counts the structure of records about an erased data subject, and says so.
 func TestErased(t *testing.T) {
 	log, _ := newLog(t, some()...)
 	before := made(t, log, report.Options{})
@@ -239,7 +239,7 @@ func TestErased(t *testing.T) {
 	}
 	r := made(t, log, report.Options{})
 	wants(t, r, map[string]string{"privacy.erasures": "1", "privacy.forgotten": "1", "usage.calls": "2"})
-	if !noticed(r, "1 data subject forgotten") {
+	if !noticed(r, "1 data subject erased") {
 		t.Errorf("the erasure is not said: %v", r.Notices)
 	}
 	if bytes.Contains(encoded(t, r), []byte("letter-of-monday")) || bytes.Contains(encoded(t, r), []byte("ada-lovelace")) {

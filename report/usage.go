@@ -96,7 +96,7 @@ func (m *maker) usage(s *document.Section) error {
 	n, note := document.CountOf(total), ""
 	switch {
 	case unknown > 0 && total == 0:
-		n, note = document.Value{}, "Not known: of the prompts, none of which says in the clear whether it was answered, the content is out of reach."
+		n, note = document.Value{}, "Not known: no prompt has a cleartext field that tells whether it was answered, and their content cannot be read."
 	case unknown > 0:
 		note = "At least so many: there are prompts of which it is not known."
 	}
@@ -305,7 +305,7 @@ func (m *maker) callsByPerson(s *document.Section, calls query.Query, all *table
 	mostFirst(rows, 1)
 	const shown = 50
 	total := len(rows)
-	add(s, "by_subject", "By data subject, those with the most calls", columns("subject", "calls+", "input tokens+", "output tokens+", "last"), rows[:min(shown, total)], "A subject is what stands in the log for a person; 'audittrail gdpr status' leads from one to the other while the person is not forgotten.", t.source)
+	add(s, "by_subject", "By data subject, those with the most calls", columns("subject", "calls+", "input tokens+", "output tokens+", "last"), rows[:min(shown, total)], "A subject id represents a person in the log; 'audittrail gdpr status' leads from one to the other until the person is erased.", t.source)
 	if total > shown {
 		s.Tables[len(s.Tables)-1].Total = uint64(total)
 	}

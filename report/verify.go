@@ -210,7 +210,7 @@ func (v *Verification) recompute(ctx context.Context, log *audittrail.Log, was *
 	again := Options{
 		Redacted: was.Redacted, Pseudonyms: was.Pseudonyms, Organisation: was.Organisation,
 		Type: was.Type, Start: was.Start.Time, End: was.End.Time, Model: was.Model, Rules: append(packs, o.Rules...),
-		Program: o.Program, Size: was.Size, Progress: o.Progress,
+		Program: was.Program, Size: was.Size, Progress: o.Progress, // the log cannot contradict the version
 	}
 	if w := was.Witness; w != nil {
 		again.Checkpoint, again.Witnesses = w.Checkpoint, w.Keys

@@ -10,8 +10,8 @@ import (
 	"audittrail/tlog"
 )
 
-// ErrWitness means that a checkpoint that was given as witnessed is not: it is
-// no checkpoint of this log, or no witness that was named has cosigned it.
+// ErrWitness reports that a checkpoint that was given as witnessed is not a
+// checkpoint of this log, or was not cosigned by a witness that was named.
 var ErrWitness = errors.New("not a witnessed checkpoint of this log")
 
 // readWitness reads the checkpoint that somebody outside cosigned. That the log

@@ -81,7 +81,7 @@ func Compare(was, is *Report) []Difference {
 		c.section(id, or(a, &none), or(b, &none))
 	})
 	if len(c.found) == 0 {
-		// Whatever the looks above pass over.
+		// A difference that the comparisons above miss.
 		a, errA := was.Encode()
 		b, errB := is.Encode()
 		if errA == nil && errB == nil && !bytes.Equal(a, b) {
@@ -156,7 +156,7 @@ func (c *comparison) section(id string, was, is *Section) {
 	c.text(id+", introduction", was.Intro, is.Intro)
 	c.text(id+", why it is not computed", was.Failed, is.Failed)
 	c.text(id+", asked by", plain(&was.AskedBy), plain(&is.AskedBy))
-	c.text(id+", what is not evidenced", strings.Join(was.Gaps, " "), strings.Join(is.Gaps, " "))
+	c.text(id+", limitations", strings.Join(was.Gaps, " "), strings.Join(is.Gaps, " "))
 	pairs(was.Figures, is.Figures, func(f *Figure) string { return f.ID }, func(id string, a, b *Figure) {
 		if a == nil || b == nil {
 			c.text(id, there(a), there(b))

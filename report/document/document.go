@@ -1,5 +1,5 @@
-// Package document is what a compliance report says, before anybody lays it
-// out: sections of figures, charts and tables, each with the queries behind it.
+// Package document represents the content of a compliance report, without its
+// layout: sections of figures, charts and tables, each with its queries.
 //
 // A [Report] has one encoding ([Report.Encode]), and [Decode] accepts no other.
 // A [File] is a report and the log's signature over it. docs/format/report.md
@@ -126,7 +126,7 @@ func (t *Time) UnmarshalJSON(in []byte) error {
 // Status says how far the report can be relied upon.
 type Status string
 
-// What a report can be.
+// The statuses of a report.
 const (
 	Complete   Status = "sound"      // the log verifies, and everything was computed
 	Incomplete Status = "incomplete" // something that was asked for could not be had
@@ -144,7 +144,7 @@ type Rules struct {
 	Note   string `json:"note,omitempty"`
 }
 
-// A Notice stands at the top of the report.
+// A Notice is shown at the top of the report.
 type Notice struct {
 	Tone Tone   `json:"tone"`
 	Text string `json:"text"`
@@ -235,7 +235,7 @@ type Chart struct {
 
 // The kinds of charts.
 const (
-	Bars  = "bars"  // beside one another
+	Bars  = "bars"  // next to one another
 	Stack = "stack" // on one another
 	Lines = "lines"
 )

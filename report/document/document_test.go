@@ -265,7 +265,7 @@ func TestCompare(t *testing.T) {
 		"usage.days":                    func(r *document.Report) { r.Sections[0].Charts[0].Series[0].Values[1] = document.CountOf(2) },
 		"usage.graph":                   func(r *document.Report) { r.Sections[0].Graphs[0].Edges = nil },
 		"query q1, records":             func(r *document.Report) { r.Sources[0].Records = 1 },
-		"usage, what is not evidenced":  func(r *document.Report) { r.Sections[0].Gaps = nil },
+		"usage, limitations":            func(r *document.Report) { r.Sections[0].Gaps = nil },
 		"usage, why it is not computed": func(r *document.Report) { r.Sections[0].Failed = "x" },
 		"usage.state":                   func(r *document.Report) { r.Sections[0].Figures[3].Value = document.StateOf(document.Bad, "altered") },
 		"usage.state, words":            func(r *document.Report) { r.Sections[0].Figures[3].Value.Tone = document.Bad },

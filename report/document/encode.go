@@ -20,8 +20,7 @@ import (
 // MaxFile bounds a report file in bytes.
 const MaxFile = 256 << 20
 
-// What can be wrong with a report file. Signatures have errors of their own, of
-// package tlog.
+// Errors of report files. Those of signatures are in package tlog.
 var (
 	// ErrFormat says that the bytes are not the one encoding of any report.
 	ErrFormat = errors.New("not a report")
@@ -89,13 +88,13 @@ func (r *Report) check() error {
 	case r.Version > 1 && r.Attention == nil:
 		return errors.New("it has no list of what needs attention")
 	case !tlog.ValidOrigin(r.Origin):
-		return errors.New("its origin is no name of a log")
+		return errors.New("the origin is not a valid log name")
 	case r.Size > tlog.MaxSize:
-		return errors.New("its size is none of a log")
+		return errors.New("the size is larger than a log can be")
 	case err != nil || len(root) != tlog.HashSize || base64.StdEncoding.EncodeToString(root) != r.Root:
-		return errors.New("its root is no hash")
+		return errors.New("the root is not a hash")
 	case !slices.Contains([]Status{Complete, Incomplete, Unchecked, Altered}, r.Status):
-		return errors.New("its status is none")
+		return errors.New("unknown status")
 	}
 	known := make(map[string]bool)
 	for _, s := range r.Sources {
@@ -227,8 +226,8 @@ func (f *File) Bytes() []byte {
 	return append(b, fileEnd...)
 }
 
-// ReadFile reads a file without verifying its signature. What is read says of
-// itself what a File says: no other bytes than those of Bytes are accepted.
+// ReadFile reads a file without verifying its signature. It accepts
+// only the bytes that Bytes returns.
 func ReadFile(in []byte) (*File, error) {
 	if len(in) > MaxFile {
 		return nil, fmt.Errorf("read report: %w: longer than %d bytes", ErrFormat, MaxFile)
@@ -241,7 +240,7 @@ func ReadFile(in []byte) (*File, error) {
 	var signature string
 	raw := body[at+len(fileMiddle) : len(body)-len(fileEnd)]
 	if err := json.Unmarshal(raw, &signature); err != nil {
-		return nil, fmt.Errorf("read report: %w: its signature is no string", ErrFormat)
+		return nil, fmt.Errorf("read report: %w: the signature is not a string", ErrFormat)
 	}
 	r, err := Decode(body[:at])
 	if err != nil {

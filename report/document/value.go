@@ -26,7 +26,7 @@ const (
 	Instant Kind = "time"  // Text is a time in the form of event.AppendTime
 	Text    Kind = "text"  // words
 	Code    Kind = "code"  // a hash, an id, a key
-	State   Kind = "state" // a word that is good or bad news; N is no part of it
+	State   Kind = "state" // a word that is good or bad news; N is not set
 
 )
 
@@ -229,7 +229,7 @@ func Thousands(n int64) string {
 	return s
 }
 
-// decimal writes n / 10^scale with so many digits behind the point, cut off.
+// decimal writes n / 10^scale with that number of digits after the point, truncated.
 func decimal(n int64, scale, digits int) string {
 	sign := ""
 	if n < 0 {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// submitted counts the events that producers submitted. What the log records of
-// itself, such as that a report was made, is none of them: it would be evidence
-// of itself.
+// submitted counts the events that producers submitted. Records by the
+// log itself, such as that a report was made, are not counted: they would be
+// evidence of themselves.
 const submitted = "scope.submitted"
 
 // reports counts the reports that were made, which decide nothing.

@@ -63,10 +63,10 @@ type Result struct {
 // A test decides nothing where its figure is not known, or where the figure that
 // it is given is 0 or not known. A test of a number that names no such figure is
 // about what the figures of these tests count: it decides something where one of
-// them is not 0. So that a log has none of a bad thing is no evidence where it
-// has none of the good thing either. A test of the scope or the integrity of the
+// them is not 0. So the absence of a bad thing does not count as evidence where
+// the good thing is absent as well. A test of the scope or the integrity of the
 // log that names none is about the events that producers submitted: what the log
-// records of itself, such as that a report was made, is no evidence. A state that
+// records of itself, such as that a report was made, does not count. A state that
 // is bad, or a number of the integrity that does not hold, fails in any case.
 func (c *Control) Evaluate(figure func(id string) Figure) (State, []Result) {
 	if c.State != "" {
@@ -99,7 +99,7 @@ func (c *Control) Evaluate(figure func(id string) Figure) (State, []Result) {
 // Why a test decides nothing where everything is known.
 const (
 	nothing = "nothing happened that it is about"
-	itself  = "a report is no evidence of itself"
+	itself  = "a report is not evidence of itself"
 )
 
 // given is the figure that counts what the test is about, if there is one.
@@ -210,7 +210,7 @@ func (t Test) check() error {
 	case err != nil:
 		return err
 	case (w.op == good) != slices.Contains(stateFigures, t.Figure):
-		return fmt.Errorf("is = %q is no question to the figure %s: %s", t.Condition, t.Figure, map[bool]string{true: "it is a number, which is compared, as \"> 0\"", false: "it is a state, which is asked to be \"good\""}[w.op == good])
+		return fmt.Errorf("is = %q cannot be asked of the figure %s: %s", t.Condition, t.Figure, map[bool]string{true: "it is a number, which is compared, as \"> 0\"", false: "it is a state, which is asked to be \"good\""}[w.op == good])
 	case slices.Contains(stateFigures, t.Given):
 		return fmt.Errorf("given = %q: it is a state; give a figure that counts what the test is about", t.Given)
 	}

@@ -12,7 +12,7 @@ const (
 	chartHeight = 240
 	marginLeft  = 76
 	marginRight = 12
-	marginTop   = 30 // the legend stands there
+	marginTop   = 30 // for the legend
 	marginFoot  = 26
 	charWidth   = 6.2 // of small words, about
 )
@@ -168,7 +168,7 @@ func (p *plot) stack() {
 	}
 }
 
-// bar draws from one value up to another; what is there can be seen.
+// bar draws from one value up to another; a bar is at least one pixel high.
 func (p *plot) bar(ink Ink, x, width, from, to float64, tip string) {
 	height := max(p.y(from)-p.y(to), 1)
 	p.add(Shape{Kind: Box, Ink: ink, At: Point{x, p.y(from) - height}, Width: max(width, 0.5), Height: height, Tip: tip})

@@ -29,7 +29,7 @@ const (
 	Word              // Text at At, aligned by Anchor; At is on its base line
 )
 
-// Anchor says which part of a word stands at its place.
+// Anchor says which part of a word is at its coordinates.
 type Anchor int
 
 // The anchors.
@@ -42,7 +42,7 @@ const (
 // Ink is what a shape is drawn with: its meaning, not its colour.
 type Ink string
 
-// The inks beside those of series, which are "s0" to "s5".
+// The inks other than those of series, which are "s0" to "s5".
 const (
 	Faint   Ink = "faint" // lines of the grid
 	Axis    Ink = "axis"

@@ -13,7 +13,7 @@ const (
 	boxWidth  = 188
 	boxHeight = 34
 	headRoom  = 8
-	sideRoom  = 56 // beside the first and last layer, for edges that leave them on that side
+	sideRoom  = 56 // next to the first and last layer, for edges that leave them on that side
 )
 
 // MaxNodes is how many things are drawn: more of them can be counted, not read.
@@ -53,7 +53,7 @@ func OfGraph(g *document.Graph) *Drawing {
 	place := func(p graphlayout.Point) Point { return Point{p.X + left, p.Y + headRoom} }
 	corner := func(n int) Point { return place(graphlayout.Point{X: l.Boxes[n].X, Y: l.Boxes[n].Y}) }
 	for _, e := range beside {
-		d.beside(corner(e[0]), corner(e[1]))
+		d.back(corner(e[0]), corner(e[1]))
 	}
 	for _, paths := range l.Paths {
 		for _, path := range paths {
@@ -93,9 +93,9 @@ func (d *Drawing) path(path []graphlayout.Point, place func(graphlayout.Point) P
 	d.add(Shape{Kind: Dot, Ink: Axis, At: points[len(points)-1], Width: 2.5})
 }
 
-// beside draws an edge that leads to a node of the same layer, along its left
+// back draws an edge that leads to a node of the same layer, along its left
 // side, or of a layer further left.
-func (d *Drawing) beside(from, to Point) {
+func (d *Drawing) back(from, to Point) {
 	a := Point{from.X + boxWidth, from.Y + boxHeight/2}
 	b := Point{to.X, to.Y + boxHeight/2}
 	bend := float64(sideRoom / 2)

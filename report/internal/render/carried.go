@@ -18,7 +18,7 @@ import (
 // carriedName is the name of the signed report in a PDF.
 const carriedName = "report.json"
 
-// What can be wrong with a file that carries a report.
+// Errors of a file that should contain a report.
 var (
 	// ErrNoReport says that a file carries no signed report, or not in the form
 	// in which this program writes it.

@@ -12,8 +12,8 @@ import (
 	"audittrail/report/document"
 )
 
-// CSV writes every value of a report in a row of its own, with what it is of,
-// the queries behind it and the checkpoint.
+// CSV writes every value of a report in a row of its own, with its section
+// and name, its queries and the checkpoint.
 func CSV(w io.Writer, r *document.Report) error {
 	out := shown.NewCSV(w)
 	head := []string{r.Origin, strconv.FormatUint(r.Size, 10), r.Root}
@@ -51,7 +51,7 @@ func CSV(w io.Writer, r *document.Report) error {
 	return errors.Join(err, out.Flush())
 }
 
-// topOf is what stands at the top of a report.
+// topOf returns the head of a report.
 func topOf(r *document.Report) []pair {
 	tone, text := bannerOf(r)
 	top := []pair{{"status", document.StateOf(tone, string(r.Status))}, {"verdict", document.StateOf(tone, text)}}
@@ -150,7 +150,7 @@ func unitOf(t *document.Table, column int) string {
 	return common
 }
 
-// records is the number of records behind something, one for each query.
+// records returns the numbers of records of some queries.
 func records(r *document.Report, sources []string) string {
 	var n []string
 	for _, s := range r.Sources {

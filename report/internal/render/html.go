@@ -73,7 +73,7 @@ func toneOf(v document.Value) string {
 	return "plain"
 }
 
-// sourceLinks leads to the queries behind something.
+// sourceLinks returns links to queries.
 func sourceLinks(ids []string) template.HTML {
 	var b strings.Builder
 	for i, id := range ids {

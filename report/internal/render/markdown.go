@@ -29,7 +29,7 @@ func Markdown(w io.Writer, f *document.File) error {
 	for i := range r.Sections {
 		m.section(r, &r.Sections[i], i+1)
 	}
-	m.say("\n## Queries behind the figures\n\nThey count the first %s records of the log and no later ones.\n\n", document.Thousands(int64(r.Size)))
+	m.say("\n## Queries of the figures\n\nThey count the first %s records of the log and no later ones.\n\n", document.Thousands(int64(r.Size)))
 	rows := make([][]string, 0, len(r.Sources))
 	for _, s := range r.Sources {
 		text := inline(s.Text)

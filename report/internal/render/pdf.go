@@ -201,7 +201,7 @@ func (p *pages) cover() {
 	for i := range r.Sections {
 		p.content(strconv.Itoa(i+1)+"  "+r.Sections[i].Title, r.Sections[i].ID)
 	}
-	p.content("Queries behind the figures", queriesID)
+	p.content("Queries of the figures", queriesID)
 }
 
 // attention lists what needs attention. Each line leads to its section.
@@ -318,7 +318,7 @@ func (p *pages) gaps(gaps []string) {
 
 func (p *pages) queries() {
 	r := p.file.Report
-	p.begin(queriesID, "Queries behind the figures")
+	p.begin(queriesID, "Queries of the figures")
 	p.paragraph(sans, 9.5, ink, "They count the first "+document.Thousands(int64(r.Size))+" records of the log and no later ones. 'audittrail report verify' runs all of them again from the report's JSON form, and names every figure that differs.", edge, inside)
 	t := document.Table{Columns: []document.Column{{Name: "query"}, {Name: "what it asks"}, {Name: "records", Numeric: true}}}
 	for _, s := range r.Sources {

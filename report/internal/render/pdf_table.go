@@ -14,7 +14,7 @@ const (
 	cellLead = 0.9 // above and below the words of a row
 )
 
-// title is the line above a table or picture, with the queries behind it.
+// title is the line above a table or picture, with its queries.
 func (p *pages) title(text string, sources []string, below float64) {
 	p.space(4)
 	p.room(lineHeight(9.5) + below)
@@ -141,8 +141,9 @@ func (p *pages) widths(t *document.Table) []float64 {
 	return share(want, least, room)
 }
 
-// share gives each what it wants, if there is room; else the least to each, and
-// of the rest the more to those that want more, but nobody more than wanted.
+// share divides room among columns: to each its preferred width if there is room;
+// else to each its least, and the rest in proportion to what is missing, but to no
+// column more than it prefers.
 func share(want, least []float64, room float64) []float64 {
 	total, fixed := 0.0, 0.0
 	for i := range want {

@@ -23,7 +23,7 @@ func (f *face) has(r rune) bool {
 	if !ok {
 		var buf sfnt.Buffer
 		i, err := f.font.GlyphIndex(&buf, r)
-		// Text that runs from right to left would stand in the wrong order.
+		// Text that runs from right to left would be in the wrong order.
 		known = err == nil && i != 0 && r <= 0xffff && !unicode.In(r, unicode.Hebrew, unicode.Arabic, unicode.Cc, unicode.Cf)
 		f.known[r] = known
 	}
@@ -165,7 +165,7 @@ func (p *pages) faceOf(v document.Value) (string, colour) {
 	return sans, ink
 }
 
-// namedValue writes a name, and its value in a column beside it.
+// namedValue writes a name, and its value in a column next to it.
 func (p *pages) namedValue(name string, v document.Value, column float64) {
 	font, c := p.faceOf(v)
 	p.use(font, 9, c)

@@ -14,7 +14,7 @@ import (
 )
 
 // notEvidenced is the heading of the end of every section.
-const notEvidenced = "What the log does not evidence"
+const notEvidenced = "Limitations"
 
 // titleOf names a report.
 func titleOf(r *document.Report) string {
@@ -27,7 +27,7 @@ func titleOf(r *document.Report) string {
 	return "Compliance report"
 }
 
-// A pair is one line of what stands at the head of a report.
+// A pair is one line of the head of a report.
 type pair struct {
 	Name  string
 	Value document.Value
@@ -248,7 +248,7 @@ func askedBy(r *document.Report, s *document.Section) string {
 	return strings.Join(parts, "; ")
 }
 
-// sourcesText names the queries behind something.
+// sourcesText lists queries by their ids.
 func sourcesText(ids []string) string { return strings.Join(ids, ", ") }
 
 // shownOf says what of a table is shown, if that is not all.

@@ -81,7 +81,7 @@ func (s *summary) say(format string, args ...any) {
 	}
 }
 
-// wrapped writes text behind an indent.
+// wrapped writes text with an indent.
 func (s *summary) wrapped(indent string, tone document.Tone, text string) {
 	for _, line := range shown.Wrap(visible(text), s.width-len(indent)) {
 		s.say("%s%s\n", indent, s.paint(tone, line))
@@ -122,11 +122,11 @@ func (s *summary) section(sec *document.Section, n int) {
 		}
 	}
 	if len(sec.Gaps) > 0 {
-		s.wrapped("  ", document.Dim, "Not evidenced: "+strings.Join(sec.Gaps, " "))
+		s.wrapped("  ", document.Dim, "Limitations: "+strings.Join(sec.Gaps, " "))
 	}
 }
 
-// testTables are the ids by which the tables of tests behind controls begin.
+// testTables are the ids by which the tables of the tests of controls begin.
 const testTables = "controls.tests_"
 
 // short is how many rows of a table a summary shows.
