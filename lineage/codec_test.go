@@ -11,8 +11,8 @@ import (
 	"audittrail/lineage"
 )
 
-// A vector is details as they stand in the log. Those that are accepted have
-// the thing as somebody wrote it, too.
+// A vector is the details of an entity as the log has them. Those that are accepted
+// have the entity in JSON as a person wrote it, too.
 type vector struct {
 	Name    string          `json:"name"`
 	Kind    lineage.Kind    `json:"kind"`
@@ -93,7 +93,7 @@ func FuzzDecode(f *testing.F) {
 		if err == nil && !bytes.Equal(lineage.Encode(thing), in) {
 			t.Errorf("Decode accepted %q, Encode gives %q", in, lineage.Encode(thing))
 		}
-		// What people write is completed to what is kept, or refused.
+		// JSON that people write is completed to the stored form, or refused.
 		written, err := lineage.ParseJSON(lineage.Kind(kind), in)
 		if err != nil || lineage.Complete(written) != nil {
 			return

@@ -2,8 +2,8 @@
 // answers came out of it.
 //
 // Six kinds of things make a graph: datasets, training runs, model versions,
-// deployments, prompt templates and evaluations. Each names what it was made
-// of or stands on, and so is downstream of it. A [Tracker] registers things as
+// deployments, prompt templates and evaluations. Each names its inputs,
+// and so is downstream of them. A [Tracker] registers entities as
 // events in an audit log, so that provenance has the log's proof, and reads
 // the graph back from there; there is no other store.
 //

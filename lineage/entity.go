@@ -43,7 +43,7 @@ type Entity interface {
 
 // A Dataset is data that other entities were, or can be, made from.
 //
-// In all entities an empty field means that the value is not known. Fields that
+// In all entities the value of an empty field is not known. Fields that
 // refer to other entities contain their ids.
 type Dataset struct {
 	ID          string // derived if empty: dataset:NAME@VERSION

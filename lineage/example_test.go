@@ -28,7 +28,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	// They may stand in any order.
+	// Their order does not matter.
 	_, err = t.RegisterAll(ctx, []lineage.Entity{
 		&lineage.Deployment{ID: "prod-3", Model: "model:bot@3", Environment: "production"},
 		&lineage.ModelVersion{Name: "bot", Version: "3", Run: "run:bot-3"},

@@ -12,8 +12,8 @@ import (
 	"audittrail/lineage"
 )
 
-// A run becomes known bit by bit: what is added counts, also after the log is
-// read again, and what something was made of still comes before it.
+// TestRunGrows adds to a run in steps: each addition counts, also after the log is
+// read again, and inputs still come before outputs.
 func TestRunGrows(t *testing.T) {
 	ctx := t.Context()
 	log := logtest.New(t)

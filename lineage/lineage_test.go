@@ -219,7 +219,7 @@ func TestRegisterAll(t *testing.T) {
 	if err != nil || len(done) != 7 {
 		t.Fatalf("%v, %v", done, err)
 	}
-	// Behind what they refer to, and else in their order.
+	// After the entities that they refer to, and else in their order.
 	order := make([]string, len(done))
 	for _, at := range done {
 		order[at.Seq] = at.ID
@@ -311,7 +311,7 @@ func TestWithoutKeys(t *testing.T) {
 	}
 }
 
-// What is checked is not registered, and is told of as it would be.
+// TestCheckAll checks entities without registering them, with the same results.
 func TestCheckAll(t *testing.T) {
 	tr := openTracker(t, logtest.New(t))
 	known := &lineage.Dataset{Name: "known"}

@@ -14,8 +14,7 @@ import (
 	"audittrail/service"
 )
 
-// A viewer sees that something happened. What was said, a viewer does not see, and
-// may not search.
+// A viewer sees records without their content, and may not search the content.
 func Example() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "service")

@@ -52,7 +52,7 @@ type TailRequest struct {
 	Query query.Query // its limit, cursor and order do not count
 	// Last is how many of those that are there.
 	Last uint64
-	// Follow goes on with every further one when it is durable, until the context
+	// Follow continues with every new record when it is durable, until the context
 	// ends.
 	Follow      bool
 	SkipAltered bool

@@ -27,8 +27,8 @@ type ReportRequest struct {
 }
 
 // Report computes a report and signs it, and records that it was made, unless the
-// log was altered. It needs view_reports. What was written about registered entities
-// is left out if the caller may not read content.
+// log was altered. It needs view_reports. Texts about registered entities are
+// left out if the caller may not read content.
 func (s *Session) Report(ctx context.Context, q ReportRequest) (*report.Report, error) {
 	log, _, err := s.v.log(ctx, access.ViewReports)
 	if err != nil {

@@ -95,9 +95,9 @@ func (s *Service) Close() error {
 	return nil
 }
 
-// As returns the session of the holder of a token. Whether the token counts, and
-// for what, each method of the session tells: to a text that is no token, such as an
-// empty one, all of them are refused.
+// As returns the session of the holder of a token. Each method of the session
+// decides what the token permits: with a text that is not a token, such as an empty
+// one, all of them are refused.
 func (s *Service) As(ctx context.Context, token string) (*Session, error) {
 	if _, err := s.controller(ctx); err != nil {
 		return nil, err
@@ -105,8 +105,8 @@ func (s *Service) As(ctx context.Context, token string) (*Session, error) {
 	return &Session{v: &view{svc: s, token: token}}, nil
 }
 
-// Local returns the session of the operator of the log, who has its files and its
-// keys, and so all permissions. Restricted content is not shown to the operator
+// Local returns the session of the operator of the log. The operator has the files
+// and the keys, and so all permissions. Restricted content is not shown to the operator
 // either; records name the operator access.Local.
 func (s *Service) Local() *Session {
 	return &Session{v: &view{svc: s, operator: true}}
@@ -195,8 +195,8 @@ func (s *Service) recordIn(write func(*audittrail.Log) error) (err, closing erro
 // An error that matches ErrDenied says that the caller may not do it.
 type Session struct{ v *view }
 
-// RecordErrors returns what of this session could not be recorded well, and forgets
-// it. It is for a service that shows content all the same: see
+// RecordErrors returns the failures to record something of this session since the
+// last call. It is for a service that shows content all the same: see
 // Options.ShowUnrecorded.
 func (s *Session) RecordErrors() []*RecordError {
 	s.v.mu.Lock()

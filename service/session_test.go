@@ -20,7 +20,7 @@ import (
 	"audittrail/service"
 )
 
-// What somebody sees of a record.
+// How much a caller sees of a record.
 const (
 	nothing = "nothing" // as if it were not there
 	clear   = "clear"   // that it is there, without its content

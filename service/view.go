@@ -19,8 +19,8 @@ import (
 
 // A view decides what one caller may see of the log, and do with it. It is the
 // only part of a Session, and the files view*.go are the only ones of this package
-// that use the log, the engine and the grants of a Service: what a method wants of
-// them, it gets here, with a permission.
+// that use the log, the engine and the grants of a Service: a method gets them
+// here, with a permission.
 type view struct {
 	svc      *Service
 	operator bool   // of the log, who needs no token

@@ -38,7 +38,7 @@ func TestSessionHasOneWay(t *testing.T) {
 	}
 }
 
-// Fields and methods that files beside view*.go do not use: the service of a view,
+// Fields and methods that files other than view*.go do not use: the service of a view,
 // and what yields records as the log has them, or before they are recorded.
 var inside = []string{"svc", "get", "see", "all", "each", "hits", "restrictions"}
 

@@ -10,9 +10,9 @@
 // All edges of a node that run on through a layer share one place there: they
 // part where they have to.
 //
-// Parts of the graph that nothing connects are laid out apart, and put beside
-// and below each other, unless the caller gives each node its layer. The same graph is always laid out in the same way, on
-// every machine: products are converted before they are added to something,
+// Parts of the graph that are not connected are laid out one by one, and put next
+// to and below each other, unless the caller gives each node its layer. The same
+// graph is always laid out in the same way, on every machine: products are converted before they are added to something,
 // since a processor may otherwise not round them in between.
 package graphlayout
 

@@ -187,7 +187,7 @@ func TestStraight(t *testing.T) {
 	}
 }
 
-// TestShort holds that what is used once stands beside where it is used.
+// TestShort holds that a node that is used once is next to the node that uses it.
 func TestShort(t *testing.T) {
 	up := [][]int{{}, {0}, {1}, {2}, {}, {3, 4}}
 	if l := of(up); l.Boxes[4].X != l.Boxes[3].X {

@@ -50,7 +50,7 @@ func (c *chart) number(r int) {
 
 // untangle seeks the order with the fewest crossings: each layer by the
 // medians of its neighbours, from left to right and back again, and then by
-// exchanging those that stand beside each other.
+// exchanging neighbours.
 func (c *chart) untangle() {
 	best, kept, idle := c.crossings(), c.order(), 0
 	for i := range sweeps {
@@ -87,8 +87,8 @@ func (c *chart) order() [][]int {
 	return kept
 }
 
-// sort puts a layer in the order of the medians of neighbours. What has none
-// keeps its place. Of equal ones the first stays first, or else the last.
+// sort puts a layer in the order of the medians of neighbours. Nodes without
+// neighbours keep their places. Of equal ones the first stays first, or else the last.
 func (c *chart) sort(r int, side func(*spot) []int, stable bool) {
 	type item struct {
 		spot   int

@@ -44,8 +44,8 @@ func (c *chart) ports(s int, next []int) map[int]float64 {
 }
 
 // route finds the ways of edges: level through layers, and as curves between
-// them, where no node is. What several edges of a node share is part of the
-// way of one of those that lead the furthest.
+// them, where no node is. A section that several edges of a node share
+// is part of the way of one of those that lead the furthest.
 func (c *chart) route(p *piece, top float64) {
 	leaving := make([]map[int]float64, len(c.nodes))
 	drawn := make([]bool, len(c.nodes)) // where the edges of a node run through layers

@@ -2,9 +2,9 @@
 // that lay out DOT and Mermaid, as a picture in SVG, as a page in HTML, and for
 // programs in JSON.
 //
-// The same graph gives the same bytes. Names come from whoever registers
-// things, so no drawing lets them be anything but text: what acts on a terminal
-// or on the order of what is shown is spelled out, and what a form uses for
+// The same graph gives the same bytes. Names come from anybody who may register
+// entities, so drawings treat them as text alone: characters that act on a
+// terminal or on the order of characters are spelled out, and what a form uses for
 // itself is quoted.
 //
 // Text, DOT, Mermaid and JSON grow with the graph, and take graphs of any size.

@@ -54,8 +54,8 @@ func (f font) cluster(c string, wide int) float64 {
 	return float64(wide) * f.size * 0.62 * f.bold
 }
 
-// text is a line of text in SVG, cut to its room. What fills most of that says
-// how wide it is, lest another font makes it leave its box.
+// text is a line of text in SVG, cut to its room. A text that fills most of it
+// states its width, so that another font cannot make it leave its box.
 func (f font) text(class string, x, y, room float64, s string) string {
 	wide := f.width(s)
 	if wide > room {

@@ -99,7 +99,7 @@ func (s *scene) thingHTML(i int, n *lineage.Node) thingHTML {
 	}
 	var members map[string]json.RawMessage
 	if json.Unmarshal(lineage.Encode(n.Entity), &members) != nil {
-		panic("drawing: the encoding of a thing is no object")
+		panic("drawing: the encoding of an entity is not an object")
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if name != "id" && !s.edges(members[name]) {

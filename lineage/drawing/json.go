@@ -7,8 +7,8 @@ import (
 	"audittrail/lineage"
 )
 
-// graphFormat and graphVersion stand in every graph in JSON. They are part of
-// the format.
+// graphFormat and graphVersion are members of every graph in JSON. They are part
+// of the format.
 const (
 	graphFormat  = "audittrail lineage graph"
 	graphVersion = 1

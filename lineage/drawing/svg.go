@@ -23,15 +23,14 @@ const (
 	inset      = 13 // of the words in a box, on both sides
 )
 
-// What a picture has at most. Beyond that nobody can find anything in it, and
-// programs that show pictures get slow.
+// The limits of a picture. A larger one is not readable, and slow to show.
 const (
 	MaxNodes  = 5_000
 	MaxEdges  = 20_000
 	maxPlaces = 100_000 // where edges run through layers
 )
 
-// A SizeError means that a graph is too large for a picture.
+// SizeError reports a graph that is too large for a picture.
 type SizeError struct {
 	Form         Form
 	Nodes, Edges int

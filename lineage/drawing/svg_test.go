@@ -19,7 +19,7 @@ import (
 	"audittrail/lineage/drawing"
 )
 
-// The elements of pictures, and of pages beside them.
+// The elements of pictures, and the further ones of pages.
 var (
 	svgElements  = []string{"svg", "title", "desc", "style", "defs", "marker", "path", "rect", "text", "g"}
 	pageElements = []string{
@@ -28,9 +28,8 @@ var (
 	}
 )
 
-// TestMarkup holds that hostile names are text in pictures and pages: what is
-// read of them has the elements and attributes of harmless ones, and the names
-// as texts.
+// TestMarkup holds that hostile names are text in pictures and pages: parsed,
+// these have the elements and attributes of harmless ones, and the names as texts.
 func TestMarkup(t *testing.T) {
 	g := graphOf(t, hostile())
 	for _, c := range []struct {

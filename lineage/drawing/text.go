@@ -41,7 +41,7 @@ func drawText(p *pen, s *scene, o Options) error {
 	return nil
 }
 
-// caption is the kind of a node, its name, and what is worth knowing beside.
+// caption returns the kind of a node, its name, and its facts.
 func (s *scene) caption(i, width int) string {
 	n := s.nodes[i]
 	kind := string(n.Kind)

@@ -25,7 +25,7 @@ func hides(r rune) bool {
 // seen is plain for terminals, where joiners are spelled out as well.
 func seen(s string) string { return shown.Text(plain(s), "") }
 
-// plain spells out what hides, and what is no text. Line feeds and tabs become
+// plain spells out invisible characters, and bytes that are not text. Line feeds and tabs become
 // blanks.
 func plain(s string) string {
 	s = strings.ToValidUTF8(s, "\ufffd")
@@ -68,8 +68,8 @@ func fit(s string, width int) string {
 	return s[:end] + "…"
 }
 
-// facts are what is worth knowing of a thing beside its name, in a few words
-// each.
+// facts returns the main properties of an entity other than its name, in a few
+// words each.
 func facts(n *lineage.Node) []string {
 	var out []string
 	add := func(before, s string) {

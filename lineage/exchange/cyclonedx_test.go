@@ -101,7 +101,7 @@ func TestCycloneDXLibrary(t *testing.T) {
 	if len(flows) != 6 {
 		t.Errorf("%d workflows, want 6", len(flows))
 	}
-	// What the library writes is read the same.
+	// The output of the library gives the same entities.
 	var again bytes.Buffer
 	if err := cdx.NewBOMEncoder(&again, cdx.BOMFileFormatJSON).SetPretty(true).Encode(&b); err != nil {
 		t.Fatal(err)

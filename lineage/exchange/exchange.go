@@ -1,8 +1,8 @@
 // Package exchange brings lineage in from documents of other programs, and out
 // into them. See docs/format/lineage-exchange.md.
 //
-// What goes out and comes in again is the same: where a format has no place for
-// something, it stands in an extension of ours. PROV-JSON and in-toto
+// An entity that is written and read again is the same: values for which a format
+// has no member are in an extension of ours. PROV-JSON and in-toto
 // statements are written only, Croissant is read only.
 package exchange
 
@@ -110,8 +110,8 @@ type Document struct {
 	Notes  []string // what was passed over, and why
 }
 
-// Read reads a document. What is registered already tells what the document
-// leaves open; nil is nothing.
+// Read reads a document. The registered entities, known, complete
+// references that the document leaves open; nil is none.
 func Read(name Format, data []byte, known *lineage.Graph) (*Document, error) {
 	for _, f := range forms {
 		if f.name != name || f.read == nil {

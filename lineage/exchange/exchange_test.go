@@ -166,7 +166,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// What stands beside an extension must agree with it.
+// TestAlteredBesideExtension refuses members that disagree with the extension.
 func TestAlteredBesideExtension(t *testing.T) {
 	_, g := register(t, whole()...)
 	for _, f := range bothWays {

@@ -100,7 +100,7 @@ run:CCC: name="j"
 	}
 }
 
-// What one document leaves open, another that came before may tell.
+// A document before may have what this one leaves open.
 func TestOpenLineageAcrossDocuments(t *testing.T) {
 	tr := openTracker(t)
 	all := strings.Split(sparks(3), "\n")
@@ -128,8 +128,8 @@ func TestOpenLineageAcrossDocuments(t *testing.T) {
 	}
 }
 
-// TestOpenLineageRules holds what is written against what the specification
-// demands of each event and each facet.
+// TestOpenLineageRules checks the output by the rules of the specification for
+// each event and each facet.
 func TestOpenLineageRules(t *testing.T) {
 	_, g := register(t, whole()...)
 	uuid := regexp.MustCompile("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")

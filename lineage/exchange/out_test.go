@@ -107,7 +107,7 @@ func TestInToto(t *testing.T) {
 // qualified is a name as PROV has it, of a prefix that is there.
 var qualified = regexp.MustCompile(`^audittrail:([A-Za-z0-9_/@.-]|%[0-9A-F]{2})+$`)
 
-// TestPROV holds a document against the rules of PROV-JSON.
+// TestPROV checks a document by the rules of PROV-JSON.
 func TestPROV(t *testing.T) {
 	g := tame(t)
 	var d struct {

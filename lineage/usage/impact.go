@@ -25,8 +25,8 @@ type Impact struct {
 	Unregistered []CallGroup // calls whose model version is not registered
 }
 
-// A UserCalls counts the calls about a person, who is named by the subject id
-// once erased.
+// A UserCalls counts the calls about a person. An erased one is named by the
+// subject id.
 type UserCalls struct {
 	User  string `json:"user"`
 	Calls uint64 `json:"calls"`

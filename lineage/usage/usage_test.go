@@ -143,7 +143,7 @@ func TestImpactAndExplain(t *testing.T) {
 		{Type: event.Response, DeploymentID: "prod-4", UserID: "eve", Time: day(12)},
 		{Type: event.Response, ModelID: "gpt-4", UserID: "ann", Time: day(12)},
 		{Type: event.Embedding, UserID: "ann", Time: day(12)},
-		// What is no call, whatever it names.
+		// Events that are not calls, also if they name a model.
 		{Type: event.ToolCall, ModelID: "bot", ModelVersion: "3", UserID: "ann", Time: day(3)},
 		{Type: event.Prompt, Prompt: "begun", ModelID: "bot", ModelVersion: "3", UserID: "ann", Time: day(3)},
 		{Type: event.Feedback, UserID: "ann", Time: day(12)},

@@ -90,7 +90,7 @@ func read(r *document.Reader) (lineage.Entity, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// What stands in the fields as it stood is not kept twice.
+	// Members whose fields have the same value are not kept twice.
 	said := document.Object{}
 	for member, field := range map[string]string{"name": "name", "version": "version", "description": "description", "license": "licence", "url": "location"} {
 		said[member] = document.Details(t)[field]
@@ -191,7 +191,7 @@ func refs(v any) []string {
 var language = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$`)
 
 // inLanguages are the texts of a map by languages, those in English first and
-// then in the order of the tags; none if it is no such map.
+// then in the order of the tags; none if it is another map.
 func inLanguages(v document.Object) []string {
 	var english, others []string
 	for _, tag := range slices.Sorted(maps.Keys(v)) {
@@ -208,7 +208,7 @@ func inLanguages(v document.Object) []string {
 	return append(english, others...)
 }
 
-// last is what stands behind the prefix or the path of a name.
+// last returns a name without its prefix or path.
 func last(s string) string { return s[strings.LastIndexAny(s, ":/#")+1:] }
 
 func first(v any) string {

@@ -126,7 +126,7 @@ func (b *bom) component(t lineage.Entity) document.Object {
 	}
 	location := text(fields, "location")
 	if u, err := url.Parse(location); err != nil || u.String() != location {
-		location = "" // it is no URL
+		location = "" // it is not a URL
 	}
 	switch t.Kind() {
 	case lineage.KindModel:

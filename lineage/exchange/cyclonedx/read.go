@@ -15,8 +15,8 @@ import (
 	"audittrail/lineage/exchange/document"
 )
 
-// Read reads a bill of materials. It returns the things that it tells of; what
-// it says beside them is kept with the first of them that it is about.
+// Read reads a bill of materials. It returns its entities; all
+// other members are kept with the first entity that they concern.
 func Read(data []byte, _ *lineage.Graph) ([]document.Item, []string, error) {
 	values, err := document.Parse(data)
 	if err != nil {
@@ -50,7 +50,7 @@ type part struct {
 	r     *document.Reader
 	about document.Object // it, without the extension and the components in it
 	own   bool
-	kind  lineage.Kind // empty if it is no thing
+	kind  lineage.Kind // empty if it is not an entity
 	thing lineage.Entity
 	draft *document.Draft
 }
@@ -58,8 +58,8 @@ type part struct {
 type reader struct {
 	r     *document.Reader
 	refs  map[string]*part // by bom-ref
-	ids   map[string]*part // by the id of the thing that is made of it
-	parts []*part          // that are things
+	ids   map[string]*part // by the id of its entity
+	parts []*part          // that are entities
 	rest  []any            // components that are none
 	flows []any            // formulas without the workflows that are things
 	items []document.Item
@@ -92,9 +92,9 @@ func (x *reader) check() error {
 	return nil
 }
 
-// checkable is what of a bill the standard's library is asked about: what is
-// read, without members that it takes otherwise than the standard has them. All
-// else is kept as it stands.
+// checkable returns the part of a bill that the standard's library checks: the
+// members that are read, without those that the library defines in another way than
+// the standard. All others are kept unchanged.
 func checkable(bill document.Object) document.Object {
 	o := document.Object{}
 	for _, name := range []string{"$schema", "bomFormat", "specVersion", "serialNumber", "version", "metadata", "components", "dependencies"} {
@@ -307,7 +307,7 @@ func (x *reader) finish(b *bom, p *part) error {
 	return nil
 }
 
-// keepRest keeps what the bill says beside its things.
+// keepRest keeps the members of the bill that are about no entity.
 func (x *reader) keepRest(b *bom) error {
 	if len(x.items) == 0 {
 		return nil
@@ -423,7 +423,7 @@ func (x *reader) card(p *part) {
 	}
 }
 
-// inline reads a dataset that stands in a model card.
+// inline reads a dataset within a model card.
 func (x *reader) inline(p *part, r *document.Reader, name string) {
 	in := &part{r: r, kind: lineage.KindDataset, draft: document.NewDraft(lineage.KindDataset, r.Place)}
 	in.about = document.Object{"data": []any{r.Object}}

@@ -50,7 +50,7 @@ func Write(w io.Writer, nodes []*lineage.Node) error {
 	return err
 }
 
-// envelope is what a bill has beside its things.
+// envelope returns the members of a bill other than its entities.
 func (b *bom) envelope() document.Object {
 	o := document.Object{
 		"$schema": "http://cyclonedx.org/schema/bom-" + version + ".schema.json", "bomFormat": cdx.BOMFormat,

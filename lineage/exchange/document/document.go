@@ -2,11 +2,10 @@
 // other programs tell of lineage.
 //
 // A document is read strictly: in valid UTF-8, of a bounded size and depth, and
-// with no key twice. What a format says goes into the fields of a thing, and
-// what there is no field for into its attributes, under the format's name. A
-// document of our own carries each thing whole in an extension, so that it
-// comes back as it was; what the document says beside the extension must then
-// agree with it.
+// with no key twice. Members of a format become fields of an entity, and those
+// without a field its attributes, under the format's name. A document that this
+// program wrote has each entity whole in an extension, so that it is read unchanged;
+// the other members of the document must then agree with the extension.
 package document
 
 import (
@@ -242,8 +241,7 @@ func (r *Reader) Array(name string) []any {
 	return a
 }
 
-// EachOrOne is Each, and takes an object that stands there alone for an array of
-// it, which is the same in JSON-LD.
+// EachOrOne is Each, and takes a single object for an array of it, which is the same in JSON-LD.
 func (r *Reader) EachOrOne(name string) []*Reader {
 	if o, ok := r.Object[name].(Object); ok {
 		return []*Reader{{Place: Join(r.Place, name), Object: o, fail: r.fail}}

@@ -48,8 +48,8 @@ func (d *Draft) Set(name string, v any) {
 	d.Fields[name] = v
 }
 
-// SetLine gives a field a text that must be one line: if it cannot stand there,
-// it does not, and remains in the attributes.
+// SetLine gives a field a text that must be one line: another text
+// remains in the attributes.
 func (d *Draft) SetLine(name, s string) {
 	if len(s) <= lineage.MaxLine && s == Short(s, lineage.MaxLine) {
 		d.Set(name, s)
@@ -90,7 +90,7 @@ func Details(t lineage.Entity) Object {
 	v, err := decode(lineage.Encode(t))
 	o, ok := v.(Object)
 	if err != nil || !ok {
-		panic("document: a complete thing is no object")
+		panic("document: a complete entity is not an object")
 	}
 	return o
 }
@@ -161,11 +161,12 @@ func Names(kept Object) []string {
 	return names
 }
 
-// nameDomain stands in front of what a short name ends with a hash of.
+// nameDomain precedes the text whose hash a short name ends with.
 const nameDomain = "audittrail/v1 lineage name\x00"
 
 // Short returns a text of at most limit bytes that is a name: one that is
-// longer ends with a hash of all of it. What no name can have is blank.
+// longer ends with a hash of all of it. Characters that a name cannot have
+// become blanks.
 func Short(s string, limit int) string {
 	clean := strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {

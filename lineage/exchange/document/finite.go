@@ -4,7 +4,7 @@ import "bytes"
 
 // Finite returns data with null in the place of NaN and Infinity, which programs
 // write for numbers that they do not know and JSON does not have, and how many
-// there were. What stands in strings is text, and stays.
+// there were. Strings are unchanged.
 func Finite(data []byte) (finite []byte, n int) {
 	if !bytes.Contains(data, []byte("NaN")) && !bytes.Contains(data, []byte("Infinity")) {
 		return data, 0

@@ -1,7 +1,7 @@
 // Package intoto writes lineage as in-toto statements (Statement v1), one a
-// line: what is said of the artifacts that have a digest.
+// line, about the artifacts that have a digest.
 //
-// The statements are not signed: what stands behind them is the log. See
+// The statements are not signed: the log proves them. See
 // docs/format/lineage-exchange.md.
 package intoto
 
@@ -56,7 +56,7 @@ func Write(w io.Writer, nodes []*lineage.Node) (left []string, err error) {
 	return left, nil
 }
 
-// check holds a statement against the standard's own library.
+// check checks a statement with the standard's own library.
 func check(raw []byte) error {
 	var s intoto.Statement
 	if err := protojson.Unmarshal(raw, &s); err != nil {

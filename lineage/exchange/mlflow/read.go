@@ -115,8 +115,8 @@ func (x *reader) add(t lineage.Entity, place string, err error) {
 	x.items = append(x.items, document.Item{Entity: t, Place: place, Kept: document.Names(document.Kept(t, format))})
 }
 
-// own reads a tag that has a thing whole, and holds it against what it should
-// look like.
+// own reads a tag that has an entity whole, and compares it with the members of
+// the document.
 func own(place, tag string, kind lineage.Kind, about document.Object, want func(lineage.Entity) document.Object) (lineage.Entity, error) {
 	at := document.Join(place, extension)
 	v, err := document.Parse([]byte(tag))

@@ -39,7 +39,7 @@ func (x *reader) isKnown(one *run, k *key) bool {
 		begin = one.end
 	}
 	writers := x.written[name]
-	// They stand in the order in which they ended.
+	// Their order is that in which they ended.
 	for at := sort.Search(len(writers), func(i int) bool { return writers[i].end.After(begin) }) - 1; at >= 0; at-- {
 		if writers[at] != one {
 			k.version = writers[at].id
@@ -286,9 +286,9 @@ func (x *reader) foreignRun(one *run) (lineage.Entity, error) {
 	return t, nil
 }
 
-// joined adds to what is registered of a run what a document says of it: another
-// of its events stood in another document. What the two say differently stays
-// as the document has it, and is refused when it is registered.
+// joined adds the fields of a run in a document to those of the registered run,
+// another event of which was in another document. Where the two differ, the value of
+// the document counts, and is refused when it is registered.
 func joined(place string, registered, more lineage.Entity) (lineage.Entity, error) {
 	d := document.NewDraft(lineage.KindRun, place)
 	was, is := document.Details(registered), document.Details(more)

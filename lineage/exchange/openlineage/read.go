@@ -75,7 +75,7 @@ type reader struct {
 	keys     []key                // of entities, as they stand
 	written  map[[2]string][]*run // who wrote a namespace and name without a version
 	known    *lineage.Graph
-	knownAs  map[key]*lineage.Node         // of what is known, and not told of anew
+	knownAs  map[key]*lineage.Node         // of registered entities that the document does not describe again
 	told     map[string]bool               // of them: an item is there
 	byName   map[[2]string][]*lineage.Node // of what is known
 	items    []document.Item
@@ -182,7 +182,7 @@ func (x *reader) use(r *document.Reader, at time.Time) use {
 	return use{r, at, key{r.Need("namespace"), r.Need("name"), version}}
 }
 
-// see notes what an event says of an entity. What a later event says counts.
+// see notes what an event says of an entity. Later events take precedence.
 func (x *reader) see(u use, run string) {
 	s := x.entities[u.key]
 	if s == nil {
@@ -248,8 +248,8 @@ func (x *reader) finish() error {
 	return nil
 }
 
-// outputs notes what a run wrote. What has no version is the version that this
-// run made.
+// outputs notes what a run wrote. An output without a version is the version
+// that this run made.
 func (x *reader) outputs(one *run) {
 	for i := range one.outputs {
 		k := &one.outputs[i].key

@@ -12,7 +12,7 @@ import (
 	"audittrail/lineage/exchange/document"
 )
 
-// runDomain stands in front of the id whose hash is a run's UUID.
+// runDomain precedes the id whose hash is a run's UUID.
 const runDomain = "audittrail/v1 lineage openlineage run\x00"
 
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)

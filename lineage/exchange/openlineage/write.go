@@ -42,7 +42,7 @@ func producerOf(t lineage.Entity) string {
 	return ""
 }
 
-// inputsOf are the ids of what a thing was made of or stands on, by an event.
+// inputsOf returns the ids of the inputs of an entity.
 func inputsOf(t lineage.Entity) []string {
 	switch t := t.(type) {
 	case *lineage.TrainingRun:

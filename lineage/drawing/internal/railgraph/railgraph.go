@@ -12,7 +12,7 @@
 // A rail belongs to the node that it comes from, and ends at the last node that
 // it leads to. A rail that a line crosses without touching it is drawn over the
 // line: "─│─". A node right below another is not connected with it; where
-// it is, a line with the rail stands between.
+// it is, a line with the rail is between them.
 //
 // Where many nodes that nothing leads to lead to one node alone, they share a
 // rail:
@@ -22,8 +22,8 @@
 //	○─┤  c
 //	  ●  d, made of a, b and c
 //
-// There are as many rails as there is room for. What finds none is named by its
-// number instead.
+// There are as many rails as there is room for. A node without one is named by
+// its number instead.
 package railgraph
 
 import (
@@ -38,7 +38,7 @@ const bundled = 3
 type Row struct {
 	Node   int    // which stands here, or -1
 	Rails  string // to its left
-	Below  string // the rails that go on below it
+	Below  string // the rails that continue below it
 	Hidden []int  // nodes that lead to it and have no rail
 }
 
@@ -157,8 +157,8 @@ func (d *drawing) share(v, into int) (Row, bool) {
 }
 
 // choose finds the rail on which a node stands: that of something that leads to
-// it alone, from there on, or else the first that is free. Where the node leads
-// to nothing it stands behind all that leads to it.
+// it alone, from there on, or else the first that is free. A node that leads
+// to no other follows all nodes that lead to it.
 func (d *drawing) choose(v int, touched, ending []int) int {
 	at := 0
 	switch {
