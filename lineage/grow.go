@@ -12,8 +12,7 @@ import (
 )
 
 // continuesKey is the member of the metadata of an event that adds to a run:
-// the sequence number of the first record of the run that the event extends. It
-// is stored on disk.
+// the sequence number of the record that it replaces. It is stored on disk.
 const continuesKey = "continues"
 
 // grows reports whether a run contains everything that another contains, and

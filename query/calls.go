@@ -222,10 +222,10 @@ type RequestCounts struct {
 	Uncorrelated uint64 // of these, those that cannot be joined to a response: not known
 }
 
-// CountRequests counts, of the matching requests that are records of their own,
-// those to which the log has a response, whenever it came: a response, an
-// embedding, an error, or a guardrail's block, in the same span, or in the same
-// trace if one of the two records names no span.
+// CountRequests counts the matching requests that are records of their own, and
+// those of them that were never answered: the log has no response, embedding,
+// error or guardrail's block in the same span, or in the same trace if one of
+// the two records names no span.
 func (e *Engine) CountRequests(ctx context.Context, q Query) (RequestCounts, error) {
 	q.Calls, q.part, q.Limit, q.Cursor, q.OldestFirst = false, begunParts, 0, "", true
 	b, err := e.begun(ctx, &q)

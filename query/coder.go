@@ -13,7 +13,7 @@ type coder struct {
 	*dimension
 	values  []string
 	byText  map[string]uint32
-	numbers []int64 // the first is 0 if there is no dictionary
+	numbers []int64 // the first is for absentCode, and not a value
 	byNum   map[int64]uint32
 
 	from, to int64 // the bucket of the latest value

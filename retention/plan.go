@@ -217,9 +217,9 @@ func (m *Manager) planMoves(ctx context.Context, p *Plan, s *store, holds []gove
 	return nil
 }
 
-// held returns the legal holds that keep a segment from being dropped. If the
-// step is due, it examines the segment's records; otherwise it returns the
-// holds that may apply to its classes.
+// held notes in a step the legal holds that keep its segment from being
+// dropped. If the step is due, it examines the segment's records; otherwise it
+// notes the holds that may apply to its classes.
 func (m *Manager) held(ctx context.Context, step *Step, s *store, holds []governance.Hold, now time.Time) error {
 	if step.Due.After(now) {
 		for _, h := range holds {

@@ -107,9 +107,9 @@ func (c *Wording) readable(rows search.Rows, kept bool) test {
 	})
 }
 
-// byState keeps the rows for which told returns true. Its i is the row's place
-// in the window, and its first argument the result of of for the row's subject
-// and class; of is called once for each pair.
+// byState keeps the rows for which is returns true. Its i is the row's place in
+// the window, and told the result of of for the row's subject and class; of is
+// called once for each pair.
 func byState[T any](of func(subject, class string) (T, error), is func(w *Window, i int, told T) bool) test {
 	var known sync.Map // of subject and class, by their codes
 	return func(w *Window) error {
