@@ -265,7 +265,10 @@ func TestErasureIsCertified(t *testing.T) {
 		t.Errorf("the states are %v, want ann's record erased", got)
 	}
 	q.Users = []string{"carl", "bob"}
-	for range s.Erase(t.Context(), q) {
+	for _, err := range s.Erase(t.Context(), q) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if got := h.states(); got[1] != record.Readable || got[2] != record.Erased {

@@ -249,8 +249,13 @@ func TestInterruptedReadIsRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range l.All() {
+	var ended error
+	for _, err := range l.All() {
 		cancel()
+		ended = err
+	}
+	if !errors.Is(ended, context.Canceled) {
+		t.Errorf("the list ended with %v, want the interrupt", ended)
 	}
 	reads := h.events(event.ContentRead)
 	if len(reads) != 2 || reads[1].Event.Category != access.Ended || len(s.RecordErrors()) > 0 {
