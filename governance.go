@@ -21,14 +21,14 @@ import (
 // methods record.
 func (l *Log) AppendGovernance(ctx context.Context, e event.Event) (Receipt, error) {
 	if err := administers(&e); err != nil {
-		return Receipt{}, fmt.Errorf("administer: %w", err)
+		return Receipt{}, fmt.Errorf("record governance: %w", err)
 	}
 	if err := l.writable(); err != nil {
-		return Receipt{}, fmt.Errorf("administer: %w", err)
+		return Receipt{}, fmt.Errorf("record governance: %w", err)
 	}
 	receipt, err := l.sequence.govern(ctx, e)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("administer: %w", l.orClosed(err))
+		return Receipt{}, fmt.Errorf("record governance: %w", l.orClosed(err))
 	}
 	return receipt, nil
 }
@@ -41,15 +41,15 @@ func (l *Log) AppendGovernanceBatch(ctx context.Context, events []event.Event) (
 	}
 	for i := range events {
 		if err := administers(&events[i]); err != nil {
-			return nil, fmt.Errorf("administer: %w", &BatchError{Index: i, Err: err})
+			return nil, fmt.Errorf("record governance: %w", &BatchError{Index: i, Err: err})
 		}
 	}
 	if err := l.writable(); err != nil {
-		return nil, fmt.Errorf("administer: %w", err)
+		return nil, fmt.Errorf("record governance: %w", err)
 	}
 	receipts, err := l.sequence.governBatch(ctx, events)
 	if err != nil {
-		return nil, fmt.Errorf("administer: %w", l.orClosed(err))
+		return nil, fmt.Errorf("record governance: %w", l.orClosed(err))
 	}
 	return receipts, nil
 }
